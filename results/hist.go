@@ -1,0 +1,4 @@
+package results
+
+// Hist is a mergeable histogram of durations (placeholder until hist.go lands).
+type Hist struct{}
