@@ -1,4 +1,186 @@
-// Command hpatune finds the HorizontalPodAutoscaler settings that meet an SLO at the lowest cost.
+// Command hpatune finds the HorizontalPodAutoscaler settings that meet an SLO
+// at the lowest cost: it sends a staged load at an inference endpoint, records
+// what the autoscaler saw and did, and replays the offered load under thousands
+// of candidate configurations.
 package main
 
-func main() {}
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// version is set by the Makefile from git (-ldflags -X main.version=…).
+var version = "0.1.0-dev"
+
+// Exit codes, as users' pipelines rely on them. Where several apply, the
+// order of exitRank decides.
+const (
+	exitOK           = 0
+	exitFailed       = 1   // could not do it
+	exitUsage        = 2   // usage, or a bad input file
+	exitMissed       = 3   // objective missed, test failed, doctor found an error
+	exitNotValid     = 4   // the evidence is not valid, or advice is refused
+	exitInconclusive = 5   // the interval straddles the limit
+	exitInterrupted  = 130 // interrupted, the partial run kept
+)
+
+// exitRank lists exit codes from the one that wins to the one that yields.
+var exitRank = []int{exitInterrupted, exitUsage, exitFailed, exitNotValid, exitMissed, exitInconclusive}
+
+// worse returns the exit code that wins where both apply.
+func worse(a, b int) int {
+	for _, code := range exitRank {
+		if a == code || b == code {
+			return code
+		}
+	}
+	return exitOK
+}
+
+// exitError is an error that knows its exit code. A nil err means that all has
+// been said already and only the code is left.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// exit makes an error that ends the command with code, printing err if any.
+func exit(code int, err error) error {
+	if code == exitOK {
+		return nil
+	}
+	return &exitError{code, err}
+}
+
+// usagef is an error of the command line: exit code 2.
+func usagef(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// streams are the command's doors to the person at the terminal. Findings go
+// to out; progress and warnings go to err.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// tty reports whether w is a terminal, where it may be drawn upon.
+func tty(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// warnf prints a warning or a step on stderr.
+func (s streams) warnf(format string, args ...any) { fmt.Fprintf(s.err, format+"\n", args...) }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, func() {
+		stop() // a second Ctrl-C ends at once
+	})
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole command: arguments in, exit code out.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	s := streams{stdin, stdout, stderr}
+	root := newRoot(s)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var ee *exitError
+	code := exitFailed
+	switch {
+	case errors.As(err, &ee):
+		code = ee.code
+		err = ee.err
+	case isUsage(err):
+		code = exitUsage
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "hpatune: %v\n", err)
+	}
+	return code
+}
+
+// isUsage recognises cobra's own complaints about the command line.
+func isUsage(err error) bool {
+	for _, p := range []string{"unknown command", "unknown flag", "unknown shorthand", "invalid argument", "flag needs an argument", "accepts ", "requires at least", "requires at most", "required flag", "if any flags in the group", "at least one of the flags"} {
+		if strings.HasPrefix(err.Error(), p) {
+			return true
+		}
+	}
+	return false
+}
+
+func newRoot(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hpatune",
+		Short: "Which HPA settings meet my SLO at the lowest cost?",
+		Long: `hpatune answers: which minReplicas, maxReplicas, stabilization windows, policies
+and targets meet my SLO at the lowest cost, how sure is that, and what does it
+cost a month?
+
+It sends a staged load at a real endpoint, records every request and all that the
+autoscaler saw and did, says whether that evidence can be trusted, and replays the
+offered load under thousands of candidate configurations.`,
+		Example: `  hpatune demo                                             the whole job on this machine, no cluster
+  hpatune run --url http://localhost:8000 -p spike         load an endpoint, leave a run in results/
+  hpatune tune results/RUN --objective "ttft.p95 < 500ms"  the recommended hpa.yaml, and why`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version,
+	}
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%w\nTry: %s --help", err, c.CommandPath())
+	})
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddGroup(&cobra.Group{ID: "job", Title: "The job:"}, &cobra.Group{ID: "look", Title: "To look closer:"}, &cobra.Group{ID: "more", Title: "More:"})
+	for group, cmds := range map[string][]*cobra.Command{
+		"more": {newVersionCmd(s)},
+	} {
+		for _, c := range cmds {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	root.SetHelpCommandGroupID("more")
+	return root
+}
+
+func newVersionCmd(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version and what it decides like",
+		Example: "  hpatune version",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(s.out, "hpatune %s (HPA decisions as kube-controller-manager v1.37)\n", version)
+			return err
+		},
+	}
+}
