@@ -3,7 +3,7 @@ package results
 import "time"
 
 // A Record is one thing that happened in a run. The set is closed: Request,
-// Sample, Pod, Sync, Endpoints, Event, Gap, Offset and Warning.
+// Sample, Pod, Sync, Endpoints, Event, Gap, Offset, Warning and Name.
 //
 // Records are state with its time. Instants are offsets from the run's start
 // (Clock.At), in run time; negative means before it.
@@ -23,6 +23,7 @@ func (Event) record()     {}
 func (Gap) record()       {}
 func (Offset) record()    {}
 func (Warning) record()   {}
+func (Name) record()      {}
 
 // NotYet marks an instant of a Request that did not happen: no first token,
 // never sent. Real instants of requests are never negative enough to meet it.
@@ -249,4 +250,22 @@ type Warning struct {
 	At   time.Duration
 	ID   string // stable, kebab-case
 	Text string
+}
+
+// Table names a table that records point into by index.
+type Table string
+
+const (
+	ErrorTable   Table = "errors"   // Meta.Errors, by Request.Err
+	BackendTable Table = "backends" // Meta.Backends, by Request.Backend
+)
+
+// Name puts an entry into a table: the error text or the backend behind an
+// index. It is emitted before the first Request that uses the index, so that
+// a run that was killed can still tell its errors apart.
+type Name struct {
+	Table   Table
+	Index   int32
+	Text    string // error: folded text; backend: pod name, or address where no more is known
+	Address string // backends: "ip:port"
 }
