@@ -1,0 +1,74 @@
+package hpa
+
+import "time"
+
+// Params is how kube-controller-manager runs: its flags, gates and release.
+//
+// Managed control planes hide these; DefaultParams is then an assumption, to be said as one.
+type Params struct {
+	SyncPeriod              time.Duration // --horizontal-pod-autoscaler-sync-period; callers pace by it, Step does not read it
+	Tolerance               float64       // --horizontal-pod-autoscaler-tolerance, a ratio
+	DownscaleStabilization  time.Duration // --horizontal-pod-autoscaler-downscale-stabilization
+	CPUInitializationPeriod time.Duration // --horizontal-pod-autoscaler-cpu-initialization-period
+	InitialReadinessDelay   time.Duration // --horizontal-pod-autoscaler-initial-readiness-delay
+	Gates                   Gates
+	// Release is the minor release of Kubernetes 1, 30…37; 0 is 37. 37 is proven against the
+	// real code. What is different before, as far as changelogs tell:
+	//
+	//	< 37  no observedGeneration in the status
+	//	< 36  at zero replicas minReplicas 0 alone keeps the HPA active; no condition ScaledToZero
+	//	< 35  a conflict when writing the scale is not retried (the change is dated 1.34 or 1.35)
+	//	< 33  tolerance tests |1 − ratio| ≤ tolerance, so 1.1 is outside 0.1; Value targets overflow int32
+	//	< 32  an External AverageValue overflows int32
+	Release int
+}
+
+// Gates are the feature gates that change decisions.
+type Gates struct {
+	ScaleToZero           bool // HPAScaleToZero: beta and on from 1.37; alpha before
+	ConfigurableTolerance bool // HPAConfigurableTolerance: on from 1.35, locked in 1.37
+	PodLevelResources     bool // PodLevelResources: on from 1.34
+}
+
+// Latest is the minor release whose code the core was checked against.
+const Latest = 37
+
+// Oldest is the oldest minor release whose differences are known.
+const Oldest = 30
+
+// DefaultParams returns the flags' defaults and the gates of 1.37.
+func DefaultParams() Params { return ParamsFor(Latest) }
+
+// ParamsFor returns the flags' defaults and the gates of minor release 30…37 (others: 37).
+// Source: pkg/controller/podautoscaler/config/v1alpha1/defaults.go, pkg/features/kube_features.go.
+func ParamsFor(release int) Params {
+	if release < Oldest || release > Latest {
+		release = Latest
+	}
+	return Params{
+		SyncPeriod:              15 * time.Second,
+		Tolerance:               0.1,
+		DownscaleStabilization:  5 * time.Minute,
+		CPUInitializationPeriod: 5 * time.Minute,
+		InitialReadinessDelay:   30 * time.Second,
+		Gates:                   Gates{ScaleToZero: release >= 37, ConfigurableTolerance: release >= 35, PodLevelResources: release >= 34},
+		Release:                 release,
+	}
+}
+
+// Identity names the HPA and its target where texts and errors name them. Empty fields read
+// as namespace "default", HPA "web", kind "Deployment", target "web".
+type Identity struct{ Namespace, Name, Kind, Target string }
+
+func (i Identity) orDefault() Identity {
+	or := func(s *string, d string) {
+		if *s == "" {
+			*s = d
+		}
+	}
+	or(&i.Namespace, "default")
+	or(&i.Name, "web")
+	or(&i.Kind, "Deployment")
+	or(&i.Target, "web")
+	return i
+}
