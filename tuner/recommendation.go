@@ -149,7 +149,7 @@ type Candidates struct {
 type Worst struct {
 	FromS   float64 `json:"from_s"`
 	ToS     float64 `json:"to_s"`
-	Missed  float64 `json:"missed"` // requests
+	Missed  float64 `json:"missed"`   // requests
 	BoundBy string  `json:"bound_by"` // startup, lag, policy, max, tolerance, window
 	Text    string  `json:"text"`
 }
