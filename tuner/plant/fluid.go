@@ -1,0 +1,421 @@
+package plant
+
+import (
+	"math"
+
+	"github.com/hpatune/hpatune/results"
+)
+
+// cohort is like pods: created, or at least ready, in one step, with the same
+// state each. Its numbers are those of one pod but for n.
+type cohort struct {
+	l    float64 // requests in the system
+	load load    // of the last step
+	n    float64
+	life Life
+	// settled pods differ from older ones in nothing that the autoscaler asks.
+	settled bool
+	m       [MaxPipes]meter
+}
+
+// Fluid is the fast plant. It is one worker's own; Reset makes it ready for the
+// next replay and keeps its memory.
+type Fluid struct {
+	m       *Model
+	tick    int     // steps done
+	now     float64 // seconds at the end of the last step
+	ready   []cohort
+	coming  []cohort // pending and starting, in order of creation
+	leaving []cohort // draining
+	nReady  int
+	created int // pods ever created: the index of the next one's cold start
+	pool    *pool
+	soonest float64 // when the next of coming runs or is ready
+	latency *Latency
+}
+
+// Reset begins a replay of m with n ready pods that have been there for long
+// and idle. latency may be nil.
+func (f *Fluid) Reset(m *Model, n int, latency *Latency) {
+	*f = Fluid{m: m, ready: f.ready[:0], coming: f.coming[:0], leaving: f.leaving[:0], created: n, soonest: math.Inf(1), latency: latency}
+	if n > 0 {
+		c := cohort{n: float64(n), life: oldLife(), settled: true}
+		for i := range m.pipes {
+			p := &m.pipes[i]
+			c.m[i] = p.old(p.value(load{}, Ready), m.dt)
+		}
+		f.ready = append(f.ready, c)
+	}
+	f.setReady(n)
+}
+
+func (f *Fluid) setReady(n int) {
+	f.nReady = n
+	f.pool = f.m.poolFor(max(n, 1))
+}
+
+// Now returns the time at the end of the last step, in seconds.
+func (f *Fluid) Now() float64 { return f.now }
+
+// Step serves one step with the given arrivals and fills the tick's load
+// figures: everything but Spec and Desired.
+//
+// Requests are counted in the step of their arrival, also those that are
+// answered later; a request that will not be answered (no ready pod, no room,
+// out of patience) fails there.
+func (f *Fluid) Step(arrivals float64, t *results.Tick) {
+	m := f.m
+	if f.now >= f.soonest {
+		f.grow()
+	}
+	f.tick++
+	f.now = float64(f.tick) * m.dt
+	t.Arrivals, t.Shed, t.Failed, t.Good = arrivals, 0, 0, 0
+	inFlight, waiting, failed, good := 0.0, 0.0, 0.0, 0.0
+	if f.nReady == 0 {
+		failed = arrivals
+	} else {
+		p := f.pool
+		level := 0.0
+		share := arrivals / float64(f.nReady)
+		least := m.Balancer == LeastConnections && len(f.ready) > 1
+		if least {
+			level = f.level(arrivals)
+		}
+		ct := m.cap * m.dt
+		ctInv, capInv, dtInv := 1/ct, 1/m.cap, 1/m.dt
+		for i := range f.ready {
+			c := &f.ready[i]
+			if least {
+				share = max(0, level-c.l)
+			}
+			x := c.l + share
+			rho, row, frac := p.at(x)
+			st, next := &p.st[row], &p.st[row+1]
+			l := max(0, x-rho*ct)
+			lost := 0.0
+			if l > m.expL {
+				lost = min(l-m.expL, share)
+				l -= lost
+				failed += lost * c.n
+			}
+			// Queued beyond what is in service; of it, what the present load
+			// would keep in the long run is chance, the rest is backlog.
+			q := max(0, l-st.serving-(next.serving-st.serving)*frac)
+			in, back, g := share*ctInv, 0.0, 0.0
+			if in >= rho && rho <= rhoSteady {
+				g = st.good + (next.good-st.good)*frac
+			} else {
+				rho = min(in, rho, rhoSteady)
+				back = max(0, q-p.waitingAt(rho)) * capInv
+				g = p.goodAt(rho, back)
+			}
+			good += g * (share - lost) * c.n
+			if f.latency != nil {
+				f.latency.observe(m, p, rho, back, (share-lost)*c.n)
+			}
+			c.load = load{done: (x - l - lost) * dtInv, running: l - q, waiting: q}
+			c.l = l
+			inFlight += l * c.n
+			waiting += q * c.n
+			for k := range m.pipes {
+				if pp := &m.pipes[k]; pp.window > 0 {
+					c.m[k].cum += pp.value(c.load, Ready) * m.dt
+				}
+			}
+		}
+	}
+	if len(f.leaving) > 0 {
+		cut := f.drain(&inFlight, &waiting)
+		cut = min(cut, arrivals-failed)
+		if good > 0 {
+			good = max(0, good-cut)
+		}
+		failed += cut
+	}
+	t.Failed = failed
+	t.Done = arrivals - failed
+	t.Good = min(good, t.Done)
+	t.Tokens = t.Done * m.tokens
+	t.InFlight, t.Waiting = inFlight, waiting
+	t.Ready = float64(f.nReady)
+	pods := t.Ready
+	for i := range f.coming {
+		c := &f.coming[i]
+		pods += c.n
+		if c.life.Started < f.now {
+			for k := range m.pipes {
+				if pp := &m.pipes[k]; pp.window > 0 {
+					c.m[k].cum += pp.value(load{}, Starting) * m.dt
+				}
+			}
+		}
+	}
+	for i := range f.leaving {
+		pods += f.leaving[i].n
+	}
+	t.Pods = pods
+	for k := range m.pipes {
+		if j, ok := m.pipes[k].scrapesAt(f.tick); ok {
+			f.scrape(k, j)
+		}
+	}
+}
+
+func (f *Fluid) scrape(k, j int) {
+	p := &f.m.pipes[k]
+	for i := range f.ready {
+		c := &f.ready[i]
+		p.scrape(&c.m[k], j, f.now, c.life.Started, c.load, Ready)
+	}
+	for i := range f.coming {
+		if c := &f.coming[i]; c.life.Started < f.now {
+			p.scrape(&c.m[k], j, f.now, c.life.Started, load{}, Starting)
+		}
+	}
+	if len(f.ready) > 1 {
+		f.merge()
+	}
+}
+
+// at returns the utilisation at work x a replica, and where it lies between two
+// stationary rows.
+func (p *pool) at(x float64) (rho float64, row int, frac float64) {
+	z := x / (x + p.c) * zCells
+	i := int(z)
+	rho = p.flow[i] + (p.flow[i+1]-p.flow[i])*(z-float64(i))
+	r := rho * rhoCells
+	row = int(r)
+	return rho, row, r - float64(row)
+}
+
+// waitingAt returns the stationary queue at a utilisation ≤ rhoSteady.
+func (p *pool) waitingAt(rho float64) float64 {
+	r := rho * rhoCells
+	i := int(r)
+	return p.st[i].waiting + (p.st[i+1].waiting-p.st[i].waiting)*(r-float64(i))
+}
+
+// level is the height to which least-connections fills the emptiest replicas
+// with the step's arrivals.
+func (f *Fluid) level(arrivals float64) float64 {
+	h := math.Inf(1)
+	// Few cohorts: try each set of the k lowest. The right level is the
+	// smallest over the sets, as a set without its full cohorts stands lower.
+	for i := range f.ready {
+		limit := f.ready[i].l
+		sum, n := arrivals, 0.0
+		for j := range f.ready {
+			if f.ready[j].l <= limit {
+				sum += f.ready[j].l * f.ready[j].n
+				n += f.ready[j].n
+			}
+		}
+		h = min(h, sum/n)
+	}
+	return h
+}
+
+// grow moves the pods that are ready by now into traffic.
+func (f *Fluid) grow() {
+	f.soonest = math.Inf(1)
+	keep := f.coming[:0]
+	n := f.nReady
+	for _, c := range f.coming {
+		if f.now >= c.life.ReadyAt {
+			n += int(c.n)
+			f.ready = append(f.ready, c)
+			continue
+		}
+		f.soonest = min(f.soonest, c.life.ReadyAt)
+		keep = append(keep, c)
+	}
+	f.coming = keep
+	f.setReady(n)
+}
+
+// merge puts cohorts together that nobody can tell apart any more: the
+// autoscaler counts their samples (every readable window began after they were
+// ready), and their queues are the same within a thousandth.
+func (f *Fluid) merge() {
+	for i := range f.ready {
+		if c := &f.ready[i]; !c.settled {
+			c.settled = f.isSettled(c)
+		}
+	}
+	out := f.ready[:1]
+	for _, c := range f.ready[1:] {
+		joined := false
+		for i := range out {
+			o := &out[i]
+			if o.settled && c.settled && math.Abs(o.l-c.l) <= 1e-3*(1+o.l) {
+				o.join(&c, len(f.m.pipes))
+				joined = true
+				break
+			}
+		}
+		if !joined {
+			out = append(out, c)
+		}
+	}
+	f.ready = out
+}
+
+func (f *Fluid) isSettled(c *cohort) bool {
+	for k := range f.m.pipes {
+		p := &f.m.pipes[k]
+		v := p.read(&c.m[k], f.now, f.m.dt)
+		if !v.OK || v.At-v.Window < c.life.ReadyAt || p.window > 0 && v.Window < float64(p.window*p.every)*f.m.dt-1e-9 {
+			return false
+		}
+		// Older points may still be read for as long as the delay lasts; they
+		// belong to scrapes before this one and are complete if it is.
+	}
+	return true
+}
+
+// join adds o's pods to c. Sums over pods, which is what the autoscaler takes,
+// stay as they are.
+func (c *cohort) join(o *cohort, pipes int) {
+	n := c.n + o.n
+	a, b := c.n/n, o.n/n
+	c.l = a*c.l + b*o.l
+	c.load = load{a*c.load.done + b*o.load.done, a*c.load.running + b*o.load.running, a*c.load.waiting + b*o.load.waiting}
+	for k := range pipes {
+		// Integrals count from different instants, which no difference of two
+		// points can see: averaging them averages the differences.
+		x, y := &c.m[k], &o.m[k]
+		x.first = max(x.first, y.first)
+		x.cum = a*x.cum + b*y.cum
+		for i := range x.ring {
+			x.ring[i] = a*x.ring[i] + b*y.ring[i]
+		}
+	}
+	c.n = n
+}
+
+// Scale makes n the wanted number of pods: it creates or deletes the
+// difference. It returns at once; the pods take their time.
+func (f *Fluid) Scale(n int) {
+	have := f.nReady
+	for i := range f.coming {
+		have += int(f.coming[i].n)
+	}
+	for ; have < n; have++ {
+		life := f.m.newLife(f.now, f.created)
+		f.created++
+		// A pod like the last one created joins it.
+		if k := len(f.coming) - 1; k >= 0 && f.coming[k].life == life {
+			f.coming[k].n++
+			continue
+		}
+		c := cohort{n: 1, life: life}
+		for i := range c.m {
+			c.m[i].first = unseen
+		}
+		f.coming = append(f.coming, c)
+		f.soonest = min(f.soonest, life.ReadyAt)
+	}
+	if have > n {
+		f.shrink(have - n)
+	}
+}
+
+// shrink deletes k pods in the ReplicaSet's order.
+func (f *Fluid) shrink(k int) {
+	nReady := f.nReady
+	for k > 0 {
+		list, i := f.firstToGo()
+		if i < 0 {
+			break
+		}
+		c := &(*list)[i]
+		take := min(k, int(c.n))
+		if list == &f.ready {
+			gone := *c
+			gone.n = float64(take)
+			gone.life.Deleted = f.now
+			f.leaving = append(f.leaving, gone)
+			nReady -= take
+		}
+		if c.n -= float64(take); c.n < 0.5 {
+			*list = append((*list)[:i], (*list)[i+1:]...)
+		}
+		k -= take
+	}
+	f.setReady(nReady)
+}
+
+// firstToGo finds the cohort that a scale-down takes from first.
+func (f *Fluid) firstToGo() (*[]cohort, int) {
+	best, list := -1, &f.ready
+	if len(f.coming) > 0 {
+		list = &f.coming
+	}
+	for i := range *list {
+		if best < 0 || deletedBefore(&(*list)[i].life, &(*list)[best].life, f.now) {
+			best = i
+		}
+	}
+	return list, best
+}
+
+// drain lets deleted pods finish, and returns how many requests were cut off
+// with those whose grace ended.
+func (f *Fluid) drain(inFlight, waiting *float64) float64 {
+	m := f.m
+	cut := 0.0
+	keep := f.leaving[:0]
+	for _, c := range f.leaving {
+		rho, row, _ := f.pool.at(c.l)
+		l := max(0, c.l-rho*m.cap*m.dt)
+		q := max(0, l-f.pool.st[row].serving)
+		c.load = load{done: (c.l - l) / m.dt, running: l - q, waiting: q}
+		c.l = l
+		age := f.now - c.life.Deleted
+		if age >= m.drain && l < 0.1 {
+			continue // an expectation under a tenth of a request: done
+		}
+		if age >= m.grace {
+			cut += l * c.n
+			continue
+		}
+		*inFlight += l * c.n
+		*waiting += q * c.n
+		keep = append(keep, c)
+	}
+	f.leaving = keep
+	return cut
+}
+
+// Status returns how many pods the workload controller counts: not deleted.
+func (f *Fluid) Status() int {
+	n := f.nReady
+	for i := range f.coming {
+		n += int(f.coming[i].n)
+	}
+	return n
+}
+
+// Pods appends what the autoscaler sees at time now (seconds, not before the
+// end of the last step), like pods as one.
+func (f *Fluid) Pods(now float64, out []PodView) []PodView {
+	view := func(c *cohort, stage Stage) {
+		v := PodView{Life: c.life, Stage: stage, Count: int(c.n)}
+		for k := range f.m.pipes {
+			v.Values[k] = f.m.pipes[k].read(&c.m[k], now, f.m.dt)
+		}
+		out = append(out, v)
+	}
+	for i := range f.ready {
+		view(&f.ready[i], Ready)
+	}
+	for i := range f.coming {
+		c := &f.coming[i]
+		view(c, min(c.life.Stage(now), Starting))
+	}
+	for i := range f.leaving {
+		view(&f.leaving[i], Draining)
+	}
+	return out
+}

@@ -1,0 +1,94 @@
+package plant
+
+import "math"
+
+// meter is what a pipe has collected of one pod (or one of a cohort's like
+// pods): the running integral of an averaged metric, and the last scrapes.
+type meter struct {
+	cum   float64 // integral since the pod's start, base unit × seconds
+	first int     // index of the first scrape that saw the pod; unseen = none yet
+	age   float64 // at the first scrape, seconds since its containers ran
+	ring  [ringSize]float64
+}
+
+const unseen = 1 << 30
+
+// load is what a pod did in a step, as far as metrics tell.
+type load struct{ done, running, waiting float64 } // completions/s, in service, queued
+
+func (p *pipe) value(l load, stage Stage) float64 {
+	if stage == Starting {
+		return min(p.ceiling, p.starting)
+	}
+	return min(p.ceiling, p.base+p.perDone*l.done+p.perRunning*l.running+p.perWaiting*l.waiting)
+}
+
+// scrapesAt reports the index of the scrape due at the end of the given tick,
+// counting from 0; ok is false where none is.
+func (p *pipe) scrapesAt(tick int) (int, bool) {
+	d := tick - p.phase
+	if d < 0 || d%p.every != 0 {
+		return 0, false
+	}
+	return d / p.every, true
+}
+
+// scrape takes the point with index k at time now.
+func (p *pipe) scrape(m *meter, k int, now, started float64, l load, stage Stage) {
+	if m.first == unseen {
+		m.first, m.age = k, now-started
+	}
+	if p.window > 0 {
+		m.ring[slot(k)] = m.cum
+	} else {
+		m.ring[slot(k)] = p.value(l, stage)
+	}
+}
+
+// read returns what the autoscaler can read at time now of a meter: the newest
+// scrape whose delay has passed.
+//
+// A window reaches back over p.window scrapes. A pod seen by fewer of them has
+// no value, but for a container that was at least p.fresh old at its first
+// scrape: it is reported since its start, as metrics-server does.
+func (p *pipe) read(m *meter, now, dt float64) Value {
+	if m.first == unseen {
+		return Value{}
+	}
+	every, phase := float64(p.every)*dt, float64(p.phase)*dt
+	k := int(math.Floor((now - p.delay - phase + 1e-9) / every))
+	if k < m.first {
+		return Value{}
+	}
+	at := phase + float64(k)*every
+	if p.window == 0 {
+		return Value{Value: m.ring[slot(k)], At: at, OK: true}
+	}
+	if back := k - p.window; back >= m.first {
+		w := float64(p.window) * every
+		return Value{Value: (m.ring[slot(k)] - m.ring[slot(back)]) / w, At: at, Window: w, OK: true}
+	}
+	if k > m.first { // two points, though not a whole window yet
+		w := float64(k-m.first) * every
+		return Value{Value: (m.ring[slot(k)] - m.ring[slot(m.first)]) / w, At: at, Window: w, OK: true}
+	}
+	if p.fresh > 0 && m.age >= p.fresh {
+		return Value{Value: m.ring[slot(k)] / m.age, At: at, Window: m.age, OK: true}
+	}
+	return Value{}
+}
+
+// slot is the ring's place for scrape k, which is negative before the run.
+func slot(k int) int { return k & (ringSize - 1) }
+
+// old returns the meter of a pod that has long been there with the value v.
+func (p *pipe) old(v, dt float64) meter {
+	m := meter{first: -1 << 30}
+	for k := -ringSize; k < 0; k++ {
+		m.ring[slot(k)] = v
+		if p.window > 0 { // the integral, which is 0 at the run's start
+			m.ring[slot(k)] = v * float64(p.phase+k*p.every) * dt
+		}
+	}
+	return m
+}

@@ -1,0 +1,64 @@
+package plant
+
+import (
+	"math"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+)
+
+// Latency collects what answered requests took, from arrival: for the few
+// replays that are shown. TTFT stays empty where answers do not stream.
+type Latency struct{ TTFT, E2E results.Hist }
+
+// waitPoints are the quantiles that stand for the exponential part of a wait:
+// -ln(1-q) at the middles of equal parts, and two in the tail.
+var waitPoints = func() []struct{ wait, weight float64 } {
+	var out []struct{ wait, weight float64 }
+	add := func(lo, hi float64) {
+		// The conditional mean over [lo, hi): keeps the total mean exact.
+		cdf := func(q float64) float64 { // ∫ -ln(1-u) du from 0 to q
+			if q >= 1 {
+				return 1
+			}
+			return q + (1-q)*math.Log(1-q)
+		}
+		out = append(out, struct{ wait, weight float64 }{(cdf(hi) - cdf(lo)) / (hi - lo), hi - lo})
+	}
+	for _, b := range [][2]float64{{0, .2}, {.2, .4}, {.4, .6}, {.6, .75}, {.75, .85}, {.85, .92}, {.92, .96}, {.96, .98}, {.98, .99}, {.99, .995}, {.995, .999}, {.999, 1}} {
+		add(b[0], b[1])
+	}
+	return out
+}()
+
+// observe adds n requests at utilisation rho with back seconds of backlog
+// before them.
+func (h *Latency) observe(m *Model, p *pool, rho, back, n float64) {
+	if n <= 0 {
+		return
+	}
+	r := rho * rhoCells
+	i := int(r)
+	a, b := &p.st[i], &p.st[i+1]
+	fr := r - float64(i)
+	pw := a.pw + (b.pw-a.pw)*fr
+	theta := a.theta + (b.theta-a.theta)*fr
+	stretch := a.stretch + (b.stretch-a.stretch)*fr
+	each := n / float64(len(m.times))
+	add := func(wait, weight float64) {
+		for _, t := range m.times {
+			h.E2E.Add(seconds(wait+t.Total*stretch), each*weight)
+			if t.First < t.Total {
+				h.TTFT.Add(seconds(wait+t.First*stretch), each*weight)
+			}
+		}
+	}
+	add(back, 1-pw)
+	if pw > 1e-6 {
+		for _, q := range waitPoints {
+			add(back+q.wait*theta, pw*q.weight)
+		}
+	}
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -1,0 +1,295 @@
+package plant
+
+import (
+	"math"
+	"slices"
+)
+
+const (
+	zCells   = 1024 // of the flow table
+	rhoCells = 128  // of the stationary tables
+	waitCols = 64   // of the good table: seconds of backlog up to the longest limit
+	// points of the service-time sample that the good tables use: enough for 1 %
+	// steps after averaging over waits, few enough to compile in a millisecond.
+	goodPoints = 32
+	// rhoSteady caps the utilisation whose stationary wait is believed. Above
+	// it a queue needs minutes to become stationary, and what is there is
+	// backlog: shifted, not exponential.
+	rhoSteady = 0.95
+)
+
+// pool is the tables of one replica among n, at one balancer. The state is L,
+// requests in the system a replica. In a step of Δ seconds with λ arrivals a
+// second the stationary relation ρ(L) gives (pointwise stationary fluid flow)
+//
+//	dL/dt = λ − C·ρ(L)
+//
+// solved by backward Euler: x = L + λΔ = L' + CΔ·ρ(L'), whose inverse is a
+// table of ρ over z = x/(x+c). That is stable for any Δ and never turns the
+// order of two loads around.
+type pool struct {
+	c    float64 // scale of z: slots + CΔ
+	flow [zCells + 2]float64
+	st   [rhoCells + 2]steady
+	good []float64 // (rhoCells+1) rows of waitCols+1: share that meets the limits, over backlog wait
+	wInv float64   // columns a second
+	wMax float64
+}
+
+// steady is the stationary state at one utilisation.
+type steady struct {
+	serving float64 // in service, a replica
+	waiting float64 // queued, a replica
+	good    float64 // share within the limits, no backlog
+	pw      float64 // P(wait > 0)
+	theta   float64 // mean wait of those who wait, seconds
+	stretch float64 // of service times
+}
+
+// poolSizes are the replica counts that have tables of their own where the
+// balancer makes them differ; others use the next smaller one.
+var poolSizes = []int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64}
+
+func (m *Model) compilePools() {
+	sizes := poolSizes
+	if m.Balancer == Random && m.ArrivalCV2 == 1 {
+		sizes = sizes[:1] // thinned Poisson is Poisson, whatever n
+	}
+	m.pools = make([]*pool, len(sizes))
+	for i, n := range sizes {
+		m.pools[i] = m.compilePool(n)
+	}
+}
+
+// poolFor returns the tables for n ready replicas.
+func (m *Model) poolFor(n int) *pool {
+	i := len(m.pools) - 1
+	for i > 0 && poolSizes[i] > n {
+		i--
+	}
+	return m.pools[i]
+}
+
+// condensed returns k points that stand for the service-time sample: the means
+// of k equal groups by total time, so that mean and order are kept.
+func (l *Law) condensed(k int) []ServiceTime {
+	t := slices.Clone(l.Times)
+	slices.SortFunc(t, func(a, b ServiceTime) int {
+		switch {
+		case a.Total != b.Total:
+			return cmpFloat(a.Total, b.Total)
+		default:
+			return cmpFloat(a.First, b.First)
+		}
+	})
+	if len(t) <= k {
+		return t
+	}
+	out := make([]ServiceTime, k)
+	for i := range out {
+		lo, hi := i*len(t)/k, (i+1)*len(t)/k
+		for _, s := range t[lo:hi] {
+			out[i].First += s.First / float64(hi-lo)
+			out[i].Total += s.Total / float64(hi-lo)
+			out[i].Tokens += s.Tokens / float64(hi-lo)
+		}
+	}
+	return out
+}
+
+func cmpFloat(a, b float64) int {
+	if a < b {
+		return -1
+	}
+	if a > b {
+		return 1
+	}
+	return 0
+}
+
+// serviceCV2 is the squared coefficient of variation of the service times.
+func (l *Law) serviceCV2() float64 {
+	mean, sq := meanTotal(l.Times), 0.0
+	for _, t := range l.Times {
+		sq += (t.Total - mean) * (t.Total - mean)
+	}
+	return sq / float64(len(l.Times)) / (mean * mean)
+}
+
+func (m *Model) compilePool(n int) *pool {
+	p := &pool{}
+	ca2, servers := m.ArrivalCV2, 1
+	switch m.Balancer {
+	case RoundRobin:
+		ca2 /= float64(n) // every n-th arrival of the stream
+	case Random:
+		ca2 = 1 + (ca2-1)/float64(n) // thinning
+	case LeastConnections:
+		servers = n // one queue for all, nearly
+	}
+	v := (ca2 + m.Law.serviceCV2()) / 2
+	mean := meanTotal(m.Law.Times)
+	for j := range p.st {
+		rho := min(float64(j)/rhoCells, 0.9999)
+		p.st[j] = m.Law.stationary(rho, servers, v, mean)
+	}
+
+	// The flow table: march along ρ finely, then read ρ at even steps of z.
+	ct := m.cap * m.dt
+	p.c = m.slots + ct
+	rho, x := 0.0, 0.0
+	fine := m.Law.fine(servers, v, mean)
+	j := 0
+	for i := range p.flow {
+		z := float64(i) / zCells
+		if z >= 1 {
+			p.flow[i] = 1
+			continue
+		}
+		want := p.c * z / (1 - z)
+		for j < len(fine) && fine[j].l+fine[j].rho*ct <= want {
+			rho, x = fine[j].rho, fine[j].l+fine[j].rho*ct
+			j++
+		}
+		if j < len(fine) {
+			nx := fine[j].l + fine[j].rho*ct
+			p.flow[i] = rho + (fine[j].rho-rho)*(want-x)/(nx-x)
+		} else {
+			p.flow[i] = 1 - (1-rho)*(x-ct)/(want-ct) // L grows as 1/(1−ρ) from here on
+		}
+	}
+	p.compileGood(m)
+	return p
+}
+
+type finePoint struct{ rho, l float64 }
+
+// fine samples in-system requests over utilisation, densely towards 1 where
+// they run away: 1−ρ falls by a fixed factor from a half on.
+func (l *Law) fine(servers int, v, mean float64) []finePoint {
+	var out []finePoint
+	add := func(rho float64) {
+		s := l.stationary(rho, servers, v, mean)
+		out = append(out, finePoint{rho, s.serving + s.waiting})
+	}
+	for i := range 200 {
+		add(float64(i) / 400)
+	}
+	for u := 0.5; u > 2e-5; u *= 0.96 {
+		add(1 - u)
+	}
+	return out
+}
+
+// stationary solves the birth-death chain of one replica (or of servers pooled
+// ones, as one queue) at utilisation rho: births λ = ρC, deaths Rate[i]. For a
+// slots law this is M/M/c, so pw is Erlang C. The mean queue is corrected by
+// v = (c_a²+c_s²)/2 (Allen–Cunneen). All counts are per replica.
+func (l *Law) stationary(rho float64, servers int, v, mean float64) steady {
+	slots := l.Slots()
+	n := slots * servers
+	lambda := rho * l.Capacity() * float64(servers)
+	if rho <= 0 {
+		return steady{pw: 0, theta: 0, stretch: 1 / (l.Rate[1] * mean)}
+	}
+	// Weights relative to the largest so far, to stay within float64.
+	w, sum, serving, peak := 1.0, 1.0, 0.0, 1.0
+	for i := 1; i <= n; i++ {
+		w *= lambda / l.poolRate(i, servers)
+		sum += w
+		serving += w * float64(i)
+		if w > peak {
+			peak = w
+		}
+		if peak > 1e200 {
+			w, sum, serving, peak = w/peak, sum/peak, serving/peak, 1
+		}
+	}
+	// Beyond n the chain is geometric: p(n+k) = p(n)·ρ^k.
+	tail := w * rho / (1 - rho)
+	sum += tail
+	serving += tail * float64(n)
+	pw := (w + tail) / sum // an arrival finds all slots busy
+	s := steady{serving: serving / sum / float64(servers)}
+	s.pw = pw
+	s.theta = v / (float64(servers) * l.Capacity() * (1 - rho))
+	s.waiting = lambda * pw * s.theta / float64(servers)
+	s.stretch = serving / sum / lambda / mean
+	return s
+}
+
+// poolRate is completions a second of `servers` pooled replicas with i in service,
+// spread evenly.
+func (l *Law) poolRate(i, servers int) float64 {
+	if servers == 1 {
+		return l.Rate[i]
+	}
+	each, more := i/servers, i%servers
+	r := float64(servers-more) * l.Rate[each]
+	if more > 0 {
+		r += float64(more) * l.Rate[each+1]
+	}
+	return r
+}
+
+// compileGood tabulates the share of requests within the limits: mean over the
+// service times S of P(W ≤ slack(S)), where the wait is a backlog w, certain,
+// plus a stationary part that is 0 with probability 1−pw and exponential else.
+func (p *pool) compileGood(m *Model) {
+	lt, le := math.Inf(1), math.Inf(1)
+	if m.Limits.TTFT > 0 {
+		lt = m.Limits.TTFT.Seconds()
+	}
+	if m.Limits.E2E > 0 {
+		le = m.Limits.E2E.Seconds()
+	}
+	if math.IsInf(lt, 1) && math.IsInf(le, 1) {
+		for j := range p.st {
+			p.st[j].good = 1
+		}
+		return
+	}
+	p.wMax = min(lt, le)
+	p.wInv = waitCols / p.wMax
+	p.good = make([]float64, (rhoCells+2)*(waitCols+2))
+	for j := range p.st {
+		s := p.st[j]
+		for k := range waitCols + 2 {
+			w, sum := float64(k)/p.wInv, 0.0
+			for _, t := range m.times {
+				slack := min(lt-t.First*s.stretch, le-t.Total*s.stretch) - w
+				switch {
+				case slack < 0:
+				case s.theta == 0 || s.pw == 0:
+					sum++
+				default:
+					sum += 1 - s.pw*math.Exp(-slack/s.theta)
+				}
+			}
+			p.good[j*(waitCols+2)+k] = sum / float64(len(m.times))
+		}
+		p.st[j].good = p.good[j*(waitCols+2)]
+	}
+}
+
+// goodAt interpolates the good table at utilisation rho and w seconds of
+// backlog.
+func (p *pool) goodAt(rho, w float64) float64 {
+	if p.good == nil {
+		return 1
+	}
+	if w >= p.wMax {
+		return 0
+	}
+	r := rho * rhoCells
+	j := int(r)
+	c := w * p.wInv
+	k := int(c)
+	r -= float64(j)
+	c -= float64(k)
+	a := p.good[j*(waitCols+2)+k:]
+	b := p.good[(j+1)*(waitCols+2)+k:]
+	lo := a[0] + (a[1]-a[0])*c
+	hi := b[0] + (b[1]-b[0])*c
+	return lo + (hi-lo)*r
+}

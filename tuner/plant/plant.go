@@ -1,0 +1,316 @@
+// Package plant is what the autoscaler acts on: replicas that start, serve,
+// queue and drain, and the metrics that are read off them.
+//
+// There are two plants behind one surface. Fluid moves fractions of requests
+// second by second, a queue a cohort (pods that became ready in one step and
+// look alike); it is fast enough to search a whole grid. Exact plays every
+// request as an event, and is what a short list is ranked with, and what Fluid
+// is held against. Both share the pods' life, the laws and the metric pipes.
+//
+// Time inside is float64 seconds from the run's start; counts are per replica
+// where a name says so. The equations are in tuner/MODEL.md.
+package plant
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"time"
+)
+
+// Balancer is who gets the next request.
+type Balancer int8
+
+const (
+	RoundRobin       Balancer = iota // ready replicas in turn
+	Random                           // a ready replica, independently (kube-proxy per connection, fresh connections)
+	LeastConnections                 // the ready replica with the fewest in flight
+)
+
+// Balancers lists all of them, in the order of the constants.
+var Balancers = []Balancer{RoundRobin, Random, LeastConnections}
+
+func (b Balancer) String() string {
+	switch b {
+	case RoundRobin:
+		return "round-robin"
+	case Random:
+		return "random"
+	case LeastConnections:
+		return "least-connections"
+	}
+	return "unknown"
+}
+
+// Law is how one ready replica serves. Slots, USL, affine batches and LLM
+// iterations are all written as it: nobody downstream asks which it was.
+type Law struct {
+	// Rate[i] is completions per second of one replica with i requests in
+	// service; Rate[0] = 0, and len(Rate)-1 is the number of slots: what comes
+	// beyond them waits in the replica's own queue, first in first out. It must
+	// not fall as i grows (cut a law at its peak).
+	Rate []float64
+	// Times is a sample of service times without any waiting, each of the same
+	// weight. With i in service all of them are stretched by one factor, so that
+	// their mean is i/Rate[i] (Little's law).
+	Times []ServiceTime
+	// Queue is the number of waiting places of one replica; a request beyond it
+	// fails at once. 0 = no bound.
+	Queue int
+	// Timeout is the client's patience from the scheduled send; a request that
+	// would take longer fails and takes no service time from others where it
+	// has not begun. 0 = endless.
+	Timeout time.Duration
+}
+
+// ServiceTime is one request's service without waiting, in seconds.
+type ServiceTime struct {
+	Class  int16   // of the profile; the exact plant draws by class
+	First  float64 // to the first token; equal to Total where answers do not stream
+	Total  float64 // to the end
+	Tokens float64 // answered
+}
+
+// SlotsLaw is a replica with the given number of independent slots, whose
+// service times do not depend on how many are busy.
+func SlotsLaw(slots int, times []ServiceTime) Law {
+	mean := meanTotal(times)
+	rate := make([]float64, slots+1)
+	for i := range rate {
+		rate[i] = float64(i) / mean
+	}
+	return Law{Rate: rate, Times: times}
+}
+
+// Slots returns how many requests one replica serves at once.
+func (l *Law) Slots() int { return len(l.Rate) - 1 }
+
+// Capacity returns completions per second of one replica with all slots busy.
+func (l *Law) Capacity() float64 { return l.Rate[len(l.Rate)-1] }
+
+// PhaseSample is one pod's cold start, phase by phase, as it was measured. The
+// phases of one pod stay together: their dependence is part of the sample.
+type PhaseSample struct {
+	Schedule time.Duration // created → on a node (waiting for one included)
+	Pull     time.Duration // → image there
+	Start    time.Duration // → containers run
+	Ready    time.Duration // → ready: loading, warm-up, probe
+}
+
+// Total is the time from creation to readiness.
+func (p PhaseSample) Total() time.Duration { return p.Schedule + p.Pull + p.Start + p.Ready }
+
+// Drain is how a deleted pod leaves. It gets no new requests, finishes those it
+// has, and is billed until it is gone.
+type Drain struct {
+	Min   time.Duration // gone no sooner than this after its deletion
+	Grace time.Duration // what is in flight then is cut off and fails; 0 = 30 s, Kubernetes' default
+}
+
+// Limits are the per-request limits that Tick.Good counts; 0 = none.
+type Limits struct{ TTFT, E2E time.Duration }
+
+// MaxPipes is the number of metrics one world can have.
+const MaxPipes = 4
+
+// ringSize is how many scrapes back a pipe can look.
+const ringSize = 16
+
+// Pipe is one metric from the pod to the autoscaler. A pod's value at any
+// instant is a monotone function of its load with a ceiling,
+//
+//	min(Ceiling, Base + PerDone·(completions/s) + PerRunning·(in service) + PerWaiting·(queued))
+//
+// in base units: cores, bytes, requests. So CPU is Base = idle burn, PerDone =
+// CPU-seconds a request, Ceiling = the limit; "running" is PerRunning = 1.
+type Pipe struct {
+	Name       string  // the metric: cpu, memory, or the name of a Pods, Object or External metric
+	Base       float64 // of a ready pod without load
+	Starting   float64 // of a pod whose containers run and which is not ready yet
+	PerDone    float64
+	PerRunning float64
+	PerWaiting float64
+	Ceiling    float64 // 0 = none
+
+	Every  time.Duration // between two scrapes; 0 = 15 s
+	Phase  time.Duration // of the first scrape after the start, 0 ≤ Phase < Every
+	Window time.Duration // averaged over, in whole scrapes; 0 = the value at the scrape
+	Delay  time.Duration // from the instant a value stands for until the autoscaler can read it
+	// Fresh is the age from which a container without two scrapes yet is
+	// reported since its start: 10 s in metrics-server; 0 = never.
+	Fresh time.Duration
+}
+
+// Spec is everything a plant is made of.
+type Spec struct {
+	Step     time.Duration // of a tick; 0 = 1 s
+	Law      Law
+	Balancer Balancer
+	Start    []PhaseSample
+	Drain    Drain
+	Pipes    []Pipe
+	Limits   Limits
+	// ArrivalCV2 is the squared coefficient of variation of the whole arrival
+	// stream's gaps: 0 constant, 1 Poisson.
+	ArrivalCV2 float64
+	Seed       uint64
+}
+
+// Model is a Spec checked and compiled to tables. It is immutable and shared by
+// every Fluid and Exact.
+type Model struct {
+	Spec
+	dt     float64 // seconds a tick
+	cap    float64 // completions/s of one replica
+	slots  float64
+	expL   float64 // in-system bound of one replica from time-out and queue; +Inf = none
+	grace  float64
+	drain  float64
+	times  []ServiceTime // condensed
+	tokens float64       // mean of an answer
+	pipes  []pipe
+	// pools[k] serves n replicas with poolFor(n) = k.
+	pools []*pool
+	start []startTimes
+}
+
+// pipe is a Pipe in ticks and seconds.
+type pipe struct {
+	base, starting, perDone, perRunning, perWaiting, ceiling float64
+	every, phase, window                                     int // ticks, ticks, scrapes (0 = instant)
+	delay, fresh                                             float64
+}
+
+type startTimes struct{ scheduled, started, ready float64 } // since creation, seconds
+
+// Compile checks a Spec and builds its tables. It reports all problems at once.
+func Compile(s Spec) (*Model, error) {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("plant: "+format, args...)) }
+	if s.Step == 0 {
+		s.Step = time.Second
+	}
+	if s.Step < 0 {
+		bad("step %v is negative; try 1s", s.Step)
+	}
+	if s.Drain.Grace == 0 {
+		s.Drain.Grace = 30 * time.Second // terminationGracePeriodSeconds' default
+	}
+	s.Law.check(bad)
+	if len(s.Start) == 0 {
+		bad("no start-up sample; give at least one PhaseSample")
+	}
+	for i, p := range s.Start {
+		if p.Schedule < 0 || p.Pull < 0 || p.Start < 0 || p.Ready < 0 {
+			bad("start-up sample %d has a negative phase: %+v", i, p)
+		}
+	}
+	if len(s.Pipes) > MaxPipes {
+		bad("%d metrics; at most %d are simulated", len(s.Pipes), MaxPipes)
+	}
+	if s.ArrivalCV2 < 0 || math.IsNaN(s.ArrivalCV2) {
+		bad("arrival cv² %g is not a number ≥ 0", s.ArrivalCV2)
+	}
+	m := &Model{Spec: s, dt: s.Step.Seconds(), grace: s.Drain.Grace.Seconds(), drain: s.Drain.Min.Seconds()}
+	for i, p := range s.Pipes {
+		m.pipes = append(m.pipes, p.compile(i, s.Step, bad))
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	m.cap, m.slots = s.Law.Capacity(), float64(s.Law.Slots())
+	m.expL = math.Inf(1)
+	if s.Law.Timeout > 0 {
+		m.expL = max(m.slots, m.cap*s.Law.Timeout.Seconds())
+	}
+	if s.Law.Queue > 0 {
+		m.expL = min(m.expL, m.slots+float64(s.Law.Queue))
+	}
+	for _, p := range s.Start {
+		sch := p.Schedule.Seconds()
+		run := sch + (p.Pull + p.Start).Seconds()
+		m.start = append(m.start, startTimes{sch, run, run + p.Ready.Seconds()})
+	}
+	m.times = s.Law.condensed(goodPoints)
+	for _, t := range m.times {
+		m.tokens += t.Tokens / float64(len(m.times))
+	}
+	m.compilePools()
+	return m, nil
+}
+
+func (l *Law) check(bad func(string, ...any)) {
+	if len(l.Rate) < 2 {
+		bad("law has %d rates; it needs Rate[0] = 0 and one a slot", len(l.Rate))
+		return
+	}
+	if l.Rate[0] != 0 {
+		bad("law: Rate[0] is %g; nothing in service completes nothing", l.Rate[0])
+	}
+	for i := 1; i < len(l.Rate); i++ {
+		if !(l.Rate[i] > 0) || math.IsInf(l.Rate[i], 0) || l.Rate[i] < l.Rate[i-1]*(1-1e-9) {
+			bad("law: Rate[%d] is %g after %g; rates must be positive and must not fall", i, l.Rate[i], l.Rate[i-1])
+			break
+		}
+	}
+	if len(l.Times) == 0 {
+		bad("law has no service times")
+	}
+	for i, t := range l.Times {
+		if !(t.Total > 0) || math.IsInf(t.Total, 0) || !(t.First >= 0) || t.First > t.Total {
+			bad("law: service time %d is first %g s, total %g s; need 0 ≤ first ≤ total, total > 0", i, t.First, t.Total)
+			break
+		}
+	}
+	if l.Queue < 0 || l.Timeout < 0 {
+		bad("law: queue %d, timeout %v; neither may be negative", l.Queue, l.Timeout)
+	}
+}
+
+func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe {
+	if p.Every == 0 {
+		p.Every = 15 * time.Second // --metric-resolution in metrics-server's manifests
+	}
+	ticks := func(d time.Duration) int { return int((d + step/2) / step) }
+	c := pipe{base: p.Base, starting: p.Starting, perDone: p.PerDone, perRunning: p.PerRunning, perWaiting: p.PerWaiting, ceiling: p.Ceiling,
+		every: max(1, ticks(p.Every)), delay: p.Delay.Seconds(), fresh: p.Fresh.Seconds()}
+	if c.ceiling == 0 {
+		c.ceiling = math.Inf(1)
+	}
+	if p.Window > 0 {
+		c.window = max(1, int((p.Window+p.Every/2)/p.Every))
+	}
+	c.phase = ticks(p.Phase) % c.every
+	if back := c.window + int(math.Ceil(p.Delay.Seconds()/p.Every.Seconds())) + 1; back > ringSize {
+		bad("metric %d %q looks %d scrapes back (window %v, delay %v, every %v); at most %d", i, p.Name, back, p.Window, p.Delay, p.Every, ringSize)
+	}
+	if p.Every < 0 || p.Phase < 0 || p.Window < 0 || p.Delay < 0 || p.Fresh < 0 {
+		bad("metric %d %q has a negative time: every %v, phase %v, window %v, delay %v, fresh %v", i, p.Name, p.Every, p.Phase, p.Window, p.Delay, p.Fresh)
+	}
+	return c
+}
+
+// startOf returns the cold start of the i-th pod that is ever created. It
+// depends on seed and i alone, so two candidates meet the same luck.
+func (m *Model) startOf(i int) startTimes {
+	return m.start[mix(m.Seed, uint64(i))%uint64(len(m.start))]
+}
+
+// mix is splitmix64: a good hash of two numbers.
+func mix(seed, i uint64) uint64 {
+	z := seed + (i+1)*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+func meanTotal(times []ServiceTime) float64 {
+	if len(times) == 0 {
+		return math.NaN()
+	}
+	sum := 0.0
+	for _, t := range times {
+		sum += t.Total
+	}
+	return sum / float64(len(times))
+}
