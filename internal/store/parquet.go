@@ -1,0 +1,155 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/parquet-go/parquet-go"
+)
+
+// schemaKey says in a file's metadata which version of the format it is.
+const schemaKey = "hpatune.schema"
+
+// encoder writes rows as Parquet, column by column: no reflection and, once
+// warm, next to no allocation.
+type encoder[T any] struct {
+	cols   []column[T]
+	levels []int // definition level of a value that is there: 1 if optional
+	tables *tables
+	w      *parquet.GenericWriter[T]
+	buf    bytes.Buffer
+	values []parquet.Value
+}
+
+func newEncoder[T any](cols []column[T], schema *parquet.Schema, t *tables) *encoder[T] {
+	e := &encoder[T]{cols: cols, tables: t}
+	for _, f := range schema.Fields() {
+		level := 0
+		if f.Optional() {
+			level = 1
+		}
+		e.levels = append(e.levels, level)
+	}
+	e.w = parquet.NewGenericWriter[T](&e.buf, schema,
+		parquet.DataPageStatistics(false),
+		parquet.KeyValueMetadata(schemaKey, results.Schema),
+		parquet.CreatedBy("hpatune", "", ""))
+	return e
+}
+
+// bytes returns rows as one file. The result is good until the next call.
+func (e *encoder[T]) bytes(rows []T) []byte {
+	e.buf.Reset()
+	e.w.Reset(&e.buf)
+	// A bytes.Buffer does not fail.
+	_ = e.append(rows)
+	_ = e.w.Close()
+	return e.buf.Bytes()
+}
+
+// stroke is how many values go to a column at a time: they stay in the cache.
+const stroke = 1024
+
+// append adds rows to the open file.
+func (e *encoder[T]) append(rows []T) error {
+	writers := e.w.ColumnWriters()
+	for i, col := range e.cols {
+		for start := 0; start < len(rows); start += stroke {
+			chunk := rows[start:min(start+stroke, len(rows))]
+			e.values = e.values[:0]
+			for j := range chunk {
+				v := col.put(e.tables, &chunk[j])
+				level := e.levels[i]
+				if v.IsNull() {
+					level = 0
+				}
+				e.values = append(e.values, v.Level(0, level, i))
+			}
+			if _, err := writers[i].WriteRowValues(e.values); err != nil {
+				return fmt.Errorf("column %s: %w", col.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// decode reads the rows of one file. It takes columns by their names: a file
+// may have more, and those it lacks keep their zero (or none).
+func decode[T any](data []byte, cols []column[T], t *tables) (rows []T, err error) {
+	defer func() {
+		// A damaged file may take the decoder by surprise; that is a bad file,
+		// not a bad program.
+		if p := recover(); p != nil {
+			rows, err = nil, fmt.Errorf("parquet: damaged: %v", p)
+		}
+	}()
+	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return nil, fmt.Errorf("parquet: %w", err)
+	}
+	// A row takes more than a thousandth of a byte: a count beyond that is damage.
+	if n := f.NumRows(); n < 0 || n > 1000*int64(len(data)) {
+		return nil, fmt.Errorf("parquet: damaged: claims %d rows in %d bytes", n, len(data))
+	}
+	rows = make([]T, f.NumRows())
+	names := make([]string, 0, len(f.Schema().Fields()))
+	for _, field := range f.Schema().Fields() {
+		names = append(names, field.Name())
+	}
+	var buf [stroke]parquet.Value
+	for _, col := range cols {
+		c := slices.Index(names, col.name)
+		if c < 0 {
+			for i := range rows {
+				col.get(t, &rows[i], null)
+			}
+			continue
+		}
+		at := 0
+		for _, group := range f.RowGroups() {
+			if at, err = decodeColumn(group.ColumnChunks()[c], col, t, rows, at, buf[:]); err != nil {
+				return nil, fmt.Errorf("parquet: column %s: %w", col.name, err)
+			}
+		}
+		if at != len(rows) {
+			return nil, fmt.Errorf("parquet: column %s: %d values in %d rows", col.name, at, len(rows))
+		}
+	}
+	return rows, nil
+}
+
+func decodeColumn[T any](chunk parquet.ColumnChunk, col column[T], t *tables, rows []T, at int, buf []parquet.Value) (int, error) {
+	pages := chunk.Pages()
+	defer pages.Close()
+	for {
+		page, err := pages.ReadPage()
+		if errors.Is(err, io.EOF) {
+			return at, nil
+		}
+		if err != nil {
+			return at, err
+		}
+		values := page.Values()
+		for {
+			n, err := values.ReadValues(buf)
+			for _, v := range buf[:n] {
+				if at == len(rows) {
+					return at, errors.New("more values than rows")
+				}
+				col.get(t, &rows[at], v)
+				at++
+			}
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return at, err
+			}
+		}
+		parquet.Release(page)
+	}
+}

@@ -1,0 +1,139 @@
+// Package store is the run folder: it writes a run while it happens and reads
+// one back, whole, partial or killed. results/FORMAT.md describes the files.
+//
+//	meta.json                 what the run was; rewritten once, at its end
+//	profile.yaml              as used
+//	requests/part-*.parquet   a row an arrival
+//	samples/part-*.parquet    a row a number
+//	records.jsonl             everything else, a line a record
+//	cluster/                  observed objects, verbatim
+//
+// While a run goes on, rows are written in parts of at most partEvery; Close
+// compacts them into one file a folder. Every file but records.jsonl appears
+// under its name whole (temporary name + rename), so a killed run loses what
+// had not been written yet, less than two seconds, and nothing else. There is
+// no fsync before Close: it would guard against a power cut, not against a
+// kill.
+package store
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+)
+
+const (
+	metaName    = "meta.json"
+	profileName = "profile.yaml"
+	recordsName = "records.jsonl"
+	requestsDir = "requests"
+	samplesDir  = "samples"
+	clusterDir  = "cluster"
+
+	// compactName holds a folder's rows once the run has ended. It sorts and
+	// globs as a part; where it is, the numbered parts beside it are leftovers.
+	compactName = "part-all.parquet"
+
+	tempSuffix = ".tmp"
+)
+
+const (
+	partEvery  = 1500 * time.Millisecond // a kill loses less than 2 s, writing included
+	maxBacklog = 32 << 20                // bytes in memory; DESIGN.md 2
+	wakeAt     = 4 << 20                 // write early rather than in one long stroke
+)
+
+// ErrBacklog ends a run whose disk is slower than its records.
+var ErrBacklog = errors.New("run log: more than 32 MB wait to be written: the disk is too slow for this run")
+
+// Create starts a run folder in dir, which must not exist or be empty, and
+// returns the Writer that owns it. meta is written with Partial set, until
+// Close says otherwise. An empty meta.Run becomes the folder's name.
+func Create(dir string, meta results.Meta, profile []byte) (*Writer, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("run folder: %w", err)
+	}
+	if found, err := os.ReadDir(dir); err != nil {
+		return nil, fmt.Errorf("run folder: %w", err)
+	} else if len(found) > 0 {
+		return nil, fmt.Errorf("run folder %s: not empty (it holds %s); try --out with a new name", dir, found[0].Name())
+	}
+	meta.Run = cmp.Or(meta.Run, filepath.Base(dir))
+	meta.Schema = results.Schema
+	meta.Partial = true
+	w := &Writer{
+		dir: dir, meta: meta,
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}), failed: make(chan struct{}),
+		tables: newTables(meta),
+	}
+	for _, sub := range []string{requestsDir, samplesDir} {
+		if err := os.Mkdir(filepath.Join(dir, sub), 0o755); err != nil {
+			return nil, fmt.Errorf("run folder: %w", err)
+		}
+	}
+	if err := w.writeFile(profileName, profile); err != nil {
+		return nil, err
+	}
+	if err := w.writeMeta(meta); err != nil {
+		return nil, err
+	}
+	var err error
+	if w.records, err = os.OpenFile(filepath.Join(dir, recordsName), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
+		return nil, fmt.Errorf("run folder: %w", err)
+	}
+	go w.loop()
+	return w, nil
+}
+
+func (w *Writer) writeMeta(meta results.Meta) error {
+	data, err := json.MarshalIndent(meta, "", "  ")
+	if err != nil {
+		return fmt.Errorf("run folder: %s: %w", metaName, err)
+	}
+	return w.writeFile(metaName, append(data, '\n'))
+}
+
+// writeFile makes a file appear under its name whole or not at all.
+func (w *Writer) writeFile(name string, data []byte) error {
+	return w.writeWith(name, false, func(f io.Writer) error {
+		_, err := f.Write(data)
+		return err
+	})
+}
+
+// writeWith makes a file that fill writes appear under its name whole or not
+// at all; sync also makes it outlive a power cut.
+func (w *Writer) writeWith(name string, sync bool, fill func(io.Writer) error) error {
+	path := filepath.Join(w.dir, filepath.FromSlash(name))
+	f, err := os.Create(path + tempSuffix)
+	if err != nil {
+		return fmt.Errorf("run folder: %w", err)
+	}
+	err = fill(f)
+	if err == nil && sync {
+		err = f.Sync()
+	}
+	err = cmp.Or(err, f.Close())
+	if err == nil {
+		err = os.Rename(path+tempSuffix, path)
+	}
+	if err != nil {
+		os.Remove(path + tempSuffix) // best effort: Open ignores it
+		return fmt.Errorf("run folder: %s: %w", name, err)
+	}
+	return nil
+}
+
+// isPart reports whether a folder entry is a part: not a temporary file, not a
+// stranger's.
+func isPart(e fs.DirEntry) bool {
+	return !e.IsDir() && filepath.Ext(e.Name()) == ".parquet"
+}
