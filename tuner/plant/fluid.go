@@ -173,6 +173,10 @@ func (f *Fluid) scrape(k, j int) {
 			p.scrape(&c.m[k], j, f.now, c.life.Started, load{}, Starting)
 		}
 	}
+	for i := range f.leaving {
+		c := &f.leaving[i]
+		p.scrape(&c.m[k], j, f.now, c.life.Started, c.load, Ready)
+	}
 	if len(f.ready) > 1 {
 		f.merge()
 	}
@@ -382,6 +386,11 @@ func (f *Fluid) drain(inFlight, waiting *float64) float64 {
 		}
 		*inFlight += l * c.n
 		*waiting += q * c.n
+		for k := range m.pipes {
+			if p := &m.pipes[k]; p.window > 0 {
+				c.m[k].cum += p.value(c.load, Ready) * m.dt
+			}
+		}
 		keep = append(keep, c)
 	}
 	f.leaving = keep

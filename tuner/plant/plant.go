@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -313,4 +314,20 @@ func meanTotal(times []ServiceTime) float64 {
 		sum += t.Total
 	}
 	return sum / float64(len(times))
+}
+
+// Draw returns a model of the same laws and tables with other luck: its cold
+// starts come from seed, and its scrapes begin at the given phases, one a pipe
+// (nil: as they were).
+func (m *Model) Draw(seed uint64, phases []time.Duration) *Model {
+	d := *m
+	d.Seed = seed
+	if phases != nil {
+		d.Pipes, d.pipes = slices.Clone(m.Pipes), slices.Clone(m.pipes)
+		for i, p := range phases {
+			d.Pipes[i].Phase = p
+			d.pipes[i].phase = int((p+m.Step/2)/m.Step) % d.pipes[i].every
+		}
+	}
+	return &d
 }

@@ -1,0 +1,170 @@
+package replay
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// Scratch is one worker's memory, reused from replay to replay, and what the
+// caller wants to hear beside the ticks. The zero Scratch is ready.
+type Scratch struct {
+	// Latency, if set, collects what answered requests took. It is for the few
+	// replays that are shown: it costs some microseconds a tick.
+	Latency *plant.Latency
+	// OnDecision, if set, is shown every reconcile: what was seen and decided.
+	// Both are valid during the call.
+	OnDecision func(*hpa.Observation, *hpa.Decision)
+
+	fluid plant.Fluid
+	auto  autoscaler
+	tick  results.Tick
+}
+
+// Simulate runs one candidate over the fluid plant and hands each tick to
+// visit; it keeps nothing. w comes from New; s is the worker's own. The tick is
+// valid during the call. The same arguments give the same ticks, bit for bit.
+func Simulate(w *World, cfg hpa.Config, s *Scratch, visit func(*results.Tick)) {
+	f, a := &s.fluid, &s.auto
+	f.Reset(w.model, int(w.Replicas), s.Latency)
+	a.reset(w, cfg)
+	dt := w.Demand.Step.Seconds()
+	t := &s.tick
+	*t = results.Tick{Spec: float64(a.replicas), Desired: float64(a.desired)}
+	for i, arrivals := range w.Demand.Bins {
+		// Reconciles happen at the nearest step.
+		if now := float64(i) * dt; a.next <= now+dt/2 {
+			a.views = f.Pods(now, a.views[:0])
+			f.Scale(int(a.sync(f.Status(), s.OnDecision)))
+			t.Spec, t.Desired = float64(a.replicas), float64(a.desired)
+		}
+		f.Step(arrivals, t)
+		visit(t)
+	}
+}
+
+// Timeline runs one candidate and keeps everything, for the few that are shown.
+func Timeline(w *World, cfg hpa.Config, s *Scratch) results.Timeline {
+	var l plant.Latency
+	before := s.Latency
+	s.Latency = &l
+	defer func() { s.Latency = before }()
+	tl := results.Timeline{Step: w.Demand.Step, Ticks: make([]results.Tick, 0, len(w.Demand.Bins))}
+	Simulate(w, cfg, s, func(t *results.Tick) { tl.Ticks = append(tl.Ticks, *t) })
+	tl.TTFT, tl.E2E = l.TTFT, l.E2E
+	return tl
+}
+
+// autoscaler is the controller in virtual time: it turns what the plant shows
+// into observations.
+type autoscaler struct {
+	w        *World
+	cfg      hpa.Config
+	c        *hpa.Controller
+	obs      hpa.Observation
+	dec      hpa.Decision
+	views    []plant.PodView
+	pipes    []int
+	replicas int32   // spec.replicas
+	desired  int32   // status.desiredReplicas
+	next     float64 // seconds
+	period   float64
+}
+
+// errNoPipe is what a metric answers that the world knows nothing of.
+var errNoPipe = errors.New("the replay has no such metric")
+
+func (a *autoscaler) reset(w *World, cfg hpa.Config) {
+	a.w, a.cfg = w, cfg
+	if a.c == nil {
+		a.c = hpa.New(w.Params)
+	}
+	a.c.Reset(w.Params)
+	_ = a.c.Remember(w.Memory) // New has tried it
+	a.replicas, a.desired = w.Replicas, w.Replicas
+	a.next = w.Sync.Phase.Seconds()
+	a.period = (w.Params.SyncPeriod + w.Sync.Slip).Seconds()
+	a.pipes = a.pipes[:0]
+	for i := range cfg.Metrics {
+		a.pipes = append(a.pipes, w.pipe(&cfg.Metrics[i]))
+	}
+	for len(a.obs.Metrics) < len(cfg.Metrics) {
+		a.obs.Metrics = append(a.obs.Metrics, hpa.Reading{})
+	}
+	a.obs.Metrics = a.obs.Metrics[:len(cfg.Metrics)]
+	a.obs.Spec = &a.cfg
+	a.obs.Selector = "app=replay"
+}
+
+// sync is one reconcile over a.views. It returns spec.replicas after it.
+func (a *autoscaler) sync(status int, show func(*hpa.Observation, *hpa.Decision)) int32 {
+	o := &a.obs
+	o.At = seconds(a.next)
+	a.next += a.period
+	o.SpecReplicas, o.StatusReplicas = a.replicas, int32(status)
+	o.Pods = o.Pods[:0]
+	for i := range a.views {
+		o.Pods = append(o.Pods, a.pod(&a.views[i]))
+	}
+	for i := range o.Metrics {
+		a.read(&o.Metrics[i], &a.cfg.Metrics[i], a.pipes[i])
+	}
+	a.c.Step(o, &a.dec)
+	if show != nil {
+		show(o, &a.dec)
+	}
+	o.Spec = nil // unchanged from here on
+	a.replicas, a.desired = a.dec.Replicas, a.dec.Desired
+	return a.replicas
+}
+
+func (a *autoscaler) pod(v *plant.PodView) hpa.Pod {
+	p := hpa.Pod{Containers: a.w.Containers, Count: int32(v.Count), Deleted: v.Stage == plant.Draining}
+	p.StartTime = wholeSeconds(v.Scheduled)
+	p.ReadySince = p.StartTime
+	switch {
+	case v.Stage == plant.Pending:
+		p.Phase, p.Ready = hpa.Pending, hpa.ReadyFalse
+		p.NotStarted = v.Scheduled > a.next-a.period
+	case v.Stage == plant.Starting:
+		p.Ready = hpa.ReadyFalse
+	default:
+		p.ReadySince = wholeSeconds(v.ReadyAt)
+	}
+	return p
+}
+
+// read fills what the metrics API answers for one metric.
+func (a *autoscaler) read(r *hpa.Reading, m *hpa.Metric, pipe int) {
+	r.Err, r.Samples, r.Series = nil, r.Samples[:0], r.Series[:0]
+	if pipe < 0 {
+		r.Err = errNoPipe
+		return
+	}
+	if m.Source == hpa.Object || m.Source == hpa.External {
+		sum := 0.0
+		for i := range a.views {
+			if v := &a.views[i].Values[pipe]; v.OK {
+				sum += v.Value * float64(a.views[i].Count)
+			}
+		}
+		r.Series = append(r.Series, milli(sum))
+		return
+	}
+	for i := range a.views {
+		v := &a.views[i].Values[pipe]
+		r.Samples = append(r.Samples, hpa.Sample{Milli: milli(v.Value), At: wholeSeconds(v.At), Window: seconds(v.Window), OK: v.OK})
+	}
+}
+
+// milli is a quantity's MilliValue, which rounds up.
+func milli(v float64) int64 { return int64(math.Ceil(v*1000 - 1e-6)) }
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// wholeSeconds is a time as API objects carry it.
+func wholeSeconds(s float64) time.Duration { return time.Duration(math.Floor(s)) * time.Second }

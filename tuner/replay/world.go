@@ -1,0 +1,273 @@
+// Package replay is the autoscaler and its plant in virtual time: what a
+// recorded load would have met under another configuration.
+//
+// It replays the offered load, never recorded CPU: a cluster at its ceiling
+// burns what it has, and what its users wanted cannot be read off that
+// (tuner/MODEL.md says what that mistake costs).
+package replay
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// World is everything a replay needs but the configuration: what came, how a
+// replica serves, starts and leaves, and what the autoscaler sees of it.
+//
+// A World is immutable once New returned it, and shared by all candidates and
+// workers.
+type World struct {
+	Demand   Demand
+	Service  plant.Law
+	Balancer plant.Balancer
+	Start    []plant.PhaseSample // cold starts as measured
+	Drain    plant.Drain
+	Pipes    []plant.Pipe // the metrics there are, by name
+	Limits   plant.Limits // per-request limits that Tick.Good counts
+
+	Params   hpa.Params
+	Sync     Sync
+	Replicas int32      // ready when the replay begins, and the scale's spec.replicas
+	Memory   hpa.Memory // the controller's, when the replay begins
+	// Containers are a pod's, with their requests.
+	Containers []hpa.Container
+	Seed       uint64
+
+	model *plant.Model
+}
+
+// Sync is when the controller reconciles: at Phase, then every
+// Params.SyncPeriod + Slip.
+type Sync struct {
+	Phase time.Duration
+	// Slip is the reconcile's own time. It is not nothing: with none, ages would
+	// equal windows exactly, which never happens in a cluster.
+	Slip time.Duration
+}
+
+// DefaultSlip is a reconcile's own time: a few API calls.
+const DefaultSlip = 20 * time.Millisecond
+
+// Demand is the offered load, binned once. Shed and failed arrivals are in it.
+type Demand struct {
+	Step time.Duration // of a bin, and of the replay's ticks; 0 = 1 s
+	Bins []float64     // arrivals in each
+	// Arrivals are the same ones exactly, by At; nil for imported history, where
+	// the exact plant draws them from the bins.
+	Arrivals []profiles.Arrival
+	Source   DemandSource
+	// Censored are stretches in which the source could not see all that came.
+	Censored []Span
+	// CV2 is the squared coefficient of variation of the gaps between arrivals
+	// at an even rate: 0 constant, 1 Poisson.
+	CV2 float64
+}
+
+// Span is a stretch of run time.
+type Span struct {
+	From, To time.Duration
+	Why      string
+}
+
+// DemandSource says how the offered load is known, best first.
+type DemandSource int8
+
+const (
+	FromSchedule DemandSource = iota // the load generator's own schedule: exact
+	FromGateway                      // an arrival counter before the replicas
+	FromGauge                        // completions + change of what is in flight
+	FromUsage                        // CPU over CPU a request: a lower bound
+)
+
+func (s DemandSource) String() string {
+	if s < 0 || s > FromUsage {
+		return "unknown"
+	}
+	return [...]string{"schedule", "gateway", "gauge", "usage"}[s]
+}
+
+// Duration is how long the demand lasts.
+func (d *Demand) Duration() time.Duration { return time.Duration(len(d.Bins)) * d.Step }
+
+// Bin counts arrivals into bins of the given step over duration. An arrival at
+// or after the end is in the last bin.
+func Bin(arrivals []profiles.Arrival, step, duration time.Duration) []float64 {
+	bins := make([]float64, max(1, int((duration+step-1)/step)))
+	for _, a := range arrivals {
+		bins[min(max(int(a.At/step), 0), len(bins)-1)]++
+	}
+	return bins
+}
+
+// New checks w, compiles its tables and returns it ready for Simulate. It
+// reports all problems at once.
+func New(w World) (*World, error) {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("world: "+format, args...)) }
+	if w.Demand.Step == 0 {
+		w.Demand.Step = time.Second
+	}
+	if w.Params == (hpa.Params{}) {
+		w.Params = hpa.DefaultParams()
+	}
+	if w.Params.SyncPeriod <= 0 {
+		bad("sync period %v; Kubernetes' default is 15s", w.Params.SyncPeriod)
+	}
+	if w.Sync.Slip == 0 {
+		w.Sync.Slip = DefaultSlip
+	}
+	if w.Sync.Phase < 0 || w.Sync.Slip < 0 {
+		bad("sync phase %v, slip %v; neither may be negative", w.Sync.Phase, w.Sync.Slip)
+	}
+	if len(w.Demand.Bins) == 0 {
+		bad("no demand: no bins")
+	}
+	for i, b := range w.Demand.Bins {
+		if !(b >= 0) || math.IsInf(b, 0) {
+			bad("demand bin %d is %g arrivals", i, b)
+			break
+		}
+	}
+	if !slices.IsSortedFunc(w.Demand.Arrivals, func(a, b profiles.Arrival) int { return int(a.At - b.At) }) {
+		bad("arrivals are not in order of their time")
+	}
+	if w.Replicas < 0 {
+		bad("%d replicas at the start", w.Replicas)
+	}
+	if err := hpa.New(w.Params).Remember(w.Memory); err != nil {
+		bad("the controller's memory: %w", err)
+	}
+	m, err := plant.Compile(plant.Spec{
+		Step: w.Demand.Step, Law: w.Service, Balancer: w.Balancer, Start: w.Start, Drain: w.Drain,
+		Pipes: w.Pipes, Limits: w.Limits, ArrivalCV2: w.Demand.CV2, Seed: w.Seed,
+	})
+	if err = errors.Join(append(errs, err)...); err != nil {
+		return nil, err
+	}
+	w.model = m
+	w.Drain = m.Drain
+	return &w, nil
+}
+
+// Scaled returns the world with k times the load, on the same tables. The
+// exact plant draws its arrivals from the bins then.
+func (w *World) Scaled(k float64) *World {
+	s := *w
+	s.Demand.Bins = slices.Clone(w.Demand.Bins)
+	for i := range s.Demand.Bins {
+		s.Demand.Bins[i] *= k
+	}
+	if k != 1 {
+		s.Demand.Arrivals = nil
+	}
+	return &s
+}
+
+// Draw returns the world with other luck, on the same tables: new arrivals
+// around the same rate, other cold starts from the sample, other phases of
+// scrapes and syncs. The same seed gives the same world, so candidates can be
+// compared on common ones.
+func (w *World) Draw(seed uint64) *World {
+	d := *w
+	r := rand.New(rand.NewPCG(seed, 0x6472617773))
+	d.Seed = r.Uint64()
+	d.Sync.Phase = time.Duration(r.Int64N(int64(w.Params.SyncPeriod)))
+	phases := make([]time.Duration, len(w.Pipes))
+	d.Pipes = slices.Clone(w.Pipes)
+	for i, p := range w.Pipes {
+		every := p.Every
+		if every == 0 {
+			every = 15 * time.Second
+		}
+		phases[i] = time.Duration(r.Int64N(int64(every)))
+		d.Pipes[i].Phase = phases[i]
+	}
+	d.model = w.model.Draw(d.Seed, phases)
+	rates := smooth(w.Demand.Bins, max(1, int(10*time.Second/w.Demand.Step)))
+	d.Demand.Bins = make([]float64, len(rates))
+	for i, rate := range rates {
+		d.Demand.Bins[i] = count(r, rate, w.Demand.CV2)
+	}
+	d.Demand.Arrivals = nil
+	return &d
+}
+
+// smooth is a centred moving mean over 2k+1 bins, shorter at the ends.
+func smooth(bins []float64, k int) []float64 {
+	sum := make([]float64, len(bins)+1)
+	for i, b := range bins {
+		sum[i+1] = sum[i] + b
+	}
+	out := make([]float64, len(bins))
+	for i := range out {
+		lo, hi := max(0, i-k), min(len(bins), i+k+1)
+		out[i] = (sum[hi] - sum[lo]) / float64(hi-lo)
+	}
+	return out
+}
+
+// count draws how many arrive where mean are expected, with variance cv2·mean:
+// Poisson by inversion for cv2 = 1, a rounded normal otherwise and for large
+// means.
+func count(r *rand.Rand, mean, cv2 float64) float64 {
+	if mean <= 0 {
+		return 0
+	}
+	if cv2 == 1 && mean < 30 {
+		p := math.Exp(-mean)
+		u, n, c := r.Float64(), 0.0, p
+		for u > c && n < 200 {
+			n++
+			p *= mean / n
+			c += p
+		}
+		return n
+	}
+	return max(0, math.Round(mean+math.Sqrt(mean*cv2)*r.NormFloat64()))
+}
+
+// Blind names the metrics of cfg that the world has no pipe for: a replay of
+// them says "metric failed" at every sync, as a cluster without them would.
+func (w *World) Blind(cfg *hpa.Config) []string {
+	var out []string
+	for _, m := range cfg.Metrics {
+		if w.pipe(&m) < 0 {
+			out = append(out, m.Source.String()+" "+m.Name)
+		}
+	}
+	return out
+}
+
+func (w *World) pipe(m *hpa.Metric) int {
+	return slices.IndexFunc(w.Pipes, func(p plant.Pipe) bool { return p.Name == m.Name })
+}
+
+// Sum adds up the ticks of a timeline from a step on: what Σ over a run needs.
+func Sum(ticks []results.Tick, from int) results.Tick {
+	var s results.Tick
+	for i := from; i < len(ticks); i++ {
+		t := &ticks[i]
+		s.Arrivals += t.Arrivals
+		s.Shed += t.Shed
+		s.Done += t.Done
+		s.Failed += t.Failed
+		s.Good += t.Good
+		s.Tokens += t.Tokens
+		s.Spec += t.Spec
+		s.Desired += t.Desired
+		s.Pods += t.Pods
+		s.Ready += t.Ready
+		s.InFlight += t.InFlight
+		s.Waiting += t.Waiting
+	}
+	return s
+}
