@@ -1,0 +1,123 @@
+package loadgen
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+)
+
+// Abort says when to stop harming a target.
+type Abort struct {
+	ErrorRate float64       // share of answers that failed, 0..1; 0 = never
+	For       time.Duration // for how long, in run time
+	Gone      time.Duration // nothing but failed connections for so long; 0 = never
+}
+
+// A watch applies the abort rule. It counts the ends of requests by slices of
+// run time; a slice is judged when it is over. 429 is not an error here: a
+// server that sheds load protects itself.
+type watch struct {
+	rule  Abort
+	slice time.Duration
+	stop  func(why string) // called at most once
+
+	mu      sync.Mutex
+	at      time.Duration // start of the present slice
+	n       slice         // its answers
+	bad     stretch       // error rate above the limit
+	gone    stretch       // nothing but failed connections
+	stopped bool
+}
+
+type slice struct{ ok, failed, connect int }
+
+// A stretch is how long a condition has held without a break.
+type stretch struct {
+	on   bool
+	from time.Duration
+	n    int // answers in it
+}
+
+func (s *stretch) see(holds bool, from time.Duration, n int) {
+	switch {
+	case !holds:
+		*s = stretch{}
+	case !s.on:
+		*s = stretch{true, from, n}
+	default:
+		s.n += n
+	}
+}
+
+func (s *stretch) over(now, limit time.Duration) bool {
+	return s.on && now-s.from >= limit && s.n >= minAnswers
+}
+
+// minAnswers is how many answers a stretch needs before it counts: two
+// failures at night are no reason to stop.
+const minAnswers = 5
+
+func newWatch(rule Abort, stop func(why string)) *watch {
+	s := time.Second
+	for _, d := range []time.Duration{rule.For, rule.Gone} {
+		if d > 0 {
+			s = min(s, d/20)
+		}
+	}
+	return &watch{rule: rule, slice: max(s, time.Millisecond), stop: stop}
+}
+
+// saw takes the end of a request at an instant of the run.
+func (w *watch) saw(at time.Duration, o results.Outcome) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.advance(at)
+	switch o {
+	case results.OK, results.HTTP429:
+		w.n.ok++
+	case results.Shed, results.Canceled:
+	case results.Connect:
+		w.n.connect++
+		w.n.failed++
+	default:
+		w.n.failed++
+	}
+}
+
+// tick judges the time up to at, in which perhaps nothing came back.
+func (w *watch) tick(at time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.advance(at)
+}
+
+// advance closes the slices that are over. A slice without answers says
+// nothing either way.
+func (w *watch) advance(at time.Duration) {
+	for at >= w.at+w.slice {
+		if n := w.n; n.ok+n.failed > 0 {
+			all := n.ok + n.failed
+			w.bad.see(float64(n.failed) > w.rule.ErrorRate*float64(all), w.at, all)
+			w.gone.see(n.connect == all, w.at, all)
+			w.n = slice{}
+		}
+		w.at += w.slice
+		if w.n == (slice{}) && !w.bad.on && !w.gone.on {
+			w.at = max(w.at, at/w.slice*w.slice) // nothing to judge on the way
+		}
+		switch {
+		case w.stopped:
+		case w.rule.Gone > 0 && w.gone.over(w.at, w.rule.Gone):
+			w.end(fmt.Sprintf("target gone: every connection failed for %v", w.rule.Gone))
+		case w.rule.ErrorRate > 0 && w.bad.over(w.at, w.rule.For):
+			w.end(fmt.Sprintf("error rate above %g %% for %v", 100*w.rule.ErrorRate, w.rule.For))
+		}
+	}
+}
+
+func (w *watch) end(why string) {
+	w.stopped = true
+	w.stop(why)
+}

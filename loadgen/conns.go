@@ -1,0 +1,227 @@
+package loadgen
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Connections says over which connections requests go, and so which replicas
+// they reach.
+type Connections struct {
+	Mode   string        // realistic (default) | pinned | fresh | endpoints
+	MaxAge time.Duration // realistic: a connection takes no new request after 75 to 100 % of it; 0 = 10s
+	Pools  int           // realistic: how many pools of connections; 0 = 32
+	HTTP2  string        // "" = as TLS negotiates, "h2c" = in clear text, "off" = never
+}
+
+// A lane is one generation of connections: an http.Transport that is used
+// until its age is over, then takes no more requests, finishes those that it
+// has and closes. So connections move on without a reset, in HTTP/1.1 and
+// HTTP/2 alike, and a name is resolved anew once per generation.
+//
+// Note: rejected marking over-age connections through httptrace.GotConn and
+// Request.Close, because the transport copies requests that have a body and
+// never sees the mark, and because it cannot age HTTP/2.
+type lane struct {
+	http  *http.Transport
+	until time.Time // takes no new requests after it; zero = no limit
+	addr  string    // the pod that it dials; "" = what the URL says
+
+	// Under conns.mu.
+	inFlight int
+	retired  bool
+}
+
+// conns lends lanes to requests.
+//
+// Many pools, used in turn: Go's idle pool gives out the connection used last,
+// so that with a single pool the oldest connections take all the load
+// (golang/go#23427), and replicas that came later get none. Age makes
+// connections move, several pools spread them: both are needed.
+type conns struct {
+	opt     Connections
+	wallAge time.Duration
+	make    func(addr string) *http.Transport
+	opened  atomic.Int64
+
+	mu    sync.Mutex
+	rng   *rand.Rand
+	pools []*lane
+	turn  int
+	pods  []*lane // endpoints mode, in the order told
+}
+
+var errNoEndpoints = errors.New("no ready endpoint to send to")
+
+// A dialed is a connection that knows whom it reached. Its texts are made once
+// a connection, not once a request.
+type dialed struct {
+	net.Conn
+	addr string // "ip:port"
+}
+
+type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// newConns makes the connections' keeper. age is the maximum age in wall time;
+// dial opens connections, within its own time limit.
+func newConns(opt Connections, age, connect time.Duration, dial dialFunc, tlsConfig *tls.Config, seed uint64) *conns {
+	c := &conns{opt: opt, wallAge: age, rng: rand.New(rand.NewPCG(seed, 0x636f6e6e73))}
+	c.make = func(pod string) *http.Transport {
+		t := &http.Transport{
+			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if pod != "" {
+					addr = pod
+				}
+				nc, err := dial(ctx, network, addr)
+				if err != nil {
+					return nil, err
+				}
+				c.opened.Add(1)
+				return &dialed{nc, nc.RemoteAddr().String()}, nil
+			},
+			TLSHandshakeTimeout: connect,
+			MaxIdleConnsPerHost: 10_000, // idle connections are held back by age, not by number
+			IdleConnTimeout:     90 * time.Second,
+			DisableCompression:  true, // what is measured is what was sent
+			DisableKeepAlives:   opt.Mode == "fresh",
+			ForceAttemptHTTP2:   opt.HTTP2 == "",
+			ReadBufferSize:      8 << 10,
+		}
+		if tlsConfig != nil {
+			t.TLSClientConfig = tlsConfig.Clone()
+		}
+		switch opt.HTTP2 {
+		case "h2c":
+			t.Protocols = new(http.Protocols)
+			t.Protocols.SetUnencryptedHTTP2(true)
+		case "off":
+			t.Protocols = new(http.Protocols)
+			t.Protocols.SetHTTP1(true)
+		}
+		return t
+	}
+	n := 1
+	if opt.Mode == "realistic" {
+		n = opt.Pools
+	}
+	if opt.Mode != "endpoints" {
+		c.pools = make([]*lane, n)
+	}
+	return c
+}
+
+// lease returns the lane for the next request; give it back with release.
+func (c *conns) lease(now time.Time) (*lane, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opt.Mode == "endpoints" {
+		l := c.leastLoaded()
+		if l == nil {
+			return nil, errNoEndpoints
+		}
+		l.inFlight++
+		return l, nil
+	}
+	i := c.turn
+	c.turn = (c.turn + 1) % len(c.pools)
+	l := c.pools[i]
+	if l == nil || !l.until.IsZero() && now.After(l.until) {
+		// The first generation ends spread over a whole age, so that the pools
+		// do not move together; later ones live for 75 to 100 % of it.
+		life := 0.75 + 0.25*c.rng.Float64()
+		if l == nil {
+			life = (float64(i) + c.rng.Float64()) / float64(len(c.pools))
+		} else {
+			c.retire(l)
+		}
+		l = &lane{http: c.make("")}
+		if c.opt.Mode == "realistic" {
+			l.until = now.Add(time.Duration(life * float64(c.wallAge)))
+		}
+		c.pools[i] = l
+	}
+	l.inFlight++
+	return l, nil
+}
+
+// leastLoaded returns the pod with the fewest requests in flight, in turn
+// among equals; nil if there is no pod.
+func (c *conns) leastLoaded() *lane {
+	var best *lane
+	n := len(c.pods)
+	for k := range n {
+		if l := c.pods[(c.turn+k)%n]; best == nil || l.inFlight < best.inFlight {
+			best = l
+		}
+	}
+	if n > 0 {
+		c.turn = (c.turn + 1) % n
+	}
+	return best
+}
+
+// release gives a lane back when its request is over.
+func (c *conns) release(l *lane) {
+	c.mu.Lock()
+	l.inFlight--
+	over := l.retired && l.inFlight == 0
+	c.mu.Unlock()
+	if over {
+		l.http.CloseIdleConnections()
+	}
+}
+
+// retire ends a lane: idle connections close now, busy ones with their last
+// request. The caller holds mu.
+func (c *conns) retire(l *lane) {
+	l.retired = true
+	if l.inFlight == 0 {
+		l.http.CloseIdleConnections()
+		return
+	}
+	// It takes the transport's lock and closes sockets: not under ours.
+	go l.http.CloseIdleConnections()
+}
+
+// setPods says which pods are ready: those that went take no new request, those
+// that came take some at once.
+func (c *conns) setPods(addrs []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := map[string]*lane{}
+	for _, l := range c.pods {
+		old[l.addr] = l
+	}
+	// A new slice: leastLoaded never sees half a list.
+	pods := make([]*lane, 0, len(addrs))
+	for _, a := range addrs {
+		l, ok := old[a]
+		if !ok {
+			l = &lane{http: c.make(a), addr: a}
+		}
+		delete(old, a)
+		pods = append(pods, l)
+	}
+	for _, l := range old {
+		c.retire(l)
+	}
+	c.pods = pods
+}
+
+// close closes what is idle, at the end of the run.
+func (c *conns) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range append(c.pods, c.pools...) {
+		if l != nil {
+			l.http.CloseIdleConnections()
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package loadgen
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// headers is what every request carries. Secret ones come from a file that is
+// read again when it changes (a token that expires in mid-run is replaced), and
+// are never shown.
+type headers struct {
+	host  string
+	plain http.Header // of the profile
+	file  string      // "" = none
+
+	mu      sync.Mutex
+	all     http.Header // plain and secret ones; replaced, never written to
+	secrets []string    // values to be kept out of texts
+	stat    string      // size and time of the file as read
+	checked time.Time
+}
+
+// newHeaders gathers the headers of the profile, those given as secrets, and
+// those of the file ("Name: value", one a line; # begins a comment).
+func newHeaders(plain map[string]string, secret http.Header, file string) (*headers, error) {
+	h := &headers{plain: http.Header{"User-Agent": {"hpatune"}}, file: file}
+	for k, v := range plain {
+		h.plain[textproto.CanonicalMIMEHeaderKey(k)] = []string{v}
+	}
+	for k, vs := range secret {
+		h.plain[textproto.CanonicalMIMEHeaderKey(k)] = slices.Clone(vs)
+		h.hide(vs)
+	}
+	if v := h.plain.Get("Host"); v != "" {
+		h.host = v
+		h.plain.Del("Host")
+	}
+	h.all = h.plain
+	if file == "" {
+		return h, nil
+	}
+	return h, h.read()
+}
+
+// hide notes values that must not appear in any text, and their words: a
+// server may quote the token alone.
+func (h *headers) hide(values []string) {
+	for _, v := range values {
+		for _, w := range append(strings.Fields(v), v) {
+			if len(w) >= 6 && !slices.Contains(h.secrets, w) {
+				h.secrets = append(h.secrets, w)
+			}
+		}
+	}
+}
+
+// read reads the file. The caller holds mu, or is alone.
+func (h *headers) read() error {
+	st, err := os.Stat(h.file)
+	if err != nil {
+		return fmt.Errorf("header file: %w", err)
+	}
+	stat := fmt.Sprint(st.Size(), st.ModTime().UnixNano())
+	if stat == h.stat {
+		return nil
+	}
+	text, err := os.ReadFile(h.file)
+	if err != nil {
+		return fmt.Errorf("header file: %w", err)
+	}
+	all := maps.Clone(h.plain)
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if name, value = strings.TrimSpace(name), strings.TrimSpace(value); !ok || name == "" {
+			// The line itself is not shown: it may be a bare token.
+			return fmt.Errorf("header file %s:%d: no header; try \"Authorization: Bearer …\"", h.file, n)
+		}
+		all[textproto.CanonicalMIMEHeaderKey(name)] = []string{value}
+		h.hide([]string{value})
+	}
+	h.all, h.stat = all, stat
+	return lines.Err()
+}
+
+// forRequest returns the headers for one request, a map of its own.
+func (h *headers) forRequest() http.Header {
+	h.mu.Lock()
+	if h.file != "" {
+		if now := time.Now(); now.Sub(h.checked) > time.Second {
+			h.checked = now
+			// A file that is being replaced may be missing for a moment: the old
+			// headers stay, and an expired one shows as 401 in the results.
+			_ = h.read()
+		}
+	}
+	all := h.all
+	h.mu.Unlock()
+	c := make(http.Header, len(all)+3)
+	maps.Copy(c, all)
+	return c
+}
+
+// redact takes secret values out of a text: servers quote keys in errors.
+func (h *headers) redact(text string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.secrets {
+		text = strings.ReplaceAll(text, s, "***")
+	}
+	return text
+}

@@ -1,0 +1,343 @@
+// Package loadgen sends the schedule: every arrival at its time, whatever
+// became of those before (open loop), over connections that reach new
+// replicas, and says of each what happened.
+//
+// vegeta is the engine: its workers carry the requests. The schedule, the
+// clock, the connections and the measurements are ours (pacer, conns, meter),
+// because vegeta's own hide what a stalled server does to those who wait.
+package loadgen
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"iter"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/results"
+)
+
+// Options is all that a run of load needs, and every door to the world.
+type Options struct {
+	Arrivals    iter.Seq[profiles.Arrival] // the schedule, by At
+	Target      Target
+	Connections Connections
+	Timeouts    Timeouts // run time
+	Abort       Abort
+
+	URL  string // where to send; its path wins over Target.Path
+	Seed int64
+	// Clock maps run time to wall time. Start is the instant of arrival time 0
+	// and may lie in the future; zero = now.
+	Clock results.Clock
+	Emit  results.Emit
+
+	Secrets    http.Header // headers that are never shown or written
+	HeaderFile string      // the same, from a file that is read again when it changes; "" = none
+	TLS        *tls.Config // nil = the system's roots
+
+	// Endpoints tells which pods are ready: in endpoints mode the only ones
+	// dialed, in the others what makes an address a backend. May be nil.
+	Endpoints <-chan results.Endpoints
+
+	MaxInFlight int     // arrivals beyond it are shed, and recorded as shed; 0 = DefaultInFlight
+	MaxRate     float64 // arrivals a second of run time beyond it are shed; 0 = no limit
+	Shard       int     // sends the arrivals with Index % Shards == Shard
+	Shards      int     // 0 = 1
+	// Closed, if not 0, makes a closed loop of so many requests in flight: an
+	// arrival is sent when an answer comes back, and its time is ignored.
+	Closed int
+
+	// OnBackend and OnError are told each entry of the backend and error tables
+	// as it comes, in order, so that a killed run stays readable. May be nil.
+	OnBackend func(i int32, b results.Backend)
+	OnError   func(i int32, text string)
+
+	// Dial opens connections; nil = net.Dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Lookup resolves the target's name, to know whether several addresses
+	// stand behind it; nil = the system's resolver.
+	Lookup func(ctx context.Context, host string) ([]string, error)
+}
+
+// DefaultInFlight is the cap on requests in flight where none is given. A
+// request in flight holds about 30 KB: this many fit into 600 MB.
+const DefaultInFlight = 20_000
+
+// Report is what a run of load was, apart from its records.
+type Report struct {
+	Client    results.Client
+	Backends  []results.Backend // by Request.Backend
+	Errors    []string          // by Request.Err
+	Aborted   string            // the abort rule that ended it; "" = none did
+	StartedAt time.Time         // wall instant of run time 0
+	Ended     time.Duration     // run time at the end of the last request
+	Requests  int               // arrivals recorded, shed ones too
+}
+
+// errAborted is the cause with which the abort rule ends a run.
+var errAborted = errors.New("abort rule")
+
+// Run sends the schedule and returns when the last answer has ended. When ctx
+// is done it stops sending at once, ends what is in flight (canceled), and
+// returns the report with ctx's error. The abort rule does the same, and is no
+// error: the report says so.
+//
+// A target that does not answer is not an error either, but a record for each
+// request. Errors are options that make no sense, each with what to try.
+func Run(ctx context.Context, o Options) (Report, error) {
+	r, err := newRun(ctx, o)
+	if err != nil {
+		return Report{}, err
+	}
+	return r.run(ctx)
+}
+
+// A run is a load test under way.
+type run struct {
+	o      Options
+	m      *meter
+	stop   context.CancelCauseFunc
+	abort  string
+	conns  *conns
+	pacer  *pacer
+	errs   *table
+	backs  *backends
+	wg     sync.WaitGroup
+	loaded context.Context
+}
+
+func newRun(ctx context.Context, o Options) (*run, error) {
+	if o.Clock.Start.IsZero() {
+		o.Clock.Start = time.Now()
+	}
+	if o.Shards == 0 {
+		o.Shards = 1
+	}
+	if o.MaxInFlight == 0 {
+		o.MaxInFlight = DefaultInFlight
+	}
+	o.Connections.Mode = cmp.Or(o.Connections.Mode, "realistic")
+	o.Connections.Pools = cmp.Or(o.Connections.Pools, 32)
+	o.Connections.MaxAge = cmp.Or(o.Connections.MaxAge, 10*time.Second)
+	proto, err := newProtocol(o.Target, uint64(o.Seed))
+	if err != nil {
+		return nil, err
+	}
+	u, err := targetURL(o.URL, cmp.Or(o.Target.Path, proto.path))
+	if err != nil {
+		return nil, err
+	}
+	if o.Shard < 0 || o.Shard >= o.Shards {
+		return nil, fmt.Errorf("shard %d of %d: not a shard; try 0 to %d", o.Shard, o.Shards, o.Shards-1)
+	}
+	switch o.Connections.Mode {
+	case "realistic", "pinned", "fresh", "endpoints":
+	default:
+		return nil, fmt.Errorf("connections mode %q: unknown; try realistic, pinned, fresh or endpoints", o.Connections.Mode)
+	}
+	if o.Connections.Mode == "endpoints" && o.Endpoints == nil {
+		return nil, errors.New("connections mode endpoints: nobody tells which pods are ready; try realistic, or a target in a cluster")
+	}
+	h, err := newHeaders(o.Target.Headers, o.Secrets, o.HeaderFile)
+	if err != nil {
+		return nil, err
+	}
+
+	r := &run{o: o}
+	r.loaded, r.stop = context.WithCancelCause(ctx)
+	wall := o.Clock.Wall
+	dial := o.Dial
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: wall(o.Timeouts.Connect)}).DialContext
+	}
+	r.conns = newConns(o.Connections, wall(o.Connections.MaxAge), wall(o.Timeouts.Connect), dial, o.TLS, uint64(o.Seed))
+	r.errs = &table{limit: maxErrors, other: otherErrors, added: o.OnError}
+	r.backs = &backends{added: o.OnBackend}
+	ring := &ring{}
+	r.m = &meter{
+		ctx: r.loaded, clock: o.Clock, closed: o.Closed > 0, ring: ring, proto: proto, url: u, headers: h,
+		conns: r.conns, backends: r.backs, errs: r.errs, cap: int64(o.MaxInFlight), emit: o.Emit,
+		timeouts: Timeouts{
+			Connect: wall(o.Timeouts.Connect), FirstToken: wall(o.Timeouts.FirstToken),
+			Idle: wall(o.Timeouts.Idle), Total: wall(o.Timeouts.Total),
+		},
+		watch: newWatch(o.Abort, func(why string) {
+			r.abort = why
+			r.stop(fmt.Errorf("%w: %s", errAborted, why))
+		}),
+	}
+	r.pacer = &pacer{ctx: r.loaded, clock: o.Clock, ring: ring, feed: r.feed()}
+	if o.MaxRate > 0 {
+		r.pacer.bucket = bucket{rate: o.MaxRate}
+		r.pacer.over = func(a profiles.Arrival) { r.m.shed(a, "above the maximum rate") }
+	}
+	return r, nil
+}
+
+// targetURL joins the target's URL with the path; the URL's own path wins.
+func targetURL(raw, path string) (*url.URL, error) {
+	if !strings.Contains(raw, "://") {
+		raw = "http://" + raw
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		// url.Error quotes the whole URL, which may hold a password.
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			err = ue.Err
+		}
+		return nil, fmt.Errorf("target URL: %w; try http://HOST:PORT", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("target URL: scheme %q, host %q; try http://HOST:PORT", u.Scheme, u.Host)
+	}
+	if u.Path == "" || u.Path == "/" {
+		p, err := url.Parse(path)
+		if err != nil {
+			return nil, fmt.Errorf("target path %q: %w", path, err)
+		}
+		u.Path, u.RawPath = p.Path, p.RawPath
+		if p.RawQuery != "" {
+			u.RawQuery = p.RawQuery
+		}
+	}
+	u.Fragment = ""
+	return u, nil
+}
+
+// feed hands out the schedule in chunks, ahead of time: making an arrival
+// (reading a trace, drawing a gap) never delays another.
+func (r *run) feed() <-chan []profiles.Arrival {
+	const size = 256
+	feed := make(chan []profiles.Arrival, 4)
+	r.wg.Go(func() {
+		defer close(feed)
+		chunk := make([]profiles.Arrival, 0, size)
+		flush := func() bool {
+			if len(chunk) == 0 {
+				return true
+			}
+			select {
+			case feed <- chunk:
+				chunk = make([]profiles.Arrival, 0, size)
+				return true
+			case <-r.loaded.Done():
+				return false
+			}
+		}
+		for a := range r.o.Arrivals {
+			if a.Index%r.o.Shards != r.o.Shard {
+				continue
+			}
+			if chunk = append(chunk, a); len(chunk) == size && !flush() {
+				return
+			}
+		}
+		flush()
+	})
+	return feed
+}
+
+func (r *run) run(ctx context.Context) (Report, error) {
+	o := r.o
+	r.sides()
+	began := time.Now()
+	cpu0, measured := cpuTime()
+
+	options := []func(*vegeta.Attacker){vegeta.Client(&http.Client{
+		Transport:     r.m,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}), vegeta.MaxBody(0)}
+	var pace vegeta.Pacer = r.pacer
+	if o.Closed > 0 {
+		pace = closedLoop{r.pacer}
+		options = append(options, vegeta.Workers(uint64(o.Closed)), vegeta.MaxWorkers(uint64(o.Closed)))
+	}
+	// What the request says is the meter's business; vegeta wants something
+	// that it can parse, and puts its number on it.
+	targets := vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodGet, URL: "http://target/"})
+	n := 0
+	for range vegeta.NewAttacker(options...).Attack(targets, pace, 0, "") {
+		n++
+	}
+	ended := time.Now()
+	r.stop(nil)
+	r.wg.Wait()
+	r.conns.close()
+
+	rep := Report{
+		Backends: r.backs.all(), Errors: r.errs.all(), Aborted: r.abort, StartedAt: o.Clock.Start, Ended: o.Clock.At(ended), Requests: n,
+		Client: results.Client{
+			CPUMeasured: measured, Pacer: pacerName, Connections: int(r.conns.opened.Load()),
+			InFlightCap: o.MaxInFlight, MaxInFlight: int(r.m.peak.Load()), Aborted: r.abort,
+		},
+	}
+	if cpu1, ok := cpuTime(); ok && measured {
+		if began.Before(o.Clock.Start) {
+			began = o.Clock.Start
+		}
+		if wall := ended.Sub(began); wall > 0 {
+			rep.Client.CPURatio = float64(cpu1-cpu0) / float64(wall) / float64(runtime.GOMAXPROCS(0))
+		}
+	}
+	return rep, ctx.Err()
+}
+
+// sides starts what runs beside the requests, until loaded is done: the ear
+// for endpoints and the ticker of the abort rule.
+func (r *run) sides() {
+	host := r.m.url.Hostname()
+	lookup := r.o.Lookup
+	if lookup == nil {
+		lookup = net.DefaultResolver.LookupHost
+	}
+	if net.ParseIP(host) == nil && host != "localhost" {
+		r.wg.Go(func() {
+			if addrs, err := lookup(r.loaded, host); err == nil {
+				r.backs.resolved(len(addrs))
+			}
+		})
+	}
+	if r.o.Endpoints != nil {
+		r.wg.Go(func() {
+			for {
+				select {
+				case e, ok := <-r.o.Endpoints:
+					if !ok {
+						return
+					}
+					r.backs.told(e)
+					if r.o.Connections.Mode == "endpoints" {
+						r.conns.setPods(e.Ready)
+					}
+				case <-r.loaded.Done():
+					return
+				}
+			}
+		})
+	}
+	r.wg.Go(func() {
+		t := time.NewTicker(max(r.o.Clock.Wall(r.m.watch.slice), time.Millisecond))
+		defer t.Stop()
+		for {
+			select {
+			case now := <-t.C:
+				r.m.watch.tick(r.o.Clock.At(now))
+			case <-r.loaded.Done():
+				return
+			}
+		}
+	})
+}

@@ -1,0 +1,407 @@
+package loadgen
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/results"
+)
+
+// The headers by which a request says which arrival it is: vegeta's, which the
+// meter takes off, and ours, which the server sees.
+const (
+	seqHeader     = "X-Vegeta-Seq"
+	ArrivalHeader = "X-Arrival"
+)
+
+// A meter is the http.RoundTripper that vegeta's workers call: it sends the
+// arrival that stands in the ring under the request's number, follows the
+// answer to its end, and emits one results.Request, whatever happened. vegeta
+// itself gets an empty answer and keeps nothing: it paces, the meter measures.
+type meter struct {
+	ctx      context.Context // done: end what is in flight
+	clock    results.Clock
+	closed   bool // closed loop: an arrival is scheduled when it is sent
+	ring     *ring
+	proto    *protocol
+	url      *url.URL
+	headers  *headers
+	conns    *conns
+	backends *backends
+	errs     *table
+	timeouts Timeouts // in wall time
+	cap      int64    // most requests in flight; 0 = no cap
+	emit     results.Emit
+	watch    *watch
+	calls    sync.Pool // *call
+
+	inFlight, peak atomic.Int64
+}
+
+// answered is what vegeta gets to see of every request.
+var answered = &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, ProtoMajor: 1, ProtoMinor: 1}
+
+// RoundTrip sends the arrival whose number vegeta put on the request.
+func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
+	k, err := strconv.ParseUint(req.Header.Get(seqHeader), 10, 64)
+	if err != nil {
+		return nil, err
+	}
+	a := m.ring.take(k)
+	if !m.enter() {
+		m.shed(a, "in-flight cap reached")
+		return answered, nil
+	}
+	m.send(a)
+	m.inFlight.Add(-1)
+	return answered, nil
+}
+
+// enter takes one of the places in flight; false where all are taken.
+func (m *meter) enter() bool {
+	for {
+		n := m.inFlight.Load()
+		if m.cap > 0 && n >= m.cap {
+			return false
+		}
+		if m.inFlight.CompareAndSwap(n, n+1) {
+			for p := m.peak.Load(); n+1 > p && !m.peak.CompareAndSwap(p, n+1); p = m.peak.Load() {
+			}
+			return true
+		}
+	}
+}
+
+func (m *meter) now() time.Duration { return m.clock.At(time.Now()) }
+
+// shed records an arrival that was never sent.
+func (m *meter) shed(a profiles.Arrival, why string) {
+	rec := blank(a)
+	rec.Outcome, rec.Err = results.Shed, m.errs.of(why)
+	m.emit(rec)
+}
+
+// blank is the record of an arrival to which nothing happened yet.
+func blank(a profiles.Arrival) results.Request {
+	return results.Request{
+		Arrival: a.Index, Stage: a.Stage, Class: a.Class, Scheduled: a.At,
+		Sent: results.NotYet, First: results.NotYet, Last: results.NotYet, Done: results.NotYet,
+		Prompt: a.Prompt, Err: -1, Backend: -1,
+	}
+}
+
+// A call is what one request needs; calls are used again.
+type call struct {
+	m      *meter
+	rec    results.Request
+	conn   *dialed
+	stream stream
+	body   []byte       // request body
+	whole  bytes.Buffer // answer in one piece
+	buf    []byte       // reads
+	trace  httptrace.ClientTrace
+	ctx    context.Context
+	limit  *deadline // a fresh one per request: its timer may outlive the call
+}
+
+func newCall(m *meter) *call {
+	c := &call{m: m, buf: make([]byte, 16<<10)}
+	c.trace.GotConn = func(info httptrace.GotConnInfo) {
+		c.rec.NewConn = !info.Reused
+		nc := info.Conn
+		if t, ok := nc.(*tls.Conn); ok {
+			nc = t.NetConn()
+		}
+		c.conn, _ = nc.(*dialed)
+	}
+	return c
+}
+
+// Why a deadline ended a request; the texts go to the error table.
+var (
+	errFirstToken = errors.New("time-out: no first token")
+	errIdle       = errors.New("time-out: idle between tokens")
+	errTotal      = errors.New("time-out: total")
+	errAfterDone  = errors.New("stream not closed after its end mark")
+)
+
+// send sends one arrival and emits what became of it.
+func (m *meter) send(a profiles.Arrival) {
+	c, _ := m.calls.Get().(*call)
+	if c == nil {
+		c = newCall(m)
+	}
+	c.rec, c.conn = blank(a), nil
+	ctx, cancel := context.WithCancelCause(m.ctx)
+	c.ctx = ctx
+	c.limit = &deadline{cancel: cancel}
+	v := c.run(a)
+	c.limit.stop()
+	cancel(nil)
+
+	c.rec.Outcome = v.outcome
+	if v.text != "" {
+		c.rec.Err = m.errs.of(fold(m.headers.redact(v.text)))
+	}
+	if v.prompt > 0 {
+		c.rec.Prompt = v.prompt
+	}
+	c.rec.Tokens, c.rec.TokensFrom = v.tokens, v.from
+	m.watch.saw(c.rec.Done, v.outcome)
+	m.emit(c.rec)
+	// The transport may still read the body of a request that failed; and one
+	// that the kernel's buffers cannot hold, of one that was answered early.
+	if v.outcome == results.OK {
+		if cap(c.body) > 64<<10 {
+			c.body = nil
+		}
+		if c.whole.Cap() > 1<<20 {
+			c.whole = bytes.Buffer{}
+		}
+		m.calls.Put(c)
+	}
+}
+
+// run sends the request and reads the answer; it fills the record's instants.
+func (c *call) run(a profiles.Arrival) (v verdict) {
+	m := c.m
+	contentType := ""
+	c.body = c.body[:0]
+	if m.proto.body != nil {
+		c.body, contentType = m.proto.body(c.body, a)
+	}
+	req := m.request(a, c.body, contentType)
+	req = req.WithContext(httptrace.WithClientTrace(c.ctx, &c.trace))
+
+	began := time.Now()
+	c.rec.Sent = m.clock.At(began)
+	if m.closed {
+		c.rec.Scheduled = c.rec.Sent
+	}
+	defer func() {
+		if c.rec.Done == results.NotYet {
+			c.rec.Done = m.now()
+		}
+	}()
+	total := farFuture(began, m.timeouts.Total)
+	if m.proto.stream && m.timeouts.FirstToken > 0 && (m.timeouts.Total == 0 || m.timeouts.FirstToken < m.timeouts.Total) {
+		c.limit.set(began.Add(m.timeouts.FirstToken), errFirstToken)
+	} else {
+		c.limit.set(total, errTotal)
+	}
+
+	lane, err := m.conns.lease(began)
+	if err != nil {
+		return c.failed(err)
+	}
+	defer m.conns.release(lane)
+	resp, err := lane.http.RoundTrip(req)
+	if err != nil {
+		return c.failed(err)
+	}
+	defer resp.Body.Close()
+	c.rec.Code = resp.StatusCode
+	addr := ""
+	if c.conn != nil {
+		addr = c.conn.addr
+	}
+	c.rec.Backend = m.backends.of(resp.Header.Get(BackendHeader), addr)
+
+	v, ok := statusVerdict(resp)
+	if !ok {
+		return v
+	}
+	if m.proto.stream {
+		return c.readStream(resp, total)
+	}
+	return c.readWhole(resp, total)
+}
+
+// farFuture returns the instant d after t; no limit is a year.
+func farFuture(t time.Time, d time.Duration) time.Time {
+	if d <= 0 {
+		d = 365 * 24 * time.Hour
+	}
+	return t.Add(d)
+}
+
+// idleEnd returns when an answer that made progress at t is overdue.
+func (c *call) idleEnd(t, total time.Time) (time.Time, error) {
+	if idle := c.m.timeouts.Idle; idle > 0 {
+		if end := t.Add(idle); end.Before(total) {
+			return end, errIdle
+		}
+	}
+	return total, errTotal
+}
+
+// readWhole reads an answer in one piece.
+func (c *call) readWhole(resp *http.Response, total time.Time) verdict {
+	keep := c.m.proto.judge != nil
+	c.whole.Reset()
+	for n := 0; ; n++ {
+		k, err := resp.Body.Read(c.buf)
+		if keep && k > 0 {
+			if c.whole.Len()+k > maxAnswer {
+				return inBand("answer is longer than 32 MB")
+			}
+			c.whole.Write(c.buf[:k])
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return c.failed(err)
+		}
+		if n > 0 { // most answers end with their first piece, and need no other deadline
+			c.limit.set(c.idleEnd(time.Now(), total))
+		}
+	}
+	c.rec.Done = c.m.now()
+	if !keep {
+		return verdict{}
+	}
+	return c.m.proto.judge(resp.Header.Get("Content-Type"), c.whole.Bytes())
+}
+
+// readStream reads a streamed answer, stamping each read before it is parsed.
+func (c *call) readStream(resp *http.Response, total time.Time) verdict {
+	m, s := c.m, &c.stream
+	s.reset()
+	ct := resp.Header.Get("Content-Type")
+	if m.proto.events == openaiStream && !isEventStream(ct) {
+		// Whatever it is, it is not what was asked for; it may say why.
+		head, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+		_, _ = io.CopyN(io.Discard, resp.Body, 1<<20)
+		var o struct {
+			Error json.RawMessage `json:"error"`
+		}
+		if json.Unmarshal(head, &o) == nil {
+			if text, failed := errorText(o.Error); failed {
+				return inBand("error in a 200: %s", text)
+			}
+		}
+		return inBand("asked for an event stream, got %q", ct)
+	}
+	s.plain = m.proto.events == anyStream
+	s.pieces = s.plain && !isEventStream(ct)
+	tokens := 0
+	for {
+		k, err := resp.Body.Read(c.buf)
+		now := time.Now()
+		at := m.clock.At(now)
+		if k > 0 {
+			s.feed(c.buf[:k], at)
+		}
+		if err != nil && err == io.EOF {
+			s.end(at)
+			c.rec.Done = at
+		}
+		c.rec.First, c.rec.Last, c.rec.GapMax = s.first, s.last, s.gap
+		if err == io.EOF {
+			return c.judged(nil)
+		}
+		if err != nil {
+			if s.done {
+				break // it had said all: the connection's end is no failure
+			}
+			return c.judged(err)
+		}
+		if s.done && c.rec.Done == results.NotYet {
+			c.rec.Done = at
+			c.limit.set(now.Add(time.Second), errAfterDone)
+		} else if s.tokens != tokens {
+			end, why := c.idleEnd(now, total)
+			if tokens == 0 {
+				c.limit.set(end, why)
+			} else {
+				c.limit.later(end, why)
+			}
+			tokens = s.tokens
+		}
+	}
+	return c.judged(nil)
+}
+
+// judged is the verdict on a stream that ended, by itself or by err.
+func (c *call) judged(err error) verdict {
+	v := judgeStream(&c.stream)
+	if err != nil && v.outcome != results.InBand {
+		f := c.failed(err)
+		v.outcome, v.text = f.outcome, f.text
+	}
+	return v
+}
+
+// failed names an error of the connection.
+func (c *call) failed(err error) verdict {
+	if c.m.ctx.Err() != nil {
+		return verdict{outcome: results.Canceled, text: "canceled: " + context.Cause(c.m.ctx).Error()}
+	}
+	if cause := context.Cause(c.ctx); cause != nil {
+		return verdict{outcome: results.Timeout, text: cause.Error()}
+	}
+	return verdict{outcome: connOutcome(err), text: err.Error()}
+}
+
+// connOutcome tells a connection that never came about (connect, or timeout
+// where its time was over) from one that broke (reset) and from an answer that
+// is shorter than announced (truncated).
+func connOutcome(err error) results.Outcome {
+	var (
+		op   *net.OpError
+		dns  *net.DNSError
+		cert *tls.CertificateVerificationError
+		rec  tls.RecordHeaderError
+		host x509.HostnameError
+		al   tls.AlertError
+		ne   net.Error
+	)
+	timeout := errors.As(err, &ne) && ne.Timeout()
+	switch {
+	case errors.Is(err, errNoEndpoints), errors.As(err, &cert), errors.As(err, &rec), errors.As(err, &host), errors.As(err, &al):
+		return results.Connect
+	case timeout:
+		return results.Timeout
+	case errors.As(err, &dns), errors.As(err, &op) && op.Op == "dial":
+		return results.Connect
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return results.Reset
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return results.Truncated
+	}
+	return results.Reset
+}
+
+// request makes the HTTP request of an arrival.
+func (m *meter) request(a profiles.Arrival, body []byte, contentType string) *http.Request {
+	h := m.headers.forRequest()
+	h[ArrivalHeader] = []string{strconv.Itoa(a.Index)}
+	if contentType != "" {
+		h["Content-Type"] = []string{contentType}
+	}
+	req := &http.Request{
+		Method: m.proto.method, URL: m.url, Host: m.headers.host, Header: h,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if len(body) > 0 {
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		req.ContentLength = int64(len(body))
+	}
+	return req
+}

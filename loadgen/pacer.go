@@ -1,0 +1,186 @@
+package loadgen
+
+import (
+	"context"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/results"
+)
+
+// A pacer makes vegeta follow the schedule: it is a vegeta.Pacer whose k-th
+// tick is the k-th arrival, at an absolute instant, whatever happened before.
+//
+// It waits itself, in Pace, instead of telling vegeta how long to sleep: so
+// the wait is precise (sleepUntil) and ends at once when ctx is done. vegeta
+// asks exactly once per tick, always from the same goroutine.
+//
+// Above batchFrom arrivals per second it lets arrivals that are due within the
+// next early window go with the one that is due now: one wake-up for several.
+type pacer struct {
+	ctx   context.Context // done: stop at once
+	clock results.Clock
+	feed  <-chan []profiles.Arrival // in order; closed at the end of the schedule
+	ring  *ring
+
+	chunk  []profiles.Arrival
+	sleep  sleeper
+	gap    time.Duration // smoothed wall time between arrivals
+	before time.Time     // wall instant of the arrival before
+	bucket bucket
+	over   func(profiles.Arrival) // takes what is above the bucket's rate; nil = no maximum
+}
+
+// Batching: below batchFrom each arrival has a wake-up of its own. Above it,
+// arrivals within earlySome are joined; above batchMore within earlyMore, so
+// that no more than 4,000 wake-ups a second are asked of the machine.
+const (
+	batchFrom = time.Millisecond       // mean gap at 1,000/s
+	batchMore = 200 * time.Microsecond // mean gap at 5,000/s
+	earlySome = 40 * time.Microsecond
+	earlyMore = 250 * time.Microsecond
+)
+
+// Pace waits until the next arrival is due and hands it to the ring under
+// vegeta's number for it. It stops at the end of the schedule and when ctx is
+// done.
+func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
+	if hits == 0 {
+		// The thread is ours until the attack is over: its timer slack is set
+		// for precise sleeps. It is given up with the goroutine.
+		runtime.LockOSThread()
+		p.sleep = newSleeper()
+	}
+	for {
+		a, ok := p.take()
+		if !ok {
+			return 0, true
+		}
+		due := p.clock.Instant(a.At)
+		if !p.sleep.until(p.ctx, due.Add(-p.early(due))) {
+			return 0, true
+		}
+		if p.over != nil && !p.bucket.take(a.At) {
+			p.over(a)
+			continue
+		}
+		return 0, !p.ring.put(p.ctx, hits, a)
+	}
+}
+
+// take returns the next arrival; ok is false at the end of the schedule and
+// when ctx is done.
+func (p *pacer) take() (a profiles.Arrival, ok bool) {
+	if len(p.chunk) == 0 {
+		select {
+		case p.chunk, ok = <-p.feed:
+		case <-p.ctx.Done():
+		}
+		if !ok || len(p.chunk) == 0 {
+			return a, false
+		}
+	}
+	a = p.chunk[0]
+	p.chunk = p.chunk[1:]
+	return a, true
+}
+
+// A bucket holds the rate of arrivals under a maximum: it fills with rate
+// tokens a second, up to one second's worth, and each arrival takes one.
+type bucket struct {
+	rate  float64 // per second of run time
+	level float64
+	at    time.Duration
+	begun bool
+}
+
+func (b *bucket) take(at time.Duration) bool {
+	size := max(1, b.rate)
+	if !b.begun {
+		b.begun, b.level, b.at = true, size, at
+	}
+	b.level = min(size, b.level+b.rate*(at-b.at).Seconds())
+	b.at = at
+	if b.level < 1 {
+		return false
+	}
+	b.level--
+	return true
+}
+
+// Rate is asked for by vegeta's interface and by nobody else.
+func (p *pacer) Rate(time.Duration) float64 { return 0 }
+
+// early returns how much before its time the arrival due at the instant due
+// may go.
+func (p *pacer) early(due time.Time) time.Duration {
+	if !p.before.IsZero() {
+		// Smoothed over some 16 arrivals: a burst is a batch after a few.
+		p.gap += (due.Sub(p.before) - p.gap) / 16
+	} else {
+		p.gap = time.Second
+	}
+	p.before = due
+	switch {
+	case p.gap >= batchFrom:
+		return 0
+	case p.gap >= batchMore:
+		return earlySome
+	}
+	return earlyMore
+}
+
+// closedLoop is the pacer of a closed loop: it never waits. How many requests are
+// in flight is then vegeta's number of workers, so that the next goes out when
+// one comes back.
+type closedLoop struct{ *pacer }
+
+// Pace hands out the next arrival at once.
+func (c closedLoop) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
+	p := c.pacer
+	if hits%64 == 0 && p.ctx.Err() != nil {
+		return 0, true
+	}
+	a, ok := p.take()
+	return 0, !ok || !p.ring.put(p.ctx, hits, a)
+}
+
+// A ring hands arrivals from the pacer to the requests: vegeta tells the
+// request only its number, which it also told the pacer.
+//
+// An arrival waits in the ring for the moment that a worker needs to start;
+// should ringSize of them wait, the machine is hopelessly behind and the pacer
+// waits too (the lateness is then in the records).
+type ring struct {
+	slots [ringSize]slot
+}
+
+const ringSize = 1 << 13
+
+type slot struct {
+	full atomic.Bool
+	a    profiles.Arrival
+}
+
+func (r *ring) put(ctx context.Context, k uint64, a profiles.Arrival) bool {
+	s := &r.slots[k%ringSize]
+	for s.full.Load() {
+		if ctx.Err() != nil {
+			return false
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+	s.a = a
+	s.full.Store(true)
+	return true
+}
+
+// take returns the arrival of request k. It is called once per k, after put.
+func (r *ring) take(k uint64) profiles.Arrival {
+	s := &r.slots[k%ringSize]
+	a := s.a
+	s.full.Store(false)
+	return a
+}

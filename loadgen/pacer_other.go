@@ -1,0 +1,34 @@
+//go:build !linux
+
+package loadgen
+
+import (
+	"context"
+	"time"
+)
+
+// pacerName says in the run's record how precisely it was paced.
+const pacerName = "portable"
+
+// A sleeper waits for absolute instants with Go's timers: some hundred µs to a
+// millisecond late, by system.
+type sleeper struct{}
+
+func newSleeper() sleeper { return sleeper{} }
+
+// until waits for the wall instant t and reports whether it came: false means
+// that ctx was done first. An instant in the past returns at once.
+func (sleeper) until(ctx context.Context, t time.Time) bool {
+	wait := time.Until(t)
+	if wait <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
