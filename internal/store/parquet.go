@@ -17,22 +17,18 @@ const schemaKey = "hpatune.schema"
 // encoder writes rows as Parquet, column by column: no reflection and, once
 // warm, next to no allocation.
 type encoder[T any] struct {
-	cols   []column[T]
-	levels []int // definition level of a value that is there: 1 if optional
-	tables *tables
-	w      *parquet.GenericWriter[T]
-	buf    bytes.Buffer
-	values []parquet.Value
+	cols     []column[T]
+	optional []bool // by column
+	tables   *tables
+	w        *parquet.GenericWriter[T]
+	buf      bytes.Buffer
+	values   [stroke]parquet.Value
 }
 
 func newEncoder[T any](cols []column[T], schema *parquet.Schema, t *tables) *encoder[T] {
 	e := &encoder[T]{cols: cols, tables: t}
 	for _, f := range schema.Fields() {
-		level := 0
-		if f.Optional() {
-			level = 1
-		}
-		e.levels = append(e.levels, level)
+		e.optional = append(e.optional, f.Optional())
 	}
 	e.w = parquet.NewGenericWriter[T](&e.buf, schema,
 		parquet.DataPageStatistics(false),
@@ -51,30 +47,64 @@ func (e *encoder[T]) bytes(rows []T) []byte {
 	return e.buf.Bytes()
 }
 
-// stroke is how many values go to a column at a time: they stay in the cache.
-const stroke = 1024
+// stroke is how many rows are taken through all columns at a time: 256 of 112
+// bytes stay in the first-level cache (measured: 1024 take 1.6 × as long).
+const stroke = 256
 
 // append adds rows to the open file.
 func (e *encoder[T]) append(rows []T) error {
 	writers := e.w.ColumnWriters()
-	for i, col := range e.cols {
-		for start := 0; start < len(rows); start += stroke {
-			chunk := rows[start:min(start+stroke, len(rows))]
-			e.values = e.values[:0]
-			for j := range chunk {
-				v := col.put(e.tables, &chunk[j])
-				level := e.levels[i]
-				if v.IsNull() {
-					level = 0
-				}
-				e.values = append(e.values, v.Level(0, level, i))
-			}
-			if _, err := writers[i].WriteRowValues(e.values); err != nil {
+	for len(rows) > 0 {
+		chunk := rows[:min(stroke, len(rows))]
+		rows = rows[len(chunk):]
+		values := e.values[:len(chunk)]
+		for i := range e.cols {
+			col := &e.cols[i]
+			col.values(values, e.tables, chunk, e.optional[i])
+			if _, err := writers[i].WriteRowValues(values); err != nil {
 				return fmt.Errorf("column %s: %w", col.name, err)
 			}
 		}
 	}
 	return nil
+}
+
+// values fills values with the column of rows.
+func (c *column[T]) values(values []parquet.Value, t *tables, rows []T, optional bool) {
+	level := 0 // of a value that is there
+	if optional {
+		level = 1
+	}
+	switch {
+	case c.num != nil:
+		for j := range rows {
+			n, ok := c.num(t, &rows[j])
+			if ok || !optional {
+				values[j] = parquet.Int64Value(n)
+				values[j].SetDefinitionLevel(level)
+			} else {
+				values[j] = parquet.Value{}
+			}
+		}
+	case c.text != nil:
+		for j := range rows {
+			name, ok := c.text(t, &rows[j])
+			if ok || !optional {
+				values[j] = parquet.ByteArrayValue(name)
+				values[j].SetDefinitionLevel(level)
+			} else {
+				values[j] = parquet.Value{}
+			}
+		}
+	case c.flag != nil:
+		for j := range rows {
+			values[j] = parquet.BooleanValue(c.flag(&rows[j]))
+		}
+	default:
+		for j := range rows {
+			values[j] = parquet.DoubleValue(c.float(&rows[j]))
+		}
+	}
 }
 
 // decode reads the rows of one file. It takes columns by their names: a file
@@ -105,7 +135,7 @@ func decode[T any](data []byte, cols []column[T], t *tables) (rows []T, err erro
 		c := slices.Index(names, col.name)
 		if c < 0 {
 			for i := range rows {
-				col.get(t, &rows[i], null)
+				col.get(t, &rows[i], parquet.Value{})
 			}
 			continue
 		}

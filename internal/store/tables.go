@@ -102,15 +102,16 @@ func lookup(names [][]byte, i int32) ([]byte, bool) {
 }
 
 // find returns the index of a name read from a file, which it adds if it is new.
-func (t *tables) find(table results.Table, text string) int32 {
+func (t *tables) find(table results.Table, name []byte) int32 {
 	index := t.errorIndex
 	size := len(t.errors)
 	if table == results.BackendTable {
 		index, size = t.backendIndex, len(t.backends)
 	}
-	if i, ok := index[text]; ok {
+	if i, ok := index[string(name)]; ok {
 		return i
 	}
+	text := string(name)
 	if digits, ok := strings.CutPrefix(text, "#"); ok {
 		if n, err := strconv.ParseInt(digits, 10, 32); err == nil && n >= 0 && n < maxTable {
 			if int(n) >= size {
@@ -123,10 +124,11 @@ func (t *tables) find(table results.Table, text string) int32 {
 	return int32(size)
 }
 
-func (t *tables) findClass(text string) int16 {
-	if i, ok := t.classIndex[text]; ok {
+func (t *tables) findClass(name []byte) int16 {
+	if i, ok := t.classIndex[string(name)]; ok {
 		return int16(i)
 	}
+	text := string(name)
 	if digits, ok := strings.CutPrefix(text, "#"); ok {
 		if n, err := strconv.ParseInt(digits, 10, 16); err == nil {
 			return int16(n)
