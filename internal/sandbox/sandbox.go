@@ -1,0 +1,219 @@
+// Package sandbox is a cluster in a box: an inference endpoint of several
+// replicas (real HTTP servers on loopback), a balancer before them, a metrics
+// pipeline with its windows and delays, and an autoscaler that is the scaling
+// core itself, on a ticker.
+//
+// What is real in it: requests, sockets, streams, queueing, balancing, time.
+// What is not: a replica sleeps where a real one computes, its CPU and memory
+// are read off how many of its slots are busy, and the autoscaler is our own
+// core, so a sandbox run says nothing about the core's faithfulness.
+//
+// It may run faster than the wall clock, up to MaxSpeed times: every simulated
+// duration is slept to an absolute deadline, and FloorS says what that costs.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+// MaxSpeed is the fastest a sandbox goes: beyond it a simulated second is too
+// few wall milliseconds to be slept truthfully.
+const MaxSpeed = 20
+
+// Beyond these rates of wall time, the test bed itself is what would be measured.
+const maxRequestsPerSec = 400
+
+// Options is what a sandbox is made of.
+type Options struct {
+	Clock    results.Clock // Speed 0 is 1; at most MaxSpeed
+	HPA      hpa.Config
+	Params   hpa.Params // zero: the flags' defaults
+	Replicas int        // to begin with; 0 = HPA.MinReplicas
+	Service  Service    // zero: DefaultService
+	Pipeline Pipeline   // zero: 15 s, the kubelet's points 5 s old, phase by Seed
+	Seed     uint64     // start-up times and phases
+}
+
+// Sandbox is a running one. It serves from New to Close; its autoscaler and
+// metrics pipeline run while it is observed.
+type Sandbox struct {
+	options    Options
+	balancer   *balancer
+	workload   *workload
+	pipeline   *pipeline
+	autoscaler *autoscaler
+	sleep      *sleeper
+	added      *lateness
+	front      *http.Server
+	address    string
+}
+
+// New starts a sandbox with its first replicas ready and idle. It returns all
+// that is wrong with the options at once. Close it.
+func New(o Options) (*Sandbox, error) {
+	if o.Service == (Service{}) {
+		o.Service = DefaultService()
+	}
+	if o.Params == (hpa.Params{}) {
+		o.Params = hpa.DefaultParams()
+	}
+	if o.Clock.Speed == 0 {
+		o.Clock.Speed = 1
+	}
+	random := rand.New(rand.NewPCG(o.Seed, 0x5a4db0c5))
+	// Drawn before anything that depends on the load, so that one seed is one cluster.
+	scrape, sync := random.Float64(), random.Float64()
+	if o.Pipeline == (Pipeline{}) {
+		o.Pipeline = Pipeline{Every: 15 * time.Second, Age: 5 * time.Second}
+		o.Pipeline.Phase = o.Pipeline.Age + time.Duration(scrape*float64(o.Pipeline.Every-o.Pipeline.Age))
+	}
+	if o.Replicas == 0 {
+		o.Replicas = int(o.HPA.MinReplicas)
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	s := &Sandbox{options: o, balancer: newBalancer(), sleep: &sleeper{precise: true}, added: &lateness{}}
+	s.workload = &workload{service: o.Service, clock: o.Clock, balancer: s.balancer, sleep: s.sleep, added: s.added, random: random, emit: func(results.Record) {}}
+	s.pipeline = &pipeline{Pipeline: o.Pipeline, workload: s.workload}
+	s.autoscaler = &autoscaler{
+		workload: s.workload, pipeline: s.pipeline, controller: hpa.New(o.Params), params: o.Params, config: o.HPA.Clone(),
+		first: time.Duration(sync * float64(o.Params.SyncPeriod)), spec: int32(o.Replicas),
+	}
+	if err := s.workload.begin(o.Replicas); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("sandbox: balancer: %w", err)
+	}
+	s.address = l.Addr().String()
+	s.front = &http.Server{Handler: s.balancer, ReadHeaderTimeout: 10 * time.Second}
+	go s.front.Serve(l) //nolint:errcheck // returns ErrServerClosed at Close
+	return s, nil
+}
+
+func (o Options) validate() error {
+	var errs []error
+	if o.Clock.Speed < 0 || o.Clock.Speed > MaxSpeed {
+		errs = append(errs, fmt.Errorf("speed %g: more than 0 and at most %d", o.Clock.Speed, MaxSpeed))
+	}
+	if o.Clock.Start.IsZero() {
+		errs = append(errs, errors.New("clock: no start"))
+	}
+	if o.Replicas < 1 {
+		errs = append(errs, fmt.Errorf("replicas %d: at least 1, since none would ever be measured", o.Replicas))
+	}
+	if len(o.HPA.Metrics) == 0 {
+		errs = append(errs, errors.New("hpa: no metrics"))
+	}
+	if p := o.Pipeline; p.Every <= 0 || p.Age < 0 || p.Phase < p.Age {
+		errs = append(errs, fmt.Errorf("pipeline %+v: a scrape every so often, and the first one's point not before the run", p))
+	}
+	errs = append(errs, o.Service.validate(o.Clock.Speed))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	return nil
+}
+
+// URL returns the balancer's, without a path.
+func (s *Sandbox) URL() string { return "http://" + s.address }
+
+// Observe runs metrics pipeline and autoscaler and emits what happens, in run
+// time, until ctx is done. It may be called once. It implements observer.Source.
+func (s *Sandbox) Observe(ctx context.Context, emit results.Emit) error {
+	s.workload.emit = emit
+	s.workload.announce()
+	s.pipeline.begin()
+	var loops sync.WaitGroup
+	loops.Go(func() { s.pipeline.run(ctx) })
+	loops.Go(func() { s.autoscaler.run(ctx) })
+	loops.Go(func() { s.watchRate(ctx) })
+	loops.Wait()
+	s.workload.pending.Wait()
+	return nil
+}
+
+// watchRate warns once where the load is beyond what the test bed can carry unnoticed.
+func (s *Sandbox) watchRate(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for last := s.balancer.requests.Load(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := s.balancer.requests.Load()
+		if rate := now - last; rate > maxRequestsPerSec {
+			s.workload.emit(results.Warning{At: s.workload.now(), ID: "sandbox-overdriven",
+				Text: fmt.Sprintf("%d requests in one second of wall time; above %d the sandbox's own delay is what is measured. Lower --speed or the rate.", rate, maxRequestsPerSec)})
+			return
+		}
+		last = now
+	}
+}
+
+// Close ends all servers. Call it after Observe has returned.
+func (s *Sandbox) Close() {
+	if s.front != nil {
+		_ = s.front.Close()
+	}
+	s.workload.close()
+	s.balancer.close()
+}
+
+// Requests returns how many completions the balancer has been asked for, by anyone.
+func (s *Sandbox) Requests() int64 { return s.balancer.requests.Load() }
+
+// FloorS returns the latency that the sandbox itself has put on top of a first
+// token so far, p99 in seconds of run time: balancer, handlers, sleeping late.
+// It is 0 while nothing was served.
+func (s *Sandbox) FloorS() float64 {
+	d, _ := s.added.quantile(0.99)
+	return worldSeconds(s.options.Clock, d)
+}
+
+// OversleepS returns by how much the sandbox woke late from its sleeps, p99 in
+// seconds of run time.
+func (s *Sandbox) OversleepS() float64 {
+	d, _ := s.sleep.late.quantile(0.99)
+	return worldSeconds(s.options.Clock, d)
+}
+
+// Workload returns what the run's meta says of a replica.
+func (s *Sandbox) Workload() results.Workload {
+	v := s.options.Service
+	return results.Workload{
+		Name: "Deployment/" + v.Name, Namespace: "sandbox",
+		CPUMilli: v.CPURequestMilli, CPULimitMilli: v.CPULimitMilli, MemoryBytes: v.MemoryRequestBytes, Image: "sandbox:" + v.Model,
+	}
+}
+
+// HPA returns what the run's meta says of the autoscaler.
+func (s *Sandbox) HPA() results.HPAContext {
+	p := s.options.Params
+	release := p.Release
+	if release == 0 {
+		release = hpa.Latest
+	}
+	return results.HPAContext{
+		Name: "sandbox/" + s.options.Service.Name, Controller: "sandbox", Kubernetes: fmt.Sprintf("v1.%d (the core's rules)", release),
+		SyncPeriodS: p.SyncPeriod.Seconds(), Tolerance: p.Tolerance, DownscaleStabilizationS: p.DownscaleStabilization.Seconds(),
+		CPUInitializationPeriodS: p.CPUInitializationPeriod.Seconds(), InitialReadinessDelayS: p.InitialReadinessDelay.Seconds(),
+		MetricWindowS: s.options.Pipeline.Every.Seconds(),
+	}
+}
