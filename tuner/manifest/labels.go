@@ -13,3 +13,6 @@ func ParseLabels(s string) (Labels, error) {
 
 // Matches says whether a pod with these labels is selected.
 func (l Labels) Matches(set map[string]string) bool { return l.s.Matches(labels.Set(set)) }
+
+// String returns the selector in its canonical form: by key, values sorted.
+func (l Labels) String() string { return l.s.String() }

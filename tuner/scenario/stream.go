@@ -1,0 +1,87 @@
+package scenario
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+)
+
+// Split reads scenarios, one JSON object or one a line, and hands each one's bytes to each, as
+// soon as it is complete; each's error ends it. A line that is not JSON is handed over as well, so
+// that the others still run.
+func Split(r io.Reader, each func(data []byte) error) error {
+	br := bufio.NewReaderSize(r, 1<<16)
+	var pending []byte
+	var scan depth
+	give := func(data []byte) error {
+		if len(bytes.TrimSpace(data)) == 0 {
+			return nil
+		}
+		return each(bytes.TrimSpace(data))
+	}
+	for {
+		line, err := br.ReadBytes('\n')
+		pending = append(pending, line...)
+		scan.feed(line)
+		if scan.open <= 0 && !scan.quoted {
+			if err := give(pending); err != nil {
+				return err
+			}
+			pending, scan = pending[:0], depth{}
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	// What never closed is a broken object, or a broken line that hid good ones behind it.
+	for _, line := range brokenLines(pending) {
+		if err := give(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// brokenLines cuts data into lines if any line after the first begins an object at its margin.
+func brokenLines(data []byte) [][]byte {
+	if !bytes.Contains(data, []byte("\n{")) {
+		return [][]byte{data}
+	}
+	var lines [][]byte
+	for part := range bytes.SplitSeq(data, []byte("\n{")) {
+		if len(lines) > 0 {
+			part = append([]byte{'{'}, part...)
+		}
+		lines = append(lines, part)
+	}
+	return lines
+}
+
+// depth counts open braces and brackets outside of strings.
+type depth struct {
+	open            int
+	quoted, escaped bool
+}
+
+func (d *depth) feed(data []byte) {
+	for _, c := range data {
+		switch {
+		case d.escaped:
+			d.escaped = false
+		case d.quoted && c == '\\':
+			d.escaped = true
+		case c == '"':
+			d.quoted = !d.quoted
+		case d.quoted && c == '\n':
+			d.quoted = false // no JSON string spans lines
+		case d.quoted:
+		case c == '{' || c == '[':
+			d.open++
+		case c == '}' || c == ']':
+			d.open--
+		}
+	}
+}
