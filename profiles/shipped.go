@@ -1,0 +1,35 @@
+package profiles
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/hpatune/hpatune/internal/source"
+)
+
+//go:embed *.yaml trace.csv
+var shipped embed.FS
+
+// Shipped returns the profiles that come with hpatune, and what they need: each
+// is also an example to copy.
+func Shipped() fs.FS { return shipped }
+
+// Names returns the shipped profiles in the order to try them.
+func Names() []string {
+	return []string{"steady", "ramp", "step", "spike", "soak", "diurnal", "burst", "trace"}
+}
+
+// Load returns a shipped profile by its name.
+func Load(name string) (*Profile, error) {
+	data, err := fs.ReadFile(shipped, name+".yaml")
+	if err != nil {
+		try := source.Nearest(name, Names())
+		if try == "" {
+			try = "a file, or one of " + strings.Join(Names(), ", ")
+		}
+		return nil, fmt.Errorf("profile %q: %w", name, &source.Hint{Text: "no shipped profile has this name", Try: try})
+	}
+	return Parse(name+".yaml", data, shipped)
+}
