@@ -83,7 +83,7 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 			level = f.level(arrivals)
 		}
 		ct := m.cap * m.dt
-		ctInv, capInv, dtInv := 1/ct, 1/m.cap, 1/m.dt
+		ctInv, capInv := 1/ct, 1/m.cap
 		for i := range f.ready {
 			c := &f.ready[i]
 			if least {
@@ -94,27 +94,32 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 			st, next := &p.st[row], &p.st[row+1]
 			l := max(0, x-rho*ct)
 			lost := 0.0
-			if l > m.expL {
-				lost = min(l-m.expL, share)
+			in := share * ctInv
+			if l > m.full {
+				lost = min(l-m.full, share)
 				l -= lost
-				failed += lost * c.n
 			}
+			if l > m.slots && l > m.cap*m.wait*min(1, in) {
+				l, lost = m.giveUp(l, share, in, lost)
+			}
+			failed += lost * c.n
 			// Queued beyond what is in service; of it, what the present load
 			// would keep in the long run is chance, the rest is backlog.
 			q := max(0, l-st.serving-(next.serving-st.serving)*frac)
-			in, back, g := share*ctInv, 0.0, 0.0
+			back, g := 0.0, 0.0
+			use := rho
 			if in >= rho && rho <= rhoSteady {
 				g = st.good + (next.good-st.good)*frac
 			} else {
-				rho = min(in, rho, rhoSteady)
-				back = max(0, q-p.waitingAt(rho)) * capInv
-				g = p.goodAt(rho, back)
+				use = min(in, rho, rhoSteady)
+				back = max(0, q-p.waitingAt(use)) * capInv
+				g = p.goodAt(use, back)
 			}
 			good += g * (share - lost) * c.n
 			if f.latency != nil {
-				f.latency.observe(m, p, rho, back, (share-lost)*c.n)
+				f.latency.observe(m, p, use, back, (share-lost)*c.n)
 			}
-			c.load = load{done: (x - l - lost) * dtInv, running: l - q, waiting: q}
+			c.load = load{done: rho * m.cap, running: l - q, waiting: q}
 			c.l = l
 			inFlight += l * c.n
 			waiting += q * c.n
@@ -160,6 +165,26 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 			f.scrape(k, j)
 		}
 	}
+}
+
+// giveUp bounds a queue by the client's patience: it returns what is in the
+// system after it, and how many of the step's arrivals fail. in is the load
+// over the capacity.
+func (m *Model) giveUp(l, share, in, lost float64) (float64, float64) {
+	if in <= 1 {
+		bound := m.slots + m.cap*m.wait
+		return min(l, bound), max(lost, min(share, l-bound))
+	}
+	u := patienceCells / in
+	i := int(u)
+	a, b := m.patience[i], m.patience[min(i+1, patienceCells)]
+	left := a.left + (b.left-a.left)*(u-float64(i))
+	answered := a.answered + (b.answered-a.answered)*(u-float64(i))
+	bound := m.slots + in*m.cap*max(0, m.wait-left)
+	if l < bound {
+		return l, lost
+	}
+	return bound, max(lost, min(share, max(l-bound, share*(1-answered))))
 }
 
 func (f *Fluid) scrape(k, j int) {

@@ -11,7 +11,7 @@ const (
 	waitCols = 64   // of the good table: seconds of backlog up to the longest limit
 	// points of the service-time sample that the good tables use: enough for 1 %
 	// steps after averaging over waits, few enough to compile in a millisecond.
-	goodPoints = 32
+	goodPoints = 64
 	// rhoSteady caps the utilisation whose stationary wait is believed. Above
 	// it a queue needs minutes to become stationary, and what is there is
 	// backlog: shifted, not exponential.
@@ -127,7 +127,7 @@ func (m *Model) compilePool(n int) *pool {
 	case LeastConnections:
 		servers = n // one queue for all, nearly
 	}
-	v := (ca2 + m.Law.serviceCV2()) / 2
+	v := variability{ca2, m.Law.serviceCV2()}
 	mean := meanTotal(m.Law.Times)
 	for j := range p.st {
 		rho := min(float64(j)/rhoCells, 0.9999)
@@ -162,11 +162,26 @@ func (m *Model) compilePool(n int) *pool {
 	return p
 }
 
+// variability is the squared coefficients of variation of a replica's
+// inter-arrival and service times.
+type variability struct{ ca2, cs2 float64 }
+
+// factor is the mean wait over that of M/M/c: (c_a²+c_s²)/2 (Allen–Cunneen),
+// less where arrivals are more regular than Poisson (Krämer and
+// Langenbach-Belz), as round robin makes them.
+func (v variability) factor(rho float64) float64 {
+	f := (v.ca2 + v.cs2) / 2
+	if v.ca2 < 1 && f > 0 && rho > 0 {
+		f *= math.Exp(-(1 - rho) * (1 - v.ca2) * (1 - v.ca2) / (3 * rho * f))
+	}
+	return f
+}
+
 type finePoint struct{ rho, l float64 }
 
 // fine samples in-system requests over utilisation, densely towards 1 where
 // they run away: 1−ρ falls by a fixed factor from a half on.
-func (l *Law) fine(servers int, v, mean float64) []finePoint {
+func (l *Law) fine(servers int, v variability, mean float64) []finePoint {
 	var out []finePoint
 	add := func(rho float64) {
 		s := l.stationary(rho, servers, v, mean)
@@ -184,8 +199,8 @@ func (l *Law) fine(servers int, v, mean float64) []finePoint {
 // stationary solves the birth-death chain of one replica (or of servers pooled
 // ones, as one queue) at utilisation rho: births λ = ρC, deaths Rate[i]. For a
 // slots law this is M/M/c, so pw is Erlang C. The mean queue is corrected by
-// v = (c_a²+c_s²)/2 (Allen–Cunneen). All counts are per replica.
-func (l *Law) stationary(rho float64, servers int, v, mean float64) steady {
+// the variability of arrivals and services. All counts are per replica.
+func (l *Law) stationary(rho float64, servers int, v variability, mean float64) steady {
 	slots := l.Slots()
 	n := slots * servers
 	lambda := rho * l.Capacity() * float64(servers)
@@ -212,11 +227,52 @@ func (l *Law) stationary(rho float64, servers int, v, mean float64) steady {
 	pw := (w + tail) / sum // an arrival finds all slots busy
 	s := steady{serving: serving / sum / float64(servers)}
 	s.pw = pw
-	s.theta = v / (float64(servers) * l.Capacity() * (1 - rho))
+	s.theta = v.factor(rho) / (float64(servers) * l.Capacity() * (1 - rho))
 	s.waiting = lambda * pw * s.theta / float64(servers)
 	s.stretch = serving / sum / lambda / mean
 	return s
 }
+
+// patience tabulates what a client's time-out T does to a queue that is full of
+// it. First in, first out, an arrival waits W and is cut off at T: it holds its
+// slot for min(S, T−W) and is answered only if S ≤ T−W. Under a load of ρ > 1
+// slots are just busy where E[min(S, x)] = E[S]/ρ with x = T−W; so W settles
+// there, and a share P(S ≤ x) of all arrivals is answered: less than the
+// capacity, since work on the others is lost.
+func (m *Model) compilePatience() {
+	m.patience = make([]patience, patienceCells+1)
+	mean := 0.0
+	for _, t := range m.times {
+		mean += t.Total / float64(len(m.times))
+	}
+	last := m.times[len(m.times)-1].Total
+	for i := range m.patience {
+		want := mean * float64(i) / patienceCells // E[S]/ρ
+		lo, hi := 0.0, last
+		for range 60 {
+			x, sum := (lo+hi)/2, 0.0
+			for _, t := range m.times {
+				sum += min(t.Total, x) / float64(len(m.times))
+			}
+			if sum < want {
+				lo = x
+			} else {
+				hi = x
+			}
+		}
+		share := 0.0
+		for _, t := range m.times {
+			if t.Total <= hi {
+				share += 1 / float64(len(m.times))
+			}
+		}
+		m.patience[i] = patience{hi, share}
+	}
+}
+
+const patienceCells = 64
+
+type patience struct{ left, answered float64 } // x in seconds, P(S ≤ x)
 
 // poolRate is completions a second of `servers` pooled replicas with i in service,
 // spread evenly.

@@ -58,7 +58,7 @@ func compile(t testing.TB, s Spec) *Model {
 func TestStationaryIsErlangC(t *testing.T) {
 	for _, c := range []int{1, 2, 8, 40} {
 		l := SlotsLaw(c, exponential(4000, 0.5))
-		v := (1 + l.serviceCV2()) / 2
+		v := variability{1, l.serviceCV2()}
 		for _, rho := range []float64{0.1, 0.5, 0.8, 0.95} {
 			s := l.stationary(rho, 1, v, 0.5)
 			want := erlangC(c, rho*float64(c))
@@ -66,7 +66,7 @@ func TestStationaryIsErlangC(t *testing.T) {
 				t.Errorf("c=%d ρ=%.2f: P(wait) = %.6f, Erlang C says %.6f", c, rho, s.pw, want)
 			}
 			lambda := rho * float64(c) / 0.5
-			wq := want * v / (float64(c)/0.5 - lambda)
+			wq := want * v.factor(rho) / (float64(c)/0.5 - lambda)
 			if got := s.waiting / lambda; math.Abs(got-wq) > 1e-9*(1+wq) {
 				t.Errorf("c=%d ρ=%.2f: mean wait %.6f s, want %.6f s", c, rho, got, wq)
 			}
@@ -95,12 +95,12 @@ func TestFluidReachesTheStationaryState(t *testing.T) {
 				f.Reset(m, 4, nil)
 				lambda := rho * 4 * m.cap
 				tick := steps(&f, 4000, lambda)
-				v, servers := (0.25+m.Law.serviceCV2())/2, 1
+				v, servers := variability{0.25, m.Law.serviceCV2()}, 1
 				switch b {
 				case Random:
-					v = (1 + m.Law.serviceCV2()) / 2
+					v = variability{1, m.Law.serviceCV2()}
 				case LeastConnections:
-					v, servers = (1+m.Law.serviceCV2())/2, 4
+					v, servers = variability{1, m.Law.serviceCV2()}, 4
 				}
 				s := m.Law.stationary(rho, servers, v, 0.5)
 				want := 4 * (s.serving + s.waiting)
@@ -126,18 +126,6 @@ func TestFluidOverload(t *testing.T) {
 	}
 	if tick := steps(&f, 30, 10); math.Abs(tick.InFlight-300) > 5 {
 		t.Errorf("after 30 s of draining by 10/s: %.1f in flight, want about 300", tick.InFlight)
-	}
-}
-
-func TestFluidTimeoutBoundsTheQueue(t *testing.T) {
-	law := SlotsLaw(1, constant(0.1, 0.1))
-	law.Timeout = 5 * time.Second
-	m := compile(t, Spec{Law: law})
-	var f Fluid
-	f.Reset(m, 1, nil)
-	tick := steps(&f, 120, 20)
-	if math.Abs(tick.InFlight-50) > 0.5 || math.Abs(tick.Failed-10) > 0.1 {
-		t.Errorf("10/s served, 20/s sent, 5 s of patience: %.2f in flight, %.2f failed; want 50 and 10", tick.InFlight, tick.Failed)
 	}
 }
 
@@ -171,7 +159,7 @@ func TestMoreReplicasNeverQueueMore(t *testing.T) {
 func TestFluidConserves(t *testing.T) {
 	// Everything that arrives is served, failed, or still inside.
 	law := SlotsLaw(2, exponential(50, 0.3))
-	law.Timeout = 20 * time.Second
+	law.Queue = 100
 	m := compile(t, Spec{Law: law, ArrivalCV2: 1})
 	var f Fluid
 	f.Reset(m, 2, nil)

@@ -161,15 +161,17 @@ type Spec struct {
 // every Fluid and Exact.
 type Model struct {
 	Spec
-	dt     float64 // seconds a tick
-	cap    float64 // completions/s of one replica
-	slots  float64
-	expL   float64 // in-system bound of one replica from time-out and queue; +Inf = none
-	grace  float64
-	drain  float64
-	times  []ServiceTime // condensed
-	tokens float64       // mean of an answer
-	pipes  []pipe
+	dt       float64 // seconds a tick
+	cap      float64 // completions/s of one replica
+	slots    float64
+	full     float64    // in-system bound of one replica from its queue; +Inf = none
+	wait     float64    // the client's patience, seconds; +Inf = endless
+	patience []patience // by 1/ρ
+	grace    float64
+	drain    float64
+	times    []ServiceTime // condensed
+	tokens   float64       // mean of an answer
+	pipes    []pipe
 	// pools[k] serves n replicas with poolFor(n) = k.
 	pools []*pool
 	start []startTimes
@@ -220,12 +222,12 @@ func Compile(s Spec) (*Model, error) {
 		return nil, errors.Join(errs...)
 	}
 	m.cap, m.slots = s.Law.Capacity(), float64(s.Law.Slots())
-	m.expL = math.Inf(1)
+	m.full, m.wait = math.Inf(1), math.Inf(1)
 	if s.Law.Timeout > 0 {
-		m.expL = max(m.slots, m.cap*s.Law.Timeout.Seconds())
+		m.wait = s.Law.Timeout.Seconds()
 	}
 	if s.Law.Queue > 0 {
-		m.expL = min(m.expL, m.slots+float64(s.Law.Queue))
+		m.full = m.slots + float64(s.Law.Queue)
 	}
 	for _, p := range s.Start {
 		sch := p.Schedule.Seconds()
@@ -236,6 +238,7 @@ func Compile(s Spec) (*Model, error) {
 	for _, t := range m.times {
 		m.tokens += t.Tokens / float64(len(m.times))
 	}
+	m.compilePatience()
 	m.compilePools()
 	return m, nil
 }

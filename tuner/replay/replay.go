@@ -20,9 +20,12 @@ type Scratch struct {
 	// Both are valid during the call.
 	OnDecision func(*hpa.Observation, *hpa.Decision)
 
-	fluid plant.Fluid
-	auto  autoscaler
-	tick  results.Tick
+	fluid    plant.Fluid
+	exact    plant.Exact
+	requests []plant.Request
+	ticks    []results.Tick
+	auto     autoscaler
+	tick     results.Tick
 }
 
 // Simulate runs one candidate over the fluid plant and hands each tick to

@@ -1,0 +1,451 @@
+package plant
+
+import (
+	"math"
+	"slices"
+
+	"github.com/hpatune/hpatune/results"
+)
+
+// Exact is the slow plant: it plays every request. It is one worker's own;
+// Reset makes it ready for the next replay and keeps its memory.
+//
+// Which replica gets a request does not depend on the future, and replicas do
+// not touch each other: so each is advanced on its own to the instants at which
+// something reaches it, and no common list of events is needed.
+type Exact struct {
+	m       *Model
+	seed    uint64
+	tick    int
+	now     float64
+	ready   []*server // in order of readiness
+	coming  []*server
+	leaving []*server
+	free    []*server
+	created int
+	turn    uint64 // of round robin
+	byClass map[int16][]ServiceTime
+	stretch []float64 // of service times, by requests in service
+	limits  [2]float64
+	ticks   []results.Tick
+	latency *Latency
+}
+
+// Request is one arrival for the exact plant.
+type Request struct {
+	At    float64 // seconds
+	Index int     // decides, with the seed, its luck: the same in every candidate
+	Class int16   // negative: any
+}
+
+// call is a request inside a server.
+type call struct {
+	at     float64 // arrival, seconds
+	tick   int32
+	index  int32
+	time   ServiceTime
+	finish float64 // in the server's virtual time; only in service
+	first  float64 // when its first token is out, seconds
+	cut    bool    // its client will have gone by then
+}
+
+// server is one pod. Its virtual time runs at 1/stretch of real time, so that
+// calls in service keep their finish whatever comes and goes beside them.
+type server struct {
+	life    Life
+	at      float64 // advanced to, seconds
+	virtual float64
+	serving []call // heap by finish
+	queue   []call
+	head    int // of queue
+	// since the step's begin: completions' worth of work, and the integrals of
+	// what is in service and queued.
+	done, busy, queued float64
+	load               load
+	m                  [MaxPipes]meter
+}
+
+// Reset begins a replay of m with n ready pods. Ticks are filled from the first
+// on as steps are taken and requests end; the caller owns them, zeroed, one a
+// step. latency may be nil.
+func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latency *Latency) {
+	for _, list := range [][]*server{e.ready, e.coming, e.leaving} {
+		e.free = append(e.free, list...)
+	}
+	e.ready, e.coming, e.leaving = e.ready[:0], e.coming[:0], e.leaving[:0]
+	e.m, e.seed, e.tick, e.now, e.created, e.turn, e.ticks, e.latency = m, seed, 0, 0, n, 0, ticks, latency
+	e.byClass = map[int16][]ServiceTime{-1: m.Law.Times}
+	for _, t := range m.Law.Times {
+		e.byClass[t.Class] = append(e.byClass[t.Class], t)
+	}
+	mean := meanTotal(m.Law.Times)
+	e.stretch = e.stretch[:0]
+	for i, r := range m.Law.Rate {
+		f := 1.0
+		if i > 0 {
+			f = float64(i) / r / mean
+		}
+		e.stretch = append(e.stretch, f)
+	}
+	e.limits = [2]float64{math.Inf(1), math.Inf(1)}
+	if m.Limits.TTFT > 0 {
+		e.limits[0] = m.Limits.TTFT.Seconds()
+	}
+	if m.Limits.E2E > 0 {
+		e.limits[1] = m.Limits.E2E.Seconds()
+	}
+	for range n {
+		s := e.newServer(oldLife())
+		for k := range m.pipes {
+			p := &m.pipes[k]
+			s.m[k] = p.old(p.value(load{}, Ready), m.dt)
+		}
+		e.ready = append(e.ready, s)
+	}
+}
+
+func (e *Exact) newServer(l Life) *server {
+	s := &server{}
+	if k := len(e.free) - 1; k >= 0 {
+		s, e.free = e.free[k], e.free[:k]
+	}
+	*s = server{life: l, at: e.now, serving: s.serving[:0], queue: s.queue[:0]}
+	for k := range s.m {
+		s.m[k].first = unseen
+	}
+	return s
+}
+
+// Now returns the time at the end of the last step, in seconds.
+func (e *Exact) Now() float64 { return e.now }
+
+// Step plays one step with the requests that arrive in it, in order of time.
+func (e *Exact) Step(requests []Request) {
+	m := e.m
+	e.grow()
+	t := &e.ticks[e.tick]
+	for i := range requests {
+		e.arrive(&requests[i], t)
+	}
+	e.tick++
+	e.now = float64(e.tick) * m.dt
+	inside, waiting := 0, 0
+	each := func(s *server, stage Stage) {
+		e.advance(s, e.now)
+		e.expire(s)
+		s.load = load{s.done / m.dt, s.busy / m.dt, s.queued / m.dt}
+		s.done, s.busy, s.queued = 0, 0, 0
+		for k := range m.pipes {
+			if p := &m.pipes[k]; p.window > 0 {
+				s.m[k].cum += p.value(s.load, stage) * m.dt
+			}
+		}
+		inside += len(s.serving) + len(s.queue) - s.head
+		waiting += len(s.queue) - s.head
+	}
+	for _, s := range e.ready {
+		each(s, Ready)
+	}
+	for _, s := range e.leaving {
+		each(s, Ready)
+	}
+	for _, s := range e.coming {
+		if s.life.Started < e.now {
+			each(s, Starting)
+		}
+	}
+	e.drain()
+	t.InFlight, t.Waiting = float64(inside), float64(waiting)
+	t.Ready = float64(len(e.ready))
+	t.Pods = float64(len(e.ready) + len(e.coming) + len(e.leaving))
+	for k := range m.pipes {
+		if j, ok := m.pipes[k].scrapesAt(e.tick); ok {
+			e.scrape(&m.pipes[k], k, j)
+		}
+	}
+}
+
+func (e *Exact) scrape(p *pipe, k, j int) {
+	for _, s := range e.ready {
+		p.scrape(&s.m[k], j, e.now, s.life.Started, s.load, Ready)
+	}
+	for _, s := range e.leaving {
+		p.scrape(&s.m[k], j, e.now, s.life.Started, s.load, Ready)
+	}
+	for _, s := range e.coming {
+		if s.life.Started < e.now {
+			p.scrape(&s.m[k], j, e.now, s.life.Started, load{}, Starting)
+		}
+	}
+}
+
+// Finish plays on without arrivals until every request has ended, so that each
+// is counted in the tick in which it came.
+func (e *Exact) Finish() {
+	for _, list := range [][]*server{e.ready, e.leaving} {
+		for _, s := range list {
+			e.advance(s, math.Inf(1))
+		}
+	}
+}
+
+func (e *Exact) arrive(r *Request, t *results.Tick) {
+	t.Arrivals++
+	if len(e.ready) == 0 {
+		t.Failed++
+		return
+	}
+	s := e.pick(r)
+	e.advance(s, r.At)
+	times := e.byClass[r.Class]
+	if times == nil {
+		times = e.m.Law.Times
+	}
+	c := call{at: r.At, tick: int32(e.tick), index: int32(r.Index), time: times[mix(e.seed, uint64(r.Index))%uint64(len(times))]}
+	e.expire(s)
+	switch {
+	case len(s.serving) < e.m.Law.Slots():
+		e.begin(s, c)
+	case e.m.Law.Queue > 0 && len(s.queue)-s.head >= e.m.Law.Queue:
+		t.Failed++
+	default:
+		s.queue = append(s.queue, c)
+	}
+}
+
+func (e *Exact) pick(r *Request) *server {
+	n := uint64(len(e.ready))
+	switch e.m.Balancer {
+	case Random:
+		return e.ready[mix(e.seed^0x62616c, uint64(r.Index))%n]
+	case LeastConnections:
+		best, least := e.ready[0], math.MaxInt
+		// Ties go round, so that idle replicas share.
+		for i := range n {
+			s := e.ready[(e.turn+i)%n]
+			e.advance(s, r.At)
+			if k := len(s.serving) + len(s.queue) - s.head; k < least {
+				best, least = s, k
+			}
+		}
+		e.turn++
+		return best
+	}
+	s := e.ready[e.turn%n]
+	e.turn++
+	return s
+}
+
+// begin gives a call a slot at s.at.
+func (e *Exact) begin(s *server, c call) {
+	f := e.stretch[len(s.serving)+1]
+	work := c.time.Total
+	c.first = s.at + c.time.First*f
+	if t := e.m.Law.Timeout; t > 0 {
+		// The client goes before the end, and the server stops then.
+		if left := c.at + t.Seconds() - s.at; left < work*f {
+			work, c.cut = max(0, left/f), true
+		}
+	}
+	c.finish = s.virtual + work
+	s.push(c)
+}
+
+// advance plays a server up to time t.
+func (e *Exact) advance(s *server, t float64) {
+	for len(s.serving) > 0 {
+		n := len(s.serving)
+		f := e.stretch[n]
+		need := max(0, s.serving[0].finish-s.virtual) * f
+		if s.at+need > t {
+			s.virtual += (t - s.at) / f
+			e.account(s, t-s.at)
+			s.at = t
+			return
+		}
+		e.account(s, need)
+		s.at += need
+		c := s.pop()
+		s.virtual = c.finish
+		e.end(s, &c)
+		for e.expire(s); len(s.serving) < e.m.Law.Slots() && s.head < len(s.queue); {
+			next := s.queue[s.head]
+			if s.head++; s.head == len(s.queue) {
+				s.queue, s.head = s.queue[:0], 0
+			}
+			e.begin(s, next)
+		}
+	}
+	if !math.IsInf(t, 1) {
+		s.at = t
+	}
+}
+
+// expire lets those go whose client has gone: the longest waiting first.
+func (e *Exact) expire(s *server) {
+	t := e.m.Law.Timeout.Seconds()
+	for t > 0 && s.head < len(s.queue) && s.queue[s.head].at+t <= s.at {
+		e.ticks[s.queue[s.head].tick].Failed++
+		if s.head++; s.head == len(s.queue) {
+			s.queue, s.head = s.queue[:0], 0
+		}
+	}
+}
+
+// account adds d seconds of the present state. Work done is counted as it is
+// done, not when it ends: completions in a second are whole numbers, and their
+// noise under a ceiling would read as idle CPU.
+func (e *Exact) account(s *server, d float64) {
+	s.done += e.m.Law.Rate[len(s.serving)] * d
+	s.busy += float64(len(s.serving)) * d
+	s.queued += float64(len(s.queue)-s.head) * d
+}
+
+// end counts a call that leaves its slot.
+func (e *Exact) end(s *server, c *call) {
+	t := &e.ticks[c.tick]
+	if c.cut {
+		t.Failed++
+		return
+	}
+	t.Done++
+	t.Tokens += c.time.Tokens
+	took, first := s.at-c.at, c.first-c.at
+	if first <= e.limits[0] && took <= e.limits[1] {
+		t.Good++
+	}
+	if e.latency != nil {
+		e.latency.E2E.Record(seconds(took))
+		if c.time.First < c.time.Total {
+			e.latency.TTFT.Record(seconds(first))
+		}
+	}
+}
+
+func (e *Exact) grow() {
+	e.coming = slices.DeleteFunc(e.coming, func(s *server) bool {
+		if e.now < s.life.ReadyAt {
+			return false
+		}
+		s.at = e.now
+		e.ready = append(e.ready, s)
+		return true
+	})
+}
+
+// Scale makes n the wanted number of pods, as Fluid.Scale does.
+func (e *Exact) Scale(n int) {
+	for have := e.Status(); have < n; have++ {
+		e.coming = append(e.coming, e.newServer(e.m.newLife(e.now, e.created)))
+		e.created++
+	}
+	for have := e.Status(); have > n; have-- {
+		list := &e.ready
+		if len(e.coming) > 0 {
+			list = &e.coming
+		}
+		best := 0
+		for i, s := range *list {
+			if deletedBefore(&s.life, &(*list)[best].life, e.now) {
+				best = i
+			}
+		}
+		s := (*list)[best]
+		*list = slices.Delete(*list, best, best+1)
+		if list == &e.coming {
+			e.free = append(e.free, s)
+			continue
+		}
+		s.life.Deleted = e.now
+		e.leaving = append(e.leaving, s)
+	}
+}
+
+// drain lets go of deleted pods that are done, and cuts off those whose grace
+// has ended.
+func (e *Exact) drain() {
+	e.leaving = slices.DeleteFunc(e.leaving, func(s *server) bool {
+		age := e.now - s.life.Deleted
+		empty := len(s.serving) == 0 && s.head == len(s.queue)
+		if !(empty && age >= e.m.drain) && age < e.m.grace {
+			return false
+		}
+		for _, c := range s.serving {
+			e.ticks[c.tick].Failed++
+		}
+		for _, c := range s.queue[s.head:] {
+			e.ticks[c.tick].Failed++
+		}
+		e.free = append(e.free, s)
+		return true
+	})
+}
+
+// Status returns how many pods the workload controller counts: not deleted.
+func (e *Exact) Status() int { return len(e.ready) + len(e.coming) }
+
+// Pods appends what the autoscaler sees at time now.
+func (e *Exact) Pods(now float64, out []PodView) []PodView {
+	view := func(s *server, stage Stage) {
+		v := PodView{Life: s.life, Stage: stage, Count: 1}
+		for k := range e.m.pipes {
+			v.Values[k] = e.m.pipes[k].read(&s.m[k], now, e.m.dt)
+		}
+		out = append(out, v)
+	}
+	for _, s := range e.ready {
+		view(s, Ready)
+	}
+	for _, s := range e.coming {
+		view(s, min(s.life.Stage(now), Starting))
+	}
+	for _, s := range e.leaving {
+		view(s, Draining)
+	}
+	return out
+}
+
+// push and pop keep serving a heap by finish, equal ones by arrival.
+func (s *server) push(c call) {
+	s.serving = append(s.serving, c)
+	h := s.serving
+	for i := len(h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !sooner(&h[i], &h[up]) {
+			break
+		}
+		h[i], h[up] = h[up], h[i]
+		i = up
+	}
+}
+
+func (s *server) pop() call {
+	h := s.serving
+	top := h[0]
+	n := len(h) - 1
+	h[0] = h[n]
+	h = h[:n]
+	for i := 0; ; {
+		k := 2*i + 1
+		if k >= n {
+			break
+		}
+		if k+1 < n && sooner(&h[k+1], &h[k]) {
+			k++
+		}
+		if !sooner(&h[k], &h[i]) {
+			break
+		}
+		h[i], h[k] = h[k], h[i]
+		i = k
+	}
+	s.serving = h
+	return top
+}
+
+func sooner(a, b *call) bool {
+	if a.finish != b.finish {
+		return a.finish < b.finish
+	}
+	return a.index < b.index
+}
