@@ -159,15 +159,22 @@ offered load under thousands of candidate configurations.`,
 		return usagef("%w\nTry: %s --help", err, c.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddGroup(&cobra.Group{ID: "job", Title: "The job:"}, &cobra.Group{ID: "look", Title: "To look closer:"}, &cobra.Group{ID: "more", Title: "More:"})
-	for group, cmds := range map[string][]*cobra.Command{
-		"more": {newVersionCmd(s)},
-	} {
-		for _, c := range cmds {
-			c.GroupID = group
+	groups := []struct {
+		id, title string
+		cmds      []*cobra.Command
+	}{
+		{"job", "The job:", nil},
+		{"look", "To look closer:", nil},
+		{"more", "More:", []*cobra.Command{newVersionCmd(s)}},
+	}
+	for _, g := range groups {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, c := range g.cmds {
+			c.GroupID = g.id
 			root.AddCommand(c)
 		}
 	}
+	root.AddCommand(newTopicCmds()...)
 	root.SetHelpCommandGroupID("more")
 	return root
 }

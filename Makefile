@@ -1,0 +1,67 @@
+# Every target is a line or two; `make help` lists them.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint vet-others golden fuzz demo check ci bench bench-loadgen conformance conformance-full mutants e2e e2e-full image tidy
+
+help: ## what there is
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+build: ## the program, into bin/hpatune
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/hpatune ./cmd/hpatune
+
+test: ## all tests of the product (what the README says)
+	$(GO) test ./...
+
+race: ## the same under the race detector
+	$(GO) test -race -short ./...
+
+lint: ## gofmt, vet, golangci-lint where it is installed
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: skipped"; fi
+
+vet-others: ## vet for the systems nobody here runs on
+	GOOS=darwin $(GO) vet ./... && GOOS=windows $(GO) vet ./...
+
+golden: ## rewrite golden files; read the diff before you commit it
+	$(GO) test ./... -update
+
+fuzz: ## every parser for 10 s each
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime 10s $$p || exit 1; done; done
+
+demo: ## the whole job on this machine, no cluster
+	$(GO) run ./cmd/hpatune demo
+
+check: lint ## under half a minute, before each commit
+	$(GO) test -short ./...
+
+ci: lint vet-others test race conformance demo ## what CI runs, but for the cluster
+
+bench: ## speed of the core, the replay and the log, with bytes a request
+	$(GO) test -run '^$$' -bench . -benchmem ./tuner/hpa ./tuner/replay ./internal/store
+	$(GO) -C test/conformance test -run '^$$' -bench . -benchtime 200x .
+
+bench-loadgen: ## the load generator beside its peers
+	$(GO) test -run '^$$' -bench . -benchmem ./loadgen
+
+conformance: ## the scaling core against the real controller, 2,000 scenarios
+	$(GO) -C test/conformance test ./...
+
+conformance-full: ## the same, 100,000 scenarios
+	$(GO) -C test/conformance test ./... -scenarios 100000 -timeout 3h
+
+mutants: ## mutate the scaling core by rule; 95 % must be noticed
+	$(GO) -C test/conformance run ./mutants
+
+e2e: ## a short scenario on a real cluster (root, Linux; or KUBECONFIG)
+	$(GO) -C test/cluster test ./e2e -short -timeout 40m -v
+
+e2e-full: ## pairs, profiles and faults on a real cluster
+	$(GO) -C test/cluster test ./e2e -timeout 4h -v
+
+tidy: ## go.mod and go.sum of every module
+	$(GO) mod tidy
+	for m in test/*/; do $(GO) -C $$m mod tidy; done

@@ -1,0 +1,147 @@
+package tuner
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// HoursPerMonth is the month of OpenCost and infracost: 730 hours.
+const HoursPerMonth = 730
+
+// Price is what resources cost per hour, in OpenCost's field names.
+//
+// CPU is per core-hour, RAM per GB-hour (OpenCost charges GiB; GB where the
+// book says so makes 7 % of difference: the figure is per whatever unit the
+// replica's memory is given in, 2Gi or 2G), GPU per GPU-hour. Zero means free.
+type Price struct {
+	Name     string  `json:"name"`
+	Date     string  `json:"date"` // when the price was read: 2026-07-01
+	Unit     string  `json:"unit"` // always "hour": a monthly book is divided by 730 when read
+	CPU      float64 `json:"CPU"`
+	RAM      float64 `json:"RAM"`
+	GPU      float64 `json:"GPU"`
+	Currency string  `json:"currency"`
+}
+
+// Replica is what one replica asks of a node.
+type Replica struct {
+	CPUCores float64
+	MemoryGB float64 // in units of the price's RAM: requests in Gi count as GiB, in G as GB
+	GPUs     float64
+}
+
+// Known reports whether anything is known of the replica's size.
+func (r Replica) Known() bool { return r.CPUCores > 0 || r.MemoryGB > 0 || r.GPUs > 0 }
+
+// PerReplicaHour returns what one replica costs an hour:
+//
+//	cores·CPU + GB·RAM + GPUs·GPU
+//
+// 1 CPU and 2 GB at $0.05 and $0.01 are 0.05 + 2·0.01 = $0.07.
+func (p Price) PerReplicaHour(r Replica) float64 {
+	return r.CPUCores*p.CPU + r.MemoryGB*p.RAM + r.GPUs*p.GPU
+}
+
+// Month returns what n replicas cost if they ran a whole month of 730 hours:
+// 10 replicas at $0.07 an hour are $511, 2 are $102.20.
+func (p Price) Month(r Replica, n float64) float64 {
+	return n * p.PerReplicaHour(r) * HoursPerMonth
+}
+
+// prices is the price book: on-demand list prices with their date. They are
+// defaults only; anybody's contract differs.
+var prices = []Price{
+	// OpenCost configs/default.json (GCP us-central1), 2024 snapshot.
+	{Name: "opencost-default", Date: "2024-01-01", Unit: "hour", CPU: .031611, RAM: .004237, GPU: .95, Currency: "USD"},
+	// infracost golden 2024-07; vantage and wring.co 2026-03-10. No GPUs there.
+	{Name: "aws-fargate-us-east-1", Date: "2026-03-10", Unit: "hour", CPU: .04048, RAM: .004445, Currency: "USD"},
+	// infracost golden 2026-07-01: $32.49 a vCPU-month, $3.59 a GB-month.
+	{Name: "gke-autopilot", Date: "2026-07-01", Unit: "hour", CPU: .0445, RAM: .0049, Currency: "USD"},
+	// GCP g2-standard-4 at $0.7068 an hour split as OpenCost does: L4 GPUs.
+	{Name: "gcp-g2-l4", Date: "2026-07-01", Unit: "hour", CPU: .0195, RAM: .0026, GPU: .587, Currency: "USD"},
+}
+
+// DefaultPrice is the book's entry that is used when nothing else is said.
+func DefaultPrice() Price { return prices[0] }
+
+// PriceNames lists the price book.
+func PriceNames() []string {
+	names := make([]string, len(prices))
+	for i, p := range prices {
+		names[i] = p.Name
+	}
+	return names
+}
+
+// PriceByName returns an entry of the price book.
+func PriceByName(name string) (Price, bool) {
+	for _, p := range prices {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Price{}, false
+}
+
+// PriceOf reads a price from the fields of an OpenCost pricing file (CPU, RAM,
+// GPU, currencyCode, description; numbers or strings holding numbers) and our
+// two: `unit: hour|month` and `date`. OpenCost's own files are hourly, but the
+// same fields are monthly on its update path and in its Helm example, so the
+// unit must be given. All problems are returned at once.
+func PriceOf(fields map[string]any) (Price, []error) {
+	var errs []error
+	number := func(key string) float64 {
+		switch v := fields[key].(type) {
+		case nil:
+			return 0
+		case float64:
+			return v
+		case int:
+			return float64(v)
+		case int64:
+			return float64(v)
+		case string:
+			f, err := strconv.ParseFloat(v, 64)
+			if err == nil {
+				return f
+			}
+		}
+		errs = append(errs, fmt.Errorf("%s: %v is not a number", key, fields[key]))
+		return 0
+	}
+	text := func(key string) string {
+		if s, ok := fields[key].(string); ok {
+			return s
+		}
+		if t, ok := fields[key].(time.Time); ok {
+			return t.Format(time.DateOnly)
+		}
+		return ""
+	}
+	p := Price{Name: text("name"), Date: text("date"), Unit: "hour", CPU: number("CPU"), RAM: number("RAM"), GPU: number("GPU"), Currency: text("currencyCode")}
+	if p.Name == "" {
+		p.Name = text("description")
+	}
+	if p.Currency == "" {
+		p.Currency = "USD"
+	}
+	for key, v := range map[string]float64{"CPU": p.CPU, "RAM": p.RAM, "GPU": p.GPU} {
+		if v < 0 || v != v {
+			errs = append(errs, fmt.Errorf("%s: %v is not a price", key, v))
+		}
+	}
+	if p.CPU == 0 && p.RAM == 0 && p.GPU == 0 {
+		errs = append(errs, fmt.Errorf("CPU, RAM, GPU: all are 0 or missing; give at least one"))
+	}
+	switch unit := text("unit"); unit {
+	case "hour":
+	case "month":
+		p.CPU, p.RAM, p.GPU = p.CPU/HoursPerMonth, p.RAM/HoursPerMonth, p.GPU/HoursPerMonth
+	case "":
+		errs = append(errs, fmt.Errorf("unit: missing; say `unit: hour` or `unit: month` (730 hours)"))
+	default:
+		errs = append(errs, fmt.Errorf("unit: %q is neither hour nor month", unit))
+	}
+	return p, errs
+}

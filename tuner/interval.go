@@ -1,0 +1,55 @@
+package tuner
+
+import (
+	"math"
+	"slices"
+)
+
+// Interval is a figure with its 90 % interval: the figure itself, and the 5th
+// and 95th percentile over replicates. Lo and Hi are nil where none was
+// computed.
+type Interval struct {
+	Value float64  `json:"value"`
+	Lo    *float64 `json:"lo"`
+	Hi    *float64 `json:"hi"`
+}
+
+// exact is a figure that has no spread, or whose spread was not computed.
+func exact(v float64) *Interval {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &Interval{Value: v}
+}
+
+// over summarises one figure over replicates: the mean, and the 5th and 95th
+// percentile (nearest rank) where there are at least five. Replicates in which
+// the figure does not exist (NaN) are left out; none left, or an infinite one,
+// gives nil: not measured.
+func over(values []float64) *Interval {
+	vs := make([]float64, 0, len(values))
+	sum := 0.0
+	for _, v := range values {
+		if math.IsNaN(v) {
+			continue
+		}
+		vs = append(vs, v)
+		sum += v
+	}
+	if len(vs) == 0 || math.IsInf(sum, 0) || math.IsNaN(sum) {
+		return nil
+	}
+	iv := &Interval{Value: sum / float64(len(vs))}
+	if len(vs) >= 5 {
+		slices.Sort(vs)
+		lo, hi := rank(vs, 0.05), rank(vs, 0.95)
+		iv.Lo, iv.Hi = &lo, &hi
+	}
+	return iv
+}
+
+// rank returns the nearest-rank q-quantile of sorted vs.
+func rank(vs []float64, q float64) float64 {
+	i := int(math.Ceil(q*float64(len(vs)))) - 1
+	return vs[min(max(i, 0), len(vs)-1)]
+}

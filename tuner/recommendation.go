@@ -1,0 +1,165 @@
+package tuner
+
+import (
+	"encoding/json"
+
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+// RecommendationSchema is the version of recommendation.json.
+const RecommendationSchema = "hpatune.recommendation/v1"
+
+// Verdicts of a Recommendation.
+const (
+	Change = "change" // another configuration is better
+	Keep   = "keep"   // the current one is the pick
+	Refuse = "refuse" // the evidence does not carry advice
+)
+
+// Recommendation is recommendation.json: what to run, why, what it costs and
+// how sure that is. It holds no clock, host or path: the same runs, seed and
+// version make the same bytes.
+type Recommendation struct {
+	Schema     string    `json:"schema"`
+	Version    string    `json:"version"`
+	Runs       []string  `json:"runs"`
+	Seed       int64     `json:"seed"`
+	Verdict    string    `json:"verdict"` // change, keep, refuse
+	Refusal    []Refusal `json:"refusal"`
+	Objectives []string  `json:"objectives"`
+	// Verified is false for every recommendation that no second run has
+	// confirmed; Assumed lists what was stated and not measured.
+	Assumed []string `json:"assumed"`
+	// Trust is the verdict on the evidence: valid, unverified (invalid refuses).
+	Trust      string     `json:"trust"`
+	SelfReplay SelfReplay `json:"self_replay"`
+	Shadow     *Shadow    `json:"shadow"`
+
+	Current      *Pick        `json:"current"`
+	Recommended  *Pick        `json:"recommended"`
+	Alternatives Alternatives `json:"alternatives"`
+	Changes      []Changed    `json:"changes"`
+
+	LoadMargin *Interval  `json:"load_margin"` // largest multiple of the load at which the objectives hold
+	Candidates Candidates `json:"candidates"`
+	Price      Price      `json:"price"`
+	Worst      []Worst    `json:"worst"`
+	Warnings   []string   `json:"warnings"`
+
+	// Front is every shortlisted candidate as a point of cost against
+	// attainment, for the report's chart.
+	Front []Point `json:"front"`
+}
+
+// Refusal is one reason why there is no advice, and what would settle it.
+type Refusal struct {
+	ID        string `json:"id"`
+	Text      string `json:"text"`
+	SettledBy string `json:"settled_by"`
+}
+
+// SelfReplay is how well the replay of the recorded run under its own
+// configuration meets what was recorded.
+type SelfReplay struct {
+	ReplicaHoursError *float64 `json:"replica_hours_error"` // relative, of the hours above the floor
+	Rescales          int      `json:"rescales"`
+	RescalesMatched   int      `json:"rescales_matched"`
+	MeanAbsReplicas   *float64 `json:"mean_abs_replicas"`
+	Verdict           string   `json:"verdict"` // pass, fail, proves-nothing (the HPA never moved), assumed (no autoscaler was recorded)
+}
+
+// Shadow is how often the core decided what the recorded controller decided.
+type Shadow struct {
+	Agree   int `json:"agree"`
+	Differ  int `json:"differ"`
+	Unknown int `json:"unknown"`
+}
+
+// Pick is one configuration and what it would do.
+type Pick struct {
+	Config hpa.Config `json:"-"`
+	// Spec is Config as an autoscaling/v2 spec with defaults filled; the
+	// caller writes it, since manifests are another room's.
+	Spec      json.RawMessage `json:"spec"`
+	Predicted Predicted       `json:"predicted"`
+}
+
+// Predicted is what the replay says of a configuration, each figure over the
+// replicates.
+type Predicted struct {
+	Attainment     *Interval `json:"attainment"` // share of requests that met every per-request limit
+	PSLOMet        float64   `json:"p_slo_met"`  // share of replicates in which every objective held
+	ReplicaHours   *Interval `json:"replica_hours"`
+	ReadyHours     *Interval `json:"ready_hours"`
+	TTFTP95        *Interval `json:"ttft_p95_s"`
+	E2EP95         *Interval `json:"e2e_p95_s"`
+	ErrorRatio     *Interval `json:"error_ratio"`
+	Flaps          *Interval `json:"flaps"`
+	TimeToCapacity *Interval `json:"time_to_capacity_s"`
+	USDHour        *Interval `json:"usd_hour"`
+	USDMonth       Monthly   `json:"usd_month"`
+	USDPerMRequest *Interval `json:"usd_per_million_requests"`
+	USDPerMToken   *Interval `json:"usd_per_million_tokens"`
+	MaxReplicas    *Interval `json:"peak_replicas"`
+}
+
+// Monthly is the bill of a month of 730 hours: at minReplicas all the time, as
+// expected where the profile says what it stands for, at maxReplicas all the
+// time.
+type Monthly struct {
+	Floor    *float64  `json:"floor"`
+	Expected *Interval `json:"expected"`
+	Ceiling  *float64  `json:"ceiling"`
+}
+
+// Alternatives are other picks worth a look.
+type Alternatives struct {
+	Cheapest      *Pick `json:"cheapest"`
+	Safest        *Pick `json:"safest"`
+	MinimalChange *Pick `json:"minimal_change"`
+}
+
+// Changed is one knob that the recommendation changes, and what putting it
+// back alone would do.
+type Changed struct {
+	Path     string    `json:"path"`
+	From     string    `json:"from"`
+	To       string    `json:"to"`
+	Reverted *Reverted `json:"reverted"`
+	Why      string    `json:"why"`
+}
+
+// Reverted is the change (reverted minus recommended) that reverting one knob
+// makes, paired over the same replicates.
+type Reverted struct {
+	USDMonth       *Interval `json:"usd_month"` // of this load, repeated for a month
+	Attainment     *Interval `json:"attainment"`
+	Flaps          *Interval `json:"flaps"`
+	TimeToCapacity *Interval `json:"time_to_capacity_s"`
+	PSLOMet        float64   `json:"p_slo_met"` // of the reverted configuration
+}
+
+// Candidates counts what was looked at.
+type Candidates struct {
+	Fluid int `json:"fluid"`
+	Exact int `json:"exact"`
+}
+
+// Worst is a stretch that missed the objectives most, and what bound.
+type Worst struct {
+	FromS   float64 `json:"from_s"`
+	ToS     float64 `json:"to_s"`
+	Missed  float64 `json:"missed"`   // requests
+	BoundBy string  `json:"bound_by"` // startup, lag, policy, max, tolerance, window
+	Text    string  `json:"text"`
+}
+
+// Point is a candidate on the chart of cost against attainment.
+type Point struct {
+	USDHour    float64 `json:"usd_hour"`
+	Hours      float64 `json:"replica_hours"`
+	Attainment float64 `json:"attainment"`
+	Feasible   bool    `json:"feasible"`
+	Mark       string  `json:"mark,omitempty"` // current, recommended, cheapest, safest, minimal_change
+	Text       string  `json:"text"`           // one line that names the configuration
+}
