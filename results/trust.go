@@ -1,0 +1,354 @@
+package results
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// TrustVerdict says whether a run is evidence.
+type TrustVerdict string
+
+const (
+	Valid      TrustVerdict = "valid"
+	Unverified TrustVerdict = "unverified" // it cannot be known
+	Invalid    TrustVerdict = "invalid"
+)
+
+// Trust is the verdict on a run: the worst of its reasons.
+type Trust struct {
+	Verdict TrustVerdict `json:"verdict"`
+	Reasons []Reason     `json:"reasons"`
+}
+
+// Reason is one thing that was checked, its figure and its limit; nil = not
+// measured, or no figure.
+type Reason struct {
+	ID      string       `json:"id"`
+	Verdict TrustVerdict `json:"verdict"`
+	Value   *float64     `json:"value"`
+	Limit   *float64     `json:"limit"`
+	Text    string       `json:"text"` // for the trust line
+}
+
+// The limits of trust, and why they are where they are.
+const (
+	// Below 99.5 % delivered the load was not the one that was asked for: half
+	// a percent is what a p99 objective has to spare.
+	deliveredLimit = 0.995
+	// Lateness counts in every latency. 10 ms of wall time is what a sleep on a
+	// busy machine costs (LOAD.md 4.4); beyond ten times that the schedule was
+	// not kept.
+	latenessDoubt   = 10 * time.Millisecond
+	latenessInvalid = 100 * time.Millisecond
+	// Above 80 % of its cores a client begins to queue by itself; above 90 % its
+	// latencies are its own.
+	cpuDoubt   = 0.80
+	cpuInvalid = 0.90
+	// A new replica that gets less than half its fair share is not what the
+	// autoscaler's arithmetic takes it for (LOAD.md B6 asks for 60 %).
+	starvedLimit = 0.5
+	// Fewer expected requests than this cannot tell starved from unlucky: at 30,
+	// half the share is 2.7 standard deviations off.
+	starvedLeast = 30
+	foreignLimit = 0.05
+	// A source that was blind for more than 5 % of the run may have missed a
+	// scaling.
+	gapLimit = 0.05
+	// What the test bed adds by itself may be 5 % of a latency limit (DESIGN.md 4).
+	floorLimit = 0.05
+	// p95 needs 59 requests to have an interval at all.
+	fewRequests = 100
+)
+
+// judgeTrust checks everything that can spoil a run as evidence.
+func judgeTrust(r *Run, s Summary, limits Limits) Trust {
+	t := Trust{Verdict: Valid}
+	for _, check := range []func(*Run, Summary, Limits) []Reason{
+		trustWhole, trustDelivered, trustLateness, trustCPU, trustShares, trustForeign, trustGaps, trustFloor,
+	} {
+		t.Reasons = append(t.Reasons, check(r, s, limits)...)
+	}
+	for _, reason := range t.Reasons {
+		if reason.Verdict == Invalid || reason.Verdict == Unverified && t.Verdict == Valid {
+			t.Verdict = reason.Verdict
+		}
+	}
+	return t
+}
+
+// Line is the trust line: every figure, then the verdict and what spoils it.
+func (t Trust) Line() string {
+	var figures, spoilt []string
+	for _, r := range t.Reasons {
+		if r.Verdict == t.Verdict && t.Verdict != Valid {
+			spoilt = append(spoilt, r.Text)
+		} else {
+			figures = append(figures, r.Text)
+		}
+	}
+	line := strings.Join(figures, " · ")
+	if line != "" {
+		line += " → "
+	}
+	line += strings.ToUpper(string(t.Verdict))
+	if len(spoilt) > 0 {
+		line += ": " + strings.Join(spoilt, "; ")
+	}
+	return line
+}
+
+func reason(id string, v TrustVerdict, value, limit float64, format string, args ...any) Reason {
+	return Reason{ID: id, Verdict: v, Value: number(value), Limit: number(limit), Text: fmt.Sprintf(format, args...)}
+}
+
+// trustWhole: did it end as planned, and is there enough of it?
+func trustWhole(r *Run, s Summary, _ Limits) []Reason {
+	var out []Reason
+	nan := math.NaN()
+	if r.Meta.Partial {
+		why := r.Meta.Why
+		if why == "" {
+			why = "it did not end as planned"
+		}
+		out = append(out, reason("partial", Unverified, nan, nan, "partial run: %s", why))
+	}
+	planned, recorded := 0, 0
+	for _, st := range r.Meta.Stages {
+		planned += st.Arrivals
+	}
+	recorded = len(r.Requests)
+	if !r.Meta.Partial && planned > recorded {
+		out = append(out, reason("arrivals-missing", Invalid, float64(recorded), float64(planned), "%d of %d planned arrivals are not in the log", planned-recorded, planned))
+	}
+	switch n := s.Load.Scheduled; {
+	case n == 0:
+		out = append(out, reason("too-few-requests", Invalid, 0, fewRequests, "no requests outside warm-up"))
+	case n < fewRequests:
+		out = append(out, reason("too-few-requests", Unverified, float64(n), fewRequests, "only %d requests", n))
+	}
+	return out
+}
+
+func trustDelivered(_ *Run, s Summary, _ Limits) []Reason {
+	if s.Load.DeliveredRatio == nil {
+		return nil
+	}
+	v, verdict := *s.Load.DeliveredRatio, Valid
+	text := fmt.Sprintf("load delivered %s", percent(v))
+	if v < deliveredLimit {
+		verdict = Invalid
+		text += fmt.Sprintf(" (%d shed: too many were in flight)", s.Load.Shed)
+	}
+	return []Reason{reason("load-delivered", verdict, v, deliveredLimit, "%s", text)}
+}
+
+func trustLateness(r *Run, s Summary, limits Limits) []Reason {
+	if s.Load.LatenessS == nil {
+		return nil
+	}
+	p99 := s.Load.LatenessS.P99
+	// Where latencies are judged by long limits, 5 % of the tightest may be late.
+	doubt := max(latenessDoubt.Seconds(), floorLimit*Clock{Speed: r.Meta.Speed}.Wall(limits.Tightest()).Seconds())
+	invalid := max(latenessInvalid.Seconds(), doubt)
+	verdict, limit := Valid, doubt
+	switch {
+	case p99 > invalid:
+		verdict, limit = Invalid, invalid
+	case p99 > doubt:
+		verdict = Unverified
+	}
+	text := fmt.Sprintf("lateness p99 %s", milliseconds(p99))
+	if verdict != Valid {
+		text += fmt.Sprintf(" (more than %s: the generator did not keep its schedule)", milliseconds(limit))
+	}
+	return []Reason{reason("lateness", verdict, p99, limit, "%s", text)}
+}
+
+func trustCPU(r *Run, _ Summary, _ Limits) []Reason {
+	if !r.Meta.Client.CPUMeasured {
+		return []Reason{reason("client-cpu", Unverified, math.NaN(), cpuDoubt, "client CPU not measured")}
+	}
+	v := r.Meta.Client.CPURatio
+	text := fmt.Sprintf("client CPU %.0f %%", 100*v)
+	switch {
+	case v > cpuInvalid:
+		return []Reason{reason("client-cpu", Invalid, v, cpuInvalid, "%s (the client was the bottleneck)", text)}
+	case v > cpuDoubt:
+		return []Reason{reason("client-cpu", Unverified, v, cpuDoubt, "%s (the client may have been the bottleneck)", text)}
+	}
+	return []Reason{reason("client-cpu", Valid, v, cpuDoubt, "%s", text)}
+}
+
+// trustShares: did the replicas that came during the run get their traffic?
+func trustShares(r *Run, s Summary, _ Limits) []Reason {
+	nan := math.NaN()
+	lives := r.lives()
+	newcomers := map[string]bool{} // by pod name and by address
+	for _, l := range lives {
+		if Happened(l.since) && l.since > 0 && l.created > 0 {
+			newcomers[l.name] = true
+			if l.backend != "" {
+				newcomers[l.backend] = true
+			}
+		}
+	}
+	if len(lives) == 0 {
+		if r.Meta.HPA.Name == "" && r.Meta.Target.Kind != "hpa" && r.Meta.Target.Kind != "sandbox" {
+			return nil // one address, and nothing said of replicas
+		}
+		return []Reason{reason("new-replicas", Unverified, nan, starvedLimit, "replicas not seen: who got the traffic is not known")}
+	}
+	if len(newcomers) == 0 {
+		return []Reason{reason("new-replicas", Valid, nan, starvedLimit, "no new replicas")}
+	}
+	seen := false
+	worst := math.Inf(1)
+	var shares, starved []string
+	matched := map[string]bool{}
+	for _, b := range s.Backends {
+		if b.FairShare != nil {
+			seen = true
+		}
+		if !newcomers[b.Backend] || b.FairShare == nil || *b.FairShare == 0 {
+			continue
+		}
+		matched[b.Backend] = true
+		if b.expected < starvedLeast {
+			continue
+		}
+		of := *b.Share / *b.FairShare
+		worst = min(worst, of)
+		shares = append(shares, fmt.Sprintf("%.0f", 100*of))
+		if of < starvedLimit {
+			starved = append(starved, fmt.Sprintf("%s got %s of the traffic, fair is %s", b.Backend, percent(*b.Share), percent(*b.FairShare)))
+		}
+	}
+	if !seen {
+		return []Reason{reason("new-replicas", Unverified, nan, starvedLimit, "who got the traffic is not visible: new replicas may have got none")}
+	}
+	// A newcomer that never answered is not in the table at all.
+	starved = append(starved, r.silent(lives, s.Backends)...)
+	if len(starved) > 0 {
+		if math.IsInf(worst, 1) {
+			worst = 0
+		}
+		return []Reason{reason("new-replicas", Invalid, worst, starvedLimit, "new replicas starved: %s", strings.Join(starved, "; "))}
+	}
+	if len(shares) == 0 {
+		return []Reason{reason("new-replicas", Valid, nan, starvedLimit, "new replicas lived too short to judge their traffic")}
+	}
+	if len(shares) > 6 {
+		return []Reason{reason("new-replicas", Valid, worst, starvedLimit, "%d new replicas got at least %.0f %% of their fair share", len(shares), 100*worst)}
+	}
+	return []Reason{reason("new-replicas", Valid, worst, starvedLimit, "new replicas got %s %% of their fair share", strings.Join(shares, "/"))}
+}
+
+// silent names the pods that became ready during the run, could have expected
+// enough traffic, and are not among the backends.
+func (r *Run) silent(lives []*life, backends []BackendShare) []string {
+	known := map[string]bool{}
+	for _, b := range r.Meta.Backends {
+		known[b.Name], known[b.Address] = true, true
+	}
+	ready := r.sizes().ready
+	var out []string
+	for _, l := range lives {
+		if !Happened(l.since) || l.since <= 0 || known[l.name] || l.backend != "" && known[l.backend] {
+			continue
+		}
+		expected := 0.0
+		for i := range r.Requests {
+			q := &r.Requests[i]
+			if !Happened(q.Sent) || r.warmup(q) || q.Backend < 0 {
+				continue
+			}
+			for _, p := range l.ready {
+				if n := ready.before(q.Sent + 1); q.Sent >= p.from+shareDelay && q.Sent < p.to && n > 0 {
+					expected += 1 / n
+				}
+			}
+		}
+		if expected >= starvedLeast {
+			out = append(out, fmt.Sprintf("%s got nothing, fair is %.0f requests", l.name, expected))
+		}
+	}
+	return out
+}
+
+// trustForeign: "not checked" spoils nothing, and says so.
+func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
+	ratio := r.Meta.Client.ForeignRatio
+	if ratio == nil {
+		return []Reason{reason("foreign-traffic", Valid, math.NaN(), foreignLimit, "foreign traffic not checked")}
+	}
+	verdict, text := Valid, fmt.Sprintf("foreign traffic %s", percent(*ratio))
+	if math.Abs(*ratio) > foreignLimit {
+		verdict = Invalid
+		text += ": the servers served others too"
+		if *ratio < 0 {
+			text = fmt.Sprintf("the servers counted %s fewer requests than were sent", percent(-*ratio))
+		}
+	}
+	return []Reason{reason("foreign-traffic", verdict, *ratio, foreignLimit, "%s", text)}
+}
+
+func trustGaps(r *Run, _ Summary, _ Limits) []Reason {
+	end := r.End()
+	if end <= 0 {
+		return nil
+	}
+	blind := map[string]time.Duration{}
+	for _, g := range r.Gaps {
+		blind[g.Source] += max(min(g.To, end)-max(g.From, 0), 0)
+	}
+	source, longest := "", time.Duration(0)
+	for s, d := range blind {
+		if d > longest || d == longest && s < source {
+			source, longest = s, d
+		}
+	}
+	if longest == 0 {
+		return nil
+	}
+	v, verdict := float64(longest)/float64(end), Valid
+	if v > gapLimit {
+		verdict = Unverified
+	}
+	return []Reason{reason("observer-gaps", verdict, v, gapLimit, "%s was blind for %s of the run", source, percent(v))}
+}
+
+func trustFloor(r *Run, _ Summary, limits Limits) []Reason {
+	floor, tightest := r.Meta.Client.FloorS, limits.Tightest().Seconds()
+	if r.Meta.Target.Kind == "sandbox" && floor == 0 {
+		return []Reason{reason("sandbox-floor", Unverified, math.NaN(), floorLimit, "sandbox floor not measured")}
+	}
+	if floor == 0 || tightest == 0 {
+		return nil
+	}
+	v, verdict := floor/tightest, Valid
+	text := fmt.Sprintf("sandbox floor %s", milliseconds(floor))
+	if v > floorLimit {
+		verdict = Unverified
+		text += fmt.Sprintf(" (%s of the tightest limit: latency is not to be trusted)", percent(v))
+	}
+	return []Reason{reason("sandbox-floor", verdict, v, floorLimit, "%s", text)}
+}
+
+func percent(v float64) string {
+	if v = 100 * v; v != 0 && math.Abs(v) < 10 || v > 99 && v < 100 {
+		return fmt.Sprintf("%.1f %%", v)
+	}
+	return fmt.Sprintf("%.0f %%", v)
+}
+
+func milliseconds(s float64) string {
+	switch {
+	case s < 0.01:
+		return fmt.Sprintf("%.1f ms", 1000*s)
+	case s < 1:
+		return fmt.Sprintf("%.0f ms", 1000*s)
+	}
+	return fmt.Sprintf("%.2f s", s)
+}
