@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -73,15 +74,15 @@ func (p *parser) step(i int, v value, current **hpa.Config) Step {
 		case hpa.Resource, hpa.ContainerResource:
 			r = usage.reading(m, names, len(st.Pods))
 		case hpa.Pods:
-			if s := pods.find(m); s != nil {
+			if s := pods.find(m, p.s.Name.Namespace); s != nil {
 				r = s.podReading(names, len(st.Pods))
 			}
 		case hpa.Object:
-			if s := objects.find(m); s != nil {
+			if s := objects.find(m, p.s.Name.Namespace); s != nil {
 				r = hpa.Reading{Err: s.err, Series: s.milli}
 			}
 		case hpa.External:
-			if s := externals.find(m); s != nil {
+			if s := externals.find(m, p.s.Name.Namespace); s != nil {
 				r = hpa.Reading{Err: s.err, Series: s.milli}
 			}
 		}
@@ -351,26 +352,29 @@ func canonical(selector string) (string, error) {
 	return l.String(), nil
 }
 
-// find returns the answer with the most specific key for m, nil if there is none.
-func (a answers) find(m *hpa.Metric) *series {
-	var keys []string
-	name := m.Object.Kind + "/" + m.Object.Name + "/" + m.Name
+// find returns the answer with the most specific key for m, nil if there is none. An Object
+// metric of kind Namespace is asked with the HPA's own namespace, whatever the object's name.
+// Source: metrics/client.go, GetObjectMetric.
+func (a answers) find(m *hpa.Metric, namespace string) *series {
+	text := ""
 	if m.SelectorSet {
-		text, err := canonical(m.Selector)
-		if err != nil {
+		var err error
+		if text, err = canonical(m.Selector); err != nil {
 			text = m.Selector
 		}
-		if m.Source == hpa.Object {
-			keys = append(keys, name+"{"+text+"}")
-		}
-		keys = append(keys, m.Name+"{"+text+"}")
 	}
+	var names []string
 	if m.Source == hpa.Object {
-		keys = append(keys, name)
+		if m.Object.Kind == "Namespace" && !strings.Contains(m.Object.APIVersion, "/") {
+			names = append(names, "Namespace/"+cmp.Or(namespace, "default")+"/"+m.Name)
+		}
+		names = append(names, m.Object.Kind+"/"+m.Object.Name+"/"+m.Name)
 	}
-	for _, k := range append(keys, m.Name) {
-		if s := a[k]; s != nil {
-			return s
+	for _, name := range append(names, m.Name) {
+		for _, key := range [...]string{name + "{" + text + "}", name} {
+			if s := a[key]; s != nil {
+				return s
+			}
 		}
 	}
 	return nil
