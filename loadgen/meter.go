@@ -135,6 +135,7 @@ func newCall(m *meter) *call {
 // Why a deadline ended a request; the texts go to the error table.
 var (
 	errFirstToken = errors.New("time-out: no first token")
+	errFirstByte  = errors.New("time-out: no first byte")
 	errIdle       = errors.New("time-out: idle between tokens")
 	errTotal      = errors.New("time-out: total")
 	errAfterDone  = errors.New("stream not closed after its end mark")
@@ -199,11 +200,14 @@ func (c *call) run(a profiles.Arrival) (v verdict) {
 		}
 	}()
 	total := farFuture(began, m.timeouts.Total)
-	if m.proto.stream && m.timeouts.FirstToken > 0 && (m.timeouts.Total == 0 || m.timeouts.FirstToken < m.timeouts.Total) {
-		c.limit.set(began.Add(m.timeouts.FirstToken), errFirstToken)
-	} else {
-		c.limit.set(total, errTotal)
+	first, why := farFuture(began, m.timeouts.FirstToken), errFirstByte
+	if m.proto.stream {
+		why = errFirstToken
 	}
+	if !first.Before(total) {
+		first, why = total, errTotal
+	}
+	c.limit.set(first, why)
 
 	lane, err := m.conns.lease(began)
 	if err != nil {
@@ -254,7 +258,7 @@ func (c *call) idleEnd(t, total time.Time) (time.Time, error) {
 func (c *call) readWhole(resp *http.Response, total time.Time) verdict {
 	keep := c.m.proto.judge != nil
 	c.whole.Reset()
-	for n := 0; ; n++ {
+	for {
 		k, err := resp.Body.Read(c.buf)
 		if keep && k > 0 {
 			if c.whole.Len()+k > maxAnswer {
@@ -268,9 +272,8 @@ func (c *call) readWhole(resp *http.Response, total time.Time) verdict {
 		if err != nil {
 			return c.failed(err)
 		}
-		if n > 0 { // most answers end with their first piece, and need no other deadline
-			c.limit.set(c.idleEnd(time.Now(), total))
-		}
+		// Most answers end with their first piece, and never come here.
+		c.limit.set(c.idleEnd(time.Now(), total))
 	}
 	c.rec.Done = c.m.now()
 	if !keep {

@@ -246,7 +246,7 @@ func judgeStream(m *stream) verdict {
 // Timeouts are the deadlines of a request, in run time; 0 = none.
 type Timeouts struct {
 	Connect    time.Duration // to a connection, TLS included
-	FirstToken time.Duration // to the first token of a stream, from the send
+	FirstToken time.Duration // to the first token of a stream or the first byte of another answer, from the send
 	Idle       time.Duration // between tokens, or between pieces of an answer
 	Total      time.Duration // to the end, from the send
 }
