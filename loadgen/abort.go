@@ -5,21 +5,35 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 )
 
-// Abort says when to stop harming a target.
-type Abort struct {
-	ErrorRate float64       // share of answers that failed, 0..1; 0 = never
+// An abortRule says when to stop harming a target.
+type abortRule struct {
+	ErrorRate float64       // share of answers that failed, 0..1; 0 or 1 = never
 	For       time.Duration // for how long, in run time
 	Gone      time.Duration // nothing but failed connections for so long; 0 = never
+}
+
+// goneAfter is how long a target may refuse every connection before it is
+// taken for gone: longer than a pod takes to be replaced in an endpoint list.
+const goneAfter = 5 * time.Second
+
+// rule is the rule of a profile. One that never ends a run over errors does not
+// end it over a missing target either: it is a test of just that.
+func rule(a profiles.Abort) abortRule {
+	if a.ErrorRate <= 0 || a.ErrorRate >= 1 || a.For <= 0 {
+		return abortRule{}
+	}
+	return abortRule{float64(a.ErrorRate), a.For, min(goneAfter, a.For)}
 }
 
 // A watch applies the abort rule. It counts the ends of requests by slices of
 // run time; a slice is judged when it is over. 429 is not an error here: a
 // server that sheds load protects itself.
 type watch struct {
-	rule  Abort
+	rule  abortRule
 	slice time.Duration
 	stop  func(why string) // called at most once
 
@@ -59,7 +73,7 @@ func (s *stretch) over(now, limit time.Duration) bool {
 // failures at night are no reason to stop.
 const minAnswers = 5
 
-func newWatch(rule Abort, stop func(why string)) *watch {
+func newWatch(rule abortRule, stop func(why string)) *watch {
 	s := time.Second
 	for _, d := range []time.Duration{rule.For, rule.Gone} {
 		if d > 0 {

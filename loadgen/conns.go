@@ -12,15 +12,6 @@ import (
 	"time"
 )
 
-// Connections says over which connections requests go, and so which replicas
-// they reach.
-type Connections struct {
-	Mode   string        // realistic (default) | pinned | fresh | endpoints
-	MaxAge time.Duration // realistic: a connection takes no new request after 75 to 100 % of it; 0 = 10s
-	Pools  int           // realistic: how many pools of connections; 0 = 32
-	HTTP2  string        // "" = as TLS negotiates, "h2c" = in clear text, "off" = never
-}
-
 // A lane is one generation of connections: an http.Transport that is used
 // until its age is over, then takes no more requests, finishes those that it
 // has and closes. So connections move on without a reset, in HTTP/1.1 and
@@ -46,7 +37,7 @@ type lane struct {
 // (golang/go#23427), and replicas that came later get none. Age makes
 // connections move, several pools spread them: both are needed.
 type conns struct {
-	opt     Connections
+	mode    string
 	wallAge time.Duration
 	make    func(addr string) *http.Transport
 	opened  atomic.Int64
@@ -71,8 +62,8 @@ type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 
 // newConns makes the connections' keeper. age is the maximum age in wall time;
 // dial opens connections, within its own time limit.
-func newConns(opt Connections, age, connect time.Duration, dial dialFunc, tlsConfig *tls.Config, seed uint64) *conns {
-	c := &conns{opt: opt, wallAge: age, rng: rand.New(rand.NewPCG(seed, 0x636f6e6e73))}
+func newConns(mode string, pools int, http2 string, age, connect time.Duration, dial dialFunc, tlsConfig *tls.Config, seed uint64) *conns {
+	c := &conns{mode: mode, wallAge: age, rng: rand.New(rand.NewPCG(seed, 0x636f6e6e73))}
 	c.make = func(pod string) *http.Transport {
 		t := &http.Transport{
 			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -90,14 +81,14 @@ func newConns(opt Connections, age, connect time.Duration, dial dialFunc, tlsCon
 			MaxIdleConnsPerHost: 10_000, // idle connections are held back by age, not by number
 			IdleConnTimeout:     90 * time.Second,
 			DisableCompression:  true, // what is measured is what was sent
-			DisableKeepAlives:   opt.Mode == "fresh",
-			ForceAttemptHTTP2:   opt.HTTP2 == "",
+			DisableKeepAlives:   mode == "fresh",
+			ForceAttemptHTTP2:   http2 == "",
 			ReadBufferSize:      8 << 10,
 		}
 		if tlsConfig != nil {
 			t.TLSClientConfig = tlsConfig.Clone()
 		}
-		switch opt.HTTP2 {
+		switch http2 {
 		case "h2c":
 			t.Protocols = new(http.Protocols)
 			t.Protocols.SetUnencryptedHTTP2(true)
@@ -108,10 +99,10 @@ func newConns(opt Connections, age, connect time.Duration, dial dialFunc, tlsCon
 		return t
 	}
 	n := 1
-	if opt.Mode == "realistic" {
-		n = opt.Pools
+	if mode == "realistic" {
+		n = pools
 	}
-	if opt.Mode != "endpoints" {
+	if mode != "endpoints" {
 		c.pools = make([]*lane, n)
 	}
 	return c
@@ -121,7 +112,7 @@ func newConns(opt Connections, age, connect time.Duration, dial dialFunc, tlsCon
 func (c *conns) lease(now time.Time) (*lane, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.opt.Mode == "endpoints" {
+	if c.mode == "endpoints" {
 		l := c.leastLoaded()
 		if l == nil {
 			return nil, errNoEndpoints
@@ -142,7 +133,7 @@ func (c *conns) lease(now time.Time) (*lane, error) {
 			c.retire(l)
 		}
 		l = &lane{http: c.make("")}
-		if c.opt.Mode == "realistic" {
+		if c.mode == "realistic" {
 			l.until = now.Add(time.Duration(life * float64(c.wallAge)))
 		}
 		c.pools[i] = l

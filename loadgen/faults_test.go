@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -60,17 +61,16 @@ func streamThen(then http.HandlerFunc) http.HandlerFunc {
 const sseHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 
 func TestFaultsAreCalledByTheirNames(t *testing.T) {
-	chat := Target{Protocol: "openai-chat", Stream: true}
-	whole := Target{Protocol: "openai-chat"}
-	plain := Target{}
-	quick := func(first, idle, total time.Duration) Timeouts {
-		return Timeouts{Connect: time.Second, FirstToken: first, Idle: idle, Total: total}
+	whole := profiles.Target{Protocol: "openai-chat", Stream: new(false)}
+	plain := profiles.Target{}
+	quick := func(first, idle, total time.Duration) profiles.Timeouts {
+		return profiles.Timeouts{Connect: time.Second, FirstToken: first, Idle: idle, Total: total}
 	}
 	const long, brief = 20 * time.Second, 60 * time.Millisecond
 	for _, c := range []struct {
 		name    string
-		target  Target
-		timeout Timeouts
+		target  profiles.Target
+		timeout profiles.Timeouts
 		server  http.HandlerFunc
 		want    results.Outcome
 		text    string // in the error table
@@ -138,7 +138,7 @@ func TestFaultsAreCalledByTheirNames(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, rep := load(t, Options{Arrivals: constant(3, 0), Target: c.target, Timeouts: c.timeout}, c.server)
+			got, rep := load(t, Options{Arrivals: constant(3, 0), Profile: plan(c.target, c.timeout)}, c.server)
 			if len(got) != 3 {
 				t.Fatalf("%d records, want 3", len(got))
 			}
@@ -200,7 +200,7 @@ func TestConnectionsThatNeverCameAbout(t *testing.T) {
 		{"a certificate for another name", strings.Replace(secure.URL, "127.0.0.1", "localhost", 1),
 			Options{TLS: &tls.Config{RootCAs: secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "other.test"}}, results.Connect, "certificate"},
 		{"TLS to a plain server", strings.Replace(plain.URL, "http:", "https:", 1), Options{}, results.Connect, "does not look like a TLS handshake"},
-		{"a handshake without an end", "https://" + mute.Addr().String(), Options{Timeouts: Timeouts{Connect: 50 * time.Millisecond}}, results.Timeout, "handshake"},
+		{"a handshake without an end", "https://" + mute.Addr().String(), Options{Profile: plan(profiles.Target{}, profiles.Timeouts{Connect: 50 * time.Millisecond})}, results.Timeout, "handshake"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := c.o
@@ -234,7 +234,7 @@ func TestSecretsNeverReachTheErrorTable(t *testing.T) {
 }
 
 func TestAbortRule(t *testing.T) {
-	rule := Abort{ErrorRate: 0.5, For: 10 * time.Second, Gone: 5 * time.Second}
+	rule := abortRule{ErrorRate: 0.5, For: 10 * time.Second, Gone: 5 * time.Second}
 	const ok, bad, gone, full = results.OK, results.HTTP5xx, results.Connect, results.HTTP429
 	for _, c := range []struct {
 		name string
@@ -281,7 +281,7 @@ func TestAbortRule(t *testing.T) {
 func TestAbortStopsTheLoadAndKeepsTheRun(t *testing.T) {
 	got, rep := load(t, Options{
 		Arrivals: constant(100_000, 100*time.Millisecond), Clock: results.Clock{Speed: 100},
-		Abort: Abort{ErrorRate: 0.5, For: 10 * time.Second},
+		Profile: &profiles.Profile{Abort: profiles.Abort{ErrorRate: 0.5, For: 10 * time.Second}},
 	}, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) })
 	if rep.Aborted == "" || rep.Client.Aborted != rep.Aborted || len(got) == 0 {
 		t.Fatalf("aborted %q, %d records", rep.Aborted, len(got))

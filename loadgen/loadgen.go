@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,13 +31,12 @@ import (
 
 // Options is all that a run of load needs, and every door to the world.
 type Options struct {
-	Arrivals    iter.Seq[profiles.Arrival] // the schedule, by At
-	Target      Target
-	Connections Connections
-	Timeouts    Timeouts // run time
-	Abort       Abort
+	Profile *profiles.Profile // from profiles.Parse, Load or Complete
+	// Arrivals is what is sent instead of the profile's own schedule, by At;
+	// nil = Profile.Arrivals(Seed).
+	Arrivals iter.Seq[profiles.Arrival]
 
-	URL  string // where to send; its path wins over Target.Path
+	URL  string // where to send; its path wins over the profile's; "" = the profile's target.url
 	Seed int64
 	// Clock maps run time to wall time. Start is the instant of arrival time 0
 	// and may lie in the future; zero = now.
@@ -46,6 +46,7 @@ type Options struct {
 	Secrets    http.Header // headers that are never shown or written
 	HeaderFile string      // the same, from a file that is read again when it changes; "" = none
 	TLS        *tls.Config // nil = the system's roots
+	HTTP2      string      // "" = as TLS negotiates, "h2c" = in clear text, "off" = never
 
 	// Endpoints tells which pods are ready: in endpoints mode the only ones
 	// dialed, in the others what makes an address a backend. May be nil.
@@ -110,6 +111,7 @@ type run struct {
 	m      *meter
 	stop   context.CancelCauseFunc
 	abort  string
+	mode   string // of connections
 	conns  *conns
 	pacer  *pacer
 	errs   *table
@@ -128,52 +130,58 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = DefaultInFlight
 	}
-	o.Connections.Mode = cmp.Or(o.Connections.Mode, "realistic")
-	o.Connections.Pools = cmp.Or(o.Connections.Pools, 32)
-	o.Connections.MaxAge = cmp.Or(o.Connections.MaxAge, 10*time.Second)
-	proto, err := newProtocol(o.Target, uint64(o.Seed))
+	if o.Profile == nil {
+		return nil, errors.New("no profile: try profiles.Load(\"spike\")")
+	}
+	if o.Arrivals == nil {
+		o.Arrivals = o.Profile.Arrivals(o.Seed)
+	}
+	con := o.Profile.Connections
+	con.Mode = cmp.Or(con.Mode, "realistic")
+	con.Pools = cmp.Or(con.Pools, 32)
+	con.MaxAge = cmp.Or(con.MaxAge, 10*time.Second)
+	proto, err := newProtocol(o.Profile, uint64(o.Seed))
 	if err != nil {
 		return nil, err
 	}
-	u, err := targetURL(o.URL, cmp.Or(o.Target.Path, proto.path))
+	u, err := targetURL(cmp.Or(o.URL, o.Profile.Target.URL), cmp.Or(o.Profile.Target.Path, proto.path))
 	if err != nil {
 		return nil, err
 	}
 	if o.Shard < 0 || o.Shard >= o.Shards {
 		return nil, fmt.Errorf("shard %d of %d: not a shard; try 0 to %d", o.Shard, o.Shards, o.Shards-1)
 	}
-	switch o.Connections.Mode {
-	case "realistic", "pinned", "fresh", "endpoints":
-	default:
-		return nil, fmt.Errorf("connections mode %q: unknown; try realistic, pinned, fresh or endpoints", o.Connections.Mode)
+	if !slices.Contains(profiles.ConnectionModes, con.Mode) {
+		return nil, fmt.Errorf("connections mode %q: unknown; try one of %s", con.Mode, strings.Join(profiles.ConnectionModes, ", "))
 	}
-	if o.Connections.Mode == "endpoints" && o.Endpoints == nil {
+	if con.Mode == "endpoints" && o.Endpoints == nil {
 		return nil, errors.New("connections mode endpoints: nobody tells which pods are ready; try realistic, or a target in a cluster")
 	}
-	h, err := newHeaders(o.Target.Headers, o.Secrets, o.HeaderFile)
+	h, err := newHeaders(o.Profile.Target.Headers, o.Secrets, o.HeaderFile)
 	if err != nil {
 		return nil, err
 	}
 
 	r := &run{o: o}
 	r.loaded, r.stop = context.WithCancelCause(ctx)
-	wall := o.Clock.Wall
+	wall, limits := o.Clock.Wall, o.Profile.Timeouts
+	limits = profiles.Timeouts{
+		Connect: wall(limits.Connect), FirstToken: wall(limits.FirstToken), Idle: wall(limits.Idle), Total: wall(limits.Total),
+	}
 	dial := o.Dial
 	if dial == nil {
-		dial = (&net.Dialer{Timeout: wall(o.Timeouts.Connect)}).DialContext
+		dial = (&net.Dialer{Timeout: limits.Connect}).DialContext
 	}
-	r.conns = newConns(o.Connections, wall(o.Connections.MaxAge), wall(o.Timeouts.Connect), dial, o.TLS, uint64(o.Seed))
+	r.mode = con.Mode
+	r.conns = newConns(con.Mode, con.Pools, o.HTTP2, wall(con.MaxAge), limits.Connect, dial, o.TLS, uint64(o.Seed))
 	r.errs = &table{limit: maxErrors, other: otherErrors, added: o.OnError}
 	r.backs = &backends{added: o.OnBackend}
 	ring := &ring{}
 	r.m = &meter{
 		ctx: r.loaded, clock: o.Clock, closed: o.Closed > 0, ring: ring, proto: proto, url: u, headers: h,
 		conns: r.conns, backends: r.backs, errs: r.errs, cap: int64(o.MaxInFlight), emit: o.Emit,
-		timeouts: Timeouts{
-			Connect: wall(o.Timeouts.Connect), FirstToken: wall(o.Timeouts.FirstToken),
-			Idle: wall(o.Timeouts.Idle), Total: wall(o.Timeouts.Total),
-		},
-		watch: newWatch(o.Abort, func(why string) {
+		timeouts: limits,
+		watch: newWatch(rule(o.Profile.Abort), func(why string) {
 			r.abort = why
 			r.stop(fmt.Errorf("%w: %s", errAborted, why))
 		}),
@@ -181,7 +189,7 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	r.pacer = &pacer{ctx: r.loaded, clock: o.Clock, ring: ring, feed: r.feed()}
 	if o.MaxRate > 0 {
 		r.pacer.bucket = bucket{rate: o.MaxRate}
-		r.pacer.over = func(a profiles.Arrival) { r.m.shed(a, "above the maximum rate") }
+		r.pacer.over = func(a item) { r.m.shed(a, "above the maximum rate") }
 	}
 	return r, nil
 }
@@ -219,29 +227,31 @@ func targetURL(raw, path string) (*url.URL, error) {
 
 // feed hands out the schedule in chunks, ahead of time: making an arrival
 // (reading a trace, drawing a gap) never delays another.
-func (r *run) feed() <-chan []profiles.Arrival {
+func (r *run) feed() <-chan []item {
 	const size = 256
-	feed := make(chan []profiles.Arrival, 4)
+	feed := make(chan []item, 4)
 	r.wg.Go(func() {
 		defer close(feed)
-		chunk := make([]profiles.Arrival, 0, size)
+		chunk := make([]item, 0, size)
 		flush := func() bool {
 			if len(chunk) == 0 {
 				return true
 			}
 			select {
 			case feed <- chunk:
-				chunk = make([]profiles.Arrival, 0, size)
+				chunk = make([]item, 0, size)
 				return true
 			case <-r.loaded.Done():
 				return false
 			}
 		}
+		talks := sessions{prompts: r.o.Profile.Prompts}
 		for a := range r.o.Arrivals {
+			it := talks.item(a)
 			if a.Index%r.o.Shards != r.o.Shard {
 				continue
 			}
-			if chunk = append(chunk, a); len(chunk) == size && !flush() {
+			if chunk = append(chunk, it); len(chunk) == size && !flush() {
 				return
 			}
 		}
@@ -319,7 +329,7 @@ func (r *run) sides() {
 						return
 					}
 					r.backs.told(e)
-					if r.o.Connections.Mode == "endpoints" {
+					if r.mode == "endpoints" {
 						r.conns.setPods(e.Ready)
 					}
 				case <-r.loaded.Done():

@@ -71,6 +71,9 @@ func load(t *testing.T, o Options, h http.HandlerFunc) ([]results.Request, Repor
 
 func loadURL(t *testing.T, o Options) ([]results.Request, Report) {
 	t.Helper()
+	if o.Profile == nil {
+		o.Profile = plan(profiles.Target{}, short)
+	}
 	var s sink
 	o.Emit = s.emit
 	rep, err := Run(t.Context(), o)
@@ -80,12 +83,19 @@ func loadURL(t *testing.T, o Options) ([]results.Request, Report) {
 	return s.sorted(), rep
 }
 
-var short = Timeouts{Connect: time.Second, FirstToken: 5 * time.Second, Idle: 5 * time.Second, Total: 10 * time.Second}
+// plan is a profile without stages, for tests that bring their own arrivals.
+func plan(target profiles.Target, limits profiles.Timeouts) *profiles.Profile {
+	return &profiles.Profile{Target: target, Timeouts: limits}
+}
+
+var chat = profiles.Target{Protocol: "openai-chat", Model: "m"}
+
+var short = profiles.Timeouts{Connect: time.Second, FirstToken: 5 * time.Second, Idle: 5 * time.Second, Total: 10 * time.Second}
 
 func TestEveryArrivalIsSentOnceWithItsNumber(t *testing.T) {
 	var mu sync.Mutex
 	seen := map[string]int{}
-	got, rep := load(t, Options{Arrivals: constant(500, time.Millisecond), Timeouts: short}, func(w http.ResponseWriter, r *http.Request) {
+	got, rep := load(t, Options{Arrivals: constant(500, time.Millisecond)}, func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		seen[r.Header.Get(ArrivalHeader)]++
 		mu.Unlock()
@@ -121,8 +131,7 @@ func sse(w http.ResponseWriter, chunks ...string) {
 
 func TestStreamIsMeteredTokenByToken(t *testing.T) {
 	got, _ := load(t, Options{
-		Arrivals: constant(1, 0), Timeouts: short,
-		Target: Target{Protocol: "openai-chat", Model: "m", Stream: true},
+		Arrivals: constant(1, 0), Profile: plan(chat, short),
 	}, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		if !strings.Contains(string(body), `"model":"m"`) || !strings.Contains(string(body), `"max_tokens":4`) || r.URL.Path != "/v1/chat/completions" {
@@ -159,7 +168,7 @@ func TestShedArrivalsAreCountedExactly(t *testing.T) {
 			once.Do(func() { close(release) })
 		}
 	}
-	rep, err := Run(t.Context(), Options{Arrivals: constant(100, 0), URL: srv.URL, MaxInFlight: 20, Emit: emit})
+	rep, err := Run(t.Context(), Options{Arrivals: constant(100, 0), URL: srv.URL, MaxInFlight: 20, Emit: emit, Profile: plan(profiles.Target{}, short)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,8 +193,7 @@ func TestCtrlCEndsStreamsAtOnce(t *testing.T) {
 	defer srv.Close()
 	began := time.Now()
 	_, err := Run(ctx, Options{
-		Arrivals: constant(1000, time.Hour), URL: srv.URL, Emit: s.emit,
-		Target: Target{Protocol: "openai-chat", Stream: true},
+		Arrivals: constant(1000, time.Hour), URL: srv.URL, Emit: s.emit, Profile: plan(chat, profiles.Timeouts{}),
 	})
 	if err == nil || time.Since(began) > 5*time.Second {
 		t.Fatalf("Run returned %v after %v", err, time.Since(began))

@@ -44,8 +44,8 @@ type meter struct {
 	conns    *conns
 	backends *backends
 	errs     *table
-	timeouts Timeouts // in wall time
-	cap      int64    // most requests in flight; 0 = no cap
+	timeouts profiles.Timeouts // in wall time
+	cap      int64             // most requests in flight; 0 = no cap
 	emit     results.Emit
 	watch    *watch
 	calls    sync.Pool // *call
@@ -90,18 +90,18 @@ func (m *meter) enter() bool {
 func (m *meter) now() time.Duration { return m.clock.At(time.Now()) }
 
 // shed records an arrival that was never sent.
-func (m *meter) shed(a profiles.Arrival, why string) {
-	rec := blank(a)
+func (m *meter) shed(it item, why string) {
+	rec := m.blank(it)
 	rec.Outcome, rec.Err = results.Shed, m.errs.of(why)
 	m.emit(rec)
 }
 
 // blank is the record of an arrival to which nothing happened yet.
-func blank(a profiles.Arrival) results.Request {
+func (m *meter) blank(a item) results.Request {
 	return results.Request{
 		Arrival: a.Index, Stage: a.Stage, Class: a.Class, Scheduled: a.At,
 		Sent: results.NotYet, First: results.NotYet, Last: results.NotYet, Done: results.NotYet,
-		Prompt: a.Prompt, Err: -1, Backend: -1,
+		Prompt: m.proto.texts.length(a), Err: -1, Backend: -1,
 	}
 }
 
@@ -142,12 +142,12 @@ var (
 )
 
 // send sends one arrival and emits what became of it.
-func (m *meter) send(a profiles.Arrival) {
+func (m *meter) send(a item) {
 	c, _ := m.calls.Get().(*call)
 	if c == nil {
 		c = newCall(m)
 	}
-	c.rec, c.conn = blank(a), nil
+	c.rec, c.conn = m.blank(a), nil
 	ctx, cancel := context.WithCancelCause(m.ctx)
 	c.ctx = ctx
 	c.limit = &deadline{cancel: cancel}
@@ -179,14 +179,17 @@ func (m *meter) send(a profiles.Arrival) {
 }
 
 // run sends the request and reads the answer; it fills the record's instants.
-func (c *call) run(a profiles.Arrival) (v verdict) {
+func (c *call) run(a item) (v verdict) {
 	m := c.m
-	contentType := ""
-	c.body = c.body[:0]
-	if m.proto.body != nil {
-		c.body, contentType = m.proto.body(c.body, a)
+	var p payload
+	switch {
+	case m.proto.fixed != nil:
+		p = m.proto.fixed[a.Index%len(m.proto.fixed)]
+	case m.proto.write != nil:
+		c.body = m.proto.write(c.body[:0], a)
+		p = payload{c.body, m.proto.contentType}
 	}
-	req := m.request(a, c.body, contentType)
+	req := m.request(a.Index, p)
 	req = req.WithContext(httptrace.WithClientTrace(c.ctx, &c.trace))
 
 	began := time.Now()
@@ -392,19 +395,19 @@ func connOutcome(err error) results.Outcome {
 }
 
 // request makes the HTTP request of an arrival.
-func (m *meter) request(a profiles.Arrival, body []byte, contentType string) *http.Request {
+func (m *meter) request(arrival int, p payload) *http.Request {
 	h := m.headers.forRequest()
-	h[ArrivalHeader] = []string{strconv.Itoa(a.Index)}
-	if contentType != "" {
-		h["Content-Type"] = []string{contentType}
+	h[ArrivalHeader] = []string{strconv.Itoa(arrival)}
+	if p.contentType != "" {
+		h["Content-Type"] = []string{p.contentType}
 	}
 	req := &http.Request{
 		Method: m.proto.method, URL: m.url, Host: m.headers.host, Header: h,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	if len(body) > 0 {
-		req.Body = io.NopCloser(bytes.NewReader(body))
-		req.ContentLength = int64(len(body))
+	if len(p.body) > 0 {
+		req.Body = io.NopCloser(bytes.NewReader(p.body))
+		req.ContentLength = int64(len(p.body))
 	}
 	return req
 }

@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -22,15 +21,15 @@ import (
 type pacer struct {
 	ctx   context.Context // done: stop at once
 	clock results.Clock
-	feed  <-chan []profiles.Arrival // in order; closed at the end of the schedule
+	feed  <-chan []item // in order; closed at the end of the schedule
 	ring  *ring
 
-	chunk  []profiles.Arrival
+	chunk  []item
 	sleep  sleeper
 	gap    time.Duration // smoothed wall time between arrivals
 	before time.Time     // wall instant of the arrival before
 	bucket bucket
-	over   func(profiles.Arrival) // takes what is above the bucket's rate; nil = no maximum
+	over   func(item) // takes what is above the bucket's rate; nil = no maximum
 }
 
 // Batching: below batchFrom each arrival has a wake-up of its own. Above it,
@@ -72,7 +71,7 @@ func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
 
 // take returns the next arrival; ok is false at the end of the schedule and
 // when ctx is done.
-func (p *pacer) take() (a profiles.Arrival, ok bool) {
+func (p *pacer) take() (a item, ok bool) {
 	if len(p.chunk) == 0 {
 		select {
 		case p.chunk, ok = <-p.feed:
@@ -161,10 +160,10 @@ const ringSize = 1 << 13
 
 type slot struct {
 	full atomic.Bool
-	a    profiles.Arrival
+	a    item
 }
 
-func (r *ring) put(ctx context.Context, k uint64, a profiles.Arrival) bool {
+func (r *ring) put(ctx context.Context, k uint64, a item) bool {
 	s := &r.slots[k%ringSize]
 	for s.full.Load() {
 		if ctx.Err() != nil {
@@ -178,7 +177,7 @@ func (r *ring) put(ctx context.Context, k uint64, a profiles.Arrival) bool {
 }
 
 // take returns the arrival of request k. It is called once per k, after put.
-func (r *ring) take(k uint64) profiles.Arrival {
+func (r *ring) take(k uint64) item {
 	s := &r.slots[k%ringSize]
 	a := s.a
 	s.full.Store(false)

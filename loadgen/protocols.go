@@ -8,9 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
-	"time"
 
-	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -20,9 +18,11 @@ type protocol struct {
 	method string
 	path   string // where the URL has none
 	stream bool   // an event stream is asked for
-	// body writes the body of an arrival after dst and returns it with its
-	// content type; nil = no body.
-	body func(dst []byte, a profiles.Arrival) (body []byte, contentType string)
+	// The body: one of fixed in turn, or what write appends; both nil = none.
+	fixed       []payload
+	write       func(dst []byte, it item) []byte
+	contentType string // of what write writes
+	texts       *writer
 	// judge says what a complete 2xx answer in one piece is worth; nil = good.
 	judge func(contentType string, body []byte) verdict
 	// events reads a streamed answer: openai (JSON chunks with an end mark), or
@@ -241,12 +241,4 @@ func judgeStream(m *stream) verdict {
 		v.outcome, v.text = results.Truncated, "stream ended without [DONE]"
 	}
 	return v
-}
-
-// Timeouts are the deadlines of a request, in run time; 0 = none.
-type Timeouts struct {
-	Connect    time.Duration // to a connection, TLS included
-	FirstToken time.Duration // to the first token of a stream or the first byte of another answer, from the send
-	Idle       time.Duration // between tokens, or between pieces of an answer
-	Total      time.Duration // to the end, from the send
 }

@@ -1,83 +1,136 @@
 package loadgen
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/hpatune/hpatune/profiles"
 )
 
-// Target says what a request looks like.
-type Target struct {
-	Protocol string // http | openai-chat | openai-completions | …
-	Method   string // http only; "" = GET without a body, POST with one
-	Path     string // appended to the URL where that has none; "" = the protocol's own
-	Model    string
-	Stream   bool
-	Headers  map[string]string // public ones
-	Body     string            // a template; "" = the protocol's own
-}
-
-// defaultPrompt is the prompt's length where neither class nor trace says one.
-const defaultPrompt = 128
-
-// newProtocol returns the protocol of a target.
-func newProtocol(t Target, seed uint64) (*protocol, error) {
-	model := t.Model
-	if model == "" {
-		model = "default"
+// newProtocol returns how requests to the profile's target look, and what a
+// good answer is.
+//
+//	http                GET, or POST with a body; good = 2xx and all its bytes
+//	openai-chat         POST /v1/chat/completions; good = choices with messages and a finish reason; streams end in [DONE]
+//	openai-completions  POST /v1/completions; the same with texts
+//	kserve-v2           POST /v2/models/MODEL/infer; good = outputs with name, datatype, shape and data (Triton too)
+//	kserve-v2-grpc      inference.GRPCInferenceService/ModelInfer; the same
+//	bentoml             POST /predict; good = 2xx, whose JSON is JSON and holds no error
+//
+// A body comes from the profile's files where it names some. Else chat and
+// completions write theirs, kserve-v2 sends the prompt as a BYTES tensor
+// "text", and bentoml {"text": prompt}.
+func newProtocol(p *profiles.Profile, seed uint64) (*protocol, error) {
+	t := p.Target
+	w, err := newWriter(p.Prompts, p.Files, seed)
+	if err != nil {
+		return nil, err
 	}
+	fixed, tmpl, err := fileBodies(t, p.Files)
+	if err != nil {
+		return nil, err
+	}
+	model := cmp.Or(t.Model, "default")
+	proto := &protocol{name: t.Protocol, method: http.MethodPost, stream: t.Streams(), fixed: fixed, texts: w, contentType: "application/json"}
 	switch t.Protocol {
 	case "", "http":
-		p := &protocol{name: "http", method: t.Method, path: "/", stream: t.Stream}
-		if p.method == "" {
-			p.method = http.MethodGet
+		proto.name, proto.path, proto.contentType = "http", "/", ""
+		if fixed == nil && tmpl == nil {
+			proto.method = http.MethodGet
 		}
-		return p, nil
+		proto.method = cmp.Or(t.Method, proto.method)
 	case "openai-chat", "openai-completions":
 		chat := t.Protocol == "openai-chat"
-		p := &protocol{name: t.Protocol, method: http.MethodPost, path: "/v1/completions", stream: t.Stream, events: openaiStream}
+		proto.path, proto.events, proto.judge = "/v1/completions", openaiStream, judgeCompletion(chat)
 		if chat {
-			p.path = "/v1/chat/completions"
+			proto.path = "/v1/chat/completions"
 		}
-		p.judge = judgeCompletion(chat)
-		p.body = func(dst []byte, a profiles.Arrival) ([]byte, string) {
-			return appendCompletion(dst, a, chat, t.Stream, model, seed), "application/json"
+		proto.write = func(dst []byte, it item) []byte { return w.completion(dst, it, chat, proto.stream, model) }
+	case "kserve-v2":
+		proto.path, proto.judge = "/v2/models/"+url.PathEscape(model)+"/infer", judgeInfer
+		proto.write = w.infer
+	case "bentoml":
+		proto.path, proto.judge = "/predict", judgeJSON
+		proto.write = func(dst []byte, it item) []byte {
+			dst = append(dst, `{"text":"`...)
+			return append(w.text(dst, it), `"}`...)
 		}
-		return p, nil
+	default:
+		return nil, fmt.Errorf("protocol %q: unknown; try one of %s", t.Protocol, strings.Join(profiles.Protocols, ", "))
 	}
-	return nil, fmt.Errorf("protocol %q: unknown; try one of %s", t.Protocol, strings.Join(Protocols(), ", "))
+	if tmpl != nil {
+		proto.contentType = tmpl.contentType
+		proto.write = func(dst []byte, it item) []byte { return tmpl.write(dst, it, w, model) }
+	}
+	return proto, nil
 }
 
-// Protocols lists the protocols that can be spoken, by the names that a
-// profile gives them.
-func Protocols() []string { return []string{"http", "openai-chat", "openai-completions"} }
-
-// appendCompletion writes the body of a chat or text completion.
-func appendCompletion(dst []byte, a profiles.Arrival, chat, stream bool, model string, seed uint64) []byte {
-	n := a.Prompt
-	if n <= 0 {
-		n = defaultPrompt
-	}
-	dst = append(dst, `{"model":`...)
-	dst = appendString(dst, model)
+// completion writes the body of a chat or text completion.
+func (w *writer) completion(dst []byte, it item, chat, stream bool, model string) []byte {
+	dst = append(dst, `{"model":"`...)
+	dst = appendEscaped(dst, model)
 	if chat {
-		dst = append(dst, `,"messages":[{"role":"user","content":"`...)
+		dst = append(dst, `","messages":`...)
+		dst = w.chat(dst, it)
 	} else {
-		dst = append(dst, `,"prompt":"`...)
+		dst = append(dst, `","prompt":"`...)
+		dst = append(w.text(dst, it), '"')
 	}
-	dst = appendPrompt(dst, n, seed, uint64(a.Index))
-	dst = append(dst, '"')
-	if chat {
-		dst = append(dst, `}]`...)
-	}
-	if a.Max > 0 {
+	if it.Max > 0 {
 		dst = append(dst, `,"max_tokens":`...)
-		dst = appendInt(dst, a.Max)
+		dst = appendInt(dst, it.Max)
 	}
 	if stream {
 		dst = append(dst, `,"stream":true,"stream_options":{"include_usage":true}`...)
 	}
 	return append(dst, '}')
+}
+
+// infer writes an inference request with the prompt as its one tensor.
+func (w *writer) infer(dst []byte, it item) []byte {
+	dst = append(dst, `{"id":"`...)
+	dst = appendInt(dst, it.Index)
+	dst = append(dst, `","inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["`...)
+	return append(w.text(dst, it), `"]}]}`...)
+}
+
+// judgeInfer judges an answer of the KServe v2 inference protocol: at least one
+// output, each with its name, datatype, shape and data, no error inside.
+// Triton's answers whose tensors follow the JSON in binary are judged by their
+// JSON part, which says how long the data is.
+func judgeInfer(_ string, body []byte) verdict {
+	var o struct {
+		Error   json.RawMessage `json:"error"`
+		Outputs []struct {
+			Name       string          `json:"name"`
+			Datatype   string          `json:"datatype"`
+			Shape      []int64         `json:"shape"`
+			Data       json.RawMessage `json:"data"`
+			Parameters struct {
+				Size *int64 `json:"binary_data_size"`
+			} `json:"parameters"`
+		} `json:"outputs"`
+	}
+	if err := json.NewDecoder(strings.NewReader(string(body))).Decode(&o); err != nil {
+		return inBand("answer is not an inference response: %v", err)
+	}
+	if text, failed := errorText(o.Error); failed {
+		return inBand("error in a 200: %s", text)
+	}
+	if len(o.Outputs) == 0 {
+		return inBand("answer has no outputs")
+	}
+	for _, out := range o.Outputs {
+		if out.Name == "" || out.Datatype == "" || out.Shape == nil {
+			return inBand("output lacks its name, datatype or shape")
+		}
+		if n := len(out.Data); (n == 0 || string(out.Data) == "null") && out.Parameters.Size == nil {
+			return inBand("output %s has no data", out.Name)
+		}
+	}
+	return verdict{}
 }
