@@ -1,0 +1,81 @@
+// Package replay gives scenarios to tuner/hpa, as `hpatune decide` does, and compares what
+// it decides with the real controller's results: live ones (the module's own test), or
+// recorded ones (this package's test, which needs no Kubernetes and takes seconds).
+package replay
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"strings"
+
+	"github.com/hpatune/hpatune/test/conformance/gen"
+	"github.com/hpatune/hpatune/tuner/scenario"
+)
+
+// Ours returns our decisions on a scenario file.
+func Ours(file []byte) ([]gen.Result, error) {
+	s, err := scenario.Parse(file, nil)
+	if err != nil {
+		return nil, err
+	}
+	var out []gen.Result
+	err = scenario.Run(s, func(l *scenario.Line) error {
+		r := gen.Result{Tick: l.Tick, CurrentReplicas: l.CurrentReplicas, DesiredReplicas: l.DesiredReplicas, Replicas: l.Replicas,
+			Scaled: l.Scaled, Error: l.Error}
+		if l.Reason != nil {
+			r.Reason = *l.Reason
+		}
+		for _, c := range l.Conditions {
+			r.Conditions = append(r.Conditions, gen.Condition(c))
+		}
+		for _, e := range l.Events {
+			r.Events = append(r.Events, gen.Event(e))
+		}
+		out = append(out, r)
+		return nil
+	})
+	return out, err
+}
+
+// A Record is what the real controller made of one scenario of a seed.
+type Record struct {
+	Scenario uint64 // digest of the scenario's JSON: another one means that the generator changed
+	Results  uint64 // Digest of the results
+}
+
+// File returns a scenario's JSON and its digest.
+func File(s *gen.Scenario) ([]byte, uint64) {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a struct of strings and finite numbers
+	}
+	h := fnv.New64a()
+	h.Write(b)
+	return b, h.Sum64()
+}
+
+// WriteRecords writes a line per scenario, in order.
+func WriteRecords(rs []Record) []byte {
+	var b bytes.Buffer
+	for _, r := range rs {
+		fmt.Fprintf(&b, "%016x %016x\n", r.Scenario, r.Results)
+	}
+	return b.Bytes()
+}
+
+// ReadRecords reads what WriteRecords wrote.
+func ReadRecords(text string) ([]Record, error) {
+	var rs []Record
+	s := bufio.NewScanner(strings.NewReader(text))
+	for s.Scan() {
+		var r Record
+		if _, err := fmt.Sscanf(s.Text(), "%x %x", &r.Scenario, &r.Results); err != nil {
+			return nil, fmt.Errorf("line %d: %w", len(rs)+1, err)
+		}
+		rs = append(rs, r)
+	}
+	return rs, s.Err()
+}
