@@ -1,0 +1,213 @@
+// Command mutants asks whether the tests of tuner/hpa would notice a mistake in it.
+//
+// By rule it makes small changes to the package: each comparison (its edge, and its
+// negation), each numeric constant (one more, one less), each min and max (swapped), each
+// plus and minus (swapped). All of them are compiled into one test program at once, which
+// an environment variable tells which single one is active; the source files stay as they
+// are (go build -overlay). A mutant is killed if the recorded decisions of the real
+// controller (package replay), or a unit test of tuner/hpa or tuner/scenario, fails.
+//
+// Survivors must be listed in survivors.txt with an explanation. It ends with 1 if one is
+// not, if fewer than 95 % are killed, or if the tests fail without any mutant.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+func main() {
+	workers := flag.Int("workers", runtime.NumCPU(), "mutants at a time")
+	list := flag.Bool("list", false, "print the mutants and stop")
+	only := flag.Int("only", 0, "run this mutant only, and print its tests' output")
+	keep := flag.String("survivors", "mutants/survivors.txt", "file with the explained survivors")
+	atLeast := flag.Float64("at-least", 0.95, "share that must be killed")
+	flag.Parse()
+	if err := run(*workers, *list, *only, *keep, *atLeast); err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.Exit(1)
+	}
+}
+
+// A killer is a compiled test program.
+type killer struct {
+	name, dir, bin string
+	short          bool
+	limit          time.Duration
+}
+
+func run(workers int, list bool, only int, keep string, atLeast float64) error {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
+	files, mutants, err := rewrite(filepath.Join(root, "tuner", "hpa"))
+	if err != nil {
+		return err
+	}
+	if list {
+		for _, m := range mutants {
+			fmt.Printf("%4d %s:%d %s [%s]\n", m.id, m.file, m.line, m.key(), m.rule)
+		}
+		return nil
+	}
+	tmp, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	for name, src := range files {
+		to := filepath.Join(tmp, filepath.Base(name))
+		if err := os.WriteFile(to, src, 0o644); err != nil {
+			return err
+		}
+		overlay.Replace[name] = to
+	}
+	b, err := json.Marshal(overlay)
+	if err != nil {
+		return err
+	}
+	over := filepath.Join(tmp, "overlay.json")
+	if err := os.WriteFile(over, b, 0o644); err != nil {
+		return err
+	}
+
+	// The recorded decisions come first: most mutants die there within milliseconds.
+	killers := []*killer{
+		{name: "replay", dir: filepath.Join(root, "test", "conformance", "replay"), short: true},
+		{name: "hpa", dir: filepath.Join(root, "tuner", "hpa")},
+		{name: "scenario", dir: filepath.Join(root, "tuner", "scenario")},
+		{name: "replay-all", dir: filepath.Join(root, "test", "conformance", "replay")},
+	}
+	for _, k := range killers {
+		k.bin = filepath.Join(tmp, k.name+".test")
+		build := exec.Command("go", "test", "-c", "-overlay", over, "-o", k.bin, ".")
+		build.Dir = k.dir
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", k.name, err, out)
+		}
+		k.limit = 5 * time.Minute
+		begin := time.Now()
+		if ok, out := k.run(0); !ok {
+			return fmt.Errorf("%s fails without a mutant:\n%s", k.name, out)
+		}
+		took := time.Since(begin)
+		k.limit = max(15*time.Second, 8*took)
+		fmt.Printf("%-8s passes in %v without a mutant\n", k.name, took.Round(time.Millisecond))
+	}
+	if only > 0 {
+		fmt.Println(mutants[only-1].key())
+		for _, k := range killers {
+			ok, out := k.run(only)
+			fmt.Printf("%s: survived %v\n%s\n", k.name, ok, out)
+		}
+		return nil
+	}
+
+	begin := time.Now()
+	by := map[string]int{}
+	var survivors []*mutant
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	next := make(chan *mutant)
+	for range workers {
+		wg.Go(func() {
+			for m := range next {
+				name := ""
+				for _, k := range killers {
+					if ok, _ := k.run(m.id); !ok {
+						name = k.name
+						break
+					}
+				}
+				mu.Lock()
+				by[name]++
+				if name == "" {
+					survivors = append(survivors, m)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, m := range mutants {
+		next <- m
+	}
+	close(next)
+	wg.Wait()
+
+	known, err := explained(keep)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(survivors, func(a, b *mutant) int { return a.id - b.id })
+	open := 0
+	for _, m := range survivors {
+		if known[m.key()] == "" {
+			open++
+			fmt.Printf("survives: %d %s:%d %s\n", m.id, m.file, m.line, m.key())
+		}
+		delete(known, m.key())
+	}
+	for k := range known {
+		fmt.Printf("listed as a survivor, but killed or gone: %s\n", k)
+	}
+	killed := float64(len(mutants)-len(survivors)) / float64(len(mutants))
+	fmt.Printf("%d mutants, %d killed (%.1f %%: recorded decisions %d, tests of hpa %d, of scenario %d), %d survive, %d of them unexplained, in %v\n",
+		len(mutants), len(mutants)-len(survivors), 100*killed, by["replay"]+by["replay-all"], by["hpa"], by["scenario"], len(survivors), open, time.Since(begin).Round(time.Second))
+	switch {
+	case killed < atLeast:
+		return fmt.Errorf("%.1f %% killed, want %.0f %%", 100*killed, 100*atLeast)
+	case open > 0:
+		return fmt.Errorf("%d survivors without an explanation in %s", open, keep)
+	}
+	return nil
+}
+
+// run says whether the tests pass with the mutant active. One that does not end is killed too.
+func (k *killer) run(id int) (ok bool, output string) {
+	ctx, cancel := context.WithTimeout(context.Background(), k.limit)
+	defer cancel()
+	c := exec.CommandContext(ctx, k.bin, "-test.failfast", "-test.timeout", k.limit.String(), "-test.run", "^(Test|Example|Fuzz)", fmt.Sprintf("-test.short=%v", k.short))
+	c.Dir = k.dir
+	c.Env = append(os.Environ(), fmt.Sprintf("HPA_MUTANT=%d", id))
+	out, err := c.CombinedOutput()
+	return err == nil, string(out)
+}
+
+// explained reads "key<TAB>explanation" lines; # begins a comment line.
+func explained(name string) (map[string]string, error) {
+	f, err := os.Open(name)
+	if os.IsNotExist(err) {
+		return map[string]string{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	known := map[string]string{}
+	s := bufio.NewScanner(f)
+	for n := 1; s.Scan(); n++ {
+		line := strings.TrimSpace(s.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		key, why, ok := strings.Cut(line, "\t")
+		if !ok || strings.TrimSpace(why) == "" {
+			return nil, fmt.Errorf("%s:%d: want a mutant, a tab and an explanation", name, n)
+		}
+		known[strings.TrimSpace(key)] = why
+	}
+	return known, s.Err()
+}
