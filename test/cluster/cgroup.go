@@ -1,0 +1,188 @@
+//go:build linux
+
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// cgroups is the machine's control group tree, /sys/fs/cgroup: one hierarchy
+// (v2), or a folder of hierarchies (v1, or v1 with a v2 that has no controllers).
+type cgroups struct{ root string }
+
+var machineCgroups = cgroups{"/sys/fs/cgroup"}
+
+func (g cgroups) v2() bool {
+	_, err := os.Stat(filepath.Join(g.root, "cgroup.controllers"))
+	return err == nil
+}
+
+// hierarchies lists the folders in which a cluster's own group is made.
+func (g cgroups) hierarchies() ([]string, error) {
+	if g.v2() {
+		return []string{g.root}, nil
+	}
+	files, err := filepath.Glob(filepath.Join(g.root, "*", "cgroup.procs"))
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s: no cgroup hierarchy is mounted there", g.root)
+	}
+	for i, f := range files {
+		files[i] = filepath.Dir(f)
+	}
+	return files, nil
+}
+
+// wanted are the controllers that kubelet insists on in its cgroup root under
+// v2 (pkg/kubelet/cm: cpu, cpuset, memory, pids; hugetlb where the kernel has it), and io.
+var wanted = []string{"cpu", "cpuset", "memory", "pids", "hugetlb", "io"}
+
+// create makes the group name in every hierarchy, ready to be kubelet's
+// cgroupRoot. Under v2 it returns the controllers that it had to enable for
+// the root's children; remove takes them back.
+func (g cgroups) create(name string) (enabled []string, err error) {
+	dirs, err := g.hierarchies()
+	if err != nil {
+		return nil, err
+	}
+	if g.v2() {
+		if enabled, err = g.enable(); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range dirs {
+		if err := os.MkdirAll(filepath.Join(d, name), 0o755); err != nil {
+			return enabled, err
+		}
+		if g.v2() {
+			continue
+		}
+		// A v1 cpuset takes no process before it has processors and memory.
+		for _, f := range []string{"cpuset.cpus", "cpuset.mems"} {
+			b, err := os.ReadFile(filepath.Join(d, f))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err == nil {
+				err = os.WriteFile(filepath.Join(d, name, f), b, 0o644)
+			}
+			if err != nil {
+				return enabled, err
+			}
+		}
+	}
+	return enabled, nil
+}
+
+// enable turns the wanted controllers on for the root's children.
+func (g cgroups) enable() ([]string, error) {
+	read := func(file string) ([]string, error) {
+		b, err := os.ReadFile(filepath.Join(g.root, file))
+		return strings.Fields(string(b)), err
+	}
+	has, err := read("cgroup.controllers")
+	if err != nil {
+		return nil, err
+	}
+	on, err := read("cgroup.subtree_control")
+	if err != nil {
+		return nil, err
+	}
+	var enabled []string
+	for _, c := range wanted {
+		if slices.Contains(on, c) {
+			continue
+		}
+		if !slices.Contains(has, c) {
+			if c == "hugetlb" || c == "io" {
+				continue
+			}
+			return enabled, fmt.Errorf("cgroup v2: controller %s is not in %s/cgroup.controllers (%s)", c, g.root, strings.Join(has, " "))
+		}
+		if err := g.control("+" + c); err != nil {
+			return enabled, fmt.Errorf("cgroup v2: enable controller %s: %w; in a container, give it the host's cgroup namespace (--cgroupns=host) or move its processes to a child group", c, err)
+		}
+		enabled = append(enabled, c)
+	}
+	return enabled, nil
+}
+
+func (g cgroups) control(change string) error {
+	f, err := os.OpenFile(filepath.Join(g.root, "cgroup.subtree_control"), os.O_WRONLY, 0) // not created, not truncated: it is the kernel's
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = f.WriteString(change)
+	return err
+}
+
+// groups lists the folders of the group name that exist.
+func (g cgroups) groups(name string) []string {
+	var found []string
+	for _, pattern := range []string{filepath.Join(g.root, name), filepath.Join(g.root, "*", name)} {
+		m, _ := filepath.Glob(pattern) // errs only on a bad pattern; name is checked by Name
+		for _, d := range m {
+			if _, err := os.Stat(filepath.Join(d, "cgroup.procs")); err == nil {
+				found = append(found, d)
+			}
+		}
+	}
+	return found
+}
+
+// remove takes the group name out of every hierarchy, its children first. It
+// waits a few seconds for the kernel to see that the processes are gone.
+func (g cgroups) remove(name string, enabled []string) error {
+	var errs []error
+	for _, d := range g.groups(name) {
+		for try := 0; ; try++ {
+			err := rmdirTree(d)
+			if err == nil {
+				break
+			}
+			if try == 20 {
+				errs = append(errs, err)
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	for _, c := range slices.Backward(enabled) {
+		if err := g.control("-" + c); err != nil {
+			errs = append(errs, fmt.Errorf("cgroup v2: disable controller %s: %w", c, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// rmdirTree removes d and the folders in it, never a file: a cgroup's files go
+// with their folder, and a folder with real files in it is no cgroup.
+func rmdirTree(d string) error {
+	entries, err := os.ReadDir(d)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			if err := rmdirTree(filepath.Join(d, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return unix.Rmdir(d)
+}

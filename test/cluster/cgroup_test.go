@@ -1,0 +1,81 @@
+//go:build linux
+
+package cluster
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// tree writes files below a new folder, which stands in for /sys/fs/cgroup:
+// which folders and controllers are chosen can be tested without a machine of
+// each kind. What the kernel says to it is the end-to-end test's matter.
+func tree(t *testing.T, files map[string]string) cgroups {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		p := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cgroups{root}
+}
+
+func TestV1GroupIsMadeInEveryHierarchyWithItsCpuset(t *testing.T) {
+	g := tree(t, map[string]string{
+		"cpu/cgroup.procs": "", "memory/cgroup.procs": "", "unified/cgroup.procs": "",
+		"cpuset/cgroup.procs": "", "cpuset/cpuset.cpus": "0-1\n", "cpuset/cpuset.mems": "0\n",
+		"notes/readme": "no hierarchy",
+	})
+	enabled, err := g.create("x")
+	if err != nil || enabled != nil {
+		t.Fatalf("create = %v, %v, want nothing enabled under v1", enabled, err)
+	}
+	for _, d := range []string{"cpu/x", "memory/x", "unified/x", "cpuset/x"} {
+		if _, err := os.Stat(filepath.Join(g.root, d)); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(g.root, "notes/x")); err == nil {
+		t.Error("a group was made in a folder that is no hierarchy")
+	}
+	if b, _ := os.ReadFile(filepath.Join(g.root, "cpuset/x/cpuset.cpus")); string(b) != "0-1\n" {
+		t.Errorf("cpuset.cpus = %q, want the root's", b)
+	}
+}
+
+func TestV2EnablesOnlyWhatIsOffAndSaysWhatIsMissing(t *testing.T) {
+	g := tree(t, map[string]string{"cgroup.controllers": "cpuset cpu io memory pids misc", "cgroup.subtree_control": "cpu memory pids"})
+	enabled, err := g.create("x")
+	if want := []string{"cpuset", "io"}; err != nil || !reflect.DeepEqual(enabled, want) {
+		t.Errorf("create = %v, %v, want %v enabled", enabled, err, want)
+	}
+	if _, err := os.Stat(filepath.Join(g.root, "x")); err != nil {
+		t.Error(err)
+	}
+	g = tree(t, map[string]string{"cgroup.controllers": "cpu io", "cgroup.subtree_control": ""})
+	if _, err := g.create("x"); err == nil || !strings.Contains(err.Error(), "controller cpuset is not in") {
+		t.Errorf("create without cpuset: %v, want it named", err)
+	}
+}
+
+func TestRemoveTakesNestedGroupsAndNoFiles(t *testing.T) {
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "x/kubepods/burstable/pod1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := rmdirTree(filepath.Join(root, "x")); err != nil {
+		t.Error(err)
+	}
+	g := tree(t, map[string]string{"y/file": "precious"})
+	if err := rmdirTree(filepath.Join(g.root, "y")); err == nil {
+		t.Error("a folder with a file in it was removed")
+	}
+}

@@ -1,0 +1,378 @@
+//go:build linux
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Cluster is a running cluster: one that Up started, one that runs already,
+// or an external one.
+type Cluster struct {
+	state      state
+	external   bool
+	kubeconfig string   // of an external one
+	owner      *os.File // while it is open, the cluster lives; nil when nobody owns it
+}
+
+// ErrDown says that no cluster of this name runs.
+var ErrDown = errors.New("the cluster is down; try hpacluster up")
+
+// External returns the cluster that a kubeconfig names, which is not ours:
+// Dial and Start then use the network as it is, Down does nothing, and the
+// payload images must have been loaded by whoever made it.
+func External(kubeconfig string) *Cluster {
+	return &Cluster{external: true, kubeconfig: kubeconfig}
+}
+
+// Attach returns the running cluster of this name, or ErrDown.
+func Attach() (*Cluster, error) {
+	run, err := runDir()
+	if err != nil {
+		return nil, err
+	}
+	s, err := readState(run)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err != nil || !s.alive() {
+		return nil, ErrDown
+	}
+	return &Cluster{state: s}, nil
+}
+
+// Able says why this machine cannot run a cluster, or nil. What only shows in
+// use (a kernel without nftables) is not seen here.
+func Able() error {
+	var errs []error
+	if os.Geteuid() != 0 {
+		return errors.New("not root")
+	}
+	for program, pkg := range map[string]string{"runc": "runc", "nft": "nftables", "mount": "mount"} {
+		if _, err := exec.LookPath(program); err != nil {
+			errs = append(errs, fmt.Errorf("no %s; try apt-get install --no-install-recommends %s", program, pkg))
+		}
+	}
+	probe := exec.Command("/proc/self/exe")
+	probe.Path, probe.Args = "/bin/true", []string{"true"}
+	probe.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
+	if err := probe.Run(); err != nil {
+		errs = append(errs, fmt.Errorf("no new namespaces: %w", err))
+	}
+	if dirs, err := machineCgroups.hierarchies(); err != nil {
+		errs = append(errs, err)
+	} else if err := unix.Access(dirs[0], unix.W_OK); err != nil {
+		errs = append(errs, fmt.Errorf("cgroup %s is not writable: %w", dirs[0], err))
+	}
+	return errors.Join(errs...)
+}
+
+const namespaces = unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET
+
+// UpOptions say how Up starts a cluster.
+type UpOptions struct {
+	Clocks Clocks
+	// Owned ties the cluster's life to this process: it ends when Down is
+	// called, and also when this process ends in any way.
+	Owned bool
+	Log   io.Writer // progress; never nil
+}
+
+// Up builds what is not built, clears what a killed run left behind, and
+// starts a cluster; it returns once the node is ready and the metrics API
+// answers for it, 15 to 25 s later. An error holds the tail of the log.
+//
+// A cluster of this name that runs already is an error: Attach uses it.
+func Up(ctx context.Context, o UpOptions) (*Cluster, error) {
+	if err := Able(); err != nil {
+		return nil, fmt.Errorf("this machine cannot run a cluster: %w", err)
+	}
+	programs, err := Build(ctx, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	run, err := runDir()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkRunDir(run); err != nil {
+		return nil, err
+	}
+	unlock, err := lock(run + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	began := time.Now()
+	if old, err := readState(run); err == nil {
+		if old.alive() {
+			return nil, fmt.Errorf("cluster %s is up already (pid %d); try hpacluster down, or another HPACLUSTER_NAME", old.Name, old.InitPID)
+		}
+		if err := old.clear(); err != nil {
+			return nil, fmt.Errorf("what an earlier run left: %w", err)
+		}
+	}
+	name, err := Name()
+	if err != nil {
+		return nil, err
+	}
+	runc, err := exec.LookPath("runc")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{state: state{Name: name, Run: run, Bin: programs.Kube, Own: programs.Own, RUNC: runc, Clocks: o.Clocks, Sysctls: machineSysctls()}}
+	if err := c.launch(o); err != nil {
+		return nil, errors.Join(err, c.state.clear())
+	}
+	if err := c.awaitReady(ctx); err != nil {
+		tail := tailOf(c.state.path("log", "init.log"), 15)
+		return nil, errors.Join(fmt.Errorf("%w; log/init.log ends:\n%s", err, tail), c.down())
+	}
+	fmt.Fprintf(o.Log, "cluster %s is up after %.1f s\n", name, time.Since(began).Seconds())
+	return c, nil
+}
+
+// launch prepares the folder and the cgroups and starts process 1.
+func (c *Cluster) launch(o UpOptions) error {
+	s := &c.state
+	if err := os.MkdirAll(s.path("log"), 0o755); err != nil {
+		return err
+	}
+	if err := writePKI(s.pki()); err != nil {
+		return err
+	}
+	if err := s.writeConfigs(); err != nil {
+		return err
+	}
+	var err error
+	s.CgroupV2, err = machineCgroups.create(s.Name)
+	if werr := s.write(); werr != nil { // before anything else runs: down can then undo it
+		return errors.Join(err, werr)
+	}
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(s.path("log", "init.log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(filepath.Join(s.Own, "hpacluster"), "init", s.Run)
+	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Setsid: true}
+	var mine, theirs *os.File
+	if o.Owned {
+		if theirs, mine, err = os.Pipe(); err != nil {
+			return err
+		}
+		defer theirs.Close()
+		cmd.ExtraFiles = []*os.File{theirs} // descriptor 3
+		cmd.Args = append(cmd.Args, "owned")
+	}
+	if err := cmd.Start(); err != nil {
+		if mine != nil {
+			mine.Close()
+		}
+		return fmt.Errorf("start process 1: %w", err)
+	}
+	go func() { _ = cmd.Wait() }() // reaps it, should it end before us
+	c.owner = mine
+	s.InitPID = cmd.Process.Pid
+	s.InitFrom, _ = startTime(s.InitPID) // gone already: alive() is then false, and awaitReady says so
+	return s.write()
+}
+
+func (c *Cluster) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+	defer cancel()
+	for {
+		if _, err := os.Stat(c.state.path("ready")); err == nil {
+			return nil
+		}
+		if !c.state.alive() {
+			return errors.New("the cluster's process 1 ended")
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the cluster is not ready: %w", ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// Down ends the cluster and everything in it, and removes what it made. Its
+// logs are kept beside its folder, as NAME.log/. It does nothing to an
+// external cluster.
+func (c *Cluster) Down() error {
+	if c.external {
+		return nil
+	}
+	unlock, err := lock(c.state.Run + ".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return c.down()
+}
+
+func (c *Cluster) down() error {
+	if c.owner != nil {
+		defer c.owner.Close()
+	}
+	return c.state.clear()
+}
+
+// Down ends the cluster of this name, if it runs, and clears what is left of
+// it in any case.
+func Down() error {
+	run, err := runDir()
+	if err != nil {
+		return err
+	}
+	unlock, err := lock(run + ".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := readState(run)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.clear()
+}
+
+// clear kills the recorded process 1, and with it its pid namespace, then
+// removes cgroups and files.
+func (s state) clear() error {
+	if s.alive() {
+		if err := unix.Kill(s.InitPID, unix.SIGKILL); err != nil {
+			return fmt.Errorf("kill process 1, pid %d: %w", s.InitPID, err)
+		}
+		for try := 0; s.alive(); try++ {
+			if try == 150 {
+				return fmt.Errorf("process 1, pid %d, does not end", s.InitPID)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	err := machineCgroups.remove(s.Name, s.CgroupV2)
+	kept := s.Run + ".log"
+	if rerr := os.RemoveAll(kept); rerr != nil {
+		return errors.Join(err, rerr)
+	}
+	if rerr := os.Rename(s.path("log"), kept); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+		return errors.Join(err, rerr)
+	}
+	// The mounts were in the cluster's own namespace and went with it: nothing
+	// below is anything but plain files. A busy mount needs a moment to go.
+	for try := 0; ; try++ {
+		rerr := os.RemoveAll(s.Run)
+		if rerr == nil || try == 20 {
+			return errors.Join(err, rerr)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// Kubeconfig returns the path of the administrator's kubeconfig. Its server,
+// 127.0.0.1:6443, is to be reached through Dial or by a program that Start started.
+func (c *Cluster) Kubeconfig() string {
+	if c.external {
+		return c.kubeconfig
+	}
+	return c.state.pki("admin.kubeconfig")
+}
+
+// External reports whether the cluster is not ours: without fast clocks,
+// without StopComponent and Import, with its own images.
+func (c *Cluster) External() bool { return c.external }
+
+// Clocks returns those that the cluster was started with; zero for an external one.
+func (c *Cluster) Clocks() Clocks { return c.state.Clocks }
+
+// LogDir returns the folder of the components' logs, one NAME.log each.
+func (c *Cluster) LogDir() string { return c.state.path("log") }
+
+// Programs returns where the cluster's programs and image archives are.
+func (c *Cluster) Programs() Programs { return Programs{Kube: c.state.Bin, Own: c.state.Own} }
+
+// Import makes an image of an OCI archive (or a docker save) known to the
+// node, for pods with imagePullPolicy Never or IfNotPresent.
+func (c *Cluster) Import(ctx context.Context, archive string) error {
+	if c.external {
+		return errors.New("images of an external cluster are its owner's matter")
+	}
+	archive, err := filepath.Abs(archive)
+	if err != nil {
+		return err
+	}
+	return c.state.order(ctx, order{"import", archive})
+}
+
+// StopComponent kills one of etcd, kube-apiserver, kube-controller-manager,
+// kube-scheduler, kube-proxy, kubelet, metrics-server, containerd, as a fault.
+// StartComponent starts it again with the same arguments and data.
+func (c *Cluster) StopComponent(ctx context.Context, name string) error {
+	return c.component(ctx, "stop", name)
+}
+
+// StartComponent starts a component that StopComponent stopped.
+func (c *Cluster) StartComponent(ctx context.Context, name string) error {
+	return c.component(ctx, "start", name)
+}
+
+func (c *Cluster) component(ctx context.Context, verb, name string) error {
+	if c.external {
+		return fmt.Errorf("%s %s: not in an external cluster", verb, name)
+	}
+	return c.state.order(ctx, order{verb, name})
+}
+
+func runDir() (string, error) {
+	home, err := Home()
+	if err != nil {
+		return "", err
+	}
+	name, err := Name()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(home, "run", name), nil
+}
+
+// checkRunDir refuses folders that cannot work.
+func checkRunDir(dir string) error {
+	if n := len(dir) + len("/containerd.sock.ttrpc"); n > 107 { // sun_path
+		return fmt.Errorf("%s: too long for a unix socket in it; try HPACLUSTER_DIR=/some/short/folder", dir)
+	}
+	for _, hidden := range []string{"/run/", "/var/lib/", "/var/log/", "/proc/", "/sys/"} {
+		if strings.HasPrefix(dir, hidden) {
+			return fmt.Errorf("%s: the cluster covers %s for itself; try HPACLUSTER_DIR=/some/other/folder", dir, hidden)
+		}
+	}
+	return nil
+}
+
+func tailOf(file string, lines int) string {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

@@ -1,0 +1,241 @@
+//go:build linux
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Init is the life of process 1 in the cluster's own pid, mount and network
+// namespaces: it prepares them, starts the components, says "ready", and
+// watches. It returns only with an error; when its process ends, the kernel
+// ends all the others, pods too, and the mounts, links and rules go with the
+// namespaces.
+//
+// run is the cluster's folder with state.json. When owner is not nil, the
+// cluster ends as soon as owner is at its end: the far end of a pipe is closed
+// even when the process that holds it is killed.
+func Init(run string, owner io.Reader) error {
+	s, err := readState(run)
+	if err != nil {
+		return err
+	}
+	if os.Getpid() != 1 {
+		return errors.New("init must be process 1 of a new pid namespace; use up")
+	}
+	if owner != nil {
+		go func() {
+			_, _ = io.Copy(io.Discard, owner) // ends with the owner, however it ends
+			fmt.Println("the process that owned this cluster has ended")
+			os.Exit(0)
+		}()
+	}
+	if err := s.mounts(); err != nil {
+		return err
+	}
+	if err := network(); err != nil {
+		return err
+	}
+	v := newSupervisor(s)
+	go v.reap()
+	if err := v.boot(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.path("ready"), nil, 0o644); err != nil {
+		return err
+	}
+	return v.serve()
+}
+
+// boot starts everything and waits for it: about four seconds to a ready node,
+// the rest until metrics-server has scraped twice.
+func (v *supervisor) boot() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	a, err := newAPI(v.s)
+	if err != nil {
+		return err
+	}
+	start := func(names ...string) error {
+		for _, n := range names {
+			if err := v.start(n); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	answers := func(path string) func() error {
+		return func() error { _, err := a.do(ctx, "GET", path, nil); return err }
+	}
+	if err := start("etcd", "containerd", "kube-apiserver"); err != nil {
+		return err
+	}
+	imported := make(chan error, 1)
+	go func() { imported <- v.importAll(ctx) }() // beside the API server's start
+	if err := wait(ctx, "API server ready", answers("/readyz")); err != nil {
+		return err
+	}
+	if err := start("kube-controller-manager", "kube-scheduler"); err != nil {
+		return err
+	}
+	for _, file := range []string{"system.yaml", "metrics-endpoint.yaml"} {
+		b, err := v.s.config(file)
+		if err != nil {
+			return err
+		}
+		if err := a.create(ctx, b); err != nil {
+			return fmt.Errorf("config/%s: %w", file, err)
+		}
+	}
+	if err := <-imported; err != nil {
+		return err
+	}
+	if err := start("kubelet", "kube-proxy", "metrics-server"); err != nil {
+		return err
+	}
+	if err := wait(ctx, "node ready", func() error {
+		b, err := a.do(ctx, "GET", "/api/v1/nodes/"+NodeName, nil)
+		if err == nil && !nodeReady(b) {
+			err = errors.New("condition Ready is not True")
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	return wait(ctx, "metrics API ready", answers("/apis/metrics.k8s.io/v1beta1/nodes/"+NodeName))
+}
+
+// importAll imports the payload images once containerd listens.
+func (v *supervisor) importAll(ctx context.Context) error {
+	sock := v.s.path("containerd.sock")
+	if err := wait(ctx, "containerd ready", func() error {
+		c, err := net.Dial("unix", sock)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	tars, err := filepath.Glob(filepath.Join(v.s.Own, "images", "*.tar"))
+	if err != nil {
+		return err
+	}
+	for _, t := range tars {
+		if err := v.importImage(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait asks ok five times a second until it has no error or ctx ends.
+func wait(ctx context.Context, what string, ok func() error) error {
+	for {
+		err := ok()
+		if err == nil {
+			fmt.Printf("%s %s\n", time.Now().Format("15:04:05.000"), what)
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("timed out waiting for %s: %w", what, err)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// mounts makes the mount namespace private and keeps what kubelet, containerd
+// and CNI write to fixed places out of the machine.
+func (s state) mounts() error {
+	type mount struct {
+		source, target, fs string
+		flags              uintptr
+		data               string
+	}
+	list := []mount{
+		{"", "/", "", unix.MS_REC | unix.MS_PRIVATE, ""}, // nothing from here reaches the machine
+		{"proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
+		{"", "/", "", unix.MS_REC | unix.MS_SHARED, ""}, // peers inside this namespace only; kubelet wants it
+		{"tmpfs", "/run", "tmpfs", 0, "mode=755"},       // shims: /run/containerd
+		{"tmpfs", "/var/lib", "tmpfs", 0, "mode=755"},   // CNI: /var/lib/cni; kubelet's device plug-ins
+		{"tmpfs", "/var/log", "tmpfs", 0, "mode=755"},   // kubelet: /var/log/containers
+	}
+	// kubelet wants to set these for the whole machine. It finds the wanted
+	// values in files of its own, so that the machine's stay as they are.
+	for name, value := range kubeletSysctls {
+		f := s.path("sysctl", filepath.Base(name))
+		if err := os.MkdirAll(filepath.Dir(f), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(f, []byte(value+"\n"), 0o644); err != nil {
+			return err
+		}
+		list = append(list, mount{f, "/proc/sys/" + name, "", unix.MS_BIND, ""})
+	}
+	for _, m := range list {
+		if err := unix.Mount(m.source, m.target, m.fs, m.flags, m.data); err != nil {
+			return fmt.Errorf("mount %s: %w", m.target, err)
+		}
+	}
+	return nil
+}
+
+// kubeletSysctls are the machine-wide settings that kubelet insists on
+// (pkg/kubelet/cm, setupKernelTunables), with the values it wants.
+var kubeletSysctls = map[string]string{
+	"vm/overcommit_memory":      "1",
+	"vm/panic_on_oom":           "0",
+	"kernel/panic":              "10",
+	"kernel/panic_on_oops":      "1",
+	"kernel/keys/root_maxkeys":  "1000000",
+	"kernel/keys/root_maxbytes": "25000000",
+}
+
+// network makes the node's address on a bridge of its own and a route for the
+// services: connect() fails at once without one, before nftables can rewrite
+// the address. There is no way out of this namespace, and none in but its
+// sockets.
+func network() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return fmt.Errorf("link lo: %w", err)
+	}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		return fmt.Errorf("link lo: %w", err)
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = "node0" // a bridge, since not every kernel has the dummy device
+	bridge := &netlink.Bridge{LinkAttrs: attrs}
+	if err := netlink.LinkAdd(bridge); err != nil {
+		return fmt.Errorf("bridge node0: %w", err)
+	}
+	addr, err := netlink.ParseAddr(NodeIP + "/24")
+	if err != nil {
+		return err
+	}
+	if err := netlink.AddrAdd(bridge, addr); err != nil {
+		return fmt.Errorf("address %s: %w", NodeIP, err)
+	}
+	if err := netlink.LinkSetUp(bridge); err != nil {
+		return fmt.Errorf("bridge node0: %w", err)
+	}
+	_, services, err := net.ParseCIDR(ServiceCIDR)
+	if err != nil {
+		return err
+	}
+	if err := netlink.RouteAdd(&netlink.Route{LinkIndex: bridge.Attrs().Index, Dst: services, Scope: netlink.SCOPE_LINK}); err != nil {
+		return fmt.Errorf("route %s: %w", ServiceCIDR, err)
+	}
+	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1\n"), 0o644) // of this network namespace only
+}

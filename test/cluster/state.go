@@ -1,0 +1,102 @@
+//go:build linux
+
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// state is what up writes for init, exec and down: state.json in the
+// cluster's folder.
+type state struct {
+	Name     string
+	Run      string // the cluster's folder
+	Bin      string // kubeall and its fellows
+	Own      string // our programs and images
+	RUNC     string
+	Clocks   Clocks
+	InitPID  int
+	InitFrom string            // start time of InitPID in clock ticks since boot: a reused pid never matches
+	CgroupV2 []string          // controllers that up enabled in the root cgroup
+	Sysctls  map[string]string // the machine's values before, for Traces
+}
+
+func (s state) path(elem ...string) string { return filepath.Join(append([]string{s.Run}, elem...)...) }
+
+func (s state) pki(elem ...string) string { return s.path(append([]string{"pki"}, elem...)...) }
+
+func readState(run string) (state, error) {
+	b, err := os.ReadFile(filepath.Join(run, "state.json"))
+	if err != nil {
+		return state{}, err
+	}
+	var s state
+	if err := json.Unmarshal(b, &s); err != nil {
+		return state{}, fmt.Errorf("%s/state.json: %w", run, err)
+	}
+	return s, nil
+}
+
+func (s state) write() error {
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := s.path("state.json.tmp")
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, s.path("state.json"))
+}
+
+// alive reports whether the recorded first process still runs and is the one
+// that was started.
+func (s state) alive() bool {
+	from, ok := startTime(s.InitPID)
+	return s.InitPID > 0 && ok && from == s.InitFrom
+}
+
+// startTime returns field 22 of /proc/PID/stat; ok is false when there is no
+// such process or it is a zombie.
+func startTime(pid int) (ticks string, ok bool) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", false
+	}
+	// The second field is the program's name in parentheses and may hold anything.
+	rest := string(b[strings.LastIndexByte(string(b), ')')+1:])
+	f := strings.Fields(rest)
+	if len(f) < 20 || f[0] == "Z" || f[0] == "X" {
+		return "", false
+	}
+	return f[19], true
+}
+
+// lock holds path's lock until the returned function is called, so that two
+// builds, or an up and a down, do not meet.
+func lock(path string) (unlock func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return func() { f.Close() }, nil
+}
