@@ -51,9 +51,6 @@ func Init(run string, owner io.Reader) error {
 	if err := v.boot(); err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.path("ready"), nil, 0o644); err != nil {
-		return err
-	}
 	return v.serve()
 }
 

@@ -19,14 +19,22 @@ import (
 )
 
 // supervisor starts the components and reaps every process of the pid
-// namespace, orphans too: that is process 1's duty. A component that ends by
-// itself ends the cluster: half a cluster would only make riddles.
+// namespace, orphans too: that is process 1's duty.
+//
+// A component that ends by itself before the cluster is ready ends the
+// cluster. Later it is started again after a second, as an init system would:
+// metrics-server, say, exits when it starts while the API server is away.
 type supervisor struct {
 	s  state
 	mu sync.Mutex // held from fork to registration, so that reap never meets an unknown child of ours
 	// running is by process id; a process that is in none of these is an orphan.
-	running map[int]*process
+	running  map[int]*process
+	ready    bool
+	restarts map[string]int
 }
+
+// maxRestarts of one component: then the cluster ends, rather than go on broken.
+const maxRestarts = 30
 
 // process is a child of the supervisor.
 type process struct {
@@ -36,7 +44,7 @@ type process struct {
 }
 
 func newSupervisor(s state) *supervisor {
-	return &supervisor{s: s, running: map[int]*process{}}
+	return &supervisor{s: s, running: map[int]*process{}, restarts: map[string]int{}}
 }
 
 // spawn starts argv with its output in log/NAME.log.
@@ -147,12 +155,25 @@ func (v *supervisor) ended(pid int, ws syscall.WaitStatus) {
 	if p == nil {
 		return // an orphan: a shim's child
 	}
-	if !p.stopped {
-		fmt.Printf("%s %s ended by itself (exit status %d, signal %d): the cluster ends; see log/%s.log\n",
-			time.Now().Format("15:04:05.000"), p.name, ws.ExitStatus(), ws.Signal(), p.name)
+	if p.stopped {
+		p.done <- ws
+		return
+	}
+	fmt.Printf("%s %s ended by itself (exit status %d, signal %d); see log/%s.log\n",
+		time.Now().Format("15:04:05.000"), p.name, ws.ExitStatus(), ws.Signal(), p.name)
+	v.mu.Lock()
+	v.restarts[p.name]++
+	again := v.ready && v.restarts[p.name] <= maxRestarts
+	v.mu.Unlock()
+	if !again {
+		fmt.Println("the cluster ends")
 		os.Exit(1)
 	}
-	p.done <- ws
+	time.AfterFunc(time.Second, func() {
+		if err := v.start(p.name); err != nil {
+			fmt.Println(err) // someone else was quicker
+		}
+	})
 }
 
 // order is a request on control.sock: one JSON object a connection, answered
@@ -164,10 +185,16 @@ type order struct {
 
 type reply struct{ Error string }
 
-// serve takes orders until the process ends.
+// serve says that the cluster is ready and takes orders until the process ends.
 func (v *supervisor) serve() error {
+	v.mu.Lock()
+	v.ready = true
+	v.mu.Unlock()
 	ln, err := net.Listen("unix", v.s.path("control.sock"))
 	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(v.s.path("ready"), nil, 0o644); err != nil {
 		return err
 	}
 	for {
