@@ -9,6 +9,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -44,7 +45,10 @@ var (
 // required reports whether a skip is a failure: in CI it is.
 func required() bool { return os.Getenv("HPATUNE_E2E") == "required" }
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	flag.Parse() // testing.Short needs it
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) (code int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
