@@ -421,8 +421,11 @@ func (c *Controller) describe(current, desired int32, per []Proposal) {
 	s.current, s.desired, s.metricsOf, s.generation = current, desired, c.spec, s.latest
 	s.metrics = s.metrics[:0]
 	for i := range per {
-		p := &per[i]
-		s.metrics = append(s.metrics, metricStatus{p.Fault.Code == OK, p.UsageMilli, p.Utilization})
+		var m metricStatus // an empty entry for a metric that failed, whatever it was at
+		if p := &per[i]; p.Fault.Code == OK {
+			m = metricStatus{true, p.UsageMilli, p.Utilization}
+		}
+		s.metrics = append(s.metrics, m)
 	}
 }
 
