@@ -1,0 +1,9 @@
+package hpa
+
+import "embed"
+
+// Beliefs holds testdata/beliefs: what people believe of the HPA and what it does, one runnable
+// script each. Package scenario runs them and makes a page of them.
+//
+//go:embed testdata/beliefs
+var Beliefs embed.FS
