@@ -16,9 +16,9 @@ const (
 	// sortWindow bounds the memory of a compaction: rows are put in order
 	// within as many as this. A request that took so long that more arrivals
 	// ended before it stands later in the file; readers sort.
-	sortWindow = 1 << 15
+	sortWindow = 1 << 14
 	// groupRows is when a row group is written out, and its memory given back.
-	groupRows = 1 << 17
+	groupRows = 1 << 16
 )
 
 // compact turns the parts of both folders into one file each.
@@ -90,11 +90,9 @@ func (e *encoder[T]) merge(dir string, parts []os.DirEntry, order func(a, b T) i
 		if err != nil {
 			return err
 		}
-		more, err := decode(data, e.cols, e.tables)
-		if err != nil {
+		if rows, err = decode(rows, data, e.cols, e.tables); err != nil {
 			return fmt.Errorf("%s: %w", part.Name(), err)
 		}
-		rows = append(rows, more...)
 		if len(rows) >= 2*sortWindow {
 			slices.SortStableFunc(rows, order)
 			if err := put(len(rows) - sortWindow); err != nil {

@@ -147,12 +147,9 @@ func readParts[T any](fsys fs.FS, dir string, cols []column[T], run *results.Run
 		} else if err != nil {
 			return nil, err
 		}
-		more, err := decode(data, cols, t)
-		if err != nil {
+		if rows, err = decode(rows, data, cols, t); err != nil {
 			doubt(run, "torn-part", "%s left out: %v", name, err)
-			continue
 		}
-		rows = append(rows, more...)
 	}
 	return rows, nil
 }

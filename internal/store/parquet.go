@@ -107,25 +107,28 @@ func (c *column[T]) values(values []parquet.Value, t *tables, rows []T, optional
 	}
 }
 
-// decode reads the rows of one file. It takes columns by their names: a file
-// may have more, and those it lacks keep their zero (or none).
-func decode[T any](data []byte, cols []column[T], t *tables) (rows []T, err error) {
+// decode appends the rows of one file to rows. It takes columns by their names:
+// a file may have more, and those it lacks keep their zero (or none). In an
+// error rows come back as they were.
+func decode[T any](rows []T, data []byte, cols []column[T], t *tables) (all []T, err error) {
 	defer func() {
 		// A damaged file may take the decoder by surprise; that is a bad file,
 		// not a bad program.
 		if p := recover(); p != nil {
-			rows, err = nil, fmt.Errorf("parquet: damaged: %v", p)
+			all, err = rows, fmt.Errorf("parquet: damaged: %v", p)
 		}
 	}()
 	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
-		return nil, fmt.Errorf("parquet: %w", err)
+		return rows, fmt.Errorf("parquet: %w", err)
 	}
 	// A row takes more than a thousandth of a byte: a count beyond that is damage.
 	if n := f.NumRows(); n < 0 || n > 1000*int64(len(data)) {
-		return nil, fmt.Errorf("parquet: damaged: claims %d rows in %d bytes", n, len(data))
+		return rows, fmt.Errorf("parquet: damaged: claims %d rows in %d bytes", n, len(data))
 	}
-	rows = make([]T, f.NumRows())
+	all = slices.Grow(rows, int(f.NumRows()))[:len(rows)+int(f.NumRows())]
+	added := all[len(rows):]
+	clear(added)
 	names := make([]string, 0, len(f.Schema().Fields()))
 	for _, field := range f.Schema().Fields() {
 		names = append(names, field.Name())
@@ -134,22 +137,22 @@ func decode[T any](data []byte, cols []column[T], t *tables) (rows []T, err erro
 	for _, col := range cols {
 		c := slices.Index(names, col.name)
 		if c < 0 {
-			for i := range rows {
-				col.get(t, &rows[i], parquet.Value{})
+			for i := range added {
+				col.get(t, &added[i], parquet.Value{})
 			}
 			continue
 		}
 		at := 0
 		for _, group := range f.RowGroups() {
-			if at, err = decodeColumn(group.ColumnChunks()[c], col, t, rows, at, buf[:]); err != nil {
-				return nil, fmt.Errorf("parquet: column %s: %w", col.name, err)
+			if at, err = decodeColumn(group.ColumnChunks()[c], col, t, added, at, buf[:]); err != nil {
+				return rows, fmt.Errorf("parquet: column %s: %w", col.name, err)
 			}
 		}
-		if at != len(rows) {
-			return nil, fmt.Errorf("parquet: column %s: %d values in %d rows", col.name, at, len(rows))
+		if at != len(added) {
+			return rows, fmt.Errorf("parquet: column %s: %d values in %d rows", col.name, at, len(added))
 		}
 	}
-	return rows, nil
+	return all, nil
 }
 
 func decodeColumn[T any](chunk parquet.ColumnChunk, col column[T], t *tables, rows []T, at int, buf []parquet.Value) (int, error) {

@@ -56,7 +56,9 @@ var ErrBacklog = errors.New("run log: more than 32 MB wait to be written: the di
 
 // Create starts a run folder in dir, which must not exist or be empty, and
 // returns the Writer that owns it. meta is written with Partial set, until
-// Close says otherwise. An empty meta.Run becomes the folder's name.
+// Close says otherwise. An empty meta.Run becomes the folder's name. What looks
+// like a secret (user and query of a URL, an Authorization header) is struck
+// out of everything that is written.
 func Create(dir string, meta results.Meta, profile []byte) (*Writer, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
@@ -66,6 +68,7 @@ func Create(dir string, meta results.Meta, profile []byte) (*Writer, error) {
 	} else if len(found) > 0 {
 		return nil, fmt.Errorf("run folder %s: not empty (it holds %s); try --out with a new name", dir, found[0].Name())
 	}
+	meta = clean(meta)
 	meta.Run = cmp.Or(meta.Run, filepath.Base(dir))
 	meta.Schema = results.Schema
 	meta.Partial = true
@@ -79,7 +82,7 @@ func Create(dir string, meta results.Meta, profile []byte) (*Writer, error) {
 			return nil, fmt.Errorf("run folder: %w", err)
 		}
 	}
-	if err := w.writeFile(profileName, profile); err != nil {
+	if err := w.writeFile(profileName, []byte(redact(string(profile)))); err != nil {
 		return nil, err
 	}
 	if err := w.writeMeta(meta); err != nil {

@@ -314,7 +314,7 @@ func BenchmarkRow(b *testing.B) {
 			t := newTables(testMeta())
 			data := slices.Clone(newEncoder(requestColumns, requestSchema, t).bytes(rows))
 			for b.Loop() {
-				if _, err := decode(data, requestColumns, t); err != nil {
+				if _, err := decode(nil, data, requestColumns, t); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -167,6 +167,7 @@ func (w *Writer) write(b batch) error {
 	var lines bytes.Buffer
 	for _, r := range b.others {
 		if n, ok := r.(results.Name); ok {
+			n.Text = redact(n.Text)
 			w.tables.name(n)
 		}
 		if err := writeLine(&lines, r); err != nil {
@@ -225,6 +226,7 @@ func (w *Writer) Close(meta results.Meta) error {
 		w.fail(fmt.Errorf("run folder: %w", err))
 	}
 
+	meta = clean(meta)
 	w.tables.adopt(meta)
 	if w.Err() == nil {
 		if err := w.compact(); err != nil {

@@ -1,0 +1,203 @@
+package results
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// request returns an answered request that came at and took e2e.
+func request(i int, at, e2e time.Duration) Request {
+	return Request{Arrival: i, Scheduled: at, Sent: at, First: NotYet, Last: NotYet, Done: at + e2e, Err: -1, Backend: -1, Code: 200}
+}
+
+// steady returns a run of n requests, 10 a second, that took 1 ms, 2 ms, … in a
+// random order.
+func steady(n int) *Run {
+	r := &Run{Meta: Meta{DurationS: float64(n) / 10, Speed: 1, Stages: []StageInfo{{Name: "hold", Arrivals: n}}, Classes: []string{"chat"}}}
+	for i, k := range rand.New(rand.NewPCG(1, 1)).Perm(n) {
+		r.Requests = append(r.Requests, request(i, time.Duration(i)*100*time.Millisecond, time.Duration(k+1)*time.Millisecond))
+	}
+	return r
+}
+
+func judge(t *testing.T, r *Run, text string, extra ...Figure) Judgement {
+	t.Helper()
+	o, err := ParseObjective(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Judge([]Objective{o}, extra...)[0]
+}
+
+func show(v *float64) any {
+	if v == nil {
+		return nil
+	}
+	return *v
+}
+
+func TestJudge(t *testing.T) {
+	failing := func(n, bad int, o Outcome) *Run {
+		r := steady(n)
+		for i := range bad {
+			r.Requests[i*n/bad].Outcome = o
+		}
+		return r
+	}
+	warm := steady(1000)
+	warm.Meta.Stages = []StageInfo{{Warmup: true}, {}}
+	for i := range warm.Requests {
+		if warm.Requests[i].Done-warm.Requests[i].Scheduled > 500*time.Millisecond {
+			continue // all slow ones are in the warm-up
+		}
+		warm.Requests[i].Stage = 1
+	}
+	for _, c := range []struct {
+		sentence string
+		run      *Run
+		text     string
+		want     Verdict
+		value    float64 // NaN = null
+		note     string
+	}{
+		{"p95 of 1..1000 ms is 950 ms", steady(1000), "e2e.p95 < 1s", Pass, 0.95, ""},
+		{"well above the limit", steady(1000), "e2e.p95 < 500ms", Fail, 0.95, ""},
+		{"close to the limit nothing can be said", steady(1000), "e2e.p95 < 951ms", Inconclusive, 0.95, "straddles"},
+		{"too few for an upper bound", steady(50), "e2e.p95 < 1s", Inconclusive, 0.048, "takes 59"},
+		{"59 are enough", steady(59), "e2e.p95 < 1s", Pass, 0.057, ""},
+		{"too few can still fail", steady(50), "e2e.p95 < 10ms", Fail, 0.048, ""},
+		{"6 % failed: p95 is infinite", failing(1000, 70, Timeout), "e2e.p95 < 1h", Fail, math.NaN(), "infinitely late"},
+		{"6 % shed: p95 is infinite", failing(1000, 70, Shed), "e2e.p95 < 1h", Fail, math.NaN(), "infinitely late"},
+		{"1 % failed: p95 is finite", failing(1000, 10, Reset), "e2e.p95 < 2s", Pass, 0.957, ""},
+		{"no stream, no time to first token", steady(100), "ttft.p95 < 1s", Unknown, math.NaN(), "not streamed"},
+		{"error rate", failing(1000, 10, HTTP5xx), "error_rate < 5%", Pass, 0.01, ""},
+		{"no error in 1000 does not prove 0.1 %", steady(1000), "error_rate < 0.1%", Inconclusive, 0, "straddles"},
+		{"no error in 10000 does", steady(10000), "error_rate < 0.1%", Pass, 0, ""},
+		{"shed is no error of the service", failing(1000, 100, Shed), "error_rate < 1%", Pass, 0, ""},
+		{"warm-up is left out", warm, "e2e.max < 501ms", Pass, 0.5, ""},
+		{"every window of a minute", steady(6000), "e2e.p50 < 4s each 1m for 99%", Pass, 3, "10 of 10 windows"},
+		{"no window of a minute", steady(6000), "e2e.p50 < 1s each 1m for 99%", Fail, 3, "0 of 10 windows"},
+		{"money without a price", steady(100), "usd_month < 900", Unknown, math.NaN(), "needs a price"},
+		{"replicas that nobody saw", steady(100), "replica_hours < 12", Unknown, math.NaN(), "no replicas were observed"},
+		{"nothing at all", &Run{}, "e2e.p95 < 1s", Unknown, math.NaN(), "no requests"},
+	} {
+		got := judge(t, c.run, c.text)
+		if got.Verdict != c.want || !strings.Contains(got.Note, c.note) || c.note == "" && got.Note != "" {
+			t.Errorf("%s: %s is %s (%s), want %s (%s): %v in [%v, %v]", c.sentence, c.text, got.Verdict, got.Note, c.want, c.note, show(got.Value), show(got.Lo), show(got.Hi))
+		}
+		if math.IsNaN(c.value) != (got.Value == nil) || got.Value != nil && math.Abs(*got.Value-c.value) > 1e-9 {
+			t.Errorf("%s: value %v, want %v", c.sentence, show(got.Value), c.value)
+		}
+	}
+	if got := judge(t, steady(10), "usd_month < 900", Exactly("usd_month", 511, 1, "usd")); got.Verdict != Pass || *got.Value != 511 {
+		t.Errorf("a figure handed in: %+v", got)
+	}
+	if got := judge(t, steady(1000), "e2e.p95 < 500ms"); math.Abs(*got.Attainment-0.499) > 1e-9 {
+		t.Errorf("attainment %v, want 0.499: 499 of 1000 took less than 500 ms", *got.Attainment)
+	}
+}
+
+// The intervals cover the truth in about 90 % of samples: no fewer than 86 %,
+// no more than 97 % (order statistics are discrete).
+func TestIntervalsCoverTheTruth(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	const trials = 1000
+	for _, c := range []struct {
+		n int
+		q float64
+	}{{100, 0.5}, {100, 0.95}, {400, 0.99}, {5000, 0.95}} {
+		truth := -math.Log(1 - c.q)
+		covered := 0
+		for range trials {
+			xs := make([]float64, c.n)
+			for i := range xs {
+				xs[i] = rng.ExpFloat64()
+			}
+			slices.Sort(xs)
+			lo, hi := quantileInterval(xs, c.q)
+			if !(lo > truth) && !(hi < truth) {
+				covered++
+			}
+		}
+		if share := float64(covered) / trials; share < 0.86 || share > 0.97 {
+			t.Errorf("n=%d q=%v: the interval covers the truth in %.1f %%, want about 90", c.n, c.q, 100*share)
+		}
+	}
+	covered := 0
+	for range trials {
+		k := 0.0
+		for range 500 {
+			if rng.Float64() < 0.02 {
+				k++
+			}
+		}
+		if lo, hi := ratioInterval(k, 500); lo <= 0.02 && 0.02 <= hi {
+			covered++
+		}
+	}
+	if share := float64(covered) / trials; share < 0.86 || share > 0.95 {
+		t.Errorf("Wilson covers the truth in %.1f %%", 100*share)
+	}
+	// Exact ranks and the normal approximation meet where one hands over.
+	for _, n := range []int{2104, 2106} { // sd is 9.998 and 10.003
+		l, u := binomialRanks(n, 0.95)
+		if mean := 0.95 * float64(n); math.Abs(float64(l)-(mean-16.45)) > 2 || math.Abs(float64(u)-(mean+16.45)) > 2 {
+			t.Errorf("binomialRanks(%d, 0.95) = %d, %d", n, l, u)
+		}
+	}
+	if l, u := binomialRanks(58, 0.95); u != 59 || l < 1 {
+		t.Errorf("binomialRanks(58, 0.95) = %d, %d: 58 are one too few", l, u)
+	}
+	if _, u := binomialRanks(59, 0.95); u != 59 {
+		t.Errorf("binomialRanks(59, 0.95): upper %d, want 59", u)
+	}
+}
+
+// montanaflynn/stats changed its Percentile in v0.8.0; these are R's
+// quantile(c(15,20,35,40,50), type=7).
+func TestPercentileIsType7(t *testing.T) {
+	xs := []float64{35, 20, 15, 50, 40}
+	for _, c := range []struct{ q, want float64 }{{0, 15}, {0.05, 16}, {0.3, 23}, {0.4, 29}, {0.5, 35}, {0.95, 48}, {1, 50}} {
+		if got := Percentile(xs, c.q); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("Percentile(%v, %v) = %v, want %v", xs, c.q, got, c.want)
+		}
+	}
+	if !math.IsNaN(Percentile(nil, 0.5)) || !math.IsNaN(Percentile(xs, 1.1)) || !math.IsNaN(NearestRank(nil, 0.5)) {
+		t.Error("a quantile of nothing, or beyond 1, is not NaN")
+	}
+	if xs[0] != 35 {
+		t.Error("Percentile sorted its input")
+	}
+	if got := NearestRank([]float64{15, 20, 35, 40, 50}, 0.3); got != 20 {
+		t.Errorf("NearestRank(0.3) = %v, want 20", got)
+	}
+}
+
+func TestTimelineIsJudgedAsItsRun(t *testing.T) {
+	r := steady(6000)
+	for i := range 30 {
+		r.Requests[i*200].Outcome = Timeout
+	}
+	texts := []string{"e2e.p95 < 5800ms", "e2e.p95 < 5500ms", "error_rate < 1%", "e2e.p50 < 4s each 1m for 90%", "e2e.p50 < 1s each 1m for 90%", "usd_month < 1"}
+	for _, text := range texts {
+		o, err := ParseObjective(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tl := r.TimelineWithin(time.Second, LimitsOf([]Objective{o}))
+		got, want := tl.Judge([]Objective{o})[0], r.Judge([]Objective{o})[0]
+		if got.Verdict != want.Verdict {
+			t.Errorf("%s: the timeline says %s, the run %s", text, got.Verdict, want.Verdict)
+		}
+		if want.Value != nil && math.Abs(*got.Value-*want.Value) > 0.001**want.Value {
+			t.Errorf("%s: the timeline says %v, the run %v", text, *got.Value, *want.Value)
+		}
+		if want.Attainment != nil && math.Abs(*got.Attainment-*want.Attainment) > 0.001 {
+			t.Errorf("%s: attainment: the timeline says %v, the run %v", text, *got.Attainment, *want.Attainment)
+		}
+	}
+}
