@@ -151,7 +151,7 @@ func trustLateness(r *Run, s Summary, limits Limits) []Reason {
 	p99 := s.Load.LatenessS.P99
 	// Where latencies are judged by long limits, 5 % of the tightest may be late.
 	doubt := max(latenessDoubt.Seconds(), floorLimit*Clock{Speed: r.Meta.Speed}.Wall(limits.Tightest()).Seconds())
-	invalid := max(latenessInvalid.Seconds(), doubt)
+	invalid := max(latenessInvalid.Seconds(), 2*doubt)
 	verdict, limit := Valid, doubt
 	switch {
 	case p99 > invalid:
