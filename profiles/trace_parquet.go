@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -37,6 +38,9 @@ func (r *recording) parquet(name string, f fs.File, in io.Reader) (err error) {
 		}
 		at, size = bytes.NewReader(b), int64(len(b))
 	}
+	if err := footer(at, size); err != nil {
+		return err
+	}
 	file, err := parquet.OpenFile(at, size)
 	if err != nil {
 		return fmt.Errorf("damaged Parquet: %w", err)
@@ -56,6 +60,22 @@ func (r *recording) parquet(name string, f fs.File, in io.Reader) (err error) {
 		if n, err = r.group(name, g, index, n); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// footer checks the length that a file's last bytes claim for its footer:
+// parquet-go makes room for as much before it reads.
+func footer(at io.ReaderAt, size int64) error {
+	var b [8]byte
+	if size < 12 {
+		return errors.New("damaged Parquet: too short")
+	}
+	if _, err := at.ReadAt(b[:], size-8); err != nil {
+		return fmt.Errorf("damaged Parquet: %w", err)
+	}
+	if n := int64(binary.LittleEndian.Uint32(b[:4])); string(b[4:]) != "PAR1" || n > size-12 {
+		return errors.New("damaged Parquet: cut off, or no footer")
 	}
 	return nil
 }

@@ -2,51 +2,15 @@
 package manifest
 
 import (
-	"bytes"
 	"fmt"
 	"time"
 
-	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer/json"
 
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
-
-// Decode reads one autoscaling/v2 or v1 HorizontalPodAutoscaler, YAML or JSON, strictly: an
-// unknown or misspelt field is an error. apiVersion (then v2), kind, metadata and scaleTargetRef
-// may be left out. The API server's defaults are applied; its validation is not.
-func Decode(data []byte) (hpa.Config, hpa.Identity, error) {
-	scheme := runtime.NewScheme()
-	if err := autoscalingv2.AddToScheme(scheme); err != nil {
-		return hpa.Config{}, hpa.Identity{}, err
-	}
-	if err := autoscalingv1.AddToScheme(scheme); err != nil {
-		return hpa.Config{}, hpa.Identity{}, err
-	}
-	s := json.NewSerializerWithOptions(json.DefaultMetaFactory, scheme, scheme, json.SerializerOptions{Strict: true, Yaml: !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{"))})
-	gvk := autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler")
-	obj, _, err := s.Decode(data, &gvk, nil)
-	if err != nil {
-		return hpa.Config{}, hpa.Identity{}, err
-	}
-	switch h := obj.(type) {
-	case *autoscalingv2.HorizontalPodAutoscaler:
-		c, err := FromV2(&h.Spec)
-		return c, identity(&h.ObjectMeta, h.Spec.ScaleTargetRef.Kind, h.Spec.ScaleTargetRef.Name), err
-	case *autoscalingv1.HorizontalPodAutoscaler:
-		spec := autoscalingv2.HorizontalPodAutoscalerSpec{MinReplicas: h.Spec.MinReplicas, MaxReplicas: h.Spec.MaxReplicas}
-		if t := h.Spec.TargetCPUUtilizationPercentage; t != nil {
-			spec.Metrics = []autoscalingv2.MetricSpec{{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricSource{
-				Name: "cpu", Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: t}}}}
-		}
-		c, err := FromV2(&spec)
-		return c, identity(&h.ObjectMeta, h.Spec.ScaleTargetRef.Kind, h.Spec.ScaleTargetRef.Name), err
-	}
-	return hpa.Config{}, hpa.Identity{}, fmt.Errorf("kind %s: not a HorizontalPodAutoscaler", obj.GetObjectKind().GroupVersionKind().Kind)
-}
 
 func identity(m *metav1.ObjectMeta, kind, target string) hpa.Identity {
 	return hpa.Identity{Namespace: m.Namespace, Name: m.Name, Kind: kind, Target: target}
@@ -171,7 +135,11 @@ func rulesFrom(r *hpa.Rules, s *autoscalingv2.HPAScalingRules) error {
 		r.Policies = append(r.Policies, hpa.Policy{Type: t, Value: p.Value, Period: time.Duration(p.PeriodSeconds) * time.Second})
 	}
 	if s.Tolerance != nil {
+		// The API server stores "0.3" as "300m", and only that becomes exactly 0.3.
 		r.Tolerance, r.ToleranceSet = s.Tolerance.AsApproximateFloat64(), true
+		if q, err := resource.ParseQuantity(s.Tolerance.String()); err == nil {
+			r.Tolerance = q.AsApproximateFloat64()
+		}
 	}
 	return nil
 }
