@@ -1,0 +1,194 @@
+// Package report renders what was found: one offline page, texts for terminals
+// and pull requests, Markdown and JUnit. It only renders: figures and verdicts
+// come in, none is computed here but sums for drawing.
+package report
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+)
+
+//go:embed templates/page.html templates/page.css templates/page.js
+var files embed.FS
+
+// Assets are uPlot's script and style sheet, which the page carries inside.
+type Assets struct{ Script, Style []byte }
+
+// Page is what the HTML page shows. Empty parts are left out, but a run's trust
+// line never is.
+type Page struct {
+	Title   string // "demo"
+	Version string // of hpatune
+	Command string // the command that made it
+	Runs    []Run  // one, or two to compare
+
+	Advice   *tuner.Recommendation
+	Manifest string    // advice/hpa.yaml
+	Next     []string  // commands to go on with
+	Verify   *Verified // predicted beside actual
+	Note     string    // what is circular, or else to be known first
+}
+
+// Run is a recorded run on the page.
+type Run struct {
+	Summary results.Summary
+	Chart   *Chart
+	Facts   []Fact // what was run: target, profile, speed, seed, …
+}
+
+// RunOf draws a run and tells what was run. The latency limits are those of its
+// objectives.
+func RunOf(run *results.Run, s results.Summary, objectives []results.Objective) Run {
+	return Run{Summary: s, Chart: ChartOf(run, results.LimitsOf(objectives)), Facts: factsOf(&run.Meta)}
+}
+
+// Fact is a line of "what was run".
+type Fact struct{ Name, Value string }
+
+// Verified is predicted beside actual.
+type Verified struct {
+	Figures []VerifiedFigure
+	// Difference in replicas over time, predicted against actual; nil = not compared.
+	MeanAbsReplicas, MaxAbsReplicas *float64
+}
+
+// VerifiedFigure is one figure, predicted and actual.
+type VerifiedFigure struct {
+	Name, Unit string
+	Predicted  *tuner.Interval
+	Actual     *float64
+	Error      *float64 // ratio of predicted
+}
+
+// HTML writes the page: one file that needs nothing else, neither network nor
+// other files.
+func HTML(w io.Writer, p Page, a Assets) error {
+	t, err := template.New("page.html").Funcs(funcs).ParseFS(files, "templates/page.html")
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	css, err := files.ReadFile("templates/page.css")
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	js, err := files.ReadFile("templates/page.js")
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	var b bytes.Buffer // so that a failing template leaves no half page
+	err = t.Execute(&b, struct {
+		Page
+		Data               data
+		Style, PageStyle   template.CSS
+		Script, PageScript template.JS
+		Sentence, Lead     string
+		Compare            bool
+		Rows               []compared
+	}{
+		Page: p, Data: dataOf(p),
+		Style: template.CSS(a.Style), PageStyle: template.CSS(css), //nolint:gosec // our own files, and the chart library that the caller chose
+		Script: template.JS(a.Script), PageScript: template.JS(js), //nolint:gosec // likewise
+		Sentence: sentence(p), Lead: lead(p),
+		Compare: len(p.Runs) == 2, Rows: compare(p.Runs),
+	})
+	if err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	_, err = b.WriteTo(w)
+	return err
+}
+
+// data is what the page's script draws.
+type data struct {
+	Charts []*Chart `json:"charts"`
+	Front  []front  `json:"front"`
+}
+
+type front struct {
+	Cost       float64 `json:"cost"`
+	Attainment float64 `json:"attainment"`
+	Feasible   bool    `json:"feasible"`
+	Mark       string  `json:"mark"`
+	Text       string  `json:"text"`
+}
+
+func dataOf(p Page) data {
+	d := data{Charts: []*Chart{}, Front: []front{}}
+	for _, r := range p.Runs {
+		if r.Chart != nil {
+			d.Charts = append(d.Charts, r.Chart)
+		}
+	}
+	if p.Advice != nil {
+		for _, f := range p.Advice.Front {
+			d.Front = append(d.Front, front{f.USDHour, f.Attainment, f.Feasible, f.Mark, f.Text})
+		}
+	}
+	return d
+}
+
+// sentence is the page's headline.
+func sentence(p Page) string {
+	switch {
+	case p.Advice == nil && len(p.Runs) == 2:
+		return p.Runs[0].Summary.Run + " beside " + p.Runs[1].Summary.Run
+	case p.Advice == nil:
+		return objectivesSentence(p.Runs)
+	case p.Advice.Verdict == tuner.Refuse:
+		return "No advice: the evidence does not carry it"
+	case p.Advice.Verdict == tuner.Keep:
+		return "Keep the configuration: nothing simpler or cheaper does better"
+	}
+	n := len(p.Advice.Changes)
+	if n == 1 {
+		return "Change one setting"
+	}
+	return fmt.Sprintf("Change %d settings", n)
+}
+
+func objectivesSentence(runs []Run) string {
+	if len(runs) == 0 || len(runs[0].Summary.Objectives) == 0 {
+		return "What the run says"
+	}
+	met, all := 0, len(runs[0].Summary.Objectives)
+	for _, o := range runs[0].Summary.Objectives {
+		if o.Verdict == results.Pass {
+			met++
+		}
+	}
+	switch {
+	case met == all && all == 1:
+		return "The objective was met"
+	case met == all:
+		return fmt.Sprintf("All %d objectives were met", all)
+	case all == 1:
+		return "The objective was not met"
+	}
+	return fmt.Sprintf("%d of %d objectives met", met, all)
+}
+
+// lead is the sentence under the headline: what the change buys and costs.
+func lead(p Page) string {
+	if p.Advice == nil || p.Advice.Recommended == nil || p.Advice.Current == nil || p.Advice.Verdict != tuner.Change {
+		return ""
+	}
+	from, to := p.Advice.Current.Predicted, p.Advice.Recommended.Predicted
+	if from.Attainment == nil || to.Attainment == nil || from.USDHour == nil || to.USDHour == nil {
+		return ""
+	}
+	cost := "for the same"
+	switch d := to.USDHour.Value/from.USDHour.Value - 1; {
+	case d > 0.005:
+		cost = fmt.Sprintf("for %s more", percent(d))
+	case d < -0.005:
+		cost = fmt.Sprintf("for %s less", percent(-d))
+	}
+	return fmt.Sprintf("%s of requests within their limits instead of %s, %s: %s instead of %s per hour of this load.",
+		percent(to.Attainment.Value), percent(from.Attainment.Value), cost, money(to.USDHour.Value), money(from.USDHour.Value))
+}
