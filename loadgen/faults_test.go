@@ -86,7 +86,7 @@ func TestFaultsAreCalledByTheirNames(t *testing.T) {
 		}, results.Truncated, "without [DONE]", true},
 		{"[DONE] without a finish reason", chat, short, func(w http.ResponseWriter, r *http.Request) { sse(w, token, "[DONE]") }, results.Truncated, "without finish_reason", true},
 		{"fewer bytes than announced", plain, short, raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"), results.Truncated, "unexpected EOF", false},
-		{"more bytes than announced are not read", plain, short, raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nlonger than that"), results.OK, "", false},
+		{"more bytes than announced are not read", plain, short, raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nlonger than that"), results.OK, "", false},
 		{"an answer that is not HTTP", plain, short, raw("SSH-2.0-OpenSSH_9.2\r\n"), results.Reset, "malformed HTTP", false},
 		{"an error inside a 200 stream", chat, short, func(w http.ResponseWriter, r *http.Request) {
 			sse(w, token, `{"error":{"message":"KV cache exhausted"}}`)

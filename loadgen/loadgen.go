@@ -70,6 +70,8 @@ type Options struct {
 	// Lookup resolves the target's name, to know whether several addresses
 	// stand behind it; nil = the system's resolver.
 	Lookup func(ctx context.Context, host string) ([]string, error)
+
+	sleep func(context.Context, time.Time) bool // tests in a bubble of virtual time; nil = sleepUntil
 }
 
 // DefaultInFlight is the cap on requests in flight where none is given. A
@@ -111,7 +113,8 @@ type run struct {
 	m      *meter
 	stop   context.CancelCauseFunc
 	abort  string
-	mode   string // of connections
+	mode   string        // of connections
+	told   chan struct{} // closed when the first list of endpoints came
 	conns  *conns
 	pacer  *pacer
 	errs   *table
@@ -186,7 +189,10 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 			r.stop(fmt.Errorf("%w: %s", errAborted, why))
 		}),
 	}
-	r.pacer = &pacer{ctx: r.loaded, clock: o.Clock, ring: ring, feed: r.feed()}
+	if o.sleep == nil {
+		o.sleep = sleepUntil
+	}
+	r.pacer = &pacer{ctx: r.loaded, until: o.sleep, clock: o.Clock, ring: ring, feed: r.feed()}
 	if o.MaxRate > 0 {
 		r.pacer.bucket = bucket{rate: o.MaxRate}
 		r.pacer.over = func(a item) { r.m.shed(a, "above the maximum rate") }
@@ -263,6 +269,15 @@ func (r *run) feed() <-chan []item {
 func (r *run) run(ctx context.Context) (Report, error) {
 	o := r.o
 	r.sides()
+	if r.mode == "endpoints" {
+		// The first list must be there before the first arrival. Without one
+		// within the time a connection may take, arrivals fail by their names.
+		select {
+		case <-r.told:
+		case <-time.After(max(time.Second, r.m.timeouts.Connect)):
+		case <-r.loaded.Done():
+		}
+	}
 	began := time.Now()
 	cpu0, measured := cpuTime()
 
@@ -321,8 +336,9 @@ func (r *run) sides() {
 		})
 	}
 	if r.o.Endpoints != nil {
+		r.told = make(chan struct{})
 		r.wg.Go(func() {
-			for {
+			for first := true; ; {
 				select {
 				case e, ok := <-r.o.Endpoints:
 					if !ok {
@@ -331,6 +347,10 @@ func (r *run) sides() {
 					r.backs.told(e)
 					if r.mode == "endpoints" {
 						r.conns.setPods(e.Ready)
+					}
+					if first {
+						close(r.told)
+						first = false
 					}
 				case <-r.loaded.Done():
 					return

@@ -35,8 +35,9 @@ func (s *sink) emit(r results.Record) {
 func (s *sink) sorted() []results.Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slices.SortFunc(s.list, func(a, b results.Request) int { return a.Arrival - b.Arrival })
-	return s.list
+	list := slices.Clone(s.list)
+	slices.SortFunc(list, func(a, b results.Request) int { return a.Arrival - b.Arrival })
+	return list
 }
 
 func (s *sink) count(o results.Outcome) int {

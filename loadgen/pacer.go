@@ -13,7 +13,7 @@ import (
 // tick is the k-th arrival, at an absolute instant, whatever happened before.
 //
 // It waits itself, in Pace, instead of telling vegeta how long to sleep: so
-// the wait is precise (sleepUntil) and ends at once when ctx is done. vegeta
+// the wait is precise and ends at once when ctx is done. vegeta
 // asks exactly once per tick, always from the same goroutine.
 //
 // Above batchFrom arrivals per second it lets arrivals that are due within the
@@ -25,9 +25,9 @@ type pacer struct {
 	ring  *ring
 
 	chunk  []item
-	sleep  sleeper
-	gap    time.Duration // smoothed wall time between arrivals
-	before time.Time     // wall instant of the arrival before
+	until  func(context.Context, time.Time) bool // waits for an instant; false = ctx was done first
+	gap    time.Duration                         // smoothed wall time between arrivals
+	before time.Time                             // wall instant of the arrival before
 	bucket bucket
 	over   func(item) // takes what is above the bucket's rate; nil = no maximum
 }
@@ -50,7 +50,7 @@ func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
 		// The thread is ours until the attack is over: its timer slack is set
 		// for precise sleeps. It is given up with the goroutine.
 		runtime.LockOSThread()
-		p.sleep = newSleeper()
+		readyThread()
 	}
 	for {
 		a, ok := p.take()
@@ -58,7 +58,7 @@ func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
 			return 0, true
 		}
 		due := p.clock.Instant(a.At)
-		if !p.sleep.until(p.ctx, due.Add(-p.early(due))) {
+		if !p.until(p.ctx, due.Add(-p.early(due))) {
 			return 0, true
 		}
 		if p.over != nil && !p.bucket.take(a.At) {

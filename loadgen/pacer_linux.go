@@ -10,27 +10,25 @@ import (
 // pacerName says in the run's record how precisely it was paced.
 const pacerName = "nanosleep"
 
-// A sleeper waits for absolute instants. Go's own timers round up to the
-// millisecond of epoll (golang/go#53824): half a millisecond late in the
-// middle, one at the 99th percentile. clock_nanosleep on a thread with a timer
-// slack of 1 ns is 30 to 45 µs late in the middle.
-type sleeper struct{}
-
 // coarse is the last stretch of a wait that is slept in the kernel, where
 // nothing can interrupt it; before it a Go timer waits, which ctx can.
 const coarse = 3 * time.Millisecond
 
-// newSleeper readies the calling thread, to which the goroutine must be locked.
-func newSleeper() sleeper {
+// readyThread readies the calling thread for sleepUntil; the goroutine must be
+// locked to it.
+func readyThread() {
 	// Without it the kernel may add 50 µs to join wake-ups. A kernel that
 	// refuses costs those 50 µs, nothing else.
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
-	return sleeper{}
 }
 
-// until waits for the wall instant t and reports whether it came: false means
-// that ctx was done first. An instant in the past returns at once.
-func (sleeper) until(ctx context.Context, t time.Time) bool {
+// sleepUntil waits for the wall instant t and reports whether it came: false
+// means that ctx was done first. An instant in the past returns at once.
+//
+// Go's own timers round up to the millisecond of epoll (golang/go#53824): half
+// a millisecond late in the middle, one at the 99th percentile. clock_nanosleep
+// on a thread with a timer slack of 1 ns is 30 to 45 µs late in the middle.
+func sleepUntil(ctx context.Context, t time.Time) bool {
 	wait := time.Until(t)
 	if wait > coarse {
 		timer := time.NewTimer(wait - coarse)

@@ -10,15 +10,14 @@ import (
 // pacerName says in the run's record how precisely it was paced.
 const pacerName = "portable"
 
-// A sleeper waits for absolute instants with Go's timers: some hundred µs to a
-// millisecond late, by system.
-type sleeper struct{}
+// readyThread has nothing to ready here.
+func readyThread() {}
 
-func newSleeper() sleeper { return sleeper{} }
-
-// until waits for the wall instant t and reports whether it came: false means
-// that ctx was done first. An instant in the past returns at once.
-func (sleeper) until(ctx context.Context, t time.Time) bool {
+// sleepUntil waits for the wall instant t and reports whether it came: false
+// means that ctx was done first. An instant in the past returns at once.
+//
+// With Go's timers it is some hundred µs to a millisecond late, by system.
+func sleepUntil(ctx context.Context, t time.Time) bool {
 	wait := time.Until(t)
 	if wait <= 0 {
 		return ctx.Err() == nil
