@@ -286,9 +286,9 @@ func TestAbortStopsTheLoadAndKeepsTheRun(t *testing.T) {
 	if rep.Aborted == "" || rep.Client.Aborted != rep.Aborted || len(got) == 0 {
 		t.Fatalf("aborted %q, %d records", rep.Aborted, len(got))
 	}
-	// Run time runs at 100: a second of it is 10 ms, and this machine is shared.
-	if last := got[len(got)-1].Scheduled; last < 10*time.Second || last > 100*time.Second {
-		t.Errorf("the last arrival was at %v", last)
+	// When exactly is TestAbortRule's business; here the load must end.
+	if len(got) > 50_000 {
+		t.Errorf("%d requests after the rule", len(got))
 	}
 }
 
