@@ -18,7 +18,7 @@ type Exact struct {
 	seed    uint64
 	tick    int
 	now     float64
-	ready   []*server // in order of readiness
+	ready   []*server // in order of creation
 	coming  []*server
 	leaving []*server
 	free    []*server
@@ -33,9 +33,10 @@ type Exact struct {
 
 // Request is one arrival for the exact plant.
 type Request struct {
-	At    float64 // seconds
-	Index int     // decides, with the seed, its luck: the same in every candidate
-	Class int16   // negative: any
+	At    float64     // seconds
+	Index int         // decides, with the seed, its luck: the same in every candidate
+	Class int16       // negative: any
+	Time  ServiceTime // as it was measured; Total 0 = unknown: drawn from the law
 }
 
 // call is a request inside a server.
@@ -52,6 +53,7 @@ type call struct {
 // server is one pod. Its virtual time runs at 1/stretch of real time, so that
 // calls in service keep their finish whatever comes and goes beside them.
 type server struct {
+	index   int // in order of creation
 	life    Life
 	at      float64 // advanced to, seconds
 	virtual float64
@@ -94,8 +96,8 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	if m.Limits.E2E > 0 {
 		e.limits[1] = m.Limits.E2E.Seconds()
 	}
-	for range n {
-		s := e.newServer(oldLife())
+	for i := range n {
+		s := e.newServer(oldLife(), i)
 		for k := range m.pipes {
 			p := &m.pipes[k]
 			s.m[k] = p.old(p.value(load{}, Ready), m.dt)
@@ -104,12 +106,12 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	}
 }
 
-func (e *Exact) newServer(l Life) *server {
+func (e *Exact) newServer(l Life, index int) *server {
 	s := &server{}
 	if k := len(e.free) - 1; k >= 0 {
 		s, e.free = e.free[k], e.free[:k]
 	}
-	*s = server{life: l, at: e.now, serving: s.serving[:0], queue: s.queue[:0]}
+	*s = server{index: index, life: l, at: e.now, serving: s.serving[:0], queue: s.queue[:0]}
 	for k := range s.m {
 		s.m[k].first = unseen
 	}
@@ -197,11 +199,14 @@ func (e *Exact) arrive(r *Request, t *results.Tick) {
 	}
 	s := e.pick(r)
 	e.advance(s, r.At)
-	times := e.byClass[r.Class]
-	if times == nil {
-		times = e.m.Law.Times
+	c := call{at: r.At, tick: int32(e.tick), index: int32(r.Index), time: r.Time}
+	if r.Time.Total == 0 {
+		times := e.byClass[r.Class]
+		if times == nil {
+			times = e.m.Law.Times
+		}
+		c.time = times[mix(e.seed, uint64(r.Index))%uint64(len(times))]
 	}
-	c := call{at: r.At, tick: int32(e.tick), index: int32(r.Index), time: times[mix(e.seed, uint64(r.Index))%uint64(len(times))]}
 	e.expire(s)
 	switch {
 	case len(s.serving) < e.m.Law.Slots():
@@ -328,7 +333,12 @@ func (e *Exact) grow() {
 			return false
 		}
 		s.at = e.now
-		e.ready = append(e.ready, s)
+		// In order of creation, as a list of endpoints by pod is.
+		i := len(e.ready)
+		for i > 0 && e.ready[i-1].index > s.index {
+			i--
+		}
+		e.ready = slices.Insert(e.ready, i, s)
 		return true
 	})
 }
@@ -336,7 +346,7 @@ func (e *Exact) grow() {
 // Scale makes n the wanted number of pods, as Fluid.Scale does.
 func (e *Exact) Scale(n int) {
 	for have := e.Status(); have < n; have++ {
-		e.coming = append(e.coming, e.newServer(e.m.newLife(e.now, e.created)))
+		e.coming = append(e.coming, e.newServer(e.m.newLife(e.now, e.created), e.created))
 		e.created++
 	}
 	for have := e.Status(); have > n; have-- {

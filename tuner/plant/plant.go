@@ -175,6 +175,8 @@ type Model struct {
 	// pools[k] serves n replicas with poolFor(n) = k.
 	pools []*pool
 	start []startTimes
+	// inOrder is the index of the pod that takes the first cold start; -1: they are drawn.
+	inOrder int
 }
 
 // pipe is a Pipe in ticks and seconds.
@@ -214,7 +216,7 @@ func Compile(s Spec) (*Model, error) {
 	if s.ArrivalCV2 < 0 || math.IsNaN(s.ArrivalCV2) {
 		bad("arrival cv² %g is not a number ≥ 0", s.ArrivalCV2)
 	}
-	m := &Model{Spec: s, dt: s.Step.Seconds(), grace: s.Drain.Grace.Seconds(), drain: s.Drain.Min.Seconds()}
+	m := &Model{Spec: s, inOrder: -1, dt: s.Step.Seconds(), grace: s.Drain.Grace.Seconds(), drain: s.Drain.Min.Seconds()}
 	for i, p := range s.Pipes {
 		m.pipes = append(m.pipes, p.compile(i, s.Step, bad))
 	}
@@ -297,7 +299,19 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 // startOf returns the cold start of the i-th pod that is ever created. It
 // depends on seed and i alone, so two candidates meet the same luck.
 func (m *Model) startOf(i int) startTimes {
+	if m.inOrder >= 0 {
+		return m.start[max(0, i-m.inOrder)%len(m.start)]
+	}
 	return m.start[mix(m.Seed, uint64(i))%uint64(len(m.start))]
+}
+
+// InOrder returns a model whose k-th created pod starts as the k-th of the
+// sample did: for a replay of the run that the sample was taken in. n is the
+// number of pods that are there from the begin.
+func (m *Model) InOrder(n int) *Model {
+	d := *m
+	d.inOrder = n
+	return &d
 }
 
 // mix is splitmix64: a good hash of two numbers.
@@ -324,7 +338,7 @@ func meanTotal(times []ServiceTime) float64 {
 // (nil: as they were).
 func (m *Model) Draw(seed uint64, phases []time.Duration) *Model {
 	d := *m
-	d.Seed = seed
+	d.Seed, d.inOrder = seed, -1
 	if phases != nil {
 		d.Pipes, d.pipes = slices.Clone(m.Pipes), slices.Clone(m.pipes)
 		for i, p := range phases {

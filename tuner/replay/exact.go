@@ -57,8 +57,12 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 // random else.
 func (w *World) requests(out []plant.Request, seed uint64) []plant.Request {
 	if w.Demand.Arrivals != nil {
-		for _, a := range w.Demand.Arrivals {
-			out = append(out, plant.Request{At: a.At.Seconds(), Index: a.Index, Class: a.Class})
+		for i, a := range w.Demand.Arrivals {
+			r := plant.Request{At: a.At.Seconds(), Index: a.Index, Class: a.Class}
+			if w.Demand.Times != nil {
+				r.Time = w.Demand.Times[i]
+			}
+			out = append(out, r)
 		}
 		return out
 	}

@@ -75,7 +75,9 @@ type autoscaler struct {
 	replicas int32   // spec.replicas
 	desired  int32   // status.desiredReplicas
 	next     float64 // seconds
+	last     float64
 	period   float64
+	syncs    []time.Duration
 }
 
 // errNoPipe is what a metric answers that the world knows nothing of.
@@ -91,6 +93,10 @@ func (a *autoscaler) reset(w *World, cfg hpa.Config) {
 	a.replicas, a.desired = w.Replicas, w.Replicas
 	a.next = w.Sync.Phase.Seconds()
 	a.period = (w.Params.SyncPeriod + w.Sync.Slip).Seconds()
+	a.syncs = w.syncs
+	if len(a.syncs) > 0 {
+		a.next = a.syncs[0].Seconds()
+	}
 	a.pipes = a.pipes[:0]
 	for i := range cfg.Metrics {
 		a.pipes = append(a.pipes, w.pipe(&cfg.Metrics[i]))
@@ -107,7 +113,12 @@ func (a *autoscaler) reset(w *World, cfg hpa.Config) {
 func (a *autoscaler) sync(status int, show func(*hpa.Observation, *hpa.Decision)) int32 {
 	o := &a.obs
 	o.At = seconds(a.next)
+	a.last = a.next
 	a.next += a.period
+	if len(a.syncs) > 1 {
+		a.syncs = a.syncs[1:]
+		a.next = a.syncs[0].Seconds()
+	}
 	o.SpecReplicas, o.StatusReplicas = a.replicas, int32(status)
 	o.Pods = o.Pods[:0]
 	for i := range a.views {
@@ -132,7 +143,7 @@ func (a *autoscaler) pod(v *plant.PodView) hpa.Pod {
 	switch {
 	case v.Stage == plant.Pending:
 		p.Phase, p.Ready = hpa.Pending, hpa.ReadyFalse
-		p.NotStarted = v.Scheduled > a.next-a.period
+		p.NotStarted = v.Scheduled > a.last
 	case v.Stage == plant.Starting:
 		p.Ready = hpa.ReadyFalse
 	default:

@@ -43,6 +43,7 @@ type World struct {
 	Seed       uint64
 
 	model *plant.Model
+	syncs []time.Duration // when to reconcile; nil = by Sync's Phase and Slip
 }
 
 // Sync is when the controller reconciles: at Phase, then every
@@ -52,6 +53,9 @@ type Sync struct {
 	// Slip is the reconcile's own time. It is not nothing: with none, ages would
 	// equal windows exactly, which never happens in a cluster.
 	Slip time.Duration
+	// Recorded are the instants at which a recorded controller reconciled, in
+	// order. AsRecorded replays at these; every other replay at Phase and Slip.
+	Recorded []time.Duration
 }
 
 // DefaultSlip is a reconcile's own time: a few API calls.
@@ -64,7 +68,10 @@ type Demand struct {
 	// Arrivals are the same ones exactly, by At; nil for imported history, where
 	// the exact plant draws them from the bins.
 	Arrivals []profiles.Arrival
-	Source   DemandSource
+	// Times are the arrivals' own service times, as far as they were measured,
+	// one an arrival; Total 0 = not. nil = none.
+	Times  []plant.ServiceTime
+	Source DemandSource
 	// Censored are stretches in which the source could not see all that came.
 	Censored []Span
 	// CV2 is the squared coefficient of variation of the gaps between arrivals
@@ -140,6 +147,9 @@ func New(w World) (*World, error) {
 	if !slices.IsSortedFunc(w.Demand.Arrivals, func(a, b profiles.Arrival) int { return int(a.At - b.At) }) {
 		bad("arrivals are not in order of their time")
 	}
+	if t := w.Demand.Times; t != nil && len(t) != len(w.Demand.Arrivals) {
+		bad("%d service times for %d arrivals", len(t), len(w.Demand.Arrivals))
+	}
 	if w.Replicas < 0 {
 		bad("%d replicas at the start", w.Replicas)
 	}
@@ -167,7 +177,7 @@ func (w *World) Scaled(k float64) *World {
 		s.Demand.Bins[i] *= k
 	}
 	if k != 1 {
-		s.Demand.Arrivals = nil
+		s.Demand.Arrivals, s.Demand.Times = nil, nil
 	}
 	return &s
 }
@@ -197,8 +207,18 @@ func (w *World) Draw(seed uint64) *World {
 	for i, rate := range rates {
 		d.Demand.Bins[i] = count(r, rate, w.Demand.CV2)
 	}
-	d.Demand.Arrivals = nil
+	d.Demand.Arrivals, d.Demand.Times = nil, nil
 	return &d
+}
+
+// AsRecorded returns the world for a replay of the run it was fitted to: cold
+// starts come in the order in which they were recorded, reconciles at their
+// recorded instants.
+func (w *World) AsRecorded() *World {
+	r := *w
+	r.model = w.model.InOrder(int(w.Replicas))
+	r.syncs = w.Sync.Recorded
+	return &r
 }
 
 // smooth is a centred moving mean over 2k+1 bins, shorter at the ends.

@@ -1,0 +1,559 @@
+package tuner
+
+import (
+	"container/heap"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// served is a request that a replica worked on, in seconds.
+type served struct {
+	sent, first, done float64 // first = done where the answer did not stream
+	start             float64 // when it got its slot, by the fitted law
+	inside            int     // in its server when it came, without itself
+	server            int
+	class             int16
+	tokens            float64
+	ok                bool
+	request           *results.Request
+}
+
+// server is one replica's log: indices into served, in order of arrival.
+type server struct {
+	backend int // index into Meta.Backends; -1 = all of them behind one address
+	calls   []int
+}
+
+// match sorts the log by server.
+func (f *fitting) match() {
+	byBackend := map[int32]int{}
+	visible := 0
+	for i := range f.run.Requests {
+		r := &f.run.Requests[i]
+		if r.Backend >= 0 {
+			visible++
+		}
+	}
+	answered := 0
+	for i := range f.run.Requests {
+		if f.run.Requests[i].Outcome == results.OK {
+			answered++
+		}
+	}
+	f.visible = visible*10 >= answered*9 && visible > 0
+	for i := range f.run.Requests {
+		r := &f.run.Requests[i]
+		switch r.Outcome {
+		case results.Shed, results.Connect, results.HTTP429, results.HTTP4xx, results.HTTP5xx:
+			continue // no slot was held
+		}
+		if !results.Happened(r.Sent) || !results.Happened(r.Done) {
+			continue
+		}
+		backend := r.Backend
+		if !f.visible {
+			backend = -1
+		} else if backend < 0 {
+			continue
+		}
+		k, ok := byBackend[backend]
+		if !ok {
+			k = len(f.servers)
+			byBackend[backend] = k
+			f.servers = append(f.servers, server{backend: int(backend)})
+		}
+		s := served{sent: r.Sent.Seconds(), done: r.Done.Seconds(), server: k, class: r.Class, tokens: float64(r.Tokens), ok: r.Outcome == results.OK, request: r}
+		s.first = s.done
+		if results.Happened(r.First) {
+			s.first = r.First.Seconds()
+		}
+		f.served = append(f.served, s)
+	}
+	slices.SortStableFunc(f.served, func(a, b served) int { return sign(a.sent - b.sent) })
+	for i := range f.served {
+		s := &f.servers[f.served[i].server]
+		s.calls = append(s.calls, i)
+	}
+	for _, s := range f.servers {
+		var done floats
+		for _, i := range s.calls {
+			c := &f.served[i]
+			for len(done) > 0 && done[0] <= c.sent {
+				heap.Pop(&done)
+			}
+			c.inside = len(done)
+			heap.Push(&done, c.done)
+		}
+	}
+}
+
+func sign(x float64) int {
+	switch {
+	case x < 0:
+		return -1
+	case x > 0:
+		return 1
+	}
+	return 0
+}
+
+// floats is a heap of the smallest.
+type floats []float64
+
+func (h floats) Len() int           { return len(h) }
+func (h floats) Less(i, j int) bool { return h[i] < h[j] }
+func (h floats) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *floats) Push(x any)        { *h = append(*h, x.(float64)) }
+func (h *floats) Pop() any {
+	n := len(*h) - 1
+	x := (*h)[n]
+	*h = (*h)[:n]
+	return x
+}
+
+// starts fills in when each request got its slot if a replica has m of them and
+// its queue is first in, first out: when all but m-1 of those before it had
+// ended. That needs nothing but the recorded ends.
+func (f *fitting) starts(m int) {
+	for _, s := range f.servers {
+		var last floats // the m latest ends so far; the top is the m-th latest
+		for _, i := range s.calls {
+			c := &f.served[i]
+			c.start = c.sent
+			if len(last) == m {
+				c.start = max(c.sent, last[0])
+			}
+			switch {
+			case len(last) < m:
+				heap.Push(&last, c.done)
+			case c.done > last[0]:
+				last[0] = c.done
+				heap.Fix(&last, 0)
+			}
+		}
+	}
+}
+
+// spread is how much the requests' own part of their latency varies under the
+// present starts: the mean absolute deviation from what its class takes (by
+// tokens, where answers come in one piece), over the median. With too many
+// slots waits are taken for service; with too few, service for waits. The right
+// number has the least.
+func (f *fitting) spread(streams bool) float64 {
+	type points struct{ x, y []float64 }
+	byClass := map[int16]*points{}
+	for i := range f.served {
+		c := &f.served[i]
+		if !c.ok {
+			continue
+		}
+		p := byClass[c.class]
+		if p == nil {
+			p = &points{}
+			byClass[c.class] = p
+		}
+		x, y := 0.0, c.first-c.start // the first token's time does not depend on how many follow
+		if !streams {
+			x, y = c.tokens, c.done-c.start
+		}
+		p.x, p.y = append(p.x, x), append(p.y, y)
+	}
+	sum, n := 0.0, 0.0
+	for _, p := range byClass {
+		a, b := theilSen(thin(p.x, 400), thin(p.y, 400))
+		middle := max(1e-6, math.Abs(median(slices.Clone(p.y))))
+		for i, x := range p.x {
+			sum += math.Abs(p.y[i]-a-b*x) / middle
+			n++
+		}
+	}
+	return sum / n
+}
+
+// service fits the law: slots from where waiting begins, service times from the
+// requests themselves, slowing from how they stretch as slots fill.
+func (f *fitting) service() error {
+	ok, streamed, most := 0, 0, 0
+	for i := range f.served {
+		c := &f.served[i]
+		most = max(most, c.inside+1)
+		if c.ok {
+			ok++
+			if c.first < c.done {
+				streamed++
+			}
+		}
+	}
+	if ok < 20 {
+		return errors.New("fit: fewer than 20 requests were answered, too few to say how long one takes; record a longer run")
+	}
+	if !f.visible {
+		f.assume("all replicas are one: which of them answered is not visible to the client")
+	}
+	streams := streamed*2 > ok
+	best, least := 1, math.Inf(1)
+	for m := 1; ; m = max(m+1, m*21/20) {
+		m = min(m, most)
+		f.starts(m)
+		// More slots must explain clearly more to be believed: where nothing ever
+		// waited, the fewest that say so are the evidence.
+		if s := f.spread(streams); s < least*0.98-1e-4 {
+			best, least = m, s
+		}
+		if m == most {
+			break
+		}
+	}
+	f.starts(best)
+	waited := 0
+	var times []plant.ServiceTime
+	var all []plant.ServiceTime
+	for i := range f.served {
+		c := &f.served[i]
+		if c.start > c.sent {
+			waited++
+		}
+		if !c.ok || c.done <= c.start {
+			continue
+		}
+		t := plant.ServiceTime{Class: c.class, First: max(0, min(c.first, c.done)-c.start), Total: c.done - c.start, Tokens: c.tokens}
+		all = append(all, t)
+		if c.start == c.sent {
+			times = append(times, t)
+		}
+	}
+	if len(times) < 50 { // hardly any did not wait: take them all
+		times = all
+	}
+	times = thin(times, 1024)
+	f.w.Service = plant.SlotsLaw(best, times)
+	f.quality("service", meanTotal(times), len(times), "mean service time, seconds, without waiting")
+	f.quality("slots", least, ok, "%d at once; mean deviation of what a request itself takes, as a ratio of its median", best)
+	if waited*50 < ok {
+		f.warn("replicas were hardly ever full: %d at once were seen and no more could be, so their capacity is a lower bound; a run past saturation would tell", best)
+	}
+	f.slowing(best)
+	f.patience(times)
+	f.refusals(best)
+	f.ownTimes()
+	return nil
+}
+
+// slowing looks whether services take longer the more slots are busy, and bends
+// the law where they clearly do.
+func (f *fitting) slowing(slots int) {
+	if slots < 3 {
+		return
+	}
+	// The mean number in service beside a request, from its start on, as seen
+	// when it came: enough to tell a law from a constant.
+	byClass := map[int16]float64{}
+	n := map[int16]int{}
+	for i := range f.served {
+		if c := &f.served[i]; c.ok && c.done > c.start {
+			byClass[c.class] += (c.done - c.start) / max(1, c.tokens)
+			n[c.class]++
+		}
+	}
+	sum, count := make([]float64, slots+1), make([]float64, slots+1)
+	for i := range f.served {
+		c := &f.served[i]
+		if !c.ok || c.done <= c.start || n[c.class] == 0 {
+			continue
+		}
+		k := min(c.inside+1, slots)
+		sum[k] += (c.done - c.start) / max(1, c.tokens) / (byClass[c.class] / float64(n[c.class]))
+		count[k]++
+	}
+	var xs, ys, ws []float64
+	for k := 1; k <= slots; k++ {
+		if count[k] >= 10 {
+			xs, ys, ws = append(xs, float64(k)), append(ys, sum[k]/count[k]), append(ws, count[k])
+		}
+	}
+	if len(xs) < 3 {
+		return
+	}
+	a, b := line(xs, ys, ws)
+	low, high := a+b, a+b*float64(slots)
+	f.quality("slowing", high/low, len(f.served), "service time with all slots busy over that with one")
+	if low <= 0 || high/low < 1.15 {
+		return
+	}
+	mean := meanTotal(f.w.Service.Times)
+	at := 0.0 // the stretch that the sample was measured at
+	for k := range xs {
+		at += ys[k] * ws[k]
+	}
+	total := 0.0
+	for _, w := range ws {
+		total += w
+	}
+	at /= total
+	for i := 1; i <= slots; i++ {
+		stretch := (a + b*float64(i)) / at
+		f.w.Service.Rate[i] = max(f.w.Service.Rate[i-1], float64(i)/(mean*stretch))
+	}
+}
+
+// line is weighted least squares: y = a + b·x.
+func line(xs, ys, ws []float64) (a, b float64) {
+	var w, x, y, xx, xy float64
+	for i := range xs {
+		w += ws[i]
+		x += ws[i] * xs[i]
+		y += ws[i] * ys[i]
+		xx += ws[i] * xs[i] * xs[i]
+		xy += ws[i] * xs[i] * ys[i]
+	}
+	if d := w*xx - x*x; d > 0 {
+		b = (w*xy - x*y) / d
+	}
+	return (y - b*x) / w, b
+}
+
+// patience takes the client's time-outs from the profile as it was used: the
+// one for the first token bounds the wait where answers stream.
+func (f *fitting) patience(times []plant.ServiceTime) {
+	p, err := profiles.Parse("profile.yaml", f.run.Profile, nil)
+	if err != nil && p == nil {
+		if seen := f.timedOut(); seen > 0 {
+			f.w.Service.Timeout = seen
+		}
+		return
+	}
+	t := p.Timeouts
+	after := 0.0
+	for _, s := range times {
+		after += (s.Total - s.First) / float64(len(times))
+	}
+	f.w.Service.Timeout = t.Total
+	if first := t.FirstToken + time.Duration(after*float64(time.Second)); t.FirstToken > 0 && (t.Total == 0 || first < t.Total) {
+		f.w.Service.Timeout = first
+	}
+}
+
+// timedOut is how long the requests lasted that timed out: their median, 0 if
+// none did.
+func (f *fitting) timedOut() time.Duration {
+	var d []time.Duration
+	for i := range f.run.Requests {
+		r := &f.run.Requests[i]
+		if r.Outcome == results.Timeout && results.Happened(r.Sent) && results.Happened(r.Done) {
+			d = append(d, r.Done-r.Scheduled)
+		}
+	}
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+// refusals takes the queue's length from the requests that were refused at once.
+func (f *fitting) refusals(slots int) {
+	var inside []int
+	for i := range f.run.Requests {
+		r := &f.run.Requests[i]
+		if r.Outcome != results.HTTP429 || !results.Happened(r.Sent) {
+			continue
+		}
+		for k := range f.servers {
+			if b := f.servers[k].backend; b >= 0 && b == int(r.Backend) || !f.visible {
+				inside = append(inside, f.insideAt(k, r.Sent.Seconds()))
+			}
+		}
+	}
+	if len(inside) == 0 {
+		return
+	}
+	slices.Sort(inside)
+	f.w.Service.Queue = max(1, inside[len(inside)/2]-slots)
+	f.quality("queue", float64(f.w.Service.Queue), len(inside), "places in a replica's queue, from what was inside when it refused")
+}
+
+func (f *fitting) insideAt(server int, at float64) int {
+	n := 0
+	for _, i := range f.servers[server].calls {
+		if c := &f.served[i]; c.sent > at {
+			break
+		} else if c.done > at {
+			n++
+		}
+	}
+	return n
+}
+
+// ownTimes notes each arrival's own service time where it was measured, so that
+// a replay of the run itself meets the same requests.
+func (f *fitting) ownTimes() {
+	known := map[int]plant.ServiceTime{}
+	for i := range f.served {
+		if c := &f.served[i]; c.ok && c.done > c.start {
+			known[c.request.Arrival] = plant.ServiceTime{Class: c.class, First: max(0, c.first-c.start), Total: c.done - c.start, Tokens: c.tokens}
+		}
+	}
+	f.w.Demand.Times = make([]plant.ServiceTime, len(f.w.Demand.Arrivals))
+	for i, a := range f.w.Demand.Arrivals {
+		f.w.Demand.Times[i] = known[a.Index]
+	}
+}
+
+// balancer says who gets the next request, by two signs: a balancer that takes
+// turns gives every replica the same count within few requests, one that looks
+// at load gives the next to a replica with the fewest inside.
+func (f *fitting) balancer() {
+	f.w.Balancer = plant.RoundRobin
+	if !f.visible || len(f.servers) < 2 {
+		f.w.Balancer = plant.Random
+		f.assume("requests are spread at random over the replicas: the recording does not show how")
+		return
+	}
+	even, fewest := f.evenness(), f.fewest()
+	switch {
+	case fewest > 0.9 && even > 0.05:
+		f.w.Balancer = plant.LeastConnections
+	case even < 0.4:
+		f.w.Balancer = plant.RoundRobin
+	default:
+		f.w.Balancer = plant.Random
+	}
+	f.quality("balancer", even, len(f.served), "%s: variance of replicas' counts over that of random spreading; the least busy one was taken in %.0f %% of the cases", f.w.Balancer, fewest*100)
+	if f.w.Balancer == plant.Random && even > 2 {
+		f.warn("requests are spread less evenly than at random (variance %.1f times as large): connections are pinned, or replicas are not alike; the replay knows neither", even)
+	}
+}
+
+// evenness is the variance of counts per replica over windows of ten requests a
+// replica, divided by what independent random choice would give.
+func (f *fitting) evenness() float64 {
+	sum, n := 0.0, 0.0
+	counts := make([]float64, len(f.servers))
+	for _, span := range f.stable() {
+		k := len(span.servers)
+		if k < 2 {
+			continue
+		}
+		size := 10 * k
+		for from := span.from; from+size <= span.to; from += size {
+			clear(counts)
+			for i := from; i < from+size; i++ {
+				counts[f.served[i].server]++
+			}
+			for _, s := range span.servers {
+				sum += (counts[s] - 10) * (counts[s] - 10)
+			}
+			n += float64(k) * 10 * (1 - 1/float64(k))
+		}
+	}
+	if n == 0 {
+		return math.NaN()
+	}
+	return sum / n
+}
+
+// fewest is the share of requests that went to a replica with no more inside
+// than any other.
+func (f *fitting) fewest() float64 {
+	inside := make([]floats, len(f.servers))
+	hit, n := 0.0, 0.0
+	for _, span := range f.stable() {
+		for i := span.from; i < span.to; i++ {
+			c := &f.served[i]
+			least := math.MaxInt
+			for _, s := range span.servers {
+				for len(inside[s]) > 0 && inside[s][0] <= c.sent {
+					heap.Pop(&inside[s])
+				}
+				least = min(least, len(inside[s]))
+			}
+			if len(span.servers) > 1 {
+				n++
+				if len(inside[c.server]) <= least {
+					hit++
+				}
+			}
+			heap.Push(&inside[c.server], c.done)
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return hit / n
+}
+
+// stretch is a run of requests during which the same replicas answered.
+type stretch struct {
+	from, to int // indices into served
+	servers  []int
+}
+
+// stable cuts the log where a replica answers first or last.
+func (f *fitting) stable() []stretch {
+	first, last := make([]int, len(f.servers)), make([]int, len(f.servers))
+	cuts := []int{0, len(f.served)}
+	for k, s := range f.servers {
+		first[k], last[k] = s.calls[0], s.calls[len(s.calls)-1]+1
+		cuts = append(cuts, first[k], last[k])
+	}
+	slices.Sort(cuts)
+	cuts = slices.Compact(cuts)
+	var out []stretch
+	for i := 0; i+1 < len(cuts); i++ {
+		s := stretch{from: cuts[i], to: cuts[i+1]}
+		for k := range f.servers {
+			if first[k] <= s.from && last[k] >= s.to {
+				s.servers = append(s.servers, k)
+			}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// serverOf finds the server of a pod, by its name or its address.
+func (f *fitting) serverOf(pod string) int {
+	address := ""
+	for i := range f.run.Pods {
+		if p := &f.run.Pods[i]; p.Name == pod && p.Backend != "" {
+			address = p.Backend
+		}
+	}
+	for k, s := range f.servers {
+		if s.backend < 0 || s.backend >= len(f.run.Meta.Backends) {
+			continue
+		}
+		b := f.run.Meta.Backends[s.backend]
+		if b.Name == pod || address != "" && (b.Address == address || b.Name == address) || strings.HasPrefix(b.Name, pod+":") {
+			return k
+		}
+	}
+	return -1
+}
+
+func meanTotal(times []plant.ServiceTime) float64 {
+	sum := 0.0
+	for _, t := range times {
+		sum += t.Total
+	}
+	return sum / float64(len(times))
+}
+
+// thin keeps at most n, evenly over their order.
+func thin[T any](v []T, n int) []T {
+	if len(v) <= n {
+		return v
+	}
+	out := make([]T, n)
+	for i := range out {
+		out[i] = v[i*len(v)/n]
+	}
+	return out
+}

@@ -1,0 +1,84 @@
+package tuner
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// SelfReplayOf replays a run under the configuration that ran and compares the
+// sizes, reconcile by reconcile: the identity test of tuner/MODEL.md.
+//
+// It passes where replica-hours above the floor are within 10 % and every
+// recorded rescale is met: within two syncs of it the replay has its size, give
+// or take one replica or a tenth.
+func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay {
+	if len(run.Syncs) == 0 {
+		return SelfReplay{Verdict: "assumed"}
+	}
+	var sim []float64
+	var s replay.Scratch
+	replay.SimulateExact(w.AsRecorded(), cfg, 0, &s, func(t *results.Tick) { sim = append(sim, t.Spec) })
+	return compare(run.Syncs, sim, w.Demand.Step, w.Params.SyncPeriod, float64(cfg.MinReplicas))
+}
+
+// compare holds simulated sizes, one a step, against recorded syncs.
+func compare(syncs []results.Sync, sim []float64, step, period time.Duration, floor float64) SelfReplay {
+	var out SelfReplay
+	recorded := make([]float64, len(sim))
+	size := float64(syncs[0].Spec)
+	k := 0
+	for i := range recorded {
+		for ; k < len(syncs) && syncs[k].At <= time.Duration(i)*step; k++ {
+			size = float64(syncs[k].Replicas)
+		}
+		recorded[i] = size
+	}
+	above, simAbove, diff := 0.0, 0.0, 0.0
+	for i := range sim {
+		above += max(0, recorded[i]-floor)
+		simAbove += max(0, sim[i]-floor)
+		diff += math.Abs(sim[i] - recorded[i])
+	}
+	if len(sim) > 0 {
+		d := diff / float64(len(sim))
+		out.MeanAbsReplicas = &d
+	}
+	for i := range syncs {
+		c := &syncs[i]
+		at := int(c.At / step)
+		if !c.Rescaled() || at >= len(sim) {
+			continue
+		}
+		out.Rescales++
+		want, slack := float64(c.Replicas), max(1, math.Abs(float64(c.Replicas))/10)
+		lag := int(2 * period / step)
+		near := sim[max(0, at-lag):min(len(sim), at+lag+2)]
+		if slices.ContainsFunc(near, func(v float64) bool { return math.Abs(v-want) <= slack+1e-9 }) {
+			out.RescalesMatched++
+		}
+	}
+	switch {
+	case out.Rescales == 0:
+		out.Verdict = "proves-nothing"
+		return out
+	case above > 0:
+		e := simAbove/above - 1
+		out.ReplicaHoursError = &e
+		out.Verdict = "pass"
+		if math.Abs(e) > 0.1 || out.RescalesMatched < out.Rescales {
+			out.Verdict = "fail"
+		}
+	default:
+		// It moved only below the floor or up to it: sizes are all there is to judge.
+		out.Verdict = "pass"
+		if out.RescalesMatched < out.Rescales {
+			out.Verdict = "fail"
+		}
+	}
+	return out
+}
