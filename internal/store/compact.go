@@ -42,7 +42,7 @@ func compactDir[T any](w *Writer, dir string, e *encoder[T], order func(a, b T) 
 	}
 	err = w.writeWith(dir+"/"+compactName, true, func(f io.Writer) error {
 		out := bufio.NewWriterSize(f, 1<<16)
-		e.w.Reset(out)
+		e.open(out)
 		if err := e.merge(filepath.Join(w.dir, dir), entries, order); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/results"
+	"github.com/parquet-go/parquet-go"
 )
 
 var start = time.Date(2026, 11, 23, 10, 0, 0, 123456789, time.UTC)
@@ -320,5 +322,23 @@ func BenchmarkRow(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(rows)), "ns/row")
 		})
+	}
+}
+
+// Every file names its columns by path: parquet-go's Reset lost them in the
+// second file of a writer, which our reader did not notice and others did.
+func TestEveryFileNamesItsColumns(t *testing.T) {
+	e := newEncoder(requestColumns, requestSchema, newTables(testMeta()))
+	for n := range 2 {
+		data := e.bytes(traffic(100, 10, false))
+		f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range f.Metadata().RowGroups[0].Columns {
+			if got := c.MetaData.PathInSchema; len(got) != 1 || got[0] != requestColumns[i].name {
+				t.Errorf("file %d, column %d: path %q, want %s", n, i, got, requestColumns[i].name)
+			}
+		}
 	}
 }
