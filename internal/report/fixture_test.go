@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/hpatune/hpatune/results"
@@ -151,8 +152,9 @@ func seededAdvice() *tuner.Recommendation {
 			r.Front = append(r.Front, tuner.Point{USDHour: cost, Hours: cost * 20, Attainment: a, Feasible: a > 0.95, Text: fmt.Sprintf("min %d, cpu %d %%, down %d s", 2+i%6, 40+5*(i%8), 60*(1+i%5))})
 		}
 	}
-	for mark, p := range map[string]*tuner.Pick{"current": r.Current, "recommended": r.Recommended, "cheapest": r.Alternatives.Cheapest, "safest": r.Alternatives.Safest, "minimal_change": r.Alternatives.MinimalChange} {
-		r.Front = append(r.Front, tuner.Point{USDHour: p.Predicted.USDHour.Value, Attainment: p.Predicted.Attainment.Value, Feasible: mark != "current", Mark: mark, Text: "the " + mark + " one"})
+	for _, p := range picks(r) {
+		mark := strings.ReplaceAll(p.Name, " ", "_")
+		r.Front = append(r.Front, tuner.Point{USDHour: p.Predicted.USDHour.Value, Attainment: p.Predicted.Attainment.Value, Feasible: mark != "current", Mark: mark, Text: "the " + p.Name + " one"})
 	}
 	return r
 }

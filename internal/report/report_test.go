@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -36,7 +37,12 @@ func firstDifference(got, want []byte) string {
 	g, w := bytes.Split(got, []byte("\n")), bytes.Split(want, []byte("\n"))
 	for i := range min(len(g), len(w)) {
 		if !bytes.Equal(g[i], w[i]) {
-			return "got  " + string(g[i]) + "\nwant " + string(w[i])
+			k := 0 // the lines with a chart's data are long: show from a little before the difference
+			for k < min(len(g[i]), len(w[i])) && g[i][k] == w[i][k] {
+				k++
+			}
+			cut := func(b []byte) []byte { return b[max(k-60, 0):min(k+60, len(b))] }
+			return fmt.Sprintf("line %d\ngot  …%s…\nwant …%s…", i+1, cut(g[i]), cut(w[i]))
 		}
 	}
 	return "one is longer"

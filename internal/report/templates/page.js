@@ -121,10 +121,13 @@
     let best = -1; const frontier = points.map(p => p.attainment > best ? (best = p.attainment) : null);
     const labels = u => {
       const { ctx } = u; ctx.save(); ctx.font = "600 " + 12 * devicePixelRatio + "px " + getComputedStyle(document.body).fontFamily; ctx.textBaseline = "middle";
-      kinds.filter(k => k.named).forEach(k => points.filter(k.test).forEach(p => {
+      ctx.lineWidth = 4 * devicePixelRatio; ctx.lineJoin = "round"; ctx.strokeStyle = css("card");
+      // On a phone only the two that matter are named; the table below names all.
+      kinds.filter(k => k.named && (u.width > 500 || k.size > 10)).forEach(k => points.filter(k.test).forEach(p => {
         const x = u.valToPos(p.cost, "x", true), y = u.valToPos(p.attainment, "y", true), text = p.mark.replace(/_/g, " "), right = x + 14 * devicePixelRatio + ctx.measureText(text).width > u.bbox.left + u.bbox.width;
         ctx.fillStyle = css(k.color); ctx.textAlign = right ? "right" : "left";
-        ctx.fillText(text, x + (right ? -1 : 1) * 11 * devicePixelRatio, y + (k.label === "worth a look" ? 12 : 0) * devicePixelRatio);
+        const at = [text, x + (right ? -1 : 1) * 11 * devicePixelRatio, y + (k.label === "worth a look" ? 12 : 0) * devicePixelRatio];
+        ctx.strokeText(...at); ctx.fillText(...at);
       }));
       ctx.restore();
     };
