@@ -117,6 +117,9 @@ type Metric struct {
 	// an absent selector from an empty one: they print differently in upstream's reasons.
 	Selector    string
 	SelectorSet bool
+	// SelectorErr is why the selector is none, in upstream's words; "" if it is one. The API server
+	// takes such an HPA, and the metric then fails at every reconcile.
+	SelectorErr string
 	Target      Target
 }
 

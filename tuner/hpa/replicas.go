@@ -10,6 +10,10 @@ import (
 func (c *Controller) propose(o *Observation, m *Metric, r *Reading, tol tolerances, p *Proposal) {
 	*p = Proposal{Metric: m}
 	t := &m.Target
+	if m.SelectorErr != "" && (m.Source != External || t.AverageMilli != 0 || t.ValueMilli != 0) {
+		p.Fault.Code = FaultSelector
+		return
+	}
 	switch m.Source {
 	case Resource, ContainerResource:
 		switch {

@@ -174,6 +174,7 @@ const (
 	FaultNothingMatched           // requests sum to zero
 	FaultNoTarget                 // the target has no usable value
 	FaultUnknownSource            // no such metric source
+	FaultSelector                 // the metric's selector is none
 )
 
 // Error returns what computing this metric returned, "" if it gave a proposal.
@@ -213,6 +214,9 @@ func (m *Metric) inner(f *Fault) string {
 	if id == nil {
 		d := Identity{}.orDefault()
 		id = &d
+	}
+	if f.Code == FaultSelector {
+		return m.SelectorErr
 	}
 	switch m.Source {
 	case Resource, ContainerResource:
@@ -256,7 +260,7 @@ func (m *Metric) outer(f *Fault) string {
 	case Pods:
 		return "failed to get pods metric value: " + inner
 	case Object:
-		if average && m.Target.Type == AverageValue {
+		if average && m.Target.Type == AverageValue && f.Code != FaultSelector {
 			inner = "failed to get " + m.Name + " object metric: " + inner
 		}
 		return "failed to get object metric value: " + inner

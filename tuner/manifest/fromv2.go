@@ -91,6 +91,9 @@ func metricFrom(s *autoscalingv2.MetricSpec) (m hpa.Metric, err error) {
 				expressions = append(expressions, hpa.Requirement{Key: e.Key, Operator: string(e.Operator), Values: e.Values})
 			}
 			m.Selector, m.SelectorSet = hpa.SelectorText(id.Selector.MatchLabels, expressions), true
+			if _, err := metav1.LabelSelectorAsSelector(id.Selector); err != nil {
+				m.SelectorErr = err.Error()
+			}
 		}
 	}
 	m.Target.Type, _ = hpa.ParseTargetType(string(t.Type))
