@@ -2,6 +2,7 @@
 package conformance
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"os"
@@ -21,6 +22,7 @@ var (
 	seed   = flag.Uint64("seed", 1, "seed of the scenarios")
 	update = flag.Bool("update", false, "record the real controller's decisions for package replay")
 	keep   = flag.String("keep", "", "folder for scenarios that differ, as files for hpatune decide")
+	record = flag.String("record", "", "with -file: write the real controller's results to this file, a line each")
 	given  = flag.String("file", "", "compare on this scenario file instead")
 )
 
@@ -61,6 +63,11 @@ func TestAgainstRealController(t *testing.T) {
 	for s := range scenarios {
 		file, digest := replay.File(s)
 		want := theirs(t, s)
+		if *record != "" {
+			if err := os.WriteFile(*record, lines(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
 		records = append(records, replay.Record{Scenario: digest, Results: replay.Digest(want)})
 		got, err := replay.Ours(file)
 		if err != nil {
@@ -95,6 +102,18 @@ func TestAgainstRealController(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func lines(results []gen.Result) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	for _, r := range results {
+		if err := e.Encode(r); err != nil {
+			panic(err) // strings and numbers
+		}
+	}
+	return b.Bytes()
 }
 
 // show prints a difference at observation i, and the smallest scenario that still has one.

@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -40,7 +41,7 @@ func (w *writer) scenario(id string) *Scenario {
 	s := &Scenario{ID: id, Start: "2000-01-01T01:00:00Z"}
 	w.s, w.zero = s, w.chance(0.2)
 	w.spec = w.newSpec(w.zero)
-	s.HPA = raw(w.spec.doc)
+	s.HPA = w.spec.manifest()
 	w.flags()
 	if w.zero && w.chance(0.15) && w.spec.min > 0 || w.chance(0.02) && w.spec.min > 0 {
 		s.FeatureGates = map[string]bool{"HPAScaleToZero": false}
@@ -294,7 +295,7 @@ func (w *writer) clock(i int, o *Observation) {
 	}
 }
 
-func (w *writer) edited() []byte {
+func (w *writer) edited() json.RawMessage {
 	w.spec = w.edit(w.spec, w.zero)
-	return raw(w.spec.doc)
+	return w.spec.manifest()
 }

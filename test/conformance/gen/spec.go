@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 )
@@ -20,12 +21,16 @@ type metric struct {
 
 // A spec is a generated HPA; doc is its manifest.
 type spec struct {
-	min, max int
-	hasMin   bool
-	metrics  []metric
-	behavior object // nil = absent
-	up, down float64
-	doc      object
+	plain        bool   // autoscaling/v1, where that can say it
+	text         bool   // the manifest is a string
+	bare         bool   // no metrics: the API server's default
+	meta, target object // nil = left out
+	min, max     int
+	hasMin       bool
+	metrics      []metric
+	behavior     object // nil = absent
+	up, down     float64
+	doc          object
 }
 
 func (d dice) seconds() int {
@@ -145,6 +150,9 @@ func (d dice) metric(n int, outside bool) metric {
 	switch m.source {
 	case "Resource", "ContainerResource":
 		m.resource = one(d, "cpu", "cpu", "cpu", "memory")
+		if d.chance(0.01) {
+			m.resource = one(d, "ephemeral-storage", "example.com/gpu") // nobody measures it
+		}
 		body := object{"name": m.resource, "target": target}
 		if m.source == "ContainerResource" {
 			m.container = one(d, "app", "app", "app", "proxy", "helper")
@@ -177,6 +185,9 @@ func (d dice) metric(n int, outside bool) metric {
 	ident := object{"name": m.name}
 	if sel := labelSelectors[d.IntN(len(labelSelectors))]; sel != nil && m.source != "Object" {
 		ident["selector"] = sel
+	}
+	if d.chance(0.01) && m.source != "Object" { // the API server takes it, the controller does not
+		ident["selector"] = object{"matchExpressions": []any{object{"key": "zone", "operator": one(d, "In", "Exist")}}}
 	}
 	m.milli = d.valueTarget()
 	switch m.source {
@@ -243,6 +254,16 @@ func (d dice) newSpec(zero bool) *spec {
 		s.metrics = append(s.metrics, d.metric(i, zero && i == 0))
 	}
 	d.behavior(s)
+	s.plain, s.text = d.chance(0.2), d.chance(0.03)
+	if s.bare = d.chance(0.02) && !zero; s.bare {
+		s.metrics = []metric{{source: "Resource", resource: "cpu", percent: 80}}
+	}
+	if d.chance(0.1) {
+		s.meta = object{"name": one(d, "front", "web-hpa"), "namespace": one(d, "shop", "default")}
+	}
+	if d.chance(0.1) {
+		s.target = object{"apiVersion": "apps/v1", "kind": one(d, "Deployment", "StatefulSet", "ReplicaSet"), "name": one(d, "front", "db")}
+	}
 	s.write()
 	return s
 }
@@ -250,8 +271,22 @@ func (d dice) newSpec(zero bool) *spec {
 // write renders the manifest.
 func (s *spec) write() {
 	body := object{"maxReplicas": s.max}
+	s.doc = object{"spec": body}
 	if s.hasMin {
 		body["minReplicas"] = s.min
+	}
+	if s.target != nil {
+		body["scaleTargetRef"] = s.target
+	}
+	if s.meta != nil {
+		s.doc["metadata"] = s.meta
+	}
+	if m := s.metrics[0]; s.plain && len(s.metrics) == 1 && s.behavior == nil && m.source == "Resource" && m.resource == "cpu" && m.percent > 0 {
+		s.doc["apiVersion"] = "autoscaling/v1"
+		if !s.bare {
+			body["targetCPUUtilizationPercentage"] = m.percent
+		}
+		return
 	}
 	if s.behavior != nil {
 		body["behavior"] = s.behavior
@@ -260,10 +295,17 @@ func (s *spec) write() {
 	for _, m := range s.metrics {
 		ms = append(ms, m.spec)
 	}
-	if ms != nil {
+	if !s.bare {
 		body["metrics"] = ms
 	}
-	s.doc = object{"spec": body}
+}
+
+// manifest returns the JSON of the scenario's hpa field.
+func (s *spec) manifest() json.RawMessage {
+	if s.text {
+		return raw(string(raw(s.doc)))
+	}
+	return raw(s.doc)
 }
 
 // edit returns a changed copy, as a user would make it.
@@ -277,9 +319,15 @@ func (d dice) edit(s *spec, zero bool) *spec {
 		case 2, 3:
 			d.behavior(&c)
 		case 4:
+			if c.bare {
+				continue
+			}
 			i := d.IntN(len(c.metrics))
 			c.metrics[i] = d.metric(i, zero && i == 0)
 		case 5:
+			if c.bare {
+				continue
+			}
 			if len(c.metrics) > 1 && !zero {
 				c.metrics = c.metrics[:len(c.metrics)-1]
 			} else {

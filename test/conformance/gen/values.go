@@ -275,6 +275,10 @@ func (w *writer) resource(o *Observation, m *metric, now int64, bad bool) {
 		}
 		res.Pods = append(res.Pods, s)
 	}
+	if len(res.Pods) > 1 && w.chance(0.01) { // one pod twice: the later one counts
+		i := w.IntN(len(res.Pods) - 1)
+		res.Pods[i].Pod = res.Pods[i+1].Pod
+	}
 	if res.Pods != nil {
 		o.Resource = res
 	}
@@ -299,6 +303,10 @@ func (w *writer) podValues(m *metric, bad bool) PodsMetric {
 			p.WindowSeconds = ref[int64](60)
 		}
 		out.Values = append(out.Values, p)
+	}
+	if n := len(out.Values); n > 1 && w.chance(0.01) {
+		i := w.IntN(n - 1)
+		out.Values[i].Pod = out.Values[i+1].Pod
 	}
 	return out
 }

@@ -125,6 +125,9 @@ type mutDuration = time.Duration
 
 var mutActive = func() int { n, _ := strconv.Atoi(os.Getenv("HPA_MUTANT")); return n }()
 
+// SetMutant makes another mutant the active one.
+func SetMutant(id int) { mutActive = id }
+
 func mutNot(id int, v bool) bool { return v != (mutActive == id) }
 
 func mutLess[T cmp.Ordered](id int, a, b T) bool {

@@ -151,7 +151,7 @@ func (w *world) setPods(want *[]gen.Pod) error {
 
 // pod writes a pod of the format as an API object.
 func (w *world) pod(g *gen.Pod) *corev1.Pod {
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: g.Name, Namespace: namespace, UID: types.UID(g.Name), Labels: g.Labels}}
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: g.Name, Namespace: w.hpa.Namespace, UID: types.UID(g.Name), Labels: g.Labels}}
 	if p.Labels == nil {
 		p.Labels = map[string]string{"app": targetName}
 	}
@@ -214,7 +214,9 @@ func (w *world) observation() *gen.Observation {
 
 func mapper() meta.RESTMapper {
 	m := meta.NewDefaultRESTMapper([]schema.GroupVersion{appsv1.SchemeGroupVersion})
-	m.Add(appsv1.SchemeGroupVersion.WithKind("Deployment"), meta.RESTScopeNamespace)
+	for _, kind := range []string{"Deployment", "StatefulSet", "ReplicaSet"} {
+		m.Add(appsv1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeNamespace)
+	}
 	return m
 }
 

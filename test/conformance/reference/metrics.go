@@ -46,7 +46,7 @@ func (p podMetrics) List(context.Context, metav1.ListOptions) (*metricsapi.PodMe
 	}
 	for _, s := range m.Pods {
 		item := metricsapi.PodMetrics{
-			ObjectMeta: metav1.ObjectMeta{Name: s.Pod, Namespace: namespace},
+			ObjectMeta: metav1.ObjectMeta{Name: s.Pod, Namespace: p.w.hpa.Namespace},
 			Timestamp:  p.w.time(s.Timestamp), Window: metav1.Duration{Duration: gen.Seconds(s.WindowSeconds)}}
 		for _, c := range s.Containers {
 			item.Containers = append(item.Containers, metricsapi.ContainerMetrics{Name: c.Name, Usage: corev1.ResourceList(amounts(c.CPUMilli, c.MemoryBytes))})
@@ -58,13 +58,23 @@ func (p podMetrics) List(context.Context, metav1.ListOptions) (*metricsapi.PodMe
 
 type customAPI struct{ w *world }
 
-func (a customAPI) RootScopedMetrics() customclient.MetricsInterface       { return customMetrics{a.w} }
-func (a customAPI) NamespacedMetrics(string) customclient.MetricsInterface { return customMetrics{a.w} }
+func (a customAPI) RootScopedMetrics() customclient.MetricsInterface {
+	return customMetrics{a.w, true}
+}
+func (a customAPI) NamespacedMetrics(string) customclient.MetricsInterface {
+	return customMetrics{a.w, false}
+}
 
-type customMetrics struct{ w *world }
+type customMetrics struct {
+	w    *world
+	root bool
+}
 
 func (c customMetrics) GetForObject(kind schema.GroupKind, name, metric string, selector labels.Selector) (*customapi.MetricValue, error) {
 	o := c.w.observation()
+	if c.root { // asked with the HPA's namespace for a name
+		name = namespace
+	}
 	for _, key := range []string{kind.Kind + "/" + name + "/" + metric, fmt.Sprintf("%s{%s}", metric, selector), metric} {
 		if m, ok := o.Objects[key]; ok {
 			if m.Error != "" {
@@ -88,7 +98,7 @@ func (c customMetrics) GetForObjects(_ schema.GroupKind, _ labels.Selector, metr
 	l := &customapi.MetricValueList{}
 	for _, v := range m.Values {
 		l.Items = append(l.Items, customapi.MetricValue{
-			DescribedObject: corev1.ObjectReference{Kind: "Pod", Name: v.Pod, Namespace: namespace},
+			DescribedObject: corev1.ObjectReference{Kind: "Pod", Name: v.Pod},
 			Timestamp:       metav1.NewTime(time.Now()), WindowSeconds: v.WindowSeconds,
 			Value: *resource.NewMilliQuantity(v.Milli, resource.DecimalSI)})
 	}

@@ -25,6 +25,7 @@ import (
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
+	scaleclient "k8s.io/client-go/scale"
 	"k8s.io/klog/v2"
 	"k8s.io/kubernetes/pkg/controller/podautoscaler"
 	"k8s.io/kubernetes/pkg/controller/podautoscaler/metrics"
@@ -89,9 +90,10 @@ type world struct {
 	events    []gen.Event
 	errs      []error
 
-	due  time.Time // when the controller's queue lets the next reconcile go
-	feed feeds
-	stop func()
+	due    time.Time // when the controller's queue lets the next reconcile go
+	feed   feeds
+	scales scaleclient.ScalesGetter
+	stop   func()
 }
 
 func newWorld(s *gen.Scenario) (*world, error) {
@@ -99,6 +101,7 @@ func newWorld(s *gen.Scenario) (*world, error) {
 	if len(s.Observations) == 0 {
 		return nil, errors.New("no observations")
 	}
+	w.scales = scales{w}
 	w.start = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // the format's default
 	if s.Start != "" {
 		t, err := time.Parse(time.RFC3339, s.Start)
@@ -160,7 +163,7 @@ func (w *world) startController() {
 	if c.Tolerance != nil {
 		tolerance = *c.Tolerance
 	}
-	controller := podautoscaler.NewHorizontalController(ctx, client.CoreV1(), scales{w}, client.AutoscalingV2(), mapper(),
+	controller := podautoscaler.NewHorizontalController(ctx, client.CoreV1(), w.scales, client.AutoscalingV2(), mapper(),
 		metrics.NewRESTMetricsClient(resourceAPI{w}, customAPI{w}, externalAPI{w}),
 		factory.Autoscaling().V2().HorizontalPodAutoscalers(), factory.Core().V1().Pods(),
 		w.sync, flag(c.DownscaleStabilization, 5*time.Minute), tolerance,

@@ -21,7 +21,10 @@ func Ours(file []byte) ([]gen.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []gen.Result
+	return decisions(s)
+}
+
+func decisions(s *scenario.Scenario) (out []gen.Result, err error) {
 	err = scenario.Run(s, func(l *scenario.Line) error {
 		r := gen.Result{Tick: l.Tick, CurrentReplicas: l.CurrentReplicas, DesiredReplicas: l.DesiredReplicas, Replicas: l.Replicas,
 			Scaled: l.Scaled, Error: l.Error}

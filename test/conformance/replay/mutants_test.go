@@ -1,0 +1,73 @@
+//go:build mutants
+
+package replay
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/hpatune/hpatune/test/conformance/gen"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/scenario"
+)
+
+// TestMutants is the fast half of package mutants, which compiles it with tuner/hpa
+// rewritten (hpa.SetMutant exists only there). It reads the recorded scenarios once and
+// says of each mutant, a line each on stdout, whether some decision changes with it.
+//
+// HPA_FIRST, HPA_STEP and HPA_LAST choose the mutants.
+func TestMutants(t *testing.T) {
+	var n [3]int
+	for i, name := range []string{"HPA_FIRST", "HPA_STEP", "HPA_LAST"} {
+		v, err := strconv.Atoi(os.Getenv(name))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		n[i] = v
+	}
+	records, err := ReadRecords(recorded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed := make([]*scenario.Scenario, len(records))
+	for i := range records {
+		file, _ := File(gen.New(1, uint64(i)))
+		if parsed[i], err = scenario.Parse(file, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if changes(parsed, records) {
+		t.Fatal("decisions differ without a mutant")
+	}
+	for id := n[0]; id <= n[2]; id += n[1] {
+		hpa.SetMutant(id)
+		done := make(chan bool, 1)
+		go func() { done <- changes(parsed, records) }()
+		killed := true
+		select {
+		case killed = <-done:
+		case <-time.After(30 * time.Second): // all scenarios take a second or two
+		}
+		hpa.SetMutant(0) // also ends a loop that the mutant kept going
+		fmt.Printf("mutant %d killed %v\n", id, killed)
+	}
+}
+
+// changes says whether some decision is not the recorded one, or cannot be taken.
+func changes(parsed []*scenario.Scenario, records []Record) (yes bool) {
+	defer func() {
+		if recover() != nil {
+			yes = true
+		}
+	}()
+	for i, s := range parsed {
+		results, err := decisions(s)
+		if err != nil || Digest(results) != records[i].Results {
+			return true
+		}
+	}
+	return false
+}
