@@ -12,7 +12,7 @@ import (
 
 // Every script of the core's testdata holds: the beliefs, and upstream's own tables.
 func TestScripts(t *testing.T) {
-	for _, folder := range []string{"beliefs"} {
+	for _, folder := range []string{"beliefs", "upstream"} {
 		root := os.DirFS(filepath.Join("..", "hpa", "testdata", folder))
 		names, err := fs.Glob(root, "*.hpa")
 		if err != nil || len(names) == 0 {
