@@ -129,6 +129,8 @@ func percent(x float64) string {
 	switch {
 	case p == 0 || p == 100:
 		return fmt.Sprintf("%s%.0f %%", sign, p)
+	case p > 99.99 && p < 100:
+		return fmt.Sprintf("%s%.3f %%", sign, math.Floor(p*1000)/1000) // never rounded up to 100 %
 	case p < 1 || p > 99 && p < 100:
 		return fmt.Sprintf("%s%.2f %%", sign, p)
 	case p < 10 || p > 90:
@@ -149,7 +151,7 @@ func money(x float64) string {
 	case x < 0.1:
 		return fmt.Sprintf("%s$%.4f", sign, x)
 	case x < 1000:
-		return fmt.Sprintf("%s$%.2f", sign, x)
+		return strings.TrimSuffix(fmt.Sprintf("%s$%.2f", sign, x), ".00")
 	}
 	return sign + "$" + thousands(x)
 }

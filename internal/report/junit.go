@@ -1,0 +1,76 @@
+package report
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+
+	"github.com/hpatune/hpatune/results"
+)
+
+// The elements of JUnit's format that CI systems read.
+type (
+	suites struct {
+		XMLName xml.Name `xml:"testsuites"`
+		Suites  []suite  `xml:"testsuite"`
+	}
+	suite struct {
+		Name     string      `xml:"name,attr"`
+		Tests    int         `xml:"tests,attr"`
+		Failures int         `xml:"failures,attr"`
+		Errors   int         `xml:"errors,attr"`
+		Skipped  int         `xml:"skipped,attr"`
+		Cases    []suiteCase `xml:"testcase"`
+	}
+	suiteCase struct {
+		Class   string   `xml:"classname,attr"`
+		Name    string   `xml:"name,attr"`
+		Failure *message `xml:"failure"`
+		Error   *message `xml:"error"`
+		Skipped *message `xml:"skipped"`
+	}
+	message struct {
+		Message string `xml:"message,attr"`
+		Text    string `xml:",chardata"`
+	}
+)
+
+// JUnit writes a run's trust and objectives as a test suite: an objective that
+// was missed is a failure, one that cannot be decided is skipped and says why,
+// and a run that is no evidence is an error.
+func JUnit(w io.Writer, s results.Summary) error {
+	out := suite{Name: "hpatune " + s.Run}
+	trust := suiteCase{Class: "hpatune.trust", Name: "the run is evidence"}
+	switch s.Trust.Verdict {
+	case results.Invalid:
+		trust.Error = &message{Message: "invalid", Text: s.Trust.Line()}
+		out.Errors++
+	case results.Unverified:
+		trust.Skipped = &message{Message: "unverified: " + s.Trust.Line()}
+		out.Skipped++
+	}
+	out.Cases = append(out.Cases, trust)
+	for _, o := range s.Objectives {
+		c := suiteCase{Class: "hpatune.objective", Name: o.Text}
+		said := fmt.Sprintf("measured %s, n = %d", measured(o), o.N)
+		if o.Note != "" {
+			said += ": " + o.Note
+		}
+		switch o.Verdict {
+		case results.Fail:
+			c.Failure = &message{Message: said, Text: o.Text + ": " + said}
+			out.Failures++
+		case results.Inconclusive, results.Unknown:
+			c.Skipped = &message{Message: string(o.Verdict) + ": " + said}
+			out.Skipped++
+		}
+		out.Cases = append(out.Cases, c)
+	}
+	out.Tests = len(out.Cases)
+	b, err := xml.MarshalIndent(suites{Suites: []suite{out}}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("report: junit: %w", err)
+	}
+	_, err = fmt.Fprintf(w, "%s%s\n", xml.Header, b)
+	return err
+}

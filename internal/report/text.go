@@ -1,0 +1,247 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+)
+
+// printer writes lines and aligned tables, and keeps the first error.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+// table writes rows with aligned columns, each line indented by two; trailing
+// blanks are cut, so that what is pasted stays clean.
+func (p *printer) table(rows [][]string) {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
+	for _, r := range rows {
+		_, _ = fmt.Fprintln(t, "  "+strings.Join(r, "\t")) // a Builder takes all
+	}
+	_ = t.Flush()
+	for line := range strings.Lines(b.String()) {
+		p.line("%s", strings.TrimRight(line, " \n"))
+	}
+}
+
+// RunText writes what a run says, the trust line first, fit to be pasted into a
+// pull request.
+func RunText(w io.Writer, s results.Summary) error {
+	p := printer{w: w}
+	p.line("%s", s.Trust.Line())
+	what := fmt.Sprintf("%s: %s", s.Run, clock(s.DurationS))
+	if s.Speed > 1 {
+		what += fmt.Sprintf(" at %g × the wall clock", s.Speed)
+	}
+	if s.Partial {
+		what += ", partial: " + or(s.Why, "it did not end as planned")
+	}
+	p.line("%s\n", what)
+	p.objectives(s.Objectives)
+	p.line("Load: %d scheduled, %s delivered; %d answered well, %d failed%s, %d shed", s.Load.Scheduled, quantity(s.Load.DeliveredRatio, "ratio"),
+		s.Load.OK, s.Load.Failed.Total(), failures(s.Load.Failed), s.Load.Shed)
+	if r := s.Replicas; r.Min != nil {
+		flaps := dash
+		if r.Flaps != nil {
+			flaps = fmt.Sprint(*r.Flaps)
+		}
+		p.line("Replicas: %s to %s, %s on average; %s replica-hours, %s ready; %s flaps; time to capacity %s",
+			quantity(r.Min, ""), quantity(r.Max, ""), quantity(r.Mean, ""), quantity(r.Hours, ""), quantity(r.ReadyHours, ""), flaps, quantity(r.TimeToCapacityS, "s"))
+	} else {
+		p.line("Replicas: — no pods were observed")
+	}
+	p.line("\nLatency of answered requests, from the scheduled send, warm-up left out:")
+	rows := [][]string{{"", "n", "mean", "p50", "p95", "p99", "max"}}
+	for _, l := range latencyRows(s.LatencyS) {
+		if l.Q == nil {
+			rows = append(rows, []string{l.Name, dash + " not measured"})
+			continue
+		}
+		rows = append(rows, []string{l.Name, fmt.Sprint(l.Q.N), seconds(l.Q.Mean), seconds(l.Q.P50), seconds(l.Q.P95), seconds(l.Q.P99), seconds(l.Q.Max)})
+	}
+	p.table(rows)
+	if len(s.Errors) > 0 {
+		p.line("\nErrors:")
+		rows = nil
+		for _, e := range s.Errors {
+			rows = append(rows, []string{fmt.Sprint(e.N), e.Error})
+		}
+		p.table(rows)
+	}
+	for _, x := range s.Warnings {
+		p.line("Warning at %s: %s", clock(x.AtS), x.Text)
+	}
+	return p.err
+}
+
+// failures lists the kinds that occurred: " (12 timeout, 3 http_429)".
+func failures(f results.Failed) string {
+	var out []string
+	for _, k := range []struct {
+		name string
+		n    int
+	}{
+		{"timeout", f.Timeout}, {"connect", f.Connect}, {"reset", f.Reset}, {"http_429", f.HTTP429}, {"http_4xx", f.HTTP4xx}, {"http_5xx", f.HTTP5xx},
+		{"in_band", f.InBand}, {"truncated", f.Truncated}, {"canceled", f.Canceled},
+	} {
+		if k.n > 0 {
+			out = append(out, fmt.Sprintf("%d %s", k.n, k.name))
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(out, ", ") + ")"
+}
+
+func (p *printer) objectives(os []results.Judgement) {
+	if len(os) == 0 {
+		return
+	}
+	rows := [][]string{{"Objective", "Verdict", "Measured", "Within", "n"}}
+	for _, o := range os {
+		rows = append(rows, []string{o.Text, string(o.Verdict), measured(o), quantity(o.Attainment, "ratio"), fmt.Sprint(o.N), o.Note})
+	}
+	p.table(rows)
+	p.line("")
+}
+
+// measured prints an objective's value with its interval.
+func measured(o results.Judgement) string {
+	s := quantity(o.Value, o.Unit)
+	if o.Lo != nil && o.Hi != nil {
+		s += " (" + quantity(o.Lo, o.Unit) + " – " + quantity(o.Hi, o.Unit) + ")"
+	}
+	return s
+}
+
+// GateText writes objectives and the verdict over all of them.
+func GateText(w io.Writer, os []results.Judgement, verdict results.Verdict) error {
+	p := printer{w: w}
+	p.objectives(os)
+	p.line("%s", strings.ToUpper(string(verdict)))
+	return p.err
+}
+
+// TuneText writes a recommendation: what to change, what that buys and costs,
+// how sure it is, and what to do next.
+func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
+	if r == nil {
+		return errors.New("report: no recommendation to write")
+	}
+	p := printer{w: w}
+	p.line("%s", sentence(Page{Advice: r}))
+	if l := lead(Page{Advice: r}); l != "" {
+		p.line("%s", l)
+	}
+	for _, f := range r.Refusal {
+		p.line("  %s", f.Text)
+		if f.SettledBy != "" {
+			p.line("    Settled by: %s", f.SettledBy)
+		}
+	}
+	self := r.SelfReplay
+	p.line("\nSelf-replay: %s; %d of %d rescales met, replica-hours off by %s, replicas off by %s on average", strings.ReplaceAll(self.Verdict, "-", " "),
+		self.RescalesMatched, self.Rescales, quantity(self.ReplicaHoursError, "ratio"), quantity(self.MeanAbsReplicas, ""))
+	if s := r.Shadow; s != nil {
+		p.line("Decisions: %d agree, %d differ, %d cannot be compared", s.Agree, s.Differ, s.Unknown)
+	}
+	if ps := picks(r); len(ps) > 0 {
+		p.line("")
+		head := []string{""}
+		for _, x := range ps {
+			head = append(head, x.Name)
+		}
+		rows := [][]string{head}
+		for _, f := range []struct {
+			name string
+			of   func(tuner.Predicted) string
+		}{
+			{"within limits", func(x tuner.Predicted) string { return interval(x.Attainment, "ratio").Value }},
+			{"all objectives hold in", func(x tuner.Predicted) string { return percent(x.PSLOMet) }},
+			{"TTFT p95", func(x tuner.Predicted) string { return interval(x.TTFTP95, "s").Value }},
+			{"E2E p95", func(x tuner.Predicted) string { return interval(x.E2EP95, "s").Value }},
+			{"replica-hours", func(x tuner.Predicted) string { return interval(x.ReplicaHours, "").Value }},
+			{"time to capacity", func(x tuner.Predicted) string { return interval(x.TimeToCapacity, "s").Value }},
+			{"an hour of this load", func(x tuner.Predicted) string { return interval(x.USDHour, "usd").String() }},
+			{"a month at the floor", func(x tuner.Predicted) string { return quantity(x.USDMonth.Floor, "usd") }},
+			{"a month, expected", func(x tuner.Predicted) string { return interval(x.USDMonth.Expected, "usd").String() }},
+			{"a month at the ceiling", func(x tuner.Predicted) string { return quantity(x.USDMonth.Ceiling, "usd") }},
+			{"a million requests", func(x tuner.Predicted) string { return interval(x.USDPerMRequest, "usd").Value }},
+		} {
+			row := []string{f.name}
+			for _, x := range ps {
+				row = append(row, f.of(x.Predicted))
+			}
+			rows = append(rows, row)
+		}
+		p.table(rows)
+		p.line("  Prices: %s, %s", r.Price.Name, r.Price.Date)
+	}
+	if len(r.Changes) > 0 {
+		p.line("\nEach change put back alone, the others kept:")
+		rows := [][]string{{"", "from", "to", "cost a month", "within limits", "flaps", "time to capacity"}}
+		for _, c := range r.Changes {
+			row := []string{c.Path, c.From, c.To}
+			if v := c.Reverted; v != nil {
+				row = append(row, delta(v.USDMonth, "usd").Value, delta(v.Attainment, "ratio").Value, delta(v.Flaps, "").Value, delta(v.TimeToCapacity, "s").Value)
+			}
+			rows = append(rows, row)
+		}
+		p.table(rows)
+		for _, c := range r.Changes {
+			if c.Why != "" {
+				p.line("  %s: %s", c.Path, c.Why)
+			}
+		}
+	}
+	for i, x := range r.Worst {
+		if i == 0 {
+			p.line("\nTightest:")
+		}
+		p.line("  %s – %s: %s missed, bound by %s. %s", clock(x.FromS), clock(x.ToS), digits(x.Missed), x.BoundBy, x.Text)
+	}
+	if r.LoadMargin != nil {
+		p.line("\nThe objectives hold up to %s × this load.", interval(r.LoadMargin, ""))
+	}
+	for _, x := range r.Assumed {
+		p.line("Assumed: %s", x)
+	}
+	for _, x := range r.Warnings {
+		p.line("Warning: %s", x)
+	}
+	if len(next) > 0 {
+		p.line("\nNext:")
+		for _, x := range next {
+			p.line("  %s", x)
+		}
+	}
+	return p.err
+}
+
+// VerifyText writes predicted beside actual.
+func VerifyText(w io.Writer, v Verified) error {
+	p := printer{w: w}
+	rows := [][]string{{"", "predicted", "actual", "error"}}
+	for _, f := range v.Figures {
+		rows = append(rows, []string{strings.ReplaceAll(f.Name, "_", " "), interval(f.Predicted, f.Unit).String(), quantity(f.Actual, f.Unit), quantity(f.Error, "ratio")})
+	}
+	p.table(rows)
+	if v.MeanAbsReplicas != nil {
+		p.line("  Replicas differ by %s on average and by %s at most.", quantity(v.MeanAbsReplicas, ""), quantity(v.MaxAbsReplicas, ""))
+	}
+	return p.err
+}
