@@ -1,0 +1,181 @@
+package results
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Merge unites the shards of one run, which sent arrivals i mod N each. Their
+// indices are kept; an arrival that is missing between the first and the last,
+// or that two shards have, is an error that names it, joined with the others.
+//
+// Times of a shard are moved onto the first shard's clock: by the difference
+// of their starts, and by its Offset record if it has one (Shard is its place
+// in the arguments). What only one load generator can know (profile, stages,
+// objectives) is the first's; counts are sums. Records of the cluster are
+// taken from all: only one shard should observe. The shards are left as they
+// were, but share memory with the result.
+func Merge(shards ...*Run) (*Run, error) {
+	if len(shards) == 0 {
+		return nil, errors.New("merge: no runs")
+	}
+	out := &Run{Meta: shards[0].Meta, Profile: shards[0].Profile}
+	m := &out.Meta
+	m.Errors, m.Backends = nil, nil
+	m.Client = Client{Pacer: m.Client.Pacer, CPUMeasured: true, FloorS: m.Client.FloorS, ForeignRatio: m.Client.ForeignRatio}
+	var errs []error
+	errorIndex, backendIndex := map[string]int32{}, map[string]int32{}
+	for k, s := range shards {
+		if s.Meta.Profile != m.Profile || s.Meta.Seed != m.Seed || !slices.Equal(s.Meta.Stages, m.Stages) {
+			errs = append(errs, fmt.Errorf("merge: %s is not a shard of %s: its profile or seed differs", s.Meta.Run, m.Run))
+			continue
+		}
+		shift := Clock{Start: m.Start, Speed: m.Speed}.At(s.Meta.Start)
+		for _, o := range s.Offsets {
+			if o.Shard == k {
+				shift += o.Offset
+			}
+		}
+		errorsOf := make([]int32, len(s.Meta.Errors))
+		for i, text := range s.Meta.Errors {
+			errorsOf[i] = intern(&m.Errors, errorIndex, text, text)
+		}
+		backendsOf := make([]int32, len(s.Meta.Backends))
+		for i, b := range s.Meta.Backends {
+			backendsOf[i] = intern(&m.Backends, backendIndex, b.Name, b)
+		}
+		for _, q := range s.Requests {
+			q.Scheduled = moved(q.Scheduled, shift)
+			q.Sent, q.First, q.Last, q.Done = moved(q.Sent, shift), moved(q.First, shift), moved(q.Last, shift), moved(q.Done, shift)
+			q.Err, q.Backend = remap(errorsOf, q.Err), remap(backendsOf, q.Backend)
+			out.Requests = append(out.Requests, q)
+		}
+		mergeMeta(m, s.Meta)
+		out.mergeRecords(s, shift)
+	}
+	slices.SortStableFunc(out.Requests, func(a, b Request) int { return cmp.Compare(a.Arrival, b.Arrival) })
+	return out, errors.Join(append(errs, checkArrivals(out))...)
+}
+
+func intern[T any](table *[]T, index map[string]int32, key string, v T) int32 {
+	i, ok := index[key]
+	if !ok {
+		i = int32(len(*table))
+		index[key] = i
+		*table = append(*table, v)
+	}
+	return i
+}
+
+func remap(to []int32, i int32) int32 {
+	if i < 0 || int(i) >= len(to) {
+		return -1
+	}
+	return to[i]
+}
+
+func moved(d, by time.Duration) time.Duration {
+	if !Happened(d) {
+		return d
+	}
+	return d + by
+}
+
+// mergeMeta adds a shard's own condition to m: the worst CPU, sums of counts.
+func mergeMeta(m *Meta, s Meta) {
+	if s.Partial && !m.Partial {
+		m.Partial, m.Why = true, s.Why
+	}
+	m.DurationS = max(m.DurationS, s.DurationS)
+	m.Client.CPURatio = max(m.Client.CPURatio, s.Client.CPURatio)
+	m.Client.CPUMeasured = m.Client.CPUMeasured && s.Client.CPUMeasured
+	m.Client.Connections += s.Client.Connections
+	m.Client.InFlightCap += s.Client.InFlightCap
+	m.Client.MaxInFlight += s.Client.MaxInFlight
+	m.Client.Aborted = cmp.Or(m.Client.Aborted, s.Client.Aborted)
+}
+
+func (r *Run) mergeRecords(s *Run, shift time.Duration) {
+	for name, data := range s.Cluster {
+		if r.Cluster == nil {
+			r.Cluster = map[string][]byte{}
+		}
+		r.Cluster[name] = data
+	}
+	for _, v := range s.Samples {
+		v.At, v.SampledAt = v.At+shift, moved(v.SampledAt, shift)
+		r.Samples = append(r.Samples, v)
+	}
+	for _, v := range s.Pods {
+		v.At += shift
+		r.Pods = append(r.Pods, v)
+	}
+	for _, v := range s.Syncs {
+		v.At += shift
+		r.Syncs = append(r.Syncs, v)
+	}
+	for _, v := range s.Endpoints {
+		v.At += shift
+		r.Endpoints = append(r.Endpoints, v)
+	}
+	for _, v := range s.Events {
+		v.At += shift
+		r.Events = append(r.Events, v)
+	}
+	for _, v := range s.Gaps {
+		v.From, v.To = v.From+shift, v.To+shift
+		r.Gaps = append(r.Gaps, v)
+	}
+	for _, v := range s.Warnings {
+		v.At += shift
+		r.Warnings = append(r.Warnings, v)
+	}
+	r.Offsets = append(r.Offsets, s.Offsets...)
+	slices.SortStableFunc(r.Samples, func(a, b Sample) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(r.Pods, func(a, b Pod) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(r.Syncs, func(a, b Sync) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(r.Endpoints, func(a, b Endpoints) int { return cmp.Compare(a.At, b.At) })
+}
+
+// checkArrivals reports arrivals that are missing or double: of a whole run up
+// to the planned number, of a partial one up to the last that came.
+func checkArrivals(r *Run) error {
+	planned := 0
+	for _, st := range r.Meta.Stages {
+		planned += st.Arrivals
+	}
+	var missing, double, firstMissing, firstDouble int
+	next := 0
+	for _, q := range r.Requests {
+		switch {
+		case q.Arrival < next:
+			if double++; double == 1 {
+				firstDouble = q.Arrival
+			}
+			continue
+		case q.Arrival > next:
+			if missing == 0 {
+				firstMissing = next
+			}
+			missing += q.Arrival - next
+		}
+		next = q.Arrival + 1
+	}
+	if !r.Meta.Partial && next < planned {
+		if missing == 0 {
+			firstMissing = next
+		}
+		missing += planned - next
+	}
+	var errs []error
+	if missing > 0 {
+		errs = append(errs, fmt.Errorf("merge: %d arrivals are missing, the first is %d: is a shard missing?", missing, firstMissing))
+	}
+	if double > 0 {
+		errs = append(errs, fmt.Errorf("merge: %d arrivals are there twice, the first is %d: is a shard given twice?", double, firstDouble))
+	}
+	return errors.Join(errs...)
+}
