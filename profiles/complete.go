@@ -7,10 +7,12 @@ import (
 	"math"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hpatune/hpatune/internal/source"
+	"github.com/hpatune/hpatune/results"
 )
 
 // Limits: what Arrival's fields can hold, and what a person can mean.
@@ -41,8 +43,12 @@ func (p Profile) Complete(fsys fs.FS) (*Profile, source.Problems) {
 	c.classes(p.Classes)
 	c.stages(p.Stages)
 	for i, o := range p.Objectives {
-		if strings.TrimSpace(o) == "" {
-			c.say(fmt.Sprintf("objectives[%d]", i), "is empty", "ttft.p95 < 500ms")
+		if _, err := results.ParseObjective(o); err != nil {
+			text, try, _ := strings.Cut(err.Error(), "; try ")
+			if bare, err := strconv.Unquote(try); err == nil {
+				try = bare
+			}
+			c.say(fmt.Sprintf("objectives[%d]", i), text, try)
 		}
 	}
 	c.rest(&p)

@@ -127,6 +127,7 @@ func TestProblems(t *testing.T) {
 		{"an error rate in the wrong unit", "abort: {error_rate: 50}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: abort.error_rate: \"50\" is not a share from 0% to 100%\n  Try: 50%"},
 		{"a cv without a mean", "classes: [{name: a, prompt_tokens: {cv: 1}}]\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: classes[0].prompt_tokens: has a cv but no mean\n  Try: {mean: 128, cv: 1}"},
 		{"a file that is not there", "target: {body: x.json}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.body: x.json: file does not exist\n  Try: a path relative to the profile"},
+		{"an objective without its limit", "objectives:\n- error_rate < 1%\n- ttft.p95\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:3: objectives[1]: objective \"ttft.p95\": missing operator\n  Try: ttft.p95 < 500ms"},
 		{"too many arrivals", "stages: [{rate: 1000000/s, duration: 24h}]", "p.yaml:1: stages: 8.64e+10 arrivals; at most 2147483648\n  Try: a lower rate, or shorter stages"},
 		{"a trace that is not there", "stages: [{trace: {file: none.csv}}]", "p.yaml:1: stages[0].trace.file: none.csv: file does not exist\n  Try: a CSV (or .gz, .zst), JSONL or Parquet file with the columns t_s, input_tokens, output_tokens, named relative to the profile"},
 		{"bad rows of a trace are named with their lines", "stages: [{trace: {file: trace.csv}}]",

@@ -230,16 +230,14 @@ var (
 
 func (v *validator) containerResource(name corev1.ResourceName, at *field.Path) {
 	s := string(name)
-	if msgs := validation.IsQualifiedName(s); len(msgs) > 0 {
-		for _, msg := range msgs {
-			v.add(field.Invalid(at, s, msg))
-		}
-		return
+	malformed := validation.IsQualifiedName(s)
+	for _, msg := range malformed {
+		v.add(field.Invalid(at, s, msg))
 	}
 	hugePage := strings.HasPrefix(s, "hugepages-")
 	switch {
 	case !strings.Contains(s, "/"):
-		if !slices.Contains(standardResources, s) && !hugePage {
+		if len(malformed) == 0 && !slices.Contains(standardResources, s) && !hugePage {
 			v.add(field.Invalid(at, s, "must be a standard resource type or fully qualified"))
 		}
 		if !slices.Contains(containerResources, s) && !hugePage {
