@@ -241,6 +241,15 @@ func TestLaterStagesDoNotMoveEarlierOnes(t *testing.T) {
 	}
 }
 
+// TestAnotherClassDoesNotMoveTheArrivals: times and classes have their own streams.
+func TestAnotherClassDoesNotMoveTheArrivals(t *testing.T) {
+	one := times(parse(t, "classes: [{name: a}]\nstages: [{rate: 20/s, duration: 10s}]").Arrivals(1))
+	two := times(parse(t, "classes: [{name: a, output_tokens: {mean: 9, cv: 1}}, {name: b}]\nstages: [{rate: 20/s, duration: 10s}]").Arrivals(1))
+	if !slices.Equal(one, two) {
+		t.Error("a second class moved the arrivals")
+	}
+}
+
 func TestInvariants(t *testing.T) {
 	for _, name := range Names() {
 		p, err := Load(name)

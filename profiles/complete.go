@@ -170,6 +170,9 @@ func (c *checker) exists(path, name string, folder bool) {
 
 // unreadable says why a file could not be opened, without the machine's own paths.
 func unreadable(name string, err error) string {
+	if !fs.ValidPath(name) {
+		return name + ": is not inside the profile's folder"
+	}
 	var pe *fs.PathError
 	if asPath(err, &pe) {
 		err = pe.Err

@@ -2,6 +2,8 @@ package profiles
 
 import (
 	"io/fs"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -130,6 +132,7 @@ func TestProblems(t *testing.T) {
 		{"an objective without its limit", "objectives:\n- error_rate < 1%\n- ttft.p95\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:3: objectives[1]: objective \"ttft.p95\": missing operator\n  Try: ttft.p95 < 500ms"},
 		{"too many arrivals", "stages: [{rate: 1000000/s, duration: 24h}]", "p.yaml:1: stages: 8.64e+10 arrivals; at most 2147483648\n  Try: a lower rate, or shorter stages"},
 		{"a trace that is not there", "stages: [{trace: {file: none.csv}}]", "p.yaml:1: stages[0].trace.file: none.csv: file does not exist\n  Try: a CSV (or .gz, .zst), JSONL or Parquet file with the columns t_s, input_tokens, output_tokens, named relative to the profile"},
+		{"a trace outside the folder", "stages: [{trace: {file: ../none.csv}}]", "p.yaml:1: stages[0].trace.file: ../none.csv: is not inside the profile's folder\n  Try: a CSV (or .gz, .zst), JSONL or Parquet file with the columns t_s, input_tokens, output_tokens, named relative to the profile"},
 		{"bad rows of a trace are named with their lines", "stages: [{trace: {file: trace.csv}}]",
 			"trace.csv:3: t_s: time NaN is not a finite number\n  Try: seconds from the recording's start\n" +
 				"trace.csv:4: t_s: time -1 is negative\n  Try: seconds from the recording's start\n" +
@@ -142,5 +145,24 @@ func TestProblems(t *testing.T) {
 				t.Errorf("got\n%v\nwant\n%s", err, c.want)
 			}
 		})
+	}
+}
+
+// TestReadmeNamesEveryField: a field that nobody can read of is not there.
+func TestReadmeNamesEveryField(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{Profile{}, Target{}, Prompts{}, Class{}, Stage{}, Ramp{}, Sine{}, Trace{}, Connections{}, Timeouts{}, Abort{}} {
+		for i := range reflect.TypeOf(v).NumField() {
+			name := reflect.TypeOf(v).Field(i).Tag.Get("json")
+			if name == "" || name == "-" {
+				continue
+			}
+			if s := string(readme); !strings.Contains(s, "`"+name+"`") && !strings.Contains(s, name+": ") && !strings.Contains(s, "."+name+"`") {
+				t.Errorf("README.md does not name %s of %T", name, v)
+			}
+		}
 	}
 }
