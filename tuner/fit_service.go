@@ -240,7 +240,7 @@ func (f *fitting) service() error {
 		f.warn("replicas were hardly ever full: %d at once were seen and no more could be, so their capacity is a lower bound; a run past saturation would tell", best)
 	}
 	f.slowing(best)
-	f.patience(times)
+	f.patience(streams)
 	f.refusals(best)
 	f.ownTimes()
 	return nil
@@ -319,9 +319,9 @@ func line(xs, ys, ws []float64) (a, b float64) {
 	return (y - b*x) / w, b
 }
 
-// patience takes the client's time-outs from the profile as it was used: the
-// one for the first token bounds the wait where answers stream.
-func (f *fitting) patience(times []plant.ServiceTime) {
+// patience takes the client's time-outs from the profile as it was used; without
+// one, from the requests that ran into them.
+func (f *fitting) patience(streams bool) {
 	p, err := profiles.Parse("profile.yaml", f.run.Profile, nil)
 	if err != nil && p == nil {
 		if seen := f.timedOut(); seen > 0 {
@@ -329,14 +329,9 @@ func (f *fitting) patience(times []plant.ServiceTime) {
 		}
 		return
 	}
-	t := p.Timeouts
-	after := 0.0
-	for _, s := range times {
-		after += (s.Total - s.First) / float64(len(times))
-	}
-	f.w.Service.Timeout = t.Total
-	if first := t.FirstToken + time.Duration(after*float64(time.Second)); t.FirstToken > 0 && (t.Total == 0 || first < t.Total) {
-		f.w.Service.Timeout = first
+	f.w.Service.Timeout = p.Timeouts.Total
+	if streams || f.w.Service.Timeout == 0 {
+		f.w.Service.FirstToken = p.Timeouts.FirstToken
 	}
 }
 

@@ -246,11 +246,13 @@ func (e *Exact) begin(s *server, c call) {
 	f := e.stretch[len(s.serving)+1]
 	work := c.time.Total
 	c.first = s.at + c.time.First*f
-	if t := e.m.Law.Timeout; t > 0 {
-		// The client goes before the end, and the server stops then.
-		if left := c.at + t.Seconds() - s.at; left < work*f {
-			work, c.cut = max(0, left/f), true
-		}
+	// The client goes before the end, or before the first token, and the server
+	// stops then.
+	if left := c.at + e.m.toEnd - s.at; left < work*f {
+		work, c.cut = max(0, left/f), true
+	}
+	if left := c.at + e.m.toFirst - s.at; left < c.time.First*f {
+		work, c.cut = min(work, max(0, left/f)), true
 	}
 	c.finish = s.virtual + work
 	s.push(c)
@@ -288,8 +290,7 @@ func (e *Exact) advance(s *server, t float64) {
 
 // expire lets those go whose client has gone: the longest waiting first.
 func (e *Exact) expire(s *server) {
-	t := e.m.Law.Timeout.Seconds()
-	for t > 0 && s.head < len(s.queue) && s.queue[s.head].at+t <= s.at {
+	for s.head < len(s.queue) && s.queue[s.head].at+e.m.wait <= s.at {
 		e.ticks[s.queue[s.head].tick].Failed++
 		if s.head++; s.head == len(s.queue) {
 			s.queue, s.head = s.queue[:0], 0

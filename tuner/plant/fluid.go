@@ -178,9 +178,9 @@ func (m *Model) giveUp(l, share, in, lost float64) (float64, float64) {
 	u := patienceCells / in
 	i := int(u)
 	a, b := m.patience[i], m.patience[min(i+1, patienceCells)]
-	left := a.left + (b.left-a.left)*(u-float64(i))
+	wait := a.wait + (b.wait-a.wait)*(u-float64(i))
 	answered := a.answered + (b.answered-a.answered)*(u-float64(i))
-	bound := m.slots + in*m.cap*max(0, m.wait-left)
+	bound := m.slots + in*m.cap*wait
 	if l < bound {
 		return l, lost
 	}

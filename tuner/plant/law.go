@@ -233,46 +233,55 @@ func (l *Law) stationary(rho float64, servers int, v variability, mean float64) 
 	return s
 }
 
-// patience tabulates what a client's time-out T does to a queue that is full of
-// it. First in, first out, an arrival waits W and is cut off at T: it holds its
-// slot for min(S, T−W) and is answered only if S ≤ T−W. Under a load of ρ > 1
-// slots are just busy where E[min(S, x)] = E[S]/ρ with x = T−W; so W settles
-// there, and a share P(S ≤ x) of all arrivals is answered: less than the
-// capacity, since work on the others is lost.
+// compilePatience tabulates what a client's time-outs do to a queue that is
+// full of them. First in, first out, an arrival that waits W and needs F to its
+// first token and S to its end fails where W+F or W+S is too long, and holds its
+// slot until then. Under a load of ρ > 1 the wait settles where the slots are
+// just busy,
+//
+//	E[time in slot | W] = E[S]/ρ
+//
+// and a share P(in time | W) of all arrivals is answered: less than the
+// capacity, since the work on the others is lost.
 func (m *Model) compilePatience() {
-	m.patience = make([]patience, patienceCells+1)
-	mean := 0.0
-	for _, t := range m.times {
-		mean += t.Total / float64(len(m.times))
+	if math.IsInf(m.wait, 1) {
+		return
 	}
-	last := m.times[len(m.times)-1].Total
+	m.patience = make([]patience, patienceCells+1)
+	mean := meanTotal(m.times)
+	held := func(w float64) (slot, answered float64) {
+		for _, t := range m.times {
+			h, ok := t.Total, 1.0
+			if w+t.Total > m.toEnd {
+				h, ok = max(0, m.toEnd-w), 0
+			}
+			if w+t.First > m.toFirst {
+				h, ok = min(h, max(0, m.toFirst-w)), 0
+			}
+			slot += h / float64(len(m.times))
+			answered += ok / float64(len(m.times))
+		}
+		return slot, answered
+	}
 	for i := range m.patience {
 		want := mean * float64(i) / patienceCells // E[S]/ρ
-		lo, hi := 0.0, last
+		lo, hi := 0.0, m.wait
 		for range 60 {
-			x, sum := (lo+hi)/2, 0.0
-			for _, t := range m.times {
-				sum += min(t.Total, x) / float64(len(m.times))
-			}
-			if sum < want {
-				lo = x
+			w := (lo + hi) / 2
+			if slot, _ := held(w); slot > want {
+				lo = w
 			} else {
-				hi = x
+				hi = w
 			}
 		}
-		share := 0.0
-		for _, t := range m.times {
-			if t.Total <= hi {
-				share += 1 / float64(len(m.times))
-			}
-		}
-		m.patience[i] = patience{hi, share}
+		_, answered := held(lo)
+		m.patience[i] = patience{lo, answered}
 	}
 }
 
 const patienceCells = 64
 
-type patience struct{ left, answered float64 } // x in seconds, P(S ≤ x)
+type patience struct{ wait, answered float64 } // W in seconds, P(in time | W)
 
 // poolRate is completions a second of `servers` pooled replicas with i in service,
 // spread evenly.

@@ -58,10 +58,10 @@ type Law struct {
 	// Queue is the number of waiting places of one replica; a request beyond it
 	// fails at once. 0 = no bound.
 	Queue int
-	// Timeout is the client's patience from the scheduled send; a request that
-	// would take longer fails and takes no service time from others where it
-	// has not begun. 0 = endless.
-	Timeout time.Duration
+	// Timeout and FirstToken are the client's patience from the scheduled send,
+	// to the end and to the first token. A request that takes longer fails then
+	// and gives back its place. 0 = endless.
+	Timeout, FirstToken time.Duration
 }
 
 // ServiceTime is one request's service without waiting, in seconds.
@@ -161,17 +161,18 @@ type Spec struct {
 // every Fluid and Exact.
 type Model struct {
 	Spec
-	dt       float64 // seconds a tick
-	cap      float64 // completions/s of one replica
-	slots    float64
-	full     float64    // in-system bound of one replica from its queue; +Inf = none
-	wait     float64    // the client's patience, seconds; +Inf = endless
-	patience []patience // by 1/ρ
-	grace    float64
-	drain    float64
-	times    []ServiceTime // condensed
-	tokens   float64       // mean of an answer
-	pipes    []pipe
+	dt             float64 // seconds a tick
+	cap            float64 // completions/s of one replica
+	slots          float64
+	full           float64    // in-system bound of one replica from its queue; +Inf = none
+	wait           float64    // the longest that a client waits in a queue, seconds; +Inf = endless
+	toEnd, toFirst float64    // the client's patience, seconds
+	patience       []patience // by 1/ρ
+	grace          float64
+	drain          float64
+	times          []ServiceTime // condensed
+	tokens         float64       // mean of an answer
+	pipes          []pipe
 	// pools[k] serves n replicas with poolFor(n) = k.
 	pools []*pool
 	start []startTimes
@@ -225,9 +226,14 @@ func Compile(s Spec) (*Model, error) {
 	}
 	m.cap, m.slots = s.Law.Capacity(), float64(s.Law.Slots())
 	m.full, m.wait = math.Inf(1), math.Inf(1)
+	m.toEnd, m.toFirst = math.Inf(1), math.Inf(1)
 	if s.Law.Timeout > 0 {
-		m.wait = s.Law.Timeout.Seconds()
+		m.toEnd = s.Law.Timeout.Seconds()
 	}
+	if s.Law.FirstToken > 0 {
+		m.toFirst = s.Law.FirstToken.Seconds()
+	}
+	m.wait = min(m.toEnd, m.toFirst)
 	if s.Law.Queue > 0 {
 		m.full = m.slots + float64(s.Law.Queue)
 	}
@@ -268,8 +274,8 @@ func (l *Law) check(bad func(string, ...any)) {
 			break
 		}
 	}
-	if l.Queue < 0 || l.Timeout < 0 {
-		bad("law: queue %d, timeout %v; neither may be negative", l.Queue, l.Timeout)
+	if l.Queue < 0 || l.Timeout < 0 || l.FirstToken < 0 {
+		bad("law: queue %d, timeout %v, first token %v; none may be negative", l.Queue, l.Timeout, l.FirstToken)
 	}
 }
 
