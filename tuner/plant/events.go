@@ -400,7 +400,7 @@ func (e *Exact) Pods(now float64, out []PodView) []PodView {
 	view := func(s *server, stage Stage) {
 		v := PodView{Life: s.life, Stage: stage, Count: 1}
 		for k := range e.m.pipes {
-			v.Values[k] = e.m.pipes[k].read(&s.m[k], now, e.m.dt)
+			v.Values[k] = e.m.pipes[k].read(&s.m[k], now, e.now, e.m.dt)
 		}
 		out = append(out, v)
 	}

@@ -293,7 +293,7 @@ func (f *Fluid) merge() {
 func (f *Fluid) isSettled(c *cohort) bool {
 	for k := range f.m.pipes {
 		p := &f.m.pipes[k]
-		v := p.read(&c.m[k], f.now, f.m.dt)
+		v := p.read(&c.m[k], f.now, f.now, f.m.dt)
 		if !v.OK || v.At-v.Window < c.life.ReadyAt || p.window > 0 && v.Window < float64(p.window*p.every)*f.m.dt-1e-9 {
 			return false
 		}
@@ -437,7 +437,7 @@ func (f *Fluid) Pods(now float64, out []PodView) []PodView {
 	view := func(c *cohort, stage Stage) {
 		v := PodView{Life: c.life, Stage: stage, Count: int(c.n)}
 		for k := range f.m.pipes {
-			v.Values[k] = f.m.pipes[k].read(&c.m[k], now, f.m.dt)
+			v.Values[k] = f.m.pipes[k].read(&c.m[k], now, f.now, f.m.dt)
 		}
 		out = append(out, v)
 	}

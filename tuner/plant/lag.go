@@ -46,17 +46,18 @@ func (p *pipe) scrape(m *meter, k int, now, started float64, l load, stage Stage
 }
 
 // read returns what the autoscaler can read at time now of a meter: the newest
-// scrape whose delay has passed.
+// scrape whose delay has passed, of those taken by the time done to which the
+// plant has been played.
 //
 // A window reaches back over p.window scrapes. A pod seen by fewer of them has
 // no value, but for a container that was at least p.fresh old at its first
 // scrape: it is reported since its start, as metrics-server does.
-func (p *pipe) read(m *meter, now, dt float64) Value {
+func (p *pipe) read(m *meter, now, done, dt float64) Value {
 	if m.first == unseen {
 		return Value{}
 	}
 	every, phase := float64(p.every)*dt, float64(p.phase)*dt
-	k := int(math.Floor((now - p.delay - phase + 1e-9) / every))
+	k := int(math.Floor((min(now-p.delay, done) - phase + 1e-9) / every))
 	if k < m.first {
 		return Value{}
 	}

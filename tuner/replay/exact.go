@@ -36,7 +36,7 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 	for i := range ticks {
 		now := float64(i) * dt
 		if a.next <= now+dt/2 {
-			a.views = e.Pods(now, a.views[:0])
+			a.views = e.Pods(a.next, a.views[:0])
 			e.Scale(int(a.sync(e.Status(), s.OnDecision)))
 		}
 		ticks[i].Spec, ticks[i].Desired = float64(a.replicas), float64(a.desired)

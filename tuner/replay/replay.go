@@ -41,7 +41,7 @@ func Simulate(w *World, cfg hpa.Config, s *Scratch, visit func(*results.Tick)) {
 	for i, arrivals := range w.Demand.Bins {
 		// Reconciles happen at the nearest step.
 		if now := float64(i) * dt; a.next <= now+dt/2 {
-			a.views = f.Pods(now, a.views[:0])
+			a.views = f.Pods(a.next, a.views[:0])
 			f.Scale(int(a.sync(f.Status(), s.OnDecision)))
 			t.Spec, t.Desired = float64(a.replicas), float64(a.desired)
 		}
