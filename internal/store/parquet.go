@@ -40,10 +40,18 @@ func newEncoder[T any](cols []column[T], schema *parquet.Schema, t *tables) *enc
 // clears the columns' paths in it, and only readers that find columns by their
 // place can read the files after the first.
 func (e *encoder[T]) open(out io.Writer) {
-	e.w = parquet.NewGenericWriter[T](out, e.schema,
+	options := []parquet.WriterOption{
+		e.schema,
 		parquet.DataPageStatistics(false),
 		parquet.KeyValueMetadata(schemaKey, results.Schema),
-		parquet.CreatedBy("hpatune", "", ""))
+		parquet.CreatedBy("hpatune", "", ""),
+	}
+	for i := range e.cols {
+		if e.cols[i].text != nil { // nobody looks for a range of names
+			options = append(options, parquet.SkipPageBounds(e.cols[i].name))
+		}
+	}
+	e.w = parquet.NewGenericWriter[T](out, options...)
 }
 
 // bytes returns rows as one file. The result is good until the next call.
