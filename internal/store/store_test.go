@@ -329,7 +329,7 @@ func BenchmarkRow(b *testing.B) {
 // second file of a writer, which our reader did not notice and others did.
 func TestEveryFileNamesItsColumns(t *testing.T) {
 	e := newEncoder(requestColumns, requestSchema, newTables(testMeta()))
-	for n := range 2 {
+	for n := range 4 {
 		data := e.bytes(traffic(100, 10, false))
 		f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
