@@ -159,6 +159,7 @@ func (p *parser) selectPods(st *Step, others value) map[string]int {
 		return names
 	}
 	var keys []string
+	namespace := cmp.Or(p.s.Name.Namespace, "default")
 	match := func(m value, name, selector string) {
 		s, err := manifest.ParseLabels(selector)
 		if err != nil {
@@ -166,7 +167,7 @@ func (p *parser) selectPods(st *Step, others value) map[string]int {
 			return
 		}
 		if slices.ContainsFunc(p.pods, func(l listed) bool { return selected.Matches(l.labels) && s.Matches(l.labels) }) {
-			keys = append(keys, "{"+name+" default}")
+			keys = append(keys, "{"+name+" "+namespace+"}")
 		}
 	}
 	others.list(func(_ int, m value) {
@@ -185,11 +186,8 @@ func (p *parser) selectPods(st *Step, others value) map[string]int {
 		match(m, name, selector)
 	})
 	if len(keys) > 0 {
-		own := p.s.Name.Name
-		if own == "" {
-			own = "web"
-		}
-		st.SelectorErr = &hpa.AmbiguousError{Keys: "[{" + own + " default} " + keys[0] + "]"}
+		own := cmp.Or(p.s.Name.Name, "web")
+		st.SelectorErr = &hpa.AmbiguousError{Keys: "[{" + own + " " + namespace + "} " + keys[0] + "]"}
 	}
 	for _, l := range p.pods {
 		if selected.Matches(l.labels) {
