@@ -24,9 +24,6 @@ type Options struct {
 	// time; nil: each stage's mean.
 	Rate func(at time.Duration) float64
 	TTY  bool // w is a terminal: draw a dashboard
-	// Interrupt is called when a person presses ctrl-c in the dashboard, which
-	// takes the terminal's signal away; nil: nothing happens.
-	Interrupt func()
 }
 
 // Live draws a run. Emit is safe for concurrent use and only counts: it never

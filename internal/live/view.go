@@ -16,7 +16,7 @@ const columns = 240
 // view is the state behind every drawing. It is not safe for concurrent use.
 type view struct {
 	o     Options
-	step  time.Duration // of a column, run time; at least a second of wall time
+	step  time.Duration // of a column, run time; at least a frame of wall time
 	steps []column
 	since column // since the last plain line
 	from  time.Duration
@@ -56,7 +56,7 @@ func (c *counts) add(o results.Outcome) {
 }
 
 func newView(o Options) view {
-	v := view{o: o, step: max(o.Duration/columns, time.Duration(float64(time.Second)*cmp.Or(o.Clock.Speed, 1))), phases: map[string]results.PodPhase{}}
+	v := view{o: o, step: max(o.Duration/columns, time.Duration(float64(frameEvery)*cmp.Or(o.Clock.Speed, 1))), phases: map[string]results.PodPhase{}}
 	v.steps = make([]column, int(o.Duration/v.step)+1)
 	for i := range v.steps {
 		v.steps[i].ready, v.steps[i].desired = -1, -1
