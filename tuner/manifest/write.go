@@ -33,10 +33,7 @@ type Note struct{ Path, Text string }
 // Policies that can never bind between min and max (DeadPolicies) are left out,
 // with a comment that says so; but for these, Decode gives the Config back.
 func V2(c *hpa.Config, meta Meta, notes []Note) []byte {
-	w := writer{notes: map[string][]string{}}
-	for _, n := range notes {
-		w.notes[n.Path] = append(w.notes[n.Path], n.Text)
-	}
+	w := newWriter(notes)
 	w.comment("", 0)
 	w.line(0, "apiVersion: autoscaling/v2")
 	w.line(0, "kind: HorizontalPodAutoscaler")
@@ -65,14 +62,19 @@ func V2(c *hpa.Config, meta Meta, notes []Note) []byte {
 	for i := range spec.Metrics {
 		w.metric(&spec.Metrics[i], names[i])
 	}
-	w.comment("spec.behavior", 1)
-	if c.Behavior {
-		dead := DeadPolicies(c)
-		w.line(1, "behavior:")
-		w.rules("scaleUp", &c.ScaleUp, spec.Behavior.ScaleUp, dead)
-		w.rules("scaleDown", &c.ScaleDown, spec.Behavior.ScaleDown, dead)
-	}
+	w.behavior(c, &spec)
 	return []byte(w.b.String())
+}
+
+func (w *writer) behavior(c *hpa.Config, spec *autoscalingv2.HorizontalPodAutoscalerSpec) {
+	w.comment("spec.behavior", 1)
+	if !c.Behavior {
+		return
+	}
+	dead := DeadPolicies(c)
+	w.line(1, "behavior:")
+	w.rules("scaleUp", &c.ScaleUp, spec.Behavior.ScaleUp, dead)
+	w.rules("scaleDown", &c.ScaleDown, spec.Behavior.ScaleDown, dead)
 }
 
 // metricNames are the names that hpa.Knobs gives metrics: "spec.metrics[cpu]".
@@ -92,12 +94,21 @@ func metricNames(c *hpa.Config) []string {
 }
 
 type writer struct {
-	b     strings.Builder
-	notes map[string][]string
+	b      strings.Builder
+	notes  map[string][]string
+	indent int // added to every depth: behavior stands deeper in other objects
+}
+
+func newWriter(notes []Note) *writer {
+	w := &writer{notes: map[string][]string{}}
+	for _, n := range notes {
+		w.notes[n.Path] = append(w.notes[n.Path], n.Text)
+	}
+	return w
 }
 
 func (w *writer) line(depth int, s string) {
-	w.b.WriteString(strings.Repeat("  ", depth) + s + "\n")
+	w.b.WriteString(strings.Repeat("  ", w.indent+depth) + s + "\n")
 }
 
 // comment writes the notes of a path, wrapped to a hundred columns.
@@ -119,7 +130,7 @@ func (w *writer) remark(depth int, note string) {
 		}, strings.ToValidUTF8(para, "?"))
 		line := "#"
 		for _, word := range strings.Fields(para) {
-			if len(line) > 1 && 2*depth+len(line)+1+len(word) > 100 {
+			if len(line) > 1 && 2*(w.indent+depth)+len(line)+1+len(word) > 100 {
 				w.line(depth, line)
 				line = "#"
 			}
