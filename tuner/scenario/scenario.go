@@ -40,13 +40,24 @@ const DefaultSelector = "app=web"
 
 var defaultLabels = map[string]string{"app": "web"}
 
+// Options change what a scenario says of itself.
+type Options struct {
+	Spec    *hpa.Config // not nil: takes the place of the hpa field and of its edits
+	Release int         // minor release of Kubernetes, 30…37; 0 is the latest. Its gates are the defaults
+}
+
 // Parse reads one scenario in the format of SCENARIO.md. The error lists every problem, each
 // with its field. If spec is not nil, it takes the place of the scenario's own hpa field and of its edits.
 func Parse(data []byte, spec *hpa.Config) (*Scenario, error) {
+	return Options{Spec: spec}.Parse(data)
+}
+
+// Parse is the function Parse with these options.
+func (o Options) Parse(data []byte) (*Scenario, error) {
 	if !json.Valid(data) {
 		return nil, parseFailure(data)
 	}
-	p := parser{spec: spec, s: &Scenario{Params: hpa.DefaultParams(), Start: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	p := parser{spec: o.Spec, s: &Scenario{Params: hpa.ParamsFor(o.Release), Start: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)}}
 	p.root(value{raw: data, errs: &p.errs})
 	if len(p.errs) > 0 {
 		return p.s, errors.Join(p.errs...)
@@ -188,7 +199,7 @@ func readContainers(v value) []hpa.Container {
 			case "name":
 				c.Name = m.text()
 			case "cpuMilli":
-				c.CPU, c.HasCPU = m.whole(0, math.MaxInt64), !m.null()
+				c.CPU, c.HasCPU = m.whole(math.MinInt64, math.MaxInt64), !m.null()
 			case "memoryBytes":
 				c.Memory, c.HasMemory = milliBytes(m), !m.null()
 			case "init":
@@ -206,7 +217,7 @@ func readContainers(v value) []hpa.Container {
 }
 
 // milliBytes reads bytes as thousandths, which is how the controller counts memory too.
-func milliBytes(v value) int64 { return v.whole(0, math.MaxInt64/1000) * 1000 }
+func milliBytes(v value) int64 { return v.whole(math.MinInt64/1000, math.MaxInt64/1000) * 1000 }
 
 func (p *parser) memory(v value) {
 	mem := &p.s.Memory
