@@ -9,13 +9,17 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
-// WriteImage packs one static program as a one-layer image from scratch, in
-// an OCI archive (layout 1.0.0) that containerd, docker, podman and kind can
-// load. It uses no registry and no daemon. The same program gives the same
-// bytes. The program becomes the entry point, run as user 65532.
-func WriteImage(w io.Writer, ref, program string) error {
+// WriteImage packs one program as a one-layer image from scratch, in an OCI
+// archive (layout 1.0.0) that containerd, docker, podman and kind can load. It
+// uses no registry and no daemon. The same files give the same bytes. The
+// program becomes the entry point, at the root, run as user 65532.
+//
+// A program that is not static brings its libraries: they are packed at the
+// paths that they have here.
+func WriteImage(w io.Writer, ref, program string, libraries ...string) error {
 	type object = map[string]any
 	layer, err := os.CreateTemp("", "layer-*.tar") // programs of 140 MB: not in memory
 	if err != nil {
@@ -25,7 +29,7 @@ func WriteImage(w io.Writer, ref, program string) error {
 	defer layer.Close()
 	entry := "/" + filepath.Base(program)
 	layerSum := sha256.New()
-	if err := writeLayer(io.MultiWriter(layer, layerSum), entry[1:], program); err != nil {
+	if err := writeLayer(io.MultiWriter(layer, layerSum), program, libraries); err != nil {
 		return fmt.Errorf("image %s: %w", ref, err)
 	}
 	size, err := layer.Seek(0, io.SeekEnd)
@@ -89,9 +93,31 @@ func WriteImage(w io.Writer, ref, program string) error {
 	return t.Close()
 }
 
-// writeLayer writes the image's file system: the program, /tmp and /etc.
-func writeLayer(w io.Writer, name, program string) error {
-	f, err := os.Open(program)
+// writeLayer writes the image's file system: the program, its libraries, /tmp
+// and /etc.
+func writeLayer(w io.Writer, program string, libraries []string) error {
+	t := tar.NewWriter(w)
+	for _, h := range []*tar.Header{
+		{Name: "tmp/", Mode: 0o1777, Typeflag: tar.TypeDir},
+		{Name: "etc/", Mode: 0o755, Typeflag: tar.TypeDir},
+	} {
+		if err := t.WriteHeader(h); err != nil {
+			return err
+		}
+	}
+	if err := addFile(t, filepath.Base(program), program); err != nil {
+		return err
+	}
+	for _, l := range libraries {
+		if err := addFile(t, strings.TrimPrefix(l, "/"), l); err != nil {
+			return err
+		}
+	}
+	return t.Close()
+}
+
+func addFile(t *tar.Writer, name, path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
@@ -100,18 +126,9 @@ func writeLayer(w io.Writer, name, program string) error {
 	if err != nil {
 		return err
 	}
-	t := tar.NewWriter(w)
-	for _, h := range []*tar.Header{
-		{Name: "tmp/", Mode: 0o1777, Typeflag: tar.TypeDir},
-		{Name: "etc/", Mode: 0o755, Typeflag: tar.TypeDir},
-		{Name: name, Mode: 0o755, Size: info.Size(), Typeflag: tar.TypeReg},
-	} {
-		if err := t.WriteHeader(h); err != nil {
-			return err
-		}
-	}
-	if _, err := io.Copy(t, f); err != nil {
+	if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: info.Size(), Typeflag: tar.TypeReg}); err != nil {
 		return err
 	}
-	return t.Close()
+	_, err = io.Copy(t, f)
+	return err
 }

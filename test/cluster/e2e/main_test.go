@@ -76,7 +76,8 @@ func run(m *testing.M) (code int) {
 		}()
 		// A signal ends this process without the defers above; the cluster is
 		// owned by it and ends with it. What files are left, the next up clears.
-		context.AfterFunc(ctx, func() { _ = c.Down(); os.Exit(130) })
+		forget := context.AfterFunc(ctx, func() { _ = c.Down(); os.Exit(130) })
+		defer forget() // before stop above ends ctx, which is no signal
 	}
 	if shared, err = connect(c); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
