@@ -10,6 +10,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -33,13 +35,6 @@ func Init(run string, owner io.Reader) error {
 	if os.Getpid() != 1 {
 		return errors.New("init must be process 1 of a new pid namespace; use up")
 	}
-	if owner != nil {
-		go func() {
-			_, _ = io.Copy(io.Discard, owner) // ends with the owner, however it ends
-			fmt.Println("the process that owned this cluster has ended")
-			os.Exit(0)
-		}()
-	}
 	if err := s.mounts(); err != nil {
 		return err
 	}
@@ -48,10 +43,40 @@ func Init(run string, owner io.Reader) error {
 	}
 	v := newSupervisor(s)
 	go v.reap()
+	if owner != nil {
+		go func() {
+			_, _ = io.Copy(io.Discard, owner) // ends with the owner, however it ends
+			v.leave()
+		}()
+	}
 	if err := v.boot(); err != nil {
 		return err
 	}
 	return v.serve()
+}
+
+// leave ends the cluster from inside, without a trace, when its owner was
+// killed and nobody else will.
+func (v *supervisor) leave() {
+	fmt.Println("the process that owned this cluster has ended")
+	v.mu.Lock()
+	v.leaving = true
+	v.mu.Unlock()
+	_ = unix.Kill(-1, unix.SIGKILL) // all of this pid namespace but this process
+	// What containerd and kubelet mounted below the folder would keep it busy.
+	if b, err := os.ReadFile("/proc/self/mountinfo"); err == nil {
+		lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+		for _, line := range slices.Backward(lines) {
+			if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], v.s.Run+"/") {
+				_ = unix.Unmount(f[4], unix.MNT_DETACH) // clear reports what stays
+			}
+		}
+	}
+	if err := v.s.clear(); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // boot starts everything and waits for it: about four seconds to a ready node,

@@ -30,6 +30,7 @@ type supervisor struct {
 	// running is by process id; a process that is in none of these is an orphan.
 	running  map[int]*process
 	ready    bool
+	leaving  bool // everything is being ended
 	restarts map[string]int
 }
 
@@ -61,6 +62,9 @@ func (v *supervisor) spawn(name string, argv []string, oneShot bool) (*process, 
 	defer null.Close()
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.leaving {
+		return nil, fmt.Errorf("start %s: the cluster ends", name)
+	}
 	// Not os/exec: its Wait and reap would take each other's children.
 	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 		Env: os.Environ(), Files: []uintptr{null.Fd(), log.Fd(), log.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}})
@@ -151,9 +155,10 @@ func (v *supervisor) ended(pid int, ws syscall.WaitStatus) {
 	v.mu.Lock()
 	p := v.running[pid]
 	delete(v.running, pid)
+	leaving := v.leaving
 	v.mu.Unlock()
-	if p == nil {
-		return // an orphan: a shim's child
+	if p == nil || leaving {
+		return // an orphan, as a shim's child
 	}
 	if p.stopped {
 		p.done <- ws

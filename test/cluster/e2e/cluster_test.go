@@ -11,7 +11,11 @@ import (
 	"testing"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
 )
 
 func TestAProgramRunsInsideAndSeesTheClusterOnly(t *testing.T) {
@@ -39,6 +43,34 @@ func TestAnImportedImageCanBeDeployed(t *testing.T) {
 	}
 	if err := s.c.Import(t.Context(), filepath.Join(t.TempDir(), "none.tar")); err == nil {
 		t.Error("importing a file that does not exist is no error")
+	}
+}
+
+func TestTheProductRunsInsideTheCluster(t *testing.T) {
+	s := need(t)
+	if r := s.hpatune(t, t.TempDir(), "version"); r.code != 0 || r.stdout == "" {
+		t.Errorf("hpatune version = %+v, want a version and exit code 0", r)
+	}
+}
+
+func TestAServiceAccountMayDoWhatItsRulesSayAndNoMore(t *testing.T) {
+	s := need(t)
+	ns := s.namespace(t)
+	path := s.kubeconfigFor(t, ns, "reader", []rbacv1.PolicyRule{{APIGroups: []string{"autoscaling"}, Resources: []string{"horizontalpodautoscalers"}, Verbs: []string{"list"}}}, nil)
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Dial = s.c.Dial
+	reader, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.AutoscalingV2().HorizontalPodAutoscalers(ns).List(t.Context(), metav1.ListOptions{}); err != nil {
+		t.Errorf("list HPAs: %v, want it allowed", err)
+	}
+	if _, err := reader.CoreV1().Pods(ns).List(t.Context(), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
+		t.Errorf("list pods: %v, want it forbidden", err)
 	}
 }
 

@@ -83,6 +83,11 @@ func run(m *testing.M) (code int) {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
+	defer func() {
+		if hpatuneDir != "" {
+			_ = os.RemoveAll(hpatuneDir)
+		}
+	}()
 	return m.Run()
 }
 

@@ -17,9 +17,14 @@ import (
 	"testing"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	cluster "github.com/hpatune/hpatune/test/cluster"
 )
@@ -30,17 +35,69 @@ func (s *suite) client() *http.Client {
 	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: s.c.Dial, DisableKeepAlives: true}}
 }
 
+// kubeconfigFor makes a service account in ns that may do what rules say and
+// nothing else, and returns the path of a kubeconfig with its token, for
+// hpatuneAs. Rules for all namespaces are cluster's, the others ns's.
+func (s *suite) kubeconfigFor(t *testing.T, ns, name string, rules, clusterRules []rbacv1.PolicyRule) string {
+	t.Helper()
+	ctx, meta := t.Context(), metav1.ObjectMeta{Name: name}
+	subject := []rbacv1.Subject{{Kind: "ServiceAccount", Name: name, Namespace: ns}}
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("rights of %s: %v", name, err)
+		}
+	}
+	_, err := s.kube.CoreV1().ServiceAccounts(ns).Create(ctx, &corev1.ServiceAccount{ObjectMeta: meta}, metav1.CreateOptions{})
+	check(err)
+	if rules != nil {
+		_, err = s.kube.RbacV1().Roles(ns).Create(ctx, &rbacv1.Role{ObjectMeta: meta, Rules: rules}, metav1.CreateOptions{})
+		check(err)
+		_, err = s.kube.RbacV1().RoleBindings(ns).Create(ctx, &rbacv1.RoleBinding{ObjectMeta: meta, Subjects: subject,
+			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name}}, metav1.CreateOptions{})
+		check(err)
+	}
+	if clusterRules != nil {
+		meta.Name = ns + "-" + name
+		_, err = s.kube.RbacV1().ClusterRoles().Create(ctx, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: clusterRules}, metav1.CreateOptions{})
+		check(err)
+		t.Cleanup(func() {
+			_ = s.kube.RbacV1().ClusterRoles().Delete(context.Background(), meta.Name, metav1.DeleteOptions{})
+		})
+		_, err = s.kube.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{ObjectMeta: meta, Subjects: subject,
+			RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: meta.Name}}, metav1.CreateOptions{})
+		check(err)
+		t.Cleanup(func() {
+			_ = s.kube.RbacV1().ClusterRoleBindings().Delete(context.Background(), meta.Name, metav1.DeleteOptions{})
+		})
+	}
+	hour := int64(3600)
+	token, err := s.kube.CoreV1().ServiceAccounts(ns).CreateToken(ctx, name, &authenticationv1.TokenRequest{
+		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour}}, metav1.CreateOptions{})
+	check(err)
+	config := clientcmdapi.NewConfig()
+	config.Clusters["c"] = &clientcmdapi.Cluster{Server: s.config.Host, CertificateAuthorityData: s.config.CAData}
+	config.AuthInfos["u"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
+	config.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u", Namespace: ns}
+	config.CurrentContext = "x"
+	path := filepath.Join(t.TempDir(), name+".kubeconfig")
+	check(clientcmd.WriteToFile(*config, path))
+	return path
+}
+
+// hpatuneDir holds the product once it is built; run removes it.
+var hpatuneDir string
+
 // hpatuneOnce builds the product's command from the clone, once.
 var hpatuneOnce = sync.OnceValues(func() (string, error) {
 	module, err := cluster.ModuleDir()
 	if err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp("", "hpatune-e2e-")
-	if err != nil {
+	if hpatuneDir, err = os.MkdirTemp("", "hpatune-e2e-"); err != nil {
 		return "", err
 	}
-	bin := filepath.Join(dir, "hpatune")
+	bin := filepath.Join(hpatuneDir, "hpatune")
 	cmd := exec.Command("go", append(append([]string{"build", "-o", bin}, cluster.BuildFlags...), "./cmd/hpatune")...)
 	cmd.Dir = filepath.Join(module, "..", "..")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
