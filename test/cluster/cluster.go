@@ -132,7 +132,7 @@ func Up(ctx context.Context, o UpOptions) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{state: state{Name: name, Run: run, Bin: programs.Kube, Own: programs.Own, RUNC: runc, Clocks: o.Clocks, Sysctls: machineSysctls()}}
+	c := &Cluster{state: state{Name: name, Run: run, Bin: programs.Kube, Own: programs.Own, RUNC: runc, Clocks: o.Clocks, Owned: o.Owned, Sysctls: machineSysctls()}}
 	if err := c.launch(o); err != nil {
 		return nil, errors.Join(err, c.state.clear())
 	}
@@ -301,6 +301,10 @@ func (c *Cluster) Kubeconfig() string {
 // External reports whether the cluster is not ours: without fast clocks,
 // without StopComponent and Import, with its own images.
 func (c *Cluster) External() bool { return c.external }
+
+// Owned reports whether the cluster ends with the process that started it: not
+// one for others to rely on.
+func (c *Cluster) Owned() bool { return c.state.Owned }
 
 // Clocks returns those that the cluster was started with; zero for an external one.
 func (c *Cluster) Clocks() Clocks { return c.state.Clocks }

@@ -242,7 +242,8 @@ func runNice(ctx context.Context, cmd *exec.Cmd, log io.Writer) error {
 	return errors.Join(cmd.Wait(), ctx.Err())
 }
 
-// prune removes programs of other versions that nobody has used for a week.
+// prune removes programs of other versions that nobody has used for two
+// days: half a gigabyte each.
 func prune(dir string, keep []set, log io.Writer) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -251,10 +252,10 @@ func prune(dir string, keep []set, log io.Writer) {
 	for _, e := range entries {
 		p := filepath.Join(dir, e.Name())
 		info, err := e.Info()
-		if err != nil || time.Since(info.ModTime()) < 7*24*time.Hour || slices.ContainsFunc(keep, func(s set) bool { return s.dir == p }) {
+		if err != nil || time.Since(info.ModTime()) < 2*24*time.Hour || slices.ContainsFunc(keep, func(s set) bool { return s.dir == p }) {
 			continue
 		}
-		fmt.Fprintf(log, "removing %s, unused for a week\n", p)
+		fmt.Fprintf(log, "removing %s, unused for two days\n", p)
 		if err := os.RemoveAll(p); err != nil {
 			fmt.Fprintln(log, err)
 		}

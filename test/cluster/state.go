@@ -22,6 +22,7 @@ type state struct {
 	Own      string // our programs and images
 	RUNC     string
 	Clocks   Clocks
+	Owned    bool // ends with the process that started it
 	InitPID  int
 	InitFrom string            // start time of InitPID in clock ticks since boot: a reused pid never matches
 	CgroupV2 []string          // controllers that up enabled in the root cgroup

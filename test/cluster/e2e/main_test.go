@@ -103,6 +103,9 @@ func open(ctx context.Context) (c *cluster.Cluster, ours bool, err error) {
 		return cluster.External(k), false, nil
 	}
 	if c, err := cluster.Attach(); err == nil {
+		if c.Owned() {
+			return nil, false, errors.New("another test run has the cluster; wait for it, or set another HPACLUSTER_NAME")
+		}
 		fmt.Fprintln(os.Stderr, "e2e: using the cluster that is up:", c.Kubeconfig())
 		return c, false, nil
 	}
