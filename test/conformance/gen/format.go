@@ -46,14 +46,28 @@ type Container struct {
 	Sidecar     bool   `json:"sidecar,omitempty"` // a restartable init container
 }
 
-// InitialState is the part of the HPA's status that outlives a controller. The
-// format also has recommendations and scale events; they are memory inside the
-// real controller, cannot be given from outside, and are therefore not here.
+// InitialState is what the controller remembers, and the part of the HPA's status that
+// outlives a controller. Instants are seconds since start.
 type InitialState struct {
-	Conditions      []Condition `json:"conditions,omitempty"`
-	LastScaleTime   *float64    `json:"lastScaleTime,omitempty"` // seconds since start
-	DesiredReplicas int32       `json:"desiredReplicas,omitempty"`
-	CurrentReplicas int32       `json:"currentReplicas,omitempty"`
+	Recommendations []Recommendation `json:"recommendations,omitempty"`
+	ScaleUpEvents   []Change         `json:"scaleUpEvents,omitempty"`
+	ScaleDownEvents []Change         `json:"scaleDownEvents,omitempty"`
+	Conditions      []Condition      `json:"conditions,omitempty"`
+	LastScaleTime   *float64         `json:"lastScaleTime,omitempty"`
+	DesiredReplicas int32            `json:"desiredReplicas,omitempty"`
+	CurrentReplicas int32            `json:"currentReplicas,omitempty"`
+}
+
+// A Recommendation is a proposal from before stabilization and limits.
+type Recommendation struct {
+	At       float64 `json:"at"`
+	Replicas int32   `json:"replicas"`
+}
+
+// A Change is a rescale by the HPA itself; Change is positive.
+type Change struct {
+	At     float64 `json:"at"`
+	Change int32   `json:"change"`
 }
 
 // A Condition of the HPA's status.

@@ -69,6 +69,7 @@ func (w *writer) scenario(id string) *Scenario {
 		}
 		s.InitialState = st
 	}
+	w.past()
 	w.walk = one(w.dice, "steady", "ramp", "wave", "spike", "random", "random")
 	w.trouble = one(w.dice, 0, 0, 0.03, 0.15)
 	n := w.in(6, 36)
@@ -76,6 +77,27 @@ func (w *writer) scenario(id string) *Scenario {
 		s.Observations = append(s.Observations, w.observation(i, n))
 	}
 	return s
+}
+
+// past gives some controllers a memory, with entries exactly as old as windows and periods
+// at the first observation.
+func (w *writer) past() {
+	if w.chance(0.8) {
+		return
+	}
+	s := w.s
+	if s.InitialState == nil {
+		s.InitialState = &InitialState{CurrentReplicas: s.InitialReplicas, DesiredReplicas: s.InitialReplicas}
+	}
+	for range w.in(0, 6) {
+		s.InitialState.Recommendations = append(s.InitialState.Recommendations,
+			Recommendation{At: -float64(one(w.dice, w.seconds(), 300, w.in(1, 400))), Replicas: int32(max(0, w.size+w.in(-4, 6)))})
+	}
+	for _, list := range []*[]Change{&s.InitialState.ScaleUpEvents, &s.InitialState.ScaleDownEvents} {
+		for range one(w.dice, 0, 1, 2, 4) {
+			*list = append(*list, Change{At: -float64(w.seconds()), Change: int32(w.in(1, 6))})
+		}
+	}
 }
 
 // flags picks the controller's.

@@ -15,6 +15,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -84,11 +85,10 @@ func run(workers int, list bool, only int, keep string, atLeast float64) error {
 		return err
 	}
 
-	// The recorded decisions come first: most mutants die there within milliseconds.
 	killers := []*killer{
-		{name: "replay", dir: filepath.Join(root, "test", "conformance", "replay"), short: true},
 		{name: "hpa", dir: filepath.Join(root, "tuner", "hpa")},
 		{name: "scenario", dir: filepath.Join(root, "tuner", "scenario")},
+		{name: "replay", dir: filepath.Join(root, "test", "conformance", "replay"), short: true},
 	}
 	for _, k := range killers {
 		k.bin = filepath.Join(tmp, k.name+".test")
@@ -116,54 +116,28 @@ func run(workers int, list bool, only int, keep string, atLeast float64) error {
 	}
 
 	begin := time.Now()
-	dead, err := replayed(root, over, tmp, workers, len(mutants))
+	left := mutants
+	by := map[string]int{}
+	count := func(name string, dead map[int]bool) {
+		by[name] = len(dead)
+		left = slices.DeleteFunc(slices.Clone(left), func(m *mutant) bool { return dead[m.id] })
+		fmt.Printf("%-9s kills %d, leaves %d (%v)\n", name, len(dead), len(left), time.Since(begin).Round(time.Second))
+	}
+	for _, k := range killers[:2] {
+		count(k.name, k.kill(left, workers))
+	}
+	dead, err := replayed(root, over, tmp, workers, left)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "%d of %d change a recorded decision (%v)\n", len(dead), len(mutants), time.Since(begin).Round(time.Second))
-	by, done := map[string]int{}, 0
-	var survivors []*mutant
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	next := make(chan *mutant)
-	for range workers {
-		wg.Go(func() {
-			for m := range next {
-				name := ""
-				if dead[m.id] {
-					name = "replay"
-				}
-				for _, k := range killers {
-					if name != "" {
-						break
-					}
-					if ok, _ := k.run(m.id); !ok {
-						name = k.name
-					}
-				}
-				mu.Lock()
-				by[name]++
-				if done++; done%100 == 0 {
-					fmt.Fprintf(os.Stderr, "%d of %d, %d survive so far\n", done, len(mutants), len(survivors))
-				}
-				if name == "" {
-					survivors = append(survivors, m)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	for _, m := range mutants {
-		next <- m
-	}
-	close(next)
-	wg.Wait()
+	count("replay", dead)
+	count("start", killers[2].kill(left, workers))
+	survivors := left
 
 	known, err := explained(keep)
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(survivors, func(a, b *mutant) int { return a.id - b.id })
 	open := 0
 	for _, m := range survivors {
 		if known[m.key()] == "" {
@@ -176,8 +150,8 @@ func run(workers int, list bool, only int, keep string, atLeast float64) error {
 		fmt.Printf("listed as a survivor, but killed or gone: %s\n", k)
 	}
 	killed := float64(len(mutants)-len(survivors)) / float64(len(mutants))
-	fmt.Printf("%d mutants, %d killed (%.1f %%: recorded decisions %d, tests of hpa %d, of scenario %d), %d survive, %d of them unexplained, in %v\n",
-		len(mutants), len(mutants)-len(survivors), 100*killed, by["replay"], by["hpa"], by["scenario"], len(survivors), open, time.Since(begin).Round(time.Second))
+	fmt.Printf("%d mutants, %d killed (%.1f %%: tests of hpa %d, of scenario %d, recorded decisions %d), %d survive, %d of them unexplained, in %v\n",
+		len(mutants), len(mutants)-len(survivors), 100*killed, by["hpa"], by["scenario"], by["replay"]+by["start"], len(survivors), open, time.Since(begin).Round(time.Second))
 	switch {
 	case killed < atLeast:
 		return fmt.Errorf("%.1f %% killed, want %.0f %%", 100*killed, 100*atLeast)
@@ -187,64 +161,87 @@ func run(workers int, list bool, only int, keep string, atLeast float64) error {
 	return nil
 }
 
+// kill runs the tests once for each mutant and returns those with which they fail.
+func (k *killer) kill(mutants []*mutant, workers int) map[int]bool {
+	dead := map[int]bool{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	next := make(chan *mutant)
+	for range workers {
+		wg.Go(func() {
+			for m := range next {
+				if ok, _ := k.run(m.id); !ok {
+					mu.Lock()
+					dead[m.id] = true
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	for _, m := range mutants {
+		next <- m
+	}
+	close(next)
+	wg.Wait()
+	return dead
+}
+
 // replayed returns the mutants that change a recorded decision. They are switched inside one
 // running program, so what a mutant does before main (package variables) and to the reading
 // of scenarios is not seen here: the ones that are left run as programs of their own.
-func replayed(root, over, tmp string, workers, last int) (map[int]bool, error) {
+func replayed(root, over, tmp string, workers int, mutants []*mutant) (map[int]bool, error) {
 	bin := filepath.Join(tmp, "replayed.test")
 	build := exec.Command("go", "test", "-c", "-tags", "mutants", "-overlay", over, "-o", bin, ".")
 	build.Dir = filepath.Join(root, "test", "conformance", "replay")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("replay: %w\n%s", err, out)
 	}
+	shares := make([][]string, workers)
+	for i, m := range mutants {
+		shares[i%workers] = append(shares[i%workers], fmt.Sprint(m.id))
+	}
 	dead := map[int]bool{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	errs := make(chan error, workers)
-	for first := 1; first <= workers; first++ {
+	errs := make([]error, workers)
+	for w, share := range shares {
 		wg.Go(func() {
-			for next := first; next <= last; {
-				c := exec.Command(bin, "-test.run", "^TestMutants$", "-test.timeout", "1h", "-test.v")
+			for from := 0; from < len(share); {
+				c := exec.Command(bin, "-test.run", "^TestMutants$", "-test.timeout", "1h")
 				c.Dir = build.Dir
-				c.Env = append(os.Environ(), fmt.Sprintf("HPA_FIRST=%d", next), fmt.Sprintf("HPA_STEP=%d", workers), fmt.Sprintf("HPA_LAST=%d", last))
+				c.Env = append(os.Environ(), "HPA_MUTANTS="+strings.Join(share, " "), fmt.Sprintf("HPA_MUTANTS_FROM=%d", from))
 				out, err := c.CombinedOutput()
-				begun := next
 				for line := range strings.Lines(string(out)) {
 					var id int
 					var killed bool
-					if n, _ := fmt.Sscanf(line, "mutant %d killed %t", &id, &killed); n == 2 {
+					if n, _ := fmt.Sscanf(line, "mutant %d killed %t", &id, &killed); n != 2 {
+						continue
+					}
+					from++
+					if killed {
 						mu.Lock()
-						dead[id] = killed
+						dead[id] = true
 						mu.Unlock()
-						next = id + workers
 					}
 				}
 				if err == nil {
 					return
 				}
-				if next == begun && !strings.Contains(string(out), "goroutine ") {
-					errs <- fmt.Errorf("replay: %w\n%s", err, out)
+				if !strings.Contains(string(out), "goroutine ") {
+					errs[w] = fmt.Errorf("replay: %w\n%s", err, out)
 					return
 				}
+				id := 0 // this one ended the program
+				fmt.Sscan(share[from], &id)
 				mu.Lock()
-				dead[next] = true // it ended the program
+				dead[id] = true
 				mu.Unlock()
-				next += workers
+				from++
 			}
 		})
 	}
 	wg.Wait()
-	for id, killed := range dead {
-		if !killed {
-			delete(dead, id)
-		}
-	}
-	select {
-	case err := <-errs:
-		return nil, err
-	default:
-		return dead, nil
-	}
+	return dead, errors.Join(errs...)
 }
 
 // run says whether the tests pass with the mutant active. One that does not end is killed too.

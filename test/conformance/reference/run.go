@@ -5,9 +5,8 @@
 // it are: real informers on a fake clientset whose reactors keep one HPA and the pods;
 // upstream's own REST metrics client on fake API clients; and the API server's part
 // (decoding, defaulting, validation, the registry's strategies), which is upstream's
-// code too. Time is testing/synctest's. Nothing of the controller is replaced, so what
-// it keeps in memory (recommendations, scale events) cannot be seeded; restarts,
-// conflicts, failed reads and writes can be had from outside.
+// code too. Time is testing/synctest's. Nothing of the controller is replaced; a
+// memory from before the first observation is put into its maps before it runs (memory.go).
 package reference
 
 import (
@@ -168,6 +167,9 @@ func (w *world) startController() {
 		factory.Autoscaling().V2().HorizontalPodAutoscalers(), factory.Core().V1().Pods(),
 		w.sync, flag(c.DownscaleStabilization, 5*time.Minute), tolerance,
 		flag(c.CPUInitializationPeriod, 5*time.Minute), flag(c.InitialReadinessDelay, 30*time.Second))
+	if w.i <= 0 {
+		w.remember(controller)
+	}
 	factory.Start(ctx.Done())
 	var done sync.WaitGroup
 	done.Go(func() { controller.Run(ctx, 5) }) // --concurrent-horizontal-pod-autoscaler-syncs

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,15 +19,11 @@ import (
 // rewritten (hpa.SetMutant exists only there). It reads the recorded scenarios once and
 // says of each mutant, a line each on stdout, whether some decision changes with it.
 //
-// HPA_FIRST, HPA_STEP and HPA_LAST choose the mutants.
+// HPA_MUTANTS lists their numbers, HPA_MUTANTS_FROM says where in the list to begin.
 func TestMutants(t *testing.T) {
-	var n [3]int
-	for i, name := range []string{"HPA_FIRST", "HPA_STEP", "HPA_LAST"} {
-		v, err := strconv.Atoi(os.Getenv(name))
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		n[i] = v
+	from, err := strconv.Atoi(os.Getenv("HPA_MUTANTS_FROM"))
+	if err != nil {
+		t.Fatal(err)
 	}
 	records, err := ReadRecords(recorded)
 	if err != nil {
@@ -42,7 +39,11 @@ func TestMutants(t *testing.T) {
 	if changes(parsed, records) {
 		t.Fatal("decisions differ without a mutant")
 	}
-	for id := n[0]; id <= n[2]; id += n[1] {
+	for _, number := range strings.Fields(os.Getenv("HPA_MUTANTS"))[from:] {
+		id, err := strconv.Atoi(number)
+		if err != nil {
+			t.Fatal(err)
+		}
 		hpa.SetMutant(id)
 		done := make(chan bool, 1)
 		go func() { done <- changes(parsed, records) }()
