@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"fmt"
 	"io/fs"
 	"strings"
 
@@ -14,6 +15,10 @@ import (
 // The error is a source.Problems: every mistake of the profile and of its
 // traces, each with file and line.
 func Parse(name string, data []byte, fsys fs.FS) (*Profile, error) {
+	const most = 1 << 20 // a thousand stages and classes are a fifth of it
+	if len(data) > most {
+		return nil, source.Problems{{File: name, Text: fmt.Sprintf("%d bytes; a profile has at most %d", len(data), most), Try: "a trace, for many arrivals"}}
+	}
 	docs, problems := source.Parse(name, data)
 	switch {
 	case len(problems) > 0:

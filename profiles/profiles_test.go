@@ -113,6 +113,7 @@ func TestProblems(t *testing.T) {
 				"p.yaml:3: stages[1].duration: duration 5 has no unit\n  Try: 5s\n" +
 				"p.yaml:3: stages[1].ramp.too: unknown field \"too\"\n  Try: to"},
 		{"an empty file", "", "p.yaml: is empty\n  Try: hpatune profile show steady"},
+		{"a file that is no profile", strings.Repeat("#", 1<<20+1), "p.yaml: 1048577 bytes; a profile has at most 1048576\n  Try: a trace, for many arrivals"},
 		{"no stages", "name: x", "p.yaml:1: stages: there is none\n  Try: - {name: hold, rate: 5/s, duration: 5m}"},
 		{"no shape", "stages:\n- duration: 1m", "p.yaml:2: stages[0]: has no shape: one of rate, ramp, sine and trace\n  Try: rate: 5/s"},
 		{"two shapes", "stages: [{rate: 5/s, ramp: {from: 0, to: 1/s}, duration: 1m}]", "p.yaml:1: stages[0]: has ramp and rate; a stage has one shape\n  Try: a stage for each"},

@@ -174,6 +174,9 @@ func (d *decoder) wrong(n *yaml.Node, path, want string) {
 	case n.ShortTag() == "!!str":
 		found = strconv.Quote(clip(n.Value))
 	}
+	if found == "" {
+		found = "nothing"
+	}
 	d.problem(n, path, "is "+found+", should be "+want, try)
 }
 
