@@ -2,6 +2,7 @@ package hpa
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +59,8 @@ func (d *Decision) wanted() string {
 	switch {
 	case p.Kept:
 		return fmt.Sprintf("%s; pods that do not count would have turned the direction, so the size is kept", p.usage())
+	case p.Tolerated && p.First != p.Ratio:
+		return fmt.Sprintf("%s over the pods that count, within tolerance with the others", p.usage())
 	case p.Tolerated:
 		return fmt.Sprintf("%s is within tolerance", p.usage())
 	}
@@ -120,6 +123,8 @@ func (p *Proposal) usage() string {
 	switch {
 	case m.Source <= ContainerResource && m.Target.AverageMilli == 0:
 		return fmt.Sprintf("%s %d %% of %d %%", m.Key(), p.Utilization, m.Target.Utilization)
+	case p.UsageMilli == math.MinInt64:
+		return fmt.Sprintf("%s over no replicas, for %s each", m.Key(), m.quantity(m.Target.AverageMilli))
 	case m.statusKind() == Value:
 		return fmt.Sprintf("%s %s of %s", m.Key(), m.quantity(p.UsageMilli), m.quantity(m.Target.ValueMilli))
 	}
