@@ -56,7 +56,7 @@ func (s Span) draw(r *rand.Rand) time.Duration {
 func DefaultService() Service {
 	return Service{
 		Name: "inference-endpoint", Model: "sandbox-llm",
-		Slots: 8, Queue: 48,
+		Slots: 8, Queue: 64,
 		Prefill: 500 * time.Millisecond, PerPromptToken: time.Millisecond, PerToken: 100 * time.Millisecond,
 		Chunk: 800 * time.Millisecond, MaxTokens: 60,
 		CPURequestMilli: 1000, CPULimitMilli: 1500, MemoryRequestBytes: 2 << 30,
