@@ -55,8 +55,9 @@ type fitting struct {
 	out Fitted
 	// served are the requests that a replica worked on, by Arrival.
 	served  []served
-	servers []server // replicas that answered, by Meta.Backends; one for all where none is visible
-	visible bool     // backends are
+	servers []server     // replicas that answered, by Meta.Backends; one for all where none is visible
+	visible bool         // backends are
+	readyAt [][2]float64 // each pod's time in traffic, seconds
 }
 
 // Fit fits a world to a run under cfg, the configuration that ran (or is to be

@@ -17,7 +17,7 @@ import (
 type served struct {
 	sent, first, done float64 // first = done where the answer did not stream
 	start             float64 // when it got its slot, by the fitted law
-	inside            int     // in its server when it came, without itself
+	inside            int     // in its replica when it came, without itself (the mean one's, where it is not visible which)
 	server            int
 	class             int16
 	tokens            float64
@@ -39,6 +39,15 @@ func (f *fitting) match() {
 		r := &f.run.Requests[i]
 		if r.Backend >= 0 {
 			visible++
+		}
+	}
+	for _, l := range f.lives() {
+		if results.Happened(l.ready) {
+			span := [2]float64{l.ready.Seconds(), math.Inf(1)}
+			if results.Happened(l.ended) {
+				span[1] = l.ended.Seconds()
+			}
+			f.readyAt = append(f.readyAt, span)
 		}
 	}
 	answered := 0
@@ -88,10 +97,25 @@ func (f *fitting) match() {
 			for len(done) > 0 && done[0] <= c.sent {
 				heap.Pop(&done)
 			}
-			c.inside = len(done)
+			c.inside = len(done) / f.sharing(c.sent)
 			heap.Push(&done, c.done)
 		}
 	}
+}
+
+// sharing is how many ready replicas a server stands for at time t: 1, or all
+// of them where it is not visible which one answered.
+func (f *fitting) sharing(t float64) int {
+	if f.visible || len(f.readyAt) == 0 {
+		return 1
+	}
+	n := 0
+	for _, r := range f.readyAt {
+		if r[0] <= t && t < r[1] {
+			n++
+		}
+	}
+	return max(1, n)
 }
 
 func sign(x float64) int {
@@ -177,6 +201,70 @@ func (f *fitting) spread(streams bool) float64 {
 	return sum / n
 }
 
+// hiddenSlots fits slots where it is not visible which replica answered. What a
+// request itself takes is then what its class's quickest tenth took to the
+// first token (in one piece: what those took that came to the emptiest
+// replicas, by tokens), the rest is wait; and slots are what keeps the fullest
+// stretches' throughput going, C·E[S]. Replicas that a balancer left idle in
+// those stretches make it too low.
+func (f *fitting) hiddenSlots(streams bool) int {
+	type class struct{ first, tokens, total []float64 }
+	classes := map[int16]*class{}
+	var inside []float64
+	for i := range f.served {
+		inside = append(inside, float64(f.served[i].inside))
+	}
+	slices.Sort(inside)
+	quiet := int(inside[len(inside)/4])
+	for i := range f.served {
+		c := &f.served[i]
+		if !c.ok {
+			continue
+		}
+		if classes[c.class] == nil {
+			classes[c.class] = &class{}
+		}
+		k := classes[c.class]
+		k.first = append(k.first, c.first-c.sent)
+		if c.inside <= quiet {
+			k.tokens, k.total = append(k.tokens, c.tokens), append(k.total, c.done-c.sent)
+		}
+	}
+	type own struct{ first, a, b float64 }
+	owns := map[int16]own{}
+	for k, c := range classes {
+		slices.Sort(c.first)
+		a, b := theilSen(thin(c.tokens, 400), thin(c.total, 400))
+		owns[k] = own{c.first[len(c.first)/10], a, b}
+	}
+	sum, n := 0.0, 0.0
+	for i := range f.served {
+		c := &f.served[i]
+		o := owns[c.class]
+		c.start = c.sent
+		if streams && c.first-c.sent > 1.25*o.first {
+			c.start = max(c.sent, c.first-o.first)
+		} else if !streams && c.inside > quiet {
+			c.start = max(c.sent, c.done-o.a-o.b*c.tokens)
+		}
+		if c.ok {
+			sum, n = sum+c.done-c.start, n+1
+		}
+	}
+	mean := sum / n
+	width := max(15, 3*mean)
+	var rates []float64
+	for from := f.served[0].sent; from+width <= f.served[len(f.served)-1].sent; from += width / 2 {
+		// Work done in the window, in requests, over the replicas that were there.
+		rates = append(rates, f.did(0, from, from+width).done/float64(f.sharing(from+width/2)))
+	}
+	if len(rates) == 0 {
+		return 1
+	}
+	slices.Sort(rates)
+	return max(1, int(math.Round(rates[len(rates)*9/10]*mean)))
+}
+
 // service fits the law: slots from where waiting begins, service times from the
 // requests themselves, slowing from how they stretch as slots fill.
 func (f *fitting) service() error {
@@ -194,12 +282,19 @@ func (f *fitting) service() error {
 	if ok < 20 {
 		return errors.New("fit: fewer than 20 requests were answered, too few to say how long one takes; record a longer run")
 	}
-	if !f.visible {
-		f.assume("all replicas are one: which of them answered is not visible to the client")
+	switch {
+	case f.visible:
+	case len(f.readyAt) > 0:
+		f.warn("which replica answered is not visible: requests are held against the number that was ready")
+	default:
+		f.assume("all replicas are one: which of them answered, and how many there were, is not visible")
 	}
 	streams := streamed*2 > ok
 	best, least := 1, math.Inf(1)
-	for m := 1; ; m = max(m+1, m*21/20) {
+	if !f.visible && len(f.readyAt) > 0 {
+		best, least, most = f.hiddenSlots(streams), 0, 0
+	}
+	for m := 1; m <= most; m = max(m+1, m*21/20) {
 		m = min(m, most)
 		f.starts(m)
 		// More slots must explain clearly more to be believed: where nothing ever
@@ -211,7 +306,9 @@ func (f *fitting) service() error {
 			break
 		}
 	}
-	f.starts(best)
+	if most > 0 {
+		f.starts(best)
+	}
 	waited := 0
 	var times []plant.ServiceTime
 	var all []plant.ServiceTime
@@ -362,7 +459,7 @@ func (f *fitting) refusals(slots int) {
 		}
 		for k := range f.servers {
 			if b := f.servers[k].backend; b >= 0 && b == int(r.Backend) || !f.visible {
-				inside = append(inside, f.insideAt(k, r.Sent.Seconds()))
+				inside = append(inside, f.insideAt(k, r.Sent.Seconds())/f.sharing(r.Sent.Seconds()))
 			}
 		}
 	}

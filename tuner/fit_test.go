@@ -234,15 +234,23 @@ func TestFitFindsTheTruth(t *testing.T) {
 		name     string
 		streams  bool
 		balancer plant.Balancer
+		hidden   bool // which replica answers is not visible
 	}{
-		{"streams, round robin", true, plant.RoundRobin},
-		{"streams, random", true, plant.Random},
-		{"streams, least connections", true, plant.LeastConnections},
-		{"answers in one piece, round robin", false, plant.RoundRobin},
+		{"streams, round robin", true, plant.RoundRobin, false},
+		{"streams, random", true, plant.Random, false},
+		{"streams, least connections", true, plant.LeastConnections, false},
+		{"answers in one piece, round robin", false, plant.RoundRobin, false},
+		{"replicas behind one address, at random", true, plant.Random, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := truth{rate: wave, seconds: 900, cfg: cpuConfig(70), replicas: 2, slots: 8, streams: row.streams, pick: row.balancer, seed: 3}
 			run := c.run()
+			if row.hidden {
+				for i := range run.Requests {
+					run.Requests[i].Backend = -1
+				}
+				run.Meta.Backends = nil
+			}
 			fit, err := Fit(run, c.cfg, FitOptions{Seed: 1})
 			if err != nil {
 				t.Fatal(err)

@@ -345,9 +345,9 @@ func (e *Exact) grow() {
 }
 
 // Scale makes n the wanted number of pods, as Fluid.Scale does.
-func (e *Exact) Scale(n int) {
+func (e *Exact) Scale(n int, at float64) {
 	for have := e.Status(); have < n; have++ {
-		e.coming = append(e.coming, e.newServer(e.m.newLife(e.now, e.created), e.created))
+		e.coming = append(e.coming, e.newServer(e.m.newLife(at, e.created), e.created))
 		e.created++
 	}
 	for have := e.Status(); have > n; have-- {

@@ -294,7 +294,7 @@ func (f *Fluid) isSettled(c *cohort) bool {
 	for k := range f.m.pipes {
 		p := &f.m.pipes[k]
 		v := p.read(&c.m[k], f.now, f.now, f.m.dt)
-		if !v.OK || v.At-v.Window < c.life.ReadyAt || p.window > 0 && v.Window < float64(p.window*p.every)*f.m.dt-1e-9 {
+		if !v.OK || v.At-v.Window < c.life.ReadyAt || p.window > 0 && v.Window < p.reported-1e-9 {
 			return false
 		}
 		// Older points may still be read for as long as the delay lasts; they
@@ -324,14 +324,15 @@ func (c *cohort) join(o *cohort, pipes int) {
 }
 
 // Scale makes n the wanted number of pods: it creates or deletes the
-// difference. It returns at once; the pods take their time.
-func (f *Fluid) Scale(n int) {
+// difference, at time at (seconds, within half a step of now). It returns at
+// once; the pods take their time.
+func (f *Fluid) Scale(n int, at float64) {
 	have := f.nReady
 	for i := range f.coming {
 		have += int(f.coming[i].n)
 	}
 	for ; have < n; have++ {
-		life := f.m.newLife(f.now, f.created)
+		life := f.m.newLife(at, f.created)
 		f.created++
 		// A pod like the last one created joins it.
 		if k := len(f.coming) - 1; k >= 0 && f.coming[k].life == life {

@@ -56,18 +56,19 @@ func (p *pipe) read(m *meter, now, done, dt float64) Value {
 	if m.first == unseen {
 		return Value{}
 	}
-	every, phase := float64(p.every)*dt, float64(p.phase)*dt
-	k := int(math.Floor((min(now-p.delay, done) - phase + 1e-9) / every))
+	// Scrapes are played at the nearest step, and stamped with their own time:
+	// a fraction of a second decides whether a window began before a pod was ready.
+	every := float64(p.every) * dt
+	k := int(math.Floor(min(now-p.delay-p.stamp, done-float64(p.phase)*dt)/every + 1e-9))
 	if k < m.first {
 		return Value{}
 	}
-	at := phase + float64(k)*every
+	at := p.stamp + float64(k)*every
 	if p.window == 0 {
 		return Value{Value: m.ring[slot(k)], At: at, OK: true}
 	}
 	if back := k - p.window; back >= m.first {
-		w := float64(p.window) * every
-		return Value{Value: (m.ring[slot(k)] - m.ring[slot(back)]) / w, At: at, Window: w, OK: true}
+		return Value{Value: (m.ring[slot(k)] - m.ring[slot(back)]) / (float64(p.window) * every), At: at, Window: p.reported, OK: true}
 	}
 	if k > m.first { // two points, though not a whole window yet
 		w := float64(k-m.first) * every

@@ -169,7 +169,7 @@ func TestFluidConserves(t *testing.T) {
 	for s := range 3000 {
 		rate := 10 + 30*r.Float64()
 		if s%100 == 0 {
-			f.Scale(2 + s/100%3) // only up and down by one: every drained pod ends empty
+			f.Scale(2+s/100%3, f.Now()) // only up and down by one: every drained pod ends empty
 		}
 		f.Step(rate, &tick)
 		in += rate

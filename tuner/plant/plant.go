@@ -185,6 +185,8 @@ type pipe struct {
 	base, starting, perDone, perRunning, perWaiting, ceiling float64
 	every, phase, window                                     int // ticks, ticks, scrapes (0 = instant)
 	delay, fresh                                             float64
+	stamp                                                    float64 // exact time of the first scrape, seconds
+	reported                                                 float64 // window as the samples state it, seconds: a hair more or less than whole scrapes
 }
 
 type startTimes struct{ scheduled, started, ready float64 } // since creation, seconds
@@ -291,8 +293,9 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 	}
 	if p.Window > 0 {
 		c.window = max(1, int((p.Window+p.Every/2)/p.Every))
+		c.reported = p.Window.Seconds()
 	}
-	c.phase = ticks(p.Phase) % c.every
+	c.setPhase(p.Phase, step)
 	if back := c.window + int(math.Ceil(p.Delay.Seconds()/p.Every.Seconds())) + 1; back > ringSize {
 		bad("metric %d %q looks %d scrapes back (window %v, delay %v, every %v); at most %d", i, p.Name, back, p.Window, p.Delay, p.Every, ringSize)
 	}
@@ -300,6 +303,16 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 		bad("metric %d %q has a negative time: every %v, phase %v, window %v, delay %v, fresh %v", i, p.Name, p.Every, p.Phase, p.Window, p.Delay, p.Fresh)
 	}
 	return c
+}
+
+// setPhase puts the first scrape at the step nearest to phase. One at the very
+// end of an interval is the next one's first.
+func (p *pipe) setPhase(phase, step time.Duration) {
+	p.phase, p.stamp = int((phase+step/2)/step), phase.Seconds()
+	if p.phase >= p.every {
+		p.phase -= p.every
+		p.stamp -= float64(p.every) * step.Seconds()
+	}
 }
 
 // startOf returns the cold start of the i-th pod that is ever created. It
@@ -349,7 +362,7 @@ func (m *Model) Draw(seed uint64, phases []time.Duration) *Model {
 		d.Pipes, d.pipes = slices.Clone(m.Pipes), slices.Clone(m.pipes)
 		for i, p := range phases {
 			d.Pipes[i].Phase = p
-			d.pipes[i].phase = int((p+m.Step/2)/m.Step) % d.pipes[i].every
+			d.pipes[i].setPhase(p, m.Step)
 		}
 	}
 	return &d

@@ -37,7 +37,8 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 		now := float64(i) * dt
 		if a.next <= now+dt/2 {
 			a.views = e.Pods(a.next, a.views[:0])
-			e.Scale(int(a.sync(e.Status(), s.OnDecision)))
+			k := a.sync(e.Status(), s.OnDecision)
+			e.Scale(int(k), a.last)
 		}
 		ticks[i].Spec, ticks[i].Desired = float64(a.replicas), float64(a.desired)
 		from := next

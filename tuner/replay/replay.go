@@ -42,7 +42,8 @@ func Simulate(w *World, cfg hpa.Config, s *Scratch, visit func(*results.Tick)) {
 		// Reconciles happen at the nearest step.
 		if now := float64(i) * dt; a.next <= now+dt/2 {
 			a.views = f.Pods(a.next, a.views[:0])
-			f.Scale(int(a.sync(f.Status(), s.OnDecision)))
+			n := a.sync(f.Status(), s.OnDecision)
+			f.Scale(int(n), a.last)
 			t.Spec, t.Desired = float64(a.replicas), float64(a.desired)
 		}
 		f.Step(arrivals, t)
