@@ -128,8 +128,8 @@ func TestInBrowser(t *testing.T) {
 		for _, look := range []struct {
 			name          string
 			width, height int64
-			scheme        string
-		}{{"light", 1200, 900, "light"}, {"dark", 1200, 900, "dark"}, {"phone", 390, 844, "light"}} {
+			scheme, media string
+		}{{"light", 1200, 900, "light", "screen"}, {"dark", 1200, 900, "dark", "screen"}, {"phone", 390, 844, "light", "screen"}, {"paper", 760, 1070, "light", "print"}} {
 			t.Run(name+" "+look.name, func(t *testing.T) {
 				mu.Lock()
 				requests, complaints = nil, nil
@@ -139,7 +139,7 @@ func TestInBrowser(t *testing.T) {
 				if err := chromedp.Do(ctx,
 					command(network.Enable, network.EnableParams{}),
 					command(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: look.width, Height: look.height, DeviceScaleFactor: 1, Mobile: look.width < 500}),
-					command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}}}),
+					command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: look.media, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}}}),
 					chromedp.Navigate(server.URL), // until loaded; the page draws while it loads
 				); err != nil {
 					t.Fatal(err)

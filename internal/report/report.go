@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
@@ -173,8 +174,12 @@ func objectivesSentence(runs []Run) string {
 	return fmt.Sprintf("%d of %d objectives met", met, all)
 }
 
-// lead is the sentence under the headline: what the change buys and costs.
+// lead is the sentence under the headline: what the change buys and costs, or
+// what the run missed.
 func lead(p Page) string {
+	if p.Advice == nil && len(p.Runs) == 1 {
+		return missed(p.Runs[0].Summary.Objectives)
+	}
 	if p.Advice == nil || p.Advice.Recommended == nil || p.Advice.Current == nil || p.Advice.Verdict != tuner.Change {
 		return ""
 	}
@@ -191,4 +196,26 @@ func lead(p Page) string {
 	}
 	return fmt.Sprintf("%s of requests within their limits instead of %s, %s: %s instead of %s per hour of this load.",
 		percent(to.Attainment.Value), percent(from.Attainment.Value), cost, money(to.USDHour.Value), money(from.USDHour.Value))
+}
+
+// missed tells the objectives that were not met, with what was measured.
+func missed(os []results.Judgement) string {
+	var out []string
+	for _, o := range os {
+		if o.Verdict != results.Fail {
+			continue
+		}
+		s := o.Text + " was missed"
+		if o.Value != nil {
+			s += ": " + quantity(o.Value, o.Unit)
+		}
+		if o.Attainment != nil {
+			s += ", " + percent(*o.Attainment) + " within it"
+		}
+		out = append(out, s)
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return strings.Join(out, "; ") + "."
 }

@@ -10,25 +10,30 @@
 
   const clock = s => { const m = Math.floor(s / 60), h = Math.floor(m / 60), p = n => String(n).padStart(2, "0"); return h ? h + ":" + p(m % 60) + ":" + p(Math.floor(s % 60)) : m + ":" + p(Math.floor(s % 60)); };
   const num = x => x === 0 ? "0" : Math.abs(x) >= 100 ? x.toFixed(0) : Math.abs(x) >= 10 ? x.toFixed(1).replace(/\.0$/, "") : x.toFixed(2).replace(/\.?0+$/, "");
-  const seconds = x => x < 0.9995 ? num(x * 1000) + " ms" : num(x) + " s";
+  const seconds = x => x === 0 ? "0" : x < 0.9995 ? num(x * 1000) + " ms" : num(x) + " s";
   const timeSplits = (u, i, min, max) => { const step = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 86400].find(s => (max - min) / s <= Math.max(3, u.width / 90)) || 86400; const out = []; for (let t = Math.ceil(min / step) * step; t <= max; t += step) out.push(t); return out; };
 
   const axis = (more) => Object.assign({ stroke: () => css("soft"), font: font(), grid: { stroke: () => css("line"), width: 1 }, ticks: { show: false }, border: { show: false } }, more);
 
-  // Stages: a band behind every other one, warm-up hatched by its name; names in the first panel.
-  const stages = (chart, named) => u => {
+  // Stages: a band behind every other one; their names over the first panel's grid.
+  const stages = chart => u => {
     const { ctx, bbox } = u;
     ctx.save();
     ctx.beginPath(); ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height); ctx.clip();
     (chart.stages || []).forEach((s, i) => {
       const a = u.valToPos(s.from, "x", true), b = u.valToPos(s.to, "x", true);
       if (i % 2 === 0) { ctx.fillStyle = css("faint"); ctx.fillRect(a, bbox.top, b - a, bbox.height); }
-      if (named && b - a > 30 * devicePixelRatio) {
-        ctx.font = 11 * devicePixelRatio + "px " + getComputedStyle(document.body).fontFamily;
-        ctx.fillStyle = css("soft"); ctx.textBaseline = "top"; ctx.textAlign = "left";
-        ctx.save(); ctx.beginPath(); ctx.rect(a, bbox.top, b - a - 2, bbox.height); ctx.clip();
-        ctx.fillText(s.name + (s.warmup && !/warm/.test(s.name) ? " (warm-up)" : ""), a + 5 * devicePixelRatio, bbox.top + 3 * devicePixelRatio); ctx.restore();
-      }
+    });
+    ctx.restore();
+  };
+  const stageNames = chart => u => {
+    const { ctx, bbox } = u, r = devicePixelRatio;
+    ctx.save(); ctx.font = 11 * r + "px " + getComputedStyle(document.body).fontFamily; ctx.textBaseline = "top"; ctx.textAlign = "left"; ctx.lineJoin = "round"; ctx.lineWidth = 4 * r;
+    (chart.stages || []).forEach((s, i) => {
+      const a = Math.max(u.valToPos(s.from, "x", true), bbox.left), b = Math.min(u.valToPos(s.to, "x", true), bbox.left + bbox.width), text = s.name + (s.warmup && !/warm/.test(s.name) ? " (warm-up)" : "");
+      if (b - a < ctx.measureText(text).width + 8 * r) return; // no room for it
+      ctx.strokeStyle = css(i % 2 ? "card" : "faint"); ctx.strokeText(text, a + 5 * r, bbox.top + 3 * r);
+      ctx.fillStyle = css("soft"); ctx.fillText(text, a + 5 * r, bbox.top + 3 * r);
     });
     ctx.restore();
   };
@@ -60,7 +65,7 @@
       axes: [axis({ splits: timeSplits, values: (u, v) => opts.last ? v.map(clock) : v.map(() => ""), size: opts.last ? 28 : 8 }), axis({ size: 52, values: (u, v) => v.map(opts.tick), incrs: opts.incrs })],
       series: [{}, ...series.map(s => ({ label: s.label, stroke: () => css(s.color), width: s.width || 1.75, dash: s.dash ? [5, 4] : undefined, paths: s.step ? stepped : undefined, fill: s.fill ? () => css(s.color) + "33" : undefined, points: { show: false }, spanGaps: false }))],
       hooks: {
-        drawClear: [stages(chart, opts.first)], draw: opts.draw ? [opts.draw] : [],
+        drawClear: [stages(chart)], draw: [...(opts.first ? [stageNames(chart)] : []), ...(opts.draw ? [opts.draw] : [])],
         setCursor: [u => { const i = u.cursor.idx; when.textContent = i == null || !opts.first ? "" : clock(chart.t[i]); series.forEach((s, k) => { const x = i == null ? null : u.data[k + 1][i]; values[k].textContent = x == null ? "" : opts.value(x); }); }],
       },
     }, [chart.t, ...series.map(s => s.data)], plot);
@@ -79,7 +84,7 @@
       { label: "answered", color: "answered", data: chart.answered, step: true },
     ];
     if (chart.failed.some(x => x > 0)) load.push({ label: "failed", color: "failed", data: chart.failed, step: true });
-    panel(host("load"), "Load", chart, load, { sync, first: true, height: 150, top: m => (most(c => c.offered) ?? m) * 1.25 || 1, tick: v => num(v) + "/s", value: x => num(x) + "/s" });
+    panel(host("load"), "Load", chart, load, { sync, first: true, height: 150, top: m => (most(c => c.offered) ?? m) * 1.25 || 1, tick: v => v ? num(v) + "/s" : "0", value: x => num(x) + "/s" });
 
     const drawLatency = which => {
       const l = chart.latency[which], at = host("latency");
