@@ -351,7 +351,7 @@ func (c *Controller) badSelector(o *Observation, d *Decision) (text, bool) {
 // writeScale says how the write of the scale ends; at moves on with every try that met a conflict.
 func (c *Controller) writeScale(o *Observation, at *time.Duration) error {
 	tries := conflictTries
-	if c.params.Release < 35 {
+	if c.params.Release < 34 {
 		tries = 1
 	}
 	if o.Conflicts >= tries {

@@ -12,14 +12,17 @@ type Params struct {
 	CPUInitializationPeriod time.Duration // --horizontal-pod-autoscaler-cpu-initialization-period
 	InitialReadinessDelay   time.Duration // --horizontal-pod-autoscaler-initial-readiness-delay
 	Gates                   Gates
-	// Release is the minor release of Kubernetes 1, 30…37; 0 is 37. 37 is proven against the
-	// real code. What is different before, as far as changelogs tell:
+	// Release is the minor release of Kubernetes 1, 30…37; 0 is 37. 37 is proven against the real
+	// code by running it. What is different before was read in the code of 1.31 to 1.36, not run
+	// (1.30 is taken to be as 1.31; texts are those of 1.37):
 	//
 	//	< 37  no observedGeneration in the status
 	//	< 36  at zero replicas minReplicas 0 alone keeps the HPA active; no condition ScaledToZero
-	//	< 35  a conflict when writing the scale is not retried (the change is dated 1.34 or 1.35)
-	//	< 33  tolerance tests |1 − ratio| ≤ tolerance, so 1.1 is outside 0.1; Value targets overflow int32
-	//	< 32  an External AverageValue overflows int32
+	//	< 35  a container that no pod has requests nothing, and is no error; Value targets overflow
+	//	      int32, and sums of an External one int64
+	//	< 34  a conflict when writing the scale is not retried; pod-level requests are not looked at;
+	//	      an External AverageValue overflows
+	//	< 33  tolerance tests |1 − ratio| ≤ tolerance, so 1.1 is outside 0.1; the HPA has none of its own
 	Release int
 }
 

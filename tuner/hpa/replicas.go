@@ -43,7 +43,7 @@ func (c *Controller) propose(o *Observation, m *Metric, r *Reading, tol toleranc
 		switch {
 		case t.AverageMilli != 0:
 			if usage, ok := c.externalUsage(r, true, p); ok {
-				c.byAverage(o, usage, t.AverageMilli, c.params.Release >= 32, tol, p)
+				c.byAverage(o, usage, t.AverageMilli, c.params.Release >= 34, tol, p)
 			}
 		case t.ValueMilli != 0:
 			if usage, ok := c.externalUsage(r, false, p); ok {
@@ -82,7 +82,7 @@ func (c *Controller) perPod(o *Observation, m *Metric, r *Reading, tol tolerance
 		q                                   requester
 	)
 	if util {
-		q = requester{cpu: cpu, memory: m.Name == "memory", podLevel: c.params.Gates.PodLevelResources}
+		q = requester{cpu: cpu, memory: m.Name == "memory", podLevel: c.params.Gates.PodLevelResources && c.params.Release >= 34, lenient: c.params.Release < 35}
 		if m.Source == ContainerResource {
 			q.container = m.Container
 		}
@@ -246,7 +246,7 @@ func (c *Controller) byValue(o *Observation, usage, target int64, tol tolerances
 	}
 	p.Ready, p.Metered = int32(ready), int32(ready)
 	n := p.Ratio * float64(ready)
-	if n > math.MaxInt32 && c.params.Release >= 33 {
+	if n > math.MaxInt32 && c.params.Release >= 35 {
 		p.Replicas = math.MaxInt32
 		return
 	}
@@ -300,11 +300,11 @@ func (c *Controller) externalUsage(r *Reading, average bool, p *Proposal) (usage
 		return 0, false
 	}
 	for _, v := range r.Series {
-		if !average && c.params.Release >= 33 && v > 0 && usage > math.MaxInt64-v {
+		if !average && c.params.Release >= 35 && v > 0 && usage > math.MaxInt64-v {
 			return math.MaxInt64, true
 		}
 		usage += v
-		if average && c.params.Release >= 32 && usage < 0 {
+		if average && c.params.Release >= 34 && usage < 0 {
 			return math.MaxInt64, true
 		}
 	}

@@ -5,6 +5,7 @@ type requester struct {
 	memory, cpu bool
 	container   string
 	podLevel    bool
+	lenient     bool // before 1.35 a container that is not there requests nothing
 	// The containers of a Deployment's pods are one slice here, so the last answer is kept.
 	last  *Container
 	n     int
@@ -21,7 +22,7 @@ func (q *requester) of(p *Pod) (int64, FaultCode) {
 	}
 	cs := p.Containers
 	if len(cs) == 0 {
-		if q.container != "" {
+		if q.container != "" && !q.lenient {
 			q.at = q.container
 			return 0, FaultNoContainer
 		}
@@ -55,7 +56,7 @@ func (q *requester) containers(cs []Container) (sum int64, fault FaultCode) {
 			}
 		}
 	}
-	if q.container != "" {
+	if q.container != "" && !q.lenient {
 		q.at = q.container
 		return 0, FaultNoContainer
 	}

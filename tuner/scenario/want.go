@@ -54,7 +54,6 @@ func (p *scriptParser) want(words []string) {
 		w.what, w.text = "condition", strings.Join(rest[min(1, len(rest)):], " ")
 		w.subject, w.status, _ = cutSetting(words[1])
 		if _, ok := hpa.ParseConditionType(w.subject); !ok {
-			// A bare reason is enough where one condition alone has it.
 			p.bad("want: %q is no condition; %s", w.subject, usage[len("want: "):])
 			return
 		}
