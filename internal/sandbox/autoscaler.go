@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/hpatune/hpatune/results"
@@ -128,8 +130,8 @@ func (a *autoscaler) read(m hpa.Metric, pods []results.PodState, values map[stri
 		reading.Samples[i] = hpa.Sample{Milli: milli, At: v.at, Window: v.window, OK: true}
 		record.Pods = append(record.Pods, results.PodValue{Pod: p.Name, Container: m.Container, Milli: milli, At: v.at, Window: v.window})
 	}
-	for name, v := range values { // pods that went since the scrape
-		if !listed[name] {
+	for _, name := range slices.Sorted(maps.Keys(values)) { // pods that went since the scrape
+		if v := values[name]; !listed[name] {
 			reading.Ghosts = append(reading.Ghosts, pick(v))
 			record.Pods = append(record.Pods, results.PodValue{Pod: name, Container: m.Container, Milli: pick(v), At: v.at, Window: v.window})
 		}
