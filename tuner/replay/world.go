@@ -182,11 +182,16 @@ func (w *World) Scaled(k float64) *World {
 	return &s
 }
 
-// Draw returns the world with other luck, on the same tables: new arrivals
-// around the same rate, other cold starts from the sample, other phases of
-// scrapes and syncs. The same seed gives the same world, so candidates can be
-// compared on common ones.
-func (w *World) Draw(seed uint64) *World {
+// Luck returns the world with other luck, on the same tables and with the same
+// arrivals: other cold starts from the sample, other phases of scrapes and
+// syncs. The same seed gives the same world.
+func (w *World) Luck(seed uint64) *World {
+	d, _ := w.luck(seed)
+	return d
+}
+
+// luck also returns the generator, for what else is to be drawn.
+func (w *World) luck(seed uint64) (*World, *rand.Rand) {
 	d := *w
 	r := rand.New(rand.NewPCG(seed, 0x6472617773))
 	d.Seed = r.Uint64()
@@ -202,13 +207,21 @@ func (w *World) Draw(seed uint64) *World {
 		d.Pipes[i].Phase = phases[i]
 	}
 	d.model = w.model.Draw(d.Seed, phases)
+	return &d, r
+}
+
+// Draw returns the world on another day of the same kind: other luck, and new
+// arrivals around the same rate. The same seed gives the same world, so
+// candidates can be compared on common ones.
+func (w *World) Draw(seed uint64) *World {
+	d, r := w.luck(seed)
 	rates := smooth(w.Demand.Bins, max(1, int(10*time.Second/w.Demand.Step)))
 	d.Demand.Bins = make([]float64, len(rates))
 	for i, rate := range rates {
 		d.Demand.Bins[i] = count(r, rate, w.Demand.CV2)
 	}
 	d.Demand.Arrivals, d.Demand.Times = nil, nil
-	return &d
+	return d
 }
 
 // AsRecorded returns the world for a replay of the run it was fitted to: cold

@@ -49,7 +49,7 @@ desired  2 4 5x2 2x2 1
 		name, yaml string
 		fails      bool
 	}{{"beside its manifest", written, false}, {"beside one with another target", strings.Replace(written, "averageUtilization: 50", "averageUtilization: 90", 1), true}} {
-		fsys := fstest.MapFS{"dir/hpa.yaml": {Data: []byte(c.yaml)}}
+		fsys := fstest.MapFS{"hpa.yaml": {Data: []byte(c.yaml)}}
 		s, err := ParseScript("dir/web.hpa", []byte(text), fsys)
 		if err != nil {
 			t.Fatal(err)

@@ -293,7 +293,7 @@ func (p *scriptParser) file(name string) error {
 	if p.fsys == nil {
 		return fmt.Errorf("file=%s: no folder to look in", name)
 	}
-	data, err := fs.ReadFile(p.fsys, path.Join(path.Dir(p.script.File), name))
+	data, err := fs.ReadFile(p.fsys, path.Clean(name))
 	if err != nil {
 		return fmt.Errorf("file=%s: %w", name, err)
 	}

@@ -1,0 +1,69 @@
+package tuner
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+)
+
+func TestWorkedExampleOfTheDocs(t *testing.T) {
+	p := Price{CPU: 0.05, RAM: 0.01}
+	r := Replica{CPUCores: 1, MemoryGB: 2}
+	for _, c := range []struct {
+		name     string
+		replicas float64
+		want     float64
+	}{
+		{"10 replicas at the ceiling", 10, 511},
+		{"a floor of 2", 2, 102.20},
+		{"none", 0, 0},
+	} {
+		if got := p.Month(r, c.replicas); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%s: Month(%+v, %v) = %v, want %v", c.name, r, c.replicas, got, c.want)
+		}
+	}
+}
+
+func TestPriceOf(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		fields map[string]any
+		want   Price
+		errs   string // words of the joined errors; "" = none
+	}{
+		{"OpenCost's strings, by the hour", map[string]any{"description": "ours", "CPU": "0.05", "RAM": "0.01", "unit": "hour", "date": "2026-11-01"},
+			Price{Name: "ours", Date: "2026-11-01", Unit: "hour", CPU: 0.05, RAM: 0.01, Currency: "USD"}, ""},
+		{"a month is 730 hours", map[string]any{"name": "m", "CPU": 36.5, "unit": "month", "currencyCode": "EUR"},
+			Price{Name: "m", Unit: "hour", CPU: 0.05, Currency: "EUR"}, ""},
+		{"no unit is refused, since OpenCost's files are hourly in one place and monthly in another", map[string]any{"CPU": 1.0}, Price{}, "unit: missing"},
+		{"all problems at once", map[string]any{"CPU": "dear", "RAM": -1.0, "unit": "week"}, Price{}, "CPU: dear is not a number;RAM: -1 is not a price;unit: \"week\""},
+		{"nothing but a unit", map[string]any{"unit": "hour"}, Price{}, "all are 0 or missing"},
+	} {
+		got, errs := PriceOf(c.fields)
+		if c.errs == "" {
+			if err := errors.Join(errs...); err != nil || got != c.want {
+				t.Errorf("%s: PriceOf(%v) = %+v, %v, want %+v", c.name, c.fields, got, err, c.want)
+			}
+			continue
+		}
+		text := ""
+		if err := errors.Join(errs...); err != nil {
+			text = err.Error()
+		}
+		for want := range strings.SplitSeq(c.errs, ";") {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s: PriceOf(%v) says %q, want %q in it", c.name, c.fields, text, want)
+			}
+		}
+	}
+}
+
+func TestPriceBookIsWhole(t *testing.T) {
+	for _, name := range PriceNames() {
+		p, ok := PriceByName(name)
+		if !ok || p.Name == "" || p.Date == "" || p.Unit != "hour" || p.CPU <= 0 || p.RAM <= 0 || p.Currency == "" {
+			t.Errorf("price %q is not whole: %+v", name, p)
+		}
+	}
+}

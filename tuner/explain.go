@@ -1,0 +1,226 @@
+package tuner
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// change is a knob that differs between two configurations.
+type change struct {
+	knob     hpa.Knob
+	from, to any
+}
+
+// changesBetween lists the knobs in which to differs from from, in the order of
+// the manifest. A behavior that is new is listed by its parts.
+func changesBetween(from, to hpa.Config) []change {
+	var out []change
+	for _, k := range hpa.Knobs(&to) {
+		a, b := k.Get(&from), k.Get(&to)
+		if k.Path == "spec.behavior" || sameValue(a, b) {
+			continue
+		}
+		out = append(out, change{k, a, b})
+	}
+	return out
+}
+
+// revert returns to with one knob put back; ok is false where that would not be
+// a valid configuration (min above max).
+func revert(to hpa.Config, c change) (hpa.Config, bool) {
+	r := to.Clone()
+	c.knob.Set(&r, c.from)
+	return r, r.MinReplicas <= r.MaxReplicas
+}
+
+// paired summarises b − a over common replicates.
+func paired(a, b []float64, scale float64) *Interval {
+	d := make([]float64, min(len(a), len(b)))
+	for i := range d {
+		d[i] = (b[i] - a[i]) * scale
+	}
+	return over(d)
+}
+
+// worstSpan is the width of the stretches that are looked at for misses.
+const worstSpan = time.Minute
+
+// sight is what bound at one sync.
+type sight struct {
+	at      time.Duration
+	bound   string
+	text    string
+	replica int32
+}
+
+// worst replays cfg and returns the up to three minutes that missed the most
+// requests, adjacent ones joined, each with what bound then.
+func worst(w *replay.World, cfg hpa.Config, need []float64, warmup func(int) bool) []Worst {
+	var (
+		s     replay.Scratch
+		seen  []sight
+		ready float64
+		pods  float64
+		tick  int
+	)
+	s.OnDecision = func(_ *hpa.Observation, d *hpa.Decision) {
+		wanted := 0.0
+		if tick < len(need) {
+			wanted = need[tick]
+		}
+		seen = append(seen, judgeSync(d, &cfg, ready, pods, wanted))
+	}
+	by := max(int(worstSpan/w.Demand.Step), 1)
+	var missed []float64
+	replay.Simulate(w, cfg, &s, func(t *results.Tick) {
+		ready, pods = t.Ready, t.Pods
+		if i := tick / by; warmup == nil || !warmup(tick) {
+			for len(missed) <= i {
+				missed = append(missed, 0)
+			}
+			missed[i] += t.Arrivals - t.Good
+		}
+		tick++
+	})
+	order := make([]int, 0, len(missed))
+	for i, m := range missed {
+		if m >= 0.5 {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(missed[b], missed[a]) })
+	order = order[:min(3, len(order))]
+	slices.Sort(order)
+	var out []Worst
+	for _, i := range order {
+		from, to := float64(i)*worstSpan.Seconds(), float64(i+1)*worstSpan.Seconds()
+		if n := len(out); n > 0 && out[n-1].ToS == from {
+			out[n-1].ToS, out[n-1].Missed = to, out[n-1].Missed+missed[i]
+			continue
+		}
+		out = append(out, Worst{FromS: from, ToS: to, Missed: missed[i]})
+	}
+	for i := range out {
+		out[i].Missed = math.Round(out[i].Missed)
+		out[i].BoundBy, out[i].Text = boundIn(seen, out[i].FromS, out[i].ToS)
+	}
+	return out
+}
+
+// judgeSync says what kept the size below the need at one sync: the first that
+// applies of max, policy, window, startup (pods are on their way), tolerance,
+// and else lag: the metric does not show the load yet.
+func judgeSync(d *hpa.Decision, cfg *hpa.Config, ready, pods, need float64) sight {
+	s := sight{at: d.At, bound: "lag", replica: d.Replicas}
+	switch {
+	case ready >= need && need > 0:
+		s.bound = ""
+	case d.HasProposal && d.Replicas >= cfg.MaxReplicas && d.Proposal.Replicas > cfg.MaxReplicas:
+		s.bound, s.text = "max", fmt.Sprintf("it wanted %d, maxReplicas is %d", d.Proposal.Replicas, cfg.MaxReplicas)
+	case d.HasProposal && d.Up && d.Stable > d.Limited:
+		s.bound, s.text = "policy", fmt.Sprintf("it wanted %d, the scale-up policies let %d", d.Stable, d.Limited)
+	case d.HasProposal && d.Proposal.Replicas > d.Stable && d.Stable >= d.From:
+		s.bound, s.text = "window", fmt.Sprintf("it wanted %d, the scale-up window held it at %d", d.Proposal.Replicas, d.Stable)
+	case pods > ready:
+		s.bound, s.text = "startup", fmt.Sprintf("%.0f of %.0f pods were still starting", pods-ready, pods)
+	case d.HasProposal && d.Proposal.Tolerated:
+		s.bound, s.text = "tolerance", fmt.Sprintf("usage was within tolerance of the target (ratio %.2f)", d.Proposal.Ratio)
+	default:
+		s.text = "the metric did not show the load yet"
+	}
+	return s
+}
+
+// boundIn names what bound most often between two times; the syncs of the
+// minute before count, too, since what they did not ask for is missing now.
+func boundIn(seen []sight, from, to float64) (string, string) {
+	count, text := map[string]int{}, map[string]string{}
+	for _, s := range seen {
+		if at := s.at.Seconds(); s.bound == "" || at < from-60 || at >= to {
+			continue
+		}
+		count[s.bound]++
+		if text[s.bound] == "" {
+			text[s.bound] = s.text
+		}
+	}
+	best := "lag"
+	for _, b := range []string{"startup", "lag", "policy", "max", "tolerance", "window"} {
+		if count[b] > count[best] {
+			best = b
+		}
+	}
+	if count[best] == 0 {
+		return best, "bursts within the minute: enough replicas were ready on average"
+	}
+	return best, text[best]
+}
+
+// why says in one sentence what a changed knob buys.
+func why(c change, r *Reverted, need int32, perReplica float64) string {
+	var parts []string
+	if r == nil {
+		return "it goes with the other changes: alone it cannot be put back"
+	}
+	if a := r.Attainment; a != nil && math.Abs(a.Value) >= 0.0005 {
+		word := "more"
+		if a.Value < 0 {
+			word = "less"
+		}
+		parts = append(parts, fmt.Sprintf("%.1f points %s of the requests within the limits", 100*math.Abs(a.Value), word))
+	}
+	if u := r.USDMonth; u != nil && math.Abs(u.Value) >= 0.01 {
+		word := "more"
+		if u.Value < 0 {
+			word = "less"
+		}
+		parts = append(parts, fmt.Sprintf("%.2f a month %s, if this load went on", math.Abs(u.Value), word))
+	}
+	if f := r.Flaps; f != nil && math.Abs(f.Value) >= 0.5 {
+		parts = append(parts, fmt.Sprintf("%+.1f flaps", f.Value))
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "next to nothing changes on this load; it matters together with the others")
+	}
+	text := "put back alone: " + strings.Join(parts, ", ")
+	if c.knob.Path == "spec.maxReplicas" {
+		text = fmt.Sprintf("the peak of this load needs %d ready replicas (%.2f requests/s each within the objectives), and a quarter more is kept for a higher one; %s", need, perReplica, text)
+	}
+	return text
+}
+
+// Describe names a configuration in one line.
+func Describe(c hpa.Config) string {
+	parts := []string{fmt.Sprintf("min %d, max %d", c.MinReplicas, c.MaxReplicas)}
+	for i := range c.Metrics {
+		if k := TargetKnob(&c, i); k != nil {
+			v := hpa.FormatValue(k.Get(&c))
+			if c.Metrics[i].Target.Utilization > 0 {
+				v += " %"
+			}
+			parts = append(parts, c.Metrics[i].Key()+" "+v)
+		}
+	}
+	if !c.Behavior {
+		return strings.Join(append(parts, "no behavior"), ", ")
+	}
+	for _, d := range []struct {
+		name  string
+		rules hpa.Rules
+	}{{"up", c.ScaleUp}, {"down", c.ScaleDown}} {
+		w := "flag"
+		if d.rules.WindowSet {
+			w = hpa.FormatValue(d.rules.Window)
+		}
+		parts = append(parts, fmt.Sprintf("%s %s window, %s", d.name, w, hpa.FormatValue(d.rules.Policies)))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,153 @@
+package tuner
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// goals is the objectives as the replay judges them.
+type goals struct {
+	list []results.Objective
+	cost float64 // of a replica-hour; 0 = not known
+}
+
+func newGoals(list []results.Objective) goals { return goals{list: list} }
+
+// String lists the objectives as written.
+func (g goals) String() string {
+	texts := make([]string, len(g.list))
+	for i, o := range g.list {
+		texts[i] = fmt.Sprintf("%q", o.Text)
+	}
+	return strings.Join(texts, " and ")
+}
+
+// notReplayed names the objectives that a replay cannot judge: it knows no gaps
+// between tokens.
+func (g goals) notReplayed() []string {
+	var out []string
+	for _, o := range g.list {
+		if o.Metric == "itl" || o.Metric == "tpot" {
+			out = append(out, o.Text)
+		}
+	}
+	return out
+}
+
+func isTTFT(o results.Objective) bool { return strings.HasPrefix(o.Metric, "ttft") }
+func isE2E(o results.Objective) bool  { return strings.HasPrefix(o.Metric, "e2e") }
+
+// limits are the per-request limits that a replay knows: the tightest TTFT and
+// E2E limit of the objectives.
+func (g goals) limits() plant.Limits {
+	l := results.LimitsOf(g.list)
+	return plant.Limits{TTFT: l.TTFT, E2E: l.E2E}
+}
+
+// want is the share of requests that must meet the per-request limits: the
+// largest quantile, goodput or 1 − error rate asked for. A mean is taken for
+// the median here; it is judged exactly in the exact replay.
+func (g goals) want() float64 {
+	want := 0.0
+	for _, o := range g.list {
+		switch {
+		case isTTFT(o) || isE2E(o):
+			q := o.Stat
+			if q < 0 {
+				q = 0.5
+			}
+			want = max(want, q)
+		case o.Metric == "goodput":
+			want = max(want, o.Limit)
+		}
+	}
+	if want == 0 {
+		want = 0.95 // no latency objective: size for nearly everybody
+	}
+	return want
+}
+
+// windowTicks is how many ticks a window of the first windowed objective has; 0
+// where there is none.
+func (g goals) windowTicks(step time.Duration) int {
+	for _, o := range g.list {
+		if o.Window > 0 {
+			return max(int(o.Window/step), 1)
+		}
+	}
+	return 0
+}
+
+// windowShare is the share of windows within the wanted attainment; 1 where no
+// objective asks for windows.
+func (g goals) windowShare(a *tally) float64 {
+	if a.by == 0 {
+		return 1
+	}
+	n, ok := 0, 0
+	for i := range a.arrivalsBy {
+		if a.arrivalsBy[i] > 0 {
+			n++
+			if a.goodBy[i]/a.arrivalsBy[i] >= g.want() {
+				ok++
+			}
+		}
+	}
+	return ratio(float64(ok), float64(n))
+}
+
+// near reports whether the fluid plant puts a candidate within slack of every
+// objective that it can judge.
+func (g goals) near(f fluid, slack float64) bool {
+	plain := false
+	for _, o := range g.list {
+		switch {
+		case o.Window > 0:
+			if f.windows < o.For-2*slack {
+				return false
+			}
+		case isTTFT(o) || isE2E(o):
+			plain = true
+		case o.Metric == "goodput":
+			plain = true
+		case o.Metric == "error_rate":
+			if f.errors > o.Limit+slack {
+				return false
+			}
+		case o.Metric == "replica_hours":
+			if f.hours > o.Limit*(1+slack) {
+				return false
+			}
+		case o.Metric == "time_to_capacity":
+			if f.capacity > o.Limit*(1+10*slack) {
+				return false
+			}
+		}
+	}
+	return !plain || f.attainment >= g.want()-slack
+}
+
+// extra are the figures that a timeline does not know by itself.
+func (g goals) extra(a *tally) []results.Figure {
+	fs := []results.Figure{results.Exactly("time_to_capacity", a.timeToCapacity(), a.ticks, "s")}
+	if g.cost > 0 {
+		hour := a.hours() / a.spanHours() * g.cost
+		fs = append(fs, results.Exactly("usd_hour", hour, a.ticks, "usd"), results.Exactly("usd_month", hour*HoursPerMonth, a.ticks, "usd"))
+	}
+	return fs
+}
+
+// met reports whether every objective that a replay can judge holds on one
+// replicate; a is the tally of the same ticks.
+func (g goals) met(tl *results.Timeline, a *tally) bool {
+	for _, j := range tl.Judge(g.list, g.extra(a)...) {
+		if j.Verdict == results.Fail || j.Verdict == results.Inconclusive {
+			return false
+		}
+	}
+	return true
+}

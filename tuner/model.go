@@ -1,0 +1,54 @@
+package tuner
+
+import (
+	"fmt"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// ModelSchema is the version of model.json.
+const ModelSchema = "hpatune.model/v1"
+
+// Model is model.json: what was fitted to a run, without its demand. verify and
+// replay put other arrivals through it.
+type Model struct {
+	Schema     string   `json:"schema"`
+	Version    string   `json:"version"`
+	Run        string   `json:"run"`
+	Objectives []string `json:"objectives"`
+	Seed       int64    `json:"seed"`
+	Replica    Replica  `json:"replica"`
+	Price      Price    `json:"price"`
+	Represents string   `json:"represents,omitempty"`
+	Assumed    []string `json:"assumed,omitempty"`
+	// Fitted is the world; its Demand is empty.
+	Fitted replay.World `json:"fitted"`
+}
+
+func newModel(run *results.Run, fit Fitted, o Options) *Model {
+	m := &Model{Schema: ModelSchema, Version: o.Version, Run: run.Meta.Run, Seed: o.Seed, Replica: fit.Replica, Price: o.Price, Represents: run.Meta.Represents, Assumed: fit.Assumed, Fitted: *fit.World}
+	m.Fitted.Demand = replay.Demand{}
+	m.Fitted.Sync.Recorded = nil
+	for _, ob := range o.Objectives {
+		m.Objectives = append(m.Objectives, ob.Text)
+	}
+	return m
+}
+
+// World returns the fitted world under a run's own arrivals, from the size the
+// run began with: what the model predicts for that run. cfg is what ran.
+func (m *Model) World(run *results.Run, cfg hpa.Config) (*replay.World, error) {
+	if m.Schema != ModelSchema {
+		return nil, fmt.Errorf("model: schema %q, this version reads %q; make it anew with hpatune tune", m.Schema, ModelSchema)
+	}
+	f := &fitting{run: run, cfg: cfg, w: m.Fitted}
+	if err := f.demand(); err != nil {
+		return nil, err
+	}
+	sync := f.w.Sync
+	f.begin()
+	f.w.Sync = sync // when it reconciled is the run's luck, not the model's
+	return replay.New(f.w)
+}

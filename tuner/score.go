@@ -1,0 +1,106 @@
+package tuner
+
+import (
+	"math"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+)
+
+// tally adds up the ticks of one simulated (or recorded) timeline. Warm-up
+// ticks count for replicas only.
+type tally struct {
+	step   time.Duration
+	warmup func(tick int) bool // nil = no warm-up
+	need   []float64           // ready replicas that the load takes, a tick; nil = unknown
+
+	ticks                                      int
+	arrivals, shed, failed, done, good, tokens float64
+	podSeconds, readySeconds, readyMax, podMax float64
+	flaps                                      int
+	spec                                       float64
+	direction                                  int // of the last change of spec
+	changed                                    int // tick of it
+	short, shortMax                            int // ticks in a row with too few ready
+	goodBy, arrivalsBy                         []float64
+	by                                         int // ticks a window of goodBy; 0 = none kept
+}
+
+// tick takes the next tick. It does not keep t.
+func (a *tally) tick(t *results.Tick) {
+	i := a.ticks
+	a.ticks++
+	dt := a.step.Seconds()
+	a.podSeconds += t.Pods * dt
+	a.readySeconds += t.Ready * dt
+	a.readyMax = max(a.readyMax, t.Ready)
+	a.podMax = max(a.podMax, t.Spec)
+	if i == 0 {
+		a.spec = t.Spec
+	}
+	if t.Spec != a.spec {
+		d := 1
+		if t.Spec < a.spec {
+			d = -1
+		}
+		if a.direction == -d && time.Duration(i-a.changed)*a.step < results.FlapWindow {
+			a.flaps++
+		}
+		a.direction, a.changed, a.spec = d, i, t.Spec
+	}
+	if a.need != nil && i < len(a.need) {
+		if t.Ready < a.need[i] {
+			a.short++
+			a.shortMax = max(a.shortMax, a.short)
+		} else {
+			a.short = 0
+		}
+	}
+	if a.warmup != nil && a.warmup(i) {
+		return
+	}
+	a.arrivals += t.Arrivals
+	a.shed += t.Shed
+	a.done += t.Done
+	a.failed += t.Failed
+	a.good += t.Good
+	a.tokens += t.Tokens
+	if a.by > 0 {
+		if w := i / a.by; w >= len(a.goodBy) {
+			for len(a.goodBy) <= w {
+				a.goodBy, a.arrivalsBy = append(a.goodBy, 0), append(a.arrivalsBy, 0)
+			}
+		}
+		a.goodBy[i/a.by] += t.Good
+		a.arrivalsBy[i/a.by] += t.Arrivals
+	}
+}
+
+// attainment is the share of scheduled requests that met every per-request
+// limit; NaN without arrivals.
+func (a *tally) attainment() float64 { return ratio(a.good, a.arrivals) }
+
+// errorRatio is the share of scheduled requests that failed or were shed.
+func (a *tally) errorRatio() float64 { return ratio(a.failed+a.shed, a.arrivals) }
+
+func (a *tally) hours() float64      { return a.podSeconds / 3600 }
+func (a *tally) readyHours() float64 { return a.readySeconds / 3600 }
+
+// timeToCapacity is the longest stretch in which fewer replicas were ready than
+// the load took, in seconds; NaN where the need is not known.
+func (a *tally) timeToCapacity() float64 {
+	if a.need == nil {
+		return math.NaN()
+	}
+	return float64(a.shortMax) * a.step.Seconds()
+}
+
+// spanHours is how much time the timeline covers, in hours.
+func (a *tally) spanHours() float64 { return float64(a.ticks) * a.step.Hours() }
+
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return math.NaN()
+	}
+	return a / b
+}

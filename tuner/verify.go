@@ -1,0 +1,112 @@
+package tuner
+
+import (
+	"math"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// VerifySchema is the version of `verify -o json`.
+const VerifySchema = "hpatune.verify/v1"
+
+// Agreement is a prediction beside what happened.
+type Agreement struct {
+	Schema   string     `json:"schema"`
+	Figures  []Compared `json:"figures"`
+	Replicas struct {
+		MeanAbs float64 `json:"mean_abs"` // of spec.replicas, over time
+		MaxAbs  float64 `json:"max_abs"`
+	} `json:"replicas"`
+}
+
+// Compared is one figure, predicted and actual.
+type Compared struct {
+	Name      string    `json:"name"`
+	Predicted *Interval `json:"predicted"`
+	Actual    *float64  `json:"actual"` // null = not measured
+	// Error is predicted over actual − 1 for hours and seconds, predicted −
+	// actual for ratios and counts.
+	Error *float64 `json:"error"`
+	Unit  string   `json:"unit"`
+}
+
+// Compare holds the prediction of w under cfg against what happened. w's demand
+// must be the run's own arrivals; each replicate has them, and other luck.
+func Compare(w *replay.World, cfg hpa.Config, run *results.Run, objectives []results.Objective, seed int64, replicates int) Agreement {
+	g := newGoals(objectives)
+	b := &bench{world: w, goals: g, warmup: warmups(run.Meta.Stages, w.Demand.Step)}
+	if per, err := capacity(w, max(w.Replicas, 2), g.want()); err == nil && per > 0 {
+		b.need = needs(w.Demand.Bins, w.Demand.Step, per)
+	}
+	for i := range replicates {
+		b.draws = append(b.draws, draw{w.Luck(replicate(seed, i)), 0})
+	}
+	var s replay.Scratch
+	predicted := b.try(cfg, &s)
+
+	actual := run.TimelineWithin(w.Demand.Step, results.LimitsOf(objectives))
+	a := tally{step: w.Demand.Step, warmup: b.warmup, need: b.need}
+	for i := range actual.Ticks {
+		if i < len(w.Demand.Bins) {
+			a.tick(&actual.Ticks[i])
+		}
+	}
+	sum := results.Summarize(run, objectives)
+
+	out := Agreement{Schema: VerifySchema}
+	add := func(name, unit string, values []float64, got float64, relative bool) {
+		c := Compared{Name: name, Unit: unit, Predicted: over(values)}
+		if !math.IsNaN(got) && !math.IsInf(got, 0) {
+			c.Actual = &got
+			if c.Predicted != nil {
+				e := c.Predicted.Value - got
+				if relative {
+					e = ratio(e, got)
+				}
+				if !math.IsNaN(e) && !math.IsInf(e, 0) {
+					c.Error = &e
+				}
+			}
+		}
+		out.Figures = append(out.Figures, c)
+	}
+	add("replica_hours", "h", predicted.hours, a.hours(), true)
+	add("ready_hours", "h", predicted.ready, a.readyHours(), true)
+	add("attainment", "ratio", predicted.attainment, a.attainment(), false)
+	if run.Meta.Target.Streams {
+		add("ttft_p95_s", "s", predicted.ttft, quantile95(sum.LatencyS.TTFT), true)
+	}
+	add("e2e_p95_s", "s", predicted.e2e, quantile95(sum.LatencyS.E2E), true)
+	add("error_ratio", "ratio", predicted.errors, a.errorRatio(), false)
+	add("flaps", "", predicted.flaps, float64(a.flaps), false)
+	add("time_to_capacity_s", "s", predicted.capacity, a.timeToCapacity(), true)
+	add("peak_replicas", "", predicted.peak, a.podMax, false)
+
+	// The size over time, each replicate against what happened.
+	n := 0.0
+	for _, d := range b.draws {
+		i := 0
+		replay.SimulateExact(d.world, cfg, d.seed, &s, func(t *results.Tick) {
+			if i < len(actual.Ticks) && !math.IsNaN(actual.Ticks[i].Spec) {
+				off := math.Abs(t.Spec - actual.Ticks[i].Spec)
+				out.Replicas.MeanAbs += off
+				out.Replicas.MaxAbs = max(out.Replicas.MaxAbs, off)
+				n++
+			}
+			i++
+		})
+	}
+	if n > 0 {
+		out.Replicas.MeanAbs /= n
+	}
+	return out
+}
+
+func quantile95(q *results.Q) float64 {
+	if q == nil {
+		return math.NaN()
+	}
+	return q.P95
+}
