@@ -200,7 +200,7 @@ func pages() map[string]Page {
 			Next: []string{"kubectl diff -f hpa.yaml", "kubectl apply -f hpa.yaml", "hpatune run -p demo"}, Command: "hpatune tune results/20261123-120000-demo",
 			Note: "Circular here: the autoscaler is hpatune's own core. Real: requests, queueing, balancing and timing.",
 			Verify: &Verified{Figures: []VerifiedFigure{
-				{Name: "replica_hours", Predicted: between(1.71, 1.66, 1.78), Actual: number64(1.69), Error: number64(0.012)},
+				{Name: "replica_hours", Unit: "h", Predicted: between(1.71, 1.66, 1.78), Actual: number64(1.69), Error: number64(0.012)},
 				{Name: "attainment", Unit: "ratio", Predicted: between(0.986, 0.974, 0.994), Actual: number64(0.981), Error: number64(0.005)},
 				{Name: "ttft_p95", Unit: "s", Predicted: between(1.9, 1.7, 2.2), Actual: number64(2.1), Error: number64(0.095)},
 			}, MeanAbsReplicas: number64(0.21), MaxAbsReplicas: number64(2)},

@@ -29,6 +29,7 @@ var funcs = template.FuncMap{
 	"verdict":   func(v any) string { return fmt.Sprint(v) },
 	"latency":   latencyRows,
 	"figures":   figuresOf,
+	"off":       off,
 	"picks":     picks,
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/hpatune/hpatune/results"
 )
@@ -66,11 +67,35 @@ func JUnit(w io.Writer, s results.Summary) error {
 		}
 		out.Cases = append(out.Cases, c)
 	}
-	out.Tests = len(out.Cases)
-	b, err := xml.MarshalIndent(suites{Suites: []suite{out}}, "", "  ")
+	return out.write(w)
+}
+
+func (s suite) write(w io.Writer) error {
+	s.Tests = len(s.Cases)
+	b, err := xml.MarshalIndent(suites{Suites: []suite{s}}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("report: junit: %w", err)
 	}
 	_, err = fmt.Fprintf(w, "%s%s\n", xml.Header, b)
 	return err
+}
+
+// Case is a unit test and what did not hold in it.
+type Case struct {
+	File, Name string
+	Failures   []string
+}
+
+// TestsJUnit writes unit tests as a test suite.
+func TestsJUnit(w io.Writer, name string, cases []Case) error {
+	out := suite{Name: name}
+	for _, t := range cases {
+		c := suiteCase{Class: t.File, Name: t.Name}
+		if len(t.Failures) > 0 {
+			c.Failure = &message{Message: t.Failures[0], Text: strings.Join(t.Failures, "\n")}
+			out.Failures++
+		}
+		out.Cases = append(out.Cases, c)
+	}
+	return out.write(w)
 }

@@ -51,7 +51,7 @@ func Markdown(w io.Writer, page Page) error {
 	if v := page.Verify; v != nil {
 		rows := [][]string{{"", "predicted", "actual", "error"}}
 		for _, f := range v.Figures {
-			rows = append(rows, []string{f.Name, interval(f.Predicted, f.Unit).String(), quantity(f.Actual, f.Unit), quantity(f.Error, "ratio")})
+			rows = append(rows, []string{f.Name, interval(f.Predicted, f.Unit).String(), quantity(f.Actual, f.Unit), off(f)})
 		}
 		p.markdownTable(rows)
 	}

@@ -59,6 +59,15 @@ type Verified struct {
 	MeanAbsReplicas, MaxAbsReplicas *float64
 }
 
+// VerifiedOf is an agreement to be shown.
+func VerifiedOf(a *tuner.Agreement) Verified {
+	v := Verified{MeanAbsReplicas: &a.Replicas.MeanAbs, MaxAbsReplicas: &a.Replicas.MaxAbs}
+	for _, f := range a.Figures {
+		v.Figures = append(v.Figures, VerifiedFigure{Name: strings.TrimSuffix(f.Name, "_s"), Unit: f.Unit, Predicted: f.Predicted, Actual: f.Actual, Error: f.Error})
+	}
+	return v
+}
+
 // VerifiedFigure is one figure, predicted and actual.
 type VerifiedFigure struct {
 	Name, Unit string

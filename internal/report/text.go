@@ -159,38 +159,7 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	if s := r.Shadow; s != nil {
 		p.line("Decisions: %d agree, %d differ, %d cannot be compared", s.Agree, s.Differ, s.Unknown)
 	}
-	if ps := picks(r); len(ps) > 0 {
-		p.line("")
-		head := []string{""}
-		for _, x := range ps {
-			head = append(head, x.Name)
-		}
-		rows := [][]string{head}
-		for _, f := range []struct {
-			name string
-			of   func(tuner.Predicted) string
-		}{
-			{"within limits", func(x tuner.Predicted) string { return interval(x.Attainment, "ratio").Value }},
-			{"all objectives hold in", func(x tuner.Predicted) string { return percent(x.PSLOMet) }},
-			{"TTFT p95", func(x tuner.Predicted) string { return interval(x.TTFTP95, "s").Value }},
-			{"E2E p95", func(x tuner.Predicted) string { return interval(x.E2EP95, "s").Value }},
-			{"replica-hours", func(x tuner.Predicted) string { return interval(x.ReplicaHours, "").Value }},
-			{"time to capacity", func(x tuner.Predicted) string { return interval(x.TimeToCapacity, "s").Value }},
-			{"an hour of this load", func(x tuner.Predicted) string { return interval(x.USDHour, "usd").String() }},
-			{"a month at the floor", func(x tuner.Predicted) string { return quantity(x.USDMonth.Floor, "usd") }},
-			{"a month, expected", func(x tuner.Predicted) string { return interval(x.USDMonth.Expected, "usd").String() }},
-			{"a month at the ceiling", func(x tuner.Predicted) string { return quantity(x.USDMonth.Ceiling, "usd") }},
-			{"a million requests", func(x tuner.Predicted) string { return interval(x.USDPerMRequest, "usd").Value }},
-		} {
-			row := []string{f.name}
-			for _, x := range ps {
-				row = append(row, f.of(x.Predicted))
-			}
-			rows = append(rows, row)
-		}
-		p.table(rows)
-		p.line("  Prices: %s, %s", r.Price.Name, r.Price.Date)
-	}
+	p.picks(r)
 	if len(r.Changes) > 0 {
 		p.line("\nEach change put back alone, the others kept:")
 		rows := [][]string{{"", "from", "to", "cost a month", "within limits", "flaps", "time to capacity"}}
@@ -232,16 +201,81 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	return p.err
 }
 
+// picks writes the configurations of a recommendation side by side.
+func (p *printer) picks(r *tuner.Recommendation) {
+	ps := picks(r)
+	if len(ps) == 0 {
+		return
+	}
+	p.line("")
+	head := []string{""}
+	for _, x := range ps {
+		head = append(head, x.Name)
+	}
+	rows := [][]string{head}
+	for _, f := range []struct {
+		name string
+		of   func(tuner.Predicted) string
+	}{
+		{"within limits", func(x tuner.Predicted) string { return interval(x.Attainment, "ratio").Value }},
+		{"all objectives hold in", func(x tuner.Predicted) string { return percent(x.PSLOMet) }},
+		{"TTFT p95", func(x tuner.Predicted) string { return interval(x.TTFTP95, "s").Value }},
+		{"E2E p95", func(x tuner.Predicted) string { return interval(x.E2EP95, "s").Value }},
+		{"replica-hours", func(x tuner.Predicted) string { return interval(x.ReplicaHours, "").Value }},
+		{"time to capacity", func(x tuner.Predicted) string { return interval(x.TimeToCapacity, "s").Value }},
+		{"an hour of this load", func(x tuner.Predicted) string { return interval(x.USDHour, "usd").String() }},
+		{"a month at the floor", func(x tuner.Predicted) string { return quantity(x.USDMonth.Floor, "usd") }},
+		{"a month, expected", func(x tuner.Predicted) string { return interval(x.USDMonth.Expected, "usd").String() }},
+		{"a month at the ceiling", func(x tuner.Predicted) string { return quantity(x.USDMonth.Ceiling, "usd") }},
+		{"a million requests", func(x tuner.Predicted) string { return interval(x.USDPerMRequest, "usd").Value }},
+	} {
+		row := []string{f.name}
+		for _, x := range ps {
+			row = append(row, f.of(x.Predicted))
+		}
+		rows = append(rows, row)
+	}
+	p.table(rows)
+	if r.Price.Name != "" {
+		p.line("  Prices: %s, %s", r.Price.Name, r.Price.Date)
+	}
+}
+
+// ReplayText writes what one configuration would have done with a recorded load.
+func ReplayText(w io.Writer, pick *tuner.Pick, name string, price tuner.Price, self tuner.SelfReplay) error {
+	p := printer{w: w}
+	p.line("Replayed: %s", name)
+	p.line("Self-replay: %s; %d of %d rescales met, replica-hours off by %s, replicas off by %s on average", strings.ReplaceAll(self.Verdict, "-", " "),
+		self.RescalesMatched, self.Rescales, quantity(self.ReplicaHoursError, "ratio"), quantity(self.MeanAbsReplicas, ""))
+	p.picks(&tuner.Recommendation{Recommended: pick, Price: price})
+	return p.err
+}
+
 // VerifyText writes predicted beside actual.
 func VerifyText(w io.Writer, v Verified) error {
 	p := printer{w: w}
 	rows := [][]string{{"", "predicted", "actual", "error"}}
 	for _, f := range v.Figures {
-		rows = append(rows, []string{strings.ReplaceAll(f.Name, "_", " "), interval(f.Predicted, f.Unit).String(), quantity(f.Actual, f.Unit), quantity(f.Error, "ratio")})
+		rows = append(rows, []string{strings.ReplaceAll(f.Name, "_", " "), interval(f.Predicted, f.Unit).String(), quantity(f.Actual, f.Unit), off(f)})
 	}
 	p.table(rows)
 	if v.MeanAbsReplicas != nil {
 		p.line("  Replicas differ by %s on average and by %s at most.", quantity(v.MeanAbsReplicas, ""), quantity(v.MaxAbsReplicas, ""))
 	}
 	return p.err
+}
+
+// off prints an error with its sign: in points of a ratio, in percent of hours
+// and seconds, plainly of a count.
+func off(f VerifiedFigure) string {
+	if f.Error == nil {
+		return dash
+	}
+	switch f.Unit {
+	case "ratio":
+		return delta(&tuner.Interval{Value: *f.Error}, "ratio").Value
+	case "":
+		return delta(&tuner.Interval{Value: *f.Error}, "").Value
+	}
+	return fmt.Sprintf("%+.1f %%", 100**f.Error)
 }
