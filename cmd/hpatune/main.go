@@ -163,8 +163,8 @@ offered load under thousands of candidate configurations.`,
 		id, title string
 		cmds      []*cobra.Command
 	}{
-		{"job", "The job:", nil},
-		{"look", "To look closer:", nil},
+		{"job", "The job:", []*cobra.Command{newDemoCmd(s), newRunCmd(s), newTuneCmd(s), newVerifyCmd(s), newGateCmd(s)}},
+		{"look", "To look closer:", []*cobra.Command{newReportCmd(s), newReplayCmd(s), newDecideCmd(s), newTestCmd(s), newProfileCmd(s)}},
 		{"more", "More:", []*cobra.Command{newVersionCmd(s)}},
 	}
 	for _, g := range groups {

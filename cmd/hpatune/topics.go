@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
 // topics are pages for people, shown by `hpatune help TOPIC`.
@@ -29,7 +32,27 @@ func newTopicCmds() []*cobra.Command {
 		}
 		cmds = append(cmds, topicCmd(string(text)))
 	}
-	return cmds
+	return append(cmds, newBeliefsCmd())
+}
+
+// newBeliefsCmd is the page of false beliefs, made when it is asked for from the
+// scripts that show each of them.
+func newBeliefsCmd() *cobra.Command {
+	c := &cobra.Command{Use: "beliefs", Short: "What people believe of the HPA, and what it does"}
+	c.SetHelpFunc(func(c *cobra.Command, _ []string) {
+		dir, err := fs.Sub(hpa.Beliefs, "testdata/beliefs")
+		if err != nil {
+			panic(err) // the path is a constant
+		}
+		page, err := scenario.BeliefsPage(dir)
+		if err != nil {
+			panic(err) // embedded, and run by a test
+		}
+		fmt.Fprint(c.OutOrStdout(), page)
+	})
+	// A command without a run is a help topic only if it has some help.
+	c.Long = c.Short
+	return c
 }
 
 func topicCmd(text string) *cobra.Command {

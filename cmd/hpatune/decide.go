@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/replay"
+	"github.com/hpatune/hpatune/tuner/scenario"
+)
+
+func newDecideCmd(s streams) *cobra.Command {
+	var (
+		filename, release string
+		print             bool
+	)
+	c := &cobra.Command{
+		Use:   "decide FILE | - | RUN",
+		Short: "Recorded inputs through the core: what the HPA controller would decide",
+		Long: `decide is the dry run of an HPA: it takes what the controller sees at each
+reconcile and prints a JSON line per decision, as kube-controller-manager v1.37
+takes it, reason for reason. The format is in tuner/scenario/SCENARIO.md.
+
+FILE holds one scenario, or one a line; - reads them from standard input and
+answers each observation as it comes. RUN is a run folder: its recorded syncs are
+the observations. From the first tick where the decided size leaves the recorded
+one, what was observed belongs to another size: the line then carries
+"diverged": true. What would have happened instead needs a model of the pods:
+
+  hpatune replay RUN -f hpa.yaml`,
+		Example: `  hpatune decide scenario.json
+  hpatune decide - < scenarios.jsonl
+  hpatune decide results/RUN -f my-hpa.yaml
+  hpatune decide results/RUN --print-scenario > scenario.json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			minor, err := minorRelease(release)
+			if err != nil {
+				return err
+			}
+			var spec *hpa.Config
+			if filename != "" {
+				h, err := s.readHPA(filename)
+				if err != nil {
+					return err
+				}
+				spec = &h.Config
+			}
+			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
+				return s.decideRun(args[0], spec, minor, print)
+			}
+			if print {
+				return usagef("--print-scenario: %s is not a run folder, but a scenario already", args[0])
+			}
+			return s.decideFile(args[0], spec, minor)
+		},
+	}
+	c.Flags().StringVarP(&filename, "filename", "f", "", "decide under this HPA instead of the recorded one")
+	c.Flags().StringVar(&release, "kubernetes-version", "", "release to decide like, 1.30 to 1.37 (default: 1.37; what differs below is listed in tuner/hpa/HPA.md 18 and not proven)")
+	c.Flags().BoolVar(&print, "print-scenario", false, "print a run's recorded inputs as a scenario")
+	return c
+}
+
+// minorRelease reads "1.33", "v1.33.4" or "33"; 0 = not given.
+func minorRelease(text string) (int, error) {
+	if text == "" {
+		return 0, nil
+	}
+	t := strings.TrimPrefix(strings.TrimPrefix(text, "v"), "1.")
+	t, _, _ = strings.Cut(t, ".")
+	n, err := strconv.Atoi(strings.TrimRight(t, "+"))
+	if err != nil || n < hpa.Oldest || n > hpa.Latest {
+		return 0, usagef("--kubernetes-version %q: give 1.%d to 1.%d", text, hpa.Oldest, hpa.Latest)
+	}
+	return n, nil
+}
+
+// like makes a scenario decide like an older release.
+func like(sc *scenario.Scenario, minor int) {
+	if minor != 0 {
+		sc.Params.Release, sc.Params.Gates = minor, hpa.ParamsFor(minor).Gates
+	}
+}
+
+// lines returns what prints one decision, flushed at once.
+func (s streams) lines() func(*scenario.Line) error {
+	w := bufio.NewWriter(s.out)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return func(l *scenario.Line) error {
+		if err := e.Encode(l); err != nil {
+			return err
+		}
+		return w.Flush()
+	}
+}
+
+// decideFile runs the scenarios of a file; those that cannot run are said so in
+// their place, and the others still run.
+func (s streams) decideFile(name string, spec *hpa.Config, minor int) error {
+	var r io.Reader = s.in
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return exit(exitUsage, fmt.Errorf("scenario: %w", err))
+		}
+		defer f.Close()
+		r = f
+	}
+	emit := s.lines()
+	failed, total := 0, 0
+	err := scenario.Split(r, func(data []byte) error {
+		total++
+		sc, err := scenario.Parse(data, spec)
+		if err == nil {
+			like(sc, minor)
+			err = scenario.Run(sc, func(l *scenario.Line) error {
+				if err := emit(l); err != nil {
+					return &writeError{err}
+				}
+				return nil
+			})
+		}
+		var we *writeError
+		if err == nil || errors.As(err, &we) {
+			return err
+		}
+		failed++
+		e := json.NewEncoder(s.out)
+		e.SetEscapeHTML(false)
+		return e.Encode(scenario.Failure{ID: scenario.ReadID(data), ScenarioError: err.Error()})
+	})
+	var we *writeError
+	switch {
+	case errors.As(err, &we):
+		return quietPipe(we.err)
+	case err != nil:
+		return exit(exitUsage, fmt.Errorf("scenario %s: %w", name, err))
+	case failed > 0:
+		return exit(exitUsage, fmt.Errorf("%d of %d scenarios cannot run: see their scenarioError", failed, total))
+	case total == 0:
+		return exit(exitUsage, fmt.Errorf("scenario %s: empty; the format is in tuner/scenario/SCENARIO.md", name))
+	}
+	return nil
+}
+
+// decideRun runs a recorded run's syncs through the core. While the decided size
+// is the recorded one, the observations are its own; afterwards they belong to
+// another size, and the lines say so.
+func (s streams) decideRun(dir string, spec *hpa.Config, minor int, print bool) error {
+	run, err := openRun(dir)
+	if err != nil {
+		return err
+	}
+	recorded, err := s.currentHPA(run, "")
+	if err != nil {
+		return err
+	}
+	sc, sizes, err := runScenario(run, recorded)
+	if err != nil {
+		return exit(exitNotValid, fmt.Errorf("run %s: %w", dir, err))
+	}
+	like(sc, minor)
+	if print {
+		return quietPipe(scenario.Format(s.out, sc))
+	}
+	if spec != nil {
+		sc.Spec = spec
+		for i := range sc.Steps {
+			sc.Steps[i].Spec = nil
+		}
+	}
+	return quietPipe(scenario.RunRecorded(sc, sizes, s.lines()))
+}
+
+// runScenario is a recorded run as a scenario, and the recorded size around each
+// of its reconciles.
+func runScenario(run *results.Run, h hpaFile) (*scenario.Scenario, []scenario.Size, error) {
+	observations, err := replay.Observations(run, h.Config)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(observations) == 0 {
+		return nil, nil, errors.New("no reconcile of an HPA was recorded: there is nothing to decide")
+	}
+	sc := scenario.FromObservations(run.Meta.Run, replay.Params(run), h.Identity, run.Meta.Start, hpa.Memory{}, observations)
+	sizes := make([]scenario.Size, len(observations))
+	for i := range sizes {
+		sc.Steps[i].Restart = run.Syncs[i].Restart
+		sizes[i] = scenario.Size{Before: run.Syncs[i].Spec, After: run.Syncs[i].Replicas}
+	}
+	return sc, sizes, nil
+}
+
+// writeError is an error of standard output, not of a scenario.
+type writeError struct{ err error }
+
+func (e *writeError) Error() string { return e.err.Error() }

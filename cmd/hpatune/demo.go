@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+)
+
+func newDemoCmd(s streams) *cobra.Command {
+	var (
+		out   string
+		seed  int64
+		speed float64
+	)
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "The whole job on this machine, twice, predicted beside actual",
+		Long: `demo needs no cluster. It starts a sandbox (an inference endpoint of several
+replicas behind a balancer, scaled by an HPA), loads it under the configuration that
+everybody copies, tunes it, and loads it again under the recommendation.
+
+What is real in it: requests, sockets, streams, queueing, balancing and timing. What
+is circular: the autoscaler is our own core, the one that the replay uses, so the
+demo says nothing about how faithful that core is. test/conformance does.`,
+		Example: "  hpatune demo\n  hpatune demo --speed 10",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return s.runDemo(cmd.Context(), out, seed, speed) },
+	}
+	c.Flags().StringVar(&out, "out", "", "folder for both runs (default: results/demo-TIME)")
+	c.Flags().Int64Var(&seed, "seed", 1, "seed of arrivals, prompts and the sandbox's luck")
+	c.Flags().Float64Var(&speed, "speed", 20, "world seconds a wall second, 1 to 20")
+	return c
+}
+
+func (s streams) runDemo(ctx context.Context, out string, seed int64, speed float64) error {
+	profile, source, err := s.readProfile("demo", true)
+	if err != nil {
+		return err
+	}
+	objectives, err := results.ParseObjectives(profile.Objectives)
+	if err != nil {
+		return exit(exitUsage, err)
+	}
+	dir, err := runDir(out, "demo")
+	if err != nil {
+		return err
+	}
+	before, after := filepath.Join(dir, "before"), filepath.Join(dir, "after")
+
+	s.step(1, "load a sandbox under the configuration that everybody copies")
+	box, err := sandboxFrom(s, "", speed)
+	if err != nil {
+		return err
+	}
+	o := recording{dir: before, profile: profile, source: source, seed: seed, sandbox: box}
+	run, err := s.record(ctx, o)
+	if err := s.concluded(run, err, before, objectives, "text"); err != nil {
+		return err
+	}
+
+	s.step(2, "replay that load under thousands of configurations")
+	a, err := s.runTune(ctx, []string{before}, tuneFlags{seed: 1, minFloor: 2, output: "text"})
+	if err != nil {
+		return err
+	}
+	if a.recommendation.Verdict != tuner.Change {
+		s.warnf("the configuration stays: nothing to run again")
+		return nil
+	}
+
+	s.step(3, "load it again under the recommendation")
+	if box, err = sandboxFrom(s, filepath.Join(a.dir, "hpa.yaml"), speed); err != nil {
+		return err
+	}
+	o = recording{dir: after, profile: profile, source: source, seed: seed, sandbox: box}
+	run, err = s.record(ctx, o)
+	if err := s.concluded(run, err, after, objectives, "text"); err != nil {
+		return err
+	}
+
+	s.step(4, "predicted beside actual")
+	agreed, err := s.runVerify(ctx, a.dir, after, "text")
+	if err != nil {
+		return err
+	}
+	if err := s.compareReport(dir, a, []string{before, after}, agreed); err != nil {
+		return exit(exitFailed, err)
+	}
+	fmt.Fprintf(s.out, `
+What is circular here: the autoscaler of the sandbox is our own core, the one that the
+replay uses. What is real: requests, sockets, streams, queueing, balancing and timing.
+
+Look:  %s
+Next:  hpatune run --url http://YOUR-ENDPOINT -p spike
+`, filepath.Join(dir, "report.html"))
+	return nil
+}
+
+// step announces a part of the demo.
+func (s streams) step(n int, text string) {
+	fmt.Fprintf(s.out, "\n── %d. %s ──\n", n, text)
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hpatune/hpatune/internal/report"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+)
+
+// gateSchema is the version of `gate -o json`.
+const gateSchema = "hpatune.gate/v1"
+
+func newGateCmd(s streams) *cobra.Command {
+	var (
+		f         replayFlags
+		recording string
+	)
+	c := &cobra.Command{
+		Use:   "gate RUN | --recording RUN -f hpa.yaml",
+		Short: "Objectives as an exit code, for CI",
+		Long: `gate judges a run by objectives, or replays a changed manifest over a recorded run
+and judges that: the second form needs no cluster, and is a test of a pull request
+that edits an HPA.
+
+Exit codes: 0 all pass · 3 one is missed · 4 the run is not valid evidence ·
+5 inconclusive: the interval straddles the limit, or it was not measured`,
+		Example: `  hpatune gate results/RUN --objective "ttft.p95 < 500ms" --objective "error_rate < 0.1%"
+  hpatune gate --recording results/RUN -f deploy/hpa.yaml
+  hpatune gate results/RUN -o junit > gate.xml`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case recording != "" && len(args) == 0:
+				if f.tune.filename == "" {
+					return usagef("--recording needs -f: the manifest to judge\nTry: hpatune gate --recording %s -f hpa.yaml", recording)
+				}
+				return s.gateReplay(cmd.Context(), recording, f.tune)
+			case recording == "" && len(args) == 1:
+				return s.gateRun(args[0], f.tune)
+			}
+			return usagef("give a RUN, or --recording RUN -f hpa.yaml")
+		},
+	}
+	f.bind(c)
+	c.Flags().StringVar(&recording, "recording", "", "judge a replay of this run under -f, not what the run measured")
+	return c
+}
+
+func (s streams) gateRun(dir string, f tuneFlags) error {
+	run, err := openRun(dir)
+	if err != nil {
+		return err
+	}
+	objectives, err := s.objectivesOf(run, f.objectives)
+	if err != nil {
+		return err
+	}
+	figures, err := costFigures(run, f)
+	if err != nil {
+		return err
+	}
+	sum := results.Summarize(run, objectives, figures...)
+	return s.gate(sum, f.output)
+}
+
+// costFigures are the figures that a run does not know by itself: what its
+// replicas cost.
+func costFigures(run *results.Run, f tuneFlags) ([]results.Figure, error) {
+	price, err := readPrice(f.price)
+	if err != nil {
+		return nil, err
+	}
+	w := run.Meta.Workload
+	replica := tuner.Replica{CPUCores: float64(w.CPUMilli) / 1000, MemoryGB: float64(w.MemoryBytes) / (1 << 30), GPUs: float64(w.GPUs)}
+	hours, span := run.Replicas().Hours, run.End().Hours()
+	if !replica.Known() || hours == nil || span <= 0 {
+		return nil, nil
+	}
+	hour := *hours / span * price.PerReplicaHour(replica)
+	return []results.Figure{results.Exactly("usd_hour", hour, len(run.Pods), "usd"), results.Exactly("usd_month", hour*tuner.HoursPerMonth, len(run.Pods), "usd")}, nil
+}
+
+func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error {
+	r, err := s.replayOver(ctx, dir, f)
+	if err != nil {
+		return err
+	}
+	s.warnings(r.outcome)
+	sum := results.Summarize(r.run, r.objectives)
+	sum.Run += " replayed under " + f.filename
+	sum.Objectives = r.outcome.Judged
+	if self := r.outcome.SelfReplay; self.Verdict == "fail" {
+		s.warnf("the replay does not reproduce the recorded run (%d of %d rescales met): its verdict means nothing", self.RescalesMatched, self.Rescales)
+		sum.Trust.Verdict = results.Invalid
+	}
+	return s.gate(sum, f.output)
+}
+
+// gate prints the verdict over all objectives and makes it an exit code.
+func (s streams) gate(sum results.Summary, output string) error {
+	verdict := overall(sum.Objectives)
+	var err error
+	switch output {
+	case "json":
+		err = s.json(struct {
+			Schema     string              `json:"schema"`
+			Verdict    results.Verdict     `json:"verdict"`
+			Trust      results.Trust       `json:"trust"`
+			Objectives []results.Judgement `json:"objectives"`
+		}{gateSchema, verdict, sum.Trust, sum.Objectives})
+	case "junit":
+		err = report.JUnit(s.out, sum)
+	case "text":
+		if _, err = io.WriteString(s.out, sum.Trust.Line()+"\n"); err == nil {
+			err = report.GateText(s.out, sum.Objectives, verdict)
+		}
+	default:
+		return usagef("-o %s: give text, json or junit", output)
+	}
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	code := map[results.Verdict]int{results.Pass: exitOK, results.Fail: exitMissed, results.Inconclusive: exitInconclusive, results.Unknown: exitInconclusive}[verdict]
+	if sum.Trust.Verdict == results.Invalid {
+		code = worse(code, exitNotValid)
+	}
+	return exit(code, nil)
+}
+
+// overall is the verdict over all objectives: one miss is a miss, else one
+// doubt is a doubt.
+func overall(js []results.Judgement) results.Verdict {
+	verdict := results.Pass
+	for _, j := range js {
+		switch j.Verdict {
+		case results.Fail:
+			return results.Fail
+		case results.Inconclusive, results.Unknown:
+			verdict = results.Inconclusive
+		}
+	}
+	return verdict
+}

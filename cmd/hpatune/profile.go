@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hpatune/hpatune/internal/source"
+	"github.com/hpatune/hpatune/profiles"
+)
+
+func newProfileCmd(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "profile",
+		Short: "Look at load profiles: list, show, check, preview, arrivals",
+		Long: `A profile is the load: stages of constant rates, ramps, sines and real traces.
+profiles/README.md goes through its fields; the shipped ones are examples.`,
+		Example: `  hpatune profile list
+  hpatune profile show spike > my-load.yaml
+  hpatune profile check my-load.yaml
+  hpatune profile preview my-load.yaml
+  hpatune profile arrivals my-load.yaml --seed 2 | head`,
+	}
+	c.AddCommand(newProfileListCmd(s), newProfileShowCmd(s), newProfileCheckCmd(s), newProfilePreviewCmd(s), newProfileArrivalsCmd(s))
+	return c
+}
+
+func newProfileListCmd(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "The shipped profiles", Args: cobra.NoArgs,
+		Example: "  hpatune profile list",
+		RunE: func(*cobra.Command, []string) error {
+			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+			for _, name := range append([]string{"demo"}, profiles.Names()...) {
+				p, data, err := s.readProfile(name, false)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintf(w, "%s\t%s\tpeak %.3g/s\t%s\n", name, p.Duration().Round(time.Second), float64(p.Peak()), firstComment(data))
+			}
+			return w.Flush()
+		},
+	}
+}
+
+// firstComment is the first sentence of a YAML file's head comment.
+func firstComment(data []byte) string {
+	for line := range strings.Lines(string(data)) {
+		text, ok := strings.CutPrefix(strings.TrimSpace(line), "#")
+		if !ok {
+			break
+		}
+		if text = strings.TrimSpace(text); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+func newProfileShowCmd(s streams) *cobra.Command {
+	return &cobra.Command{
+		Use: "show PROFILE", Short: "The YAML of a profile", Args: cobra.ExactArgs(1),
+		Example: "  hpatune profile show spike > my-load.yaml",
+		RunE: func(_ *cobra.Command, args []string) error {
+			_, data, err := s.readProfile(args[0], false)
+			if err != nil {
+				return err
+			}
+			_, err = s.out.Write(data)
+			return err
+		},
+	}
+}
+
+func newProfileCheckCmd(s streams) *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use: "check PROFILE…", Short: "Name every mistake of a profile, with its line", Args: cobra.MinimumNArgs(1),
+		Example: "  hpatune profile check my-load.yaml",
+		RunE: func(_ *cobra.Command, args []string) error {
+			found := source.Problems{}
+			for _, name := range args {
+				_, _, err := s.readProfile(name, false)
+				var ps source.Problems
+				switch {
+				case errors.As(err, &ps):
+					found = append(found, ps...)
+				case err != nil:
+					return err
+				}
+			}
+			if output == "json" {
+				if err := s.json(struct {
+					Problems source.Problems `json:"problems"`
+				}{found}); err != nil {
+					return err
+				}
+			} else {
+				for _, p := range found {
+					fmt.Fprintln(s.out, p)
+				}
+				if len(found) == 0 {
+					fmt.Fprintf(s.out, "%s: no problems\n", strings.Join(args, ", "))
+				}
+			}
+			if len(found) > 0 {
+				return exit(exitUsage, nil)
+			}
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return c
+}
+
+func newProfilePreviewCmd(s streams) *cobra.Command {
+	var (
+		output string
+		seed   int64
+	)
+	c := &cobra.Command{
+		Use: "preview PROFILE", Short: "Stages, counts and a sketch of the rate", Args: cobra.ExactArgs(1),
+		Example: "  hpatune profile preview spike",
+		RunE: func(_ *cobra.Command, args []string) error {
+			p, _, err := s.readProfile(args[0], false)
+			if err != nil {
+				return err
+			}
+			v := p.Preview(seedOf(seed, p))
+			if output == "json" {
+				return s.json(v)
+			}
+			fmt.Fprintf(s.out, "%s: %d requests in %s, %.4g/s at the peak\n\n%s\n", p.Name, v.Arrivals, p.Duration().Round(time.Second), float64(p.Peak()), p.Sketch(72, 10))
+			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
+			fmt.Fprintln(w, "stage\tshape\tfrom\tto\trequests\t\t")
+			for _, st := range v.Stages {
+				note := ""
+				if st.Warmup {
+					note = "warm-up"
+				}
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t\n", st.Name, st.Shape, secs(st.FromS), secs(st.ToS), st.Arrivals, note)
+			}
+			return w.Flush()
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	c.Flags().Int64Var(&seed, "seed", 0, "seed of the arrivals (default: the profile's, else 1)")
+	return c
+}
+
+func newProfileArrivalsCmd(s streams) *cobra.Command {
+	var seed int64
+	c := &cobra.Command{
+		Use: "arrivals PROFILE", Short: "The exact schedule, a JSON line an arrival", Args: cobra.ExactArgs(1),
+		Example: "  hpatune profile arrivals spike --seed 1 | head -3",
+		RunE: func(_ *cobra.Command, args []string) error {
+			p, _, err := s.readProfile(args[0], false)
+			if err != nil {
+				return err
+			}
+			w := bufio.NewWriterSize(s.out, 1<<16)
+			var line []byte
+			for a := range p.Arrivals(seedOf(seed, p)) {
+				line = append(p.AppendArrival(line[:0], a), '\n')
+				if _, err := w.Write(line); err != nil {
+					return quietPipe(err)
+				}
+			}
+			return quietPipe(w.Flush())
+		},
+	}
+	c.Flags().Int64Var(&seed, "seed", 0, "seed of the arrivals (default: the profile's, else 1)")
+	return c
+}
+
+// seedOf is the seed given, or the profile's.
+func seedOf(seed int64, p *profiles.Profile) int64 {
+	if seed != 0 {
+		return seed
+	}
+	return p.Seed
+}
+
+// secs prints seconds of run time for people: 90 → "1m30s".
+func secs(s float64) string {
+	return (time.Duration(s * float64(time.Second))).Round(time.Second / 10).String()
+}
+
+// json writes v as indented JSON on stdout.
+func (s streams) json(v any) error {
+	e := json.NewEncoder(s.out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// quietPipe forgives a reader that has seen enough (`| head`).
+func quietPipe(err error) error {
+	if errors.Is(err, fs.ErrClosed) || err != nil && strings.Contains(err.Error(), "broken pipe") {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// progress returns a sink for long work: candidates done and time left. On a
+// terminal it is one line that is drawn over; piped, a plain line a stage and
+// every five seconds.
+func (s streams) progress() (report func(stage string, done, total int), finish func()) {
+	names := map[string]string{"fit": "fitting the pods", "search": "searching", "rank": "ranking, request by request", "simplify": "leaving out what buys nothing", "revert": "putting each change back", "margin": "raising the load"}
+	live := tty(s.err)
+	var (
+		stage   string
+		started time.Time
+		printed time.Time
+	)
+	return func(now string, done, total int) {
+			if now != stage {
+				stage, started, printed = now, time.Now(), time.Time{}
+			}
+			every := 5 * time.Second
+			if live {
+				every = 100 * time.Millisecond
+			}
+			if time.Since(printed) < every && done != total || !live && done == total && printed.IsZero() {
+				return
+			}
+			printed = time.Now()
+			left := ""
+			if spent := time.Since(started); done > 0 && done < total && spent > time.Second {
+				left = fmt.Sprintf(", %s left", (spent / time.Duration(done) * time.Duration(total-done)).Round(time.Second))
+			}
+			text := fmt.Sprintf("%s: %d of %d%s", names[stage], done, total, left)
+			if live {
+				fmt.Fprintf(s.err, "\r\x1b[K%s", text)
+			} else {
+				s.warnf("%s", text)
+			}
+		}, func() {
+			if live {
+				fmt.Fprint(s.err, "\r\x1b[K")
+			}
+		}
+}

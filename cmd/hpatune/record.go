@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hpatune/hpatune/internal/live"
+	"github.com/hpatune/hpatune/internal/sandbox"
+	"github.com/hpatune/hpatune/internal/store"
+	"github.com/hpatune/hpatune/loadgen"
+	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+// recording is one run about to be recorded: where the load goes, what it is,
+// and where the evidence is kept.
+type recording struct {
+	dir     string
+	profile *profiles.Profile
+	source  []byte // the profile as written
+	seed    int64
+
+	url        string // an endpoint that is up; "" = the sandbox
+	headerFile string
+	secrets    http.Header
+	maxRate    float64
+	inFlight   int
+
+	sandbox *sandboxOptions // nil = none
+}
+
+// sandboxOptions is a cluster in a box: its autoscaler and its speed.
+type sandboxOptions struct {
+	hpa      hpa.Config
+	manifest []byte // the HPA verbatim
+	speed    float64
+}
+
+// lead is how long after its preparation a run starts, so that everything is
+// in place when the first arrival is due.
+const lead = 300 * time.Millisecond
+
+// record sends the load and records what happened. The run folder is kept
+// however it ends; the error says how: context.Canceled after Ctrl-C, or what
+// failed. An abort rule that fired is no error: the run's meta says so.
+func (s streams) record(ctx context.Context, o recording) (*results.Run, error) {
+	clock := results.Clock{Start: time.Now().Add(lead), Speed: 1}
+	if o.sandbox != nil {
+		clock.Speed = o.sandbox.speed
+	}
+	meta := o.meta(clock)
+
+	var box *sandbox.Sandbox
+	if o.sandbox != nil {
+		var err error
+		box, err = sandbox.New(sandbox.Options{Clock: clock, HPA: o.sandbox.hpa, Seed: uint64(o.seed)})
+		if err != nil {
+			return nil, fmt.Errorf("sandbox: %w", err)
+		}
+		defer box.Close()
+		o.url = box.URL()
+		meta.Workload, meta.HPA = box.Workload(), box.HPA()
+	}
+
+	log, err := store.Create(o.dir, meta, o.source)
+	if err != nil {
+		return nil, err
+	}
+	if o.sandbox != nil {
+		if err := log.File("hpa.yaml", o.sandbox.manifest); err != nil {
+			return nil, errors.Join(err, log.Close(meta))
+		}
+	}
+	view := live.New(s.err, live.Options{
+		Clock: clock, Name: o.profile.Name, Duration: o.profile.Duration(),
+		Stages: meta.Stages, Objectives: meta.Objectives, Rate: func(at time.Duration) float64 { return float64(o.profile.Rate(at)) }, TTY: tty(s.err),
+	})
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-log.Failed():
+			cancel(log.Err())
+		case <-ctx.Done():
+		}
+	}()
+
+	endpoints := make(chan results.Endpoints, 256)
+	var sent atomic.Int64
+	emit := func(r results.Record) {
+		log.Emit(r)
+		view.Emit(r)
+		switch r := r.(type) {
+		case results.Request:
+			if results.Happened(r.Sent) {
+				sent.Add(1)
+			}
+		case results.Endpoints:
+			select {
+			case endpoints <- r:
+			default: // the load generator has ended, or is far behind: the next one says all
+			}
+		}
+	}
+
+	var watching sync.WaitGroup
+	observe, stopObserving := context.WithCancel(context.WithoutCancel(ctx))
+	if box != nil {
+		watching.Go(func() {
+			if err := box.Observe(observe, emit); err != nil && observe.Err() == nil {
+				emit(results.Gap{Source: "sandbox", From: clock.At(time.Now()), To: clock.At(time.Now()), Why: err.Error()})
+				cancel(fmt.Errorf("sandbox: %w", err))
+			}
+		})
+	}
+
+	report, loadErr := loadgen.Run(ctx, o.load(clock, emit, endpoints))
+	if box != nil && ctx.Err() == nil && report.Aborted == "" {
+		// What the autoscaler does after the last arrival belongs to the run,
+		// too, up to the end of the profile.
+		wait(ctx, clock.Wall(o.profile.Duration()-clock.At(time.Now())))
+	}
+	stopObserving()
+	watching.Wait()
+	view.Close()
+
+	meta.DurationS = clock.At(time.Now()).Seconds()
+	meta.Client = report.Client
+	meta.Backends, meta.Errors = report.Backends, report.Errors
+	if box != nil {
+		meta.Client.FloorS = box.FloorS()
+		if n := sent.Load(); n > 0 {
+			foreign := max(float64(box.Requests())/float64(n)-1, 0)
+			meta.Client.ForeignRatio = &foreign
+		}
+	}
+	end := loadErr
+	if cause := context.Cause(ctx); cause != nil {
+		end = cause
+	}
+	switch {
+	case errors.Is(end, context.Canceled):
+		meta.Partial, meta.Why = true, "interrupted"
+	case end != nil:
+		meta.Partial, meta.Why = true, end.Error()
+	case report.Aborted != "":
+		meta.Partial, meta.Why = true, "abort rule: "+report.Aborted
+		meta.Client.Aborted = report.Aborted
+	}
+	if err := log.Close(meta); err != nil && end == nil {
+		end = err
+	}
+	run, err := store.Open(os.DirFS(o.dir))
+	if err != nil {
+		return nil, errors.Join(end, err)
+	}
+	return run, end
+}
+
+// wait sleeps for d or until ctx is done.
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// meta is what is known of the run before it starts.
+func (o recording) meta(clock results.Clock) results.Meta {
+	p := o.profile
+	m := results.Meta{
+		Schema: results.Schema, Run: filepath.Base(o.dir), Version: version,
+		Start: clock.Start, Speed: clock.Speed, Seed: o.seed,
+		Profile: p.Name, Represents: p.Represents, Objectives: p.Objectives,
+		Target: results.Target{Kind: "url", URL: redactURL(o.url), Protocol: p.Target.Protocol, Streams: p.Target.Streams(), Connections: p.Connections.Mode},
+	}
+	if o.sandbox != nil {
+		m.Target.Kind = "sandbox"
+	}
+	for _, st := range p.Preview(o.seed).Stages {
+		m.Stages = append(m.Stages, results.StageInfo{Name: st.Name, Shape: string(st.Shape), FromS: st.FromS, ToS: st.ToS, Warmup: st.Warmup, Arrivals: st.Arrivals})
+	}
+	for _, c := range p.Classes {
+		m.Classes = append(m.Classes, c.Name)
+	}
+	return m
+}
+
+// load is the load generator's part of the recording.
+func (o recording) load(clock results.Clock, emit results.Emit, endpoints <-chan results.Endpoints) loadgen.Options {
+	return loadgen.Options{
+		Profile: o.profile, URL: o.url, Seed: o.seed, Clock: clock, Emit: emit, Endpoints: endpoints,
+		Secrets: o.secrets, HeaderFile: o.headerFile, MaxInFlight: o.inFlight, MaxRate: o.maxRate,
+		OnBackend: func(i int32, b results.Backend) {
+			emit(results.Name{Table: results.BackendTable, Index: i, Text: b.Name, Address: b.Address})
+		},
+		OnError: func(i int32, text string) { emit(results.Name{Table: results.ErrorTable, Index: i, Text: text}) },
+	}
+}
+
+// redactURL keeps what says where the load went, and nothing that lets one in.
+func redactURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hpatune/hpatune/internal/report"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+// replayFlags are the flags of `replay` and of `gate --recording`.
+type replayFlags struct {
+	tune  tuneFlags
+	ticks bool
+}
+
+func newReplayCmd(s streams) *cobra.Command {
+	var f replayFlags
+	c := &cobra.Command{
+		Use:   "replay RUN -f hpa.yaml",
+		Short: "The recorded load under another HPA: what would have happened",
+		Long: `replay fits a model of the pods to RUN and puts the offered load through it under
+the given HPA. Unlike decide, the pods and their metrics follow what the HPA does.`,
+		Example: `  hpatune replay results/RUN -f my-hpa.yaml
+  hpatune replay results/RUN -f my-hpa.yaml --ticks -o json > ticks.jsonl`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return s.runReplay(cmd.Context(), args[0], f) },
+	}
+	f.bind(c)
+	c.Flags().BoolVar(&f.ticks, "ticks", false, "first a JSON line a second of the replayed run")
+	return c
+}
+
+func (f *replayFlags) bind(c *cobra.Command) {
+	fl := c.Flags()
+	fl.StringVarP(&f.tune.filename, "filename", "f", "", "the HPA to replay (default: the one that was recorded)")
+	fl.StringArrayVar(&f.tune.objectives, "objective", nil, "what must hold (repeat; default: the run's own)")
+	fl.Int64Var(&f.tune.seed, "seed", 1, "seed of the replicates")
+	fl.StringVar(&f.tune.price, "price", "", "prices: a YAML file, or a name of the book")
+	fl.DurationVar(&f.tune.startup, "startup", 0, "assume that a pod takes so long to become ready (runs that saw none)")
+	fl.StringVar(&f.tune.requests, "requests", "", "assume a pod's requests: cpu=1,memory=2Gi (runs that saw none)")
+	fl.StringVarP(&f.tune.output, "output", "o", "text", "text or json")
+}
+
+// replayed is one HPA replayed over a run.
+type replayed struct {
+	run        *results.Run
+	objectives []results.Objective
+	hpa        hpaFile
+	outcome    tuner.Replayed
+	price      tuner.Price
+}
+
+// replayOver fits the run and replays it under f's HPA.
+func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*replayed, error) {
+	run, err := openRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	r := &replayed{run: run}
+	if r.objectives, err = s.objectivesOf(run, f.objectives); err != nil {
+		return nil, err
+	}
+	if r.hpa, err = s.currentHPA(run, f.filename); err != nil {
+		return nil, err
+	}
+	recorded, err := s.currentHPA(run, "")
+	if err != nil {
+		recorded = r.hpa // nothing was recorded: the world is fitted as under the given one
+	}
+	if r.price, err = readPrice(f.price); err != nil {
+		return nil, err
+	}
+	o := tuner.Options{Current: recorded.Config, Objectives: r.objectives, Price: r.price, Seed: f.seed, Version: version}
+	if err := f.assume(&o); err != nil {
+		return nil, err
+	}
+	r.outcome, err = tuner.Replay(ctx, run, r.hpa.Config, o)
+	if err != nil {
+		return nil, exit(exitNotValid, fmt.Errorf("the run cannot carry a replay: %w", err))
+	}
+	return r, nil
+}
+
+func (s streams) runReplay(ctx context.Context, dir string, f replayFlags) error {
+	r, err := s.replayOver(ctx, dir, f.tune)
+	if err != nil {
+		return err
+	}
+	if f.ticks {
+		w := bufio.NewWriterSize(s.out, 1<<16)
+		e := json.NewEncoder(w)
+		for i, t := range r.outcome.Timeline.Ticks {
+			if err := e.Encode(tickLine{float64(i) * r.outcome.Timeline.Step.Seconds(), t.Arrivals, t.Done, t.Failed, t.Good, t.Spec, t.Desired, t.Pods, t.Ready, t.InFlight, t.Waiting}); err != nil {
+				return quietPipe(err)
+			}
+		}
+		if err := w.Flush(); err != nil {
+			return quietPipe(err)
+		}
+	}
+	pick := r.outcome.Pick
+	spec, err := manifest.SpecJSON(&pick.Config, r.hpa.Meta.Target)
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	pick.Spec = spec
+	if f.tune.output == "json" {
+		e := json.NewEncoder(s.out)
+		e.SetEscapeHTML(false)
+		return e.Encode(struct {
+			Schema string     `json:"schema"`
+			Run    string     `json:"run"`
+			Pick   tuner.Pick `json:"pick"`
+		}{"hpatune.replay/v1", r.run.Meta.Run, pick})
+	}
+	s.warnings(r.outcome)
+	return report.ReplayText(s.out, &pick, tuner.Describe(pick.Config), r.price, r.outcome.SelfReplay)
+}
+
+// tickLine is a line of --ticks.
+type tickLine struct {
+	T        float64 `json:"t_s"`
+	Arrivals float64 `json:"arrivals"`
+	Done     float64 `json:"done"`
+	Failed   float64 `json:"failed"`
+	Good     float64 `json:"good"`
+	Spec     float64 `json:"spec"`
+	Desired  float64 `json:"desired"`
+	Pods     float64 `json:"pods"`
+	Ready    float64 `json:"ready"`
+	InFlight float64 `json:"in_flight"`
+	Waiting  float64 `json:"waiting"`
+}
+
+// warnings says what was assumed and doubted.
+func (s streams) warnings(r tuner.Replayed) {
+	for _, a := range r.Assumed {
+		s.warnf("assumed: %s", a)
+	}
+	for _, w := range r.Warnings {
+		s.warnf("warning: %s", w)
+	}
+}
+
+// diffText says in which settings the second differs from the first.
+func diffText(a, b hpaFile) string {
+	return "  " + strings.ReplaceAll(strings.TrimSpace(manifest.Diff(&a.Config, &b.Config)), "\n", "\n  ")
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hpatune/hpatune/internal/report"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+)
+
+func newReportCmd(s streams) *cobra.Command {
+	var (
+		f    tuneFlags
+		html string
+	)
+	c := &cobra.Command{
+		Use:   "report RUN [RUN]",
+		Short: "What a run says: text, JSON, Markdown, JUnit or a page",
+		Long: `report reads a run folder and says what it says, the trust line first. Two runs are
+shown beside each other (text, Markdown and HTML).
+
+Latencies are those of answered requests, from the scheduled send; warm-up stages are
+left out of all figures but replicas. A partial or killed run can be reported, too.`,
+		Example: `  hpatune report results/RUN
+  hpatune report results/RUN -o json
+  hpatune report results/BEFORE results/AFTER --html compare.html
+  hpatune report results/RUN -o markdown >> "$GITHUB_STEP_SUMMARY"`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(_ *cobra.Command, args []string) error { return s.runReport(args, f, html) },
+	}
+	fl := c.Flags()
+	fl.StringArrayVar(&f.objectives, "objective", nil, "what must hold (repeat; default: the run's own)")
+	fl.StringVar(&f.price, "price", "", "prices: a YAML file, or a name of the book")
+	fl.StringVarP(&f.output, "output", "o", "text", "text, json, markdown or junit")
+	fl.StringVar(&html, "html", "", "write the page to this file")
+	return c
+}
+
+func (s streams) runReport(dirs []string, f tuneFlags, html string) error {
+	page := report.Page{Version: version, Command: "hpatune report " + strings.Join(dirs, " ")}
+	var sums []results.Summary
+	for _, dir := range dirs {
+		run, err := openRun(dir)
+		if err != nil {
+			return err
+		}
+		texts := f.objectives
+		if len(texts) == 0 {
+			texts = run.Meta.Objectives
+		}
+		objectives, err := results.ParseObjectives(texts)
+		if err != nil {
+			return exit(exitUsage, err)
+		}
+		figures, err := costFigures(run, f)
+		if err != nil {
+			return err
+		}
+		sum := results.Summarize(run, objectives, figures...)
+		sums = append(sums, sum)
+		page.Title = run.Meta.Profile
+		page.Note = circular(run)
+		page.Runs = append(page.Runs, report.RunOf(run, sum, objectives))
+	}
+	if html != "" {
+		if err := s.writePage(html, page); err != nil {
+			return exit(exitFailed, err)
+		}
+		s.warnf("page: %s", html)
+		if f.output == "text" {
+			return nil
+		}
+	}
+	return s.printSummaries(sums, page, f.output)
+}
+
+func (s streams) printSummaries(sums []results.Summary, page report.Page, output string) error {
+	for i, sum := range sums {
+		var err error
+		switch output {
+		case "text":
+			if i > 0 {
+				fmt.Fprintln(s.out)
+			}
+			err = report.RunText(s.out, sum)
+		case "json":
+			err = s.json(sum)
+		case "junit":
+			err = report.JUnit(s.out, sum)
+		case "markdown":
+			return exitIf(exitFailed, report.Markdown(s.out, page))
+		default:
+			return usagef("-o %s: give text, json, markdown or junit", output)
+		}
+		if err != nil {
+			return exit(exitFailed, err)
+		}
+	}
+	return nil
+}
+
+// printRun prints one run's summary.
+func (s streams) printRun(run *results.Run, objectives []results.Objective, output string) error {
+	sum := results.Summarize(run, objectives)
+	return s.printSummaries([]results.Summary{sum}, report.Page{Runs: []report.Run{report.RunOf(run, sum, objectives)}}, output)
+}
+
+// writePage writes the HTML page, whole or not at all.
+func (s streams) writePage(file string, page report.Page) error {
+	assets, err := chartAssets()
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := report.HTML(&b, page, assets); err != nil {
+		return err
+	}
+	return os.WriteFile(file, b.Bytes(), 0o644)
+}
+
+// compareReport writes the page of a whole demo: both runs, the advice, and
+// predicted beside actual.
+func (s streams) compareReport(dir string, a advice, dirs []string, agreed *tuner.Agreement) error {
+	page := report.Page{Title: "demo", Version: version, Command: "hpatune demo", Advice: &a.recommendation}
+	for _, d := range dirs {
+		run, err := openRun(d)
+		if err != nil {
+			return err
+		}
+		objectives, err := results.ParseObjectives(run.Meta.Objectives)
+		if err != nil {
+			return err
+		}
+		page.Runs = append(page.Runs, report.RunOf(run, results.Summarize(run, objectives), objectives))
+		page.Note = circular(run)
+	}
+	if agreed != nil {
+		v := report.VerifiedOf(agreed)
+		page.Verify = &v
+	}
+	yaml, err := os.ReadFile(filepath.Join(a.dir, "hpa.yaml"))
+	if err != nil {
+		return err
+	}
+	page.Manifest = string(yaml)
+	return s.writePage(filepath.Join(dir, "report.html"), page)
+}

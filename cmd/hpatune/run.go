@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hpatune/hpatune/internal/sandbox"
+	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+// runFlags are the flags of `run`.
+type runFlags struct {
+	sandbox    bool
+	url        string
+	profile    string
+	filename   string
+	out        string
+	seed       int64
+	speed      float64
+	objectives []string
+	headerFile string
+	maxRate    float64
+	inFlight   int
+	yes        bool
+	output     string
+}
+
+func newRunCmd(s streams) *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run [--sandbox | --url URL] -p PROFILE",
+		Short: "Send a load and record what happened",
+		Long: `run sends a staged load, open loop, and records every request and all that the
+autoscaler saw and did into a folder: results/<profile>-<time>, or --out.
+
+  --sandbox   a cluster in a box: replicas, a balancer and an HPA on this machine
+  --url U     any endpoint that is up; nothing is seen of its pods then
+
+A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
+		Example: `  hpatune run --sandbox -p demo
+  hpatune run --sandbox -p spike -f my-hpa.yaml --speed 10
+  hpatune run --url http://localhost:8000 -p steady --header-file token.txt`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.runRun(cmd.Context(), f) },
+	}
+	fl := c.Flags()
+	fl.BoolVar(&f.sandbox, "sandbox", false, "load a cluster in a box on this machine")
+	fl.StringVar(&f.url, "url", "", "load this endpoint")
+	fl.StringVarP(&f.profile, "profile", "p", "", "the load: a file, or a shipped name (hpatune profile list)")
+	fl.StringVarP(&f.filename, "filename", "f", "", "sandbox: the HPA to run (default: the one everybody copies)")
+	fl.StringVar(&f.out, "out", "", "run folder (default: results/PROFILE-TIME)")
+	fl.Int64Var(&f.seed, "seed", 0, "seed of arrivals, prompts and the sandbox's luck (default: the profile's, else 1)")
+	fl.Float64Var(&f.speed, "speed", 20, "sandbox: world seconds a wall second, 1 to 20")
+	fl.StringArrayVar(&f.objectives, "objective", nil, "what must hold, instead of the profile's (repeat)")
+	fl.StringVar(&f.headerFile, "header-file", "", "headers that are secrets (Name: value lines), read again when the file changes")
+	fl.Float64Var(&f.maxRate, "max-rate", 0, "shed arrivals beyond so many a second (default: no limit)")
+	fl.IntVar(&f.inFlight, "max-in-flight", 0, "shed arrivals beyond so many requests in flight (default: 20000)")
+	fl.BoolVar(&f.yes, "yes", false, "do not ask before sending")
+	fl.StringVarP(&f.output, "output", "o", "text", "text or json (as hpatune report)")
+	c.MarkFlagsMutuallyExclusive("sandbox", "url")
+	return c
+}
+
+func (s streams) runRun(ctx context.Context, f runFlags) error {
+	if !f.sandbox && f.url == "" && f.profile == "" {
+		return usagef("nothing to load: give --sandbox or --url, and a profile\nTry: hpatune run --sandbox -p demo")
+	}
+	profile, source, err := s.readProfile(f.profile, f.sandbox)
+	if err != nil {
+		return err
+	}
+	o := recording{profile: profile, source: source, seed: profile.Seed, url: f.url, headerFile: f.headerFile, maxRate: f.maxRate, inFlight: f.inFlight}
+	if f.seed != 0 {
+		o.seed = f.seed
+	}
+	if len(f.objectives) > 0 {
+		profile.Objectives = f.objectives
+	}
+	objectives, err := results.ParseObjectives(profile.Objectives)
+	if err != nil {
+		return exit(exitUsage, err)
+	}
+	switch {
+	case f.sandbox:
+		o.sandbox, err = sandboxFrom(s, f.filename, f.speed)
+		if err != nil {
+			return err
+		}
+	default:
+		if o.url == "" {
+			o.url = profile.Target.URL
+		}
+		if o.url == "" {
+			return usagef("no target: give --url, or target.url in the profile, or --sandbox")
+		}
+		if err := s.confirm(o, f.yes); err != nil {
+			return err
+		}
+	}
+	if o.dir, err = runDir(f.out, profile.Name); err != nil {
+		return err
+	}
+	run, err := s.record(ctx, o)
+	return s.concluded(run, err, o.dir, objectives, f.output)
+}
+
+// concluded prints what a run says of itself and turns how it ended into an
+// exit code.
+func (s streams) concluded(run *results.Run, err error, dir string, objectives []results.Objective, output string) error {
+	if run == nil {
+		return exit(exitFailed, err)
+	}
+	if perr := s.printRun(run, objectives, output); perr != nil {
+		return exit(exitFailed, errors.Join(err, perr))
+	}
+	s.warnf("run folder: %s", dir)
+	switch {
+	case errors.Is(err, context.Canceled):
+		s.warnf("interrupted: what was recorded is kept; look at it with: hpatune report %s", dir)
+		return exit(exitInterrupted, nil)
+	case err != nil:
+		return exit(exitFailed, fmt.Errorf("%w\nThe partial run is kept: hpatune report %s", err, dir))
+	case run.Meta.Client.Aborted != "":
+		return exit(exitFailed, fmt.Errorf("the abort rule ended the run: %s\nThe partial run is kept: hpatune report %s", run.Meta.Client.Aborted, dir))
+	}
+	return nil
+}
+
+// readProfile reads a profile: a file, or a shipped name; "demo" is the
+// sandbox's own.
+func (s streams) readProfile(name string, sandboxed bool) (*profiles.Profile, []byte, error) {
+	if name == "" && sandboxed {
+		name = "demo"
+	}
+	if name == "" {
+		return nil, nil, usagef("no profile: give -p FILE or one of %s", strings.Join(profiles.Names(), ", "))
+	}
+	if name == "demo" {
+		p, err := profiles.Parse("demo.yaml", sandbox.DemoProfile, nil)
+		return p, sandbox.DemoProfile, err
+	}
+	if data, err := os.ReadFile(name); err == nil {
+		p, err := profiles.Parse(name, data, os.DirFS(filepath.Dir(name)))
+		if err != nil {
+			return nil, nil, exit(exitUsage, err)
+		}
+		return p, data, nil
+	} else if !errors.Is(err, fs.ErrNotExist) || strings.ContainsAny(name, `/\.`) {
+		return nil, nil, exit(exitUsage, fmt.Errorf("profile %s: %w", name, err))
+	}
+	data, err := fs.ReadFile(profiles.Shipped(), name+".yaml")
+	if err != nil {
+		return nil, nil, usagef("profile %q: neither a file nor shipped; shipped are demo, %s", name, strings.Join(profiles.Names(), ", "))
+	}
+	p, err := profiles.Load(name)
+	return p, data, err
+}
+
+// sandboxFrom reads the HPA that the sandbox runs.
+func sandboxFrom(s streams, file string, speed float64) (*sandboxOptions, error) {
+	data := []byte(manifest.Handwritten)
+	if file != "" {
+		var err error
+		if data, err = os.ReadFile(file); err != nil {
+			return nil, exit(exitUsage, err)
+		}
+	}
+	if speed < 1 || speed > sandbox.MaxSpeed {
+		return nil, usagef("--speed %g: give 1 to %d world seconds a wall second", speed, sandbox.MaxSpeed)
+	}
+	if file == "" {
+		file = "handwritten.yaml"
+	}
+	h, err := s.decodeHPA(file, data)
+	if err != nil {
+		return nil, err
+	}
+	return &sandboxOptions{hpa: h.Config, manifest: data, speed: speed}, nil
+}
+
+// confirm says what is about to be done to whom, and asks.
+func (s streams) confirm(o recording, yes bool) error {
+	p := o.profile
+	s.warnf("%s will get %s: %d requests in %s, %.4g/s at the peak.", redactURL(o.url), p.Name, p.Preview(o.seed).Arrivals, p.Duration().Round(time.Second), float64(p.Peak()))
+	if yes || !tty(s.err) {
+		return nil
+	}
+	fmt.Fprint(s.err, "Go on? [y/N] ")
+	var answer string
+	if _, err := fmt.Fscanln(s.in, &answer); err != nil || !strings.HasPrefix(strings.ToLower(answer), "y") {
+		return exit(exitFailed, errors.New("not sent: nobody said yes; --yes does"))
+	}
+	return nil
+}
+
+// runDir returns the folder of a new run.
+func runDir(out, name string) (string, error) {
+	if out != "" {
+		return out, nil
+	}
+	base := filepath.Join("results", name+"-"+time.Now().Format("20060102-150405"))
+	for i := 1; ; i++ {
+		dir := base
+		if i > 1 {
+			dir = fmt.Sprintf("%s-%d", base, i)
+		}
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			return dir, nil
+		} else if err != nil {
+			return "", exit(exitFailed, err)
+		}
+	}
+}

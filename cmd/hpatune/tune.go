@@ -1,0 +1,281 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"sigs.k8s.io/yaml"
+
+	"github.com/hpatune/hpatune/internal/store"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+)
+
+// tuneFlags are the flags of `tune`.
+type tuneFlags struct {
+	filename   string
+	objectives []string
+	out        string
+	seed       int64
+	price      string
+	minFloor   int32
+	maxLimit   int32
+	startup    time.Duration
+	requests   string
+	output     string
+}
+
+func newTuneCmd(s streams) *cobra.Command {
+	var f tuneFlags
+	c := &cobra.Command{
+		Use:   "tune RUN…",
+		Short: "The recommended hpa.yaml: why, how sure, and what it costs",
+		Long: `tune fits a model of the pods to a recorded run, checks that the replay of the run
+under its own configuration meets what was recorded, replays the offered load under
+thousands of configurations, and writes the pick into RUN/advice (or --out):
+
+  hpa.yaml              to read, diff and apply
+  recommendation.json   every figure
+  report.html           the same to look at, one offline file
+  hpa.hpa               unit tests for it (hpatune test)
+  model.json            what was fitted (hpatune verify, replay)
+
+A run of --url has no pods to learn from: state what they are, and the advice says
+that it was assumed: -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi`,
+		Example: `  hpatune tune results/RUN
+  hpatune tune results/RUN --objective "ttft.p95 < 500ms" --objective "error_rate < 0.1%"
+  hpatune tune results/RUN --price my-prices.yaml --min-floor 1
+  hpatune tune results/URL-RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, err := s.runTune(cmd.Context(), args, f)
+			return err
+		},
+	}
+	f.bind(c)
+	return c
+}
+
+func (f *tuneFlags) bind(c *cobra.Command) {
+	fl := c.Flags()
+	fl.StringVarP(&f.filename, "filename", "f", "", "the HPA to improve (default: the one that was recorded)")
+	fl.StringArrayVar(&f.objectives, "objective", nil, "what must hold (repeat; default: the run's own)")
+	fl.StringVar(&f.out, "out", "", "where the advice goes (default: RUN/advice)")
+	fl.Int64Var(&f.seed, "seed", 1, "seed of the replicates")
+	fl.StringVar(&f.price, "price", "", "a YAML file with OpenCost's fields and unit: hour|month, or one of "+strings.Join(tuner.PriceNames(), ", "))
+	fl.Int32Var(&f.minFloor, "min-floor", 2, "smallest minReplicas to consider")
+	fl.Int32Var(&f.maxLimit, "max-limit", 0, "largest maxReplicas to consider: your quota (default: none)")
+	fl.DurationVar(&f.startup, "startup", 0, "assume that a pod takes so long to become ready (runs that saw none)")
+	fl.StringVar(&f.requests, "requests", "", "assume a pod's requests: cpu=1,memory=2Gi (runs that saw none)")
+	fl.StringVarP(&f.output, "output", "o", "text", "text or json (recommendation.json)")
+}
+
+// advice is a recommendation and where its files are.
+type advice struct {
+	recommendation tuner.Recommendation
+	dir            string
+	model          *tuner.Model
+	sandboxed      bool
+}
+
+func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advice, error) {
+	var runs []*results.Run
+	for _, dir := range dirs {
+		run, err := openRun(dir)
+		if err != nil {
+			return advice{}, err
+		}
+		runs = append(runs, run)
+	}
+	run := runs[0]
+	objectives, err := s.objectivesOf(run, f.objectives)
+	if err != nil {
+		return advice{}, err
+	}
+	current, err := s.currentHPA(run, f.filename)
+	if err != nil {
+		return advice{}, err
+	}
+	price, err := readPrice(f.price)
+	if err != nil {
+		return advice{}, err
+	}
+	o := tuner.Options{
+		Current: current.Config, Objectives: objectives, Price: price, Seed: f.seed, Version: version,
+		Space: tuner.Space{MinFloor: f.minFloor, MaxLimit: f.maxLimit},
+	}
+	var finish func()
+	o.Progress, finish = s.progress()
+	if err := f.assume(&o); err != nil {
+		return advice{}, err
+	}
+	r, model, err := tuner.Recommend(ctx, runs, o)
+	finish()
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return advice{}, exit(exitInterrupted, errors.New("interrupted: no advice was written"))
+		}
+		return advice{}, exit(exitFailed, err)
+	}
+	out := f.out
+	if out == "" {
+		out = filepath.Join(dirs[0], "advice")
+	}
+	a := advice{recommendation: r, dir: out, model: model, sandboxed: run.Meta.Target.Kind == "sandbox"}
+	if err := s.writeAdvice(&a, run, dirs, current, o, f); err != nil {
+		return a, exit(exitFailed, err)
+	}
+	if f.output == "json" {
+		err = s.json(a.recommendation)
+	} else {
+		err = s.printAdvice(a, dirs, current)
+	}
+	if err != nil {
+		return a, err
+	}
+	if r.Verdict == tuner.Refuse {
+		return a, exit(exitNotValid, nil)
+	}
+	return a, nil
+}
+
+// assume takes what was stated on the command line.
+func (f *tuneFlags) assume(o *tuner.Options) error {
+	o.Fit.Startup = f.startup
+	for part := range strings.SplitSeq(f.requests, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		q, err := resource.ParseQuantity(value)
+		if err != nil || q.Sign() <= 0 {
+			return usagef("--requests %q: %s is not a positive quantity; give for example cpu=1,memory=2Gi", f.requests, part)
+		}
+		switch name {
+		case "cpu":
+			o.Fit.CPUMilli = q.MilliValue()
+		case "memory":
+			o.Fit.MemoryBytes = q.Value()
+		default:
+			return usagef("--requests %q: unknown resource %q; give for example cpu=1,memory=2Gi", f.requests, name)
+		}
+	}
+	return nil
+}
+
+// openRun reads a run folder.
+func openRun(dir string) (*results.Run, error) {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return nil, exit(exitUsage, fmt.Errorf("run %s: not a folder\nTry: ls results", dir))
+	}
+	run, err := store.Open(os.DirFS(dir))
+	if err != nil {
+		return nil, exit(exitUsage, fmt.Errorf("run %s: %w", dir, err))
+	}
+	return run, nil
+}
+
+// objectivesOf returns the objectives given, or the run's own. Without any it
+// prints what the run can tell of itself, and one to copy.
+func (s streams) objectivesOf(run *results.Run, given []string) ([]results.Objective, error) {
+	texts := given
+	if len(texts) == 0 {
+		texts = run.Meta.Objectives
+	}
+	objectives, err := results.ParseObjectives(texts)
+	if err != nil {
+		return nil, exit(exitUsage, err)
+	}
+	if len(objectives) > 0 {
+		return objectives, nil
+	}
+	sum := results.Summarize(run, nil)
+	var quiet *results.StageSummary
+	for i := range sum.Stages {
+		st := &sum.Stages[i]
+		if st.Warmup || st.LatencyS.E2E == nil || st.ToS <= st.FromS {
+			continue
+		}
+		if quiet == nil || float64(st.Scheduled)/(st.ToS-st.FromS) < float64(quiet.Scheduled)/(quiet.ToS-quiet.FromS) {
+			quiet = st
+		}
+	}
+	if quiet == nil {
+		return nil, usagef("no objective: give --objective, for example \"e2e.p95 < 2s\"")
+	}
+	name, q := "e2e", quiet.LatencyS.E2E
+	if quiet.LatencyS.TTFT != nil {
+		name, q = "ttft", quiet.LatencyS.TTFT
+	}
+	limit := (time.Duration(q.P95*2*1e3) + 1).Round(1) * time.Millisecond
+	return nil, usagef("no objective: what must hold?\nAt its quietest stage (%s) this run answered with %s p50 %s, p95 %s, p99 %s. Twice that p95 would be:\n  --objective \"%s.p95 < %s\"",
+		quiet.Name, name, secs(q.P50), secs(q.P95), secs(q.P99), name, limit)
+}
+
+// currentHPA is the HPA given, or the one that was recorded.
+func (s streams) currentHPA(run *results.Run, file string) (hpaFile, error) {
+	if file != "" {
+		return s.readHPA(file)
+	}
+	if data, ok := run.Cluster["hpa.yaml"]; ok {
+		return s.decodeHPA("cluster/hpa.yaml", data)
+	}
+	if run.Meta.Target.Kind == "url" {
+		return hpaFile{}, exit(exitNotValid, errors.New("no advice: this run saw an endpoint, but neither pods nor an autoscaler\nTry: hpatune tune RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi    (stated, not measured: the advice will say so)"))
+	}
+	return hpaFile{}, usagef("the run recorded no HPA: give -f hpa.yaml")
+}
+
+// readPrice returns the book's entry or reads a file.
+func readPrice(name string) (tuner.Price, error) {
+	if name == "" {
+		return tuner.DefaultPrice(), nil
+	}
+	if p, ok := tuner.PriceByName(name); ok {
+		return p, nil
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return tuner.Price{}, usagef("--price %s: neither a file nor one of %s", name, strings.Join(tuner.PriceNames(), ", "))
+	}
+	fields := map[string]any{}
+	if err := yaml.Unmarshal(data, &fields); err != nil {
+		return tuner.Price{}, exit(exitUsage, fmt.Errorf("price %s: %w", name, err))
+	}
+	p, errs := tuner.PriceOf(fields)
+	for i, err := range errs {
+		errs[i] = fmt.Errorf("price %s: %w", name, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return tuner.Price{}, exit(exitUsage, err)
+	}
+	return p, nil
+}
+
+// writeFile writes one file of the advice.
+func writeFile(dir, name string, write func(io.Writer) error) error {
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644)
+}
+
+func writeJSON(v any) func(io.Writer) error {
+	return func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(v)
+	}
+}

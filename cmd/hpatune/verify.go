@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hpatune/hpatune/internal/report"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+)
+
+// verifyReplicates is how many draws of luck a prediction is made of.
+const verifyReplicates = 20
+
+func newVerifyCmd(s streams) *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use:   "verify ADVICE_DIR RUN",
+		Short: "The prediction beside what happened",
+		Long: `verify puts RUN's own arrivals through the model that tune fitted, under the
+recommended hpa.yaml, and shows the prediction beside what RUN measured. RUN must
+have run that hpa.yaml.`,
+		Example: "  hpatune verify results/before/advice results/after",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			_, err := s.runVerify(cmd.Context(), args[0], args[1], output)
+			return err
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	return c
+}
+
+func (s streams) runVerify(_ context.Context, dir, runDir, output string) (*tuner.Agreement, error) {
+	advised, err := s.readHPA(filepath.Join(dir, "hpa.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	model, err := readModel(dir)
+	if err != nil {
+		return nil, err
+	}
+	run, err := openRun(runDir)
+	if err != nil {
+		return nil, err
+	}
+	if data, ok := run.Cluster["hpa.yaml"]; ok {
+		ran, err := s.decodeHPA(filepath.Join(runDir, "cluster/hpa.yaml"), data)
+		if err != nil {
+			return nil, err
+		}
+		if !ran.Config.Equal(&advised.Config) {
+			return nil, exit(exitNotValid, fmt.Errorf("%s did not run the recommended configuration, so it verifies nothing of it:\n%s\nTry: apply %s and run again", runDir, diffText(advised, ran), filepath.Join(dir, "hpa.yaml")))
+		}
+	}
+	objectives, err := results.ParseObjectives(model.Objectives)
+	if err != nil {
+		return nil, exit(exitUsage, fmt.Errorf("model %s: %w", dir, err))
+	}
+	trust := results.Summarize(run, objectives).Trust
+	if trust.Verdict == results.Invalid {
+		return nil, exit(exitNotValid, fmt.Errorf("%s: %s", runDir, trust.Line()))
+	}
+	w, err := model.World(run, advised.Config)
+	if err != nil {
+		return nil, exit(exitFailed, err)
+	}
+	a := tuner.Compare(w, advised.Config, run, objectives, model.Seed, verifyReplicates)
+	if output == "json" {
+		return &a, s.json(a)
+	}
+	fmt.Fprintf(s.out, "%s\n\n", trust.Line())
+	return &a, report.VerifyText(s.out, report.VerifiedOf(&a))
+}
+
+// readModel reads model.json of an advice folder.
+func readModel(dir string) (*tuner.Model, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "model.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, exit(exitUsage, fmt.Errorf("advice %s: no model.json in it\nTry: hpatune tune RUN", dir))
+	}
+	if err != nil {
+		return nil, exit(exitUsage, err)
+	}
+	var m tuner.Model
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, exit(exitUsage, fmt.Errorf("advice %s: model.json: %w", dir, err))
+	}
+	return &m, nil
+}
