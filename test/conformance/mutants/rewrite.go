@@ -51,13 +51,14 @@ type rewriter struct {
 }
 
 // rewrite reads the package in dir and returns its files, rewritten, by name, and the mutants.
+// A file with //go: lines (embedded pages) is left alone.
 func rewrite(dir string) (map[string][]byte, []*mutant, error) {
 	r := &rewriter{fset: token.NewFileSet(), seen: map[string]int{}}
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return nil, nil, err
 	}
-	files := map[string]*ast.File{}
+	files, asIs := map[string]*ast.File{}, map[string]bool{}
 	for _, name := range names {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
@@ -67,7 +68,7 @@ func rewrite(dir string) (map[string][]byte, []*mutant, error) {
 			return nil, nil, err
 		}
 		if bytes.Contains(src, []byte("\n//go:")) || bytes.HasPrefix(src, []byte("//go:")) {
-			return nil, nil, fmt.Errorf("%s: has //go: lines, which are lost here", name)
+			asIs[name] = true // it embeds files; comments, and so these lines, are lost here
 		}
 		// Comments are left out: the printer would put them amid the new expressions.
 		f, err := parser.ParseFile(r.fset, name, src, parser.SkipObjectResolution)
@@ -91,6 +92,9 @@ func rewrite(dir string) (map[string][]byte, []*mutant, error) {
 	}
 	out := map[string][]byte{}
 	for _, name := range order {
+		if asIs[name] {
+			continue
+		}
 		r.file = filepath.Base(name)
 		for _, d := range files[name].Decls {
 			r.fn = ""
