@@ -36,6 +36,11 @@ func TestMutants(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	golden, err := os.ReadFile("testdata/explanations.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told = string(golden)
 	if changes(parsed, records) {
 		t.Fatal("decisions differ without a mutant")
 	}
@@ -57,6 +62,8 @@ func TestMutants(t *testing.T) {
 	}
 }
 
+var told string
+
 // changes says whether some decision is not the recorded one, or cannot be taken.
 func changes(parsed []*scenario.Scenario, records []Record) (yes bool) {
 	defer func() {
@@ -70,5 +77,6 @@ func changes(parsed []*scenario.Scenario, records []Record) (yes bool) {
 			return true
 		}
 	}
-	return false
+	said, err := sayings(parsed[:explained])
+	return err != nil || said != told
 }

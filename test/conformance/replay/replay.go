@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"regexp"
 	"strings"
 
 	"github.com/hpatune/hpatune/test/conformance/gen"
@@ -23,6 +24,32 @@ func Ours(file []byte) ([]gen.Result, error) {
 	}
 	return decisions(s)
 }
+
+// sayings returns the explanations of the scenarios' reconciles, a line each, of which some
+// part is told in a way not met before: words count, numbers and names do not.
+func sayings(all []*scenario.Scenario) (string, error) {
+	var b strings.Builder
+	seen := map[string]bool{}
+	for _, s := range all {
+		err := scenario.Run(s, func(l *scenario.Line) error {
+			fresh := false
+			for part := range strings.SplitSeq(variable.ReplaceAllString(l.Explanation, "#"), "; ") {
+				fresh = fresh || !seen[part]
+				seen[part] = true
+			}
+			if fresh {
+				fmt.Fprintf(&b, "%s/%d: %s\n", s.ID, l.Tick, l.Explanation)
+			}
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return b.String(), nil
+}
+
+var variable = regexp.MustCompile(`\{.*?\}|[A-Z][a-z]+/[a-z]+/|\((unable|failed|did|missing|container|no|invalid) .*\)|\bm\d\b|shared|(\d+(\.\d+)?) ?(ms|m|s|h|Mi|Gi|Ki|%)?\b( (replicas?|pods?|policy)\b)?|cpu|memory|\b(was|were|its|their|it|they|has|have)\b|-(Pods|Percent)`)
 
 func decisions(s *scenario.Scenario) (out []gen.Result, err error) {
 	err = scenario.Run(s, func(l *scenario.Line) error {

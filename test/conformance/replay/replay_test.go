@@ -2,13 +2,63 @@ package replay
 
 import (
 	_ "embed"
+	"flag"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/hpatune/hpatune/test/conformance/gen"
+	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
 //go:embed testdata/decisions-1.txt
 var recorded string
+
+var update = flag.Bool("update", false, "write testdata/explanations.txt anew; read the diff")
+
+// The explanations of the first scenarios, one of each way of telling, are those that somebody
+// has read. They are not the real controller's, which explains nothing.
+func TestExplanations(t *testing.T) {
+	got, err := sayings(firstScenarios(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const golden = "testdata/explanations.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		a, b := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+		for i := range min(len(a), len(b)) {
+			if a[i] != b[i] {
+				t.Fatalf("line %d of %s:\n got %s\nwant %s\ngo test -update in this folder writes it anew", i+1, golden, a[i], b[i])
+			}
+		}
+		t.Fatalf("%d lines, want %d", len(a), len(b))
+	}
+}
+
+// explained is how many scenarios are enough to hear nearly all that can be said.
+const explained = 150
+
+func firstScenarios(t *testing.T) (all []*scenario.Scenario) {
+	t.Helper()
+	for n := range uint64(explained) {
+		file, _ := File(gen.New(1, n))
+		s, err := scenario.Parse(file, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	return all
+}
 
 // Our decisions are those that the real controller took on the scenarios of seed 1.
 func TestRecordedDecisions(t *testing.T) {
