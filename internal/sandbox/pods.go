@@ -221,6 +221,10 @@ func (w *workload) remove(ctx context.Context, p *pod) {
 			w.emit(results.Endpoints{At: w.now(), Ready: w.addresses()})
 		}
 		w.mu.Unlock()
+		// What the balancer had just handed over may still be on its way.
+		if !w.wait(ctx, now+2*w.service.Propagation) {
+			return
+		}
 		if p.replica != nil {
 			grace, cancel := context.WithDeadline(ctx, w.clock.Instant(now+w.service.Grace))
 			_ = p.replica.drained(grace) // when the grace period ends, what is left is cut
