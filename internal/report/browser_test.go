@@ -130,6 +130,9 @@ func TestInBrowser(t *testing.T) {
 			width, height int64
 			scheme, media string
 		}{{"light", 1200, 900, "light", "screen"}, {"dark", 1200, 900, "dark", "screen"}, {"phone", 390, 844, "light", "screen"}, {"paper", 760, 1070, "light", "print"}} {
+			if shots == "" && name != "advice" && look.name != "light" {
+				continue // advice has all the parts of the others
+			}
 			t.Run(name+" "+look.name, func(t *testing.T) {
 				mu.Lock()
 				requests, complaints = nil, nil
