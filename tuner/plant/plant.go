@@ -154,7 +154,11 @@ type Spec struct {
 	// ArrivalCV2 is the squared coefficient of variation of the whole arrival
 	// stream's gaps: 0 constant, 1 Poisson.
 	ArrivalCV2 float64
-	Seed       uint64
+	// NoiseSeen is the share (0..1) of the arrivals' variance that the steps'
+	// own counts carry: 1 for recorded counts, 0 for rates. The fluid plant must
+	// not count it twice.
+	NoiseSeen float64
+	Seed      uint64
 }
 
 // Model is a Spec checked and compiled to tables. It is immutable and shared by
@@ -218,6 +222,9 @@ func Compile(s Spec) (*Model, error) {
 	}
 	if s.ArrivalCV2 < 0 || math.IsNaN(s.ArrivalCV2) {
 		bad("arrival cv² %g is not a number ≥ 0", s.ArrivalCV2)
+	}
+	if !(s.NoiseSeen >= 0 && s.NoiseSeen <= 1) {
+		bad("noise seen %g is not a ratio", s.NoiseSeen)
 	}
 	m := &Model{Spec: s, inOrder: -1, dt: s.Step.Seconds(), grace: s.Drain.Grace.Seconds(), drain: s.Drain.Min.Seconds()}
 	for i, p := range s.Pipes {

@@ -105,6 +105,23 @@ func (s DemandSource) String() string {
 // Duration is how long the demand lasts.
 func (d *Demand) Duration() time.Duration { return time.Duration(len(d.Bins)) * d.Step }
 
+// noise is the share of the arrivals' variance that the bins carry themselves:
+// the variance of neighbours' differences over what CV2 makes of their mean. It
+// is about 1 for counts and 0 for smooth rates.
+func (d *Demand) noise() float64 {
+	sum, diff := 0.0, 0.0
+	for i, b := range d.Bins {
+		sum += b
+		if i > 0 {
+			diff += (b - d.Bins[i-1]) * (b - d.Bins[i-1]) / 2
+		}
+	}
+	if sum == 0 || d.CV2 == 0 {
+		return 0
+	}
+	return min(1, diff/sum/d.CV2)
+}
+
 // Bin counts arrivals into bins of the given step over duration. An arrival at
 // or after the end is in the last bin.
 func Bin(arrivals []profiles.Arrival, step, duration time.Duration) []float64 {
@@ -158,7 +175,7 @@ func New(w World) (*World, error) {
 	}
 	m, err := plant.Compile(plant.Spec{
 		Step: w.Demand.Step, Law: w.Service, Balancer: w.Balancer, Start: w.Start, Drain: w.Drain,
-		Pipes: w.Pipes, Limits: w.Limits, ArrivalCV2: w.Demand.CV2, Seed: w.Seed,
+		Pipes: w.Pipes, Limits: w.Limits, ArrivalCV2: w.Demand.CV2, NoiseSeen: w.Demand.noise(), Seed: w.Seed,
 	})
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return nil, err
