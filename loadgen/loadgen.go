@@ -151,6 +151,9 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
+	if proto.grpc && u.Scheme == "http" {
+		o.HTTP2 = "h2c"
+	}
 	if o.Shard < 0 || o.Shard >= o.Shards {
 		return nil, fmt.Errorf("shard %d of %d: not a shard; try 0 to %d", o.Shard, o.Shards, o.Shards-1)
 	}

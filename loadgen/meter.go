@@ -259,7 +259,7 @@ func (c *call) idleEnd(t, total time.Time) (time.Time, error) {
 
 // readWhole reads an answer in one piece.
 func (c *call) readWhole(resp *http.Response, total time.Time) verdict {
-	keep := c.m.proto.judge != nil
+	keep := c.m.proto.judge != nil || c.m.proto.grpc
 	c.whole.Reset()
 	for {
 		k, err := resp.Body.Read(c.buf)
@@ -279,6 +279,13 @@ func (c *call) readWhole(resp *http.Response, total time.Time) verdict {
 		c.limit.set(c.idleEnd(time.Now(), total))
 	}
 	c.rec.Done = c.m.now()
+	if c.m.proto.grpc {
+		v, code := judgeGRPC(resp, c.whole.Bytes())
+		if code != 0 {
+			c.rec.Code = code
+		}
+		return v
+	}
 	if !keep {
 		return verdict{}
 	}
@@ -404,6 +411,9 @@ func (m *meter) request(arrival int, p payload) *http.Request {
 	req := &http.Request{
 		Method: m.proto.method, URL: m.url, Host: m.headers.host, Header: h,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if m.proto.grpc {
+		h["Te"] = []string{"trailers"}
 	}
 	if len(p.body) > 0 {
 		req.Body = io.NopCloser(bytes.NewReader(p.body))

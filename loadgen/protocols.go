@@ -18,6 +18,7 @@ type protocol struct {
 	method string
 	path   string // where the URL has none
 	stream bool   // an event stream is asked for
+	grpc   bool   // a gRPC call: HTTP/2, a framed message, a verdict in the trailers
 	// The body: one of fixed in turn, or what write appends; both nil = none.
 	fixed       []payload
 	write       func(dst []byte, it item) []byte

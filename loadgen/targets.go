@@ -53,6 +53,27 @@ func newProtocol(p *profiles.Profile, seed uint64) (*protocol, error) {
 	case "kserve-v2":
 		proto.path, proto.judge = "/v2/models/"+url.PathEscape(model)+"/infer", judgeInfer
 		proto.write = w.infer
+	case "kserve-v2-grpc":
+		proto.path, proto.grpc, proto.contentType = inferMethod, true, "application/grpc"
+		for i, p := range fixed {
+			if fixed[i].body, err = inferRequest(p.body, model); err != nil {
+				return nil, fmt.Errorf("target body %s: %w", cmp.Or(t.Body, t.Files), err)
+			}
+			fixed[i].contentType = proto.contentType
+		}
+		plain := w.infer
+		if tmpl != nil {
+			plain = func(dst []byte, it item) []byte { return tmpl.write(dst, it, w, model) }
+			// A template that makes no request is found before the first one is due.
+			if _, err := inferRequest(plain(nil, item{}), model); err != nil {
+				return nil, fmt.Errorf("target body %s: %w", t.Body, err)
+			}
+		}
+		proto.write = func(dst []byte, it item) []byte {
+			b, _ := inferRequest(plain(dst, it), model) // what it is made of was checked above
+			return b
+		}
+		return proto, nil
 	case "bentoml":
 		proto.path, proto.judge = "/predict", judgeJSON
 		proto.write = func(dst []byte, it item) []byte {
