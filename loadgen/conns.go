@@ -1,19 +1,21 @@
 package loadgen
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// A lane is one generation of connections: an http.Transport that is used
-// until its age is over, then takes no more requests, finishes those that it
+// A lane is one generation of connections: a wire or an http.Transport that is
+// used until its age is over, then takes no more requests, finishes those that it
 // has and closes. So connections move on without a reset, in HTTP/1.1 and
 // HTTP/2 alike, and a name is resolved anew once per generation.
 //
@@ -21,9 +23,10 @@ import (
 // Request.Close, because the transport copies requests that have a body and
 // never sees the mark, and because it cannot age HTTP/2.
 type lane struct {
-	http  *http.Transport
-	until time.Time // takes no new requests after it; zero = no limit
-	addr  string    // the pod that it dials; "" = what the URL says
+	wire  *wire           // clear text HTTP/1.1; nil = http
+	http  *http.Transport // TLS, HTTP/2
+	until time.Time       // takes no new requests after it; zero = no limit
+	addr  string          // the pod that it dials; "" = what the URL says
 
 	// Under conns.mu.
 	inFlight int
@@ -39,7 +42,7 @@ type lane struct {
 type conns struct {
 	mode    string
 	wallAge time.Duration
-	make    func(addr string) *http.Transport
+	make    func(pod string) *lane // "" = dial what the URL says
 	opened  atomic.Int64
 
 	mu    sync.Mutex
@@ -47,6 +50,7 @@ type conns struct {
 	pools []*lane
 	turn  int
 	pods  []*lane // endpoints mode, in the order told
+	live  map[*lane]struct{}
 }
 
 var errNoEndpoints = errors.New("no ready endpoint to send to")
@@ -62,19 +66,28 @@ type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 
 // newConns makes the connections' keeper. age is the maximum age in wall time;
 // dial opens connections, within its own time limit.
-func newConns(mode string, pools int, http2 string, age, connect time.Duration, dial dialFunc, tlsConfig *tls.Config, seed uint64) *conns {
-	c := &conns{mode: mode, wallAge: age, rng: rand.New(rand.NewPCG(seed, 0x636f6e6e73))}
-	c.make = func(pod string) *http.Transport {
+func newConns(mode string, pools int, u *url.URL, http2 string, age, connect time.Duration, dial dialFunc, tlsConfig *tls.Config, seed uint64) *conns {
+	c := &conns{mode: mode, wallAge: age, rng: rand.New(rand.NewPCG(seed, 0x636f6e6e73)), live: map[*lane]struct{}{}}
+	counted := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := dial(ctx, network, addr)
+		if err == nil {
+			c.opened.Add(1)
+		}
+		return nc, err
+	}
+	c.make = func(pod string) *lane {
+		l := &lane{addr: pod}
+		c.live[l] = struct{}{}
+		if isPlain(u.Scheme, http2) {
+			l.wire = &wire{dial: counted, addr: cmp.Or(pod, hostPort(u.Host)), fresh: mode == "fresh"}
+			return l
+		}
 		t := &http.Transport{
 			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				if pod != "" {
-					addr = pod
-				}
-				nc, err := dial(ctx, network, addr)
+				nc, err := counted(ctx, network, cmp.Or(pod, addr))
 				if err != nil {
 					return nil, err
 				}
-				c.opened.Add(1)
 				return &dialed{nc, nc.RemoteAddr().String()}, nil
 			},
 			TLSHandshakeTimeout: connect,
@@ -96,7 +109,8 @@ func newConns(mode string, pools int, http2 string, age, connect time.Duration, 
 			t.Protocols = new(http.Protocols)
 			t.Protocols.SetHTTP1(true)
 		}
-		return t
+		l.http = t
+		return l
 	}
 	n := 1
 	if mode == "realistic" {
@@ -132,7 +146,7 @@ func (c *conns) lease(now time.Time) (*lane, error) {
 		} else {
 			c.retire(l)
 		}
-		l = &lane{http: c.make("")}
+		l = c.make("")
 		if c.mode == "realistic" {
 			l.until = now.Add(time.Duration(life * float64(c.wallAge)))
 		}
@@ -163,9 +177,12 @@ func (c *conns) release(l *lane) {
 	c.mu.Lock()
 	l.inFlight--
 	over := l.retired && l.inFlight == 0
+	if over {
+		delete(c.live, l)
+	}
 	c.mu.Unlock()
 	if over {
-		l.http.CloseIdleConnections()
+		l.closeIdle()
 	}
 }
 
@@ -174,11 +191,17 @@ func (c *conns) release(l *lane) {
 func (c *conns) retire(l *lane) {
 	l.retired = true
 	if l.inFlight == 0 {
-		l.http.CloseIdleConnections()
-		return
+		delete(c.live, l)
 	}
-	// It takes the transport's lock and closes sockets: not under ours.
-	go l.http.CloseIdleConnections()
+	l.closeIdle()
+}
+
+func (l *lane) closeIdle() {
+	if l.wire != nil {
+		l.wire.closeIdle()
+	} else {
+		l.http.CloseIdleConnections()
+	}
 }
 
 // setPods says which pods are ready: those that went take no new request, those
@@ -195,7 +218,7 @@ func (c *conns) setPods(addrs []string) {
 	for _, a := range addrs {
 		l, ok := old[a]
 		if !ok {
-			l = &lane{http: c.make(a), addr: a}
+			l = c.make(a)
 		}
 		delete(old, a)
 		pods = append(pods, l)
@@ -210,9 +233,19 @@ func (c *conns) setPods(addrs []string) {
 func (c *conns) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, l := range append(c.pods, c.pools...) {
-		if l != nil {
-			l.http.CloseIdleConnections()
+	for l := range c.live {
+		l.closeIdle()
+	}
+}
+
+// interrupt ends what is in flight on wires; what goes through http.Transport
+// is ended by its context.
+func (c *conns) interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for l := range c.live {
+		if l.wire != nil {
+			l.wire.interrupt()
 		}
 	}
 }

@@ -3,10 +3,12 @@ package loadgen
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -22,7 +24,12 @@ type headers struct {
 	plain http.Header // of the profile
 	file  string      // "" = none
 
+	// Of the request line; see address.
+	method, uri, urlHost string
+	fresh                bool
+
 	mu      sync.Mutex
+	head    []byte      // request line and headers as a wire writes them; nil = to be made
 	all     http.Header // plain and secret ones; replaced, never written to
 	secrets []string    // values to be kept out of texts
 	stat    string      // size and time of the file as read
@@ -92,26 +99,65 @@ func (h *headers) read() error {
 		all[textproto.CanonicalMIMEHeaderKey(name)] = []string{value}
 		h.hide([]string{value})
 	}
-	h.all, h.stat = all, stat
+	h.all, h.stat, h.head = all, stat, nil
 	return lines.Err()
+}
+
+// address says what the request line is made of, before the first request.
+func (h *headers) address(method string, u *url.URL, fresh bool) {
+	h.method, h.uri, h.urlHost, h.fresh = method, u.RequestURI(), u.Host, fresh
+}
+
+// refresh reads the file again if it has changed. The caller holds mu.
+func (h *headers) refresh() {
+	if h.file == "" {
+		return
+	}
+	if now := time.Now(); now.Sub(h.checked) > time.Second {
+		h.checked = now
+		// A file that is being replaced may be missing for a moment: the old
+		// headers stay, and an expired one shows as 401 in the results.
+		_ = h.read()
+	}
 }
 
 // forRequest returns the headers for one request, a map of its own.
 func (h *headers) forRequest() http.Header {
 	h.mu.Lock()
-	if h.file != "" {
-		if now := time.Now(); now.Sub(h.checked) > time.Second {
-			h.checked = now
-			// A file that is being replaced may be missing for a moment: the old
-			// headers stay, and an expired one shows as 401 in the results.
-			_ = h.read()
-		}
-	}
+	h.refresh()
 	all := h.all
 	h.mu.Unlock()
 	c := make(http.Header, len(all)+3)
 	maps.Copy(c, all)
 	return c
+}
+
+// forWire returns the request line and all headers but those that differ from
+// request to request; not to be written to.
+func (h *headers) forWire() []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refresh()
+	if h.head != nil {
+		return h.head
+	}
+	var b bytes.Buffer
+	line := strings.NewReplacer("\r", " ", "\n", " ")
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", h.method, h.uri, line.Replace(cmp.Or(h.host, h.urlHost)))
+	for _, k := range slices.Sorted(maps.Keys(h.all)) {
+		switch k {
+		case "Content-Length", "Transfer-Encoding", "Connection", ArrivalHeader:
+			continue // the wire's own business
+		}
+		for _, v := range h.all[k] {
+			fmt.Fprintf(&b, "%s: %s\r\n", line.Replace(k), line.Replace(v))
+		}
+	}
+	if h.fresh {
+		b.WriteString("Connection: close\r\n")
+	}
+	h.head = b.Bytes()
+	return h.head
 }
 
 // redact takes secret values out of a text: servers quote keys in errors.

@@ -174,12 +174,13 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	limits = profiles.Timeouts{
 		Connect: wall(limits.Connect), FirstToken: wall(limits.FirstToken), Idle: wall(limits.Idle), Total: wall(limits.Total),
 	}
+	h.address(proto.method, u, con.Mode == "fresh")
 	dial := o.Dial
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: limits.Connect}).DialContext
 	}
 	r.mode = con.Mode
-	r.conns = newConns(con.Mode, con.Pools, o.HTTP2, wall(con.MaxAge), limits.Connect, dial, o.TLS, uint64(o.Seed))
+	r.conns = newConns(con.Mode, con.Pools, u, o.HTTP2, wall(con.MaxAge), limits.Connect, dial, o.TLS, uint64(o.Seed))
 	r.errs = &table{limit: maxErrors, other: otherErrors, added: o.OnError}
 	r.backs = &backends{added: o.OnBackend}
 	ring := &ring{}
@@ -196,6 +197,7 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 		o.sleep = sleepUntil
 	}
 	r.pacer = &pacer{ctx: r.loaded, until: o.sleep, clock: o.Clock, ring: ring, feed: r.feed()}
+	r.m.lead = &r.pacer.lead
 	if o.MaxRate > 0 {
 		r.pacer.bucket = bucket{rate: o.MaxRate}
 		r.pacer.over = func(a item) { r.m.shed(a, "above the maximum rate") }
@@ -272,6 +274,7 @@ func (r *run) feed() <-chan []item {
 func (r *run) run(ctx context.Context) (Report, error) {
 	o := r.o
 	r.sides()
+	release := context.AfterFunc(r.loaded, r.conns.interrupt)
 	if r.mode == "endpoints" {
 		// The first list must be there before the first arrival. Without one
 		// within the time a connection may take, arrivals fail by their names.
@@ -302,6 +305,7 @@ func (r *run) run(ctx context.Context) (Report, error) {
 	}
 	ended := time.Now()
 	r.stop(nil)
+	release()
 	r.wg.Wait()
 	r.conns.close()
 

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type meter struct {
 	clock    results.Clock
 	closed   bool // closed loop: an arrival is scheduled when it is sent
 	ring     *ring
+	lead     *lead
 	proto    *protocol
 	url      *url.URL
 	headers  *headers
@@ -114,9 +116,11 @@ type call struct {
 	body   []byte       // request body
 	whole  bytes.Buffer // answer in one piece
 	buf    []byte       // reads
+	why    error        // what a deadline that passes means
+	socket *wireConn    // on a wire: its socket has the deadline
 	trace  httptrace.ClientTrace
-	ctx    context.Context
-	limit  *deadline // a fresh one per request: its timer may outlive the call
+	ctx    context.Context // on http.Transport: its context has
+	limit  *deadline       // a fresh one per request: its timer may outlive the call
 }
 
 func newCall(m *meter) *call {
@@ -147,14 +151,8 @@ func (m *meter) send(a item) {
 	if c == nil {
 		c = newCall(m)
 	}
-	c.rec, c.conn = m.blank(a), nil
-	ctx, cancel := context.WithCancelCause(m.ctx)
-	c.ctx = ctx
-	c.limit = &deadline{cancel: cancel}
+	c.rec, c.conn, c.ctx = m.blank(a), nil, nil
 	v := c.run(a)
-	c.limit.stop()
-	cancel(nil)
-
 	c.rec.Outcome = v.outcome
 	if v.text != "" {
 		c.rec.Err = m.errs.of(fold(m.headers.redact(v.text)))
@@ -189,13 +187,12 @@ func (c *call) run(a item) (v verdict) {
 		c.body = m.proto.write(c.body[:0], a)
 		p = payload{c.body, m.proto.contentType}
 	}
-	req := m.request(a.Index, p)
-	req = req.WithContext(httptrace.WithClientTrace(c.ctx, &c.trace))
-
 	began := time.Now()
 	c.rec.Sent = m.clock.At(began)
 	if m.closed {
 		c.rec.Scheduled = c.rec.Sent
+	} else {
+		m.lead.saw(m.clock.Wall(c.rec.Sent - c.rec.Scheduled))
 	}
 	defer func() {
 		if c.rec.Done == results.NotYet {
@@ -210,18 +207,65 @@ func (c *call) run(a item) (v verdict) {
 	if !first.Before(total) {
 		first, why = total, errTotal
 	}
-	c.limit.set(first, why)
-
 	lane, err := m.conns.lease(began)
 	if err != nil {
 		return c.failed(err)
 	}
 	defer m.conns.release(lane)
-	resp, err := lane.http.RoundTrip(req)
+	if lane.wire != nil {
+		return c.overWire(lane.wire, a.Index, p, first, total, why)
+	}
+	ctx, cancel := context.WithCancelCause(m.ctx)
+	defer cancel(nil)
+	c.ctx, c.limit = ctx, &deadline{cancel: cancel}
+	c.until(first, why)
+	defer c.limit.stop()
+	req := m.request(a.Index, p)
+	resp, err := lane.http.RoundTrip(req.WithContext(httptrace.WithClientTrace(ctx, &c.trace)))
 	if err != nil {
 		return c.failed(err)
 	}
 	defer resp.Body.Close()
+	return c.answer(resp, total)
+}
+
+// overWire sends the request over a connection of a wire and reads the answer.
+func (c *call) overWire(w *wire, arrival int, p payload, first, total time.Time, why error) verdict {
+	m := c.m
+	conn, err := w.get(m.ctx)
+	if err != nil {
+		return c.failed(err)
+	}
+	var resp *http.Response
+	c.socket, c.conn, c.rec.NewConn = conn, conn.dialed, !conn.used
+	defer func() {
+		c.socket = nil
+		w.put(conn, conn.reusable(resp))
+	}()
+	_ = conn.SetWriteDeadline(first) // fails on a closed connection only, and so does what follows
+	c.until(first, why)
+	if resp, err = conn.exchange(m.headers.forWire(), arrival, p, m.proto.method); err != nil {
+		return c.failed(err)
+	}
+	return c.answer(resp, total)
+}
+
+// until moves the deadline of the request.
+func (c *call) until(at time.Time, why error) {
+	c.why = why
+	if c.socket == nil {
+		c.limit.set(at, why)
+		return
+	}
+	_ = c.socket.SetReadDeadline(at)
+	if c.m.ctx.Err() != nil { // Ctrl-C has set one that has passed: keep it
+		_ = c.socket.SetDeadline(longAgo)
+	}
+}
+
+// answer reads an answer from its head on.
+func (c *call) answer(resp *http.Response, total time.Time) (v verdict) {
+	m := c.m
 	c.rec.Code = resp.StatusCode
 	addr := ""
 	if c.conn != nil {
@@ -276,7 +320,7 @@ func (c *call) readWhole(resp *http.Response, total time.Time) verdict {
 			return c.failed(err)
 		}
 		// Most answers end with their first piece, and never come here.
-		c.limit.set(c.idleEnd(time.Now(), total))
+		c.until(c.idleEnd(time.Now(), total))
 	}
 	c.rec.Done = c.m.now()
 	if c.m.proto.grpc {
@@ -337,11 +381,11 @@ func (c *call) readStream(resp *http.Response, total time.Time) verdict {
 		}
 		if s.done && c.rec.Done == results.NotYet {
 			c.rec.Done = at
-			c.limit.set(now.Add(time.Second), errAfterDone)
+			c.until(now.Add(time.Second), errAfterDone)
 		} else if s.tokens != tokens {
 			end, why := c.idleEnd(now, total)
-			if tokens == 0 {
-				c.limit.set(end, why)
+			if tokens == 0 || c.socket != nil {
+				c.until(end, why)
 			} else {
 				c.limit.later(end, why)
 			}
@@ -366,8 +410,11 @@ func (c *call) failed(err error) verdict {
 	if c.m.ctx.Err() != nil {
 		return verdict{outcome: results.Canceled, text: "canceled: " + context.Cause(c.m.ctx).Error()}
 	}
-	if cause := context.Cause(c.ctx); cause != nil {
-		return verdict{outcome: results.Timeout, text: cause.Error()}
+	switch {
+	case c.socket != nil && errors.Is(err, os.ErrDeadlineExceeded):
+		return verdict{outcome: results.Timeout, text: c.why.Error()}
+	case c.ctx != nil && context.Cause(c.ctx) != nil:
+		return verdict{outcome: results.Timeout, text: context.Cause(c.ctx).Error()}
 	}
 	return verdict{outcome: connOutcome(err), text: err.Error()}
 }

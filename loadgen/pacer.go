@@ -26,8 +26,9 @@ type pacer struct {
 
 	chunk  []item
 	until  func(context.Context, time.Time) bool // waits for an instant; false = ctx was done first
-	gap    time.Duration                         // smoothed wall time between arrivals
-	before time.Time                             // wall instant of the arrival before
+	lead   lead
+	gap    time.Duration // smoothed wall time between arrivals
+	before time.Time     // wall instant of the arrival before
 	bucket bucket
 	over   func(item) // takes what is above the bucket's rate; nil = no maximum
 }
@@ -46,19 +47,17 @@ const (
 // vegeta's number for it. It stops at the end of the schedule and when ctx is
 // done.
 func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
-	if hits == 0 {
-		// The thread is ours until the attack is over: its timer slack is set
-		// for precise sleeps. It is given up with the goroutine.
-		runtime.LockOSThread()
-		readyThread()
-	}
+	// The worker that took the last tick waits to run where we run: let it go
+	// first. Without this another thread must be woken for it, which costs more
+	// than the sleep's own error.
+	runtime.Gosched()
 	for {
 		a, ok := p.take()
 		if !ok {
 			return 0, true
 		}
 		due := p.clock.Instant(a.At)
-		if !p.until(p.ctx, due.Add(-p.early(due))) {
+		if !p.until(p.ctx, due.Add(-p.early(due)-p.lead.get())) {
 			return 0, true
 		}
 		if p.over != nil && !p.bucket.take(a.At) {
@@ -111,6 +110,28 @@ func (b *bucket) take(at time.Duration) bool {
 
 // Rate is asked for by vegeta's interface and by nobody else.
 func (p *pacer) Rate(time.Duration) float64 { return 0 }
+
+// A lead is how long before its time an arrival is let go, because the way from
+// the sleep to the send takes time too: waking a thread, handing over, writing
+// the body. It is learnt from the sends themselves, a step towards the median a
+// send: half of them are then a few µs early, half a few µs late.
+type lead struct{ ns atomic.Int64 }
+
+const (
+	leadStep = 2 * time.Microsecond
+	maxLead  = 150 * time.Microsecond // more than that is a machine that is late, not a way that is long
+)
+
+func (l *lead) get() time.Duration { return time.Duration(l.ns.Load()) }
+
+// saw takes how late a send was, in wall time. Two at once may lose a step.
+func (l *lead) saw(late time.Duration) {
+	step := leadStep
+	if late < 0 {
+		step = -step
+	}
+	l.ns.Store(int64(min(maxLead, max(0, l.get()+step))))
+}
 
 // early returns how much before its time the arrival due at the instant due
 // may go.

@@ -2,6 +2,7 @@ package loadgen
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,14 +14,6 @@ const pacerName = "nanosleep"
 // coarse is the last stretch of a wait that is slept in the kernel, where
 // nothing can interrupt it; before it a Go timer waits, which ctx can.
 const coarse = 3 * time.Millisecond
-
-// readyThread readies the calling thread for sleepUntil; the goroutine must be
-// locked to it.
-func readyThread() {
-	// Without it the kernel may add 50 µs to join wake-ups. A kernel that
-	// refuses costs those 50 µs, nothing else.
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
-}
 
 // sleepUntil waits for the wall instant t and reports whether it came: false
 // means that ctx was done first. An instant in the past returns at once.
@@ -46,6 +39,12 @@ func sleepUntil(ctx context.Context, t time.Time) bool {
 	if wait <= 0 {
 		return true
 	}
+	// Without it the kernel may add 50 µs to join wake-ups. A kernel that refuses
+	// costs those 50 µs, nothing else. It belongs to the thread, hence the lock;
+	// whoever gets the thread next wakes precisely too.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	// Absolute, so that an interrupted sleep (Go preempts by signals) goes on
 	// to the same end.
 	var now unix.Timespec

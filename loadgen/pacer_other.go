@@ -10,9 +10,6 @@ import (
 // pacerName says in the run's record how precisely it was paced.
 const pacerName = "portable"
 
-// readyThread has nothing to ready here.
-func readyThread() {}
-
 // sleepUntil waits for the wall instant t and reports whether it came: false
 // means that ctx was done first. An instant in the past returns at once.
 //
