@@ -76,10 +76,11 @@ var steps = []float64{1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600}
 // ChartOf draws a run: at most 120 steps, each of whole seconds, with the
 // latency limits that there are. It is nil for a run of no length.
 func ChartOf(run *results.Run, limits results.Limits) *Chart {
-	end := run.Meta.DurationS
+	scheduled := 0.0 // until when there are arrivals
 	for _, s := range run.Meta.Stages {
-		end = max(end, s.ToS)
+		scheduled = max(scheduled, s.ToS)
 	}
+	end := max(run.Meta.DurationS, scheduled)
 	step := steps[len(steps)-1]
 	for _, s := range steps {
 		if end/s <= 120 {
@@ -99,6 +100,11 @@ func ChartOf(run *results.Run, limits results.Limits) *Chart {
 		c.Stages = append(c.Stages, Stage{s.Name, s.FromS, s.ToS, s.Warmup})
 	}
 	ttft, e2e := make([][]float64, n), make([][]float64, n)
+	for i := range n {
+		if scheduled > 0 && c.T[i] >= scheduled { // only the last answers are waited for: no load, not a load of 0
+			c.Offered[i], c.Answered[i], c.Failed[i] = math.NaN(), math.NaN(), math.NaN()
+		}
+	}
 	streams := false
 	for _, r := range run.Requests {
 		i := int(r.Scheduled.Seconds() / step)

@@ -122,7 +122,11 @@
     const key = el("div", "key");
     kinds.forEach(k => { const s = el("span", "s"), i = el("i", "dot"); i.style.background = "var(--" + k.color + ")"; s.append(i, k.label); key.append(s); });
     const plot = el("div"); front.append(key, plot);
-    const lowest = Math.min(...points.map(p => p.attainment)), xs = points.map(p => p.cost), tip = document.getElementById("tip");
+    const all = points.map(p => p.attainment).sort((a, b) => a - b);
+    // The few that miss by far would press the rest together: they are counted, not drawn.
+    const lowest = Math.min(all[Math.floor(all.length / 10)], ...points.filter(p => p.mark).map(p => p.attainment)), below = all.filter(a => a < lowest).length;
+    if (below) key.append(el("span", "at", below + " more below"));
+    const xs = points.map(p => p.cost), tip = document.getElementById("tip");
     const dx = (xs[xs.length - 1] - xs[0]) * 0.06 || xs[0] * 0.1 || 1;
     // The frontier: no configuration is cheaper and better.
     let best = -1; const frontier = points.map(p => p.attainment > best ? (best = p.attainment) : null);
