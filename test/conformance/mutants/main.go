@@ -33,9 +33,10 @@ func main() {
 	list := flag.Bool("list", false, "print the mutants and stop")
 	only := flag.Int("only", 0, "run this mutant only, and print its tests' output")
 	keep := flag.String("survivors", "mutants/survivors.txt", "file with the explained survivors")
+	scenarios := flag.Int("scenarios", 2000, "how many recorded scenarios to replay with each mutant")
 	atLeast := flag.Float64("at-least", 0.95, "share that must be killed")
 	flag.Parse()
-	if err := run(*workers, *list, *only, *keep, *atLeast); err != nil {
+	if err := run(*workers, *scenarios, *list, *only, *keep, *atLeast); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
@@ -48,7 +49,7 @@ type killer struct {
 	limit          time.Duration
 }
 
-func run(workers int, list bool, only int, keep string, atLeast float64) error {
+func run(workers, scenarios int, list bool, only int, keep string, atLeast float64) error {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		return err
@@ -126,12 +127,18 @@ func run(workers int, list bool, only int, keep string, atLeast float64) error {
 	for _, k := range killers[:2] {
 		count(k.name, k.kill(left, workers))
 	}
-	dead, err := replayed(root, over, tmp, workers, left)
+	dead, err := replayed(root, over, tmp, workers, scenarios, left)
 	if err != nil {
 		return err
 	}
 	count("replay", dead)
-	count("start", killers[2].kill(left, workers))
+	var early []*mutant // in package variables, which are set before a program can switch mutants
+	for _, m := range left {
+		if m.fn == "" {
+			early = append(early, m)
+		}
+	}
+	count("start", killers[2].kill(early, workers))
 	survivors := left
 
 	known, err := explained(keep)
@@ -150,6 +157,9 @@ func run(workers int, list bool, only int, keep string, atLeast float64) error {
 		fmt.Printf("listed as a survivor, but killed or gone: %s\n", k)
 	}
 	killed := float64(len(mutants)-len(survivors)) / float64(len(mutants))
+	if scenarios < 2000 {
+		fmt.Printf("only %d of the recorded scenarios were replayed\n", scenarios)
+	}
 	fmt.Printf("%d mutants, %d killed (%.1f %%: tests of hpa %d, of scenario %d, recorded decisions %d), %d survive, %d of them unexplained, in %v\n",
 		len(mutants), len(mutants)-len(survivors), 100*killed, by["hpa"], by["scenario"], by["replay"]+by["start"], len(survivors), open, time.Since(begin).Round(time.Second))
 	switch {
@@ -187,9 +197,8 @@ func (k *killer) kill(mutants []*mutant, workers int) map[int]bool {
 }
 
 // replayed returns the mutants that change a recorded decision. They are switched inside one
-// running program, so what a mutant does before main (package variables) and to the reading
-// of scenarios is not seen here: the ones that are left run as programs of their own.
-func replayed(root, over, tmp string, workers int, mutants []*mutant) (map[int]bool, error) {
+// running program, so what a mutant does before main (package variables) is not seen here.
+func replayed(root, over, tmp string, workers, scenarios int, mutants []*mutant) (map[int]bool, error) {
 	bin := filepath.Join(tmp, "replayed.test")
 	build := exec.Command("go", "test", "-c", "-tags", "mutants", "-overlay", over, "-o", bin, ".")
 	build.Dir = filepath.Join(root, "test", "conformance", "replay")
@@ -209,7 +218,7 @@ func replayed(root, over, tmp string, workers int, mutants []*mutant) (map[int]b
 			for from := 0; from < len(share); {
 				c := exec.Command(bin, "-test.run", "^TestMutants$", "-test.timeout", "1h")
 				c.Dir = build.Dir
-				c.Env = append(os.Environ(), "HPA_MUTANTS="+strings.Join(share, " "), fmt.Sprintf("HPA_MUTANTS_FROM=%d", from))
+				c.Env = append(os.Environ(), fmt.Sprintf("HPA_SCENARIOS=%d", scenarios), "HPA_MUTANTS="+strings.Join(share, " "), fmt.Sprintf("HPA_MUTANTS_FROM=%d", from))
 				out, err := c.CombinedOutput()
 				for line := range strings.Lines(string(out)) {
 					var id int
