@@ -46,6 +46,7 @@ bench: ## speed of the core, the replay and the log, with bytes a request
 
 bench-loadgen: ## the load generator beside its peers
 	$(GO) test -run '^$$' -bench . -benchmem ./loadgen
+	$(GO) -C test/bench-loadgen run . -o json
 
 conformance: ## the scaling core against the real controller, 2,000 scenarios
 	$(GO) -C test/conformance test ./...

@@ -51,6 +51,9 @@ type conns struct {
 	turn  int
 	pods  []*lane // endpoints mode, in the order told
 	live  map[*lane]struct{}
+
+	dial dialFunc // for probe
+	tls  *tls.Config
 }
 
 var errNoEndpoints = errors.New("no ready endpoint to send to")
@@ -67,7 +70,7 @@ type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 // newConns makes the connections' keeper. age is the maximum age in wall time;
 // dial opens connections, within its own time limit.
 func newConns(mode string, pools int, u *url.URL, http2 string, age, connect time.Duration, dial dialFunc, tlsConfig *tls.Config, seed uint64) *conns {
-	c := &conns{mode: mode, wallAge: age, rng: rand.New(rand.NewPCG(seed, 0x636f6e6e73)), live: map[*lane]struct{}{}}
+	c := &conns{mode: mode, wallAge: age, rng: rand.New(rand.NewPCG(seed, 0x636f6e6e73)), live: map[*lane]struct{}{}, dial: dial, tls: tlsConfig}
 	counted := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := dial(ctx, network, addr)
 		if err == nil {
@@ -248,4 +251,29 @@ func (c *conns) interrupt() {
 			l.wire.interrupt()
 		}
 	}
+}
+
+// probe returns a transport of its own to addr ("" = where the URL says), whose
+// connections are not counted as load.
+func (c *conns) probe(addr string) *http.Transport {
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, to string) (net.Conn, error) {
+			return c.dial(ctx, network, cmp.Or(addr, to))
+		},
+		TLSClientConfig: c.tls.Clone(), // nil clones to nil
+	}
+}
+
+// addrs returns the pods that are dialed, or one empty address: what the URL says.
+func (c *conns) addrs() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mode != "endpoints" {
+		return []string{""}
+	}
+	var list []string
+	for _, l := range c.pods {
+		list = append(list, l.addr)
+	}
+	return list
 }

@@ -60,6 +60,10 @@ type Options struct {
 	// arrival is sent when an answer comes back, and its time is ignored.
 	Closed int
 
+	// CheckForeign asks the servers' own /metrics, before and after, how many
+	// requests they served, and so who else sent some: Report.Client.ForeignRatio.
+	CheckForeign bool
+
 	// OnBackend and OnError are told each entry of the backend and error tables
 	// as it comes, in order, so that a killed run stays readable. May be nil.
 	OnBackend func(i int32, b results.Backend)
@@ -284,6 +288,11 @@ func (r *run) run(ctx context.Context) (Report, error) {
 		case <-r.loaded.Done():
 		}
 	}
+	var before census
+	if o.CheckForeign {
+		// An error means not checked: most servers have no such page.
+		before, _ = r.m.take(r.loaded, r.conns.addrs())
+	}
 	began := time.Now()
 	cpu0, measured := cpuTime()
 
@@ -304,6 +313,14 @@ func (r *run) run(ctx context.Context) (Report, error) {
 		n++
 	}
 	ended := time.Now()
+	var foreignRatio *float64
+	if before != nil && ctx.Err() == nil {
+		// Behind one address several backends take turns at /metrics too.
+		after, err := r.m.take(ctx, r.conns.addrs())
+		if ratio, ok := foreign(before, after, &r.m.outcomes); err == nil && ok && (r.mode == "endpoints" || len(r.backs.all()) <= 1) {
+			foreignRatio = &ratio
+		}
+	}
 	r.stop(nil)
 	release()
 	r.wg.Wait()
@@ -314,6 +331,7 @@ func (r *run) run(ctx context.Context) (Report, error) {
 		Client: results.Client{
 			CPUMeasured: measured, Pacer: pacerName, Connections: int(r.conns.opened.Load()),
 			InFlightCap: o.MaxInFlight, MaxInFlight: int(r.m.peak.Load()), Aborted: r.abort,
+			ForeignRatio: foreignRatio,
 		},
 	}
 	if cpu1, ok := cpuTime(); ok && measured {

@@ -53,6 +53,7 @@ type meter struct {
 	calls    sync.Pool // *call
 
 	inFlight, peak atomic.Int64
+	outcomes       [results.Outcomes]atomic.Int64
 }
 
 // answered is what vegeta gets to see of every request.
@@ -161,6 +162,7 @@ func (m *meter) send(a item) {
 		c.rec.Prompt = v.prompt
 	}
 	c.rec.Tokens, c.rec.TokensFrom = v.tokens, v.from
+	m.outcomes[v.outcome].Add(1)
 	m.watch.saw(c.rec.Done, v.outcome)
 	m.emit(c.rec)
 	// The transport may still read the body of a request that failed; and one

@@ -124,7 +124,9 @@ func (s streams) record(ctx context.Context, o recording) (*results.Run, error) 
 		})
 	}
 
-	report, loadErr := loadgen.Run(ctx, o.load(clock, emit, endpoints))
+	load := o.load(clock, emit, endpoints)
+	load.CheckForeign = box == nil // the sandbox counts by itself
+	report, loadErr := loadgen.Run(ctx, load)
 	if box != nil && ctx.Err() == nil && report.Aborted == "" {
 		// What the autoscaler does after the last arrival belongs to the run,
 		// too, up to the end of the profile.

@@ -1,0 +1,74 @@
+package loadgen
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/hpatune/hpatune/profiles"
+)
+
+func TestForeignTrafficIsMeasured(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		counter string
+		labels  prometheus.Labels
+		foreign int  // requests of others
+		missed  bool // the counter does not count ours
+		replica bool // a balancer that names two backends
+		want    float64
+	}{
+		{"nobody else", "vllm:request_success_total", nil, 0, false, false, 0},
+		{"a tenth more", "vllm:request_success_total", nil, 10, false, false, 0.1},
+		{"only our path counts", "http_requests_total", prometheus.Labels{"path": "/"}, 20, false, false, 0.2},
+		{"other paths do not", "http_requests_total", prometheus.Labels{"path": "/healthz"}, 50, false, false, math.NaN()},
+		{"a counter nobody knows", "my_requests_total", nil, 0, false, false, math.NaN()},
+		{"a counter that missed ours: one replica of many", "vllm:request_success_total", nil, 0, true, false, math.NaN()},
+		{"several backends behind one address", "vllm:request_success_total", nil, 0, false, true, math.NaN()},
+	} {
+		registry := prometheus.NewRegistry()
+		counter := prometheus.NewCounter(prometheus.CounterOpts{Name: c.counter, ConstLabels: c.labels})
+		registry.MustRegister(counter)
+		counter.Add(1000) // from before
+		metrics := promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+		var n atomic.Int64
+		_, rep := load(t, Options{Arrivals: constant(100, 0), CheckForeign: true, Profile: plan(profiles.Target{}, short)}, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/metrics" {
+				metrics.ServeHTTP(w, r)
+				return
+			}
+			if !c.missed {
+				counter.Inc()
+			}
+			k := n.Add(1)
+			if k == 50 {
+				counter.Add(float64(c.foreign))
+			}
+			if c.replica {
+				w.Header().Set(BackendHeader, fmt.Sprint(k%2))
+			}
+		})
+		got := math.NaN()
+		if rep.Client.ForeignRatio != nil {
+			got = *rep.Client.ForeignRatio
+		}
+		if math.IsNaN(got) != math.IsNaN(c.want) || math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%s: ratio %v, want %v", c.name, got, c.want)
+		}
+	}
+	// No /metrics: not checked, and no failure.
+	list, rep := load(t, Options{Arrivals: constant(5, 0), CheckForeign: true}, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/metrics") {
+			http.NotFound(w, r)
+		}
+	})
+	if rep.Client.ForeignRatio != nil || len(list) != 5 {
+		t.Errorf("ratio %v of a server without metrics", rep.Client.ForeignRatio)
+	}
+}
