@@ -132,6 +132,8 @@ func (s streams) concluded(run *results.Run, err error, dir string, objectives [
 		return exit(exitFailed, fmt.Errorf("%w\nThe partial run is kept: hpatune report %s", err, dir))
 	case run.Meta.Client.Aborted != "":
 		return exit(exitFailed, fmt.Errorf("the abort rule ended the run: %s\nThe partial run is kept: hpatune report %s", run.Meta.Client.Aborted, dir))
+	case results.Summarize(run, objectives).Trust.Verdict == results.Invalid:
+		return exit(exitNotValid, nil) // the trust line has said why
 	}
 	return nil
 }

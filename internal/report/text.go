@@ -154,8 +154,8 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 		}
 	}
 	self := r.SelfReplay
-	p.line("\nSelf-replay: %s; %d of %d rescales met, replica-hours off by %s, replicas off by %s on average", strings.ReplaceAll(self.Verdict, "-", " "),
-		self.RescalesMatched, self.Rescales, quantity(self.ReplicaHoursError, "ratio"), quantity(self.MeanAbsReplicas, ""))
+	p.line("")
+	p.selfReplay(self)
 	if s := r.Shadow; s != nil {
 		p.line("Decisions: %d agree, %d differ, %d cannot be compared", s.Agree, s.Differ, s.Unknown)
 	}
@@ -199,6 +199,19 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 		}
 	}
 	return p.err
+}
+
+// selfReplay writes how well the replay met the recorded run, where there was
+// one to meet.
+func (p *printer) selfReplay(self tuner.SelfReplay) {
+	switch self.Verdict {
+	case "":
+	case "assumed":
+		p.line("Self-replay: not possible, since no autoscaler was recorded; what the pods are was stated, not measured")
+	default:
+		p.line("Self-replay: %s; %d of %d rescales met, replica-hours off by %s, replicas off by %s on average", strings.ReplaceAll(self.Verdict, "-", " "),
+			self.RescalesMatched, self.Rescales, quantity(self.ReplicaHoursError, "ratio"), quantity(self.MeanAbsReplicas, ""))
+	}
 }
 
 // picks writes the configurations of a recommendation side by side.
@@ -245,8 +258,7 @@ func (p *printer) picks(r *tuner.Recommendation) {
 func ReplayText(w io.Writer, pick *tuner.Pick, name string, price tuner.Price, self tuner.SelfReplay) error {
 	p := printer{w: w}
 	p.line("Replayed: %s", name)
-	p.line("Self-replay: %s; %d of %d rescales met, replica-hours off by %s, replicas off by %s on average", strings.ReplaceAll(self.Verdict, "-", " "),
-		self.RescalesMatched, self.Rescales, quantity(self.ReplicaHoursError, "ratio"), quantity(self.MeanAbsReplicas, ""))
+	p.selfReplay(self)
 	p.picks(&tuner.Recommendation{Recommended: pick, Price: price})
 	return p.err
 }
