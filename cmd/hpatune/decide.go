@@ -116,39 +116,14 @@ func (s streams) decideFile(name string, spec *hpa.Config, minor int) error {
 		defer f.Close()
 		r = f
 	}
-	emit := s.lines()
-	failed, total := 0, 0
-	err := scenario.Split(r, func(data []byte) error {
-		total++
-		sc, err := scenario.Parse(data, spec)
-		if err == nil {
-			like(sc, minor)
-			err = scenario.Run(sc, func(l *scenario.Line) error {
-				if err := emit(l); err != nil {
-					return &writeError{err}
-				}
-				return nil
-			})
-		}
-		var we *writeError
-		if err == nil || errors.As(err, &we) {
-			return err
-		}
-		failed++
-		e := json.NewEncoder(s.out)
-		e.SetEscapeHTML(false)
-		return e.Encode(scenario.Failure{ID: scenario.ReadID(data), ScenarioError: err.Error()})
-	})
-	var we *writeError
+	failed, err := scenario.Decide(r, s.out, scenario.Options{Spec: spec, Release: minor})
 	switch {
-	case errors.As(err, &we):
-		return quietPipe(we.err)
+	case quietPipe(err) == nil && err != nil:
+		return nil
 	case err != nil:
 		return exit(exitUsage, fmt.Errorf("scenario %s: %w", name, err))
 	case failed > 0:
-		return exit(exitUsage, fmt.Errorf("%d of %d scenarios cannot run: see their scenarioError", failed, total))
-	case total == 0:
-		return exit(exitUsage, fmt.Errorf("scenario %s: empty; the format is in tuner/scenario/SCENARIO.md", name))
+		return exit(exitUsage, fmt.Errorf("%d of the scenarios cannot run: see their scenarioError", failed))
 	}
 	return nil
 }
@@ -200,8 +175,3 @@ func runScenario(run *results.Run, h hpaFile) (*scenario.Scenario, []scenario.Si
 	}
 	return sc, sizes, nil
 }
-
-// writeError is an error of standard output, not of a scenario.
-type writeError struct{ err error }
-
-func (e *writeError) Error() string { return e.err.Error() }

@@ -168,7 +168,7 @@ func newProfileArrivalsCmd(s streams) *cobra.Command {
 			w := bufio.NewWriterSize(s.out, 1<<16)
 			var line []byte
 			for a := range p.Arrivals(seedOf(seed, p)) {
-				line = append(p.AppendArrival(line[:0], a), '\n')
+				line = p.AppendArrival(line[:0], a)
 				if _, err := w.Write(line); err != nil {
 					return quietPipe(err)
 				}
@@ -188,9 +188,13 @@ func seedOf(seed int64, p *profiles.Profile) int64 {
 	return p.Seed
 }
 
-// secs prints seconds of run time for people: 90 → "1m30s".
+// secs prints seconds of run time for people: 90 → "1m30s", 0.0123 → "12ms".
 func secs(s float64) string {
-	return (time.Duration(s * float64(time.Second))).Round(time.Second / 10).String()
+	to := time.Second / 10
+	if s < 10 {
+		to = time.Millisecond
+	}
+	return (time.Duration(s * float64(time.Second))).Round(to).String()
 }
 
 // json writes v as indented JSON on stdout.

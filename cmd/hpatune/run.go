@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +104,9 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 		if o.url == "" {
 			return usagef("no target: give --url, or target.url in the profile, or --sandbox")
 		}
+		if err := checkURL(o.url); err != nil {
+			return err
+		}
 		if err := s.confirm(o, f.yes); err != nil {
 			return err
 		}
@@ -112,6 +116,15 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 	}
 	run, err := s.record(ctx, o)
 	return s.concluded(run, err, o.dir, objectives, f.output)
+}
+
+// checkURL refuses what nothing can be sent to, before a folder is made for it.
+func checkURL(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "grpc" && u.Scheme != "grpcs" {
+		return usagef("--url %s: not an address that load can be sent to; try http://HOST:PORT", redactURL(raw))
+	}
+	return nil
 }
 
 // concluded prints what a run says of itself and turns how it ended into an
@@ -132,7 +145,16 @@ func (s streams) concluded(run *results.Run, err error, dir string, objectives [
 		return exit(exitFailed, fmt.Errorf("%w\nThe partial run is kept: hpatune report %s", err, dir))
 	case run.Meta.Client.Aborted != "":
 		return exit(exitFailed, fmt.Errorf("the abort rule ended the run: %s\nThe partial run is kept: hpatune report %s", run.Meta.Client.Aborted, dir))
-	case results.Summarize(run, objectives).Trust.Verdict == results.Invalid:
+	}
+	sum := results.Summarize(run, objectives)
+	switch {
+	case sum.Load.Scheduled > 0 && sum.Load.OK == 0:
+		why := "no error was recorded"
+		if len(sum.Errors) > 0 {
+			why = sum.Errors[0].Error
+		}
+		return exit(exitFailed, fmt.Errorf("no request was answered: %s\nIs %s up, and does it speak %s? The run is kept: hpatune report %s", why, run.Meta.Target.URL, run.Meta.Target.Protocol, dir))
+	case sum.Trust.Verdict == results.Invalid:
 		return exit(exitNotValid, nil) // the trust line has said why
 	}
 	return nil
