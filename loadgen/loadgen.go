@@ -75,7 +75,11 @@ type Options struct {
 	// stand behind it; nil = the system's resolver.
 	Lookup func(ctx context.Context, host string) ([]string, error)
 
-	sleep func(context.Context, time.Time) bool // tests in a bubble of virtual time; nil = sleepUntil
+	// tables, if not nil, go on with the backend and error tables of runs before.
+	tables    *tables
+	sending   context.Context                       // done: nothing more is sent, what is in flight goes on; nil = to the end
+	closedFor time.Duration                         // a closed loop starts nothing after so much run time; 0 = to the end of the arrivals
+	sleep     func(context.Context, time.Time) bool // tests in a bubble of virtual time; nil = sleepUntil
 }
 
 // DefaultInFlight is the cap on requests in flight where none is given. A
@@ -185,8 +189,10 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	}
 	r.mode = con.Mode
 	r.conns = newConns(con.Mode, con.Pools, u, o.HTTP2, wall(con.MaxAge), limits.Connect, dial, o.TLS, uint64(o.Seed))
-	r.errs = &table{limit: maxErrors, other: otherErrors, added: o.OnError}
-	r.backs = &backends{added: o.OnBackend}
+	if o.tables == nil {
+		o.tables = newTables(o)
+	}
+	r.errs, r.backs = o.tables.errs, o.tables.backs
 	ring := &ring{}
 	r.m = &meter{
 		ctx: r.loaded, clock: o.Clock, closed: o.Closed > 0, ring: ring, proto: proto, url: u, headers: h,
@@ -200,13 +206,29 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	if o.sleep == nil {
 		o.sleep = sleepUntil
 	}
-	r.pacer = &pacer{ctx: r.loaded, until: o.sleep, clock: o.Clock, ring: ring, feed: r.feed()}
+	pacing := r.loaded
+	if o.sending != nil {
+		var halt context.CancelFunc
+		pacing, halt = context.WithCancel(r.loaded)
+		context.AfterFunc(o.sending, halt)
+	}
+	r.pacer = &pacer{ctx: pacing, until: o.sleep, clock: o.Clock, ring: ring, feed: r.feed()}
 	r.m.lead = &r.pacer.lead
 	if o.MaxRate > 0 {
 		r.pacer.bucket = bucket{rate: o.MaxRate}
 		r.pacer.over = func(a item) { r.m.shed(a, "above the maximum rate") }
 	}
 	return r, nil
+}
+
+// tables are what requests refer to by number.
+type tables struct {
+	errs  *table
+	backs *backends
+}
+
+func newTables(o Options) *tables {
+	return &tables{&table{limit: maxErrors, other: otherErrors, added: o.OnError}, &backends{added: o.OnBackend}}
 }
 
 // targetURL joins the target's URL with the path; the URL's own path wins.
@@ -302,7 +324,11 @@ func (r *run) run(ctx context.Context) (Report, error) {
 	}), vegeta.MaxBody(0)}
 	var pace vegeta.Pacer = r.pacer
 	if o.Closed > 0 {
-		pace = closedLoop{r.pacer}
+		loop := closedLoop{pacer: r.pacer}
+		if o.closedFor > 0 {
+			loop.end = time.Now().Add(o.Clock.Wall(o.closedFor))
+		}
+		pace = loop
 		options = append(options, vegeta.Workers(uint64(o.Closed)), vegeta.MaxWorkers(uint64(o.Closed)))
 	}
 	// What the request says is the meter's business; vegeta wants something

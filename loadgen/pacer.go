@@ -155,12 +155,15 @@ func (p *pacer) early(due time.Time) time.Duration {
 // closedLoop is the pacer of a closed loop: it never waits. How many requests are
 // in flight is then vegeta's number of workers, so that the next goes out when
 // one comes back.
-type closedLoop struct{ *pacer }
+type closedLoop struct {
+	*pacer
+	end time.Time // nothing is started after it; zero = no end
+}
 
 // Pace hands out the next arrival at once.
 func (c closedLoop) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
 	p := c.pacer
-	if hits%64 == 0 && p.ctx.Err() != nil {
+	if hits%64 == 0 && p.ctx.Err() != nil || !c.end.IsZero() && time.Now().After(c.end) {
 		return 0, true
 	}
 	a, ok := p.take()

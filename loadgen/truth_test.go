@@ -47,6 +47,9 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
+// nobody is asked for names in a bubble.
+func nobody(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil }
+
 func goSleep(ctx context.Context, t time.Time) bool {
 	select {
 	case <-time.After(time.Until(t)):
@@ -80,7 +83,7 @@ func stalling(t *testing.T, seconds, inFlight int) (got []results.Request, rep R
 		var err error
 		rep, err = Run(t.Context(), Options{
 			Profile: profile, URL: "http://stalling.test", Clock: results.Clock{Start: start}, Emit: s.emit,
-			MaxInFlight: inFlight, Dial: p.dial, Lookup: func(context.Context, string) ([]string, error) { return []string{"127.0.0.1"}, nil },
+			MaxInFlight: inFlight, Dial: p.dial, Lookup: nobody,
 			sleep: goSleep,
 		})
 		if err != nil {
