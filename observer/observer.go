@@ -1,0 +1,212 @@
+// Package observer is what the cluster did: it watches an HPA, what it scales,
+// its pods, nodes and endpoints, polls the metrics that the autoscaler reads,
+// and says when it was blind.
+package observer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/hpatune/hpatune/internal/kube"
+	"github.com/hpatune/hpatune/results"
+)
+
+// A Source emits records until ctx is done. An error is a source that cannot
+// see at all; being blind for a while is a Gap record and no error.
+type Source interface {
+	Observe(ctx context.Context, emit results.Emit) error
+}
+
+// Watch runs the sources until ctx is done, or one of them cannot go on, and
+// returns when all have ended. The end of ctx is no error.
+func Watch(ctx context.Context, emit results.Emit, sources ...Source) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, len(sources))
+	var wg sync.WaitGroup
+	for i, s := range sources {
+		wg.Go(func() {
+			if err := s.Observe(ctx, emit); err != nil && ctx.Err() == nil {
+				errs[i] = err
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// A feed is one watch: objects of one kind, from a list and then as they
+// change. All its calls are made from one goroutine.
+type feed struct {
+	name  string // of the source, in gaps: kube/pods
+	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
+	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
+	// saw takes an object that was added or modified; listed = read by a list,
+	// so when it changed is not known.
+	saw func(o runtime.Object, listed bool)
+	// lost takes an object that was deleted.
+	lost func(o runtime.Object)
+	// only is told the names that a list had: others are no longer there.
+	only     func(names map[string]bool)
+	optional bool // a refusal is a warning
+
+	clock results.Clock
+	emit  results.Emit
+}
+
+const (
+	retryFirst = 250 * time.Millisecond
+	retryMost  = 5 * time.Second
+	// blindLeast is the shortest stretch without a watch that is a gap: a watch
+	// that the API server ends after its time is opened again in less.
+	blindLeast = time.Second
+)
+
+// run lists, watches, and does both again when it must, until ctx is done.
+func (f *feed) run(ctx context.Context) error {
+	var blind time.Time // since when; zero = seeing
+	var why error
+	version := "" // resourceVersion to watch from; "" = list first
+	first := true
+	pause := retryFirst
+	fail := func(err error) {
+		if blind.IsZero() {
+			blind, why = time.Now(), err
+			f.emit(results.Warning{At: f.clock.At(blind), ID: "observer-blind", Text: fmt.Sprintf("%s: %v; trying again", f.name, err)})
+		}
+		sleep(ctx, pause)
+		pause = min(2*pause, retryMost)
+	}
+	for ctx.Err() == nil {
+		relisted := version == ""
+		if relisted {
+			v, err := f.relist(ctx)
+			if err != nil {
+				err = kube.Explain(err, "run")
+				var forbidden *kube.Forbidden
+				if first && (errors.As(err, &forbidden) || apierrors.IsNotFound(err)) {
+					if f.optional {
+						f.emit(results.Warning{At: f.clock.At(time.Now()), ID: "observer-lacks", Text: fmt.Sprintf("%s is not watched: %v", f.name, err)})
+						return nil
+					}
+					return fmt.Errorf("%s: %w", f.name, err)
+				}
+				fail(err)
+				continue
+			}
+			version = v
+		}
+		first = false
+		w, err := f.watch(ctx, metav1.ListOptions{ResourceVersion: version, AllowWatchBookmarks: true})
+		if err != nil {
+			if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+				version = ""
+			}
+			fail(kube.Explain(err, "run"))
+			continue
+		}
+		if !blind.IsZero() {
+			now := time.Now()
+			if now.Sub(blind) >= blindLeast || relisted {
+				how := "watched on where it broke off, so no change is lost, but when they happened is not known"
+				if relisted {
+					how = "listed again: what changed and changed back is not known"
+				}
+				f.emit(results.Gap{Source: f.name, From: f.clock.At(blind), To: f.clock.At(now), Why: fmt.Sprintf("%v; %s", why, how)})
+			}
+			blind, pause = time.Time{}, retryFirst
+		}
+		if version, err = f.follow(ctx, w, version); err != nil {
+			fail(err)
+		}
+	}
+	if !blind.IsZero() {
+		f.emit(results.Gap{Source: f.name, From: f.clock.At(blind), To: f.clock.At(time.Now()), Why: why.Error()})
+	}
+	return nil
+}
+
+func (f *feed) relist(ctx context.Context) (string, error) {
+	l, err := f.list(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", err
+	}
+	items, err := meta.ExtractList(l)
+	if err != nil {
+		return "", err
+	}
+	names := map[string]bool{}
+	for _, o := range items {
+		if m, err := meta.Accessor(o); err == nil {
+			names[m.GetName()] = true
+		}
+	}
+	if f.only != nil {
+		f.only(names)
+	}
+	for _, o := range items {
+		f.saw(o, true)
+	}
+	m, err := meta.ListAccessor(l)
+	if err != nil {
+		return "", err
+	}
+	if m.GetResourceVersion() == "" {
+		return "0", nil // only a fake has none
+	}
+	return m.GetResourceVersion(), nil
+}
+
+// follow takes a watch's events until it ends, and returns where to watch on
+// from; "" = list again. A watch that ends by itself is no error.
+func (f *feed) follow(ctx context.Context, w watch.Interface, version string) (string, error) {
+	defer w.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return version, nil
+		case e, ok := <-w.ResultChan():
+			if !ok {
+				return version, nil
+			}
+			if e.Type == watch.Error {
+				err := apierrors.FromObject(e.Object)
+				if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+					return "", err
+				}
+				return version, err
+			}
+			if m, err := meta.Accessor(e.Object); err == nil && m.GetResourceVersion() != "" {
+				version = m.GetResourceVersion()
+			}
+			switch e.Type {
+			case watch.Added, watch.Modified:
+				f.saw(e.Object, false)
+			case watch.Deleted:
+				if f.lost != nil {
+					f.lost(e.Object)
+				}
+			}
+		}
+	}
+}
+
+// sleep waits for d or until ctx is done.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
