@@ -1,0 +1,91 @@
+package kube
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"errors"
+)
+
+func TestExplain(t *testing.T) {
+	refusal := func(text string) error {
+		return fmt.Errorf("HPA ml/x: %w", apierrors.NewForbidden(schema.GroupResource{Group: "autoscaling", Resource: "horizontalpodautoscalers"}, "x", errors.New(text)))
+	}
+	for _, tt := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"a missing verb in a namespace", refusal(`User "u" cannot get resource "horizontalpodautoscalers" in API group "autoscaling" in the namespace "ml"`),
+			"needs verb get on horizontalpodautoscalers.autoscaling in ml: hpatune rbac run prints the Role"},
+		{"a missing verb in the cluster, core group", refusal(`User "u" cannot list resource "nodes" in API group "" at the cluster scope`),
+			"needs verb list on nodes in the whole cluster: hpatune rbac run prints the Role"},
+		{"another error stays", apierrors.NewNotFound(schema.GroupResource{Resource: "pods"}, "x"), `pods "x" not found`},
+		{"no error stays none", nil, "<nil>"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := fmt.Sprint(Explain(tt.err, "run")); got != tt.want {
+				t.Errorf("Explain = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestRulesNeverWriteUnlessAsked(t *testing.T) {
+	for _, c := range []string{"run", "doctor", "run --prometheus", "run --throttling"} {
+		ns, cluster, err := Rules(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range append(ns, cluster...) {
+			for _, v := range r.Verbs {
+				if v != "get" && v != "list" && v != "watch" {
+					t.Errorf("Rules(%q): %s on %v: this command only reads", c, v, r.Resources)
+				}
+			}
+		}
+	}
+	text, err := RBAC("ml", "run --apply")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"namespace: ml", "- update", "- watch", "leases", "kind: ClusterRole"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("RBAC(run --apply) lacks %q:\n%s", want, text)
+		}
+	}
+	if _, err := RBAC("ml", "fly"); err == nil || !strings.Contains(err.Error(), "run --apply") {
+		t.Errorf("RBAC(fly) = %v, want the commands that are known", err)
+	}
+}
+
+func TestOwnerOf(t *testing.T) {
+	yes := true
+	for _, tt := range []struct {
+		name      string
+		o         metav1.ObjectMeta
+		want      string
+		patchable bool
+	}{
+		{"nobody", metav1.ObjectMeta{}, "", true},
+		{"KEDA by ownerReferences", metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{APIVersion: "keda.sh/v1alpha1", Kind: "ScaledObject", Name: "so", Controller: &yes}}}, "KEDA so", false},
+		{"KServe by label", metav1.ObjectMeta{Labels: map[string]string{"serving.kserve.io/inferenceservice": "bert"}}, "KServe bert", false},
+		{"Argo CD by tracking id", metav1.ObjectMeta{Annotations: map[string]string{"argocd.argoproj.io/tracking-id": "shop:autoscaling/HorizontalPodAutoscaler:ml/x"}}, "Argo CD shop", false},
+		{"Flux under Helm is Flux", metav1.ObjectMeta{Labels: map[string]string{"helm.toolkit.fluxcd.io/name": "r", "app.kubernetes.io/managed-by": "Helm"}}, "Flux HelmRelease r", false},
+		{"Helm leaves changes until its next upgrade", metav1.ObjectMeta{Annotations: map[string]string{"meta.helm.sh/release-name": "r"}}, "Helm r", true},
+		{"a field manager that wrote the spec", metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "pulumi", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`)}}}, "manager pulumi", true},
+		{"a person with kubectl owns nothing", metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl-client-side-apply", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`)}}}, "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := OwnerOf(&tt.o)
+			if strings.TrimSpace(got.Kind+" "+got.Name) != tt.want || got.Patchable() != tt.patchable {
+				t.Errorf("OwnerOf = %+v (patchable %v), want %q (patchable %v)", got, got.Patchable(), tt.want, tt.patchable)
+			}
+		})
+	}
+}

@@ -1,0 +1,450 @@
+package observer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	custom "k8s.io/metrics/pkg/apis/custom_metrics/v1beta2"
+	external "k8s.io/metrics/pkg/apis/external_metrics/v1beta1"
+	metricsv1 "k8s.io/metrics/pkg/apis/metrics/v1beta1"
+
+	"github.com/hpatune/hpatune/internal/kube"
+	"github.com/hpatune/hpatune/results"
+)
+
+// metrics is what the metrics APIs said, look by look.
+type metrics struct {
+	looks     []look // oldest first, each unlike the one before
+	custom    map[int][]customLook
+	gap       time.Duration // shortest between two of a pod's samples: the resolution
+	lastStamp map[string]time.Duration
+}
+
+// look is the answer of metrics.k8s.io from an instant on.
+type look struct {
+	at   time.Duration
+	pods []podMetrics // by name
+}
+
+type podMetrics struct {
+	name       string
+	at         time.Duration // timestamp
+	window     time.Duration
+	containers []containerMetrics
+}
+
+type containerMetrics struct {
+	name             string
+	cpu, memory      int64 // millicores; bytes × 1000
+	hasCPU, hasBytes bool
+}
+
+// customLook is the answer for one entry of spec.metrics from an instant on.
+type customLook struct {
+	at     time.Duration
+	pods   []results.PodValue // Pods metrics
+	series []int64            // Object (one), External; milli
+}
+
+const (
+	pollFirst = 5 * time.Second // until the resolution is known
+	pollLeast = time.Second
+	pollMost  = 20 * time.Second
+	keepLooks = 120
+)
+
+// poll reads the metrics APIs about three times in each of their periods, so
+// that every answer that the controller can have got is seen.
+func (k *Kube) poll(ctx context.Context) error {
+	k.mu.Lock()
+	k.metrics.custom, k.metrics.lastStamp = map[int][]customLook{}, map[string]time.Duration{}
+	k.mu.Unlock()
+	every := k.clock.Wall(pollFirst)
+	blind := map[string]time.Time{}
+	told := func(source string, err error) {
+		since, was := blind[source]
+		now := time.Now()
+		switch {
+		case err != nil && !was && ctx.Err() == nil:
+			blind[source] = now.Add(-every)
+			k.warn("observer-blind", "%s: %v; trying again", source, kube.Explain(err, "run"))
+		case err == nil && was:
+			delete(blind, source)
+			k.emit(results.Gap{Source: source, From: k.clock.At(since), To: k.clock.At(now), Why: "the metrics API did not answer"})
+		}
+	}
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := k.resources(ctx)
+		told("metrics.k8s.io", err)
+		if h := k.subject.HPA; h != nil {
+			for i := range h.Spec.Metrics {
+				if m := &h.Spec.Metrics[i]; m.Resource == nil && m.ContainerResource == nil {
+					told(string(m.Type)+" metric "+metricName(m), k.others(ctx, i, m))
+				}
+			}
+		}
+		if k.o.Throttling {
+			told("kubelet", k.throttling(ctx))
+		}
+		k.mu.Lock()
+		for i := range k.pending {
+			k.pending[i].polls++
+		}
+		k.settle(false)
+		if g := k.metrics.gap; g > 0 {
+			every = k.clock.Wall(min(max(g/3, pollLeast), pollMost))
+		}
+		k.mu.Unlock()
+		sleep(ctx, every-time.Since(began))
+	}
+	for source, since := range blind {
+		k.emit(results.Gap{Source: source, From: k.clock.At(since), To: k.now(), Why: "the metrics API did not answer"})
+	}
+	return nil
+}
+
+// resources reads metrics.k8s.io for the pods, as the controller does.
+func (k *Kube) resources(ctx context.Context) error {
+	body, err := k.cluster.Raw(ctx, "/apis/metrics.k8s.io/v1beta1/namespaces/"+k.subject.Namespace+"/pods", url.Values{"labelSelector": {k.subject.Selector}})
+	if err != nil {
+		return err
+	}
+	var list metricsv1.PodMetricsList
+	if err := json.Unmarshal(body, &list); err != nil {
+		return fmt.Errorf("metrics.k8s.io: %w", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	l := look{at: k.now()}
+	for i := range list.Items {
+		m := &list.Items[i]
+		p := podMetrics{name: m.Name, at: k.at(m.Timestamp.Time), window: m.Window.Duration}
+		for _, c := range m.Containers {
+			v := containerMetrics{name: c.Name}
+			if q, ok := c.Usage[corev1.ResourceCPU]; ok {
+				v.cpu, v.hasCPU = values(q), true
+			}
+			if q, ok := c.Usage[corev1.ResourceMemory]; ok {
+				v.memory, v.hasBytes = values(q), true
+			}
+			p.containers = append(p.containers, v)
+		}
+		l.pods = append(l.pods, p)
+		k.sampled(l.at, &p)
+	}
+	slices.SortFunc(l.pods, func(a, b podMetrics) int {
+		if a.name < b.name {
+			return -1
+		}
+		return 1
+	})
+	if n := len(k.metrics.looks); n == 0 || !slices.EqualFunc(k.metrics.looks[n-1].pods, l.pods, samePod) {
+		k.metrics.looks = append(k.metrics.looks, l)
+		if len(k.metrics.looks) > keepLooks {
+			k.metrics.looks = slices.Delete(k.metrics.looks, 0, len(k.metrics.looks)-keepLooks)
+		}
+	}
+	return nil
+}
+
+func samePod(a, b podMetrics) bool {
+	return a.name == b.name && a.at == b.at && a.window == b.window && slices.Equal(a.containers, b.containers)
+}
+
+// sampled emits a pod's sample once, and learns the resolution.
+func (k *Kube) sampled(now time.Duration, p *podMetrics) {
+	last, ok := k.metrics.lastStamp[p.name]
+	if ok && last == p.at {
+		return
+	}
+	if d := p.at - last; ok && d > 0 && (k.metrics.gap == 0 || d < k.metrics.gap) {
+		k.metrics.gap = d
+	}
+	k.metrics.lastStamp[p.name] = p.at
+	for _, c := range p.containers {
+		s := results.Sample{At: now, Source: "metrics.k8s.io", Pod: p.name, Container: c.name, Window: p.window, SampledAt: p.at}
+		if c.hasCPU {
+			s.Name, s.Value = "cpu_milli", float64(c.cpu)
+			k.emit(s)
+		}
+		if c.hasBytes {
+			s.Name, s.Value = "memory_bytes", float64(c.memory)/1000
+			k.emit(s)
+		}
+	}
+}
+
+// others reads what one Pods, Object or External entry of spec.metrics says.
+func (k *Kube) others(ctx context.Context, i int, m *autoscalingv2.MetricSpec) error {
+	ns := k.subject.Namespace
+	c := customLook{}
+	selector := func(id *autoscalingv2.MetricIdentifier) string {
+		if id.Selector == nil {
+			return ""
+		}
+		return metav1.FormatLabelSelector(id.Selector)
+	}
+	switch {
+	case m.Pods != nil:
+		list, err := k.customMetric(ctx, "namespaces/"+ns+"/pods/*/"+m.Pods.Metric.Name, k.subject.Selector, selector(&m.Pods.Metric))
+		if err != nil {
+			return err
+		}
+		for _, v := range list.Items {
+			window := time.Minute // the controller's, where none is said
+			if v.WindowSeconds != nil {
+				window = time.Duration(*v.WindowSeconds) * time.Second
+			}
+			c.pods = append(c.pods, results.PodValue{Pod: v.DescribedObject.Name, Milli: values(v.Value), At: k.at(v.Timestamp.Time), Window: window})
+		}
+	case m.Object != nil:
+		o := m.Object.DescribedObject
+		gv, err := schema.ParseGroupVersion(o.APIVersion)
+		if err != nil {
+			return err
+		}
+		mapping, err := k.cluster.Mapper.RESTMapping(gv.WithKind(o.Kind).GroupKind(), gv.Version)
+		if err != nil {
+			return fmt.Errorf("%s %s: %w", o.APIVersion, o.Kind, err)
+		}
+		path := "namespaces/" + ns + "/" + mapping.Resource.GroupResource().String() + "/" + o.Name + "/" + m.Object.Metric.Name
+		if o.Kind == "Namespace" && gv.Group == "" {
+			path = "namespaces/" + ns + "/metrics/" + m.Object.Metric.Name
+		}
+		list, err := k.customMetric(ctx, path, "", selector(&m.Object.Metric))
+		if err != nil {
+			return err
+		}
+		for _, v := range list.Items {
+			c.series = append(c.series, values(v.Value))
+		}
+	case m.External != nil:
+		body, err := k.cluster.Raw(ctx, "/apis/external.metrics.k8s.io/v1beta1/namespaces/"+ns+"/"+m.External.Metric.Name, labelled("labelSelector", selector(&m.External.Metric)))
+		if err != nil {
+			return err
+		}
+		var list external.ExternalMetricValueList
+		if err := json.Unmarshal(body, &list); err != nil {
+			return fmt.Errorf("external.metrics.k8s.io: %w", err)
+		}
+		for _, v := range list.Items {
+			c.series = append(c.series, values(v.Value))
+		}
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	c.at = k.now()
+	looks := k.metrics.custom[i]
+	if n := len(looks); n > 0 && slices.Equal(looks[n-1].pods, c.pods) && slices.Equal(looks[n-1].series, c.series) {
+		return nil
+	}
+	if looks = append(looks, c); len(looks) > keepLooks {
+		looks = slices.Delete(looks, 0, len(looks)-keepLooks)
+	}
+	k.metrics.custom[i] = looks
+	source := "custom.metrics.k8s.io"
+	if m.External != nil {
+		source = "external.metrics.k8s.io"
+	}
+	for _, v := range c.pods {
+		k.emit(results.Sample{At: c.at, Source: source, Name: metricName(m), Pod: v.Pod, Value: float64(v.Milli) / 1000, Window: v.Window, SampledAt: v.At})
+	}
+	for _, v := range c.series {
+		k.emit(results.Sample{At: c.at, Source: source, Name: metricName(m), Value: float64(v) / 1000, SampledAt: results.NotYet})
+	}
+	return nil
+}
+
+func labelled(name, selector string) url.Values {
+	if selector == "" {
+		return nil
+	}
+	return url.Values{name: {selector}}
+}
+
+func (k *Kube) customMetric(ctx context.Context, path, pods, metric string) (custom.MetricValueList, error) {
+	var list custom.MetricValueList
+	q := url.Values{}
+	if pods != "" {
+		q.Set("labelSelector", pods)
+	}
+	if metric != "" {
+		q.Set("metricLabelSelector", metric)
+	}
+	body, err := k.cluster.Raw(ctx, "/apis/custom.metrics.k8s.io/v1beta2/"+path, q)
+	if err != nil {
+		return list, err
+	}
+	if err := json.Unmarshal(body, &list); err != nil {
+		return list, fmt.Errorf("custom.metrics.k8s.io: %w", err)
+	}
+	return list, nil
+}
+
+// find returns the reading from which the controller computed a metric's
+// status at a sync: the look, near the sync, that gives the same number. This
+// compares sums, not decisions: whether the core decides alike on it is the
+// shadow's question.
+func (x *metrics) find(i int, m *autoscalingv2.MetricSpec, current *autoscalingv2.MetricStatus, s *results.Sync) (results.Reading, bool) {
+	r := results.Reading{Metric: metricName(m)}
+	switch {
+	case m.Resource != nil && current.Resource != nil:
+		return x.resource(r, string(m.Resource.Name), "", current.Resource.Current.AverageValue, s)
+	case m.ContainerResource != nil && current.ContainerResource != nil:
+		return x.resource(r, string(m.ContainerResource.Name), m.ContainerResource.Container, current.ContainerResource.Current.AverageValue, s)
+	case m.Pods != nil && current.Pods != nil:
+		return x.perPod(r, i, current.Pods.Current.AverageValue, s)
+	case m.Object != nil && current.Object != nil:
+		return x.total(r, i, current.Object.Current.Value, current.Object.Current.AverageValue, s)
+	case m.External != nil && current.External != nil:
+		return x.total(r, i, current.External.Current.Value, current.External.Current.AverageValue, s)
+	}
+	return r, false
+}
+
+// perPod finds the look at a Pods metric whose average is the status's.
+func (x *metrics) perPod(r results.Reading, i int, want *resource.Quantity, s *results.Sync) (results.Reading, bool) {
+	if want == nil {
+		return r, false
+	}
+	looks := x.custom[i]
+	for _, j := range near(len(looks), func(j int) time.Duration { return looks[j].at }, s.At) {
+		var all, counted average
+		for _, v := range looks[j].pods {
+			all.add(v.Milli)
+			if n := slices.IndexFunc(s.Pods, func(q results.PodState) bool { return q.Name == v.Pod }); n < 0 || !s.Pods[n].Deleted && s.Pods[n].Phase == "Running" {
+				counted.add(v.Milli)
+			}
+		}
+		for _, a := range []average{counted, all} {
+			if a.n > 0 && a.sum/a.n == want.MilliValue() {
+				r.Pods = looks[j].pods
+				return r, true
+			}
+		}
+	}
+	return r, false
+}
+
+// total finds what an Object or External metric said. A Value target's status
+// has the total itself; of an AverageValue target's, the total is known up to
+// a rounding, so there it takes the look that gives it.
+func (x *metrics) total(r results.Reading, i int, value, average *resource.Quantity, s *results.Sync) (results.Reading, bool) {
+	looks := x.custom[i]
+	for _, j := range near(len(looks), func(j int) time.Duration { return looks[j].at }, s.At) {
+		sum := int64(0)
+		for _, v := range looks[j].series {
+			sum += v
+		}
+		each := int64(0)
+		if n := int64(s.Status); n > 0 {
+			each = (sum + n - 1) / n
+		}
+		if average != nil && s.Status > 0 && each == average.MilliValue() || average == nil && value != nil && sum == value.MilliValue() {
+			r.Values = looks[j].series
+			return r, len(r.Values) > 0
+		}
+	}
+	if average == nil && value != nil {
+		r.Values = []int64{value.MilliValue()}
+		return r, true
+	}
+	return r, false
+}
+
+// near lists indices of looks in the order in which the controller may have
+// got them: the last before the sync, the first after, and then older ones.
+func near(n int, at func(int) time.Duration, sync time.Duration) []int {
+	before := -1
+	for i := range n {
+		if at(i) <= sync {
+			before = i
+		}
+	}
+	var out []int
+	if before >= 0 {
+		out = append(out, before)
+	}
+	if before+1 < n {
+		out = append(out, before+1)
+	}
+	for i := before - 1; i >= 0 && i >= before-2; i-- {
+		out = append(out, i)
+	}
+	return out
+}
+
+// resource finds the look at metrics.k8s.io whose average over some of the
+// pods is the status's: over all, over the ready ones, or over those ready for
+// a whole window. Which ones count is the controller's own rule; that the
+// number is met to the milli says that the look is the right one.
+func (x *metrics) resource(r results.Reading, name, container string, want *resource.Quantity, s *results.Sync) (results.Reading, bool) {
+	if want == nil {
+		return r, false
+	}
+	for _, i := range near(len(x.looks), func(i int) time.Duration { return x.looks[i].at }, s.At) {
+		var all, ready, settled average
+		values := map[string][]results.PodValue{}
+		for _, p := range x.looks[i].pods {
+			vs, sum, ok := p.values(name, container)
+			if !ok {
+				continue
+			}
+			values[p.name] = vs
+			j := slices.IndexFunc(s.Pods, func(q results.PodState) bool { return q.Name == p.name })
+			if j < 0 || s.Pods[j].Deleted || s.Pods[j].Phase != "Running" {
+				continue
+			}
+			all.add(sum)
+			if s.Pods[j].Ready == "True" {
+				ready.add(sum)
+				if p.at-p.window >= s.Pods[j].ReadySince {
+					settled.add(sum)
+				}
+			}
+		}
+		for _, a := range []average{settled, ready, all} {
+			if a.n > 0 && a.sum/a.n == want.MilliValue() {
+				for _, p := range x.looks[i].pods {
+					r.Pods = append(r.Pods, values[p.name]...)
+				}
+				return r, true
+			}
+		}
+	}
+	return r, false
+}
+
+type average struct{ sum, n int64 }
+
+func (a *average) add(v int64) { a.sum += v; a.n++ }
+
+// values returns a pod's values of a resource, by container; container "" = all.
+// ok is false where the controller would call the pod's metric missing.
+func (p *podMetrics) values(name, container string) (out []results.PodValue, sum int64, ok bool) {
+	for _, c := range p.containers {
+		if container != "" && c.name != container {
+			continue
+		}
+		v, has := c.cpu, c.hasCPU
+		if name == string(corev1.ResourceMemory) {
+			v, has = c.memory, c.hasBytes
+		}
+		if !has {
+			return nil, 0, false
+		}
+		out = append(out, results.PodValue{Pod: p.name, Container: c.name, Milli: v, At: p.at, Window: p.window})
+		sum += v
+	}
+	return out, sum, len(out) > 0
+}
