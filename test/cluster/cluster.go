@@ -65,8 +65,7 @@ func Able() error {
 			errs = append(errs, fmt.Errorf("no %s; try apt-get install --no-install-recommends %s", program, pkg))
 		}
 	}
-	probe := exec.Command("/proc/self/exe")
-	probe.Path, probe.Args = "/bin/true", []string{"true"}
+	probe := exec.Command("true")
 	probe.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
 	if err := probe.Run(); err != nil {
 		errs = append(errs, fmt.Errorf("no new namespaces: %w", err))
