@@ -32,7 +32,7 @@ func newAPI(s state) (api, error) {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
-	return api{&http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+	return api{&http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool}}}}, nil
 }
 

@@ -131,7 +131,13 @@ func Up(ctx context.Context, o UpOptions) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{state: state{Name: name, Run: run, Bin: programs.Kube, Own: programs.Own, RUNC: runc, Clocks: o.Clocks, Owned: o.Owned, Sysctls: machineSysctls()}}
+	boot := 3 * time.Minute
+	if v := os.Getenv("HPACLUSTER_BOOT_TIMEOUT"); v != "" {
+		if boot, err = time.ParseDuration(v); err != nil {
+			return nil, fmt.Errorf("HPACLUSTER_BOOT_TIMEOUT: %w; try 10m", err)
+		}
+	}
+	c := &Cluster{state: state{Name: name, Run: run, Bin: programs.Kube, Own: programs.Own, RUNC: runc, Clocks: o.Clocks, Owned: o.Owned, Boot: boot, Sysctls: machineSysctls()}}
 	if err := c.launch(o); err != nil {
 		return nil, errors.Join(err, c.state.clear())
 	}
@@ -194,7 +200,7 @@ func (c *Cluster) launch(o UpOptions) error {
 }
 
 func (c *Cluster) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, c.state.Boot+time.Minute)
 	defer cancel()
 	for {
 		if _, err := os.Stat(c.state.path("ready")); err == nil {

@@ -82,7 +82,7 @@ func (v *supervisor) leave() {
 // boot starts everything and waits for it: about four seconds to a ready node,
 // the rest until metrics-server has scraped twice.
 func (v *supervisor) boot() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), v.s.Boot)
 	defer cancel()
 	a, err := newAPI(v.s)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +23,8 @@ type state struct {
 	Own      string // our programs and images
 	RUNC     string
 	Clocks   Clocks
-	Owned    bool // ends with the process that started it
+	Boot     time.Duration // how long process 1 waits for everything to be ready
+	Owned    bool          // ends with the process that started it
 	InitPID  int
 	InitFrom string            // start time of InitPID in clock ticks since boot: a reused pid never matches
 	CgroupV2 []string          // controllers that up enabled in the root cgroup
