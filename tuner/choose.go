@@ -9,9 +9,9 @@ import (
 // How candidates are shortlisted and chosen.
 const (
 	// slack is how far below the wanted attainment the fluid plant may put a
-	// candidate that is still worth an exact replay: about its own error
-	// (tuner/MODEL.md).
-	slack = 0.03
+	// candidate that is still worth an exact replay: its own error, which is to
+	// the low side near saturation (tuner/MODEL.md, Limits).
+	slack = 0.06
 	// sure is how often, over the replicates, every objective must hold for a
 	// configuration to count as feasible.
 	sure = 0.9

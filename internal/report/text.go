@@ -252,6 +252,11 @@ func (p *printer) picks(r *tuner.Recommendation) {
 	if r.Price.Name != "" {
 		p.line("  Prices: %s, %s", r.Price.Name, r.Price.Date)
 	}
+	if p0 := ps[0].Predicted; p0.USDHour == nil {
+		p.line("  No cost: the pods' requests are not known (--requests cpu=1,memory=2Gi).")
+	} else if p0.USDMonth.Expected == nil {
+		p.line("  A month is expected only where the profile says what it represents (day or week).")
+	}
 }
 
 // ReplayText writes what one configuration would have done with a recorded load.
