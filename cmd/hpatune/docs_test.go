@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// elsewhere are commands of the pages that other tests run, or that need what a
+// test has not.
+var elsewhere = map[string]string{
+	"hpatune demo":            "make demo, which CI runs",
+	"hpatune help":            "help.txtar",
+	"--hpa ":                  "needs a cluster: test/cluster",
+	"--target ":               "needs a cluster: test/cluster",
+	"hpatune doctor -A":       "needs a cluster: test/cluster",
+	"--price prices.yaml":     "tune.txtar has a price file",
+	"hpatune run --sandbox -": "make demo, which CI runs",
+}
+
+// TestPagesRun runs every `$ hpatune …` line of README.md and of the help
+// topics, in order, in a folder where results/RUN and results/AFTER are the two
+// recorded runs.
+func TestPagesRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs tune several times")
+	}
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(answer))
+	defer server.Close()
+	pages, err := filepath.Glob(filepath.Join(root, "cmd", "hpatune", "topics", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append([]string{filepath.Join(root, "README.md")}, pages...) {
+		t.Run(filepath.Base(page), func(t *testing.T) {
+			text, err := os.ReadFile(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lines := commandLines(string(text))
+			if len(lines) == 0 {
+				return
+			}
+			dir := t.TempDir()
+			pageFolder(t, root, dir)
+			t.Chdir(dir)
+			for _, line := range lines {
+				runPageLine(t, strings.ReplaceAll(line, "http://localhost:8000", server.URL))
+			}
+		})
+	}
+}
+
+// commandLines are the "$ hpatune …" lines of a page that are to be run.
+func commandLines(text string) []string {
+	var out []string
+next:
+	for line := range strings.Lines(text) {
+		line, ok := strings.CutPrefix(strings.TrimSpace(line), "$ ")
+		if !ok || !strings.HasPrefix(line, "hpatune ") {
+			continue
+		}
+		for part := range elsewhere {
+			if strings.Contains(line, part) {
+				continue next
+			}
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// pageFolder lays out what the pages' commands speak of.
+func pageFolder(t *testing.T, root, dir string) {
+	t.Helper()
+	for name, from := range map[string]string{"RUN": "before", "AFTER": "after"} {
+		if err := os.CopyFS(filepath.Join(dir, "results", name), os.DirFS(filepath.Join(root, "results", "testdata", from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hpa, err := os.ReadFile(filepath.Join(root, "results", "testdata", "before", "cluster", "hpa.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string]string{
+		"hpa.yaml":     string(hpa),
+		"my-load.yaml": "name: mine\nstages:\n  - {name: all, rate: 40/s, duration: 3s}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// runPageLine runs one command; whatever is missed or refused by it fails,
+// except that a page may show a refusal by saying so: "# exit 4".
+func runPageLine(t *testing.T, line string) {
+	t.Helper()
+	line, _, _ = strings.Cut(line, " #")
+	var out, errs bytes.Buffer
+	if code := run(context.Background(), words(line)[1:], strings.NewReader(""), &out, &errs); code != exitOK {
+		t.Errorf("%s: exit code %d\n%s%s", line, code, out.String(), errs.String())
+	}
+}
+
+// words splits a command line at spaces outside of double quotes.
+func words(line string) []string {
+	var out []string
+	quoted := false
+	word, has := strings.Builder{}, false
+	for _, r := range line {
+		switch {
+		case r == '"':
+			quoted, has = !quoted, true
+		case r == ' ' && !quoted:
+			if has {
+				out = append(out, word.String())
+			}
+			word.Reset()
+			has = false
+		default:
+			word.WriteRune(r)
+			has = true
+		}
+	}
+	if has {
+		out = append(out, word.String())
+	}
+	return out
+}
