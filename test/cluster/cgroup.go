@@ -49,21 +49,22 @@ func (g cgroups) hierarchies() ([]string, error) {
 var wanted = []string{"cpu", "cpuset", "memory", "pids", "hugetlb", "io"}
 
 // create makes the group name in every hierarchy, ready to be kubelet's
-// cgroupRoot. Under v2 it returns the controllers that it had to enable for
-// the root's children; remove takes them back.
-func (g cgroups) create(name string) (enabled []string, err error) {
+// cgroupRoot. Under v2 it enables the controllers that the root did not hand
+// to its children, and returns those that it did hand on before (not nil, even
+// if there were none), for remove to restore.
+func (g cgroups) create(name string) (before []string, err error) {
 	dirs, err := g.hierarchies()
 	if err != nil {
 		return nil, err
 	}
 	if g.v2() {
-		if enabled, err = g.enable(); err != nil {
-			return nil, err
+		if before, err = g.enable(); err != nil {
+			return before, err
 		}
 	}
 	for _, d := range dirs {
 		if err := os.MkdirAll(filepath.Join(d, name), 0o755); err != nil {
-			return enabled, err
+			return before, err
 		}
 		if g.v2() {
 			continue
@@ -78,44 +79,47 @@ func (g cgroups) create(name string) (enabled []string, err error) {
 				err = os.WriteFile(filepath.Join(d, name, f), b, 0o644)
 			}
 			if err != nil {
-				return enabled, err
+				return before, err
 			}
 		}
 	}
-	return enabled, nil
+	return before, nil
 }
 
-// enable turns the wanted controllers on for the root's children.
-func (g cgroups) enable() ([]string, error) {
-	read := func(file string) ([]string, error) {
-		b, err := os.ReadFile(filepath.Join(g.root, file))
-		return strings.Fields(string(b)), err
-	}
-	has, err := read("cgroup.controllers")
+// enable turns the wanted controllers on for the root's children, and returns
+// those that were on before; nil only when they could not be read.
+func (g cgroups) enable() (before []string, err error) {
+	has, err := g.controllers("cgroup.controllers")
 	if err != nil {
 		return nil, err
 	}
-	on, err := read("cgroup.subtree_control")
-	if err != nil {
+	if before, err = g.controllers("cgroup.subtree_control"); err != nil {
 		return nil, err
 	}
-	var enabled []string
 	for _, c := range wanted {
-		if slices.Contains(on, c) {
+		if slices.Contains(before, c) {
 			continue
 		}
 		if !slices.Contains(has, c) {
 			if c == "hugetlb" || c == "io" {
 				continue
 			}
-			return enabled, fmt.Errorf("cgroup v2: controller %s is not in %s/cgroup.controllers (%s)", c, g.root, strings.Join(has, " "))
+			return before, fmt.Errorf("cgroup v2: controller %s is not in %s/cgroup.controllers (%s)", c, g.root, strings.Join(has, " "))
 		}
 		if err := g.control("+" + c); err != nil {
-			return enabled, fmt.Errorf("cgroup v2: enable controller %s: %w; in a container, give it the host's cgroup namespace (--cgroupns=host) or move its processes to a child group", c, err)
+			return before, fmt.Errorf("cgroup v2: enable controller %s: %w; in a container, give it the host's cgroup namespace (--cgroupns=host) or move its processes to a child group", c, err)
 		}
-		enabled = append(enabled, c)
 	}
-	return enabled, nil
+	return before, nil
+}
+
+// controllers reads a list of controllers; it is never nil without an error.
+func (g cgroups) controllers(file string) ([]string, error) {
+	b, err := os.ReadFile(filepath.Join(g.root, file))
+	if err != nil {
+		return nil, err
+	}
+	return append([]string{}, strings.Fields(string(b))...), nil
 }
 
 func (g cgroups) control(change string) error {
@@ -143,8 +147,10 @@ func (g cgroups) groups(name string) []string {
 }
 
 // remove takes the group name out of every hierarchy, its children first. It
-// waits a few seconds for the kernel to see that the processes are gone.
-func (g cgroups) remove(name string, enabled []string) error {
+// waits a few seconds for the kernel to see that the processes are gone. Under
+// v2 it then turns off the controllers that were not on before: ours, and
+// those that runc's library turned on besides (rdma and misc, as seen).
+func (g cgroups) remove(name string, before []string) error {
 	var errs []error
 	for _, d := range g.groups(name) {
 		for try := 0; ; try++ {
@@ -159,9 +165,18 @@ func (g cgroups) remove(name string, enabled []string) error {
 			time.Sleep(100 * time.Millisecond)
 		}
 	}
-	for _, c := range slices.Backward(enabled) {
-		if err := g.control("-" + c); err != nil {
-			errs = append(errs, fmt.Errorf("cgroup v2: disable controller %s: %w", c, err))
+	if before != nil && g.v2() {
+		now, err := g.controllers("cgroup.subtree_control")
+		if err != nil {
+			errs = append(errs, err)
+		}
+		for _, c := range now {
+			if slices.Contains(before, c) {
+				continue
+			}
+			if err := g.control("-" + c); err != nil {
+				errs = append(errs, fmt.Errorf("cgroup v2: disable controller %s: %w", c, err))
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -34,9 +34,9 @@ func TestV1GroupIsMadeInEveryHierarchyWithItsCpuset(t *testing.T) {
 		"cpuset/cgroup.procs": "", "cpuset/cpuset.cpus": "0-1\n", "cpuset/cpuset.mems": "0\n",
 		"notes/readme": "no hierarchy",
 	})
-	enabled, err := g.create("x")
-	if err != nil || enabled != nil {
-		t.Fatalf("create = %v, %v, want nothing enabled under v1", enabled, err)
+	before, err := g.create("x")
+	if err != nil || before != nil {
+		t.Fatalf("create = %v, %v, want no controllers to restore under v1", before, err)
 	}
 	for _, d := range []string{"cpu/x", "memory/x", "unified/x", "cpuset/x"} {
 		if _, err := os.Stat(filepath.Join(g.root, d)); err != nil {
@@ -51,11 +51,11 @@ func TestV1GroupIsMadeInEveryHierarchyWithItsCpuset(t *testing.T) {
 	}
 }
 
-func TestV2EnablesOnlyWhatIsOffAndSaysWhatIsMissing(t *testing.T) {
+func TestV2RemembersWhatWasOnAndSaysWhatIsMissing(t *testing.T) {
 	g := tree(t, map[string]string{"cgroup.controllers": "cpuset cpu io memory pids misc", "cgroup.subtree_control": "cpu memory pids"})
-	enabled, err := g.create("x")
-	if want := []string{"cpuset", "io"}; err != nil || !reflect.DeepEqual(enabled, want) {
-		t.Errorf("create = %v, %v, want %v enabled", enabled, err, want)
+	before, err := g.create("x")
+	if want := []string{"cpu", "memory", "pids"}; err != nil || !reflect.DeepEqual(before, want) {
+		t.Errorf("create = %v, %v, want what was on before, %v", before, err, want)
 	}
 	if _, err := os.Stat(filepath.Join(g.root, "x")); err != nil {
 		t.Error(err)
@@ -63,6 +63,29 @@ func TestV2EnablesOnlyWhatIsOffAndSaysWhatIsMissing(t *testing.T) {
 	g = tree(t, map[string]string{"cgroup.controllers": "cpu io", "cgroup.subtree_control": ""})
 	if _, err := g.create("x"); err == nil || !strings.Contains(err.Error(), "controller cpuset is not in") {
 		t.Errorf("create without cpuset: %v, want it named", err)
+	}
+}
+
+func TestV2RestoresWhatWasOffAndLeavesTheRest(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before []string
+		want   string // the last order written to the stand-in, which keeps no state
+	}{
+		{"one that somebody turned on since", []string{"cpu"}, "-rdma"},
+		{"nothing when all were on before", []string{"cpu", "rdma"}, "cpu rdma"},
+		{"nothing when what was before is unknown", nil, "cpu rdma"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := tree(t, map[string]string{"cgroup.controllers": "cpu rdma", "cgroup.subtree_control": "cpu rdma"})
+			if err := g.remove("x", tt.before); err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(filepath.Join(g.root, "cgroup.subtree_control"))
+			if err != nil || !strings.HasPrefix(string(b), tt.want) {
+				t.Errorf("subtree_control = %q, %v, want %q first", b, err, tt.want)
+			}
+		})
 	}
 }
 

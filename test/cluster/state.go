@@ -27,7 +27,7 @@ type state struct {
 	Owned    bool          // ends with the process that started it
 	InitPID  int
 	InitFrom string            // start time of InitPID in clock ticks since boot: a reused pid never matches
-	CgroupV2 []string          // controllers that up enabled in the root cgroup
+	CgroupV2 []string          // controllers that the v2 root handed on before; null under v1
 	Sysctls  map[string]string // the machine's values before, for Traces
 }
 
