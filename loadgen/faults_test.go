@@ -87,6 +87,11 @@ func TestFaultsAreCalledByTheirNames(t *testing.T) {
 		{"[DONE] without a finish reason", chat, short, func(w http.ResponseWriter, r *http.Request) { sse(w, token, "[DONE]") }, results.Truncated, "without finish_reason", true},
 		{"fewer bytes than announced", plain, short, raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"), results.Truncated, "unexpected EOF", false},
 		{"more bytes than announced are not read", plain, short, raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nlonger than that"), results.OK, "", false},
+		{"early hints are not the answer", plain, short, func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}, results.HTTP5xx, "HTTP 503", false},
+		{"a head cut off", plain, short, raw("HTTP/1.1 200 OK\r\nContent-Le"), results.Reset, "malformed", false},
 		{"an answer that is not HTTP", plain, short, raw("SSH-2.0-OpenSSH_9.2\r\n"), results.Reset, "malformed HTTP", false},
 		{"an error inside a 200 stream", chat, short, func(w http.ResponseWriter, r *http.Request) {
 			sse(w, token, `{"error":{"message":"KV cache exhausted"}}`)
@@ -161,6 +166,23 @@ func TestFaultsAreCalledByTheirNames(t *testing.T) {
 				t.Errorf("one fault, %d texts: %q", len(rep.Errors), rep.Errors)
 			}
 		})
+	}
+}
+
+// A server may close a connection that was idle for long: the next request
+// must see that before it is sent, since no request is sent twice.
+func TestIdleConnectionsThatTheServerClosedAreNotUsed(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	srv.Config.IdleTimeout = 10 * time.Millisecond
+	srv.Start()
+	defer srv.Close()
+	profile := plan(profiles.Target{Method: "POST"}, short)
+	profile.Connections.Mode = "pinned"
+	list, rep := loadURL(t, Options{Arrivals: constant(5, 300*time.Millisecond), URL: srv.URL, Profile: profile})
+	for _, r := range list {
+		if r.Outcome != results.OK || !r.NewConn {
+			t.Errorf("request %+v, %q", r, rep.Errors)
+		}
 	}
 }
 

@@ -125,7 +125,7 @@ type call struct {
 }
 
 func newCall(m *meter) *call {
-	c := &call{m: m, buf: make([]byte, 16<<10)}
+	c := &call{m: m, buf: make([]byte, 8<<10)}
 	c.trace.GotConn = func(info httptrace.GotConnInfo) {
 		c.rec.NewConn = !info.Reused
 		nc := info.Conn

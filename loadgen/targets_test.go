@@ -62,6 +62,7 @@ func TestRequestsLookAsTheirProtocolSays(t *testing.T) {
 	}{
 		{"GET without a body", profiles.Target{Path: "/x?a=1"}, "", []sent{{"GET", "/x?a=1", "", ""}}},
 		{"any method", profiles.Target{Method: "DELETE"}, "", []sent{{"DELETE", "/", "", ""}}},
+		{"HEAD, whose answer has a length and no body", profiles.Target{Method: "HEAD"}, "hello", []sent{{"HEAD", "/", "", ""}, {"HEAD", "/", "", ""}}},
 		{"POST with a body", profiles.Target{Body: "plain.json"}, "", []sent{{"POST", "/", "application/json", `{"x":1}`}}},
 		{"PUT of a text", profiles.Target{Method: "PUT", Body: "text.txt"}, "", []sent{{"PUT", "/", "text/plain; charset=utf-8", "hello"}}},
 		{"its content type wins", profiles.Target{Body: "text.txt", ContentType: "a/b"}, "", []sent{{"POST", "/", "a/b", "hello"}}},

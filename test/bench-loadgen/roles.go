@@ -132,18 +132,23 @@ func rawReads(url string, n int, d time.Duration) float64 {
 	return float64(ok.Load()) / time.Since(began).Seconds()
 }
 
-// remember sends n requests and prints the resident memory on the way.
+// remember sends n requests and prints the resident memory on the way; with a
+// dir, everything is recorded there.
 func remember(url string, inFlight, n int, dir string) error {
 	debug.SetGCPercent(100)
 	start := time.Now()
-	w, err := folder(dir, start)
-	if err != nil {
-		return err
+	record := func(results.Record) {}
+	if dir != "" {
+		w, err := folder(dir, start)
+		if err != nil {
+			return err
+		}
+		record = w.Emit
 	}
 	var sent, resets atomic.Int64
 	var early, late, peak atomic.Int64
 	emit := func(r results.Record) {
-		w.Emit(r)
+		record(r)
 		if r.(results.Request).Outcome == results.Reset {
 			resets.Add(1)
 		}
