@@ -33,7 +33,8 @@ func (c *Cluster) Traces() []string {
 			left = append(left, "mount "+strings.TrimSpace(line))
 		}
 	}
-	// Every daemon has the programs' or the cluster's folder in its arguments.
+	// Every daemon has the cluster's folder in its arguments; the programs'
+	// folder would not do, since another cluster may run the same ones.
 	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, p := range procs {
 		b, err := os.ReadFile(p)
@@ -41,7 +42,7 @@ func (c *Cluster) Traces() []string {
 			continue // it has ended
 		}
 		args := strings.ReplaceAll(string(b), "\x00", " ")
-		if strings.HasPrefix(args, s.Bin) || strings.Contains(args, s.Run+"/") {
+		if strings.Contains(args, s.Run+"/") || strings.Contains(args, s.Run+" ") {
 			left = append(left, fmt.Sprintf("process %s: %.80s", filepath.Base(filepath.Dir(p)), args))
 		}
 	}
