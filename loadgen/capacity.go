@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -98,8 +99,15 @@ func fewFail(step []results.Request) (bool, string) {
 
 type search struct {
 	CapacityOptions
-	c     Capacity
-	index int // arrivals so far
+	c         Capacity
+	index     int           // arrivals so far
+	cpu, wall time.Duration // of the open-loop steps
+}
+
+// processCPU is cpuTime, or 0 where it is not known.
+func processCPU() time.Duration {
+	d, _ := cpuTime()
+	return d
 }
 
 func (s *search) run(ctx context.Context) error {
@@ -213,7 +221,11 @@ func (s *search) step(ctx context.Context, name string, p *profiles.Profile, cha
 		s.Load.Emit(r)
 	}
 	change(&o)
+	cpu, began := processCPU(), time.Now()
 	rep, err := Run(ctx, o)
+	if o.Closed == 0 { // the ladder means to use all there is: it is no sign of trouble
+		s.cpu, s.wall = s.cpu+processCPU()-cpu, s.wall+time.Since(began)
+	}
 	to := o.Clock.At(time.Now())
 	s.c.Stages = append(s.c.Stages, results.StageInfo{Name: name, Shape: "rate", FromS: from.Seconds(), ToS: to.Seconds(), Arrivals: next - s.index})
 	s.index = next
@@ -228,7 +240,10 @@ func (s *search) step(ctx context.Context, name string, p *profiles.Profile, cha
 func (s *search) add(rep Report) {
 	all := &s.c.Report
 	opened, peak := all.Client.Connections+rep.Client.Connections, max(all.Client.MaxInFlight, rep.Client.MaxInFlight)
-	cpu := max(all.Client.CPURatio, rep.Client.CPURatio)
+	cpu := 0.0
+	if s.wall > 0 {
+		cpu = float64(s.cpu) / float64(s.wall) / float64(runtime.GOMAXPROCS(0))
+	}
 	all.Client = rep.Client
 	all.Client.Connections, all.Client.MaxInFlight, all.Client.CPURatio = opened, peak, cpu
 	all.Requests += rep.Requests

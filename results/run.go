@@ -50,8 +50,20 @@ type Meta struct {
 	Stages   []StageInfo       `json:"stages"`
 	Classes  []string          `json:"classes"`
 	Backends []Backend         `json:"backends,omitempty"`
-	Errors   []string          `json:"errors,omitempty"`  // folded error texts
-	Context  map[string]string `json:"context,omitempty"` // anything else worth knowing: image, digest, model, node type
+	Errors   []string          `json:"errors,omitempty"`   // folded error texts
+	Context  map[string]string `json:"context,omitempty"`  // anything else worth knowing: image, digest, model, node type
+	Capacity *Capacity         `json:"capacity,omitempty"` // of a capacity search
+}
+
+// Capacity is the highest rate at which the objectives held, at a fixed size,
+// in requests a second of run time.
+type Capacity struct {
+	PerSec      float64  `json:"per_s"`
+	LoPerSec    float64  `json:"lo_per_s"`
+	HiPerSec    *float64 `json:"hi_per_s"` // lowest rate that was seen to fail; null = none did
+	Why         string   `json:"why,omitempty"`
+	PeakPerSec  float64  `json:"peak_per_s"`  // throughput where nobody minds the latency
+	Concurrency int      `json:"concurrency"` // requests in flight that it takes
 }
 
 // Target is where the load went.

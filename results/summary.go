@@ -54,6 +54,7 @@ type Summary struct {
 	Stages     []StageSummary  `json:"stages"`
 	Classes    []ClassSummary  `json:"classes"`
 	Errors     []ErrorCount    `json:"errors"`
+	Capacity   *Capacity       `json:"capacity,omitempty"` // of a capacity search
 	Warnings   []WarningInJSON `json:"warnings"`
 }
 
@@ -187,7 +188,7 @@ func Summarize(r *Run, objectives []Objective, extra ...Figure) Summary {
 		Schema: Schema, Run: r.Meta.Run, Partial: r.Meta.Partial, Why: r.Meta.Why, Start: r.Meta.Start, DurationS: r.End().Seconds(), Speed: r.Meta.Speed,
 		Load: loadOf(r, measured, limits), LatencyS: latenciesOf(measured), Tokens: tokensOf(measured),
 		Objectives: r.Judge(objectives, extra...), Replicas: r.Replicas(), Backends: r.Shares(),
-		Gaps: []GapS{}, Stages: []StageSummary{}, Classes: []ClassSummary{}, Errors: []ErrorCount{}, Warnings: []WarningInJSON{},
+		Gaps: []GapS{}, Stages: []StageSummary{}, Classes: []ClassSummary{}, Errors: []ErrorCount{}, Warnings: []WarningInJSON{}, Capacity: r.Meta.Capacity,
 	}
 	if s.Speed == 0 {
 		s.Speed = 1

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -34,8 +36,13 @@ type recording struct {
 	secrets    http.Header
 	maxRate    float64
 	inFlight   int
+	tls        *tls.Config // nil = the system's roots
+	http2      string      // as loadgen.Options.HTTP2
 
 	sandbox *sandboxOptions // nil = none
+
+	findCapacity time.Duration // search a capacity in steps of so long instead of sending the profile's stages; 0 = no
+	objectives   []results.Objective
 }
 
 // sandboxOptions is a cluster in a box: its autoscaler and its speed.
@@ -126,8 +133,8 @@ func (s streams) record(ctx context.Context, o recording) (*results.Run, error) 
 
 	load := o.load(clock, emit, endpoints)
 	load.CheckForeign = box == nil // the sandbox counts by itself
-	report, loadErr := loadgen.Run(ctx, load)
-	if box != nil && ctx.Err() == nil && report.Aborted == "" {
+	report, loadErr := o.send(ctx, load, &meta)
+	if box != nil && ctx.Err() == nil && report.Aborted == "" && o.findCapacity == 0 {
 		// What the autoscaler does after the last arrival belongs to the run,
 		// too, up to the end of the profile.
 		wait(ctx, clock.Wall(o.profile.Duration()-clock.At(time.Now())))
@@ -207,12 +214,48 @@ func (o recording) meta(clock results.Clock) results.Meta {
 func (o recording) load(clock results.Clock, emit results.Emit, endpoints <-chan results.Endpoints) loadgen.Options {
 	return loadgen.Options{
 		Profile: o.profile, URL: o.url, Seed: o.seed, Clock: clock, Emit: emit, Endpoints: endpoints,
-		Secrets: o.secrets, HeaderFile: o.headerFile, MaxInFlight: o.inFlight, MaxRate: o.maxRate,
+		Secrets: o.secrets, HeaderFile: o.headerFile, MaxInFlight: o.inFlight, MaxRate: o.maxRate, TLS: o.tls, HTTP2: o.http2,
 		OnBackend: func(i int32, b results.Backend) {
 			emit(results.Name{Table: results.BackendTable, Index: i, Text: b.Name, Address: b.Address})
 		},
 		OnError: func(i int32, text string) { emit(results.Name{Table: results.ErrorTable, Index: i, Text: text}) },
 	}
+}
+
+// send sends the profile's schedule, or searches a capacity; the stages of a
+// search are known afterwards.
+func (o recording) send(ctx context.Context, l loadgen.Options, meta *results.Meta) (loadgen.Report, error) {
+	if o.findCapacity == 0 {
+		return loadgen.Run(ctx, l)
+	}
+	c, err := loadgen.FindCapacity(ctx, loadgen.CapacityOptions{Load: l, Step: o.findCapacity, Meets: func(step []results.Request) (bool, string) { return meets(o, step) }})
+	meta.Stages = c.Stages
+	meta.Capacity = &results.Capacity{PerSec: c.Value, LoPerSec: c.Lo, Why: c.Why, PeakPerSec: c.Peak, Concurrency: c.Concurrency}
+	if !math.IsInf(c.Hi, 1) {
+		meta.Capacity.HiPerSec = &c.Hi
+	}
+	return c.Report, err
+}
+
+// meets judges one step of a capacity search by the objectives that are about
+// requests.
+func meets(o recording, step []results.Request) (bool, string) {
+	run := results.Run{Requests: step, Meta: results.Meta{Target: results.Target{Streams: o.profile.Target.Streams()}}}
+	for _, j := range run.Judge(o.objectives) {
+		if j.Verdict == results.Fail {
+			return false, j.Text
+		}
+	}
+	if len(o.objectives) > 0 {
+		return true, ""
+	}
+	failed := 0
+	for i := range step {
+		if step[i].Outcome != results.OK {
+			failed++
+		}
+	}
+	return failed*100 <= len(step), fmt.Sprintf("%d of %d requests failed", failed, len(step))
 }
 
 // redactURL keeps what says where the load went, and nothing that lets one in.

@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/hpatune/hpatune/internal/sandbox"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
@@ -32,6 +34,10 @@ type runFlags struct {
 	headerFile string
 	maxRate    float64
 	inFlight   int
+	capacity   time.Duration
+	caFile     string
+	insecure   bool
+	http2      string
 	yes        bool
 	output     string
 }
@@ -66,6 +72,11 @@ A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
 	fl.StringVar(&f.headerFile, "header-file", "", "headers that are secrets (Name: value lines), read again when the file changes")
 	fl.Float64Var(&f.maxRate, "max-rate", 0, "shed arrivals beyond so many a second (default: no limit)")
 	fl.IntVar(&f.inFlight, "max-in-flight", 0, "shed arrivals beyond so many requests in flight (default: 20000)")
+	fl.DurationVar(&f.capacity, "find-capacity", 0, "search the highest rate at which the objectives hold, at the present size, in steps of so long; the profile's stages are not sent")
+	fl.Lookup("find-capacity").NoOptDefVal = "20s"
+	fl.StringVar(&f.caFile, "ca-file", "", "certificates to trust beside the system's (PEM)")
+	fl.BoolVar(&f.insecure, "insecure", false, "do not check the server's certificate")
+	fl.StringVar(&f.http2, "http2", "", "h2c = HTTP/2 in clear text, off = never (default: as TLS negotiates)")
 	fl.BoolVar(&f.yes, "yes", false, "do not ask before sending")
 	fl.StringVarP(&f.output, "output", "o", "text", "text or json (as hpatune report)")
 	c.MarkFlagsMutuallyExclusive("sandbox", "url")
@@ -80,7 +91,10 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	o := recording{profile: profile, source: source, seed: profile.Seed, url: f.url, headerFile: f.headerFile, maxRate: f.maxRate, inFlight: f.inFlight}
+	o := recording{profile: profile, source: source, seed: profile.Seed, url: f.url, headerFile: f.headerFile, maxRate: f.maxRate, inFlight: f.inFlight, http2: f.http2, findCapacity: f.capacity}
+	if o.tls, err = tlsFrom(f.caFile, f.insecure); err != nil {
+		return err
+	}
 	if f.seed != 0 {
 		o.seed = f.seed
 	}
@@ -97,6 +111,10 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 		if err != nil {
 			return err
 		}
+		s.forSandbox(profile)
+		if text, short := tooShort(profile.Duration(), o.sandbox.hpa, hpa.DefaultParams(), sandbox.DefaultService().Startup()); short {
+			s.warnf("warning: %s", text)
+		}
 	default:
 		if o.url == "" {
 			o.url = profile.Target.URL
@@ -111,6 +129,12 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 			return err
 		}
 	}
+	if f.capacity > 0 {
+		if o.sandbox != nil {
+			o.sandbox.hpa = fixedSize(o.sandbox.hpa)
+		}
+		o.objectives = objectives
+	}
 	if o.dir, err = runDir(f.out, profile.Name); err != nil {
 		return err
 	}
@@ -118,13 +142,32 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 	return s.concluded(run, err, o.dir, objectives, f.output)
 }
 
-// checkURL refuses what nothing can be sent to, before a folder is made for it.
-func checkURL(raw string) error {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "grpc" && u.Scheme != "grpcs" {
-		return usagef("--url %s: not an address that load can be sent to; try http://HOST:PORT", redactURL(raw))
+// tlsFrom is how the server's certificate is checked; nil = as the system does.
+func tlsFrom(caFile string, insecure bool) (*tls.Config, error) {
+	if caFile == "" && !insecure {
+		return nil, nil
 	}
-	return nil
+	c := &tls.Config{InsecureSkipVerify: insecure} //nolint:gosec // what --insecure asks for
+	if caFile != "" {
+		pem, err := os.ReadFile(caFile)
+		if err != nil {
+			return nil, exit(exitUsage, fmt.Errorf("--ca-file: %w", err))
+		}
+		if c.RootCAs, err = x509.SystemCertPool(); err != nil {
+			c.RootCAs = x509.NewCertPool()
+		}
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, usagef("--ca-file %s: no certificate in it (PEM)", caFile)
+		}
+	}
+	return c, nil
+}
+
+// fixedSize is an HPA that never moves: a capacity is that of a fixed size.
+func fixedSize(c hpa.Config) hpa.Config {
+	f := c.Clone()
+	f.MaxReplicas = f.MinReplicas
+	return f
 }
 
 // concluded prints what a run says of itself and turns how it ended into an
@@ -190,6 +233,16 @@ func (s streams) readProfile(name string, sandboxed bool) (*profiles.Profile, []
 	return p, data, err
 }
 
+// forSandbox points a profile at what the sandbox serves.
+func (s streams) forSandbox(p *profiles.Profile) {
+	t := &p.Target
+	if !strings.HasPrefix(t.Protocol, "openai-") {
+		s.warnf("the sandbox speaks OpenAI completions: target.protocol %s becomes openai-completions", t.Protocol)
+		*t = profiles.Target{Protocol: "openai-completions"}
+	}
+	t.Model, t.Path = sandbox.DefaultService().Model, ""
+}
+
 // sandboxFrom reads the HPA that the sandbox runs.
 func sandboxFrom(s streams, file string, speed float64) (*sandboxOptions, error) {
 	data := []byte(manifest.Handwritten)
@@ -210,21 +263,6 @@ func sandboxFrom(s streams, file string, speed float64) (*sandboxOptions, error)
 		return nil, err
 	}
 	return &sandboxOptions{hpa: h.Config, manifest: data, speed: speed}, nil
-}
-
-// confirm says what is about to be done to whom, and asks.
-func (s streams) confirm(o recording, yes bool) error {
-	p := o.profile
-	s.warnf("%s will get %s: %d requests in %s, %.4g/s at the peak.", redactURL(o.url), p.Name, p.Preview(o.seed).Arrivals, p.Duration().Round(time.Second), float64(p.Peak()))
-	if yes || !tty(s.err) {
-		return nil
-	}
-	fmt.Fprint(s.err, "Go on? [y/N] ")
-	var answer string
-	if _, err := fmt.Fscanln(s.in, &answer); err != nil || !strings.HasPrefix(strings.ToLower(answer), "y") {
-		return exit(exitFailed, errors.New("not sent: nobody said yes; --yes does"))
-	}
-	return nil
 }
 
 // runDir returns the folder of a new run.

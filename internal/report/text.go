@@ -50,6 +50,13 @@ func RunText(w io.Writer, s results.Summary) error {
 		what += ", partial: " + or(s.Why, "it did not end as planned")
 	}
 	p.line("%s\n", what)
+	if c := s.Capacity; c != nil {
+		hi := "nothing higher was tried"
+		if c.HiPerSec != nil {
+			hi = fmt.Sprintf("%s/s did not: %s", digits(*c.HiPerSec), c.Why)
+		}
+		p.line("Capacity: %s/s keeps the objectives at this size (%s); at most %s/s, with %d in flight, where nobody minds the latency\n", digits(c.PerSec), hi, digits(c.PeakPerSec), c.Concurrency)
+	}
 	p.objectives(s.Objectives)
 	p.line("Load: %d scheduled, %s delivered; %d answered well, %d failed%s, %d shed", s.Load.Scheduled, quantity(s.Load.DeliveredRatio, "ratio"),
 		s.Load.OK, s.Load.Failed.Total(), failures(s.Load.Failed), s.Load.Shed)

@@ -115,3 +115,8 @@ func (s Service) validate(speed float64) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Startup is how long a new pod takes to become ready, at most.
+func (s Service) Startup() time.Duration {
+	return s.Schedule.Max + s.Pull.Max + s.Start.Max + s.Load.Max
+}
