@@ -18,6 +18,7 @@ import (
 	"github.com/hpatune/hpatune/internal/sandbox"
 	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/loadgen"
+	"github.com/hpatune/hpatune/observer"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
@@ -40,6 +41,7 @@ type recording struct {
 	http2      string      // as loadgen.Options.HTTP2
 
 	sandbox *sandboxOptions // nil = none
+	cluster *clusterRun     // nil = none
 
 	findCapacity time.Duration // search a capacity in steps of so long instead of sending the profile's stages; 0 = no
 	objectives   []results.Objective
@@ -64,7 +66,13 @@ func (s streams) record(ctx context.Context, o recording) (*results.Run, error) 
 	if o.sandbox != nil {
 		clock.Speed = o.sandbox.speed
 	}
+	if o.cluster != nil {
+		clock.Start = time.Now().Add(clusterLead)
+	}
 	meta := o.meta(clock)
+	if o.cluster != nil {
+		o.cluster.describe(&meta)
+	}
 
 	var box *sandbox.Sandbox
 	if o.sandbox != nil {
@@ -84,6 +92,13 @@ func (s streams) record(ctx context.Context, o recording) (*results.Run, error) 
 	}
 	if o.sandbox != nil {
 		if err := log.File("hpa.yaml", o.sandbox.manifest); err != nil {
+			return nil, errors.Join(err, log.Close(meta))
+		}
+	}
+	var seen *observer.Kube
+	var sources []observer.Source
+	if o.cluster != nil {
+		if seen, sources, err = o.cluster.sources(clock, log); err != nil {
 			return nil, errors.Join(err, log.Close(meta))
 		}
 	}
@@ -107,10 +122,17 @@ func (s streams) record(ctx context.Context, o recording) (*results.Run, error) 
 	emit := func(r results.Record) {
 		log.Emit(r)
 		view.Emit(r)
+		if seen != nil {
+			seen.Answered(r)
+		}
 		switch r := r.(type) {
 		case results.Request:
 			if results.Happened(r.Sent) {
 				sent.Add(1)
+			}
+		case results.Warning:
+			if r.ID == "change-undone" {
+				cancel(errUndone)
 			}
 		case results.Endpoints:
 			select {
@@ -131,10 +153,18 @@ func (s streams) record(ctx context.Context, o recording) (*results.Run, error) 
 		})
 	}
 
+	if seen != nil {
+		watching.Go(func() {
+			if err := observer.Watch(observe, emit, sources...); err != nil {
+				cancel(fmt.Errorf("observer: %w", err))
+			}
+		})
+	}
+
 	load := o.load(clock, emit, endpoints)
 	load.CheckForeign = box == nil // the sandbox counts by itself
 	report, loadErr := o.send(ctx, load, &meta)
-	if box != nil && ctx.Err() == nil && report.Aborted == "" && o.findCapacity == 0 {
+	if (box != nil || seen != nil) && ctx.Err() == nil && report.Aborted == "" && o.findCapacity == 0 {
 		// What the autoscaler does after the last arrival belongs to the run,
 		// too, up to the end of the profile.
 		wait(ctx, clock.Wall(o.profile.Duration()-clock.At(time.Now())))

@@ -40,23 +40,30 @@ type runFlags struct {
 	http2      string
 	yes        bool
 	output     string
+	cluster    clusterFlags
 }
 
 func newRunCmd(s streams) *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
-		Use:   "run [--sandbox | --url URL] -p PROFILE",
+		Use:   "run [--sandbox | --url URL | --hpa NS/NAME | --target deployment/NAME] -p PROFILE",
 		Short: "Send a load and record what happened",
 		Long: `run sends a staged load, open loop, and records every request and all that the
 autoscaler saw and did into a folder: results/<profile>-<time>, or --out.
 
   --sandbox   a cluster in a box: replicas, a balancer and an HPA on this machine
   --url U     any endpoint that is up; nothing is seen of its pods then
+  --hpa H     a live HPA: what it scales gets the load, by --url or the way in that is
+              found; all that the HPA saw and did is recorded. Nothing is changed
+              without --apply, and that is put back on every exit
+  --target T  a workload without an HPA, as it is or at fixed sizes (--fix-replicas)
 
 A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
 		Example: `  hpatune run --sandbox -p demo
   hpatune run --sandbox -p spike -f my-hpa.yaml --speed 10
-  hpatune run --url http://localhost:8000 -p steady --header-file token.txt`,
+  hpatune run --url http://localhost:8000 -p steady --header-file token.txt
+  hpatune run --hpa ml-serving/inference-endpoint -p spike
+  hpatune run --target deployment/inference-endpoint -p ramp --fix-replicas 1,2,4`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.runRun(cmd.Context(), f) },
 	}
@@ -79,12 +86,13 @@ A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
 	fl.StringVar(&f.http2, "http2", "", "h2c = HTTP/2 in clear text, off = never (default: as TLS negotiates)")
 	fl.BoolVar(&f.yes, "yes", false, "do not ask before sending")
 	fl.StringVarP(&f.output, "output", "o", "text", "text or json (as hpatune report)")
+	f.cluster.add(c)
 	c.MarkFlagsMutuallyExclusive("sandbox", "url")
 	return c
 }
 
 func (s streams) runRun(ctx context.Context, f runFlags) error {
-	if !f.sandbox && f.url == "" && f.profile == "" {
+	if !f.sandbox && f.url == "" && f.profile == "" && !f.cluster.asked() {
 		return usagef("nothing to load: give --sandbox or --url, and a profile\nTry: hpatune run --sandbox -p demo")
 	}
 	profile, source, err := s.readProfile(f.profile, f.sandbox)
@@ -106,6 +114,8 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 		return exit(exitUsage, err)
 	}
 	switch {
+	case f.cluster.asked():
+		return s.runOnCluster(ctx, f, o, objectives)
 	case f.sandbox:
 		o.sandbox, err = sandboxFrom(s, f.filename, f.speed)
 		if err != nil {

@@ -62,7 +62,7 @@ var table = []access{
 	{"autoscaling", "horizontalpodautoscalers", "update patch", false, applying, false, "the spec, and the annotation with what was there"},
 	{"apps", "deployments statefulsets replicasets", "patch", false, fixing, false, "the annotation with the size that was there"},
 	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "update", false, fixing, false, "the size"},
-	{"coordination.k8s.io", "leases", "get create update delete", false, []string{"run --apply", "run --fix-replicas", "restore"}, false, "the lease that names the run"},
+	{"coordination.k8s.io", "leases", "get list create update delete", false, []string{"run --apply", "run --fix-replicas", "restore"}, false, "the lease that names the run"},
 	{"autoscaling", "horizontalpodautoscalers", "get list", false, []string{"restore"}, false, "what was changed"},
 	{"apps", "deployments statefulsets replicasets", "get list", false, []string{"restore"}, false, "what was changed"},
 	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "get", false, []string{"restore"}, false, "the size"},

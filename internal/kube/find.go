@@ -349,3 +349,10 @@ func Containers(p *corev1.PodSpec) []corev1.Container {
 	}
 	return out
 }
+
+// Ready reports whether a pod gets traffic.
+func Ready(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
