@@ -14,9 +14,17 @@ import (
 
 // Shadow is the core beside the recorded controller, reconcile by reconcile.
 type Shadow struct {
-	Agree, Differ, Unknown int
+	Agree, Differ, Unknown int          // over all recorded reconciles
+	Rescales, Quiet        Tally        // the same, apart: agreeing to do nothing is easier
+	Unseen                 int          // quiet reconciles that left no trace and were put in; not counted above
 	Differences            []Difference // in order; the first ones are the ones to read
 }
+
+// Tally counts reconciles by how the core stood to them.
+type Tally struct{ Agree, Differ, Unknown int }
+
+// N is how many there were.
+func (t Tally) N() int { return t.Agree + t.Differ + t.Unknown }
 
 // Difference is a reconcile in which the core decided something else than the
 // recording says.
@@ -141,11 +149,19 @@ func readingOf(r *results.Reading, m *hpa.Metric, pods []results.PodState) hpa.R
 }
 
 // Shadowed runs the core over the recorded inputs and compares what it decides
-// with what was recorded.
+// with what was recorded: the size, and of a rescale the reason where one was
+// recorded. A decision is compared at the reconcile at which it was recorded, so
+// one that comes a reconcile late or early is two differences.
 //
-// Unknown are the reconciles whose input was not found, and, where the
-// controller was there before the recording, those within the longest window of
-// its begin that do not agree: what it remembered then is not in the record.
+// Unknown are the reconciles whose input was not found; where the controller
+// was there before the recording, those within the longest window of its begin,
+// or of the end of a gap, that do not agree: what it remembered then is not in
+// the record; and all after an edit of the HPA in mid-run.
+//
+// A controller in a cluster writes its status only when it changes. Where the
+// next status is more than a period away, the reconciles between are put in
+// with the input of the last one: an unchanged status says that the metrics
+// gave the same figures, and what was proposed then counts in the windows.
 func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 	obs, err := Observations(run, cfg)
 	if err != nil || len(obs) == 0 {
@@ -156,9 +172,12 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 	if cfg.Behavior && cfg.ScaleDown.WindowSet {
 		remembered = max(cfg.ScaleDown.Window, cfg.ScaleUp.Window)
 	}
-	if run.Meta.HPA.Controller == "sandbox" {
-		remembered = 0 // it began with the run
+	whole := run.Meta.HPA.Controller == "sandbox" // it began with the run, and shows every reconcile
+	if whole {
+		remembered = 0
 	}
+	edited := edit(run)
+	known := run.Syncs[0].At + remembered // from here on all that it remembers is recorded
 	c := hpa.New(p)
 	var d hpa.Decision
 	var out Shadow
@@ -167,23 +186,86 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 		if s.Restart {
 			c.Restart()
 		}
-		if len(s.Metrics) < len(cfg.Metrics) && s.Spec >= cfg.MinReplicas && s.Spec <= cfg.MaxReplicas {
-			out.Unknown++ // its input was not found
+		if i > 0 {
+			if end, ok := blind(run, run.Syncs[i-1].At, s.At); ok {
+				known = max(known, end+remembered)
+			} else if !whole {
+				out.Unseen += between(c, &obs[i-1], &run.Syncs[i-1], s.At, p.SyncPeriod)
+			}
+		}
+		tally := &out.Quiet
+		if s.Rescaled() {
+			tally = &out.Rescales
+		}
+		if len(s.Metrics) < len(cfg.Metrics) && s.Spec >= cfg.MinReplicas && s.Spec <= cfg.MaxReplicas || s.At >= edited {
+			tally.Unknown++ // its input was not found, or its configuration is another
 			if obs[i].Spec != nil && i+1 < len(obs) {
 				obs[i+1].Spec = obs[i].Spec
 			}
 			continue
 		}
 		c.Step(&obs[i], &d)
+		why := ""
 		switch {
-		case d.Replicas == s.Replicas:
-			out.Agree++
-		case s.At-run.Syncs[0].At <= remembered:
-			out.Unknown++
+		case d.Replicas != s.Replicas:
+			why = d.Explain()
+		case s.Rescaled() && s.Reason != "" && s.Reason != d.RescaleReason():
+			why = fmt.Sprintf("the size is the same, the reason is not: recorded %q, the core says %q", s.Reason, d.RescaleReason())
+		}
+		switch {
+		case why == "":
+			tally.Agree++
+		case !whole && s.At <= known:
+			tally.Unknown++
 		default:
-			out.Differ++
-			out.Differences = append(out.Differences, Difference{At: s.At, Recorded: s.Replicas, Ours: d.Replicas, Explanation: d.Explain()})
+			tally.Differ++
+			out.Differences = append(out.Differences, Difference{At: s.At, Recorded: s.Replicas, Ours: d.Replicas, Explanation: why})
 		}
 	}
+	out.Agree, out.Differ, out.Unknown = out.Rescales.Agree+out.Quiet.Agree, out.Rescales.Differ+out.Quiet.Differ, out.Rescales.Unknown+out.Quiet.Unknown
 	return out, nil
+}
+
+// between steps the core through the reconciles that left no trace after s and
+// before next, and returns how many there were. One that the core would have
+// used to rescale is taken back: the recording says that nothing happened.
+func between(c *hpa.Controller, last *hpa.Observation, s *results.Sync, next, period time.Duration) int {
+	n := int((next-s.At+period/2)/period) - 1
+	if n < 1 || s.Rescaled() || s.Err != "" || len(s.Metrics) == 0 {
+		return 0
+	}
+	var d hpa.Decision
+	o := *last
+	o.Spec = nil
+	for j := range n {
+		o.At = s.At + (next-s.At)*time.Duration(j+1)/time.Duration(n+1)
+		before := c.Memory()
+		if c.Step(&o, &d); d.Replicas != s.Replicas {
+			if c.Remember(before) != nil {
+				return j
+			}
+		}
+	}
+	return n
+}
+
+// blind returns the end of the last gap in which what the HPA did or read was
+// not seen, between two reconciles.
+func blind(run *results.Run, from, to time.Duration) (end time.Duration, ok bool) {
+	for _, g := range run.Gaps {
+		if (strings.HasPrefix(g.Source, "kube/hpa") || strings.HasPrefix(g.Source, "kube/pods") || strings.Contains(g.Source, "metrics.k8s.io")) && g.From < to && g.To > from {
+			end, ok = max(end, g.To), true
+		}
+	}
+	return end, ok
+}
+
+// edit is when the HPA was changed in mid-run; far away if it was not.
+func edit(run *results.Run) time.Duration {
+	for _, w := range run.Warnings {
+		if w.ID == "hpa-edited" || w.ID == "change-undone" {
+			return w.At
+		}
+	}
+	return 1<<63 - 1
 }
