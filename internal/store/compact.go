@@ -18,7 +18,7 @@ const (
 	// ended before it stands later in the file; readers sort.
 	sortWindow = 1 << 14
 	// groupRows is when a row group is written out, and its memory given back.
-	groupRows = 1 << 16
+	groupRows = 1 << 14
 )
 
 // compact turns the parts of both folders into one file each.

@@ -48,7 +48,7 @@ const (
 const (
 	partEvery  = 1500 * time.Millisecond // a kill loses less than 2 s, writing included
 	maxBacklog = 32 << 20                // bytes in memory; DESIGN.md 2
-	wakeAt     = 4 << 20                 // write early rather than in one long stroke
+	wakeAt     = 1 << 20                 // write early rather than in one long stroke
 )
 
 // ErrBacklog ends a run whose disk is slower than its records.
