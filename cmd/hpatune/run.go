@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,7 +77,7 @@ A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
 	fl.Int64Var(&f.seed, "seed", 0, "seed of arrivals, prompts and the sandbox's luck (default: the profile's, else 1)")
 	fl.Float64Var(&f.speed, "speed", 20, "sandbox: world seconds a wall second, 1 to 20")
 	fl.StringArrayVar(&f.objectives, "objective", nil, "what must hold, instead of the profile's (repeat)")
-	fl.StringVar(&f.headerFile, "header-file", "", "headers that are secrets (Name: value lines), read again when the file changes")
+	fl.StringVar(&f.headerFile, "header-file", "", "headers that are secrets (Name: value lines), read again when the file changes; or HPATUNE_HEADERS in the environment")
 	fl.Float64Var(&f.maxRate, "max-rate", 0, "shed arrivals beyond so many a second (default: no limit)")
 	fl.IntVar(&f.inFlight, "max-in-flight", 0, "shed arrivals beyond so many requests in flight (default: 20000)")
 	fl.DurationVar(&f.capacity, "find-capacity", 0, "search the highest rate at which the objectives hold, at the present size, in steps of so long; the profile's stages are not sent")
@@ -100,6 +101,9 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 		return err
 	}
 	o := recording{profile: profile, source: source, seed: profile.Seed, url: f.url, headerFile: f.headerFile, maxRate: f.maxRate, inFlight: f.inFlight, http2: f.http2, findCapacity: f.capacity}
+	if o.secrets, err = envHeaders(); err != nil {
+		return err
+	}
 	if o.tls, err = tlsFrom(f.caFile, f.insecure); err != nil {
 		return err
 	}
@@ -150,6 +154,23 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 	}
 	run, err := s.record(ctx, o)
 	return s.concluded(run, err, o.dir, objectives, f.output)
+}
+
+// envHeaders are headers that are secrets, from HPATUNE_HEADERS: Name: value
+// lines, as in a --header-file.
+func envHeaders() (http.Header, error) {
+	h := http.Header{}
+	for line := range strings.Lines(os.Getenv("HPATUNE_HEADERS")) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || strings.TrimSpace(name) == "" {
+			return nil, usagef("HPATUNE_HEADERS: a line is not \"Name: value\"") // the line itself may be a secret
+		}
+		h.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	return h, nil
 }
 
 // tlsFrom is how the server's certificate is checked; nil = as the system does.
