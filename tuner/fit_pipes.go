@@ -14,7 +14,6 @@ import (
 type reading struct {
 	value                  float64
 	done, running, waiting float64 // completions' worth a second, in service, queued: means over the window
-	starting               bool
 }
 
 // pipes fits one pipe for each metric that the configuration reads.

@@ -14,14 +14,6 @@ type Interval struct {
 	Hi    *float64 `json:"hi"`
 }
 
-// exact is a figure that has no spread, or whose spread was not computed.
-func exact(v float64) *Interval {
-	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return nil
-	}
-	return &Interval{Value: v}
-}
-
 // over summarises one figure over replicates: the mean, and the 5th and 95th
 // percentile (nearest rank) where there are at least five. Replicates in which
 // the figure does not exist (NaN) are left out; none left, or an infinite one,

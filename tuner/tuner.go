@@ -64,6 +64,9 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	}
 	r.Assumed, r.Warnings = append(r.Assumed, fit.Assumed...), append(r.Warnings, fit.Warnings...)
 	r.SelfReplay, r.Shadow = fit.SelfReplay, fit.Shadow
+	for _, text := range g.notReplayed() {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%q is not judged: a replay knows no gaps between tokens", text))
+	}
 	model := newModel(run, fit, o)
 	if refusal, ok := fit.refusal(); ok {
 		return r.refuse(refusal.ID, refusal.Text, refusal.SettledBy), model, nil

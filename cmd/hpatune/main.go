@@ -164,8 +164,8 @@ offered load under thousands of candidate configurations.`,
 		cmds      []*cobra.Command
 	}{
 		{"job", "The job:", []*cobra.Command{newDemoCmd(s), newRunCmd(s), newTuneCmd(s), newVerifyCmd(s), newGateCmd(s)}},
-		{"look", "To look closer:", []*cobra.Command{newReportCmd(s), newReplayCmd(s), newDecideCmd(s), newTestCmd(s), newProfileCmd(s)}},
-		{"more", "More:", []*cobra.Command{newRestoreCmd(s), newRBACCmd(s), newVersionCmd(s)}},
+		{"look", "To look closer:", []*cobra.Command{newReportCmd(s), newExplainCmd(s), newReplayCmd(s), newDecideCmd(s), newTestCmd(s), newProfileCmd(s)}},
+		{"more", "More:", []*cobra.Command{newRestoreCmd(s), newRBACCmd(s), newInitCmd(s), newVersionCmd(s)}},
 	}
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

@@ -76,7 +76,7 @@ func (d *Decision) held() string {
 	if d.spec.Behavior && want >= d.From {
 		what = "lowest"
 	}
-	return fmt.Sprintf("stabilization gives %d, the %s recommendation within its window is %s old", d.Stable, what, FormatValue(d.At-d.StableFrom))
+	return fmt.Sprintf("stabilization gives %d, the %s recommendation within its window is %s old", d.Stable, what, FormatValue((d.At - d.StableFrom).Round(time.Second)))
 }
 
 func (d *Decision) bound() string {
