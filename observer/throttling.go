@@ -41,17 +41,32 @@ func (k *Kube) throttling(ctx context.Context) error {
 		k.mu.Lock()
 		now := k.now()
 		for _, name := range throttled {
-			for _, m := range families[name].GetMetric() {
-				pod, container := label(m, "pod"), label(m, "container")
-				if label(m, "namespace") != k.subject.Namespace || container == "" || k.pods[pod] == nil {
-					continue
+			for _, m := range perContainer(families[name].GetMetric(), k.subject.Namespace) {
+				if pod := label(m, "pod"); k.pods[pod] != nil {
+					k.emit(results.Sample{At: now, Source: "kubelet", Name: name, Pod: pod, Container: label(m, "container"), Value: m.GetCounter().GetValue(), SampledAt: results.NotYet})
 				}
-				k.emit(results.Sample{At: now, Source: "kubelet", Name: name, Pod: pod, Container: container, Value: m.GetCounter().GetValue(), SampledAt: results.NotYet})
 			}
 		}
 		k.mu.Unlock()
 	}
 	return nil
+}
+
+// perContainer returns a namespace's rows by container; where cAdvisor has no
+// such rows for a pod, those of the pod's own group.
+func perContainer(rows []*dto.Metric, namespace string) (out []*dto.Metric) {
+	has := map[string]bool{}
+	for _, m := range rows {
+		if label(m, "namespace") == namespace && label(m, "container") != "" {
+			has[label(m, "pod")] = true
+		}
+	}
+	for _, m := range rows {
+		if label(m, "namespace") == namespace && label(m, "pod") != "" && (label(m, "container") != "") == has[label(m, "pod")] {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 func label(m *dto.Metric, name string) string {

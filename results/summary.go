@@ -55,6 +55,7 @@ type Summary struct {
 	Classes    []ClassSummary  `json:"classes"`
 	Errors     []ErrorCount    `json:"errors"`
 	Capacity   *Capacity       `json:"capacity,omitempty"` // of a capacity search
+	Reactions  []ReactionS     `json:"reactions,omitempty"`
 	Warnings   []WarningInJSON `json:"warnings"`
 }
 
@@ -198,6 +199,9 @@ func Summarize(r *Run, objectives []Objective, extra ...Figure) Summary {
 	}
 	for _, w := range r.Warnings {
 		s.Warnings = append(s.Warnings, WarningInJSON{w.At.Seconds(), w.ID, w.Text})
+	}
+	for _, x := range r.Reactions() {
+		s.Reactions = append(s.Reactions, x.inSeconds())
 	}
 	byStage := group(r.Requests, func(q *Request) int { return int(q.Stage) })
 	for i, st := range r.Meta.Stages {

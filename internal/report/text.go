@@ -70,6 +70,7 @@ func RunText(w io.Writer, s results.Summary) error {
 	} else {
 		p.line("Replicas: — no pods were observed")
 	}
+	p.reactions(s.Reactions)
 	p.line("\nLatency of answered requests, from the scheduled send, warm-up left out:")
 	rows := [][]string{{"", "n", "mean", "p50", "p95", "p99", "max"}}
 	for _, l := range latencyRows(s.LatencyS) {
@@ -112,6 +113,36 @@ func failures(f results.Failed) string {
 		return ""
 	}
 	return " (" + strings.Join(out, ", ") + ")"
+}
+
+// reactions takes each reaction time apart: a column is the time from the step
+// before it that was seen.
+func (p *printer) reactions(list []results.ReactionS) {
+	if len(list) == 0 {
+		return
+	}
+	p.line("\nReaction to more load, where each second went:")
+	rows := [][]string{{"stage", "replicas", "metric moves", "decision", "pod created", "containers run", "ready", "traffic", "in all"}}
+	for _, r := range list {
+		row := []string{r.Stage, fmt.Sprintf("%d → %d", r.From, r.To)}
+		last := r.LoadS
+		for _, at := range []*float64{r.MetricS, &r.DecisionS, r.CreatedS, r.StartedS, r.ReadyS, r.TrafficS} {
+			if at == nil {
+				row = append(row, dash)
+				continue
+			}
+			row = append(row, "+"+seconds(max(0, *at-last)))
+			last = max(last, *at)
+		}
+		rows = append(rows, append(row, seconds(last-r.LoadS)))
+	}
+	p.table(rows)
+	for _, r := range list {
+		if r.TrafficWas == "endpoint" {
+			p.line("  Traffic is when its address stood among the endpoints: which pod answered is not visible.")
+			break
+		}
+	}
 }
 
 func (p *printer) objectives(os []results.Judgement) {
