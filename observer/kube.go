@@ -46,6 +46,7 @@ type Kube struct {
 	reasons []rescaleReason
 	answers map[int32]string // backends by index: pod or address that has not answered yet
 	metrics metrics
+	every   time.Duration // between polls, until the resolution is known
 }
 
 // Options are what a caller may add to watching.
@@ -63,7 +64,7 @@ type Options struct {
 // NewKube returns the watcher of a subject. clock is the run's.
 func NewKube(c *kube.Cluster, s *kube.Subject, clock results.Clock, o Options) *Kube {
 	return &Kube{
-		cluster: c, subject: s, clock: clock, o: o,
+		cluster: c, subject: s, clock: clock, o: o, every: pollFirst,
 		pods: map[string]*pod{}, slices: map[string]*discoveryv1.EndpointSlice{}, nodes: map[string]time.Time{}, answers: map[int32]string{},
 	}
 }
@@ -224,12 +225,16 @@ func (k *Kube) targetSeen(ctx context.Context, u *unstructured.Unstructured) {
 	}
 }
 
-// scale returns the size as it was at an instant.
+// scale returns the size as it was at an instant; before the first look, as it
+// was then.
 func (k *Kube) scale(at time.Duration) (scaleAt, bool) {
 	for i := len(k.scales) - 1; i >= 0; i-- {
 		if k.scales[i].at <= at {
 			return k.scales[i], true
 		}
+	}
+	if len(k.scales) > 0 {
+		return k.scales[0], true
 	}
 	return scaleAt{}, false
 }

@@ -68,7 +68,7 @@ func (k *Kube) poll(ctx context.Context) error {
 	k.mu.Lock()
 	k.metrics.custom, k.metrics.lastStamp = map[int][]customLook{}, map[string]time.Duration{}
 	k.mu.Unlock()
-	every := k.clock.Wall(pollFirst)
+	every := k.clock.Wall(k.every)
 	blind := map[string]time.Time{}
 	told := func(source string, err error) {
 		since, was := blind[source]

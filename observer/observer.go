@@ -80,6 +80,9 @@ func (f *feed) run(ctx context.Context) error {
 	first := true
 	pause := retryFirst
 	fail := func(err error) {
+		if ctx.Err() != nil {
+			return
+		}
 		if blind.IsZero() {
 			blind, why = time.Now(), err
 			f.emit(results.Warning{At: f.clock.At(blind), ID: "observer-blind", Text: fmt.Sprintf("%s: %v; trying again", f.name, err)})
@@ -87,34 +90,45 @@ func (f *feed) run(ctx context.Context) error {
 		sleep(ctx, pause)
 		pause = min(2*pause, retryMost)
 	}
+	// refused ends a feed that was never allowed to see.
+	refused := func(err error) (bool, error) {
+		var forbidden *kube.Forbidden
+		if !first || !errors.As(err, &forbidden) && !apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		if f.optional {
+			f.emit(results.Warning{At: f.clock.At(time.Now()), ID: "observer-lacks", Text: fmt.Sprintf("%s is not watched: %v", f.name, err)})
+			return true, nil
+		}
+		return true, fmt.Errorf("%s: %w", f.name, err)
+	}
 	for ctx.Err() == nil {
 		relisted := version == ""
 		if relisted {
 			v, err := f.relist(ctx)
 			if err != nil {
 				err = kube.Explain(err, "run")
-				var forbidden *kube.Forbidden
-				if first && (errors.As(err, &forbidden) || apierrors.IsNotFound(err)) {
-					if f.optional {
-						f.emit(results.Warning{At: f.clock.At(time.Now()), ID: "observer-lacks", Text: fmt.Sprintf("%s is not watched: %v", f.name, err)})
-						return nil
-					}
-					return fmt.Errorf("%s: %w", f.name, err)
+				if end, err := refused(err); end {
+					return err
 				}
 				fail(err)
 				continue
 			}
 			version = v
 		}
-		first = false
 		w, err := f.watch(ctx, metav1.ListOptions{ResourceVersion: version, AllowWatchBookmarks: true})
 		if err != nil {
 			if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
 				version = ""
 			}
-			fail(kube.Explain(err, "run"))
+			err = kube.Explain(err, "run")
+			if end, err := refused(err); end {
+				return err
+			}
+			fail(err)
 			continue
 		}
+		first = false
 		if !blind.IsZero() {
 			now := time.Now()
 			if now.Sub(blind) >= blindLeast || relisted {

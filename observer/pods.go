@@ -1,11 +1,14 @@
 package observer
 
 import (
+	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/results"
@@ -17,11 +20,13 @@ const keepStates = 400
 
 // pod is what has been said of a pod so far.
 type pod struct {
-	name, node, ip string
-	restarts       int
-	entered        map[results.PodPhase]bool
-	ready          bool
-	state          results.PodState
+	name, node string
+	ip         string
+	backend    string // ip:port, as clients see it; "" before it has an address
+	restarts   int
+	entered    map[results.PodPhase]bool
+	ready      bool
+	state      results.PodState
 }
 
 // podStates is what the pods were from an instant on.
@@ -40,7 +45,7 @@ func (k *Kube) enter(p *pod, phase results.PodPhase, at time.Duration) {
 }
 
 func (k *Kube) emitPod(p *pod, phase results.PodPhase, at time.Duration) {
-	k.emit(results.Pod{At: at, Name: p.name, Phase: phase, Node: p.node, Backend: p.ip, Restarts: p.restarts})
+	k.emit(results.Pod{At: at, Name: p.name, Phase: phase, Node: p.node, Backend: p.backend, Restarts: p.restarts})
 }
 
 func condition(o *corev1.Pod, t corev1.PodConditionType) *corev1.PodCondition {
@@ -61,6 +66,9 @@ func (k *Kube) podSeen(o *corev1.Pod, listed bool) {
 		k.pods[o.Name] = p
 	}
 	p.node, p.ip = o.Spec.NodeName, o.Status.PodIP
+	if port := k.port(&o.Spec); p.ip != "" && port > 0 {
+		p.backend = net.JoinHostPort(p.ip, strconv.Itoa(int(port)))
+	}
 	k.enter(p, results.PodCreated, k.refine(o.CreationTimestamp.Time, listed))
 	if c := condition(o, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionTrue {
 		if since, ok := k.nodes[p.node]; ok && since.After(o.CreationTimestamp.Time) {
@@ -106,6 +114,29 @@ func (k *Kube) podSeen(o *corev1.Pod, listed bool) {
 	k.keep()
 }
 
+// port is the one on which the Service reaches a pod; without one, the first
+// that the pod names; 0 = none.
+func (k *Kube) port(p *corev1.PodSpec) int32 {
+	var want intstr.IntOrString
+	if len(k.subject.Services) > 0 && len(k.subject.Services[0].Spec.Ports) > 0 {
+		sp := k.subject.Services[0].Spec.Ports[0]
+		if want = sp.TargetPort; want == (intstr.IntOrString{}) {
+			return sp.Port // the API server's default
+		}
+	}
+	if want.IntVal > 0 {
+		return want.IntVal
+	}
+	for _, c := range kube.Containers(p) {
+		for _, cp := range c.Ports {
+			if want.StrVal == "" || cp.Name == want.StrVal {
+				return cp.ContainerPort
+			}
+		}
+	}
+	return 0
+}
+
 func (k *Kube) podGone(name string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -123,12 +154,15 @@ func (k *Kube) gone(name string) {
 func (k *Kube) podsOnly(names map[string]bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	before := len(k.pods)
 	for n := range k.pods {
 		if !names[n] {
 			k.gone(n)
 		}
 	}
-	k.keep()
+	if len(k.pods) != before {
+		k.keep()
+	}
 }
 
 // keep notes what the pods are from now on.
@@ -149,12 +183,16 @@ func (k *Kube) keep() {
 	}
 }
 
-// were returns the pods as they were at an instant.
+// were returns the pods as they were at an instant; before the first look, as
+// they were then.
 func (k *Kube) were(at time.Duration) []results.PodState {
 	for i := len(k.states) - 1; i >= 0; i-- {
 		if k.states[i].at <= at {
 			return k.states[i].pods
 		}
+	}
+	if len(k.states) > 0 {
+		return k.states[0].pods
 	}
 	return nil
 }

@@ -133,6 +133,16 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	case f.filename != "" && !f.cluster.apply:
 		return usagef("-f with --hpa changes the cluster: add --apply (what is there now is put back at the end)")
 	}
+	commands := []string{"run"}
+	switch {
+	case f.cluster.apply:
+		commands = append(commands, "run --apply")
+	case len(f.cluster.fix) > 0:
+		commands = append(commands, "run --fix-replicas")
+	}
+	if err := c.Missing(ctx, subject, commands...); err != nil {
+		return exit(exitFailed, err)
+	}
 	if err := s.preflight(ctx, c, subject); err != nil {
 		return exit(exitFailed, err)
 	}

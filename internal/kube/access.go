@@ -2,12 +2,14 @@ package kube
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -211,3 +213,43 @@ func Explain(err error, command string) error {
 	}
 	return &Forbidden{Verb: m[1], Resource: m[2], Group: m[3], Namespace: m[4], Command: command, err: err}
 }
+
+// Missing asks the API server which rights the commands lack for a subject,
+// those without which they cannot do at all, and returns them as one error:
+// better before the load than in the middle of it. Where it will not say, the
+// requests themselves will.
+func (c *Cluster) Missing(ctx context.Context, s *Subject, commands ...string) error {
+	var errs []error
+	asked := map[string]bool{}
+	for _, a := range table {
+		if a.optional || !slices.ContainsFunc(a.commands, func(x string) bool { return slices.Contains(commands, x) }) {
+			continue
+		}
+		for resource := range strings.FieldsSeq(a.resource) {
+			name, sub, _ := strings.Cut(resource, "/")
+			if _, isTarget := targets[name]; a.group == "apps" && isTarget && name != s.Target.Resource.Resource {
+				continue // the Role has all kinds, this run needs one
+			}
+			for verb := range strings.FieldsSeq(a.verbs) {
+				key := verb + " " + a.group + "/" + resource
+				if asked[key] {
+					continue
+				}
+				asked[key] = true
+				review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+					ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: s.Namespace, Verb: verb, Group: a.group, Resource: name, Subresource: sub},
+				}}
+				answer, err := c.Clients.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+				if err != nil {
+					return nil
+				}
+				if !answer.Status.Allowed {
+					errs = append(errs, &Forbidden{Verb: verb, Resource: resource, Group: a.group, Namespace: s.Namespace, Command: commands[len(commands)-1]})
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+var targets = map[string]bool{"deployments": true, "statefulsets": true, "replicasets": true}
