@@ -1,6 +1,7 @@
 # Every target is a line or two; `make help` lists them.
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+IMAGE   ?= ghcr.io/hpatune/hpatune:$(VERSION)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
@@ -62,6 +63,10 @@ e2e: ## a short scenario on a real cluster (root, Linux; or KUBECONFIG)
 
 e2e-full: ## pairs, profiles and faults on a real cluster
 	$(GO) -C test/cluster test ./e2e -timeout 4h -v
+
+image: ## an image from scratch for run --workers, into bin/hpatune-image.tar (no Docker; IMAGE=name:tag)
+	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/hpatune-linux ./cmd/hpatune
+	$(GO) run ./internal/fleet/mkimage -program bin/hpatune-linux -ref $(IMAGE) -arch $$($(GO) env GOARCH) -out bin/hpatune-image.tar
 
 tidy: ## go.mod and go.sum of every module
 	$(GO) mod tidy

@@ -43,6 +43,8 @@ type recording struct {
 	sandbox *sandboxOptions // nil = none
 	cluster *clusterRun     // nil = none
 
+	fleetOptions // shards and fleets; zero = this process sends all
+
 	findCapacity time.Duration // search a capacity in steps of so long instead of sending the profile's stages; 0 = no
 	objectives   []results.Objective
 }
@@ -62,12 +64,25 @@ const lead = 300 * time.Millisecond
 // however it ends; the error says how: context.Canceled after Ctrl-C, or what
 // failed. An abort rule that fired is no error: the run's meta says so.
 func (s streams) record(ctx context.Context, o recording) (*results.Run, error) {
+	if o.launch != nil {
+		away, err := o.launch(ctx, &o)
+		if err != nil {
+			return nil, err
+		}
+		defer away()
+	}
 	clock := results.Clock{Start: time.Now().Add(lead), Speed: 1}
 	if o.sandbox != nil {
 		clock.Speed = o.sandbox.speed
 	}
 	if o.cluster != nil {
 		clock.Start = time.Now().Add(clusterLead)
+	}
+	if o.fleet != nil {
+		clock.Start = time.Now().Add(max(tell, clusterLead))
+	}
+	if o.start.After(clock.Start) {
+		clock.Start = o.start
 	}
 	meta := o.meta(clock)
 	if o.cluster != nil {
@@ -163,7 +178,7 @@ func (s streams) record(ctx context.Context, o recording) (*results.Run, error) 
 
 	load := o.load(clock, emit, endpoints)
 	load.CheckForeign = box == nil // the sandbox counts by itself
-	report, loadErr := o.send(ctx, load, &meta)
+	report, loadErr := o.send(ctx, load, &meta, log.Pace)
 	if (box != nil || seen != nil) && ctx.Err() == nil && report.Aborted == "" && o.findCapacity == 0 {
 		// What the autoscaler does after the last arrival belongs to the run,
 		// too, up to the end of the profile.
@@ -231,6 +246,9 @@ func (o recording) meta(clock results.Clock) results.Meta {
 	if o.sandbox != nil {
 		m.Target.Kind = "sandbox"
 	}
+	if o.shard.N > 0 {
+		m.Context = map[string]string{shardKey: o.shard.String()}
+	}
 	for _, st := range p.Preview(o.seed).Stages {
 		m.Stages = append(m.Stages, results.StageInfo{Name: st.Name, Shape: string(st.Shape), FromS: st.FromS, ToS: st.ToS, Warmup: st.Warmup, Arrivals: st.Arrivals})
 	}
@@ -244,7 +262,7 @@ func (o recording) meta(clock results.Clock) results.Meta {
 func (o recording) load(clock results.Clock, emit results.Emit, endpoints <-chan results.Endpoints) loadgen.Options {
 	return loadgen.Options{
 		Profile: o.profile, URL: o.url, Seed: o.seed, Clock: clock, Emit: emit, Endpoints: endpoints,
-		Secrets: o.secrets, HeaderFile: o.headerFile, MaxInFlight: o.inFlight, MaxRate: o.maxRate, TLS: o.tls, HTTP2: o.http2,
+		Secrets: o.secrets, HeaderFile: o.headerFile, MaxInFlight: o.inFlight, MaxRate: o.maxRate, TLS: o.tls, HTTP2: o.http2, Shard: o.shard.I, Shards: o.shard.N,
 		OnBackend: func(i int32, b results.Backend) {
 			emit(results.Name{Table: results.BackendTable, Index: i, Text: b.Name, Address: b.Address})
 		},
@@ -254,7 +272,10 @@ func (o recording) load(clock results.Clock, emit results.Emit, endpoints <-chan
 
 // send sends the profile's schedule, or searches a capacity; the stages of a
 // search are known afterwards.
-func (o recording) send(ctx context.Context, l loadgen.Options, meta *results.Meta) (loadgen.Report, error) {
+func (o recording) send(ctx context.Context, l loadgen.Options, meta *results.Meta, pace func()) (loadgen.Report, error) {
+	if o.fleet != nil {
+		return o.sendFleet(ctx, l, meta, pace)
+	}
 	if o.findCapacity == 0 {
 		return loadgen.Run(ctx, l)
 	}

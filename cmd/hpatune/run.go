@@ -42,6 +42,7 @@ type runFlags struct {
 	yes        bool
 	output     string
 	cluster    clusterFlags
+	fleet      fleetFlags
 }
 
 func newRunCmd(s streams) *cobra.Command {
@@ -88,6 +89,7 @@ A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
 	fl.BoolVar(&f.yes, "yes", false, "do not ask before sending")
 	fl.StringVarP(&f.output, "output", "o", "text", "text or json (as hpatune report)")
 	f.cluster.add(c)
+	f.fleet.add(c)
 	c.MarkFlagsMutuallyExclusive("sandbox", "url")
 	return c
 }
@@ -116,6 +118,9 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 	objectives, err := results.ParseObjectives(profile.Objectives)
 	if err != nil {
 		return exit(exitUsage, err)
+	}
+	if err := s.fleetFrom(f, &o); err != nil {
+		return err
 	}
 	switch {
 	case f.cluster.asked():
@@ -228,6 +233,8 @@ func (s streams) concluded(run *results.Run, err error, dir string, objectives [
 			why = sum.Errors[0].Error
 		}
 		return exit(exitFailed, fmt.Errorf("no request was answered: %s\nIs %s up, and does it speak %s? The run is kept: hpatune report %s", why, run.Meta.Target.URL, run.Meta.Target.Protocol, dir))
+	case run.Meta.Context[shardKey] != "":
+		s.warnf("this is shard %s: a part is no verdict. Unite all of them with: hpatune merge %s …", run.Meta.Context[shardKey], dir)
 	case sum.Trust.Verdict == results.Invalid:
 		return exit(exitNotValid, nil) // the trust line has said why
 	}

@@ -150,7 +150,7 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 		return exit(exitFailed, fmt.Errorf("%s is held by run %s: two runs on one target would measure each other; wait for it to end", subject.Target, run))
 	}
 	if o.url == "" {
-		if o.url, err = s.way(ctx, c, subject); err != nil {
+		if o.url, err = s.way(ctx, c, subject, f.fleet.workers > 0); err != nil {
 			return exit(exitFailed, err)
 		}
 	}
@@ -268,13 +268,15 @@ func metricsText(h *autoscalingv2.HorizontalPodAutoscaler) string {
 }
 
 // way picks the way in: what leads there from outside; in a pod, the
-// Service's own address.
-func (s streams) way(ctx context.Context, c *kube.Cluster, subject *kube.Subject) (string, error) {
+// Service's own address; from a fleet of pods that first.
+func (s streams) way(ctx context.Context, c *kube.Cluster, subject *kube.Subject, fleet bool) (string, error) {
 	outside, inside, err := c.Ways(ctx, subject)
 	if err != nil {
 		return "", err
 	}
-	if c.Context == "" { // by its service account: this is a pod
+	if fleet {
+		outside = append(inside, outside...)
+	} else if c.Context == "" { // by its service account: this is a pod
 		outside = append(outside, inside...)
 	}
 	if len(outside) == 0 {

@@ -39,6 +39,7 @@ pure internal/doctor:    results tuner/hpa tuner/manifest
      observer:           results internal/kube
      internal/sandbox:   results tuner/hpa
      internal/fleet:     results profiles internal/kube internal/store
+     internal/fleet/mkimage:
      internal/deps:
      cmd/hpatune:        *
 `

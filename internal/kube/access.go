@@ -69,10 +69,10 @@ var table = []access{
 	{"apps", "deployments statefulsets replicasets", "get list", false, []string{"restore"}, false, "what was changed"},
 	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "get", false, []string{"restore"}, false, "the size"},
 
-	{"batch", "jobs", "get list watch create delete", false, []string{"run --workers"}, false, "the load generators' Job"},
-	{"", "configmaps", "get create delete", false, []string{"run --workers"}, false, "the profile for the load generators"},
-	{"", "pods/proxy", "get", false, []string{"run --workers"}, false, "the load generators' runs"},
-	{"", "pods/log", "get", false, []string{"run --workers"}, true, "what a failed load generator said"},
+	{"batch", "jobs", "create delete", false, []string{"run --workers"}, false, "the load generators' Job"},
+	{"", "secrets", "create", false, []string{"run --workers"}, false, "who may give the load generators orders, and secret headers"},
+	{"", "pods", "get list", false, []string{"run --workers"}, false, "the load generators' pods"},
+	{"", "pods/proxy", "get create", false, []string{"run --workers"}, false, "the load generators' orders and runs"},
 }
 
 // Commands lists the commands whose rights are known, sorted.

@@ -101,6 +101,21 @@ func (w *Writer) File(name string, data []byte) error {
 	return w.writeFile(clusterDir+"/"+name, data)
 }
 
+// Pace waits until the log has room again, or has failed. It is for those who
+// have all records at once, as a merge of runs; a run that goes on must not
+// wait.
+func (w *Writer) Pace() {
+	for {
+		w.mu.Lock()
+		behind := w.bytes > maxBacklog/4 && w.err == nil && !w.closed
+		w.mu.Unlock()
+		if !behind {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // Dir returns the folder.
 func (w *Writer) Dir() string { return w.dir }
 

@@ -1,0 +1,340 @@
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/hpatune/hpatune/internal/store"
+)
+
+// Fleet is a Job whose workers wait, send, or are done.
+type Fleet struct {
+	client  kubernetes.Interface
+	job     *batchv1.Job
+	token   string
+	Workers []Worked // by shard
+}
+
+// Worked is one worker as its coordinator knows it.
+type Worked struct {
+	Pod, Node string
+	// Ahead is how far its clock is ahead of ours, ± Error: half of what the
+	// shortest of some questions took, since the answer was made somewhere in it.
+	Ahead, Error time.Duration
+}
+
+// Options are what Launch needs beside the Job's.
+type Options struct {
+	Job     JobOptions
+	Headers []byte        // file of headers that are secrets; nil = none
+	Timeout time.Duration // until all workers are ready; 0 = 3 min
+}
+
+// Launch makes the Job and its Secret, waits until every worker is ready, and
+// reads their clocks. Where one does not come up it says why, in the cluster's
+// words, and takes everything back: nothing has been sent then.
+func Launch(ctx context.Context, client kubernetes.Interface, o Options) (*Fleet, error) {
+	job, err := Job(o.Job)
+	if err != nil {
+		return nil, err
+	}
+	f := &Fleet{client: client, token: rand.Text()}
+	if f.job, err = client.BatchV1().Jobs(job.Namespace).Create(ctx, job, metav1.CreateOptions{}); err != nil {
+		return nil, fmt.Errorf("fleet: %w", err)
+	}
+	ok := false
+	defer func() {
+		if !ok {
+			_ = f.Close(ctx)
+		}
+	}()
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: job.Name, Labels: job.Labels, OwnerReferences: []metav1.OwnerReference{
+			{APIVersion: "batch/v1", Kind: "Job", Name: f.job.Name, UID: f.job.UID}, // goes with the Job
+		}},
+		Data: map[string][]byte{tokenFile: []byte(f.token)},
+	}
+	if o.Headers != nil {
+		secret.Data[HeadersFile] = o.Headers
+	}
+	if _, err := client.CoreV1().Secrets(job.Namespace).Create(ctx, secret, metav1.CreateOptions{}); err != nil {
+		return nil, fmt.Errorf("fleet: %w", err)
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 3 * time.Minute
+	}
+	if err := f.await(ctx, o); err != nil {
+		return nil, err
+	}
+	for i := range f.Workers {
+		if err := f.readClock(ctx, &f.Workers[i]); err != nil {
+			return nil, fmt.Errorf("fleet: clock of %s: %w", f.Workers[i].Pod, err)
+		}
+	}
+	ok = true
+	return f, nil
+}
+
+// await waits until each index has a ready pod.
+func (f *Fleet) await(ctx context.Context, o Options) error {
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	missing := "no pod was made"
+	for {
+		pods, err := f.pods(ctx)
+		if err == nil {
+			f.Workers = make([]Worked, o.Job.Workers)
+			var waiting []string
+			for k := range f.Workers {
+				p := pods[k]
+				switch {
+				case p == nil:
+					waiting = append(waiting, fmt.Sprintf("worker %d: no pod yet", k))
+				case !ready(p):
+					waiting = append(waiting, fmt.Sprintf("worker %d (%s): %s", k, p.Name, whyNot(p)))
+				default:
+					f.Workers[k] = Worked{Pod: p.Name, Node: p.Spec.NodeName}
+				}
+			}
+			if len(waiting) == 0 {
+				return nil
+			}
+			missing = strings.Join(waiting, "; ")
+		} else if ctx.Err() == nil && (apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)) {
+			return fmt.Errorf("fleet: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return ctx.Err()
+			}
+			return fmt.Errorf("fleet: not all of %d workers were ready within %s: %s; nothing was sent", o.Job.Workers, o.Timeout, missing)
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}
+
+// pods returns the Job's pods by index; of two with one index the newer.
+func (f *Fleet) pods(ctx context.Context) (map[int]*corev1.Pod, error) {
+	list, err := f.client.CoreV1().Pods(f.job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: jobLabel + "=" + f.job.Name})
+	if err != nil {
+		return nil, err
+	}
+	out := map[int]*corev1.Pod{}
+	for i := range list.Items {
+		p := &list.Items[i]
+		var k int
+		if _, err := fmt.Sscan(p.Annotations[batchv1.JobCompletionIndexAnnotation], &k); err != nil {
+			continue
+		}
+		if old := out[k]; old == nil || old.CreationTimestamp.Before(&p.CreationTimestamp) {
+			out[k] = p
+		}
+	}
+	return out, nil
+}
+
+func ready(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue && p.DeletionTimestamp == nil
+		}
+	}
+	return false
+}
+
+// whyNot says what keeps a pod, or what ended it.
+func whyNot(p *corev1.Pod) string {
+	for _, c := range p.Status.ContainerStatuses {
+		if w := c.State.Waiting; w != nil && w.Reason != "" {
+			return strings.TrimSuffix(w.Reason+": "+w.Message, ": ")
+		}
+		if t := c.State.Terminated; t != nil {
+			return fmt.Sprintf("%s, exit code %d", t.Reason, t.ExitCode)
+		}
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status != corev1.ConditionTrue {
+			return strings.TrimSuffix(c.Reason+": "+c.Message, ": ")
+		}
+	}
+	if p.DeletionTimestamp != nil {
+		return "it is being deleted"
+	}
+	if p.Status.Reason != "" {
+		return strings.TrimSuffix(p.Status.Reason+": "+p.Status.Message, ": ")
+	}
+	return "phase " + string(p.Status.Phase)
+}
+
+// ask makes a request of a worker through the API server's pod proxy.
+func (f *Fleet) ask(method, pod, path string) *rest.Request {
+	return f.client.CoreV1().RESTClient().Verb(method).Namespace(f.job.Namespace).Resource("pods").
+		Name(fmt.Sprintf("%s:%d", pod, port)).SubResource("proxy").Suffix(path).SetHeader(tokenHeader, f.token)
+}
+
+// state asks a worker how it is.
+func (f *Fleet) state(ctx context.Context, pod string) (state, error) {
+	var s state
+	b, err := f.ask(http.MethodGet, pod, "state").DoRaw(ctx)
+	if err == nil {
+		err = json.Unmarshal(b, &s)
+	}
+	return s, err
+}
+
+// readClock asks some times and takes the answer that came fastest (as NTP
+// does).
+func (f *Fleet) readClock(ctx context.Context, w *Worked) error {
+	w.Error = time.Hour
+	for range 8 {
+		asked := time.Now()
+		s, err := f.state(ctx, w.Pod)
+		took := time.Since(asked)
+		if err != nil {
+			return err
+		}
+		if took/2 < w.Error {
+			w.Error = took / 2
+			w.Ahead = time.Unix(0, s.Now).Sub(asked.Round(0).Add(took / 2))
+		}
+	}
+	return nil
+}
+
+// Start gives every worker its order: the same but for the shard, and the start
+// in its own clock. It returns once all have been told; a worker that could not
+// be told is a lost one, and Collect names it.
+func (f *Fleet) Start(ctx context.Context, o Order) {
+	start := o.Start
+	f.each(func(k int, w Worked) {
+		own := o
+		own.Shard, own.Start = Shard{k, len(f.Workers)}, start.Add(w.Ahead)
+		own.MaxRate, own.InFlight = o.MaxRate/float64(len(f.Workers)), o.InFlight/len(f.Workers)
+		if b, err := json.Marshal(own); err == nil {
+			_ = f.ask(http.MethodPost, w.Pod, "start").Body(b).Do(ctx).Error()
+		}
+	})
+}
+
+// Stop tells the workers to send no more; their runs are partial then.
+func (f *Fleet) Stop(ctx context.Context) {
+	f.each(func(_ int, w Worked) { _ = f.ask(http.MethodPost, w.Pod, "stop").Do(ctx).Error() })
+}
+
+func (f *Fleet) each(do func(k int, w Worked)) {
+	var all sync.WaitGroup
+	for k, w := range f.Workers {
+		all.Go(func() { do(k, w) })
+	}
+	all.Wait()
+}
+
+// Collect waits for every worker's end and fetches its run into a folder below
+// dir. A worker whose pod is gone, or that answers no more for half a minute,
+// is lost; so is one that is not done by the deadline.
+func (f *Fleet) Collect(ctx context.Context, dir string, deadline time.Time) []Share {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	out := make([]Share, len(f.Workers))
+	f.each(func(k int, w Worked) {
+		out[k] = Share{Name: w.Pod, Ahead: w.Ahead, Error: w.Error}
+		if err := f.done(ctx, w.Pod); err != nil {
+			out[k].Why = err.Error()
+			return
+		}
+		folder := filepath.Join(dir, w.Pod)
+		if err := f.fetch(ctx, w.Pod, folder); err != nil {
+			out[k].Why = "its run could not be fetched: " + err.Error()
+			return
+		}
+		run, err := store.Open(os.DirFS(folder))
+		if err != nil {
+			out[k].Why = err.Error()
+			return
+		}
+		out[k].Run = run
+		_ = f.ask(http.MethodPost, w.Pod, "bye").Do(ctx).Error()
+	})
+	return out
+}
+
+// done waits until a worker has sent its shard.
+func (f *Fleet) done(ctx context.Context, pod string) error {
+	const patience = 30 * time.Second
+	heard := time.Now()
+	for {
+		s, err := f.state(ctx, pod)
+		switch {
+		case err == nil && s.State == "done" && s.Error != "":
+			return errors.New(s.Error)
+		case err == nil && s.State == "done":
+			return nil
+		case err == nil && s.State == "waiting":
+			if time.Since(heard) > patience {
+				return errors.New("it never got its order")
+			}
+		case err == nil:
+			heard = time.Now()
+		default:
+			p, gone := f.client.CoreV1().Pods(f.job.Namespace).Get(ctx, pod, metav1.GetOptions{})
+			switch {
+			case apierrors.IsNotFound(gone):
+				return errors.New("its pod was deleted")
+			case gone == nil && (p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded):
+				return fmt.Errorf("its pod ended: %s", whyNot(p))
+			case ctx.Err() == nil && time.Since(heard) > patience:
+				return fmt.Errorf("it answers no more: %w", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return errors.New("it was not done in time")
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+}
+
+// fetch writes a worker's run folder into dir.
+func (f *Fleet) fetch(ctx context.Context, pod, dir string) error {
+	body, err := f.ask(http.MethodGet, pod, "run").Stream(ctx)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	return unpack(body, dir)
+}
+
+// Close deletes the Job and, in the background, its pods and its Secret. It
+// works after ctx has ended, too.
+func (f *Fleet) Close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	err := f.client.BatchV1().Jobs(f.job.Namespace).Delete(ctx, f.job.Name, metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// ReadToken reads what the Job's Secret says to a worker.
+func ReadToken(secrets string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(secrets, tokenFile))
+	return strings.TrimSpace(string(b)), err
+}
