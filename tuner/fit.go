@@ -96,7 +96,7 @@ func Fit(run *results.Run, cfg hpa.Config, o FitOptions) (Fitted, error) {
 		if err != nil {
 			return f.out, err
 		}
-		f.out.Shadow = &Shadow{Agree: s.Agree, Differ: s.Differ, Unknown: s.Unknown}
+		f.out.Shadow = &Shadow{s.Agree, s.Differ, s.Unknown, Tally(s.Rescales), Tally(s.Quiet), s.Unseen}
 		if len(s.Differences) > 0 {
 			d := s.Differences[0]
 			f.warn("the core differs from the recorded controller in %d of %d syncs, first at %v: recorded %d replicas, the core says %d (%s)",

@@ -73,6 +73,18 @@ type Shadow struct {
 	Agree   int `json:"agree"`
 	Differ  int `json:"differ"`
 	Unknown int `json:"unknown"`
+	// The same apart: agreeing to do nothing is easier than agreeing on a size.
+	Rescales Tally `json:"rescales"`
+	Quiet    Tally `json:"quiet"`
+	// Unseen are quiet reconciles that left no trace and were put in.
+	Unseen int `json:"unseen"`
+}
+
+// Tally is a Shadow's counts over one kind of reconcile.
+type Tally struct {
+	Agree   int `json:"agree"`
+	Differ  int `json:"differ"`
+	Unknown int `json:"unknown"`
 }
 
 // Pick is one configuration and what it would do.

@@ -124,7 +124,7 @@ func seededAdvice() *tuner.Recommendation {
 		Objectives: []string{"ttft.p95 < 4s", "error_rate < 1%"}, Trust: "valid",
 		Assumed:     []string{"The balancer is round robin; it was not measured.", "Prices are list prices."},
 		SelfReplay:  tuner.SelfReplay{ReplicaHoursError: number64(0.021), Rescales: 6, RescalesMatched: 6, MeanAbsReplicas: number64(0.12), Verdict: "pass"},
-		Shadow:      &tuner.Shadow{Agree: 57, Differ: 0, Unknown: 1},
+		Shadow:      &tuner.Shadow{Agree: 57, Differ: 0, Unknown: 1, Rescales: tuner.Tally{Agree: 9}, Quiet: tuner.Tally{Agree: 48, Unknown: 1}},
 		Current:     &tuner.Pick{Predicted: predicted(0.724, 0.342, 22.1, 148, 2, 10)},
 		Recommended: &tuner.Pick{Predicted: predicted(0.986, 0.357, 1.9, 46, 4, 16)},
 		Alternatives: tuner.Alternatives{

@@ -115,6 +115,18 @@ func failures(f results.Failed) string {
 	return " (" + strings.Join(out, ", ") + ")"
 }
 
+// decisions counts the shadow's agreement, rescales and quiet syncs apart.
+func decisions(s *tuner.Shadow) string {
+	tally := func(t tuner.Tally) string {
+		text := fmt.Sprintf("%d of %d", t.Agree, t.Agree+t.Differ)
+		if t.Unknown > 0 {
+			text += fmt.Sprintf(" (%d more cannot be compared)", t.Unknown)
+		}
+		return text
+	}
+	return fmt.Sprintf("the core agrees on %s rescales and %s quiet syncs", tally(s.Rescales), tally(s.Quiet))
+}
+
 // reactions takes each reaction time apart: a column is the time from the step
 // before it that was seen.
 func (p *printer) reactions(list []results.ReactionS) {
@@ -195,7 +207,7 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	p.line("")
 	p.selfReplay(self)
 	if s := r.Shadow; s != nil {
-		p.line("Decisions: %d agree, %d differ, %d cannot be compared", s.Agree, s.Differ, s.Unknown)
+		p.line("Decisions: %s", decisions(s))
 	}
 	p.picks(r)
 	if len(r.Changes) > 0 {

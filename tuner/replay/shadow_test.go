@@ -8,91 +8,69 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// recorded turns a replay's own decisions into the sync records that an
-// observer would have left.
-func recorded(t *testing.T, cfg hpa.Config) *results.Run {
-	t.Helper()
-	run := &results.Run{Meta: results.Meta{HPA: results.HPAContext{Controller: "sandbox", Kubernetes: "v1.37.2"}}}
-	w := world(t, web(stairs(10, 80, 20))).Draw(1)
-	var s Scratch
-	s.OnDecision = func(o *hpa.Observation, d *hpa.Decision) {
-		sync := results.Sync{At: o.At, Spec: o.SpecReplicas, Status: o.StatusReplicas, Selector: o.Selector, Desired: d.Desired, Replicas: d.Replicas, Metrics: []results.Reading{{Metric: "cpu"}}}
-		for i, p := range o.Pods {
-			for range max(1, p.Count) {
-				name := string(rune('a'+len(sync.Pods)%26)) + string(rune('a'+len(sync.Pods)/26))
-				state := results.PodState{Name: name, Phase: p.Phase.String(), Ready: p.Ready.String(), ReadySince: p.ReadySince, Started: p.StartTime, Deleted: p.Deleted,
-					Containers: []results.ContainerState{{Name: "app", CPUMilli: 1000, MemoryBytes: -1}}, PodCPUMilli: -1, PodMemoryBytes: -1}
-				if p.NotStarted {
-					state.Started = results.NotYet
-				}
-				sync.Pods = append(sync.Pods, state)
-				if v := o.Metrics[0].Samples[i]; v.OK {
-					sync.Metrics[0].Pods = append(sync.Metrics[0].Pods, results.PodValue{Pod: name, Milli: v.Milli, At: v.At, Window: v.Window})
-				}
+// recorded makes a run as a cluster shows it: one pod of 100 millicores, a sync
+// with this usage at each of these seconds.
+func recorded(change func(*results.Run), syncs ...results.Sync) *results.Run {
+	r := &results.Run{Syncs: syncs}
+	r.Meta.HPA = results.HPAContext{Controller: "kube-controller-manager", SyncPeriodS: 15, DownscaleStabilizationS: 60, CPUInitializationPeriodS: 300, InitialReadinessDelayS: 30, Tolerance: 0.1}
+	change(r)
+	return r
+}
+
+// look is a reconcile with all of n pods at so many millicores of 100.
+func look(atS int, n, desired int32, milli int64) results.Sync {
+	at := time.Duration(atS) * time.Second
+	s := results.Sync{At: at, Spec: n, Status: n, Desired: desired, Replicas: desired, Selector: "app=a", Metrics: []results.Reading{{Metric: "cpu"}}}
+	for i := range n {
+		name := string(rune('a' + i))
+		s.Pods = append(s.Pods, results.PodState{Name: name, Phase: "Running", Ready: "True", ReadySince: -time.Hour, Started: -time.Hour,
+			Containers: []results.ContainerState{{Name: "app", CPUMilli: 100}}, PodCPUMilli: -1, PodMemoryBytes: -1})
+		s.Metrics[0].Pods = append(s.Metrics[0].Pods, results.PodValue{Pod: name, Container: "app", Milli: milli, At: at - 5*time.Second, Window: 15 * time.Second})
+	}
+	return s
+}
+
+func TestShadowed(t *testing.T) {
+	cfg := hpa.DefaultConfig(10)
+	cfg.Metrics = []hpa.Metric{{Source: hpa.Resource, Name: "cpu", Target: hpa.Target{Type: hpa.Utilization, Utilization: 70}}}
+	same := func(*results.Run) {}
+	blind := look(120, 4, 4, 70)
+	blind.Metrics = nil
+	// High at 0 and, unseen, at 15 and 30 s; low from 45 s; held by the window
+	// of 60 s until the recommendation of 30 s is too old, at 105 s.
+	stabilized := []results.Sync{look(0, 4, 4, 70), look(45, 4, 4, 20), look(60, 4, 4, 21), look(75, 4, 4, 20), look(90, 4, 2, 21)}
+	late := append(stabilized[:4:4], look(90, 4, 4, 21), look(105, 4, 2, 20))
+	for _, tt := range []struct {
+		name            string
+		run             *results.Run
+		rescales, quiet Tally
+		unseen          int
+	}{
+		{"a scale-up and a quiet sync agree", recorded(same, look(0, 2, 2, 70), look(15, 2, 4, 140), look(30, 4, 4, 70)), Tally{Agree: 1}, Tally{Agree: 2}, 0},
+		{"another size differs", recorded(same, look(0, 2, 2, 70), look(75, 2, 2, 71), look(90, 2, 3, 140)), Tally{Differ: 1}, Tally{Agree: 2}, 4},
+		{"within the first window it is unknown: what was remembered is not recorded", recorded(same, look(0, 2, 2, 70), look(15, 2, 3, 140)), Tally{Unknown: 1}, Tally{Agree: 1}, 0},
+		{"without its input it is unknown", recorded(same, look(0, 4, 4, 70), blind), Tally{}, Tally{Agree: 1, Unknown: 1}, 7},
+		{"a recommendation made at a sync that left no trace holds the size", recorded(same, late...), Tally{Agree: 1}, Tally{Agree: 5}, 2},
+		{"so a scale-down before it has aged differs", recorded(same, stabilized...), Tally{Differ: 1}, Tally{Agree: 4}, 2},
+		{"after a gap it is unknown for a window", recorded(func(r *results.Run) {
+			r.Gaps = []results.Gap{{Source: "kube/hpa", From: 76 * time.Second, To: 80 * time.Second}}
+		}, stabilized...), Tally{Unknown: 1}, Tally{Agree: 4}, 2},
+		{"after an edit in mid-run all is unknown", recorded(func(r *results.Run) {
+			r.Warnings = []results.Warning{{At: 50 * time.Second, ID: "hpa-edited"}}
+		}, stabilized...), Tally{Unknown: 1}, Tally{Agree: 2, Unknown: 2}, 2},
+		{"the reason counts, too", recorded(func(r *results.Run) { r.Syncs[2].Reason = "the moon" }, look(0, 2, 2, 70), look(75, 2, 2, 71), look(90, 2, 4, 140)), Tally{Differ: 1}, Tally{Agree: 2}, 4},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Shadowed(tt.run, cfg)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		run.Syncs = append(run.Syncs, sync)
-	}
-	Simulate(w, cfg, &s, func(*results.Tick) {})
-	return run
-}
-
-func TestShadowAgreesWithItsOwnRecord(t *testing.T) {
-	cfg := cpu(2, 20, 60)
-	run := recorded(t, cfg)
-	got, err := Shadowed(run, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.Agree != len(run.Syncs) || got.Differ != 0 || got.Unknown != 0 {
-		t.Errorf("Shadowed = %d agree, %d differ, %d unknown of %d", got.Agree, got.Differ, got.Unknown, len(run.Syncs))
-	}
-}
-
-func TestShadowSeesAnotherController(t *testing.T) {
-	run := recorded(t, cpu(2, 20, 60))
-	got, err := Shadowed(run, cpu(2, 20, 40)) // not the HPA that ran
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.Differ == 0 || len(got.Differences) != got.Differ || got.Differences[0].Explanation == "" {
-		t.Errorf("Shadowed under another target = %+v; want differences, each explained", got)
-	}
-}
-
-func TestShadowDoesNotKnowWhatWasBefore(t *testing.T) {
-	cfg := cpu(2, 20, 60)
-	run := recorded(t, cfg)
-	run.Meta.HPA.Controller = "kube-controller-manager"
-	// Cut right after the peak: what the controller remembers of it is gone, and
-	// for a stabilization window our size may be smaller than the recorded one.
-	cut := 0
-	for i, s := range run.Syncs {
-		if s.At > 42*time.Minute {
-			cut = i
-			break
-		}
-	}
-	run.Syncs = run.Syncs[cut:]
-	got, err := Shadowed(run, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.Differ != 0 || got.Agree+got.Unknown != len(run.Syncs) {
-		t.Errorf("Shadowed = %d agree, %d differ, %d unknown of %d; what was before the record is unknown, not different", got.Agree, got.Differ, got.Unknown, len(run.Syncs))
-	}
-}
-
-func TestSyncsWithoutInputAreUnknown(t *testing.T) {
-	cfg := cpu(2, 20, 60)
-	run := recorded(t, cfg)
-	run.Syncs[0].Metrics = nil
-	run.Syncs[7].Metrics = nil
-	got, err := Shadowed(run, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.Unknown < 2 {
-		t.Errorf("%d unknown; two syncs have no readings", got.Unknown)
+			if got.Rescales != tt.rescales || got.Quiet != tt.quiet || got.Unseen != tt.unseen {
+				t.Errorf("rescales %+v, quiet %+v, unseen %d; want %+v, %+v, %d; differences %+v", got.Rescales, got.Quiet, got.Unseen, tt.rescales, tt.quiet, tt.unseen, got.Differences)
+			}
+			if got.Agree+got.Differ+got.Unknown != len(tt.run.Syncs) || len(got.Differences) != got.Differ {
+				t.Errorf("%+v: the counts do not add up to %d syncs", got, len(tt.run.Syncs))
+			}
+		})
 	}
 }
