@@ -2,13 +2,11 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,14 +17,7 @@ import (
 // The command runs inside the test binary, so that scripts see the program of
 // this very tree.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"hpatune": func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-			code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-			stop()
-			os.Exit(code)
-		},
-	})
+	testscript.Main(m, map[string]func(){"hpatune": main})
 }
 
 // TestScripts runs testdata/script/*.txtar: what users type, and what they see.
