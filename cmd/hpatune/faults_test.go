@@ -170,9 +170,13 @@ func TestASecondCtrlCEndsAtOnce(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	defer cmd.Process.Kill()
+	// More than a pipe holds: once it is written, the program is reading.
+	if _, err := in.Write(bytes.Repeat([]byte("#\n"), 1<<19)); err != nil {
+		t.Fatal(err)
+	}
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
-	defer cmd.Process.Kill()
 	for range 300 {
 		cmd.Process.Signal(os.Interrupt)
 		select {
