@@ -347,15 +347,23 @@ func TestAFeedListsAgain(t *testing.T) {
 	}
 	w.Delete(pod("b", "12"))
 	next("lost b")
+	refuse = 1
+	w.Stop()
+	w = <-opened // opened, but the version is too old: one gap, not two, and no word of nothing being lost
 	w.Error(&metav1.Status{Status: "Failure", Reason: metav1.StatusReasonExpired, Code: http.StatusGone})
 	<-opened
 	next("a true")
 	g = await(t, s, "the second gap", func(g results.Gap) bool { return strings.Contains(g.Why, "listed again") })
+	for _, r := range s.all() {
+		if r, ok := r.(results.Gap); ok && r != g && strings.Contains(r.Why, "too old") {
+			t.Errorf("gap %q: the watch that was opened again showed nothing", r.Why)
+		}
+	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Errorf("run = %v at the end of its context", err)
 	}
-	want := []call{{"list", ""}, {"watch", "10"}, {"watch", "11"}, {"watch", "11"}, {"watch", "11"}, {"watch", "11"}, {"list", ""}, {"watch", "10"}}
+	want := []call{{"list", ""}, {"watch", "10"}, {"watch", "11"}, {"watch", "11"}, {"watch", "11"}, {"watch", "11"}, {"watch", "12"}, {"watch", "12"}, {"list", ""}, {"watch", "10"}}
 	if !slices.Equal(calls, want) {
 		t.Errorf("calls %v, want %v", calls, want)
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync"
 	"time"
 
@@ -84,8 +85,8 @@ func (f *feed) run(ctx context.Context) error {
 			return
 		}
 		if blind.IsZero() {
-			blind, why = time.Now(), err
-			f.emit(results.Warning{At: f.clock.At(blind), ID: "observer-blind", Text: fmt.Sprintf("%s: %v; trying again", f.name, err)})
+			blind, why = time.Now(), brief(err)
+			f.emit(results.Warning{At: f.clock.At(blind), ID: "observer-blind", Text: fmt.Sprintf("%s: %v; trying again", f.name, why)})
 		}
 		sleep(ctx, pause)
 		pause = min(2*pause, retryMost)
@@ -129,7 +130,10 @@ func (f *feed) run(ctx context.Context) error {
 			continue
 		}
 		first = false
-		if !blind.IsZero() {
+		seeing := func() {
+			if blind.IsZero() {
+				return
+			}
 			now := time.Now()
 			if now.Sub(blind) >= blindLeast || relisted {
 				how := "watched on where it broke off, so no change is lost, but when they happened is not known"
@@ -140,7 +144,10 @@ func (f *feed) run(ctx context.Context) error {
 			}
 			blind, pause = time.Time{}, retryFirst
 		}
-		if version, err = f.follow(ctx, w, version); err != nil {
+		if relisted {
+			seeing()
+		}
+		if version, err = f.follow(ctx, w, version, seeing); err != nil {
 			fail(err)
 		}
 	}
@@ -182,11 +189,17 @@ func (f *feed) relist(ctx context.Context) (string, error) {
 }
 
 // follow takes a watch's events until it ends, and returns where to watch on
-// from; "" = list again. A watch that ends by itself is no error.
-func (f *feed) follow(ctx context.Context, w watch.Interface, version string) (string, error) {
+// from; "" = list again. A watch that ends by itself is no error. seeing is
+// called once the watch has shown that it is good: an API server that has just
+// started opens a watch from any version and says only then that it is too old.
+func (f *feed) follow(ctx context.Context, w watch.Interface, version string, seeing func()) (string, error) {
 	defer w.Stop()
+	quiet := time.NewTimer(blindLeast)
+	defer quiet.Stop()
 	for {
 		select {
+		case <-quiet.C:
+			seeing()
 		case <-ctx.Done():
 			return version, nil
 		case e, ok := <-w.ResultChan():
@@ -200,6 +213,7 @@ func (f *feed) follow(ctx context.Context, w watch.Interface, version string) (s
 				}
 				return version, err
 			}
+			seeing()
 			if m, err := meta.Accessor(e.Object); err == nil && m.GetResourceVersion() != "" {
 				version = m.GetResourceVersion()
 			}
@@ -213,6 +227,15 @@ func (f *feed) follow(ctx context.Context, w watch.Interface, version string) (s
 			}
 		}
 	}
+}
+
+// brief leaves the URL of a request out: the source's name says what was asked.
+func brief(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }
 
 // sleep waits for d or until ctx is done.
