@@ -101,7 +101,8 @@ func (o Options) object(r *source.Document, problems *source.Problems) Doc {
 	case d.Kind == "":
 		*problems = append(*problems, r.Problem("kind", "is missing: what kind of object is this?", "kind: "+kindHPA))
 	case d.Kind != kindHPA:
-		if source.Nearest(d.Kind, []string{kindHPA}) != "" {
+		// A VerticalPodAutoscaler is near by its letters, and no misspelling.
+		if d.Kind != "VerticalPodAutoscaler" && source.Nearest(d.Kind, []string{kindHPA}) != "" {
 			*problems = append(*problems, r.Problem("kind", fmt.Sprintf("%q is unknown", d.Kind), kindHPA))
 		}
 	case d.APIVersion == "autoscaling/v2":
