@@ -60,6 +60,7 @@ var table = []access{
 	{"policy", "poddisruptionbudgets", "list", false, []string{"doctor"}, true, "budgets that block"},
 	{"", "resourcequotas limitranges", "list", false, []string{"doctor"}, true, "quota below the maximum"},
 	{"autoscaling.k8s.io", "verticalpodautoscalers", "list", false, []string{"doctor"}, true, "a VPA on the same target"},
+	{"keda.sh", "scaledobjects", "list", false, []string{"doctor"}, true, "KEDA's cooldown"},
 
 	{"autoscaling", "horizontalpodautoscalers", "update patch", false, applying, false, "the spec, and the annotation with what was there"},
 	{"apps", "deployments statefulsets replicasets", "patch", false, fixing, false, "the annotation with the size that was there"},
