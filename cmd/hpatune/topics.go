@@ -32,7 +32,7 @@ func newTopicCmds() []*cobra.Command {
 		}
 		cmds = append(cmds, topicCmd(string(text)))
 	}
-	return append(cmds, newBeliefsCmd())
+	return append(cmds, newBeliefsCmd(), newChecksCmd())
 }
 
 // newBeliefsCmd is the page of false beliefs, made when it is asked for from the
