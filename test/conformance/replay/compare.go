@@ -67,7 +67,7 @@ func Told(ours, theirs *gen.Result) string {
 
 // Which pod a text names is random upstream (the order of a map), and so is the fault where
 // pods have several.
-var anyPod = regexp.MustCompile(`(missing request for \S+ in container \S+ of|container \S+ not found in|missing pod-level request for \S+ in) Pod [a-z0-9-]+`)
+var anyPod = regexp.MustCompile(`(missing request for \S+ in container \S* of|container \S+ not found in|missing pod-level request for \S+ in) Pod [a-z0-9-]+`)
 
 func namesPod(s string) bool { return strings.Contains(s, " Pod ") && anyPod.MatchString(s) }
 
