@@ -29,7 +29,7 @@ the one before, are shown; --all shows every one.`,
 	all := c.Flags().Bool("all", false, "every reconcile")
 	c.Flags().DurationVar(&from, "from", 0, "from this run time on")
 	c.Flags().DurationVar(&to, "to", math.MaxInt64, "up to this run time")
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json (the lines of hpatune decide)")
+	outputFlag(c.Flags(), &output, " (the lines of hpatune decide)", "json")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		run, err := openRun(args[0])
 		if err != nil {

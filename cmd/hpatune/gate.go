@@ -45,7 +45,7 @@ Exit codes: 0 all pass · 3 one is missed · 4 the run is not valid evidence ·
 			return usagef("give a RUN, or --recording RUN -f hpa.yaml")
 		},
 	}
-	f.bind(c)
+	f.bind(c, "json", "junit")
 	c.Flags().StringVar(&recording, "recording", "", "judge a replay of this run under -f, not what the run measured")
 	return c
 }
@@ -114,12 +114,10 @@ func (s streams) gate(sum results.Summary, output string) error {
 		}{gateSchema, verdict, sum.Trust, sum.Objectives})
 	case "junit":
 		err = report.JUnit(s.out, sum)
-	case "text":
+	default:
 		if _, err = io.WriteString(s.out, sum.Trust.Line()+"\n"); err == nil {
 			err = report.GateText(s.out, sum.Objectives, verdict)
 		}
-	default:
-		return usagef("-o %s: give text, json or junit", output)
 	}
 	if err != nil {
 		return exit(exitFailed, err)

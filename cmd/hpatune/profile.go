@@ -116,7 +116,7 @@ func newProfileCheckCmd(s streams) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	outputFlag(c.Flags(), &output, "", "json")
 	return c
 }
 
@@ -150,7 +150,7 @@ func newProfilePreviewCmd(s streams) *cobra.Command {
 			return w.Flush()
 		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	outputFlag(c.Flags(), &output, "", "json")
 	c.Flags().Int64Var(&seed, "seed", 0, "seed of the arrivals (default: the profile's, else 1)")
 	return c
 }

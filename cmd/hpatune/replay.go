@@ -33,12 +33,12 @@ the given HPA. Unlike decide, the pods and their metrics follow what the HPA doe
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.runReplay(cmd.Context(), args[0], f) },
 	}
-	f.bind(c)
+	f.bind(c, "json")
 	c.Flags().BoolVar(&f.ticks, "ticks", false, "first a JSON line a second of the replayed run")
 	return c
 }
 
-func (f *replayFlags) bind(c *cobra.Command) {
+func (f *replayFlags) bind(c *cobra.Command, outputs ...string) {
 	fl := c.Flags()
 	fl.StringVarP(&f.tune.filename, "filename", "f", "", "the HPA to replay (default: the one that was recorded)")
 	fl.StringArrayVar(&f.tune.objectives, "objective", nil, "what must hold (repeat; default: the run's own)")
@@ -46,7 +46,7 @@ func (f *replayFlags) bind(c *cobra.Command) {
 	fl.StringVar(&f.tune.price, "price", "", "prices: a YAML file, or a name of the book")
 	fl.DurationVar(&f.tune.startup, "startup", 0, "assume that a pod takes so long to become ready (runs that saw none)")
 	fl.StringVar(&f.tune.requests, "requests", "", "assume a pod's requests: cpu=1,memory=2Gi (runs that saw none)")
-	fl.StringVarP(&f.tune.output, "output", "o", "text", "text or json")
+	outputFlag(fl, &f.tune.output, "", outputs...)
 }
 
 // replayed is one HPA replayed over a run.

@@ -37,7 +37,7 @@ left out of all figures but replicas. A partial or killed run can be reported, t
 	fl := c.Flags()
 	fl.StringArrayVar(&f.objectives, "objective", nil, "what must hold (repeat; default: the run's own)")
 	fl.StringVar(&f.price, "price", "", "prices: a YAML file, or a name of the book")
-	fl.StringVarP(&f.output, "output", "o", "text", "text, json, markdown or junit")
+	outputFlag(fl, &f.output, "", "json", "markdown", "junit")
 	fl.StringVar(&html, "html", "", "write the page to this file")
 	return c
 }
@@ -84,7 +84,7 @@ func (s streams) printSummaries(sums []results.Summary, page report.Page, output
 	for i, sum := range sums {
 		var err error
 		switch output {
-		case "text":
+		default:
 			if i > 0 {
 				fmt.Fprintln(s.out)
 			}
@@ -95,8 +95,6 @@ func (s streams) printSummaries(sums []results.Summary, page report.Page, output
 			err = report.JUnit(s.out, sum)
 		case "markdown":
 			return exitIf(exitFailed, report.Markdown(s.out, page))
-		default:
-			return usagef("-o %s: give text, json, markdown or junit", output)
 		}
 		if err != nil {
 			return exit(exitFailed, err)

@@ -87,7 +87,7 @@ A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
 	fl.BoolVar(&f.insecure, "insecure", false, "do not check the server's certificate")
 	fl.StringVar(&f.http2, "http2", "", "h2c = HTTP/2 in clear text, off = never (default: as TLS negotiates)")
 	fl.BoolVar(&f.yes, "yes", false, "do not ask before sending")
-	fl.StringVarP(&f.output, "output", "o", "text", "text or json (as hpatune report)")
+	outputFlag(fl, &f.output, " (as hpatune report)", "json")
 	f.cluster.add(c)
 	f.fleet.add(c)
 	c.MarkFlagsMutuallyExclusive("sandbox", "url")

@@ -272,7 +272,7 @@ The machines' clocks are taken to agree (run --workers measures them).`,
 		RunE: func(_ *cobra.Command, args []string) error { return s.runMerge(args, out, output) },
 	}
 	c.Flags().StringVar(&out, "out", "", "run folder (default: results/PROFILE-TIME)")
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json (as hpatune report)")
+	outputFlag(c.Flags(), &output, " (as hpatune report)", "json")
 	return c
 }
 

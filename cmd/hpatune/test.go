@@ -37,7 +37,7 @@ what was wanted, what was decided and why.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return s.runTest(args, output, verbose) },
 	}
-	c.Flags().StringVarP(&output, "output", "o", "text", "text, json or junit")
+	outputFlag(c.Flags(), &output, "", "json", "junit")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print every decision")
 	return c
 }
@@ -123,7 +123,7 @@ func (s streams) printTests(done []testResult, failed int, output string) error 
 		}
 		_, err := b.WriteTo(s.out)
 		return err
-	case "text":
+	default:
 		for _, t := range done {
 			for _, f := range t.Failures {
 				fmt.Fprintln(s.out, f)
@@ -132,5 +132,4 @@ func (s streams) printTests(done []testResult, failed int, output string) error 
 		_, err := fmt.Fprintf(s.out, "%d passed, %d failed\n", len(done)-failed, failed)
 		return err
 	}
-	return usagef("-o %s: give text, json or junit", output)
 }

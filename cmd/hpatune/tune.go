@@ -77,7 +77,7 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 	fl.Int32Var(&f.maxLimit, "max-limit", 0, "largest maxReplicas to consider: your quota (default: none)")
 	fl.DurationVar(&f.startup, "startup", 0, "assume that a pod takes so long to become ready (runs that saw none)")
 	fl.StringVar(&f.requests, "requests", "", "assume a pod's requests: cpu=1,memory=2Gi (runs that saw none)")
-	fl.StringVarP(&f.output, "output", "o", "text", "text or json (recommendation.json)")
+	outputFlag(fl, &f.output, " (recommendation.json)", "json")
 }
 
 // advice is a recommendation and where its files are.

@@ -33,7 +33,7 @@ have run that hpa.yaml.`,
 			return err
 		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "text", "text or json")
+	outputFlag(c.Flags(), &output, "", "json")
 	return c
 }
 

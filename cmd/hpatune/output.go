@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// outputValue is the value of -o: text, or one of the others that a command knows.
+// It is checked while the command line is read: a run of an hour must not find
+// out at its end.
+type outputValue struct {
+	value *string
+	of    []string
+}
+
+func (o *outputValue) String() string { return *o.value }
+
+func (o *outputValue) Type() string { return "string" }
+
+func (o *outputValue) Set(v string) error {
+	if !slices.Contains(o.of, v) {
+		return fmt.Errorf("give %s", orList(o.of))
+	}
+	*o.value = v
+	return nil
+}
+
+// outputFlag adds -o to a command, text unless given; note ends its help.
+func outputFlag(fl *pflag.FlagSet, value *string, note string, others ...string) {
+	*value = "text"
+	o := &outputValue{value, append([]string{"text"}, others...)}
+	fl.VarP(o, "output", "o", orList(o.of)+note)
+}
+
+// orList is "a, b or c".
+func orList(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
