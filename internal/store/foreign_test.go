@@ -110,3 +110,35 @@ func sameCounts(a, b map[string]int) bool {
 	}
 	return true
 }
+
+// The run that the repository carries has as many rows for a foreign reader as
+// for ours.
+func TestAForeignReaderOpensTheShippedRun(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("node is not installed")
+	}
+	const script, dir = "../../test/foreign/counts.js", "../../results/testdata/before"
+	if _, err := os.Stat(filepath.Join(filepath.Dir(script), "node_modules", "hyparquet")); err != nil {
+		t.Skip("hyparquet is not installed: npm install in test/foreign")
+	}
+	out, err := exec.Command(node, script, dir).Output()
+	if err != nil {
+		t.Fatalf("node %s: %v", script, err)
+	}
+	var got struct {
+		Rows, Samples int
+		Outcomes      map[string]int
+	}
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	run := open(t, dir)
+	outcomes := map[string]int{}
+	for _, r := range run.Requests {
+		outcomes[r.Outcome.String()]++
+	}
+	if got.Rows != len(run.Requests) || got.Samples != len(run.Samples) || !sameCounts(got.Outcomes, outcomes) {
+		t.Errorf("%+v, want %d rows, %d samples and %v", got, len(run.Requests), len(run.Samples), outcomes)
+	}
+}
