@@ -41,7 +41,7 @@ func (s streams) writeAdvice(a *advice, run *results.Run, dirs []string, current
 	}
 	yaml := ""
 	if r.Recommended != nil {
-		yaml = string(manifest.V2(&r.Recommended.Config, current.Meta, adviceNotes(r, run)))
+		yaml = string(manifest.V2(&r.Recommended.Config, current.Meta, adviceNotes(r, run, f.command(r))))
 		if err := writeFile(a.dir, "hpa.yaml", text(yaml)); err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (s streams) writeAdvice(a *advice, run *results.Run, dirs []string, current
 		}
 	}
 	page := report.Page{
-		Title: run.Meta.Profile, Version: version, Command: "hpatune tune " + strings.Join(r.Runs, " "),
+		Title: run.Meta.Profile, Version: version, Command: f.command(r),
 		Runs:   []report.Run{report.RunOf(run, results.Summarize(run, o.Objectives), o.Objectives)},
 		Advice: r, Manifest: yaml, Note: circular(run),
 	}
@@ -116,14 +116,33 @@ func chartAssets() (report.Assets, error) {
 	return report.Assets{Script: script, Style: style}, err
 }
 
+// command is what made the advice, as typed: with all that was stated rather
+// than measured. Folders are left out, so that the same runs make the same bytes.
+func (f *tuneFlags) command(r *tuner.Recommendation) string {
+	c := fmt.Sprintf("hpatune tune %s --seed %d", strings.Join(r.Runs, " "), r.Seed)
+	if f.filename != "" {
+		c += " -f " + filepath.Base(f.filename)
+	}
+	if f.startup > 0 {
+		c += " --startup " + f.startup.String()
+	}
+	if f.requests != "" {
+		c += " --requests " + f.requests
+	}
+	for _, o := range f.objectives {
+		c += fmt.Sprintf(" --objective %q", o)
+	}
+	return c
+}
+
 // adviceNotes are the comments of hpa.yaml: the head says for what it is valid,
 // how it was made, how sure it is and what would void it; each changed value
 // has its reason.
-func adviceNotes(r *tuner.Recommendation, run *results.Run) []manifest.Note {
+func adviceNotes(r *tuner.Recommendation, run *results.Run, command string) []manifest.Note {
 	m := run.Meta
 	var head []string
 	add := func(format string, args ...any) { head = append(head, fmt.Sprintf(format, args...)) }
-	add("Recommended by hpatune %s: hpatune tune %s --seed %d", r.Version, strings.Join(r.Runs, " "), r.Seed)
+	add("Recommended by hpatune %s: %s", r.Version, command)
 	where := []string{fmt.Sprintf("the load %q, %.3g requests/s at its peak minute", m.Profile, peakMinute(run))}
 	if m.Workload.Image != "" {
 		where = append(where, "image "+m.Workload.Image)
