@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,7 +46,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exitCode runs a command and compares its exit code: `exitcode 3 hpatune gate …`.
+// exitCode runs a command and compares its exit code: `exitcode 3 hpatune gate …`;
+// `0,4` is either: a run is not valid where the machine was too busy to send it.
 func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exitcode CODE COMMAND…")
@@ -59,7 +61,7 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 			got = text[len("exit status "):]
 		}
 	}
-	if got != want {
+	if !slices.Contains(strings.Split(want, ","), got) {
 		ts.Fatalf("%v: exit code %s, want %s", args[1:], got, want)
 	}
 }
