@@ -137,7 +137,7 @@ func (c *Controller) perPod(o *Observation, m *Metric, r *Reading, tol tolerance
 	if p.Fault.Code != OK {
 		return
 	}
-	ratio := 0.0
+	var ratio float64
 	if util {
 		p.Utilization = int32(usage * 100 / readyReq)
 		p.UsageMilli = usage / ready
@@ -177,7 +177,7 @@ func (c *Controller) perPod(o *Observation, m *Metric, r *Reading, tol tolerance
 		metered += unready
 		requests += unreadyReq
 	}
-	second := 0.0
+	var second float64
 	if util {
 		if requests == 0 {
 			p.Fault.Code = FaultNothingMatched

@@ -32,11 +32,12 @@ func main() {
 	workers := flag.Int("workers", runtime.NumCPU(), "mutants at a time")
 	list := flag.Bool("list", false, "print the mutants and stop")
 	only := flag.Int("only", 0, "run this mutant only, and print its tests' output")
+	verbose := flag.Bool("v", false, "print what lives after each set of tests")
 	keep := flag.String("survivors", "mutants/survivors.txt", "file with the explained survivors")
 	scenarios := flag.Int("scenarios", 2000, "how many recorded scenarios to replay with each mutant")
 	atLeast := flag.Float64("at-least", 0.95, "share that must be killed")
 	flag.Parse()
-	if err := run(*workers, *scenarios, *list, *only, *keep, *atLeast); err != nil {
+	if err := run(*workers, *scenarios, *list, *verbose, *only, *keep, *atLeast); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
@@ -49,7 +50,7 @@ type killer struct {
 	limit          time.Duration
 }
 
-func run(workers, scenarios int, list bool, only int, keep string, atLeast float64) error {
+func run(workers, scenarios int, list, verbose bool, only int, keep string, atLeast float64) error {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		return err
@@ -123,6 +124,11 @@ func run(workers, scenarios int, list bool, only int, keep string, atLeast float
 		by[name] = len(dead)
 		left = slices.DeleteFunc(slices.Clone(left), func(m *mutant) bool { return dead[m.id] })
 		fmt.Printf("%-9s kills %d, leaves %d (%v)\n", name, len(dead), len(left), time.Since(begin).Round(time.Second))
+		for _, m := range left {
+			if verbose {
+				fmt.Printf("  lives: %d %s:%d %s\n", m.id, m.file, m.line, m.key())
+			}
+		}
 	}
 	for _, k := range killers[:2] {
 		count(k.name, k.kill(left, workers))

@@ -48,12 +48,13 @@ type rewriter struct {
 	file    string
 	fn      string
 	seen    map[string]int
+	done    map[*ast.AssignStmt]bool // made from x++ and x--
 }
 
 // rewrite reads the package in dir and returns its files, rewritten, by name, and the mutants.
 // A file with //go: lines (embedded pages) is left alone.
 func rewrite(dir string) (map[string][]byte, []*mutant, error) {
-	r := &rewriter{fset: token.NewFileSet(), seen: map[string]int{}}
+	r := &rewriter{fset: token.NewFileSet(), seen: map[string]int{}, done: map[*ast.AssignStmt]bool{}}
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		return nil, nil, err
@@ -231,10 +232,10 @@ func (r *rewriter) text(n ast.Node) string {
 }
 
 // add registers mutants of one site and returns the first one's number.
-func (r *rewriter) add(n ast.Node, rule, from string, to ...string) *ast.BasicLit {
+func (r *rewriter) add(at token.Pos, rule, from string, to ...string) *ast.BasicLit {
 	first := len(r.mutants) + 1
 	for i, t := range to {
-		m := &mutant{id: first + i, file: r.file, line: r.fset.Position(n.Pos()).Line, fn: r.fn, from: from, to: t, rule: rule, twin: 1}
+		m := &mutant{id: first + i, file: r.file, line: r.fset.Position(at).Line, fn: r.fn, from: from, to: t, rule: rule, twin: 1}
 		r.seen[m.key()]++
 		m.twin = r.seen[m.key()]
 		r.mutants = append(r.mutants, m)
@@ -282,11 +283,14 @@ func (r *rewriter) walk(v reflect.Value) {
 			return // see stmts
 		case *ast.AssignStmt:
 			if n.Tok == token.ADD_ASSIGN || n.Tok == token.SUB_ASSIGN {
-				from, numeric := r.text(n), r.numeric(n.Lhs[0])
+				from, numeric, at := r.text(n), r.numeric(n.Lhs[0]), n.Pos()
+				if r.done[n] {
+					return
+				}
 				n.Rhs[0] = r.expr(n.Rhs[0])
 				if numeric {
 					other := map[token.Token]string{token.ADD_ASSIGN: "-=", token.SUB_ASSIGN: "+="}[n.Tok]
-					n.Rhs[0] = call("mutSign", r.add(n, "plusminus", from, other), n.Rhs[0])
+					n.Rhs[0] = call("mutSign", r.add(at, "plusminus", from, other), n.Rhs[0])
 				}
 				return
 			}
@@ -319,10 +323,10 @@ func (r *rewriter) stmts(list []ast.Stmt) {
 			tok, to = token.SUB_ASSIGN, "++"
 		}
 		one := &ast.BasicLit{Kind: token.INT, Value: "1"}
-		list[i] = &ast.AssignStmt{Lhs: []ast.Expr{n.X}, Tok: tok, Rhs: []ast.Expr{
+		a := &ast.AssignStmt{Lhs: []ast.Expr{n.X}, Tok: tok, Rhs: []ast.Expr{
 			&ast.CallExpr{Fun: &ast.IndexExpr{X: ast.NewIdent("mutSign"), Index: ast.NewIdent(r.spell(r.info.Types[n.X].Type))},
-				Args: []ast.Expr{r.add(n, "plusminus", r.text(n), to), one}}}}
-		r.info.Types[one] = types.TypeAndValue{} // not a site of its own
+				Args: []ast.Expr{r.add(n.Pos(), "plusminus", r.text(n), to), one}}}}
+		list[i], r.done[a] = a, true
 	}
 }
 
@@ -359,13 +363,13 @@ func (r *rewriter) expr(e ast.Expr) ast.Expr {
 		kv.Value = r.expr(kv.Value) // keys are fields and indices
 		return kv
 	}
-	from := r.text(e)
+	from, at := r.text(e), e.Pos()
 	if c, ok := e.(*ast.CallExpr); ok {
 		if id, ok := c.Fun.(*ast.Ident); ok && id.Name == "make" {
 			return e // lengths are followed by writes, capacities mean nothing
 		}
 		r.walk(reflect.ValueOf(c).Elem())
-		return r.minMax(c, from)
+		return r.minMax(c, from, at)
 	}
 	b, ok := e.(*ast.BinaryExpr)
 	if !ok {
@@ -377,7 +381,7 @@ func (r *rewriter) expr(e ast.Expr) ast.Expr {
 	switch b.Op {
 	case token.EQL, token.NEQ:
 		to := map[token.Token]string{token.EQL: "!=", token.NEQ: "=="}[b.Op]
-		return call("mutNot", r.add(e, "comparison", from, to), b)
+		return call("mutNot", r.add(at, "comparison", from, to), b)
 	case token.LSS, token.LEQ, token.GTR, token.GEQ:
 		if !comparable {
 			return b
@@ -391,15 +395,15 @@ func (r *rewriter) expr(e ast.Expr) ast.Expr {
 		case token.GEQ:
 			fn, x, y, edge = "mutLessEq", y, x, ">"
 		}
-		return call(fn, r.add(e, "comparison", from, edge, "not"), x, y)
+		return call(fn, r.add(at, "comparison", from, edge, "not"), x, y)
 	case token.ADD, token.SUB:
 		if !numeric {
 			return b
 		}
 		if b.Op == token.ADD {
-			return call("mutPlus", r.add(e, "plusminus", from, "-"), b.X, b.Y)
+			return call("mutPlus", r.add(at, "plusminus", from, "-"), b.X, b.Y)
 		}
-		return call("mutMinus", r.add(e, "plusminus", from, "+"), b.X, b.Y)
+		return call("mutMinus", r.add(at, "plusminus", from, "+"), b.X, b.Y)
 	}
 	return b
 }
@@ -414,7 +418,7 @@ func (r *rewriter) ordered(e ast.Expr) bool {
 }
 
 // minMax swaps min and max, the built-in ones and package math's.
-func (r *rewriter) minMax(c *ast.CallExpr, from string) ast.Expr {
+func (r *rewriter) minMax(c *ast.CallExpr, from string, at token.Pos) ast.Expr {
 	name := ""
 	switch f := c.Fun.(type) {
 	case *ast.Ident:
@@ -431,9 +435,9 @@ func (r *rewriter) minMax(c *ast.CallExpr, from string) ast.Expr {
 	}
 	switch name {
 	case "min":
-		return call("mutMin", append([]ast.Expr{r.add(c, "minmax", from, "max")}, c.Args...)...)
+		return call("mutMin", append([]ast.Expr{r.add(at, "minmax", from, "max")}, c.Args...)...)
 	case "max":
-		return call("mutMax", append([]ast.Expr{r.add(c, "minmax", from, "min")}, c.Args...)...)
+		return call("mutMax", append([]ast.Expr{r.add(at, "minmax", from, "min")}, c.Args...)...)
 	}
 	return c
 }
@@ -453,12 +457,12 @@ func (r *rewriter) constant(e ast.Expr, tv types.TypeAndValue) ast.Expr {
 			return e
 		}
 		from := r.text(e)
-		return call("mutSpan", r.add(e, "constant", from, "+1s", "-1s"), e)
+		return call("mutSpan", r.add(e.Pos(), "constant", from, "+1s", "-1s"), e)
 	}
 	if b.Kind() == types.Byte || b.Kind() == types.Rune && tv.Value.Kind() == constant.Int && strings.HasPrefix(r.text(e), "'") {
 		return e // a character
 	}
 	from := r.text(e)
 	return &ast.CallExpr{Fun: &ast.IndexExpr{X: ast.NewIdent("mutConst"), Index: ast.NewIdent(r.spell(tv.Type))},
-		Args: []ast.Expr{r.add(e, "constant", from, "+1", "-1"), e}}
+		Args: []ast.Expr{r.add(e.Pos(), "constant", from, "+1", "-1"), e}}
 }
