@@ -6,8 +6,8 @@ import "math"
 // not fit, and NaN, becomes −2147483648. arm64 would saturate. Spelled out so that one input
 // gives one decision on every machine.
 func toInt32(x float64) int32 {
-	if x > -2147483649 && x < 2147483648 {
-		return int32(x)
+	if n := toInt64(x); n == int64(int32(n)) {
+		return int32(n)
 	}
 	return math.MinInt32
 }

@@ -171,7 +171,7 @@ func (c *Controller) reconcile(o *Observation, d *Decision) {
 		if !c.params.Gates.ScaleToZero {
 			c.remove(ScaledToZero)
 		}
-	case current > spec.MaxReplicas && current != 0:
+	case current > spec.MaxReplicas:
 		d.Path, d.Reason, desired = AboveMax, AboveMaxReplicas, spec.MaxReplicas
 	case current < spec.MinReplicas && current != 0:
 		d.Path, d.Reason, desired = BelowMin, BelowMinReplicas, spec.MinReplicas
@@ -197,7 +197,7 @@ func (c *Controller) reconcile(o *Observation, d *Decision) {
 			desired = c.normalize(o.At, current, desired, d)
 		}
 		d.Limited = desired
-		if current == 0 && spec.MinReplicas != 0 && byHPA && desired < spec.MinReplicas {
+		if current == 0 && byHPA && desired < spec.MinReplicas {
 			desired = spec.MinReplicas
 			if d.Reason == NoReason {
 				d.Reason = BelowMinReplicas
@@ -232,7 +232,7 @@ func (c *Controller) reconcile(o *Observation, d *Decision) {
 		switch {
 		case !c.params.Gates.ScaleToZero || c.params.Release < 36:
 			c.remove(ScaledToZero)
-		case current > 0 && desired == 0 && spec.MinReplicas == 0 && spec.Outside():
+		case desired == 0 && spec.MinReplicas == 0 && spec.Outside():
 			c.set(ScaledToZero, True, ScaledToZeroReason, text{form: formReason})
 		default:
 			c.set(ScaledToZero, False, NotScaledToZero, text{form: formReason})

@@ -325,3 +325,52 @@ func TestWordsOfMetrics(t *testing.T) {
 		t.Errorf("a proposal has the error %q", got)
 	}
 }
+
+func TestWhatDecidedStableIsDated(t *testing.T) {
+	spec := behaviorSpec(5 * time.Minute)
+	spec.ScaleUp.Window, spec.Metrics[0].Target.Utilization = time.Minute, 100
+	for _, c := range []struct {
+		name  string
+		milli int64
+		n     int32 // recommended 50 s ago
+		want  time.Duration
+	}{
+		{"a lower one holds an increase", 200, 4, 50 * time.Second},
+		{"a higher one holds a decrease", 50, 4, 50 * time.Second},
+		{"a lower one lets an increase go half way", 200, 6, 50 * time.Second},
+		{"a higher one lets a decrease go half way", 50, 3, 50 * time.Second},
+		{"nothing holds an increase", 200, 9, 0},
+		{"nothing holds a decrease", 50, 1, 0},
+		{"on target it is this one", 100, 4, 0},
+	} {
+		pods, r := podsAt(4, c.milli)
+		d, _ := oneStep(DefaultParams(), spec, Observation{SpecReplicas: 4, StatusReplicas: 4, Pods: pods, Metrics: []Reading{r}}, &Memory{Recommendations: []Recommendation{{-50 * time.Second, c.n}}})
+		if got := d.Age(); got != c.want {
+			t.Errorf("%s: stable %d is %v old, want %v", c.name, d.Stable, got, c.want)
+		}
+	}
+}
+
+func TestBelowZeroIsZero(t *testing.T) {
+	d, _ := oneStep(DefaultParams(), external("queue", Target{Type: Value, ValueMilli: 1}), Observation{SpecReplicas: 1, StatusReplicas: 1, Pods: make([]Pod, 1), Metrics: []Reading{{Series: []int64{-5}}}}, &Memory{Recommendations: []Recommendation{{-time.Hour, 1}}})
+	if d.Proposal.Replicas != -5 || d.Stable != 0 || d.Replicas != 1 {
+		t.Errorf("proposal %d, stable %d, size %d; want -5, 0, 1", d.Proposal.Replicas, d.Stable, d.Replicas)
+	}
+	if d, _ = oneStep(DefaultParams(), cpuSpec(), Observation{}, nil); d.Path != AtZero || d.Stable != 0 || d.Limited != 0 || d.Desired != 0 {
+		t.Errorf("at zero: path %d, stable %d, limited %d, desired %d", d.Path, d.Stable, d.Limited, d.Desired)
+	}
+}
+
+// A status that could not be written is as it was, and the next one is tried again.
+func TestAFailedStatusWriteLeavesTheOldOne(t *testing.T) {
+	f := newFixture(fourMetrics(), 10, 10)
+	f.load(140)
+	f.step()
+	before := fmt.Sprint(f.c.status.metrics, f.c.Memory().Conditions)
+	f.o.StatusErr = errAPI
+	f.load(180)
+	f.step()
+	if after := fmt.Sprint(f.c.status.metrics, f.c.Memory().Conditions); f.d.Err == nil || after != before {
+		t.Errorf("error %v, status %s, want that before: %s", f.d.Err, after, before)
+	}
+}

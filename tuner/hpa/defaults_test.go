@@ -138,6 +138,9 @@ func TestKnobsDefaultsAndUnsetting(t *testing.T) {
 		if got := FormatValue(k.Get(&d)); got != c.unset {
 			t.Errorf("%s: unset, it is %s, want %s", c.path, got, c.unset)
 		}
+		if d.ScaleUp.Tolerance != 0 || d.ScaleDown.Tolerance != 0 {
+			t.Errorf("%s: unset, a tolerance is left: %+v", c.path, d)
+		}
 		if got := FormatValue(k.Default); got != c.def {
 			t.Errorf("%s: Default is %s, want %s", c.path, got, c.def)
 		}

@@ -74,6 +74,13 @@ func TestExplainSaysEachClause(t *testing.T) {
 		{"a plain target of one thousandth", got(func(d *Decision) {
 			d.Proposal.First, d.Proposal.Missing, d.Proposal.Metric, d.Proposal.UsageMilli = 0.5, 2, &Metric{Source: Pods, Name: "rps", Target: Target{AverageMilli: 1}}, 750
 		}), "4 → 8: wanted 8 (rps 0.75 of 0.001 each); 2 pods without metrics counted as on target"},
+		{"a container's utilization", got(func(d *Decision) {
+			d.Proposal.Metric = &Metric{Source: ContainerResource, Name: "cpu", Container: "app", Target: Target{Utilization: 70}}
+		}), "4 → 8: wanted 8 (cpu/app 140 % of 70 %)"},
+		{"a container's memory, a tie rounded to even", got(func(d *Decision) {
+			d.Proposal.Metric, d.Proposal.UsageMilli = &Metric{Source: ContainerResource, Name: "memory", Container: "app", Target: Target{AverageMilli: 1 << 30 * 1000}}, 1000<<20*1000+1<<19*1000
+		}), "4 → 8: wanted 8 (memory/app 1000Mi of 1024Mi each)"},
+		{"a tie rounded up to even", got(func(d *Decision) { d.Proposal.Metric, d.Proposal.UsageMilli = memory, 1001<<20*1000+1<<19*1000 }), "4 → 8: wanted 8 (memory 1002Mi of 1024Mi each)"},
 		{"memory in Mi", got(func(d *Decision) { d.Proposal.Metric, d.Proposal.UsageMilli = memory, 1<<29*1000+1234567890 }), "4 → 8: wanted 8 (memory 513.2Mi of 1024Mi each)"},
 		{"cpu in millicores, of a container", got(func(d *Decision) { d.Proposal.Metric, d.Proposal.UsageMilli = used, 450 }), "4 → 8: wanted 8 (cpu/app 450m of 300m each)"},
 		{"an object called memory is a plain number, and has no uncounted pods", got(func(d *Decision) {

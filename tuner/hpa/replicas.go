@@ -161,7 +161,7 @@ func (c *Controller) perPod(o *Observation, m *Metric, r *Reading, tol tolerance
 		return
 	}
 	requests := readyReq
-	if missing > 0 && ratio < 1.0 {
+	if ratio < 1.0 {
 		metered += missing
 		requests += missingReq
 		if util {
@@ -169,7 +169,7 @@ func (c *Controller) perPod(o *Observation, m *Metric, r *Reading, tol tolerance
 		} else {
 			usage += missing * target
 		}
-	} else if missing > 0 && ratio > 1.0 {
+	} else if ratio > 1.0 {
 		metered += missing
 		requests += missingReq
 	}
