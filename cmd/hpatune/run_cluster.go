@@ -19,7 +19,9 @@ import (
 	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/observer"
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
 	"github.com/hpatune/hpatune/tuner/manifest"
+	"github.com/hpatune/hpatune/tuner/replay"
 )
 
 // clusterFlags are the flags of `run` that are about a cluster.
@@ -109,6 +111,9 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	if err != nil {
 		return err
 	}
+	if err := denied(c.Context, "context"); err != nil {
+		return err
+	}
 	ns := c.Namespace
 	var subject *kube.Subject
 	if f.cluster.hpa != "" {
@@ -171,6 +176,9 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 		s.warnf("Prometheus: %s", r.prom.Describe())
 	}
 	o.cluster = r
+	if err := s.reach(subject, r.description, o.profile.Duration()); err != nil {
+		return err
+	}
 	if f.capacity > 0 {
 		o.objectives = objectives
 	}
@@ -191,6 +199,30 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	}
 	run, err := s.record(ctx, o)
 	return s.concluded(run, err, o.dir, objectives, f.output)
+}
+
+// reach says how many replicas the load may bring up and what these cost an hour
+// at list prices, and names a profile too short to show what the HPA does. How
+// long a pod takes to start is not known yet: it comes on top.
+func (s streams) reach(subject *kube.Subject, d kube.Description, length time.Duration) error {
+	if subject.HPA == nil {
+		return nil
+	}
+	c, err := manifest.FromV2(&subject.HPA.Spec)
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	w := d.Workload
+	replica := tuner.Replica{CPUCores: float64(w.CPUMilli) / 1000, MemoryGB: float64(w.MemoryBytes) / (1 << 30), GPUs: float64(w.GPUs)}
+	cost := "what they cost is not known, since their requests are not"
+	if price := tuner.DefaultPrice(); replica.Known() {
+		cost = fmt.Sprintf("%.2f %s an hour at the list prices of %s", float64(c.MaxReplicas)*price.PerReplicaHour(replica), price.Currency, price.Name)
+	}
+	s.warnf("It may bring up as many as %d replicas: %s.", c.MaxReplicas, cost)
+	if text, short := tooShort(length, c, replay.Params(&results.Run{Meta: results.Meta{HPA: d.HPA}}), 0); short {
+		s.warnf("warning: %s, and a start-up on top", text)
+	}
+	return nil
 }
 
 // preflight prints what was found, and refuses what a run could not measure.
