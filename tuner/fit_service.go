@@ -6,9 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
@@ -416,73 +414,6 @@ func line(xs, ys, ws []float64) (a, b float64) {
 	return (y - b*x) / w, b
 }
 
-// patience takes the client's time-outs from the profile as it was used; without
-// one, from the requests that ran into them.
-func (f *fitting) patience(streams bool) {
-	p, err := profiles.Parse("profile.yaml", f.run.Profile, nil)
-	if err != nil && p == nil {
-		if seen := f.timedOut(); seen > 0 {
-			f.w.Service.Timeout = seen
-		}
-		return
-	}
-	f.w.Service.Timeout = p.Timeouts.Total
-	if streams || f.w.Service.Timeout == 0 {
-		f.w.Service.FirstToken = p.Timeouts.FirstToken
-	}
-}
-
-// timedOut is how long the requests lasted that timed out: their median, 0 if
-// none did.
-func (f *fitting) timedOut() time.Duration {
-	var d []time.Duration
-	for i := range f.run.Requests {
-		r := &f.run.Requests[i]
-		if r.Outcome == results.Timeout && results.Happened(r.Sent) && results.Happened(r.Done) {
-			d = append(d, r.Done-r.Scheduled)
-		}
-	}
-	if len(d) == 0 {
-		return 0
-	}
-	slices.Sort(d)
-	return d[len(d)/2]
-}
-
-// refusals takes the queue's length from the requests that were refused at once.
-func (f *fitting) refusals(slots int) {
-	var inside []int
-	for i := range f.run.Requests {
-		r := &f.run.Requests[i]
-		if r.Outcome != results.HTTP429 || !results.Happened(r.Sent) {
-			continue
-		}
-		for k := range f.servers {
-			if b := f.servers[k].backend; b >= 0 && b == int(r.Backend) || !f.visible {
-				inside = append(inside, f.insideAt(k, r.Sent.Seconds())/f.sharing(r.Sent.Seconds()))
-			}
-		}
-	}
-	if len(inside) == 0 {
-		return
-	}
-	slices.Sort(inside)
-	f.w.Service.Queue = max(1, inside[len(inside)/2]-slots)
-	f.quality("queue", float64(f.w.Service.Queue), len(inside), "places in a replica's queue, from what was inside when it refused")
-}
-
-func (f *fitting) insideAt(server int, at float64) int {
-	n := 0
-	for _, i := range f.servers[server].calls {
-		if c := &f.served[i]; c.sent > at {
-			break
-		} else if c.done > at {
-			n++
-		}
-	}
-	return n
-}
-
 // ownTimes notes each arrival's own service time where it was measured, so that
 // a replay of the run itself meets the same requests.
 func (f *fitting) ownTimes() {
@@ -496,89 +427,6 @@ func (f *fitting) ownTimes() {
 	for i, a := range f.w.Demand.Arrivals {
 		f.w.Demand.Times[i] = known[a.Index]
 	}
-}
-
-// balancer says who gets the next request, by two signs: a balancer that takes
-// turns gives every replica the same count within few requests, one that looks
-// at load gives the next to a replica with the fewest inside.
-func (f *fitting) balancer() {
-	f.w.Balancer = plant.RoundRobin
-	if !f.visible || len(f.servers) < 2 {
-		f.w.Balancer = plant.Random
-		f.assume("requests are spread at random over the replicas: the recording does not show how")
-		return
-	}
-	even, fewest := f.evenness(), f.fewest()
-	switch {
-	case fewest > 0.9 && even > 0.05:
-		f.w.Balancer = plant.LeastConnections
-	case even < 0.4:
-		f.w.Balancer = plant.RoundRobin
-	default:
-		f.w.Balancer = plant.Random
-	}
-	f.quality("balancer", even, len(f.served), "%s: variance of replicas' counts over that of random spreading; the least busy one was taken in %.0f %% of the cases", f.w.Balancer, fewest*100)
-	if f.w.Balancer == plant.Random && even > 2 {
-		f.warn("requests are spread less evenly than at random (variance %.1f times as large): connections are pinned, or replicas are not alike; the replay knows neither", even)
-	}
-}
-
-// evenness is the variance of counts per replica over windows of ten requests a
-// replica, divided by what independent random choice would give.
-func (f *fitting) evenness() float64 {
-	sum, n := 0.0, 0.0
-	counts := make([]float64, len(f.servers))
-	for _, span := range f.stable() {
-		k := len(span.servers)
-		if k < 2 {
-			continue
-		}
-		size := 10 * k
-		for from := span.from; from+size <= span.to; from += size {
-			clear(counts)
-			for i := from; i < from+size; i++ {
-				counts[f.served[i].server]++
-			}
-			for _, s := range span.servers {
-				sum += (counts[s] - 10) * (counts[s] - 10)
-			}
-			n += float64(k) * 10 * (1 - 1/float64(k))
-		}
-	}
-	if n == 0 {
-		return math.NaN()
-	}
-	return sum / n
-}
-
-// fewest is the share of requests that went to a replica with no more inside
-// than any other.
-func (f *fitting) fewest() float64 {
-	inside := make([]floats, len(f.servers))
-	hit, n := 0.0, 0.0
-	for _, span := range f.stable() {
-		for i := span.from; i < span.to; i++ {
-			c := &f.served[i]
-			least := math.MaxInt
-			for _, s := range span.servers {
-				for len(inside[s]) > 0 && inside[s][0] <= c.sent {
-					heap.Pop(&inside[s])
-				}
-				least = min(least, len(inside[s]))
-			}
-			if len(span.servers) > 1 {
-				n++
-				if len(inside[c.server]) <= least {
-					hit++
-				}
-			}
-			heap.Push(&inside[c.server], c.done)
-		}
-	}
-	if n == 0 {
-		return 0
-	}
-	return hit / n
 }
 
 // stretch is a run of requests during which the same replicas answered.
