@@ -76,7 +76,7 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	}
 
 	s.step(4, "predicted beside actual")
-	agreed, err := s.runVerify(ctx, a.dir, after, "text")
+	agreed, err := s.runVerify(ctx, a.dir, after, "", "text")
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,26 +20,30 @@ import (
 const verifyReplicates = 20
 
 func newVerifyCmd(s streams) *cobra.Command {
-	var output string
+	var output, filename string
 	c := &cobra.Command{
 		Use:   "verify ADVICE_DIR RUN",
 		Short: "The prediction beside what happened",
 		Long: `verify puts RUN's own arrivals through the model that tune fitted, under the
 recommended hpa.yaml, and shows the prediction beside what RUN measured. RUN must
-have run that hpa.yaml.`,
-		Example: "  hpatune verify results/before/advice results/after",
+have run that hpa.yaml; with -f, another one that was applied instead.`,
+		Example: "  hpatune verify results/before/advice results/after\n  hpatune verify results/before/advice results/after -f what-we-applied.yaml",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := s.runVerify(cmd.Context(), args[0], args[1], output)
+			_, err := s.runVerify(cmd.Context(), args[0], args[1], filename, output)
 			return err
 		},
 	}
+	c.Flags().StringVarP(&filename, "filename", "f", "", "the HPA that RUN ran (default: the recommended one)")
 	outputFlag(c.Flags(), &output, "", "json")
 	return c
 }
 
-func (s streams) runVerify(_ context.Context, dir, runDir, output string) (*tuner.Agreement, error) {
-	advised, err := s.readHPA(filepath.Join(dir, "hpa.yaml"))
+// runVerify verifies the advice in dir by a run under filename's HPA; "" = the
+// recommended one.
+func (s streams) runVerify(_ context.Context, dir, runDir, filename, output string) (*tuner.Agreement, error) {
+	what := cmp.Or(filename, "the recommended configuration")
+	advised, err := s.readHPA(cmp.Or(filename, filepath.Join(dir, "hpa.yaml")))
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +61,7 @@ func (s streams) runVerify(_ context.Context, dir, runDir, output string) (*tune
 			return nil, err
 		}
 		if !ran.Config.Equal(&advised.Config) {
-			return nil, exit(exitNotValid, fmt.Errorf("%s did not run the recommended configuration, so it verifies nothing of it:\n%s\nTry: apply %s and run again", runDir, diffText(advised, ran), filepath.Join(dir, "hpa.yaml")))
+			return nil, exit(exitNotValid, fmt.Errorf("%s did not run %s, so it verifies nothing of it:\n%s\nTry: apply it and run again, or name what ran: -f %s", runDir, what, diffText(advised, ran), filepath.Join(runDir, "cluster/hpa.yaml")))
 		}
 	}
 	objectives, err := results.ParseObjectives(model.Objectives)
