@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +25,7 @@ type Prometheus struct {
 	Clock   results.Clock
 	Queries []Query
 	engines []string // presets that were found
+	empty   []string // names of extra queries that have no series now
 	where   string
 	ask     func(ctx context.Context, path string, q url.Values) ([]byte, error)
 }
@@ -80,9 +83,27 @@ var presets = []preset{
 	}},
 }
 
-// NewPrometheus finds out what a Prometheus knows of the subject's pods. where
-// is its URL, or NAMESPACE/SERVICE:PORT, which is asked through the API server.
-func NewPrometheus(ctx context.Context, c *kube.Cluster, s *kube.Subject, where string) (*Prometheus, error) {
+// ParseQuery reads NAME=PROMQL; without a NAME= the expression names itself.
+func ParseQuery(text string) (Query, error) {
+	text = strings.TrimSpace(text)
+	q := Query{text, text}
+	if name, promQL, ok := strings.Cut(text, "="); ok && !strings.HasPrefix(promQL, "=") && queryName.MatchString(strings.TrimSpace(name)) {
+		q = Query{strings.TrimSpace(name), strings.TrimSpace(promQL)}
+	}
+	if q.PromQL == "" {
+		return Query{}, errors.New("no expression; try queue=sum(vllm:num_requests_waiting)")
+	}
+	return q, nil
+}
+
+// queryName is what may stand before the = of a named query.
+var queryName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_:.-]*$`)
+
+// NewPrometheus finds out what a Prometheus knows of the subject's pods, and
+// asks each of the extra queries once: one that it refuses is an error, one
+// without series is reported by Describe. where is its URL, or
+// NAMESPACE/SERVICE:PORT, which is asked through the API server.
+func NewPrometheus(ctx context.Context, c *kube.Cluster, s *kube.Subject, where string, extra []Query) (*Prometheus, error) {
 	p := &Prometheus{where: where}
 	if strings.Contains(where, "://") {
 		base, err := url.Parse(where)
@@ -120,15 +141,30 @@ func NewPrometheus(ctx context.Context, c *kube.Cluster, s *kube.Subject, where 
 			p.Queries = append(p.Queries, q)
 		}
 	}
+	for _, q := range extra {
+		list, err := p.query(ctx, q.PromQL)
+		if err != nil {
+			return nil, fmt.Errorf("prometheus %s: %s: %w", where, q.Name, err)
+		}
+		if len(list) == 0 {
+			p.empty = append(p.empty, q.Name)
+		}
+		p.Queries = append(p.Queries, q)
+	}
 	return p, nil
 }
 
 // Describe says what was found, for a person.
 func (p *Prometheus) Describe() string {
-	if len(p.engines) == 0 {
-		return p.where + " has no series of these pods that are known here (labels namespace and pod are needed)"
+	text := p.where + " has no series of these pods that are known here (labels namespace and pod are needed)"
+	if len(p.engines) > 0 {
+		text = fmt.Sprintf("%s has series of %s", p.where, strings.Join(p.engines, ", "))
 	}
-	return fmt.Sprintf("%s has series of %s: %d queries", p.where, strings.Join(p.engines, ", "), len(p.Queries))
+	text += fmt.Sprintf("; %d queries", len(p.Queries))
+	if len(p.empty) > 0 {
+		text += "; no series yet: " + strings.Join(p.empty, ", ")
+	}
+	return text
 }
 
 // httpGet asks a Prometheus that is reached directly.

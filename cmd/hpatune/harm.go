@@ -2,14 +2,17 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -132,4 +135,34 @@ func tooShort(length time.Duration, c hpa.Config, p hpa.Params, startup time.Dur
 	}
 	return fmt.Sprintf("the profile lasts %s, too short to show one scale-out and one scale-in of this HPA: %s until a rise is seen, %s scale-up window, %s start-up, %s scale-down window and %s until a fall is seen are %s",
 		length.Round(time.Second), seen, up, startup.Round(time.Second), down, seen, need.Round(time.Second)), true
+}
+
+// forwarded finds the kubectl port-forward behind a URL of this machine, by
+// the processes that run here. Forwards of other programs are not found; the
+// share of traffic that new replicas got gives those away afterwards.
+func forwarded(ctx context.Context, raw string) (command string, ok bool) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", false
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return "", false
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	list, err := exec.CommandContext(ctx, "ps", "-axww", "-o", "args=").Output()
+	if err != nil {
+		return "", false
+	}
+	for line := range strings.Lines(string(list)) {
+		words := strings.Fields(line)
+		i := slices.Index(words, "port-forward")
+		if i > 0 && slices.ContainsFunc(words[i:], func(w string) bool { return w == port || strings.HasPrefix(w, port+":") }) {
+			words = slices.DeleteFunc(words[i:], func(w string) bool { return strings.HasPrefix(w, "-") }) // a flag may be a token
+			return strings.Join(words, " "), true
+		}
+	}
+	return "", false
 }

@@ -32,6 +32,7 @@ type clusterFlags struct {
 	apply      bool
 	fix        []int
 	prometheus string
+	promql     []string
 	controller string
 	throttling bool
 }
@@ -58,6 +59,7 @@ func (f *clusterFlags) add(c *cobra.Command) {
 	fl.BoolVar(&f.apply, "apply", false, "run with the HPA of -f in place of the live one, and put the live one back at the end")
 	fl.IntSliceVar(&f.fix, "fix-replicas", nil, "target: a run at each of these sizes (1,2,4), and back at the end")
 	fl.StringVar(&f.prometheus, "prometheus", "", "record series of this Prometheus: a URL, or NAMESPACE/SERVICE:PORT through the API server")
+	fl.StringArrayVar(&f.promql, "promql", nil, "record this PromQL, too, as NAME=EXPRESSION (repeat; needs --prometheus)")
 	fl.StringVar(&f.controller, "controller", "", "the controller's flags where they are not the defaults: syncPeriod=5s,downscaleStabilization=30s,…")
 	fl.BoolVar(&f.throttling, "throttling", false, "record CPU throttling from the kubelets (needs nodes/proxy)")
 	c.MarkFlagsMutuallyExclusive("sandbox", "hpa", "target")
@@ -138,6 +140,17 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	case f.filename != "" && !f.cluster.apply:
 		return usagef("-f with --hpa changes the cluster: add --apply (what is there now is put back at the end)")
 	}
+	var queries []observer.Query
+	for _, text := range f.cluster.promql {
+		q, err := observer.ParseQuery(text)
+		if err != nil {
+			return usagef("--promql %q: %w", text, err)
+		}
+		queries = append(queries, q)
+	}
+	if len(queries) > 0 && f.cluster.prometheus == "" {
+		return usagef("--promql needs the Prometheus to ask: --prometheus URL, or NAMESPACE/SERVICE:PORT")
+	}
 	commands := []string{"run"}
 	switch {
 	case f.cluster.apply:
@@ -162,6 +175,9 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	if err := checkURL(o.url); err != nil {
 		return err
 	}
+	if command, ok := forwarded(ctx, o.url); ok && subject.HPA != nil && f.fleet.workers == 0 {
+		return exit(exitFailed, fmt.Errorf("--url %s is a port-forward (%s): it reaches one pod only, so new replicas would get nothing and the HPA's answer would mean nothing; give a way in that the Service balances, or send from inside with --workers 1", redactURL(o.url), command))
+	}
 	r := &clusterRun{cluster: c, subject: subject, kind: "hpa", options: observer.Options{Throttling: f.cluster.throttling}}
 	if r.description, err = c.Describe(ctx, subject); err != nil {
 		return exit(exitFailed, err)
@@ -170,7 +186,7 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 		return err
 	}
 	if f.cluster.prometheus != "" {
-		if r.prom, err = observer.NewPrometheus(ctx, c, subject, f.cluster.prometheus); err != nil {
+		if r.prom, err = observer.NewPrometheus(ctx, c, subject, f.cluster.prometheus, queries); err != nil {
 			return exit(exitFailed, err)
 		}
 		s.warnf("Prometheus: %s", r.prom.Describe())
