@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -151,6 +152,9 @@ offered load under thousands of candidate configurations.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
+	}
+	if strings.HasPrefix(filepath.Base(os.Args[0]), "kubectl-") { // as a plugin: kubectl hpatune run …
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl hpatune"}
 	}
 	root.SetIn(s.in)
 	root.SetOut(s.out)
