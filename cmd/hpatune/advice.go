@@ -41,7 +41,17 @@ func (s streams) writeAdvice(a *advice, run *results.Run, dirs []string, current
 	}
 	yaml := ""
 	if r.Recommended != nil {
-		yaml = string(manifest.V2(&r.Recommended.Config, current.Meta, adviceNotes(r, run, f.command(r))))
+		notes := adviceNotes(r, run, f.command(r))
+		if o, ok := ownedBy(run, &r.Recommended.Config, current.Meta.Namespace, notes); ok {
+			a.owned = &o
+			notes[0].Text = o.warning() + "\n" + notes[0].Text
+			if o.file != "" {
+				if err := writeFile(a.dir, o.file, text(string(o.patch.Body))); err != nil {
+					return err
+				}
+			}
+		}
+		yaml = string(manifest.V2(&r.Recommended.Config, current.Meta, notes))
 		if err := writeFile(a.dir, "hpa.yaml", text(yaml)); err != nil {
 			return err
 		}
@@ -199,14 +209,16 @@ func nextCommands(a *advice, dirs []string, current hpaFile) []string {
 	if a.sandboxed {
 		second = "hpatune run --sandbox -p " + filepath.Join(dirs[0], "profile.yaml") + " -f " + file + " --out results/after"
 	}
-	return []string{
-		"kubectl diff -f " + file,
-		"kubectl apply -f " + file,
-		"kubectl get hpa" + in + " " + name + " -o wide",
-		"kubectl describe hpa" + in + " " + name,
-		second,
-		"hpatune verify " + a.dir + " results/after",
+	apply := []string{"kubectl diff -f " + file, "kubectl apply -f " + file}
+	if a.owned != nil {
+		apply = a.owned.next(a.dir, in)
 	}
+	return append(apply,
+		"kubectl get hpa"+in+" "+name+" -o wide",
+		"kubectl describe hpa"+in+" "+name,
+		second,
+		"hpatune verify "+a.dir+" results/after",
+	)
 }
 
 // printAdvice writes the advice for a person.
@@ -216,6 +228,9 @@ func (s streams) printAdvice(a advice, dirs []string, current hpaFile) error {
 	if a.recommendation.Recommended != nil {
 		next = nextCommands(&a, dirs, current)
 		files = "hpa.yaml, hpa.hpa, model.json, " + files
+		if a.owned != nil && a.owned.file != "" {
+			files = a.owned.file + ", " + files
+		}
 	}
 	if err := report.TuneText(s.out, &a.recommendation, next); err != nil {
 		return err

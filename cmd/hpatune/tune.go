@@ -86,6 +86,7 @@ type advice struct {
 	dir            string
 	model          *tuner.Model
 	sandboxed      bool
+	owned          *owned // nil = hpa.yaml may be applied
 }
 
 func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advice, error) {

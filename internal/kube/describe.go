@@ -25,6 +25,10 @@ type Description struct {
 	Files    map[string][]byte // cluster/: hpa.yaml, target.yaml
 }
 
+// HPAOwner and HPAOwnerName are the entries of a run's context that say who
+// writes the HPA: an Owner's Kind and Name.
+const HPAOwner, HPAOwnerName = "hpa_owner", "hpa_owner_name"
+
 // Describe reads what a run must know of its subject afterwards. What cannot be
 // read is left out.
 func (c *Cluster) Describe(ctx context.Context, s *Subject) (Description, error) {
@@ -45,7 +49,8 @@ func (c *Cluster) Describe(ctx context.Context, s *Subject) (Description, error)
 			Name: s.HPA.Name, Controller: "kube-controller-manager", Kubernetes: c.Version, Assumed: true,
 			SyncPeriodS: 15, Tolerance: 0.1, DownscaleStabilizationS: 300, CPUInitializationPeriodS: 300, InitialReadinessDelayS: 30,
 		}
-		put("hpa_owner", s.HPAOwner.Kind)
+		put(HPAOwner, s.HPAOwner.Kind)
+		put(HPAOwnerName, s.HPAOwner.Name)
 		h := s.HPA.DeepCopy()
 		h.ManagedFields = nil
 		object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(h)

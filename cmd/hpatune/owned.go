@@ -1,0 +1,59 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/hpatune/hpatune/internal/kube"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+// owned is an advice in the language of who writes the HPA: an hpa.yaml that is
+// applied over it would be undone.
+type owned struct {
+	owner kube.Owner
+	file  string         // of the patch, in the advice's folder; "" = the owner has no patch of its own
+	patch manifest.Patch // with a file
+	kind  string         // of what is patched, as kubectl takes it
+}
+
+// ownedBy returns how to change an HPA whose owner writes it again; ok is false
+// where the HPA itself may be applied.
+func ownedBy(run *results.Run, c *hpa.Config, namespace string, notes []manifest.Note) (o owned, ok bool) {
+	o.owner = kube.Owner{Kind: run.Meta.Context[kube.HPAOwner], Name: run.Meta.Context[kube.HPAOwnerName]}
+	if o.owner.Where() == "" {
+		return o, false
+	}
+	switch o.owner.Kind {
+	case "KEDA":
+		o.file, o.kind = "scaledobject-patch.yaml", "scaledobject"
+		o.patch = manifest.KEDA(c, namespace, o.owner.Name, notes)
+	case "KServe":
+		o.file, o.kind = "inferenceservice-patch.yaml", "inferenceservice"
+		o.patch = manifest.KServe(c, namespace, o.owner.Name, notes)
+	}
+	return o, true
+}
+
+// next is what to do with the advice in place of applying its hpa.yaml.
+func (o *owned) next(dir, in string) []string {
+	if o.file == "" {
+		return []string{fmt.Sprintf("# %s owns this HPA: %s, with the values of %s", o.owner.Kind, o.owner.Where(), filepath.Join(dir, "hpa.yaml"))}
+	}
+	out := []string{fmt.Sprintf("kubectl patch %s%s %s --type merge --patch-file %s", o.kind, in, o.owner.Name, filepath.Join(dir, o.file))}
+	for _, r := range o.patch.Rest {
+		out = append(out, "# and by hand: "+r)
+	}
+	return out
+}
+
+// warning is the head of an hpa.yaml that must not be applied.
+func (o *owned) warning() string {
+	text := fmt.Sprintf("Do not apply this file: %s owns the HPA and would undo it. Instead: %s", o.owner.Kind, o.owner.Where())
+	if o.file != "" {
+		text += ". The same in its words: " + o.file
+	}
+	return text + "."
+}
