@@ -7,9 +7,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// BackendHeader is the response header in which a balancer may name the
-// backend that answered. Behind a balancer that terminates connections nothing
-// else tells.
+// BackendHeader is the response header that may name the backend that answered,
+// where the profile names no other. Behind a balancer nothing else tells.
 const BackendHeader = "X-Backend"
 
 // backends numbers the servers that answered.

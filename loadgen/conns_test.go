@@ -287,6 +287,20 @@ func TestANameThatMovesIsFollowed(t *testing.T) {
 	}
 }
 
+func TestTheProfileNamesTheHeaderOfWhoAnswered(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Served-By", "chat-7d9f")
+		w.Header().Set(BackendHeader, "a proxy")
+	}))
+	defer srv.Close()
+	profile := plan(profiles.Target{}, short)
+	profile.Connections.Backend = "x-served-by"
+	list, rep := loadURL(t, Options{Arrivals: constant(20, time.Millisecond), Profile: profile, URL: srv.URL})
+	if s := shares(list, rep, 0); s["chat-7d9f"] != 1 {
+		t.Errorf("shares %v, want all of chat-7d9f", s)
+	}
+}
+
 func TestHTTP2ConnectionsAgeToo(t *testing.T) {
 	for _, clear := range []bool{false, true} {
 		var mu sync.Mutex

@@ -151,6 +151,7 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	con.Mode = cmp.Or(con.Mode, "realistic")
 	con.Pools = cmp.Or(con.Pools, 32)
 	con.MaxAge = cmp.Or(con.MaxAge, 10*time.Second)
+	con.Backend = cmp.Or(con.Backend, BackendHeader)
 	proto, err := newProtocol(o.Profile, uint64(o.Seed))
 	if err != nil {
 		return nil, err
@@ -195,7 +196,8 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	r.errs, r.backs = o.tables.errs, o.tables.backs
 	ring := &ring{}
 	r.m = &meter{
-		ctx: r.loaded, clock: o.Clock, closed: o.Closed > 0, ring: ring, proto: proto, url: u, headers: h,
+		backendHeader: con.Backend,
+		ctx:           r.loaded, clock: o.Clock, closed: o.Closed > 0, ring: ring, proto: proto, url: u, headers: h,
 		conns: r.conns, backends: r.backs, errs: r.errs, cap: int64(o.MaxInFlight), emit: o.Emit,
 		timeouts: limits,
 		watch: newWatch(rule(o.Profile.Abort), func(why string) {

@@ -35,22 +35,23 @@ const (
 // answer to its end, and emits one results.Request, whatever happened. vegeta
 // itself gets an empty answer and keeps nothing: it paces, the meter measures.
 type meter struct {
-	ctx      context.Context // done: end what is in flight
-	clock    results.Clock
-	closed   bool // closed loop: an arrival is scheduled when it is sent
-	ring     *ring
-	lead     *lead
-	proto    *protocol
-	url      *url.URL
-	headers  *headers
-	conns    *conns
-	backends *backends
-	errs     *table
-	timeouts profiles.Timeouts // in wall time
-	cap      int64             // most requests in flight; 0 = no cap
-	emit     results.Emit
-	watch    *watch
-	calls    sync.Pool // *call
+	ctx           context.Context // done: end what is in flight
+	clock         results.Clock
+	closed        bool // closed loop: an arrival is scheduled when it is sent
+	ring          *ring
+	lead          *lead
+	proto         *protocol
+	url           *url.URL
+	headers       *headers
+	conns         *conns
+	backends      *backends
+	backendHeader string
+	errs          *table
+	timeouts      profiles.Timeouts // in wall time
+	cap           int64             // most requests in flight; 0 = no cap
+	emit          results.Emit
+	watch         *watch
+	calls         sync.Pool // *call
 
 	inFlight, peak atomic.Int64
 	outcomes       [results.Outcomes]atomic.Int64
@@ -273,7 +274,7 @@ func (c *call) answer(resp *http.Response, total time.Time) (v verdict) {
 	if c.conn != nil {
 		addr = c.conn.addr
 	}
-	c.rec.Backend = m.backends.of(resp.Header.Get(BackendHeader), addr)
+	c.rec.Backend = m.backends.of(resp.Header.Get(m.backendHeader), addr)
 
 	v, ok := statusVerdict(resp)
 	if !ok {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -232,15 +233,22 @@ func (c *checker) tokens(at string, t Tokens) {
 	}
 }
 
+// headerName is a token of RFC 9110, section 5.6.2.
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
 func (c *checker) rest(p *Profile) {
 	fill(&p.Connections.Mode, "realistic")
 	fill(&p.Connections.MaxAge, 10*time.Second)
 	fill(&p.Connections.Pools, 32)
+	fill(&p.Connections.Backend, "X-Backend")
 	if !slices.Contains(ConnectionModes, p.Connections.Mode) {
 		c.say("connections.mode", fmt.Sprintf("%q is unknown", short(p.Connections.Mode)), strings.Join(ConnectionModes, ", "))
 	}
 	if p.Connections.Pools < 1 || p.Connections.Pools > 10_000 {
 		c.say("connections.pools", fmt.Sprintf("%d is not from 1 to 10000", p.Connections.Pools), "32")
+	}
+	if !headerName.MatchString(p.Connections.Backend) {
+		c.say("connections.backend_header", fmt.Sprintf("%q is not a header's name", short(p.Connections.Backend)), "X-Served-By")
 	}
 	fill(&p.Timeouts.Connect, 2*time.Second)
 	fill(&p.Timeouts.FirstToken, 30*time.Second)

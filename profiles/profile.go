@@ -150,6 +150,9 @@ type Connections struct {
 	Mode   string        `json:"mode"`    // realistic (default), pinned, fresh, endpoints
 	MaxAge time.Duration `json:"max_age"` // default 10s
 	Pools  int           `json:"pools"`   // default 32
+	// Backend is the response header that names who answered, where one does:
+	// a pod's name, best; default X-Backend.
+	Backend string `json:"backend_header"`
 }
 
 // ConnectionModes are the values of Connections.Mode.

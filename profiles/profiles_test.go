@@ -46,7 +46,7 @@ stages:
   - {name: waves, sine: {mean: 30/s, amplitude: 30/s, period: 10m}, duration: 20m}
   - {name: real, trace: {file: trace.csv, from: 1s, to: 40s, scale_rate: 2, scale_time: 1}}
 objectives: ["ttft.p95 < 500ms", "error_rate < 0.1%"]
-connections: {mode: pinned, max_age: 20s, pools: 8}
+connections: {mode: pinned, max_age: 20s, pools: 8, backend_header: X-Served-By}
 timeouts: {connect: 1s, first_token: 3s, idle: 4s, total: 6m}
 abort: {error_rate: 25%, for: 20s}
 `
@@ -78,7 +78,7 @@ func TestParseReadsEveryField(t *testing.T) {
 		{"sine", *p.Stages[3].Sine, Sine{30, 30, 10 * time.Minute, 0}}, {"rows of the slice", len(p.Stages[4].Trace.rows), 2},
 		{"span", p.Stages[2].From, 6 * time.Minute}, {"end", p.Stages[2].To, 11 * time.Minute}, {"trace's length", p.Stages[4].Duration, 39 * time.Second},
 		{"duration", p.Duration(), 31*time.Minute + 39*time.Second}, {"objectives", len(p.Objectives), 2},
-		{"connections", p.Connections, Connections{"pinned", 20 * time.Second, 8}}, {"timeouts", p.Timeouts, Timeouts{time.Second, 3 * time.Second, 4 * time.Second, 6 * time.Minute}},
+		{"connections", p.Connections, Connections{"pinned", 20 * time.Second, 8, "X-Served-By"}}, {"timeouts", p.Timeouts, Timeouts{time.Second, 3 * time.Second, 4 * time.Second, 6 * time.Minute}},
 		{"abort", p.Abort, Abort{0.25, 20 * time.Second}},
 	} {
 		if c.got != c.want {
@@ -97,7 +97,7 @@ func TestDefaults(t *testing.T) {
 		got, want any
 	}{
 		{"seed", p.Seed, int64(1)}, {"protocol", p.Target.Protocol, "http"}, {"streams", p.Target.Streams(), false}, {"stage's name", p.Stages[0].Name, "stage-1"},
-		{"rate", *p.Stages[0].Rate, Rate(5)}, {"connections", p.Connections, Connections{"realistic", 10 * time.Second, 32}},
+		{"rate", *p.Stages[0].Rate, Rate(5)}, {"connections", p.Connections, Connections{"realistic", 10 * time.Second, 32, "X-Backend"}},
 		{"timeouts", p.Timeouts, Timeouts{2 * time.Second, 30 * time.Second, 10 * time.Second, 5 * time.Minute}}, {"abort", p.Abort, Abort{0.5, 10 * time.Second}},
 	} {
 		if c.got != c.want {
