@@ -3,6 +3,7 @@ package tuner
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -126,6 +127,10 @@ func (f *fitting) quality(part string, value float64, n int, format string, args
 func (f *Fitted) refusal() (Refusal, bool) {
 	switch s := f.SelfReplay; s.Verdict {
 	case "fail":
+		if e := s.AttainmentError; e != nil && math.Abs(*e) > attainmentLimit {
+			return Refusal{"self-replay", fmt.Sprintf("the replay does not reproduce how the recorded run was served: %.0f %% of requests within the limits, recorded %.0f %%", 100*(*s.Attainment+*e), 100**s.Attainment),
+				"a run in which it is visible which replica answered (connections.backend_header), and at least one stage past saturation"}, true
+		}
 		e := "—"
 		if s.ReplicaHoursError != nil {
 			e = fmt.Sprintf("%+.1f %%", *s.ReplicaHoursError*100)

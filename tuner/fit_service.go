@@ -335,6 +335,7 @@ func (f *fitting) service() error {
 		f.warn("replicas were hardly ever full: %d at once were seen and no more could be, so their capacity is a lower bound; a run past saturation would tell", best)
 	}
 	f.slowing(best)
+	f.ceiling()
 	f.patience(streams)
 	f.refusals(best)
 	f.ownTimes()
@@ -415,12 +416,17 @@ func line(xs, ys, ws []float64) (a, b float64) {
 }
 
 // ownTimes notes each arrival's own service time where it was measured, so that
-// a replay of the run itself meets the same requests.
+// a replay of the run itself meets the same requests. What those beside it
+// stretched it by is taken out: the replay stretches it again.
 func (f *fitting) ownTimes() {
 	known := map[int]plant.ServiceTime{}
+	law := &f.w.Service
+	mean := meanTotal(law.Times)
 	for i := range f.served {
 		if c := &f.served[i]; c.ok && c.done > c.start {
-			known[c.request.Arrival] = plant.ServiceTime{Class: c.class, First: max(0, c.first-c.start), Total: c.done - c.start, Tokens: c.tokens}
+			k := min(c.inside+1, law.Slots())
+			by := max(1, float64(k)/(law.Rate[k]*mean))
+			known[c.request.Arrival] = plant.ServiceTime{Class: c.class, First: max(0, c.first-c.start) / by, Total: (c.done - c.start) / by, Tokens: c.tokens}
 		}
 	}
 	f.w.Demand.Times = make([]plant.ServiceTime, len(f.w.Demand.Arrivals))

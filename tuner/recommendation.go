@@ -65,7 +65,11 @@ type SelfReplay struct {
 	Rescales          int      `json:"rescales"`
 	RescalesMatched   int      `json:"rescales_matched"`
 	MeanAbsReplicas   *float64 `json:"mean_abs_replicas"`
-	Verdict           string   `json:"verdict"` // pass, fail, proves-nothing (the HPA never moved), assumed (no autoscaler was recorded)
+	// Attainment is the recorded share of requests within the limits, and
+	// AttainmentError the replicates' mean minus it; nil without limits.
+	Attainment      *float64 `json:"attainment"`
+	AttainmentError *float64 `json:"attainment_error"`
+	Verdict         string   `json:"verdict"` // pass, fail, proves-nothing (the HPA never moved), assumed (no autoscaler was recorded)
 }
 
 // Shadow is how often the core decided what the recorded controller decided.

@@ -26,6 +26,43 @@ func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay 
 	return compare(run.Syncs, sim, w.Demand.Step, w.Params.SyncPeriod, float64(cfg.MinReplicas))
 }
 
+// attainmentLimit is how far the replicates' share of requests within the limits
+// may be from the recorded one, beyond their own 90 % interval: at more than ten
+// points an advice about limits is one about something else.
+const attainmentLimit = 0.10
+
+// within holds what the replicates of the configuration that ran predict, by
+// the fitted law and no request's own time, against what was recorded. Sizes may
+// be met while the law is wrong: then the HPA's part is understood and the
+// service's is not.
+func (s SelfReplay) within(run *results.Run, b *bench, t *trial) SelfReplay {
+	limits := results.LimitsOf(b.goals.list)
+	if limits.Tightest() <= 0 || len(run.Syncs) == 0 {
+		return s
+	}
+	recorded := run.TimelineWithin(b.world.Demand.Step, limits)
+	a := tally{step: recorded.Step, warmup: b.warmup}
+	for i := range recorded.Ticks {
+		if i < len(b.world.Demand.Bins) {
+			a.tick(&recorded.Ticks[i])
+		}
+	}
+	was, predicted := a.attainment(), over(t.attainment)
+	if predicted == nil || math.IsNaN(was) {
+		return s
+	}
+	e := predicted.Value - was
+	s.Attainment, s.AttainmentError = &was, &e
+	lo, hi := predicted.Value, predicted.Value
+	if predicted.Lo != nil && predicted.Hi != nil {
+		lo, hi = *predicted.Lo, *predicted.Hi
+	}
+	if s.Verdict == "pass" && (was < lo-attainmentLimit || was > hi+attainmentLimit) {
+		s.Verdict = "fail"
+	}
+	return s
+}
+
 // compare holds simulated sizes, one a step, against recorded syncs.
 func compare(syncs []results.Sync, sim []float64, step, period time.Duration, floor float64) SelfReplay {
 	var out SelfReplay

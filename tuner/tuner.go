@@ -83,6 +83,11 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	if err != nil {
 		return r, model, err
 	}
+	fit.SelfReplay = fit.SelfReplay.within(run, b, trials[0])
+	r.SelfReplay = fit.SelfReplay
+	if refusal, ok := fit.refusal(); ok {
+		return r.refuse(refusal.ID, refusal.Text, refusal.SettledBy), model, nil
+	}
 	best := pick(trials)
 	if best != nil {
 		if trials, err = b.simplify(ctx, o, trials); err != nil {

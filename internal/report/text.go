@@ -259,8 +259,12 @@ func (p *printer) selfReplay(self tuner.SelfReplay) {
 	case "assumed":
 		p.line("Self-replay: not possible, since no autoscaler was recorded; what the pods are was stated, not measured")
 	default:
-		p.line("Self-replay: %s; %d of %d rescales met, replica-hours off by %s, replicas off by %s on average", strings.ReplaceAll(self.Verdict, "-", " "),
-			self.RescalesMatched, self.Rescales, quantity(self.ReplicaHoursError, "ratio"), quantity(self.MeanAbsReplicas, ""))
+		within := ""
+		if self.AttainmentError != nil {
+			within = fmt.Sprintf("; requests within the limits off by %+.1f pt", 100**self.AttainmentError)
+		}
+		p.line("Self-replay: %s; %d of %d rescales met, replica-hours off by %s, replicas off by %s on average%s", strings.ReplaceAll(self.Verdict, "-", " "),
+			self.RescalesMatched, self.Rescales, quantity(self.ReplicaHoursError, "ratio"), quantity(self.MeanAbsReplicas, ""), within)
 	}
 }
 
