@@ -58,11 +58,11 @@ conformance-full: ## the same, 100,000 scenarios
 mutants: ## mutate the scaling core by rule; 95 % must be noticed
 	$(GO) -C test/conformance run ./mutants
 
-e2e: ## a short scenario on a real cluster (root, Linux; or KUBECONFIG)
-	$(GO) -C test/cluster test ./e2e -short -timeout 40m -v
+e2e: ## the product on a real cluster: built, brought up, run, brought down (root, Linux; or KUBECONFIG)
+	$(GO) -C test/cluster run ./cmd/hpacluster test -- -v
 
-e2e-full: ## pairs, profiles and faults on a real cluster
-	$(GO) -C test/cluster test ./e2e -timeout 4h -v
+e2e-full: ## the same with pairs, profiles and faults: an hour and more
+	$(GO) -C test/cluster run ./cmd/hpacluster test -- -v -timeout 4h -args -full
 
 image: ## an image from scratch for run --workers, into bin/hpatune-image.tar (no Docker; IMAGE=name:tag)
 	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/hpatune-linux ./cmd/hpatune

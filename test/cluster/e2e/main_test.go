@@ -37,6 +37,8 @@ type suite struct {
 	mapper *restmapper.DeferredDiscoveryRESTMapper
 }
 
+var full = flag.Bool("full", false, "also the tests of minutes: pairs, profiles, faults")
+
 var (
 	shared     *suite
 	skipReason string // why there is no cluster
@@ -46,7 +48,6 @@ var (
 func required() bool { return os.Getenv("HPATUNE_E2E") == "required" }
 
 func TestMain(m *testing.M) {
-	flag.Parse() // testing.Short needs it
 	os.Exit(run(m))
 }
 
@@ -96,9 +97,6 @@ type skipError struct{ error }
 
 // open finds or starts the cluster; ours says that we must take it down.
 func open(ctx context.Context) (c *cluster.Cluster, ours bool, err error) {
-	if testing.Short() {
-		return nil, false, skipError{errors.New("-short")}
-	}
 	if k := os.Getenv("KUBECONFIG"); k != "" {
 		return cluster.External(k), false, nil
 	}
@@ -157,6 +155,15 @@ func needOurs(t *testing.T) *suite {
 		t.Skip("not in an external cluster")
 	}
 	return s
+}
+
+// needFull is needOurs for tests of minutes, which only -full runs.
+func needFull(t *testing.T) *suite {
+	t.Helper()
+	if !*full {
+		t.Skip("minutes of real time: only with -full")
+	}
+	return needOurs(t)
 }
 
 // patience is how long something that takes fast on our clocks may take: an

@@ -172,8 +172,12 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request) (int, any) {
 		{"language", []int{len(names)}, "BYTES", names}, {"confidence", []int{len(names)}, "FP64", confidence}}}
 }
 
+// hostname says which replica answered: in a pod, the pod's name.
+var hostname, _ = os.Hostname() // without one the header is empty, and says nothing
+
 func reply(w http.ResponseWriter, code int, v any) {
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Served-By", hostname)
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(v) // a reader who left is no fault of the server
 }

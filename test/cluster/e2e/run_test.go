@@ -1,0 +1,332 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	cluster "github.com/hpatune/hpatune/test/cluster"
+)
+
+// llm is the load's target: tokens of 9 ms of a core together, streamed.
+const llm = `
+target: {protocol: openai-completions, path: /v1/completions, model: tiny, stream: true}
+classes: [{name: answer, prompt_tokens: 8, output_tokens: 32}]
+connections: {backend_header: X-Served-By}
+`
+
+// profile writes a profile and returns its path.
+func profile(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name+".yaml")
+	if err := os.WriteFile(path, []byte("name: "+name+"\n"+strings.TrimLeft(text, "\n")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// controller is --controller for the clocks of a cluster: its flags cannot be
+// read from outside.
+func (s *suite) controller() string {
+	c := s.c.Clocks()
+	if s.c.External() {
+		c = cluster.DefaultClocks()
+	}
+	return fmt.Sprintf("syncPeriod=%v,downscaleStabilization=%v,cpuInitializationPeriod=%v,initialReadinessDelay=%v", c.HPASync, c.HPADownStable, c.HPACPUInit, c.HPAReadyDelay)
+}
+
+// line is a line of records.jsonl, as far as the tests read it.
+type line struct {
+	Type, Pod, Phase, ID, Text, Source, Why, Reason, Object, Error string
+	At                                                             float64 `json:"at_s"`
+	From                                                           float64 `json:"from_s"`
+	To                                                             float64 `json:"to_s"`
+	Spec                                                           int32   `json:"spec_replicas"`
+	Desired                                                        int32   `json:"desired_replicas"`
+	Replicas                                                       int32
+	Metrics                                                        []struct{ Metric, Error string }
+	Ready                                                          json.RawMessage
+	Shard                                                          int
+	Offset                                                         float64 `json:"offset_s"`
+}
+
+// records reads a run's records.jsonl; kinds, if any, are the types that are
+// wanted.
+func records(t *testing.T, run string, kinds ...string) []line {
+	t.Helper()
+	f, err := os.Open(filepath.Join(run, "records.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var out []line
+	r := bufio.NewReader(f)
+	for {
+		text, err := r.ReadBytes('\n')
+		if len(text) > 0 {
+			var l line
+			if err := json.Unmarshal(text, &l); err != nil {
+				t.Fatalf("%s: %v: %s", run, err, text)
+			}
+			if len(kinds) == 0 || slices.Contains(kinds, l.Type) {
+				out = append(out, l)
+			}
+		}
+		if err == io.EOF {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// reported is `hpatune report -o json`, as far as the tests read it.
+type reported struct {
+	Partial   bool
+	DurationS float64 `json:"duration_s"`
+	Trust     struct {
+		Verdict string
+		Reasons []struct{ ID, Verdict, Text string }
+	}
+	Load struct {
+		Scheduled, Sent, Shed, OK int
+		Failed                    map[string]int
+	}
+	Replicas  struct{ Min, Max, Mean, Hours float64 }
+	Reactions []struct {
+		Stage string
+		LoadS float64 `json:"load_s"`
+
+		MetricS, DecisionS, CreatedS, StartedS, ReadyS, TrafficS *float64
+	}
+	Gaps []struct {
+		Source string
+		FromS  float64 `json:"from_s"`
+		ToS    float64 `json:"to_s"`
+		Why    string
+	}
+}
+
+func (s *suite) report(t *testing.T, run string) reported {
+	t.Helper()
+	r := s.hpatune(t, filepath.Dir(run), "report", run, "-o", "json")
+	var out reported
+	if err := json.Unmarshal([]byte(r.stdout), &out); err != nil {
+		t.Fatalf("hpatune report -o json: %v: %s%s", err, r.stdout, r.stderr)
+	}
+	return out
+}
+
+// advice is recommendation.json, as far as the tests read it.
+type advice struct {
+	Verdict    string
+	Refusal    []struct{ ID, Text string }
+	SelfReplay struct {
+		ReplicaHoursError *float64 `json:"replica_hours_error"`
+		Rescales          int
+		RescalesMatched   int `json:"rescales_matched"`
+		Verdict           string
+	} `json:"self_replay"`
+	Shadow *struct {
+		Agree, Differ, Unknown, Unseen int
+		Rescales, Quiet                struct{ Agree, Differ, Unknown int }
+	}
+	Warnings []string
+}
+
+// keep copies what a test left to a folder below $HPATUNE_E2E_KEEP, to be looked
+// at afterwards; without it, nothing.
+func keep(t *testing.T, dir string) {
+	t.Helper()
+	if to := os.Getenv("HPATUNE_E2E_KEEP"); to != "" {
+		if err := os.CopyFS(filepath.Join(to, t.Name()+time.Now().Format("-150405")), os.DirFS(dir)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// tune runs hpatune tune and reads its advice. A refusal is an advice, too.
+func (s *suite) tune(t *testing.T, run, out string, args ...string) (advice, result) {
+	t.Helper()
+	r := s.hpatune(t, filepath.Dir(run), append([]string{"tune", run, "--out", out, "-o", "json"}, args...)...)
+	var a advice
+	if err := json.Unmarshal([]byte(r.stdout), &a); err != nil {
+		t.Fatalf("hpatune tune -o json: exit code %d, %v: %s%s", r.code, err, r.stdout, r.stderr)
+	}
+	return a, r
+}
+
+// TestARunRecordsWhatTheHPADidAndBecomesAdvice is the whole job on a real
+// cluster, once: a load at a live HPA, its record beside what a watch like
+// kubectl get hpa -w shows, the core beside the real controller, and the
+// advice, which the API server must accept.
+func TestARunRecordsWhatTheHPADidAndBecomesAdvice(t *testing.T) {
+	s := needOurs(t)
+	ns, dir := s.namespace(t), t.TempDir()
+	defer keep(t, dir)
+	w := s.deploy(t, ns, tinyllm("chat"))
+	s.cpuHPA(t, w, 1, 4, 70)
+	load := profile(t, dir, "step", llm+`
+stages:
+  - {name: low, rate: 4/s, duration: 25s}
+  - {name: high, rate: 22/s, duration: 60s}
+  - {name: low again, rate: 4/s, duration: 75s}
+objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
+`)
+	prom := s.prometheus(t, ns)
+	history := s.watchHPA(t, ns, w.name)
+	run := filepath.Join(dir, "run")
+	began := time.Now()
+	r := s.hpatune(t, dir, "run", "--hpa", ns+"/"+w.name, "--url", w.url, "-p", load, "--controller", s.controller(), "--throttling",
+		"--prometheus", prom.svc, "--promql", "asked=sum(vllm:request_success_total)", "--out", run, "--yes")
+	ended := time.Now()
+	if r.code != 0 {
+		t.Errorf("hpatune run: exit code %d\n%s%s", r.code, r.stdout, r.stderr)
+	}
+	t.Logf("\n%s", r.stdout)
+	for _, want := range []string{"HPA: " + ns, "It may bring up as many as 4 replicas", "has series of vLLM"} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("the run does not say %q before it begins:\n%s", want, r.stderr)
+		}
+	}
+
+	// What kubectl get hpa -w said.
+	var watched, recorded []int32
+	for _, h := range history() {
+		if h.at.After(began) && h.at.Before(ended) {
+			watched = append(watched, h.desired)
+		}
+	}
+	syncs := records(t, run, "sync")
+	for _, x := range syncs {
+		recorded = append(recorded, x.Replicas)
+	}
+	watched, recorded = slices.Compact(watched), slices.Compact(recorded)
+	if !slices.Equal(watched, recorded) || len(recorded) < 3 {
+		t.Errorf("the run has sizes %v, the watch saw %v; want the same, and both ways", recorded, watched)
+	}
+
+	got := s.report(t, run)
+	if got.Partial || got.Load.Scheduled != 25*4+60*22+75*4 && math.Abs(float64(got.Load.Scheduled-(25*4+60*22+75*4))) > 150 {
+		t.Errorf("report: partial %v, %d arrivals; want a whole run of about 1720", got.Partial, got.Load.Scheduled)
+	}
+	for _, x := range got.Trust.Reasons {
+		if x.Verdict == "invalid" {
+			t.Errorf("the run is no evidence: %s", x.Text)
+		}
+	}
+	if len(got.Reactions) == 0 {
+		t.Error("no reaction was taken apart, though the HPA scaled up")
+	}
+
+	a, tuned := s.tune(t, run, filepath.Join(dir, "advice"))
+	if sh := a.Shadow; sh == nil || sh.Differ > 0 || sh.Rescales.Agree == 0 || 10*sh.Unknown > sh.Agree+sh.Unknown {
+		t.Errorf("shadow %+v (%v), want every reconcile after the first window reproduced, at most a tenth unknown", sh, a.Warnings)
+	} else {
+		say(t, "shadow: rescales %+v, quiet %+v, %d reconciles left no trace", sh.Rescales, sh.Quiet, sh.Unseen)
+	}
+	if tuned.code != 0 {
+		t.Fatalf("hpatune tune: exit code %d: %+v\n%s", tuned.code, a.Refusal, tuned.stderr)
+	}
+	if r := s.hpatune(t, dir, "test", "advice/hpa.hpa"); r.code != 0 {
+		t.Errorf("the advice fails its own unit tests: %s%s", r.stdout, r.stderr)
+	}
+	if err := s.dryRunFile(t.Context(), ns, filepath.Join(dir, "advice", "hpa.yaml")); err != nil {
+		t.Errorf("the API server refuses the advice: %v", err)
+	}
+	if r := s.hpatune(t, dir, "report", run, "--html", "report.html"); r.code != 0 {
+		t.Errorf("hpatune report: %s", r.stderr)
+	}
+}
+
+// TestAPortForwardIsNoWayIn: it reaches one pod only.
+func TestAPortForwardIsNoWayIn(t *testing.T) {
+	s := needOurs(t)
+	kubectl, err := exec.LookPath("kubectl")
+	if err != nil {
+		t.Skip("no kubectl")
+	}
+	ns, dir := s.namespace(t), t.TempDir()
+	w := s.deploy(t, ns, tinyllm("chat"))
+	s.cpuHPA(t, w, 1, 2, 70)
+	forward := exec.CommandContext(t.Context(), kubectl, "port-forward", "-n", ns, "service/chat", "18080:80")
+	forward.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.c.Start(forward); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = forward.Process.Kill(); _ = forward.Wait() }()
+	load := profile(t, dir, "tiny", llm+"stages: [{name: one, rate: 1/s, duration: 5s}]\n")
+	r := s.hpatune(t, dir, "run", "--hpa", ns+"/chat", "--url", "http://localhost:18080", "-p", load, "--yes")
+	if r.code != 1 || !strings.Contains(r.stderr, "is a kubectl port-forward") || !strings.Contains(r.stderr, "one pod only") {
+		t.Errorf("run over a port-forward: exit code %d, want 1 and the reason:\n%s", r.code, r.stderr)
+	}
+	// Without --url and without a way from outside, the reason names it, too.
+	r = s.hpatune(t, dir, "run", "--hpa", ns+"/chat", "-p", load, "--yes")
+	if r.code != 1 || !strings.Contains(r.stderr, "--workers 1") {
+		t.Errorf("run without a way in: exit code %d, want 1 and what to try:\n%s", r.code, r.stderr)
+	}
+}
+
+// TestTheWayInIsFound: an Ingress before a load balancer, a load balancer
+// before nothing.
+func TestTheWayInIsFound(t *testing.T) {
+	s := needOurs(t)
+	ns, dir := s.namespace(t), t.TempDir()
+	w := s.deploy(t, ns, tinyllm("chat"))
+	s.cpuHPA(t, w, 1, 2, 70)
+	load := profile(t, dir, "tiny", llm+"stages: [{name: one, rate: 1/s, duration: 2s}]\n")
+	asked := func() string {
+		// Not confirmed: nothing is sent, and what would be is said.
+		r := s.hpatune(t, dir, "run", "--hpa", ns+"/chat", "-p", load)
+		for l := range strings.Lines(r.stderr) {
+			if rest, ok := strings.CutPrefix(l, "way in: "); ok {
+				return strings.TrimSpace(rest)
+			}
+		}
+		return "none: " + r.stderr
+	}
+	s.apply(t, ns, `
+apiVersion: v1
+kind: Service
+metadata: {name: chat-lb}
+spec: {type: LoadBalancer, selector: {app: chat}, ports: [{name: http, port: 8080, targetPort: http}]}
+`)
+	svc, err := s.kube.CoreV1().Services(ns).Get(t.Context(), "chat-lb", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc.Status.LoadBalancer.Ingress = append(svc.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: "192.0.2.7"})
+	if _, err := s.kube.CoreV1().Services(ns).UpdateStatus(t.Context(), svc, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := asked(); got != "http://192.0.2.7:8080 (LoadBalancer/chat-lb)" {
+		t.Errorf("way in %q, want the load balancer", got)
+	}
+	s.apply(t, ns, `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: front}
+spec:
+  tls: [{hosts: [chat.example.test]}]
+  rules: [{host: chat.example.test, http: {paths: [{path: /llm, pathType: Prefix, backend: {service: {name: chat, port: {name: http}}}}]}}]
+`)
+	if got := asked(); got != "https://chat.example.test/llm (Ingress/front)" {
+		t.Errorf("way in %q, want the Ingress", got)
+	}
+}
