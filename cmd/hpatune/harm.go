@@ -140,13 +140,13 @@ func tooShort(length time.Duration, c hpa.Config, p hpa.Params, startup time.Dur
 // forwarded finds the kubectl port-forward behind a URL of this machine, by
 // the processes that run here. Forwards of other programs are not found; the
 // share of traffic that new replicas got gives those away afterwards.
-func forwarded(ctx context.Context, raw string) (command string, ok bool) {
+func forwarded(ctx context.Context, raw string) bool {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return "", false
+		return false
 	}
 	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return "", false
+		return false
 	}
 	port := u.Port()
 	if port == "" {
@@ -154,15 +154,14 @@ func forwarded(ctx context.Context, raw string) (command string, ok bool) {
 	}
 	list, err := exec.CommandContext(ctx, "ps", "-axww", "-o", "args=").Output()
 	if err != nil {
-		return "", false
+		return false
 	}
 	for line := range strings.Lines(string(list)) {
 		words := strings.Fields(line)
 		i := slices.Index(words, "port-forward")
 		if i > 0 && slices.ContainsFunc(words[i:], func(w string) bool { return w == port || strings.HasPrefix(w, port+":") }) {
-			words = slices.DeleteFunc(words[i:], func(w string) bool { return strings.HasPrefix(w, "-") }) // a flag may be a token
-			return strings.Join(words, " "), true
+			return true
 		}
 	}
-	return "", false
+	return false
 }

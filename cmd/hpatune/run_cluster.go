@@ -175,8 +175,8 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	if err := checkURL(o.url); err != nil {
 		return err
 	}
-	if command, ok := forwarded(ctx, o.url); ok && subject.HPA != nil && f.fleet.workers == 0 {
-		return exit(exitFailed, fmt.Errorf("--url %s is a port-forward (%s): it reaches one pod only, so new replicas would get nothing and the HPA's answer would mean nothing; give a way in that the Service balances, or send from inside with --workers 1", redactURL(o.url), command))
+	if forwarded(ctx, o.url) && subject.HPA != nil && f.fleet.workers == 0 {
+		return exit(exitFailed, fmt.Errorf("--url %s is a kubectl port-forward: it reaches one pod only, so new replicas would get nothing and the HPA's answer would mean nothing; give a way in that the Service balances, or send from inside with --workers 1", redactURL(o.url)))
 	}
 	r := &clusterRun{cluster: c, subject: subject, kind: "hpa", options: observer.Options{Throttling: f.cluster.throttling}}
 	if r.description, err = c.Describe(ctx, subject); err != nil {
