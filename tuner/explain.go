@@ -25,13 +25,16 @@ func changesBetween(from, to hpa.Config) []change {
 	var out []change
 	for _, k := range hpa.Knobs(&to) {
 		a, b := k.Get(&from), k.Get(&to)
-		if k.Path == "spec.behavior" || sameValue(a, b) {
+		if k.Path == wholeBehavior || sameValue(a, b) {
 			continue
 		}
 		out = append(out, change{k, a, b})
 	}
 	return out
 }
+
+// wholeBehavior is the path of the knob that stands for all of spec.behavior.
+const wholeBehavior = "spec.behavior"
 
 // revert returns to with one knob put back; ok is false where that would not be
 // a valid configuration (min above max).

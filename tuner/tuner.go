@@ -212,6 +212,11 @@ func (b *bench) simplify(ctx context.Context, o Options, trials []*trial) ([]*tr
 	for {
 		best := pick(trials)
 		changes := changesBetween(trials[0].config, best.config)
+		if best.config.Behavior && !trials[0].config.Behavior { // or all of it at once: no single value says "none"
+			knobs := hpa.Knobs(&best.config)
+			i := slices.IndexFunc(knobs, func(k hpa.Knob) bool { return k.Path == wholeBehavior })
+			changes = append(changes, change{knobs[i], false, true})
+		}
 		tried := make([]*trial, len(changes))
 		err := parallel(ctx, len(changes), func(done int) { o.Progress("simplify", done, len(changes)) }, func(i int, s *replay.Scratch) {
 			// maxReplicas stays as derived: it costs nothing until it is needed.
