@@ -35,6 +35,7 @@ func (f *fitting) ceiling() {
 	most := (limit - base) / each
 	law := &f.w.Service
 	f.quality("cpu-limit", most, len(rs), "requests a second that a limit of %.3g cores lets through, at %.3g core-seconds each", limit, each)
+	law.Limited = most < law.Capacity()
 	for i := range law.Rate {
 		law.Rate[i] = min(law.Rate[i], most)
 	}

@@ -189,7 +189,7 @@ func (f *fitting) samples(name string, m *hpa.Metric) []results.Sample {
 // timing reads interval, phase, window and delay off a pipe's samples.
 func (f *fitting) timing(p *plant.Pipe, samples []results.Sample, m *hpa.Metric) {
 	last := map[string]time.Duration{}
-	var every, window, delay []float64
+	var every, window []float64
 	var first time.Duration = -1
 	for _, s := range samples {
 		at := s.SampledAt
@@ -204,7 +204,6 @@ func (f *fitting) timing(p *plant.Pipe, samples []results.Sample, m *hpa.Metric)
 			first = at
 		}
 		window = append(window, s.Window.Seconds())
-		delay = append(delay, max(0, (s.At-at).Seconds()))
 	}
 	p.Every, p.Window = 15*time.Second, 0
 	if len(every) > 0 {
@@ -214,11 +213,78 @@ func (f *fitting) timing(p *plant.Pipe, samples []results.Sample, m *hpa.Metric)
 	if w := median(window); w > 0 {
 		p.Window = seconds(w)
 	}
-	p.Delay = seconds(median(delay))
-	p.Phase = max(0, first) % p.Every
+	cut := wholeSeconds(samples)
+	p.Delay = max(0, f.delay(samples, m)-cut)
+	p.Phase = (max(0, first) + cut) % p.Every
 	if m.Name == "cpu" {
 		p.Fresh = f.fresh(samples, p.Every)
 	}
+}
+
+// wholeSeconds is what the samples' stamps lost on the average: half a second
+// where all are cut to whole ones, as the metrics APIs' are.
+func wholeSeconds(samples []results.Sample) time.Duration {
+	for _, s := range samples {
+		if s.SampledAt == results.NotYet || (s.SampledAt-samples[0].SampledAt)%time.Second != 0 {
+			return 0
+		}
+	}
+	return 499 * time.Millisecond // a hair less: where steps are whole seconds, half would always round up
+}
+
+// delay is how long after it was taken a sample can be read. A look at the API
+// says no more than that it was there by then, and ours are seconds apart; the
+// controller's own reconciles say when it had it, and when not yet. So: what nine
+// in ten samples took at most, or what a tenth had not by then, whichever is
+// the longer.
+func (f *fitting) delay(samples []results.Sample, m *hpa.Metric) time.Duration {
+	type key struct {
+		pod   string
+		taken time.Duration
+	}
+	had, stamps := map[key]float64{}, map[string][]time.Duration{}
+	for _, s := range samples {
+		if s.SampledAt == results.NotYet {
+			continue
+		}
+		had[key{s.Pod, s.SampledAt.Round(time.Millisecond)}] = (s.At - s.SampledAt).Seconds()
+		stamps[s.Pod] = append(stamps[s.Pod], s.SampledAt.Round(time.Millisecond))
+	}
+	var not []float64
+	for i := range f.run.Syncs {
+		y := &f.run.Syncs[i]
+		for _, r := range y.Metrics {
+			if r.Metric != m.Name {
+				continue
+			}
+			for _, v := range r.Pods {
+				k := key{v.Pod, v.At.Round(time.Millisecond)} // samples are kept to the microsecond
+				if d, ok := had[k]; ok {
+					had[k] = min(d, max(0, (y.At-v.At).Seconds()))
+				}
+				for _, t := range stamps[v.Pod] {
+					if t > k.taken && t < y.At {
+						not = append(not, (y.At - t).Seconds())
+						break
+					}
+				}
+			}
+		}
+	}
+	var by []float64
+	for _, d := range had {
+		by = append(by, max(0, d))
+	}
+	if len(by) == 0 {
+		return 0
+	}
+	slices.Sort(by)
+	out := by[len(by)/10]
+	if n := len(not); n > 0 {
+		slices.Sort(not)
+		out = max(out, not[n*9/10])
+	}
+	return seconds(out)
 }
 
 // fresh is 10 s where a pod's first sample averages less than a scrape

@@ -134,24 +134,56 @@ func (f *fitting) begin() {
 		f.assume("%d replicas were ready when the run began (minReplicas)", f.w.Replicas)
 	}
 	f.w.Memory = hpa.Memory{}
-	var gaps []float64
-	for i := 1; i < len(f.run.Syncs); i++ {
-		gaps = append(gaps, (f.run.Syncs[i].At - f.run.Syncs[i-1].At).Seconds())
+	f.syncs()
+}
+
+// syncs fits when the controller reconciled. Those that changed no status left
+// no trace: the distance of two recorded ones is a whole number of periods, each
+// the sync period and the reconcile's own time, which the line through them
+// gives. The others are put in evenly between.
+func (f *fitting) syncs() {
+	want := f.w.Params.SyncPeriod.Seconds()
+	var n, at, ones []float64
+	for i := range f.run.Syncs {
+		t := f.run.Syncs[i].At.Seconds()
+		k := 0.0
+		if i > 0 {
+			periods := math.Round((t - at[i-1]) / want)
+			if math.Abs((t-at[i-1])/want-periods) > 0.2*max(1, periods) {
+				return // not on its clock: restarted, or another period
+			}
+			k = n[i-1] + max(1, periods)
+		}
+		n, at, ones = append(n, k), append(at, t), append(ones, 1)
 	}
-	if len(gaps) < 3 {
+	if len(n) < 4 {
 		return
 	}
-	period := median(gaps)
-	// Syncs are known one by one only where their distance is the period.
-	if want := f.w.Params.SyncPeriod.Seconds(); math.Abs(period-want) < 0.2*want {
-		f.w.Sync.Phase = max(0, f.run.Syncs[0].At)
-		for _, s := range f.run.Syncs {
-			f.w.Sync.Recorded = append(f.w.Sync.Recorded, s.At)
-		}
-		if period > want {
-			f.w.Sync.Slip = seconds(period - want)
+	_, period := line(n, at, ones)
+	if math.Abs(period-want) > 0.2*want {
+		return
+	}
+	f.w.Sync.Slip = max(0, seconds(period-want))
+	add := func(t float64) {
+		if t >= 0 {
+			f.w.Sync.Recorded = append(f.w.Sync.Recorded, seconds(t))
 		}
 	}
+	for k := math.Floor(at[0] / period); k > 0; k-- { // before the first
+		add(at[0] - k*period)
+	}
+	for i := range at {
+		add(at[i])
+		if i+1 < len(at) {
+			for m, of := 1.0, n[i+1]-n[i]; m < of; m++ {
+				add(at[i] + (at[i+1]-at[i])*m/of)
+			}
+		}
+	}
+	for t := at[len(at)-1] + period; t < float64(len(f.w.Demand.Bins))*f.w.Demand.Step.Seconds(); t += period {
+		add(t)
+	}
+	f.w.Sync.Phase = f.w.Sync.Recorded[0]
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

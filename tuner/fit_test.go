@@ -93,7 +93,7 @@ func (c truth) run() *results.Run {
 	controller := hpa.New(hpa.DefaultParams())
 	var d hpa.Decision
 	turn := 0
-	nextSync, lastScrape := 4.0, -10.0
+	nextSync, lastScrape := 4.0, -9.6 // stamps are cut to whole seconds
 	requests := []results.ContainerState{{Name: "app", CPUMilli: 1000, MemoryBytes: 2 << 30}}
 	index := 0
 	for t := 0.0; t < c.seconds; t += 0.1 {
@@ -104,7 +104,7 @@ func (c truth) run() *results.Run {
 					continue
 				}
 				cores := truthIdle + truthPerSlot*p.slotSeconds(lastScrape-15, lastScrape)/15
-				run.Samples = append(run.Samples, results.Sample{At: dur(t), Source: "metrics.k8s.io", Name: "cpu_milli", Pod: p.name, Value: cores * 1000, Window: 15 * time.Second, SampledAt: dur(lastScrape)})
+				run.Samples = append(run.Samples, results.Sample{At: dur(t), Source: "metrics.k8s.io", Name: "cpu_milli", Pod: p.name, Value: cores * 1000, Window: 15 * time.Second, SampledAt: dur(math.Floor(lastScrape))})
 				_ = i
 			}
 		}

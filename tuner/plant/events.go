@@ -26,6 +26,7 @@ type Exact struct {
 	turn    uint64 // of round robin
 	byClass map[int16][]ServiceTime
 	stretch []float64 // of service times, by requests in service
+	mean    float64   // of the law's times, seconds
 	limits  [2]float64
 	ticks   []results.Tick
 	latency *Latency
@@ -48,6 +49,7 @@ type call struct {
 	finish float64 // in the server's virtual time; only in service
 	first  float64 // when its first token is out, seconds
 	cut    bool    // its client will have gone by then
+	worth  float64 // completions a second of virtual time while it is in service
 }
 
 // server is one pod. Its virtual time runs at 1/stretch of real time, so that
@@ -60,6 +62,7 @@ type server struct {
 	serving []call // heap by finish
 	queue   []call
 	head    int // of queue
+	worth   float64 // of the calls in service: completions a second of virtual time
 	// since the step's begin: completions' worth of work, and the integrals of
 	// what is in service and queued.
 	done, busy, queued float64
@@ -81,6 +84,7 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 		e.byClass[t.Class] = append(e.byClass[t.Class], t)
 	}
 	mean := meanTotal(m.Law.Times)
+	e.mean = mean
 	e.stretch = e.stretch[:0]
 	for i, r := range m.Law.Rate {
 		f := 1.0
@@ -200,7 +204,12 @@ func (e *Exact) arrive(r *Request, t *results.Tick) {
 	s := e.pick(r)
 	e.advance(s, r.At)
 	c := call{at: r.At, tick: int32(e.tick), index: int32(r.Index), time: r.Time}
+	// A request whose own time was measured is one completion's worth, however
+	// quick it was: a server at rest is quick, and burns no less. One that is drawn
+	// is worth its time over the mean: which it got does not follow the load.
+	c.worth = 1 / max(1e-6, r.Time.Total)
 	if r.Time.Total == 0 {
+		c.worth = 1 / e.mean
 		times := e.byClass[r.Class]
 		if times == nil {
 			times = e.m.Law.Times
@@ -256,6 +265,7 @@ func (e *Exact) begin(s *server, c call) {
 	}
 	c.finish = s.virtual + work
 	s.push(c)
+	s.worth += c.worth
 }
 
 // advance plays a server up to time t.
@@ -273,6 +283,9 @@ func (e *Exact) advance(s *server, t float64) {
 		e.account(s, need)
 		s.at += need
 		c := s.pop()
+		if s.worth -= c.worth; len(s.serving) == 0 {
+			s.worth = 0 // no sum of roundings stays
+		}
 		s.virtual = c.finish
 		e.end(s, &c)
 		for e.expire(s); len(s.serving) < e.m.Law.Slots() && s.head < len(s.queue); {
@@ -300,9 +313,15 @@ func (e *Exact) expire(s *server) {
 
 // account adds d seconds of the present state. Work done is counted as it is
 // done, not when it ends: completions in a second are whole numbers, and their
-// noise under a ceiling would read as idle CPU.
+// noise under a ceiling would read as idle CPU. Under a CPU limit a replica for
+// whose slots others wait burns all of it, whoever is in.
 func (e *Exact) account(s *server, d float64) {
-	s.done += e.m.Law.Rate[len(s.serving)] * d
+	switch n := len(s.serving); {
+	case e.m.Law.Limited && s.head < len(s.queue):
+		s.done += e.m.Law.Rate[n] * d
+	case n > 0:
+		s.done += s.worth / e.stretch[n] * d
+	}
 	s.busy += float64(len(s.serving)) * d
 	s.queued += float64(len(s.queue)-s.head) * d
 }

@@ -62,6 +62,9 @@ type Law struct {
 	// to the end and to the first token. A request that takes longer fails then
 	// and gives back its place. 0 = endless.
 	Timeout, FirstToken time.Duration
+	// Limited says that a CPU limit is what bounds Rate: whatever waits, the
+	// replica burns all of it.
+	Limited bool
 }
 
 // ServiceTime is one request's service without waiting, in seconds.
