@@ -3,6 +3,7 @@ package tuner
 import (
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/plant"
 )
 
 // ceiling bends the law where the pods' CPU limit binds: a container under a
@@ -35,7 +36,24 @@ func (f *fitting) ceiling() {
 	most := (limit - base) / each
 	law := &f.w.Service
 	f.quality("cpu-limit", most, len(rs), "requests a second that a limit of %.3g cores lets through, at %.3g core-seconds each", limit, each)
-	law.Limited = most < law.Capacity()
+	if law.Limited = most < law.Capacity(); !law.Limited {
+		return
+	}
+	// What a request takes by itself is what one took beside which no other was:
+	// the quota, not the slots, is what stretches the others.
+	var alone []plant.ServiceTime
+	for i := range f.served {
+		if c := &f.served[i]; c.ok && c.inside == 0 && c.start == c.sent && c.done > c.start {
+			alone = append(alone, plant.ServiceTime{Class: c.class, First: max(0, min(c.first, c.done)-c.start), Total: c.done - c.start, Tokens: c.tokens})
+		}
+	}
+	if len(alone) >= 50 {
+		law.Times = thin(alone, 1024)
+		for i := range law.Rate {
+			law.Rate[i] = float64(i) / meanTotal(law.Times)
+		}
+		f.quality("alone", meanTotal(law.Times), len(alone), "mean service time, seconds, of requests beside which there was no other")
+	}
 	for i := range law.Rate {
 		law.Rate[i] = min(law.Rate[i], most)
 	}
