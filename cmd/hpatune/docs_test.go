@@ -19,6 +19,7 @@ var elsewhere = map[string]string{
 	"--hpa ":                  "needs a cluster: test/cluster",
 	"--target ":               "needs a cluster: test/cluster",
 	"hpatune doctor -A":       "needs a cluster: test/cluster",
+	"hpatune doctor -n ":      "needs a cluster: test/cluster",
 	"--price prices.yaml":     "tune.txtar has a price file",
 	"hpatune run --sandbox -": "make demo, which CI runs",
 }

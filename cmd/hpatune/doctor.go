@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hpatune/hpatune/internal/doctor"
-	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
@@ -23,7 +23,7 @@ type doctorFlags struct {
 	all             bool
 	output, failOn  string
 	kube            kubeFlags
-	measured        doctor.Measured
+	told            doctor.Measured
 	ceiling, series []string
 	usage           []string
 }
@@ -36,8 +36,12 @@ func newDoctorCmd(s streams) *cobra.Command {
 		Long: `doctor judges HorizontalPodAutoscalers by the objects around them. With -f it
 reads manifests (the HPA beside its Deployment or StatefulSet, PodDisruptionBudget,
 VerticalPodAutoscaler, ScaledObject, ResourceQuota); without, it reads a cluster
-and changes nothing. What no manifest says can be told by flags: --startup and
-others. A check whose facts are not known says nothing.
+within five seconds and changes nothing: HPAs and their targets, pods (how long a
+start takes, what they use), metrics APIs, quota, nodes, and what the autoscaler
+says of itself. What was measured elsewhere can be told by flags, and wins:
+--startup and others. A check whose facts are not known says nothing; what could
+not be read is said. hpatune rbac doctor prints the Role that it needs,
+hpatune rbac 'doctor -A' the ClusterRole.
 
 hpatune help checks lists the checks. The annotation
   hpatune.dev/ignore: ID reason
@@ -56,9 +60,9 @@ there is a finding of --fail-on's severity.`,
 	fl.BoolVarP(&f.all, "all-namespaces", "A", false, "every HPA that may be read")
 	fl.StringVarP(&f.output, "output", "o", "text", "text, json, sarif or junit")
 	fl.StringVar(&f.failOn, "fail-on", "error", "exit 3 on: error, warning or never")
-	fl.DurationVar(&f.measured.Startup, "startup", 0, "measured time from a pod's creation to ready")
-	fl.DurationVar(&f.measured.LongestAnswer, "longest-answer", 0, "measured longest answer")
-	fl.BoolVar(&f.measured.MemoryFalls, "memory-falls", false, "memory was seen to fall with load")
+	fl.DurationVar(&f.told.Startup, "startup", 0, "measured time from a pod's creation to ready")
+	fl.DurationVar(&f.told.LongestAnswer, "longest-answer", 0, "measured longest answer")
+	fl.BoolVar(&f.told.MemoryFalls, "memory-falls", false, "memory was seen to fall with load")
 	fl.StringArrayVar(&f.ceiling, "ceiling", nil, "METRIC=VALUE: the highest value it can reach (repeat)")
 	fl.StringArrayVar(&f.series, "series", nil, "METRIC=COUNT: how many series it has (repeat)")
 	fl.StringArrayVar(&f.usage, "usage", nil, "RESOURCE=RATIO: mean use at load over its request (repeat)")
@@ -90,52 +94,54 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 		return usagef("give one of -f, -A and a NAME")
 	}
 	var err error
-	if f.measured.Ceiling, err = numbers("ceiling", f.ceiling); err != nil {
+	if f.told.Ceiling, err = numbers("ceiling", f.ceiling); err != nil {
 		return err
 	}
-	if f.measured.Usage, err = numbers("usage", f.usage); err != nil {
+	if f.told.Usage, err = numbers("usage", f.usage); err != nil {
 		return err
 	}
 	series, err := numbers("series", f.series)
 	if err != nil {
 		return err
 	}
-	f.measured.Series = map[string]int{}
+	f.told.Series = map[string]int{}
 	for name, n := range series {
-		f.measured.Series[name] = int(n)
+		f.told.Series[name] = int(n)
 	}
-	facts := doctor.Facts{Measured: f.measured}
+	facts := doctor.Facts{Told: f.told}
+	page := doctorPage{width: width(s.out), colour: colour(s.out), where: "in these files"}
 	name := ""
+	if len(args) > 0 {
+		name = args[0]
+	}
 	if len(f.files) > 0 {
 		facts.Docs, err = s.manifests(f.files)
 	} else {
-		facts.Live = true
-		if len(args) > 0 {
-			name = args[0]
-		}
-		facts.Docs, err = s.clusterFacts(ctx, f, name)
+		page.live = true
+		err = s.clusterFacts(ctx, f, name, &facts, &page)
 	}
 	if err != nil {
 		return err
 	}
-	count := 0
-	for _, d := range facts.Docs {
-		if d.HPA != nil && (name == "" || d.Name == name) {
-			count++
-		}
-	}
-	if count == 0 && (name != "" || !facts.Live) {
-		return exit(exitUsage, fmt.Errorf("doctor: no such HorizontalPodAutoscaler among %d objects", len(facts.Docs)))
-	}
-	findings, err := doctor.Judge(facts, name)
-	if err != nil {
+	hpas, err := doctor.Judge(facts, name)
+	if err != nil && !facts.Live {
 		return exit(exitUsage, fmt.Errorf("doctor: %w", err))
 	}
-	if err := quietPipe(s.findings(f.output, count, findings)); err != nil {
+	if err != nil { // the others are judged all the same
+		page.missed = append(page.missed, err.Error())
+	}
+	if len(hpas) == 0 && err == nil && (name != "" || !facts.Live) {
+		return exit(exitUsage, fmt.Errorf("doctor: no %s%s; try: hpatune doctor -A lists those of the whole cluster", strings.TrimSpace("HorizontalPodAutoscaler "+name), " "+page.where))
+	}
+	page.hpas, page.one = hpas, name != ""
+	for _, m := range page.missed {
+		s.warnf("not known, so not judged: %s", m)
+	}
+	if err := quietPipe(s.findings(f.output, &page)); err != nil {
 		return err
 	}
-	for _, x := range findings {
-		if f.failOn != "never" && x.Severity == doctor.Error || f.failOn == "warning" && x.Severity == doctor.Warning {
+	for _, h := range hpas {
+		if f.failOn != "never" && h.Count(doctor.Error) > 0 || f.failOn == "warning" && h.Count(doctor.Warning) > 0 {
 			return exit(exitMissed, nil)
 		}
 	}
@@ -174,60 +180,45 @@ func (s streams) manifests(names []string) (docs []manifest.Doc, err error) {
 	return docs, nil
 }
 
-// clusterFacts reads a cluster within five seconds.
-func (s streams) clusterFacts(ctx context.Context, f doctorFlags, name string) ([]manifest.Doc, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+// lookFor is how long a cluster is read: of the five seconds that doctor takes,
+// the rest is for judging.
+const lookFor = 4 * time.Second
+
+// clusterFacts reads a cluster.
+func (s streams) clusterFacts(ctx context.Context, f doctorFlags, name string, facts *doctor.Facts, page *doctorPage) error {
+	look, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	cluster, err := f.kube.connect(ctx)
+	cluster, err := f.kube.connect(look)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	namespace := cluster.Namespace
+	page.where = "in namespace " + namespace
 	if f.all {
-		namespace = ""
+		namespace, page.where = "", "in the whole cluster"
 	}
-	list, missed, err := cluster.Facts(ctx, namespace)
-	if err != nil {
-		return nil, exit(exitFailed, err)
+	got, err := cluster.Facts(look, namespace, name)
+	switch {
+	case ctx.Err() != nil:
+		return exit(exitInterrupted, ctx.Err())
+	case errors.Is(err, context.DeadlineExceeded):
+		return exit(exitFailed, fmt.Errorf("doctor: %w: the cluster did not list its HPAs within %v; try: kubectl get --raw /readyz, or one namespace with -n", err, lookFor))
+	case err != nil:
+		return exit(exitFailed, fmt.Errorf("doctor: %w", err))
 	}
-	for _, m := range missed {
-		s.warnf("not known, so not judged: %s", m)
-	}
-	docs, problems := manifest.Options{Unchecked: true}.Parse("cluster", list)
+	docs, problems := manifest.Options{Unchecked: true}.Parse("cluster", got.List)
 	if err := problems.Err(); err != nil {
-		return nil, exit(exitFailed, err)
+		return exit(exitFailed, err)
 	}
-	return docs, nil
-}
-
-func (s streams) findings(output string, count int, findings []doctor.Finding) error {
-	level := map[doctor.Severity]string{doctor.Error: "error", doctor.Warning: "warning", doctor.Info: "note"}
-	var found []report.Found
-	for _, x := range findings {
-		found = append(found, report.Found{ID: x.ID, Level: level[x.Severity], File: x.File, Line: x.Line, Object: x.Object, Text: x.Why, Help: x.Fix, Link: x.Link})
-	}
-	switch output {
-	case "json":
-		if findings == nil {
-			findings = []doctor.Finding{}
-		}
-		return s.json(map[string]any{"findings": findings})
-	case "sarif":
-		return report.SARIF(s.out, version, found)
-	case "junit":
-		return report.JUnitFindings(s.out, found)
-	}
-	for _, x := range findings {
-		where := x.Object
-		if x.File != "" {
-			where = fmt.Sprintf("%s:%d", x.File, x.Line)
-		}
-		if _, err := fmt.Fprintf(s.out, "%-7s  %-18s  %s\n    %s\n    Fix: %s\n", x.Severity, x.ID, where, x.Why, x.Fix); err != nil {
-			return err
+	facts.Docs, facts.Live, facts.Now, facts.Served, page.missed = docs, true, got.Now, got.Served, got.Missed
+	facts.Probes = map[string]map[int]doctor.Probe{}
+	for id, probes := range got.Probes {
+		facts.Probes[id] = map[int]doctor.Probe{}
+		for i, p := range probes {
+			facts.Probes[id][i] = doctor.Probe(p)
 		}
 	}
-	_, err := fmt.Fprintf(s.out, "%d HPAs, %d findings\n", count, len(findings))
-	return err
+	return nil
 }
 
 // newChecksCmd is the page of the doctor's checks, made from their registry.

@@ -1,27 +1,44 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
+// The checks of what stands around an HPA and its target.
+
+func twoHPAs(s *subject) (hits []hit, ok bool) {
+	for _, d := range s.facts.of(s.doc.Namespace, "HorizontalPodAutoscaler") {
+		if d != s.doc && d.HPA != nil && d.HPA.Spec.ScaleTargetRef.Kind == s.doc.HPA.Spec.ScaleTargetRef.Kind && d.HPA.Spec.ScaleTargetRef.Name == s.doc.HPA.Spec.ScaleTargetRef.Name {
+			hits = append(hits, s.hit("spec.scaleTargetRef", "%s has the same target: both stop with AmbiguousSelector", object(d)))
+		}
+	}
+	return hits, true
+}
+
 func vpa(s *subject) (hits []hit, ok bool) {
-	for d := range s.facts.of(s.doc.Namespace, "VerticalPodAutoscaler") {
+	for _, d := range s.facts.of(s.doc.Namespace, "VerticalPodAutoscaler") {
 		v, err := decode[struct {
 			Spec struct {
 				TargetRef    struct{ Kind, Name string }
 				UpdatePolicy struct{ UpdateMode string }
 				Policy       struct {
 					ContainerPolicies []struct {
+						Mode       string   `json:"mode"`
 						Controlled []string `json:"controlledResources"`
 					} `json:"containerPolicies"`
 				} `json:"resourcePolicy"`
 			}
-		}](d)
+		}](s.facts, d)
 		ref := s.doc.HPA.Spec.ScaleTargetRef
 		if err != nil || v.Spec.TargetRef.Kind != ref.Kind || v.Spec.TargetRef.Name != ref.Name {
 			continue
@@ -34,7 +51,7 @@ func vpa(s *subject) (hits []hit, ok bool) {
 			m := s.config.Metrics[i]
 			controlled := len(v.Spec.Policy.ContainerPolicies) == 0
 			for _, p := range v.Spec.Policy.ContainerPolicies {
-				controlled = controlled || len(p.Controlled) == 0 || slices.Contains(p.Controlled, m.Name)
+				controlled = controlled || p.Mode != "Off" && (len(p.Controlled) == 0 || slices.Contains(p.Controlled, m.Name))
 			}
 			if controlled && m.Target.Utilization != 0 {
 				hits = append(hits, s.hit(metricPath(i), "%s changes the %s request, and utilization is usage over request: each moves what the other one measures", object(d), m.Name))
@@ -44,28 +61,78 @@ func vpa(s *subject) (hits []hit, ok bool) {
 	return hits, ok
 }
 
-func quota(s *subject) (hits []hit, ok bool) {
-	if s.pods == nil {
+func pdb(s *subject) (hits []hit, ok bool) {
+	if s.work == nil {
 		return nil, false
 	}
-	for d := range s.facts.of(s.doc.Namespace, "ResourceQuota") {
-		q, err := decode[corev1.ResourceQuota](d)
-		if err != nil {
+	for _, d := range s.facts.of(s.doc.Namespace, "PodDisruptionBudget") {
+		b, err := decode[policyv1.PodDisruptionBudget](s.facts, d)
+		if err != nil || b.Spec.Selector == nil || !s.selects(b.Spec.Selector) {
 			continue
 		}
 		ok = true
-		for _, name := range []string{"cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory", "pods"} {
-			hard, limited := q.Spec.Hard[corev1.ResourceName(name)]
-			if !limited {
-				continue
-			}
+		if n, said := allowed(b, s.config.MinReplicas); said && n <= 0 && s.config.MinReplicas > 0 {
+			hits = append(hits, hit{doc: d, path: "spec", why: fmt.Sprintf("at minReplicas %d it allows no eviction: nodes cannot be drained. (The HPA itself is not held up: it does not evict.)", s.config.MinReplicas)})
+		}
+	}
+	return hits, ok
+}
+
+// allowed is how many of n pods a budget lets be evicted.
+func allowed(b *policyv1.PodDisruptionBudget, n int32) (pods int, ok bool) {
+	percent := func(text string) int {
+		var p int
+		fmt.Sscanf(text, "%d%%", &p)
+		return (p*int(n) + 99) / 100
+	}
+	switch {
+	case b.Spec.MaxUnavailable != nil:
+		if b.Spec.MaxUnavailable.StrVal != "" {
+			return percent(b.Spec.MaxUnavailable.StrVal), true
+		}
+		return b.Spec.MaxUnavailable.IntValue(), true
+	case b.Spec.MinAvailable != nil:
+		if b.Spec.MinAvailable.StrVal != "" {
+			return int(n) - percent(b.Spec.MinAvailable.StrVal), true
+		}
+		return int(n) - b.Spec.MinAvailable.IntValue(), true
+	}
+	return 0, false
+}
+
+func quota(s *subject) (hits []hit, ok bool) {
+	if s.work == nil {
+		return nil, false
+	}
+	for _, d := range s.facts.of(s.doc.Namespace, "ResourceQuota") {
+		q, err := decode[corev1.ResourceQuota](s.facts, d)
+		if err != nil || len(q.Spec.Scopes) > 0 || q.Spec.ScopeSelector != nil { // which pods count is not known then
+			continue
+		}
+		ok = true
+		var names []string
+		for name := range q.Spec.Hard {
+			names = append(names, string(name))
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			hard := q.Spec.Hard[corev1.ResourceName(name)]
 			one := 1.0
-			if name != "pods" {
-				limits := strings.HasPrefix(name, "limits.")
-				one, _ = s.pods.amount("", strings.TrimPrefix(strings.TrimPrefix(name, "limits."), "requests."), limits)
+			if name != "pods" && name != "count/pods" {
+				known := false
+				bare, limits := strings.CutPrefix(name, "limits.")
+				if one, known = s.amount("", strings.TrimPrefix(bare, "requests."), limits); !known {
+					continue // storage, Services and others
+				}
 			}
-			if need := one * float64(s.config.MaxReplicas); need > quantity(hard) {
-				hits = append(hits, s.hit("spec.maxReplicas", "%d replicas ask for %.4g of %s, and %s allows %s", s.config.MaxReplicas, need, name, object(d), hard.String()))
+			need, words := one*float64(s.config.MaxReplicas), ""
+			used, known := q.Status.Used[corev1.ResourceName(name)]
+			// What the others use is what is used beside this target's own pods.
+			if others := quantity(used) - one*float64(len(s.pods)); known && others > 0 {
+				need, words = need+others, fmt.Sprintf(" beside the %.4g that others use", others)
+			}
+			if need > quantity(hard)*(1+1e-9) {
+				hits = append(hits, s.hit("spec.maxReplicas", "%d replicas ask for %.4g of %s%s, and %s allows %s", s.config.MaxReplicas, one*float64(s.config.MaxReplicas), name, words, object(d), hard.String()))
 			}
 		}
 	}
@@ -75,20 +142,25 @@ func quota(s *subject) (hits []hit, ok bool) {
 // nodes counts how many pods the empty nodes would hold: an upper bound, since
 // others live there too and taints are not looked at.
 func nodes(s *subject) ([]hit, bool) {
-	if s.pods == nil {
+	if s.work == nil {
 		return nil, false
 	}
-	fit, seen := 0, 0
-	for d := range s.facts.of("", "Node") {
-		n, err := decode[corev1.Node](d)
+	fit, seen, eligible := 0, 0, 0
+	sel := labels.SelectorFromSet(s.spec.NodeSelector)
+	for _, d := range s.facts.of("", "Node") {
+		n, err := decode[corev1.Node](s.facts, d)
 		if err != nil {
 			continue
 		}
 		seen++
+		if !sel.Matches(labels.Set(n.Labels)) {
+			continue
+		}
+		eligible++
 		here := int(quantity(n.Status.Allocatable[corev1.ResourcePods]))
-		for _, name := range []string{"cpu", "memory", "nvidia.com/gpu"} {
-			if one, _ := s.pods.amount("", name, false); one > 0 {
-				here = min(here, int(quantity(n.Status.Allocatable[corev1.ResourceName(name)])/one))
+		for _, name := range []string{"cpu", "memory", "nvidia.com/gpu", "amd.com/gpu"} {
+			if one, _ := s.amount("", name, false); one > 0 {
+				here = min(here, int(quantity(n.Status.Allocatable[corev1.ResourceName(name)])/one+1e-9))
 			}
 		}
 		fit += here
@@ -96,55 +168,25 @@ func nodes(s *subject) ([]hit, bool) {
 	if seen == 0 || int(s.config.MaxReplicas) <= fit {
 		return nil, seen > 0
 	}
-	return []hit{s.hit("spec.maxReplicas", "%d replicas, and the %d nodes hold %d at most, even if they were empty: the others stay Pending", s.config.MaxReplicas, seen, fit)}, true
-}
-
-func movingTag(s *subject) (hits []hit, ok bool) {
-	if s.pods == nil {
-		return nil, false
+	which := fmt.Sprintf("the %d nodes hold", seen)
+	switch {
+	case len(s.spec.NodeSelector) > 0:
+		which = fmt.Sprintf("the %d nodes that its nodeSelector allows hold", eligible)
+	case seen == 1:
+		which = "the one node holds"
 	}
-	for i, c := range s.pods.Spec.Template.Spec.Containers {
-		name := c.Image[strings.LastIndex(c.Image, "/")+1:]
-		_, tag, tagged := strings.Cut(name, ":")
-		if !strings.Contains(name, "@") && (!tagged || slices.Contains([]string{"latest", "main", "master", "stable", "edge", "nightly"}, tag)) {
-			hits = append(hits, hit{s.podDoc, fmt.Sprintf("spec.template.spec.containers[%d].image", i), fmt.Sprintf("image %q may be another one at the next start: replicas of one size may differ, and a measurement holds for neither", c.Image), ""})
-		}
-	}
-	return hits, true
-}
-
-func farRequest(s *subject) (hits []hit, ok bool) {
-	for _, i := range s.resources() {
-		name := s.config.Metrics[i].Name
-		u, known := s.m.Usage[name]
-		ok = ok || known
-		if known && (u < 0.3 || u > 2) {
-			hits = append(hits, s.hit(metricPath(i), "%s use at load is %.0f %% of the request: utilization is a share of the request, so the target means another load than it seems", name, 100*u))
-		}
-	}
-	return hits, ok
-}
-
-func coarse(s *subject) ([]hit, bool) {
-	t := s.tolerance()
-	// From n, the ratio must exceed 1 + t (inclusive within), so n·t ≥ 1 leaves n+1 out.
-	if t <= 0 || float64(s.config.MaxReplicas-1)*t < 1-1e-9 {
-		return nil, true
-	}
-	n := s.config.MaxReplicas - 1
-	next := int32(float64(n)*(1+t)+1e-9) + 1
-	return []hit{s.hit("spec.behavior.scaleUp", "with tolerance %.3g nothing happens from %d replicas until %d are needed; smaller overloads stay", t, n, next)}, true
+	return []hit{s.hit("spec.maxReplicas", "%d replicas, and %s %d at most, even if empty: the others stay Pending", s.config.MaxReplicas, which, fit)}, true
 }
 
 func keda(s *subject) (hits []hit, ok bool) {
-	for d := range s.facts.of(s.doc.Namespace, "ScaledObject") {
+	for _, d := range s.facts.of(s.doc.Namespace, "ScaledObject") {
 		k, err := decode[struct {
 			Spec struct {
 				ScaleTargetRef  struct{ Name string }
 				CooldownPeriod  *int
 				MinReplicaCount int
 			}
-		}](d)
+		}](s.facts, d)
 		if err != nil || s.m.Startup == 0 || k.Spec.ScaleTargetRef.Name != s.doc.HPA.Spec.ScaleTargetRef.Name {
 			continue
 		}
@@ -155,39 +197,101 @@ func keda(s *subject) (hits []hit, ok bool) {
 		}
 		// The cooldown counts for the way to zero only.
 		if k.Spec.MinReplicaCount == 0 && cooldown < s.m.Startup {
-			hits = append(hits, hit{d, "spec.cooldownPeriod", fmt.Sprintf("cooldownPeriod %v is shorter than the start-up time %v: a pod may be taken to zero while it still loads", cooldown, s.m.Startup), ""})
+			hits = append(hits, hit{doc: d, path: "spec.cooldownPeriod", why: fmt.Sprintf("cooldownPeriod %v is shorter than a start, %s: a pod may be taken to zero while it still loads", cooldown, s.startup)})
 		}
 	}
 	return hits, ok
 }
 
-// explained says what the controller's reasons mean.
-var explained = map[string]string{
-	"FailedGetResourceMetric":          "CPU or memory could not be read: metrics-server, or a missing request",
-	"FailedGetContainerResourceMetric": "the container's metric could not be read: its name, its request, or metrics-server",
-	"FailedGetPodsMetric":              "the custom metrics API gave no value for the pods",
-	"FailedGetObjectMetric":            "the custom metrics API gave no value for the object",
-	"FailedGetExternalMetric":          "the external metrics API gave no value",
-	"FailedComputeMetricsReplicas":     "all metrics failed, or one did and the others asked for fewer: a failed metric forbids scaling down",
-	"FailedGetScale":                   "the target does not exist or has no /scale",
-	"FailedRescale":                    "the new size could not be written",
-	"FailedUpdateStatus":               "the HPA's status could not be written",
-	"AmbiguousSelector":                "another HPA selects the same pods: both stop",
-	"SelectorRequired":                 "the target's scale has no selector",
-	"InvalidSelector":                  "the target's selector cannot be read",
-	"InvalidMetricSourceType":          "a metric has an unknown type",
+// reason is what one of the controller's words means, and what to do.
+type reason struct{ means, fix string }
+
+const readAPI = "kubectl describe hpa shows the API's answer; then see whether the adapter has the series (kubectl get --raw /apis/…)"
+
+// reasons are the controller's words for failures, of conditions and events.
+//
+// Source: k8s.io/kubernetes pkg/controller/podautoscaler/horizontal.go.
+var reasons = map[string]reason{
+	"FailedGetResourceMetric":          {"CPU or memory could not be read", "kubectl top pods tells whether metrics-server answers; set every missing request"},
+	"FailedGetContainerResourceMetric": {"the container's metric could not be read", "check the container's name and its request; kubectl top pods --containers tells whether metrics-server answers"},
+	"FailedGetPodsMetric":              {"the custom metrics API gave no value for the pods", readAPI},
+	"FailedGetObjectMetric":            {"the custom metrics API gave no value for the object", readAPI},
+	"FailedGetExternalMetric":          {"the external metrics API gave no value", readAPI},
+	"FailedComputeMetricsReplicas":     {"all metrics failed, or one did and the others asked for fewer: a failed metric forbids scaling down", "mend the metric that the message names first"},
+	"FailedGetScale":                   {"the target does not exist or has no /scale", "correct spec.scaleTargetRef"},
+	"FailedUpdateScale":                {"the new size could not be written", "see whether an admission webhook or a quota refuses it"},
+	"FailedRescale":                    {"the new size could not be written", "see whether an admission webhook or a quota refuses it"},
+	"FailedUpdateStatus":               {"the HPA's status could not be written", "see the API server's health"},
+	"AmbiguousSelector":                {"another HPA selects the same pods: both stop", "keep one HPA, with all metrics in it, and selectors apart"},
+	"SelectorRequired":                 {"the target's scale has no selector", "give the target's scale subresource a labelSelectorPath"},
+	"InvalidSelector":                  {"the target's selector is empty or cannot be read", "correct the target's selector"},
+	"InvalidMetricSourceType":          {"a metric has an unknown type", "correct spec.metrics"},
 }
 
+// failing explains what the autoscaler says of itself: its conditions are its
+// state now; events are an hour's memory and count only where there is no state.
 func failing(s *subject) (hits []hit, ok bool) {
-	for d := range s.facts.of(s.doc.Namespace, "Event") {
-		e, err := decode[corev1.Event](d)
-		if err != nil || e.InvolvedObject.Kind != "HorizontalPodAutoscaler" || e.InvolvedObject.Name != s.doc.Name {
+	said := func(path, name, message string) {
+		r := reasons[name]
+		h := s.hit(path, "%s%s: %s", name, prefixed(" (", r.means, ")"), message)
+		h.fix = r.fix
+		hits = append(hits, h)
+	}
+	status, active := s.doc.HPA.Status, false
+	for _, c := range status.Conditions {
+		active = active || c.Type == autoscalingv2.ScalingActive && c.Status == corev1.ConditionTrue
+		if c.Status != corev1.ConditionFalse || c.Type != autoscalingv2.ScalingActive && c.Type != autoscalingv2.AbleToScale || c.Reason == "ScalingDisabled" {
 			continue
 		}
-		ok = true
-		if text := explained[e.Reason]; text != "" {
-			hits = append(hits, s.hit("", "%s (%s): %s", e.Reason, text, e.Message))
+		if strings.HasPrefix(c.Reason, "FailedGet") && strings.HasSuffix(c.Reason, "ResourceMetric") && s.settling() {
+			return nil, false // new pods have no metric for two scrapes, in every cluster
+		}
+		if twice, _ := twoHPAs(s); c.Reason == "AmbiguousSelector" && len(twice) > 0 {
+			continue // that check names the other one
+		}
+		said("", c.Reason, c.Message)
+	}
+	newest := s.events()
+	if len(status.Conditions) == 0 {
+		for _, e := range newest {
+			said("", e.Reason, e.Message)
+		}
+		return hits, len(newest) > 0
+	}
+	for i, m := range status.CurrentMetrics { // one that failed beside others is an empty entry
+		if m.Type == "" && active && i < len(s.config.Metrics) && !s.settling() {
+			h := s.hit(metricPath(i), "the autoscaler could not read metric %s when it last looked: the others count alone, and nothing scales down while it fails", s.config.Metrics[i].Name)
+			for _, e := range newest {
+				if e.Reason == "FailedGet"+s.config.Metrics[i].Source.String()+"Metric" {
+					h.why, h.fix = h.why+": "+e.Message, reasons[e.Reason].fix
+				}
+			}
+			hits = append(hits, h)
 		}
 	}
-	return hits, ok
+	return hits, true
 }
+
+// events returns the newest event of each failure, by reason.
+func (s *subject) events() (out []*corev1.Event) {
+	newest := map[string]*corev1.Event{}
+	for _, d := range s.facts.of(s.doc.Namespace, "Event") {
+		e, err := decode[corev1.Event](s.facts, d)
+		if err != nil || e.InvolvedObject.Kind != s.doc.Kind || e.InvolvedObject.Name != s.doc.Name {
+			continue
+		}
+		if _, failure := reasons[e.Reason]; !failure {
+			continue
+		}
+		if old := newest[e.Reason]; old == nil || old.LastTimestamp.Before(&e.LastTimestamp) {
+			newest[e.Reason] = e
+		}
+	}
+	for _, e := range newest {
+		out = append(out, e)
+	}
+	slices.SortFunc(out, func(a, b *corev1.Event) int { return cmp.Compare(a.Reason, b.Reason) })
+	return out
+}
+
+func quantity(q resource.Quantity) float64 { return q.AsApproximateFloat64() }

@@ -1,13 +1,13 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
@@ -47,7 +47,7 @@ var Checks = []Check{
 	{"policy-cascade", Warning, "a scale-up policy's period is shorter than start-up", "make the policy's periodSeconds at least the start-up time, or accept the overshoot for speed", walk, cascade},
 	{"dead-policy", Warning, "a policy can never bind between min and max", "remove it, or give it a value that can bind", walk, deadPolicy},
 	{"readiness", Warning, "a container that serves has no readiness probe", "add a readiness probe that answers only once the model is loaded", probes, readiness},
-	{"early-readiness", Warning, "readiness was seen, or is bound, to come before the model is loaded", "probe over HTTP or gRPC a path that fails until the model is loaded", probes, earlyReadiness},
+	{"early-readiness", Warning, "readiness was seen to flip, or says nothing of the model", "probe over HTTP or gRPC a path that fails until the model is loaded", probes, earlyReadiness},
 	{"grace-period", Warning, "terminationGracePeriodSeconds is shorter than the longest answer", "set terminationGracePeriodSeconds above the longest answer, and a preStop pause", "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination", grace},
 	{"manifest-replicas", Warning, "replicas stand in the manifest beside an HPA", "remove spec.replicas from the manifest", walk, replicasBeside},
 	{"two-hpas", Error, "two HPAs on one target", "keep one HPA, with all metrics in it", walk, twoHPAs},
@@ -59,7 +59,7 @@ var Checks = []Check{
 	{"far-request", Warning, "requests are far from measured use", "set the request near the use at the load that one pod shall carry", walk, farRequest},
 	{"coarse-tolerance", Info, "tolerance makes one more replica unreachable at large sizes", "set behavior.scaleUp.tolerance below 1/maxReplicas (Kubernetes 1.35 and later)", walk, coarse},
 	{"keda-cooldown", Warning, "KEDA's cooldownPeriod is shorter than start-up", "set cooldownPeriod above the start-up time", "https://keda.sh/docs/latest/reference/scaledobject-spec/", keda},
-	{"failing-event", Error, "the autoscaler reports a failure", "see the event's own text", walk, failing},
+	{"failing-event", Error, "the autoscaler reports a failure", "see what the autoscaler says, and hpatune help checks", walk, failing},
 }
 
 func metricsServer(s *subject) ([]hit, bool) {
@@ -70,11 +70,12 @@ func metricsServer(s *subject) ([]hit, bool) {
 	return s.apiHit("metrics.k8s.io", r[0])
 }
 
-// apiHit finds out whether an aggregated API is registered and available.
+// apiHit finds out whether a metrics API is served: by its APIService, which
+// says why not, or by asking it.
 func (s *subject) apiHit(group string, metric int) ([]hit, bool) {
-	listed := false
-	for d := range s.facts.of("", "APIService") {
-		listed = true
+	why, known := s.facts.Served[group]
+	listed := s.facts.of("", "APIService")
+	for _, d := range listed {
 		if !strings.HasSuffix(d.Name, "."+group) {
 			continue
 		}
@@ -82,7 +83,7 @@ func (s *subject) apiHit(group string, metric int) ([]hit, bool) {
 			Status struct {
 				Conditions []struct{ Type, Status, Message string }
 			}
-		}](d)
+		}](s.facts, d)
 		if err != nil {
 			return nil, false
 		}
@@ -93,35 +94,38 @@ func (s *subject) apiHit(group string, metric int) ([]hit, bool) {
 		}
 		return nil, true
 	}
-	if !listed { // APIServices could not be read: nothing is known
-		return nil, false
+	switch {
+	case known && why != "":
+		return []hit{s.hit(metricPath(metric), "the cluster serves no %s, so the metric cannot be read: %s", group, why)}, true
+	case known:
+		return nil, true
+	case len(listed) > 0:
+		return []hit{s.hit(metricPath(metric), "no APIService serves %s, so the metric cannot be read", group)}, true
 	}
-	return []hit{s.hit(metricPath(metric), "no APIService serves %s, so the metric cannot be read", group)}, true
+	return nil, false
 }
 
 func missingRequest(s *subject) (hits []hit, ok bool) {
-	if s.pods == nil {
+	if s.work == nil {
 		return nil, false
 	}
-	for _, i := range s.resources() {
-		m := s.config.Metrics[i]
-		if m.Target.AverageMilli != 0 {
-			continue // a plain value divides by no request
-		}
-		if p := s.pods.Spec.Template.Spec.Resources; p != nil && m.Container == "" {
-			if _, found := p.Requests[corev1.ResourceName(m.Name)]; found {
-				continue // pod-level requests, from 1.34
+	list, paths := s.containers()
+	for k, c := range list {
+		var missing []string
+		for _, i := range s.resources() {
+			m := s.config.Metrics[i]
+			_, found := c.Resources.Requests[corev1.ResourceName(m.Name)]
+			if p := s.spec.Resources; p != nil && m.Container == "" {
+				_, atPod := p.Requests[corev1.ResourceName(m.Name)] // from 1.34
+				found = found || atPod
+			}
+			// A plain value divides by no request.
+			if !found && m.Target.AverageMilli == 0 && (m.Container == "" || m.Container == c.Name) && !slices.Contains(missing, m.Name) {
+				missing = append(missing, m.Name)
 			}
 		}
-		for _, c := range s.pods.containers() {
-			if m.Container != "" && m.Container != c.Name {
-				continue
-			}
-			_, request := c.Resources.Requests[corev1.ResourceName(m.Name)]
-			_, limit := c.Resources.Limits[corev1.ResourceName(m.Name)]
-			if !request && !limit {
-				hits = append(hits, hit{s.podDoc, "spec.template.spec.containers", fmt.Sprintf("container %s has no %s request: one is enough for the metric to fail for the whole HPA (ScalingActive=False FailedGetResourceMetric, with Warning events every period)", c.Name, m.Name), ""})
-			}
+		if len(missing) > 0 {
+			hits = append(hits, s.podHit(paths[k], "container %s has no %s request: one container without it is enough for the metric to fail for the whole HPA, with a Warning event FailedGetResourceMetric every period", c.Name, strings.Join(missing, " and no ")))
 		}
 	}
 	return hits, true
@@ -143,74 +147,102 @@ func minOne(s *subject) ([]hit, bool) {
 	if s.config.MinReplicas != 1 {
 		return nil, true
 	}
-	return []hit{s.hit("spec.minReplicas", "at 1 replica, losing a pod or its node means no service until another one has started")}, true
+	return []hit{s.hit("spec.minReplicas", "at 1 replica, losing a pod or its node means no service until another one has started%s", prefixed(": a start takes ", s.startup, ""))}, true
 }
 
+// noSeries judges the metrics that adapters serve.
 func noSeries(s *subject) (hits []hit, ok bool) {
 	for i, m := range s.config.Metrics {
-		if n, asked := s.m.Series[m.Name]; asked {
+		group := map[hpa.Source]string{hpa.Pods: "custom.metrics.k8s.io", hpa.Object: "custom.metrics.k8s.io", hpa.External: "external.metrics.k8s.io"}[m.Source]
+		if n, told := s.m.Series[m.Name]; told {
 			ok = true
 			if n == 0 {
 				hits = append(hits, s.hit(metricPath(i), "metric %s has no series. One metric that fails forbids scaling down; if all fail, nothing scales", m.Name))
 			}
 			continue
 		}
-		group := map[hpa.Source]string{hpa.Pods: "custom.metrics.k8s.io", hpa.Object: "custom.metrics.k8s.io", hpa.External: "external.metrics.k8s.io"}[m.Source]
-		if group != "" && s.facts.Live {
-			h, known := s.apiHit(group, i)
-			hits, ok = append(hits, h...), ok || known
+		if group == "" {
+			continue
+		}
+		if h, known := s.apiHit(group, i); known {
+			hits, ok = append(hits, h...), true
+			if len(h) > 0 {
+				continue // an API that is not served has no series either
+			}
+		}
+		p, asked := s.facts.Probes[key(s.doc)][i]
+		ok = ok || asked
+		if asked && p.Series == 0 {
+			hits = append(hits, s.hit(metricPath(i), "%s has no series for %s metric %s now%s. One metric that fails forbids scaling down; if all fail, nothing scales", group, m.Source, m.Name, prefixed(" (", p.Why, ")")))
 		}
 	}
 	return hits, ok
 }
 
+// prefixed puts text between others unless it is "".
+func prefixed(before, text, after string) string {
+	if text == "" {
+		return ""
+	}
+	return before + text + after
+}
+
 // ceiling is the highest value that a metric's target is compared with.
-func (s *subject) ceiling(m hpa.Metric) (ceiling, target float64, ok bool) {
+func (s *subject) ceiling(m hpa.Metric) (ceiling, target float64, unit string, ok bool) {
+	perRequest := m.Target.Utilization != 0
 	target = float64(m.Target.Utilization)
 	if m.Target.AverageMilli != 0 {
-		target = float64(m.Target.AverageMilli) / 1000
+		perRequest, target = false, float64(m.Target.AverageMilli)/1000
 	} else if m.Target.ValueMilli != 0 {
 		target = float64(m.Target.ValueMilli) / 1000
 	}
-	if c, known := s.m.Ceiling[m.Name]; known {
-		return c, target, target > 0
+	if perRequest {
+		unit = " %"
 	}
-	if s.pods == nil || m.Target.Utilization == 0 || m.Source != hpa.Resource && m.Source != hpa.ContainerResource {
-		return 0, 0, false
+	if c, told := s.m.Ceiling[m.Name]; told {
+		return c, target, unit, target > 0
 	}
-	request, ok1 := s.pods.amount(m.Container, m.Name, false)
-	limit, ok2 := s.pods.amount(m.Container, m.Name, true)
-	if !ok1 || !ok2 || request == 0 {
-		return 0, 0, false
+	if s.work == nil || m.Source != hpa.Resource && m.Source != hpa.ContainerResource || target == 0 {
+		return 0, 0, "", false
 	}
-	return 100 * limit / request, target, true
-}
-
-func (s *subject) tolerance() float64 {
-	if s.up.ToleranceSet {
-		return s.up.Tolerance
+	limit, ok := s.amount(m.Container, m.Name, true)
+	if !ok || !perRequest {
+		return limit, target, unit, ok
 	}
-	return hpa.DefaultParams().Tolerance
+	request, ok := s.amount(m.Container, m.Name, false)
+	return 100 * limit / request, target, unit, ok && request > 0
 }
 
 func unreachable(s *subject) (hits []hit, ok bool) {
 	for i, m := range s.config.Metrics {
-		c, t, known := s.ceiling(m)
+		c, t, unit, known := s.ceiling(m)
 		ok = ok || known
 		if known && c <= t*(1+s.tolerance()) {
-			hits = append(hits, s.hit(metricPath(i), "%s can reach %.4g at most, and nothing up to %.4g (target %.4g, tolerance %.3g) scales up", m.Name, c, t*(1+s.tolerance()), t, s.tolerance()))
+			hits = append(hits, s.hit(metricPath(i), "%s can reach %.4g%s at most, and nothing up to %.4g%s (target %.4g, tolerance %.3g) makes it scale up", m.Name, c, unit, t*(1+s.tolerance()), unit, t, s.tolerance()))
 		}
 	}
 	return hits, ok
 }
 
+// slow is how many decisions to 4 times the load are too many: doubling needs two.
+const slow = 4
+
 func slowGrowth(s *subject) (hits []hit, ok bool) {
-	n := float64(s.config.MaxReplicas) / float64(max(s.config.MinReplicas, 1))
+	from := max(s.config.MinReplicas, 1)
+	times := min(4, float64(s.config.MaxReplicas)/float64(from))
 	for i, m := range s.config.Metrics {
-		c, t, known := s.ceiling(m)
+		c, t, unit, known := s.ceiling(m)
 		ok = ok || known
-		if g := c / t; known && g > 1+s.tolerance() && g < 1.4 && n > g*g {
-			hits = append(hits, s.hit(metricPath(i), "%s is capped at %.4g with target %.4g: each decision grows the size by %.2f at most, so %d decisions lead from min to max", m.Name, c, t, g, int(math.Ceil(math.Log(n)/math.Log(g)))))
+		if !known || t == 0 || c <= t*(1+s.tolerance()) { // that one is unreachable
+			continue
+		}
+		growth, n, decisions := c/t, float64(from), 0
+		for ; n < times*float64(from) && decisions < 1000; decisions++ {
+			n = math.Ceil(n * growth)
+		}
+		if decisions > slow {
+			hits = append(hits, s.hit(metricPath(i), "%s cannot exceed %.4g%s, with target %.4g: each decision grows the size by %.3g times at most, so %d decisions lead to %.3g× the load (%d to %.0f replicas), each after the pods of the one before are ready and measured%s",
+				m.Name, c, unit, t, growth, decisions, times, from, times*float64(from), prefixed("; a start takes ", s.startup, "")))
 		}
 	}
 	return hits, ok
@@ -225,31 +257,28 @@ func memoryTarget(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
-// named finds metrics whose names have one of the words.
+// named finds metrics whose names have one of the words. A count or a rate of
+// what has the word is no signal of that kind.
 func (s *subject) named(why string, words ...string) (hits []hit, ok bool) {
 	for i, m := range s.config.Metrics {
-		for _, w := range words {
-			if strings.Contains(strings.ToLower(m.Name), w) {
-				hits = append(hits, s.hit(metricPath(i), why, m.Name))
-				break
-			}
+		if matches(m.Name, words...) && !matches(m.Name, "_count", "_rate", "per_second", "_total") {
+			hits = append(hits, s.hit(metricPath(i), why, m.Name))
 		}
 	}
 	return hits, true
 }
 
 func latencySignal(s *subject) ([]hit, bool) {
-	return s.named("%s: latency is flat until the service is full, then has no proportion to the load, and the HPA's arithmetic assumes one", "latency", "duration", "ttft", "time_to_first", "response_time")
+	return s.named("%s: latency is flat until the service is full, then has no proportion to the load, and the HPA's arithmetic assumes one", "latency", "duration", "ttft", "time_to_first", "time_per_output", "inter_token", "response_time")
 }
 
 func gpuSignal(s *subject) ([]hit, bool) {
-	return s.named("%s says that some kernel ran, not how full the GPU is: a batching server shows nearly 100 % at a small part of its capacity", "gpu_util", "gpu_utilization", "duty_cycle", "sm_active")
+	return s.named("%s says how much of the time the GPU was busy, not how much more it could take: a batching server keeps it near 100 % at a part of its capacity", "gpu_util", "gpu_usage", "duty_cycle", "sm_active", "gr_engine_active")
 }
 
 func queueValue(s *subject) (hits []hit, ok bool) {
 	for i, m := range s.config.Metrics {
-		name := strings.ToLower(m.Name)
-		if (m.Source == hpa.External || m.Source == hpa.Object) && m.Target.ValueMilli != 0 && (strings.Contains(name, "queue") || strings.Contains(name, "waiting") || strings.Contains(name, "backlog")) {
+		if (m.Source == hpa.External || m.Source == hpa.Object) && m.Target.ValueMilli != 0 && m.Target.AverageMilli == 0 && matches(m.Name, "queue", "waiting", "backlog", "pending") {
 			hits = append(hits, s.hit(metricPath(i), "%s with value: the size becomes ready pods × depth / value, so a queue that stays above it multiplies the size at each decision; with averageValue it is depth / averageValue", m.Name))
 		}
 	}
@@ -268,10 +297,10 @@ func shortWindow(s *subject) ([]hit, bool) {
 	if !s.down.WindowSet {
 		w = hpa.DefaultParams().DownscaleStabilization
 	}
-	if s.m.Startup == 0 || w >= s.m.Startup {
+	if s.m.Startup == 0 || w >= s.m.Startup || s.down.Select == hpa.Disabled {
 		return nil, s.m.Startup != 0
 	}
-	return []hit{s.hit("spec.behavior.scaleDown.stabilizationWindowSeconds", "the scale-down window is %v and a pod starts in %v: replicas go before their replacement could come, for a dip shorter than a start", w, s.m.Startup)}, true
+	return []hit{s.hit("spec.behavior.scaleDown.stabilizationWindowSeconds", "the scale-down window is %v and a pod starts in %s: replicas go for a dip that is shorter than the start of their replacement", w, s.startup)}, true
 }
 
 func cascade(s *subject) (hits []hit, ok bool) {
@@ -279,91 +308,71 @@ func cascade(s *subject) (hits []hit, ok bool) {
 		return nil, false
 	}
 	for i, p := range s.up.Policies {
-		if s.config.Behavior && p.Period < s.m.Startup {
-			hits = append(hits, s.hit(fmt.Sprintf("spec.behavior.scaleUp.policies[%d].periodSeconds", i), "%v renews its budget %d times while a pod starts (%v): where starting pods are not counted as unready (all but CPU), each decision asks again for what is on its way", p, int(s.m.Startup/p.Period), s.m.Startup))
+		if !s.config.Behavior || p.Period >= s.m.Startup || s.up.Select == hpa.Disabled {
+			continue
 		}
+		h := s.hit(fmt.Sprintf("spec.behavior.scaleUp.policies[%d].periodSeconds", i), "%v renews its budget %d times while a pod starts in %s. What waits for the service keeps growing until then, and so does the metric: each period asks for more than the load needs", p, int(s.m.Startup/p.Period), s.startup)
+		if len(s.resources()) == len(s.config.Metrics) {
+			if s.defaultPolicies() {
+				continue
+			}
+			// No folklore: a starting pod counts as 0 CPU on the way up, so nothing cascades.
+			h.severity = Info
+			h.why = fmt.Sprintf("%v renews its budget %d times while a pod starts in %s. CPU and memory stop at the pods' limits, and a starting pod counts as 0 CPU, so they alone do not overshoot; a queue or requests in flight beside them would", p, int(s.m.Startup/p.Period), s.startup)
+		}
+		hits = append(hits, h)
 	}
 	return hits, true
 }
 
+// defaultPolicies says whether the scale-up policies are Kubernetes' own.
+func (s *subject) defaultPolicies() bool {
+	return slices.Equal(s.up.Policies, hpa.DefaultScaleUp().Policies)
+}
+
 func deadPolicy(s *subject) (hits []hit, ok bool) {
 	for _, d := range manifest.DeadPolicies(&s.config) {
+		if d.Up && s.defaultPolicies() { // the API server wrote both: nobody's mistake
+			continue
+		}
 		hits = append(hits, s.hit(d.Path, "%s", d.Why))
 	}
 	return hits, true
 }
 
-func readiness(s *subject) (hits []hit, ok bool) {
-	if s.pods == nil {
-		return nil, false
-	}
-	for i, c := range s.pods.Spec.Template.Spec.Containers {
-		if len(c.Ports) > 0 && c.ReadinessProbe == nil {
-			hits = append(hits, hit{s.podDoc, fmt.Sprintf("spec.template.spec.containers[%d]", i), fmt.Sprintf("container %s has ports and no readiness probe: it is Ready once started, and gets traffic before it can answer", c.Name), ""})
-		}
-	}
-	return hits, true
-}
-
-func earlyReadiness(s *subject) (hits []hit, ok bool) {
-	if s.pods == nil || s.m.Startup == 0 {
-		return nil, false
-	}
-	for i, c := range s.pods.Spec.Template.Spec.Containers {
-		// A port opens before a model is loaded; HTTP paths are the server's word.
-		if p := c.ReadinessProbe; p != nil && p.TCPSocket != nil && s.m.Startup > time.Duration(p.InitialDelaySeconds)*time.Second && c.StartupProbe == nil {
-			hits = append(hits, hit{s.podDoc, fmt.Sprintf("spec.template.spec.containers[%d].readinessProbe", i), fmt.Sprintf("container %s is ready once its port opens (after %d s at least), and start-up takes %v", c.Name, p.InitialDelaySeconds, s.m.Startup), ""})
-		}
-	}
-	return hits, true
-}
-
-func grace(s *subject) ([]hit, bool) {
-	if s.pods == nil || s.m.LongestAnswer == 0 {
-		return nil, false
-	}
-	g := 30 * time.Second // the API server's default
-	if t := s.pods.Spec.Template.Spec.TerminationGracePeriodSeconds; t != nil {
-		g = time.Duration(*t) * time.Second
-	}
-	if g >= s.m.LongestAnswer {
+func coarse(s *subject) ([]hit, bool) {
+	t := s.tolerance()
+	// From n, the ratio must exceed 1 + t (inclusive within), so n·t ≥ 1 leaves n+1 out.
+	if t <= 0 || float64(s.config.MaxReplicas-1)*t < 1-1e-9 {
 		return nil, true
 	}
-	return []hit{{s.podDoc, "spec.template.spec.terminationGracePeriodSeconds", fmt.Sprintf("a pod is killed %v after it is told to end, and an answer takes up to %v: scaling down cuts answers", g, s.m.LongestAnswer), ""}}, true
+	n := s.config.MaxReplicas - 1
+	next := int32(float64(n)*(1+t)+1e-9) + 1
+	return []hit{s.hit("spec.behavior.scaleUp", "with tolerance %.3g nothing happens from %d replicas until %d are needed; smaller overloads stay", t, n, next)}, true
 }
 
-func replicasBeside(s *subject) ([]hit, bool) {
-	if s.pods == nil || s.facts.Live { // a live object always has the field
-		return nil, false
-	}
-	if s.pods.Spec.Replicas == nil {
-		return nil, true
-	}
-	return []hit{{s.podDoc, "spec.replicas", fmt.Sprintf("each apply sets the size to %d, whatever the HPA decided, until the next reconcile", *s.pods.Spec.Replicas), ""}}, true
-}
-
-func twoHPAs(s *subject) (hits []hit, ok bool) {
-	for d := range s.facts.of(s.doc.Namespace, "HorizontalPodAutoscaler") {
-		if d != s.doc && d.HPA != nil && d.HPA.Spec.ScaleTargetRef.Kind == s.doc.HPA.Spec.ScaleTargetRef.Kind && d.HPA.Spec.ScaleTargetRef.Name == s.doc.HPA.Spec.ScaleTargetRef.Name {
-			hits = append(hits, s.hit("spec.scaleTargetRef", "%s has the same target: both stop with AmbiguousSelector", object(d)))
-		}
-	}
-	return hits, true
-}
-
-func pdb(s *subject) (hits []hit, ok bool) {
-	if s.pods == nil {
-		return nil, false
-	}
-	for d := range s.facts.of(s.doc.Namespace, "PodDisruptionBudget") {
-		b, err := decode[policyv1.PodDisruptionBudget](d)
-		if err != nil || b.Spec.Selector == nil || !s.selects(b.Spec.Selector) {
+func farRequest(s *subject) (hits []hit, ok bool) {
+	for _, name := range []string{"cpu", "memory"} {
+		u, known := s.m.Usage[name]
+		ok = ok || known
+		_, told := s.facts.Told.Usage[name]
+		// What is used now is no use at load where the size is at its minimum.
+		idle := !told && s.doc.HPA.Status.CurrentReplicas <= s.config.MinReplicas
+		if !known || u <= 2 && (u >= 0.3 || idle) {
 			continue
 		}
-		ok = true
-		if n, said := scaled(&b, s.config.MinReplicas); said && n <= 0 {
-			hits = append(hits, hit{d, "spec", fmt.Sprintf("at minReplicas %d it allows no eviction: nodes cannot be drained. (The HPA itself is not held up: it does not evict.)", s.config.MinReplicas), ""})
+		when := "at load"
+		if !told {
+			when = fmt.Sprintf("now (%d ready pods, %d replicas, min %d)", s.usedBy, s.doc.HPA.Status.CurrentReplicas, s.config.MinReplicas)
 		}
+		h := s.podHit("spec.template.spec.containers", "%s use %s is %.0f %% of the request, and nodes are filled by requests", name, when, 100*u)
+		for _, i := range s.resources() {
+			if m := s.config.Metrics[i]; m.Name == name && m.Target.Utilization != 0 {
+				h = s.hit(metricPath(i), "%s use %s is %.0f %% of the request: utilization is a share of the request, so the target of %d %% means another load than it seems", name, when, 100*u, m.Target.Utilization)
+			}
+		}
+		h.doc = cmp.Or(h.doc, s.doc)
+		hits = append(hits, h)
 	}
 	return hits, ok
 }

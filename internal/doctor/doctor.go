@@ -5,19 +5,11 @@ package doctor
 
 import (
 	"cmp"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
-
-	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
@@ -39,73 +31,57 @@ func (s Severity) rank() int { return slices.Index([]Severity{Error, Warning, In
 type Finding struct {
 	ID       string   `json:"id"`
 	Severity Severity `json:"severity"`
+	HPA      string   `json:"hpa"` // namespace/name of the HPA that is judged
 	File     string   `json:"file"`
 	Line     int      `json:"line"`
-	Object   string   `json:"object"` // Kind/namespace/name
+	Object   string   `json:"object"` // Kind/namespace/name of what is wrong
 	Why      string   `json:"why"`
 	Fix      string   `json:"fix"`
 	Link     string   `json:"link"`
 }
 
-// Measured is what no manifest says. Zero values and nil maps are "not known".
-type Measured struct {
-	Startup       time.Duration      // created to ready
-	LongestAnswer time.Duration      // longest answer that must not be cut
-	MemoryFalls   bool               // memory was seen to fall with load
-	Ceiling       map[string]float64 // highest value that a metric can reach, in the unit of its target (percent for utilization)
-	Series        map[string]int     // how many series a metric has; a name that is absent was not asked for
-	Usage         map[string]float64 // mean use of a resource at load, as a ratio of its request
+// HPA is one autoscaler and what was found.
+type HPA struct {
+	Name     string    `json:"name"`   // namespace/name; "-" = no namespace said
+	Target   string    `json:"target"` // Kind/name
+	Min      int32     `json:"min_replicas"`
+	Max      int32     `json:"max_replicas"`
+	Now      *int32    `json:"current_replicas"` // by its status; nil = no status
+	Findings []Finding `json:"-"`                // worst first
 }
 
-// Facts are all that is judged. Objects from files and from a cluster fill the
-// same struct: Node, Event and APIService are objects among the others.
-type Facts struct {
-	Docs     []manifest.Doc
-	Live     bool // the objects are a cluster's
-	Measured Measured
-}
-
-// workload is what the checks read of a scale target.
-type workload struct {
-	metav1.TypeMeta
-	Metadata metav1.ObjectMeta `json:"metadata"`
-	Spec     struct {
-		Replicas *int32                 `json:"replicas"`
-		Template corev1.PodTemplateSpec `json:"template"`
-	} `json:"spec"`
-}
-
-// subject is one HPA and what belongs to it.
-type subject struct {
-	facts  *Facts
-	doc    *manifest.Doc
-	config hpa.Config
-	pods   *workload     // nil = not among the facts
-	podDoc *manifest.Doc // nil with pods
-	up     hpa.Rules     // what counts, behavior or not
-	down   hpa.Rules
-	m      Measured
+// Count returns how many findings have a severity.
+func (h *HPA) Count(s Severity) (n int) {
+	for _, x := range h.Findings {
+		if x.Severity == s {
+			n++
+		}
+	}
+	return n
 }
 
 // hit is a finding before it has its check's words.
 type hit struct {
-	doc  *manifest.Doc
-	path string
-	why  string
-	fix  string // "" = the check's
+	doc      *manifest.Doc
+	path     string
+	why      string
+	fix      string   // "" = the check's
+	severity Severity // "" = the check's
 }
 
-// Judge returns the findings, worst first, then by object and id; the error is
-// of an object that could not be read. name, if not "", leaves other HPAs out.
-func Judge(f Facts, name string) ([]Finding, error) {
-	findings, _, err := judge(f, name)
-	return findings, err
+// Judge returns the HPAs, those with the worst findings first, then by name;
+// healthy ones too. name, if not "", leaves other HPAs out. The error is of
+// objects that could not be read; the others are judged all the same.
+func Judge(f Facts, name string) ([]HPA, error) {
+	hpas, _, err := judge(f, name)
+	return hpas, err
 }
 
 // judge also counts how often each check had what it needs to judge.
-func judge(f Facts, name string) ([]Finding, map[string]int, error) {
-	var out []Finding
-	ran := map[string]int{}
+func judge(f Facts, name string) (out []HPA, ran map[string]int, err error) {
+	f.index()
+	ran = map[string]int{}
+	var errs []error
 	for i := range f.Docs {
 		doc := &f.Docs[i]
 		if doc.HPA == nil || name != "" && doc.Name != name {
@@ -113,7 +89,13 @@ func judge(f Facts, name string) ([]Finding, map[string]int, error) {
 		}
 		s, err := newSubject(&f, doc)
 		if err != nil {
-			return nil, nil, err
+			errs = append(errs, err)
+			continue
+		}
+		ref := doc.HPA.Spec.ScaleTargetRef
+		h := HPA{Name: key(doc), Target: ref.Kind + "/" + ref.Name, Min: s.config.MinReplicas, Max: s.config.MaxReplicas}
+		if len(doc.HPA.Status.Conditions) > 0 {
+			h.Now = &doc.HPA.Status.CurrentReplicas
 		}
 		silent := ignored(doc.HPA.Annotations)
 		for _, c := range Checks {
@@ -125,28 +107,34 @@ func judge(f Facts, name string) ([]Finding, map[string]int, error) {
 			if silent[c.ID] {
 				continue
 			}
-			for _, h := range hits {
-				out = append(out, finding(&f, c, h))
+			for _, x := range hits {
+				h.Findings = append(h.Findings, finding(s, c, x))
 			}
 		}
+		slices.SortStableFunc(h.Findings, func(a, b Finding) int { // then in the order of the checks
+			return cmp.Compare(a.Severity.rank(), b.Severity.rank())
+		})
+		out = append(out, h)
 	}
-	slices.SortStableFunc(out, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Severity.rank(), b.Severity.rank()), cmp.Compare(a.Object, b.Object), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Line, b.Line))
+	slices.SortStableFunc(out, func(a, b HPA) int {
+		return cmp.Or(-cmp.Compare(a.Count(Error), b.Count(Error)), -cmp.Compare(a.Count(Warning), b.Count(Warning)),
+			-cmp.Compare(a.Count(Info), b.Count(Info)), cmp.Compare(a.Name, b.Name))
 	})
-	return out, ran, nil
+	return out, ran, errors.Join(errs...)
 }
 
-func finding(f *Facts, c Check, h hit) Finding {
-	out := Finding{ID: c.ID, Severity: c.Severity, Object: object(h.doc), Why: h.why, Fix: cmp.Or(h.fix, c.Fix), Link: c.Link}
-	if !f.Live {
+func finding(s *subject, c Check, h hit) Finding {
+	out := Finding{ID: c.ID, Severity: cmp.Or(h.severity, c.Severity), HPA: key(s.doc), Object: object(h.doc), Why: h.why, Fix: cmp.Or(h.fix, c.Fix), Link: c.Link}
+	if !s.facts.Live {
 		out.File, out.Line = h.doc.File, h.doc.LineOf(h.path)
 	}
 	return out
 }
 
-func object(d *manifest.Doc) string {
-	return d.Kind + "/" + cmp.Or(d.Namespace, "-") + "/" + d.Name
-}
+// key is how an HPA is named in findings and in Facts.Probes.
+func key(d *manifest.Doc) string { return cmp.Or(d.Namespace, "-") + "/" + d.Name }
+
+func object(d *manifest.Doc) string { return d.Kind + "/" + key(d) }
 
 // Ignore is the annotation that silences checks: "ID reason", a line each.
 const Ignore = "hpatune.dev/ignore"
@@ -161,131 +149,6 @@ func ignored(annotations map[string]string) map[string]bool {
 	}
 	return out
 }
-
-func newSubject(f *Facts, doc *manifest.Doc) (*subject, error) {
-	c, _, err := doc.Config()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", object(doc), err)
-	}
-	s := &subject{facts: f, doc: doc, config: c, up: c.ScaleUp, down: c.ScaleDown, m: f.Measured}
-	if !c.Behavior {
-		s.up, s.down = hpa.DefaultScaleUp(), hpa.DefaultScaleDown()
-	}
-	ref := doc.HPA.Spec.ScaleTargetRef
-	for d := range f.of(doc.Namespace, ref.Kind) {
-		if d.Name == ref.Name {
-			w, err := decode[workload](d)
-			if err != nil {
-				return nil, err
-			}
-			s.pods, s.podDoc = &w, d
-		}
-	}
-	return s, nil
-}
-
-// of yields the objects of a kind that share a namespace; one that is not said
-// matches every other.
-func (f *Facts) of(namespace, kind string) func(func(*manifest.Doc) bool) {
-	return func(yield func(*manifest.Doc) bool) {
-		for i := range f.Docs {
-			d := &f.Docs[i]
-			if d.Kind == kind && (d.Namespace == namespace || d.Namespace == "" || namespace == "") && !yield(d) {
-				return
-			}
-		}
-	}
-}
-
-func decode[T any](d *manifest.Doc) (T, error) {
-	var v T
-	data, problems := d.JSON()
-	if err := problems.Err(); err != nil {
-		return v, err
-	}
-	if err := json.Unmarshal(data, &v); err != nil {
-		return v, fmt.Errorf("%s: %w", object(d), err)
-	}
-	return v, nil
-}
-
-// containers are those whose requests count: sidecars too.
-func (w *workload) containers() []corev1.Container {
-	out := slices.Clone(w.Spec.Template.Spec.Containers)
-	for _, c := range w.Spec.Template.Spec.InitContainers {
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-// amount sums a resource over the containers of a pod in base units; ok is
-// false if one lacks it.
-func (w *workload) amount(container, name string, limits bool) (sum float64, ok bool) {
-	ok = true
-	for _, c := range w.containers() {
-		if container != "" && c.Name != container {
-			continue
-		}
-		list := c.Resources.Requests
-		if limits {
-			list = c.Resources.Limits
-		}
-		q, found := list[corev1.ResourceName(name)]
-		if !found && !limits { // the API server copies a limit to an absent request
-			q, found = c.Resources.Limits[corev1.ResourceName(name)]
-		}
-		sum += q.AsApproximateFloat64()
-		ok = ok && found
-	}
-	return sum, ok
-}
-
-// resources are the metrics that are read from metrics-server.
-func (s *subject) resources() (out []int) {
-	for i, m := range s.config.Metrics {
-		if m.Source == hpa.Resource || m.Source == hpa.ContainerResource {
-			out = append(out, i)
-		}
-	}
-	return out
-}
-
-func metricPath(i int) string { return fmt.Sprintf("spec.metrics[%d]", i) }
-
-func (s *subject) hit(path, format string, args ...any) hit {
-	return hit{doc: s.doc, path: path, why: fmt.Sprintf(format, args...)}
-}
-
-// selects says whether a selector matches the subject's pods.
-func (s *subject) selects(sel *metav1.LabelSelector) bool {
-	l, err := metav1.LabelSelectorAsSelector(sel)
-	return err == nil && s.pods != nil && l.Matches(labels.Set(s.pods.Spec.Template.Labels))
-}
-
-func scaled(sp *policyv1.PodDisruptionBudget, n int32) (allowed int, ok bool) {
-	percent := func(text string) int {
-		var p int
-		fmt.Sscanf(text, "%d%%", &p)
-		return (p*int(n) + 99) / 100
-	}
-	switch {
-	case sp.Spec.MaxUnavailable != nil:
-		if sp.Spec.MaxUnavailable.StrVal != "" {
-			return percent(sp.Spec.MaxUnavailable.StrVal), true
-		}
-		return sp.Spec.MaxUnavailable.IntValue(), true
-	case sp.Spec.MinAvailable != nil:
-		if sp.Spec.MinAvailable.StrVal != "" {
-			return int(n) - percent(sp.Spec.MinAvailable.StrVal), true
-		}
-		return int(n) - sp.Spec.MinAvailable.IntValue(), true
-	}
-	return 0, false
-}
-
-func quantity(q resource.Quantity) float64 { return q.AsApproximateFloat64() }
 
 // Page is the list of checks, for people.
 func Page() string {

@@ -26,8 +26,8 @@ func load(t *testing.T, file string) (f Facts, also []string) {
 	}
 	f.Docs = docs
 	head, _, _ := strings.Cut(string(data), "\n")
-	words, _ := strings.CutPrefix(head, "# facts: ")
-	if words == head {
+	words, told := strings.CutPrefix(head, "# facts: ")
+	if !told {
 		return f, nil
 	}
 	for _, w := range strings.Fields(words) {
@@ -38,16 +38,25 @@ func load(t *testing.T, file string) (f Facts, also []string) {
 		switch key {
 		case "live":
 			f.Live = true
+		case "now":
+			if f.Now, err = time.Parse(time.RFC3339, value); err != nil {
+				t.Fatal(err)
+			}
 		case "memoryfalls":
-			f.Measured.MemoryFalls = true
+			f.Told.MemoryFalls = true
 		case "startup":
-			f.Measured.Startup = length
+			f.Told.Startup = length
 		case "longest":
-			f.Measured.LongestAnswer = length
+			f.Told.LongestAnswer = length
 		case "series":
-			f.Measured.Series = map[string]int{name: int(number)}
+			f.Told.Series = map[string]int{name: int(number)}
 		case "usage":
-			f.Measured.Usage = map[string]float64{name: number}
+			f.Told.Usage = map[string]float64{name: number}
+		case "probe": // of shop/web
+			i, _ := strconv.Atoi(name)
+			f.Probes = map[string]map[int]Probe{"shop/web": {i: {Series: int(number)}}}
+		case "served":
+			f.Served = map[string]string{name: text}
 		case "also":
 			also = append(also, value)
 		default:
@@ -55,6 +64,14 @@ func load(t *testing.T, file string) (f Facts, also []string) {
 		}
 	}
 	return f, also
+}
+
+// all returns the findings of all HPAs.
+func all(hpas []HPA) (out []Finding) {
+	for _, h := range hpas {
+		out = append(out, h.Findings...)
+	}
+	return out
 }
 
 func ids(findings []Finding) (out []string) {
@@ -65,33 +82,41 @@ func ids(findings []Finding) (out []string) {
 	return slices.Compact(out)
 }
 
+// TestChecks: ID--raises*.yaml raises its check and no other (but for also=),
+// ID--healthy*.yaml lets it judge and raises nothing.
 func TestChecks(t *testing.T) {
 	for _, c := range Checks {
 		for _, verdict := range []string{"raises", "healthy"} {
-			t.Run(c.ID+"--"+verdict, func(t *testing.T) {
-				file := filepath.Join("testdata", c.ID+"--"+verdict+".yaml")
-				f, also := load(t, file)
-				findings, ran, err := judge(f, "")
-				if err != nil {
-					t.Fatal(err)
-				}
-				if ran[c.ID] == 0 {
-					t.Fatalf("check %s never ran on %s", c.ID, file)
-				}
-				var want []string
-				if verdict == "raises" {
-					want = append(also, c.ID)
-					slices.Sort(want)
-				}
-				if got := ids(findings); !slices.Equal(got, want) {
-					t.Errorf("judge(%s) = %v, want %v\n%+v", file, got, want, findings)
-				}
-				for _, x := range findings {
-					if x.Object == "" || x.Why == "" || x.Fix == "" || x.Link == "" || !f.Live && (x.File == "" || x.Line == 0) {
-						t.Errorf("finding lacks a part: %+v", x)
+			files, err := filepath.Glob(filepath.Join("testdata", c.ID+"--"+verdict+"*.yaml"))
+			if err != nil || len(files) == 0 {
+				t.Errorf("check %s has no fixture that is %s", c.ID, verdict)
+			}
+			for _, file := range files {
+				t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+					f, also := load(t, file)
+					hpas, ran, err := judge(f, "")
+					if err != nil {
+						t.Fatal(err)
 					}
-				}
-			})
+					if ran[c.ID] == 0 {
+						t.Fatalf("check %s never ran on %s", c.ID, file)
+					}
+					var want []string
+					if verdict == "raises" {
+						want = append(also, c.ID)
+						slices.Sort(want)
+					}
+					findings := all(hpas)
+					if got := ids(findings); !slices.Equal(got, want) {
+						t.Errorf("judge(%s) = %v, want %v\n%+v", file, got, want, findings)
+					}
+					for _, x := range findings {
+						if x.Object == "" || x.HPA == "" || x.Why == "" || x.Fix == "" || x.Link == "" || !f.Live && (x.File == "" || x.Line == 0) {
+							t.Errorf("finding lacks a part: %+v", x)
+						}
+					}
+				})
+			}
 		}
 	}
 }
@@ -101,7 +126,8 @@ func TestEverybodysConfiguration(t *testing.T) {
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)
 	}
-	got, err := Judge(Facts{Docs: docs}, "")
+	hpas, err := Judge(Facts{Docs: docs}, "")
+	got := all(hpas)
 	if want := []string{"dead-policy", "memory-target"}; err != nil || !slices.Equal(ids(got), want) || len(got) != 2 {
 		t.Errorf("Judge(handwritten) = %v, %v, want %v", got, err, want)
 	}
@@ -115,8 +141,8 @@ func TestIgnore(t *testing.T) {
 	} {
 		f, _ := load(t, filepath.Join("testdata", "min-one--raises.yaml"))
 		f.Docs[0].HPA.Annotations = map[string]string{Ignore: text}
-		if got, err := Judge(f, ""); err != nil || len(got) != want {
-			t.Errorf("Judge with %s: %q = %v, %v, want %d findings", Ignore, text, got, err, want)
+		if hpas, err := Judge(f, ""); err != nil || len(all(hpas)) != want {
+			t.Errorf("Judge with %s: %q = %v, %v, want %d findings", Ignore, text, hpas, err, want)
 		}
 	}
 }
@@ -128,5 +154,86 @@ func TestPageListsEveryCheck(t *testing.T) {
 			t.Errorf("check %q is missing from the page, incomplete or twice there", c.ID)
 		}
 		seen[c.ID] = true
+	}
+}
+
+func TestFindingsSayWhy(t *testing.T) {
+	for fixture, want := range map[string]string{
+		"slow-growth--raises":                  "each decision grows the size by 1.25 times at most, so 5 decisions lead to 4× the load (2 to 8 replicas)",
+		"unreachable-target--raises":           "cpu can reach 200 % at most, and nothing up to 209 % (target 190, tolerance 0.1) makes it scale up",
+		"missing-request--raises-injected":     "container proxy has no cpu request",
+		"missing-request--raises-main":         "container app has no cpu request",
+		"short-window--raises-by-pods":         "a pod starts in 40s (created to ready, median of 3 pods)",
+		"keda-cooldown--raises-by-pods":        "cooldownPeriod 10s is shorter than a start, 40s (created to ready, by 1 pod)",
+		"policy-cascade--raises":               "a starting pod counts as 0 CPU",
+		"policy-cascade--raises-queue":         "renews its budget 3 times while a pod starts in 1m30s",
+		"early-readiness--raises-flip":         "pod web-2 was ready, and since 2026-11-24T11:50:00Z is not any more, without a restart",
+		"far-request--raises-now":              "cpu use now (1 ready pods, 4 replicas, min 2) is 10 % of the request",
+		"far-request--raises-memory":           "memory use now (1 ready pods, 2 replicas, min 2) is 300 % of the request",
+		"max-beyond-quota--raises-with-others": "8 replicas ask for 8 of requests.cpu beside the 3 that others use, and ResourceQuota/shop/all allows 10",
+		"max-beyond-nodes--raises-selected":    "the 1 nodes that its nodeSelector allows hold 4 at most",
+		"manifest-replicas--raises-applied":    "each apply of kubectl sets the size to 3",
+		"manifest-replicas--raises-owned":      "each apply of argocd-controller sets the size to 5",
+		"no-series--raises-not-served":         "the cluster serves no external.metrics.k8s.io",
+		"no-series--raises-probed":             "external.metrics.k8s.io has no series for External metric orders_open now",
+		"failing-event--raises-condition":      "FailedGetResourceMetric (CPU or memory could not be read): the HPA was unable to compute",
+		"failing-event--raises-one-of-two":     "nothing scales down while it fails: unable to get external metric shop/orders_open",
+		"metrics-server--raises":               "v1beta1.metrics.k8s.io is registered and unavailable: no endpoints",
+	} {
+		t.Run(fixture, func(t *testing.T) {
+			f, _ := load(t, filepath.Join("testdata", fixture+".yaml"))
+			hpas, err := Judge(f, "")
+			id, _, _ := strings.Cut(fixture, "--")
+			for _, x := range all(hpas) {
+				if x.ID == id && strings.Contains(x.Why, want) {
+					return
+				}
+			}
+			t.Errorf("Judge(%s) = %+v, %v, want %q", fixture, all(hpas), err, want)
+		})
+	}
+	f, _ := load(t, filepath.Join("testdata", "metrics-server--raises.yaml"))
+	hpas, _ := Judge(f, "")
+	if fix := all(hpas)[0].Fix; !strings.Contains(fix, "helm upgrade --install metrics-server") {
+		t.Errorf("the fix of a missing metrics-server is %q, want helm's commands", fix)
+	}
+}
+
+func TestWhatIsNotSevereIsInfo(t *testing.T) {
+	f, _ := load(t, filepath.Join("testdata", "policy-cascade--raises.yaml"))
+	hpas, err := Judge(f, "")
+	if err != nil || all(hpas)[0].Severity != Info {
+		t.Errorf("a short period beside a CPU metric alone: %+v, %v, want %s: starting pods count as 0 CPU", hpas, err, Info)
+	}
+}
+
+const twoOfMany = `
+{apiVersion: v1, kind: List, items: [
+ {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: fine, namespace: a},
+  spec: {scaleTargetRef: {apiVersion: argoproj.io/v1alpha1, kind: Rollout, name: r}, minReplicas: 2, maxReplicas: 4, behavior: {}, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}]}},
+ {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: info, namespace: a},
+  spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: none}, minReplicas: 2, maxReplicas: 4}},
+ {apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: bad, namespace: b}, status: {currentReplicas: 3, desiredReplicas: 3, conditions: [{type: AbleToScale, status: "False", reason: FailedGetScale}]},
+  spec: {scaleTargetRef: {apiVersion: serving.knative.dev/v1, kind: Service, name: k}, minReplicas: 1, maxReplicas: 4, behavior: {}}},
+ {apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {name: r, namespace: a}, spec: {workloadRef: {kind: Deployment, name: x}}},
+ {apiVersion: v1, kind: Service, metadata: {name: k, namespace: b}, spec: {selector: {app: k}, ports: [{port: 80}]}}]}`
+
+func TestEveryHPAHasItsRowWorstFirst(t *testing.T) {
+	docs, problems := manifest.Parse("list.yaml", []byte(twoOfMany))
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	hpas, err := Judge(Facts{Docs: docs, Live: true}, "")
+	if err != nil || len(hpas) != 3 {
+		t.Fatalf("Judge = %+v, %v, want 3 HPAs, whatever they scale", hpas, err)
+	}
+	if hpas[0].Name != "b/bad" || hpas[1].Name != "a/info" || hpas[2].Name != "a/fine" || len(hpas[2].Findings) != 0 {
+		t.Errorf("%+v, want the worst first and the healthy last", hpas)
+	}
+	if h := hpas[0]; h.Now == nil || *h.Now != 3 || h.Target != "Service/k" || hpas[1].Now != nil {
+		t.Errorf("rows %+v, want the size by the status, and none where there is no status", hpas)
+	}
+	if one, err := Judge(Facts{Docs: docs, Live: true}, "info"); err != nil || len(one) != 1 || one[0].Name != "a/info" {
+		t.Errorf("Judge(info) = %+v, %v, want that one", one, err)
 	}
 }

@@ -29,38 +29,42 @@ type access struct {
 
 var (
 	watching = []string{"run"}
-	reading  = []string{"run", "doctor"}
+	judging  = []string{"doctor"} // "doctor -A" is the same in every namespace
 	applying = []string{"run --apply", "restore"}
 	fixing   = []string{"run --fix-replicas", "restore"}
 )
 
 var table = []access{
 	{"autoscaling", "horizontalpodautoscalers", "get list watch", false, watching, false, "what the autoscaler decides"},
-	{"autoscaling", "horizontalpodautoscalers", "get list", false, []string{"doctor"}, false, "what is judged"},
 	{"apps", "deployments statefulsets replicasets", "get list watch", false, watching, false, "the scale target, and who owns it"},
-	{"apps", "deployments statefulsets replicasets", "get list", false, []string{"doctor"}, false, "the scale target"},
-	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "get", false, reading, false, "the size, as the autoscaler reads it"},
+	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "get", false, watching, false, "the size, as the autoscaler reads it"},
 	{"", "pods", "get list watch", false, watching, false, "the pods' lives"},
-	{"", "pods", "get list", false, []string{"doctor"}, false, "requests and readiness"},
 	{"", "events", "list watch", false, watching, true, "image pulls and failures, in the cluster's words"},
-	{"", "events", "list", false, []string{"doctor"}, true, "failures, in the cluster's words"},
-	{"", "services", "get list", false, reading, false, "the way in"},
+	{"", "services", "get list", false, watching, false, "the way in"},
 	{"discovery.k8s.io", "endpointslices", "list watch", false, watching, false, "who gets traffic"},
-	{"networking.k8s.io", "ingresses", "list", false, reading, true, "the way in from outside"},
-	{"gateway.networking.k8s.io", "gateways httproutes", "get list", false, reading, true, "the way in from outside"},
-	{"metrics.k8s.io", "pods", "get list", false, reading, false, "CPU and memory, as the autoscaler reads them"},
-	{"custom.metrics.k8s.io", "*", "get list", false, reading, true, "pods' and objects' metrics, where the HPA has some"},
-	{"external.metrics.k8s.io", "*", "get list", false, reading, true, "external metrics, where the HPA has some"},
+	{"networking.k8s.io", "ingresses", "list", false, watching, true, "the way in from outside"},
+	{"gateway.networking.k8s.io", "gateways httproutes", "get list", false, watching, true, "the way in from outside"},
+	{"metrics.k8s.io", "pods", "get list", false, watching, false, "CPU and memory, as the autoscaler reads them"},
+	{"custom.metrics.k8s.io", "*", "get list", false, watching, true, "pods' and objects' metrics, where the HPA has some"},
+	{"external.metrics.k8s.io", "*", "get list", false, watching, true, "external metrics, where the HPA has some"},
 	{"coordination.k8s.io", "leases", "get", false, watching, true, "whether another run is on"},
 	{"", "services/proxy", "get", false, []string{"run --prometheus"}, false, "Prometheus through the API server"},
 	{"", "nodes", "get list watch", true, watching, true, "node types, and nodes that are added"},
-	{"", "nodes", "list", true, []string{"doctor"}, true, "what fits"},
 	{"", "nodes/proxy", "get", true, []string{"run --throttling"}, true, "CPU throttling, from the kubelets"},
-	{"apiregistration.k8s.io", "apiservices", "get list", true, []string{"doctor"}, true, "whether metrics APIs are served"},
-	{"policy", "poddisruptionbudgets", "list", false, []string{"doctor"}, true, "budgets that block"},
-	{"", "resourcequotas limitranges", "list", false, []string{"doctor"}, true, "quota below the maximum"},
-	{"autoscaling.k8s.io", "verticalpodautoscalers", "list", false, []string{"doctor"}, true, "a VPA on the same target"},
-	{"keda.sh", "scaledobjects", "list", false, []string{"doctor"}, true, "KEDA's cooldown"},
+
+	{"autoscaling", "horizontalpodautoscalers", "list", false, judging, false, "what is judged"},
+	{"apps", "deployments statefulsets replicasets", "list", false, judging, true, "the scale targets"},
+	{"", "pods", "list", false, judging, true, "what runs: requests, readiness, how long a start takes"},
+	{"metrics.k8s.io", "pods", "list", false, judging, true, "whether CPU and memory can be read, and their use"},
+	{"custom.metrics.k8s.io", "*", "get", false, judging, true, "whether pods' and objects' metrics have series"},
+	{"external.metrics.k8s.io", "*", "list", false, judging, true, "whether external metrics have series"},
+	{"policy", "poddisruptionbudgets", "list", false, judging, true, "budgets that block"},
+	{"", "resourcequotas limitranges", "list", false, judging, true, "quota below the maximum; default requests"},
+	{"autoscaling.k8s.io", "verticalpodautoscalers", "list", false, judging, true, "a VPA on the same target"},
+	{"keda.sh", "scaledobjects", "list", false, judging, true, "KEDA's cooldown"},
+	{"", "events", "list", false, judging, true, "failures, in the cluster's words"},
+	{"", "nodes", "list", true, judging, true, "what fits"},
+	{"apiregistration.k8s.io", "apiservices", "list", true, judging, true, "why a metrics API is not available"},
 
 	{"autoscaling", "horizontalpodautoscalers", "update patch", false, applying, false, "the spec, and the annotation with what was there"},
 	{"apps", "deployments statefulsets replicasets", "patch", false, fixing, false, "the annotation with the size that was there"},
@@ -78,7 +82,7 @@ var table = []access{
 
 // Commands lists the commands whose rights are known, sorted.
 func Commands() []string {
-	var out []string
+	out := []string{"doctor -A"}
 	for _, a := range table {
 		out = append(out, a.commands...)
 	}
@@ -87,16 +91,18 @@ func Commands() []string {
 }
 
 // Rules returns what the commands may ask for in a namespace and in the whole
-// cluster, without repetition. "run --apply" includes "run".
+// cluster, without repetition. "run --apply" includes "run"; with -A, all that a
+// command asks for is in the whole cluster.
 func Rules(commands ...string) (namespaced, cluster []rbacv1.PolicyRule, err error) {
-	want := map[string]bool{}
+	want, everywhere := map[string]bool{}, map[string]bool{}
 	for _, c := range commands {
 		if !slices.Contains(Commands(), c) {
 			return nil, nil, fmt.Errorf("command %q: not known here; try one of %s", c, strings.Join(Commands(), ", "))
 		}
 		want[c] = true
-		if base, _, ok := strings.Cut(c, " "); ok {
+		if base, flag, ok := strings.Cut(c, " "); ok {
 			want[base] = true
+			everywhere[base] = everywhere[base] || flag == "-A"
 		}
 	}
 	type key struct {
@@ -109,7 +115,8 @@ func Rules(commands ...string) (namespaced, cluster []rbacv1.PolicyRule, err err
 			continue
 		}
 		for resource := range strings.FieldsSeq(a.resource) {
-			k := key{a.cluster, a.group, resource}
+			wide := a.cluster || slices.ContainsFunc(a.commands, func(c string) bool { return everywhere[c] })
+			k := key{wide, a.group, resource}
 			verbs[k] = append(verbs[k], strings.Fields(a.verbs)...)
 		}
 	}
@@ -150,21 +157,20 @@ func RBAC(namespace string, commands ...string) ([]byte, error) {
 	}
 	words := strings.Join(commands, ", ")
 	out := []byte("# What these commands ask for: " + words + "\n")
-	role := rbacv1.Role{TypeMeta: metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role"}, ObjectMeta: metav1.ObjectMeta{Name: "hpatune", Namespace: namespace}, Rules: namespaced}
-	text, err := yaml.Marshal(role)
-	if err != nil {
-		return nil, err
+	const version = "rbac.authorization.k8s.io/v1"
+	if len(namespaced) > 0 {
+		text, err := yaml.Marshal(rbacv1.Role{TypeMeta: metav1.TypeMeta{APIVersion: version, Kind: "Role"}, ObjectMeta: metav1.ObjectMeta{Name: "hpatune", Namespace: namespace}, Rules: namespaced})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, text...)
+		if len(cluster) == 0 {
+			return out, nil
+		}
+		out = append(out, "---\n# Not in a namespace. The commands go on without it, and say what they lack.\n"...)
 	}
-	out = append(out, text...)
-	if len(cluster) == 0 {
-		return out, nil
-	}
-	wide := rbacv1.ClusterRole{TypeMeta: metav1.TypeMeta{APIVersion: role.APIVersion, Kind: "ClusterRole"}, ObjectMeta: metav1.ObjectMeta{Name: "hpatune"}, Rules: cluster}
-	if text, err = yaml.Marshal(wide); err != nil {
-		return nil, err
-	}
-	out = append(out, "---\n# Not in a namespace. The commands go on without it, and say what they lack.\n"...)
-	return append(out, text...), nil
+	text, err := yaml.Marshal(rbacv1.ClusterRole{TypeMeta: metav1.TypeMeta{APIVersion: version, Kind: "ClusterRole"}, ObjectMeta: metav1.ObjectMeta{Name: "hpatune"}, Rules: cluster})
+	return append(out, text...), err
 }
 
 // Forbidden is a right that is missing.

@@ -37,7 +37,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestRulesNeverWriteUnlessAsked(t *testing.T) {
-	for _, c := range []string{"run", "doctor", "run --prometheus", "run --throttling"} {
+	for _, c := range []string{"run", "doctor", "doctor -A", "run --prometheus", "run --throttling"} {
 		ns, cluster, err := Rules(c)
 		if err != nil {
 			t.Fatal(err)
@@ -61,6 +61,28 @@ func TestRulesNeverWriteUnlessAsked(t *testing.T) {
 	}
 	if _, err := RBAC("ml", "fly"); err == nil || !strings.Contains(err.Error(), "run --apply") {
 		t.Errorf("RBAC(fly) = %v, want the commands that are known", err)
+	}
+}
+
+func TestDoctorEverywhereIsOneClusterRole(t *testing.T) {
+	ns, cluster, err := Rules("doctor -A")
+	if err != nil || len(ns) > 0 || len(cluster) == 0 {
+		t.Errorf("Rules(doctor -A) = %v, %v, %v, want rules for the whole cluster only", ns, cluster, err)
+	}
+	one, wide, err := Rules("doctor")
+	if err != nil || len(one)+len(wide) < len(cluster) {
+		t.Errorf("Rules(doctor) = %v, %v, %v, want the same rights in a namespace", one, wide, err)
+	}
+	text, err := RBAC("", "doctor -A")
+	if err != nil || strings.Contains(string(text), "kind: Role\n") || strings.Contains(string(text), "- get\n  - list") || !strings.Contains(string(text), "kind: ClusterRole") {
+		t.Errorf("RBAC(doctor -A) = %s, %v, want a ClusterRole alone", text, err)
+	}
+	// A run beside it keeps its Role.
+	if text, err = RBAC("ml", "run", "doctor -A"); err != nil || !strings.Contains(string(text), "kind: Role\n") {
+		t.Errorf("RBAC(run, doctor -A) = %s, %v, want a Role for the run", text, err)
+	}
+	if got := (&Forbidden{Verb: "list", Resource: "pods", Command: "doctor -A"}).Error(); !strings.HasSuffix(got, "hpatune rbac 'doctor -A' prints the Role") {
+		t.Errorf("Forbidden = %q", got)
 	}
 }
 

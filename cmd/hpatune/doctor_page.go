@@ -1,0 +1,293 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"github.com/hpatune/hpatune/internal/doctor"
+	"github.com/hpatune/hpatune/internal/report"
+)
+
+// doctorPage is what doctor found, and how it is to be shown.
+type doctorPage struct {
+	hpas   []doctor.HPA
+	missed []string // what was not known
+	live   bool
+	one    bool   // a single HPA was asked for: all of it is shown
+	where  string // was looked
+	width  int    // columns
+	colour bool
+}
+
+// width is the terminal's, within what reads well; 100 columns where out is none.
+func width(out io.Writer) int {
+	if f, ok := out.(*os.File); ok && tty(out) {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return min(max(w, 80), 140)
+		}
+	}
+	return 100
+}
+
+// colour says whether to colour: on a terminal, unless $NO_COLOR is set.
+func colour(out io.Writer) bool { return tty(out) && os.Getenv("NO_COLOR") == "" }
+
+func (s streams) findings(output string, p *doctorPage) error {
+	findings := []doctor.Finding{}
+	for _, h := range p.hpas {
+		findings = append(findings, h.Findings...)
+	}
+	severities := []doctor.Severity{doctor.Error, doctor.Warning, doctor.Info}
+	slices.SortStableFunc(findings, func(a, b doctor.Finding) int {
+		return cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity))
+	})
+	level := map[doctor.Severity]string{doctor.Error: "error", doctor.Warning: "warning", doctor.Info: "note"}
+	var found []report.Found
+	for _, x := range findings {
+		found = append(found, report.Found{ID: x.ID, Level: level[x.Severity], File: x.File, Line: x.Line, Object: x.Object, Text: x.Why, Help: x.Fix, Link: x.Link})
+	}
+	switch output {
+	case "json":
+		// No nulls for lists: jq '.hpas[]' must work on an empty cluster.
+		return s.json(map[string]any{"findings": findings, "hpas": append([]doctor.HPA{}, p.hpas...), "not_judged": append([]string{}, p.missed...)})
+	case "sarif":
+		return report.SARIF(s.out, version, found)
+	case "junit":
+		return report.JUnitFindings(s.out, found)
+	}
+	var b strings.Builder
+	switch {
+	case len(p.hpas) == 0:
+		p.none(&b)
+	case p.live:
+		p.table(&b)
+		p.details(&b)
+		p.sum(&b)
+	default:
+		p.files(&b, findings)
+		p.sum(&b)
+	}
+	_, err := io.WriteString(s.out, b.String())
+	return err
+}
+
+// none is the page of a cluster without HPAs.
+func (p *doctorPage) none(b *strings.Builder) {
+	fmt.Fprintf(b, "No HorizontalPodAutoscaler %s: nothing to judge.\n", p.where)
+	if strings.HasPrefix(p.where, "in namespace") {
+		b.WriteString("Try: hpatune doctor -A                  every namespace\n")
+	}
+	b.WriteString("Try: hpatune run --target deployment/NAME --fix-replicas 1,2,4 -p PROFILE, then tune: a first HPA for a workload\n")
+}
+
+var paint = map[string]string{"error": "31", "warning": "33", "info": "36", "ok": "32"}
+
+// word is a severity in its colour, as wide as the widest.
+func (p *doctorPage) word(severity string) string {
+	text := fmt.Sprintf("%-7s", severity)
+	if p.colour {
+		return "\x1b[" + paint[severity] + "m" + text + "\x1b[0m"
+	}
+	return text
+}
+
+// worst is an HPA's worst severity, or ok.
+func worst(h *doctor.HPA) string {
+	if len(h.Findings) == 0 {
+		return "ok"
+	}
+	return string(h.Findings[0].Severity)
+}
+
+// target is an HPA's target in few words: its kind, where it has the HPA's name.
+func target(h *doctor.HPA) string {
+	kind, name, _ := strings.Cut(h.Target, "/")
+	if strings.HasSuffix(h.Name, "/"+name) {
+		return kind
+	}
+	return h.Target
+}
+
+// table prints a row an HPA, worst first, healthy ones too.
+func (p *doctorPage) table(b *strings.Builder) {
+	rows := [][]string{{"", "HPA", "TARGET", "MIN–MAX", "NOW", "E W I", "FIRST"}}
+	for i := range p.hpas {
+		h := &p.hpas[i]
+		now, first := "–", ""
+		if h.Now != nil {
+			now = fmt.Sprint(*h.Now)
+		}
+		if len(h.Findings) > 0 {
+			first = h.Findings[0].ID
+		}
+		rows = append(rows, []string{worst(h), h.Name, target(h), fmt.Sprintf("%d–%d", h.Min, h.Max), now, count(h), first})
+	}
+	widths, id := make([]int, 7), 0
+	for _, r := range rows {
+		for i, cell := range r {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+		id = max(id, utf8.RuneCountInString(r[6]))
+	}
+	widths[0] = 7
+	rest := p.width - 12 // two blanks between columns
+	for _, i := range []int{0, 3, 4, 5, 6} {
+		rest -= widths[i]
+	}
+	// Names give way before figures; the HPA's own is what one has to type, and
+	// the details name the target as well.
+	if widths[2] = min(widths[2], rest-widths[1]); widths[2] < 10 {
+		widths[2], rest = 0, rest+2
+	}
+	widths[1] = min(widths[1], max(16, rest-widths[2]))
+	room := rest - widths[1] - widths[2] // for why
+	for n, r := range rows {
+		if n == 0 {
+			r[0] = strings.Repeat(" ", 7)
+		} else {
+			r[0] = p.word(r[0])
+		}
+		last := r[6]
+		if n > 0 && last != "" && room+id-len(last) > 20 {
+			last += ": " + clip(p.hpas[n-1].Findings[0].Why, room+id-len(last)-2)
+		}
+		if widths[2] > 0 {
+			r[2] = fmt.Sprintf("%-*s  ", widths[2], middle(r[2], widths[2]))
+		} else {
+			r[2] = ""
+		}
+		line := fmt.Sprintf("%s  %-*s  %s%*s  %*s  %-*s  %s", r[0], widths[1], middle(r[1], widths[1]), r[2], widths[3], r[3], widths[4], r[4], widths[5], r[5], last)
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+}
+
+// count is how many errors, warnings and notes an HPA has; a dot is none.
+func count(h *doctor.HPA) string {
+	var out []string
+	for _, s := range []doctor.Severity{doctor.Error, doctor.Warning, doctor.Info} {
+		if n := h.Count(s); n > 0 {
+			out = append(out, fmt.Sprint(n))
+		} else {
+			out = append(out, "·")
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// detailed is how many HPAs are shown with all that is wrong, of many.
+const detailed = 10
+
+// details prints the findings by HPA: of many HPAs the worst, without notes.
+func (p *doctorPage) details(b *strings.Builder) {
+	shown := 0
+	for i := range p.hpas {
+		h := &p.hpas[i]
+		all := p.one || len(p.hpas) == 1
+		if !all && h.Count(doctor.Error)+h.Count(doctor.Warning) == 0 || len(h.Findings) == 0 || shown == detailed {
+			continue
+		}
+		shown++
+		fmt.Fprintf(b, "\n%s → %s\n", h.Name, h.Target)
+		for _, x := range h.Findings {
+			if x.Severity == doctor.Info && !all {
+				continue
+			}
+			on := ""
+			if x.Object != "HorizontalPodAutoscaler/"+h.Name {
+				kind, rest, _ := strings.Cut(x.Object, "/")
+				on = "  on " + kind + "/" + rest[strings.LastIndex(rest, "/")+1:]
+			}
+			fmt.Fprintf(b, "  %s  %s%s\n", p.word(string(x.Severity)), x.ID, on)
+			p.wrap(b, "           ", x.Why)
+			p.wrap(b, "           ", "Fix: "+x.Fix)
+		}
+	}
+}
+
+// files prints the findings one by one, each with its file and line.
+func (p *doctorPage) files(b *strings.Builder, findings []doctor.Finding) {
+	for _, x := range findings {
+		fmt.Fprintf(b, "%s  %-18s  %s:%d\n", p.word(string(x.Severity)), x.ID, x.File, x.Line)
+		p.wrap(b, "    ", x.Why)
+		p.wrap(b, "    ", "Fix: "+x.Fix)
+	}
+}
+
+// sum is the last lines: how many there are of what, and how to see the rest.
+func (p *doctorPage) sum(b *strings.Builder) {
+	n, total := map[string]int{}, 0
+	for i := range p.hpas {
+		n[worst(&p.hpas[i])]++
+		total += len(p.hpas[i].Findings)
+	}
+	if p.live {
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(b, "%s, %s", plural(len(p.hpas), "HPA"), plural(total, "finding"))
+	var parts []string
+	for _, k := range [][2]string{{"error", "with errors"}, {"warning", "with warnings"}, {"info", "with notes only"}, {"ok", "healthy"}} {
+		if n[k[0]] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[k[0]], k[1]))
+		}
+	}
+	if len(p.hpas) > 1 {
+		b.WriteString(": " + strings.Join(parts, ", "))
+	}
+	b.WriteString("\n")
+	if p.live && !p.one && len(p.hpas) > 1 && total > 0 {
+		if more := n["error"] + n["warning"] - detailed; more > 0 {
+			fmt.Fprintf(b, "Details are of the %d worst. ", detailed)
+		}
+		b.WriteString("All of one: hpatune doctor -n NAMESPACE NAME   What is looked for: hpatune help checks\n")
+	}
+}
+
+func plural(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+// wrap prints text in lines within the width, each indented.
+func (p *doctorPage) wrap(b *strings.Builder, indent, text string) {
+	line, n := indent, len(indent)
+	for _, w := range strings.Fields(text) {
+		k := utf8.RuneCountInString(w)
+		if n > len(indent) && n+1+k > p.width {
+			b.WriteString(line + "\n")
+			line, n = indent, len(indent)
+		}
+		if n > len(indent) {
+			line, n = line+" ", n+1
+		}
+		line, n = line+w, n+k
+	}
+	b.WriteString(line + "\n")
+}
+
+// clip cuts text to n columns.
+func clip(text string, n int) string {
+	r := []rune(text)
+	if len(r) <= n {
+		return text
+	}
+	return strings.TrimRight(string(r[:max(n-1, 0)]), " ,:(") + "…"
+}
+
+// middle cuts a name in its middle: both its ends tell it from others.
+func middle(text string, n int) string {
+	r := []rune(text)
+	if len(r) <= n || n < 3 {
+		return text
+	}
+	head := (n - 1) / 2
+	return string(r[:head]) + "…" + string(r[len(r)-(n-1-head):])
+}

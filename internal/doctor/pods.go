@@ -1,0 +1,119 @@
+package doctor
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// The checks of the scale target.
+
+func readiness(s *subject) (hits []hit, ok bool) {
+	if s.work == nil {
+		return nil, false
+	}
+	for i, c := range s.spec.Containers {
+		if len(c.Ports) > 0 && c.ReadinessProbe == nil {
+			hits = append(hits, s.podHit(fmt.Sprintf("spec.template.spec.containers[%d]", i), "container %s has ports and no readiness probe: it is Ready once started, and gets traffic before it can answer", c.Name))
+		}
+	}
+	return hits, true
+}
+
+// earlyReadiness judges a probe by what it asks, and by pods that were seen to
+// be ready and then not.
+func earlyReadiness(s *subject) (hits []hit, ok bool) {
+	if s.work == nil {
+		return nil, false
+	}
+	for i, c := range s.spec.Containers {
+		p, path := c.ReadinessProbe, fmt.Sprintf("spec.template.spec.containers[%d].readinessProbe", i)
+		if p == nil {
+			continue
+		}
+		// A port opens before a model is loaded. The start-up time must come from a
+		// person: what pods show is when the port opened.
+		if told := s.facts.Told.Startup; p.TCPSocket != nil && told > time.Duration(p.InitialDelaySeconds)*time.Second && c.StartupProbe == nil {
+			hits = append(hits, s.podHit(path, "container %s is ready once its port opens (after %d s at least), and start-up takes %v", c.Name, p.InitialDelaySeconds, told))
+		}
+		if p.HTTPGet != nil {
+			last := p.HTTPGet.Path[strings.LastIndex(p.HTTPGet.Path, "/")+1:]
+			if slices.Contains([]string{"live", "livez", "liveness", "alive"}, strings.ToLower(last)) {
+				hits = append(hits, s.podHit(path, "container %s is ready once %s answers, which says that the process runs, not that the model is loaded", c.Name, p.HTTPGet.Path))
+			}
+		}
+	}
+	if p := slices.IndexFunc(s.pods, func(p *corev1.Pod) bool { _, ok := flipped(p); return ok }); p >= 0 {
+		since, _ := flipped(s.pods[p])
+		hits = append(hits, s.podHit("spec.template.spec.containers", "pod %s was ready, and since %s is not any more, without a restart: its probe said yes before it could serve, or says no under load", s.pods[p].Name, since.UTC().Format(time.RFC3339)))
+	}
+	return hits, true
+}
+
+func grace(s *subject) ([]hit, bool) {
+	if s.work == nil || s.m.LongestAnswer == 0 {
+		return nil, false
+	}
+	g := 30 * time.Second // the API server's default
+	if t := s.spec.TerminationGracePeriodSeconds; t != nil {
+		g = time.Duration(*t) * time.Second
+	}
+	if g >= s.m.LongestAnswer {
+		return nil, true
+	}
+	return []hit{s.podHit("spec.template.spec.terminationGracePeriodSeconds", "a pod is killed %v after it is told to end, and an answer takes up to %v: scaling down cuts answers", g, s.m.LongestAnswer)}, true
+}
+
+// replicasBeside finds spec.replicas in what a person applied. A live object
+// always has the field: there, kubectl's note of what was applied tells, or the
+// fields that an applier owns.
+func replicasBeside(s *subject) ([]hit, bool) {
+	if s.work == nil {
+		return nil, false
+	}
+	n, by := s.work.Spec.Replicas, ""
+	if s.facts.Live {
+		n = nil
+		var applied workload
+		note := s.work.Metadata.Annotations[corev1.LastAppliedConfigAnnotation]
+		if json.Unmarshal([]byte(note), &applied) == nil && applied.Spec.Replicas != nil {
+			n, by = applied.Spec.Replicas, " of kubectl"
+		}
+		for _, m := range s.work.Metadata.ManagedFields {
+			var fields struct {
+				Spec map[string]any `json:"f:spec"`
+			}
+			if m.Operation != "Apply" || m.Subresource != "" || m.FieldsV1 == nil || json.Unmarshal(m.FieldsV1.GetRawBytes(), &fields) != nil {
+				continue
+			}
+			if _, owns := fields.Spec["f:replicas"]; owns {
+				n, by = s.work.Spec.Replicas, " of "+m.Manager
+			}
+		}
+	}
+	if n == nil {
+		return nil, true
+	}
+	return []hit{s.podHit("spec.replicas", "each apply%s sets the size to %d, whatever the HPA decided, until the next reconcile", by, *n)}, true
+}
+
+var moving = []string{"latest", "main", "master", "stable", "edge", "nightly", "dev"}
+
+func movingTag(s *subject) (hits []hit, ok bool) {
+	if s.work == nil {
+		return nil, false
+	}
+	list, paths := s.containers()
+	for i, c := range list {
+		name := c.Image[strings.LastIndex(c.Image, "/")+1:]
+		_, tag, tagged := strings.Cut(name, ":")
+		if !strings.Contains(name, "@") && (!tagged || slices.Contains(moving, tag)) {
+			hits = append(hits, s.podHit(paths[i]+".image", "image %q may be another one at the next start: replicas of one size may differ, and a measurement holds for neither", c.Image))
+		}
+	}
+	return hits, true
+}
