@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -65,6 +66,9 @@ func TestWhatIsAppliedIsPutBack(t *testing.T) {
 	if _, err := c.ApplyHPA(t.Context(), s, someHPA(7).Spec, "laptop/run2"); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "hpatune restore -n ml") {
 		t.Errorf("a second ApplyHPA = %v; want a refusal that names restore, or the original would be lost", err)
 	}
+	if done, err := c.Restore(t.Context(), s, "laptop/run2"); err != nil || done[0].Put || get(t, c).Spec.MaxReplicas != 9 {
+		t.Errorf("Restore by the run that was refused = %+v, %v; want what another changed left alone", done, err)
+	}
 	done, err := c.RestoreAll(t.Context(), "ml", false) // from any machine: by the annotation alone
 	if err != nil || len(done) != 1 || !done[0].Put || done[0].Run != "laptop/run1" {
 		t.Fatalf("RestoreAll = %+v, %v; want the one HPA put back", done, err)
@@ -85,7 +89,7 @@ func TestRestoreLeavesWhatSomebodyElseWrote(t *testing.T) {
 	if _, err := c.Clients.AutoscalingV2().HorizontalPodAutoscalers("ml").Update(t.Context(), h, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	done, err := c.Restore(t.Context(), s)
+	done, err := c.Restore(t.Context(), s, "run")
 	if err != nil || done[0].Put || !strings.Contains(done[0].Text, "theirs stays") {
 		t.Errorf("Restore = %+v, %v; want theirs left, and said", done, err)
 	}
@@ -140,6 +144,38 @@ func TestALeaseIsForOneRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := second.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestALeaseThatAnotherRunHasByNowIsNotReleased(t *testing.T) {
+	h := someHPA(5)
+	c, s := fakeCluster(h), subjectOf(h)
+	slow, err := c.Take(t.Context(), s, "laptop/slow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leases := c.Clients.CoordinationV1().Leases("ml")
+	l, err := leases.Get(t.Context(), leaseName(s), metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := metav1.NewMicroTime(time.Now().Add(-2 * leaseFor)) // as if the API server had been away so long
+	l.Spec.RenewTime = &long
+	if _, err := leases.Update(t.Context(), l, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	next, err := c.Take(t.Context(), s, "ci/next")
+	if err != nil {
+		t.Fatalf("a dead lease is not taken over: %v", err)
+	}
+	if err := slow.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Held(t.Context(), s); got != "ci/next" {
+		t.Errorf("the slow run's Release took the lease away from the next: held by %q", got)
+	}
+	if err := next.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
