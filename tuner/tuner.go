@@ -73,13 +73,14 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	o.Fit.Limits = g.limits()
 	o.Fit.Seed = uint64(o.Seed)
 	fit, err := Fit(whole, o.Current, o.Fit)
+	r.Warnings = append(r.Warnings, fit.Warnings...) // why it cannot be fitted may be among them
 	if err != nil {
 		return r.refuse("fit", err.Error(), "a run that shows what is missing, or state it: -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi"), nil, nil
 	}
 	if o.First {
 		r.Assumed = append(r.Assumed, fmt.Sprintf("there is no HPA yet: what the pick is compared with is what kubectl autoscale would make, %s", Describe(o.Current)))
 	}
-	r.Assumed, r.Warnings = append(r.Assumed, fit.Assumed...), append(r.Warnings, fit.Warnings...)
+	r.Assumed = append(r.Assumed, fit.Assumed...)
 	if whole == run && len(runs) > 1 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("only %s is evidence: runs under an autoscaler are not joined", run.Meta.Run))
 	}

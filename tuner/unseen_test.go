@@ -104,3 +104,20 @@ func TestDecisionsAfterAnEditAreNotJudged(t *testing.T) {
 		}
 	}
 }
+
+func TestARefusedFitSaysWhatWasNotSeen(t *testing.T) {
+	run, c := blinded("kube/pods")
+	run.Gaps[0].From, run.Gaps[0].To = 0, dur(900)
+	run.Meta.Stages[0].Arrivals = len(run.Requests)
+	objectives, err := results.ParseObjectives([]string{"ttft.p95 < 4s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := Recommend(t.Context(), []*results.Run{run}, Options{Current: c.cfg, Objectives: objectives, Price: DefaultPrice(), Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict != Refuse || !strings.Contains(strings.Join(r.Warnings, "\n"), "kube/pods could not be watched") {
+		t.Errorf("nothing was watched: %s, %+v, warnings %q", r.Verdict, r.Refusal, r.Warnings)
+	}
+}
