@@ -167,6 +167,11 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	if run := c.Held(ctx, subject); run != "" {
 		return exit(exitFailed, fmt.Errorf("%s is held by run %s: two runs on one target would measure each other; wait for it to end", subject.Target, run))
 	}
+	if err := subject.Left(); err != nil && len(commands) > 1 {
+		return exit(exitFailed, err)
+	} else if err != nil {
+		s.warnf("warning: %v", err)
+	}
 	if o.url == "" {
 		if o.url, err = s.way(ctx, c, subject, f.fleet.workers > 0); err != nil {
 			return exit(exitFailed, err)

@@ -60,6 +60,20 @@ func (s *Subject) Owned() error {
 	return fmt.Errorf("HPA %s/%s is owned by %v and is never patched: %s", s.Namespace, s.HPA.Name, s.HPAOwner, s.HPAOwner.Where())
 }
 
+// Left is what a run that died has left of its change on the subject, and how to
+// put that back; nil = nothing.
+func (s *Subject) Left() error {
+	if s.HPA != nil {
+		if text, ok := s.HPA.Annotations[Original]; ok {
+			return left("HPA "+s.Namespace+"/"+s.HPA.Name, s.Namespace, text)
+		}
+	}
+	if text, ok := s.Object.GetAnnotations()[Original]; ok {
+		return left(s.Target.String(), s.Namespace, text)
+	}
+	return nil
+}
+
 // ApplyHPA writes a spec into the subject's HPA, with what was there in the
 // annotation, in one write: there is no moment in which the one is there
 // without the other. It returns the spec as the API server stored it.

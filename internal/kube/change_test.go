@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
@@ -41,7 +42,7 @@ func fakeCluster(objects ...runtime.Object) *Cluster {
 }
 
 func subjectOf(h *autoscalingv2.HorizontalPodAutoscaler) *Subject {
-	return &Subject{Namespace: h.Namespace, HPA: h, Target: Ref{Kind: "Foo", Name: "x"}}
+	return &Subject{Namespace: h.Namespace, HPA: h, Object: &unstructured.Unstructured{}, Target: Ref{Kind: "Foo", Name: "x"}}
 }
 
 func get(t *testing.T, c *Cluster) *autoscalingv2.HorizontalPodAutoscaler {
@@ -65,6 +66,10 @@ func TestWhatIsAppliedIsPutBack(t *testing.T) {
 	}
 	if _, err := c.ApplyHPA(t.Context(), s, someHPA(7).Spec, "laptop/run2"); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "hpatune restore -n ml") {
 		t.Errorf("a second ApplyHPA = %v; want a refusal that names restore, or the original would be lost", err)
+	}
+	s.HPA = get(t, c)
+	if err := s.Left(); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "hpatune restore -n ml") {
+		t.Errorf("Left = %v; want that a run has changed it, and how to put it back", err)
 	}
 	if done, err := c.Restore(t.Context(), s, "laptop/run2"); err != nil || done[0].Put || get(t, c).Spec.MaxReplicas != 9 {
 		t.Errorf("Restore by the run that was refused = %+v, %v; want what another changed left alone", done, err)
