@@ -52,6 +52,21 @@ func TestRunsAtFixedSizesGiveAFirstHPA(t *testing.T) {
 		t.Errorf("assumed: %q, want only what it is compared with", r.Assumed)
 	}
 
+	// Failures that no queue explains are not forgotten.
+	lame := fixed("lame", 2, 480*time.Second)
+	for i := range lame.Requests {
+		if q := &lame.Requests[i]; i%3 == 0 {
+			q.Outcome, q.First, q.Done = results.Timeout, results.NotYet, q.Sent+10*time.Second
+		}
+	}
+	r, _, err = Recommend(t.Context(), []*results.Run{runs[0], lame}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict != Refuse || r.Refusal[0].ID != "self-replay" || !strings.Contains(r.Refusal[0].Text, "of the requests good, and") {
+		t.Errorf("a third of the requests timed out for no reason: %s, %+v", r.Verdict, r.Refusal)
+	}
+
 	// One size alone saw no pod start.
 	r, _, err = Recommend(t.Context(), runs[:1], o)
 	if err != nil {

@@ -92,6 +92,9 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	if refusal, ok := fit.refusal(); ok {
 		return r.refuse(refusal.ID, refusal.Text, refusal.SettledBy), model, nil
 	}
+	if refusal, ok, err := unlike(model, runs, o); ok || err != nil {
+		return r.refuse(refusal.ID, refusal.Text, refusal.SettledBy), model, err
+	}
 
 	b, err := newBench(run, fit, g, o)
 	if err != nil {
@@ -150,6 +153,30 @@ func evidence(runs []*results.Run, o *FitOptions) (*results.Run, error) {
 	}
 	o.Load = runs[0]
 	return results.Join(runs...)
+}
+
+// unlike holds the model against the runs at fixed sizes that it was fitted to:
+// no autoscaler decided there, so how many requests were good is what there is to
+// reproduce. ok says that it does not.
+func unlike(m *Model, runs []*results.Run, o Options) (out Refusal, ok bool, err error) {
+	for _, run := range runs {
+		if run.Meta.Target.Kind != "fixed" {
+			return out, false, nil
+		}
+		w, err := m.World(run, o.Current)
+		if err != nil {
+			return out, false, err
+		}
+		size := hpa.DefaultConfig(w.Replicas)
+		size.MinReplicas = w.Replicas
+		for _, c := range Compare(w, size, run, o.Objectives, o.Seed, 4).Figures {
+			if c.Name == "attainment" && c.Error != nil && *c.Error > attainmentLimit {
+				return Refusal{"self-replay", fmt.Sprintf("at %d replicas the model calls %.0f %% of the requests good, and %s had %.0f %%", w.Replicas, 100*c.Predicted.Value, run.Meta.Run, 100**c.Actual),
+					"longer runs, on nodes that nothing else keeps busy: the model knows only requests that are slow, or fail, because there are many of them"}, true, nil
+			}
+		}
+	}
+	return out, false, nil
 }
 
 func (r Recommendation) refuse(id, text, settledBy string) Recommendation {
