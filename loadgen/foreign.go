@@ -87,7 +87,9 @@ func (c census) add(text, path string) error {
 		for _, x := range f.GetMetric() {
 			ours := true
 			for _, l := range x.GetLabel() {
-				if pathLabels[l.GetName()] && l.GetValue() != path {
+				// vLLM counts what was broken off among its successes, too: requests
+				// of ours that ran into a time-out.
+				if pathLabels[l.GetName()] && l.GetValue() != path || s.good && l.GetName() == "finished_reason" && l.GetValue() == "abort" {
 					ours = false
 				}
 			}

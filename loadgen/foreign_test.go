@@ -26,6 +26,8 @@ func TestForeignTrafficIsMeasured(t *testing.T) {
 	}{
 		{"nobody else", "vllm:request_success_total", nil, 0, false, false, 0},
 		{"a tenth more", "vllm:request_success_total", nil, 10, false, false, 0.1},
+		{"answers that reached their end count", "vllm:request_success_total", prometheus.Labels{"finished_reason": "length"}, 10, false, false, 0.1},
+		{"what was broken off does not, though vLLM calls it a success", "vllm:request_success_total", prometheus.Labels{"finished_reason": "abort"}, 50, false, false, math.NaN()},
 		{"only our path counts", "http_requests_total", prometheus.Labels{"path": "/"}, 20, false, false, 0.2},
 		{"other paths do not", "http_requests_total", prometheus.Labels{"path": "/healthz"}, 50, false, false, math.NaN()},
 		{"a counter nobody knows", "my_requests_total", nil, 0, false, false, math.NaN()},

@@ -66,7 +66,7 @@ const (
 func judgeTrust(r *Run, s Summary, limits Limits) Trust {
 	t := Trust{Verdict: Valid}
 	for _, check := range []func(*Run, Summary, Limits) []Reason{
-		trustWhole, trustDelivered, trustLateness, trustCPU, trustShares, trustForeign, trustGaps, trustFloor,
+		trustWhole, trustDelivered, trustLateness, trustCPU, trustShares, trustForeign, trustGaps, trustEdited, trustFloor,
 	} {
 		t.Reasons = append(t.Reasons, check(r, s, limits)...)
 	}
@@ -114,13 +114,21 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 		}
 		out = append(out, reason("partial", Unverified, nan, nan, "partial run: %s", why))
 	}
-	planned, recorded := 0, 0
+	planned, twice := 0, 0
 	for _, st := range r.Meta.Stages {
 		planned += st.Arrivals
 	}
-	recorded = len(r.Requests)
+	for i := range r.Requests { // they are in order
+		if i > 0 && r.Requests[i].Arrival == r.Requests[i-1].Arrival {
+			twice++
+		}
+	}
+	recorded := len(r.Requests) - twice
 	if !r.Meta.Partial && planned > recorded {
 		out = append(out, reason("arrivals-missing", Invalid, float64(recorded), float64(planned), "%d of %d planned arrivals are not in the log", planned-recorded, planned))
+	}
+	if twice > 0 {
+		out = append(out, reason("arrivals-twice", Invalid, float64(twice), 0, "%d arrivals are in the log more than once", twice))
 	}
 	switch n := s.Load.Scheduled; {
 	case n == 0:
@@ -317,6 +325,15 @@ func trustGaps(r *Run, _ Summary, _ Limits) []Reason {
 		verdict = Unverified
 	}
 	return []Reason{reason("observer-gaps", verdict, v, gapLimit, "%s was blind for %s of the run", source, percent(v))}
+}
+
+// trustEdited: was the HPA one and the same all along?
+func trustEdited(r *Run, _ Summary, _ Limits) []Reason {
+	at, ok := r.Edited()
+	if !ok {
+		return nil
+	}
+	return []Reason{reason("hpa-edited", Unverified, at.Seconds(), math.NaN(), "the HPA was changed in mid-run, at %s: what follows is of another configuration", at.Round(time.Second))}
 }
 
 func trustFloor(r *Run, _ Summary, limits Limits) []Reason {

@@ -24,6 +24,10 @@ type FitOptions struct {
 	CPUMilli    int64         // a pod's CPU request; 0 = not stated
 	MemoryBytes int64         // a pod's memory request; 0 = not stated
 	Replicas    int32         // ready when the run began; 0 = not stated
+
+	// Load is the run whose arrivals are the demand, where the evidence is joined
+	// of several; nil = the run itself.
+	Load *results.Run
 }
 
 // Fitted is a world fitted to a run, and how far it can be believed.
@@ -58,6 +62,7 @@ type fitting struct {
 	served  []served
 	servers []server     // replicas that answered, by Meta.Backends; one for all where none is visible
 	visible bool         // backends are
+	hidden  stretches    // in which nobody saw the pods
 	readyAt [][2]float64 // each pod's time in traffic, seconds
 }
 
@@ -70,8 +75,9 @@ type fitting struct {
 // no answered request, no cold start seen or stated, no request size where the
 // metrics need one.
 func Fit(run *results.Run, cfg hpa.Config, o FitOptions) (Fitted, error) {
-	f := &fitting{run: run, cfg: cfg, o: o}
+	f := &fitting{run: run, cfg: cfg, o: o, hidden: unseenPods(run)}
 	f.w = replay.World{Limits: o.Limits, Seed: o.Seed, Params: replay.Params(run)}
+	f.unseen()
 	errs := []error{f.demand()}
 	if errs[0] == nil {
 		f.match()
@@ -151,12 +157,16 @@ func (f *Fitted) refusal() (Refusal, bool) {
 // demand takes the offered load from the request log: every scheduled arrival,
 // shed and failed ones too.
 func (f *fitting) demand() error {
-	if len(f.run.Requests) == 0 {
+	run := f.run
+	if f.o.Load != nil {
+		run = f.o.Load
+	}
+	if len(run.Requests) == 0 {
 		return errors.New("fit: the run has no requests, so nothing says what load was offered; record one with hpatune run")
 	}
 	d := &f.w.Demand
 	d.Step = time.Second
-	rs := slices.Clone(f.run.Requests)
+	rs := slices.Clone(run.Requests)
 	slices.SortStableFunc(rs, func(a, b results.Request) int { return int(a.Scheduled - b.Scheduled) })
 	var end time.Duration
 	for i := range rs {
@@ -165,14 +175,14 @@ func (f *fitting) demand() error {
 		d.Arrivals = append(d.Arrivals, profiles.Arrival{Index: r.Arrival, At: max(0, r.Scheduled), Stage: r.Stage, Class: r.Class, Prompt: r.Prompt, Max: r.Tokens})
 	}
 	end += d.Step
-	if n := len(f.run.Meta.Stages); n > 0 && !f.run.Meta.Partial {
-		end = max(end, time.Duration(f.run.Meta.Stages[n-1].ToS*float64(time.Second)))
+	if n := len(run.Meta.Stages); n > 0 && !run.Meta.Partial {
+		end = max(end, time.Duration(run.Meta.Stages[n-1].ToS*float64(time.Second)))
 	}
 	d.Bins = replay.Bin(d.Arrivals, d.Step, end)
 	d.CV2 = arrivalCV2(d.Arrivals)
 	f.quality("arrivals", d.CV2, len(rs), "squared coefficient of variation of the gaps at an even rate (0 constant, 1 Poisson)")
 	blind := time.Duration(0)
-	for _, g := range f.run.Gaps {
+	for _, g := range run.Gaps {
 		if g.Source != "loadgen" && g.Source != "client" {
 			continue
 		}
@@ -182,8 +192,8 @@ func (f *fitting) demand() error {
 	if blind*20 > end {
 		f.warn("arrivals are unknown for %v of %v: the replayed load is a lower bound", blind, end)
 	}
-	if f.run.Meta.Partial {
-		f.warn("the run is partial (%s): %v of load", f.run.Meta.Why, end.Round(time.Second))
+	if run.Meta.Partial {
+		f.warn("the run is partial (%s): %v of load", run.Meta.Why, end.Round(time.Second))
 	}
 	return nil
 }

@@ -172,6 +172,9 @@ func (f *fitting) samples(name string, m *hpa.Metric) []results.Sample {
 		if s.Source != source {
 			continue
 		}
+		if to := seconds(taken(&s)); f.hidden.meet(to-s.Window, to) {
+			continue // nobody saw what its pod did meanwhile
+		}
 		// Containers of one pod at one time are one value, as for the controller.
 		if k := len(out) - 1; k >= 0 && out[k].Pod == s.Pod && out[k].At == s.At && out[k].Container != s.Container && m.Source != hpa.ContainerResource {
 			out[k].Value += s.Value

@@ -57,7 +57,7 @@ func (f *fitting) lives() []life {
 // startup collects the cold starts of pods that were created in the run.
 func (f *fitting) startup() error {
 	for _, l := range f.lives() {
-		if !results.Happened(l.created) || !results.Happened(l.ready) || l.created < 0 || l.ready < l.created {
+		if !results.Happened(l.created) || !results.Happened(l.ready) || l.created < 0 || l.ready < l.created || f.hidden.meet(l.created, l.ready) {
 			continue
 		}
 		// A phase that was not seen takes no time of its own: it is in the next.
@@ -75,7 +75,7 @@ func (f *fitting) startup() error {
 	n := len(f.w.Start)
 	if n == 0 {
 		if f.o.Startup <= 0 {
-			return errors.New("fit: no pod started during the run, so nothing says how long one takes; state it: --startup 90s")
+			return errors.New("fit: no pod was seen to start during the run, so nothing says how long one takes; state it: --startup 90s")
 		}
 		// All of it is loading: a pod that runs and is not ready is what most of
 		// a model server's start is.
@@ -98,7 +98,7 @@ func (f *fitting) startup() error {
 func (f *fitting) drain() {
 	var d []time.Duration
 	for _, l := range f.lives() {
-		if results.Happened(l.ended) && results.Happened(l.gone) && results.Happened(l.ready) && l.gone >= l.ended {
+		if results.Happened(l.ended) && results.Happened(l.gone) && results.Happened(l.ready) && l.gone >= l.ended && !f.hidden.meet(l.ended, l.gone) {
 			d = append(d, l.gone-l.ended)
 		}
 	}

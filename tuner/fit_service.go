@@ -19,7 +19,7 @@ type served struct {
 	server            int
 	class             int16
 	tokens            float64
-	ok                bool
+	ok                bool // a good answer, whose pods were watched
 	request           *results.Request
 }
 
@@ -76,7 +76,7 @@ func (f *fitting) match() {
 			byBackend[backend] = k
 			f.servers = append(f.servers, server{backend: int(backend)})
 		}
-		s := served{sent: r.Sent.Seconds(), done: r.Done.Seconds(), server: k, class: r.Class, tokens: float64(r.Tokens), ok: r.Outcome == results.OK, request: r}
+		s := served{sent: r.Sent.Seconds(), done: r.Done.Seconds(), server: k, class: r.Class, tokens: float64(r.Tokens), ok: r.Outcome == results.OK && !f.hidden.meet(r.Sent, r.Done), request: r}
 		s.first = s.done
 		if results.Happened(r.First) {
 			s.first = r.First.Seconds()
@@ -278,7 +278,7 @@ func (f *fitting) service() error {
 		}
 	}
 	if ok < 20 {
-		return errors.New("fit: fewer than 20 requests were answered, too few to say how long one takes; record a longer run")
+		return errors.New("fit: fewer than 20 requests were answered while the pods were watched, too few to say how long one takes; record a longer run")
 	}
 	switch {
 	case f.visible:

@@ -48,6 +48,7 @@ func (m *Model) World(run *results.Run, cfg hpa.Config) (*replay.World, error) {
 		return nil, err
 	}
 	sync := f.w.Sync
+	f.w.Replicas = 0 // counted anew
 	f.begin()
 	f.w.Sync = sync // when it reconciled is the run's luck, not the model's
 	return replay.New(f.w)

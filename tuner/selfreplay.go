@@ -15,7 +15,8 @@ import (
 //
 // It passes where replica-hours above the floor are within 10 % and every
 // recorded rescale is met: within two syncs of it the replay has its size, give
-// or take one replica or a tenth.
+// or take one replica or a tenth. Nothing is judged where the autoscaler was not
+// seen, for as long after it as it remembers, or after its HPA was edited.
 func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay {
 	if len(run.Syncs) == 0 {
 		return SelfReplay{Verdict: "assumed"}
@@ -23,7 +24,7 @@ func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay 
 	var sim []float64
 	var s replay.Scratch
 	replay.SimulateExact(w.AsRecorded(), cfg, 0, &s, func(t *results.Tick) { sim = append(sim, t.Spec) })
-	return compare(run.Syncs, sim, w.Demand.Step, w.Params.SyncPeriod, float64(cfg.MinReplicas))
+	return compare(run.Syncs, sim, w.Demand.Step, w.Params.SyncPeriod, float64(cfg.MinReplicas), undecided(run, w.Params, cfg))
 }
 
 // attainmentLimit is how far the replicates' share of requests within the limits
@@ -63,8 +64,9 @@ func (s SelfReplay) within(run *results.Run, b *bench, t *trial) SelfReplay {
 	return s
 }
 
-// compare holds simulated sizes, one a step, against recorded syncs.
-func compare(syncs []results.Sync, sim []float64, step, period time.Duration, floor float64) SelfReplay {
+// compare holds simulated sizes, one a step, against recorded syncs, but for the
+// stretches in which nobody saw them.
+func compare(syncs []results.Sync, sim []float64, step, period time.Duration, floor float64, unseen stretches) SelfReplay {
 	var out SelfReplay
 	recorded := make([]float64, len(sim))
 	size := float64(syncs[0].Spec)
@@ -75,20 +77,24 @@ func compare(syncs []results.Sync, sim []float64, step, period time.Duration, fl
 		}
 		recorded[i] = size
 	}
-	above, simAbove, diff := 0.0, 0.0, 0.0
+	above, simAbove, diff, judged := 0.0, 0.0, 0.0, 0.0
 	for i := range sim {
+		if unseen.meet(time.Duration(i)*step, time.Duration(i+1)*step) {
+			continue
+		}
+		judged++
 		above += max(0, recorded[i]-floor)
 		simAbove += max(0, sim[i]-floor)
 		diff += math.Abs(sim[i] - recorded[i])
 	}
-	if len(sim) > 0 {
-		d := diff / float64(len(sim))
+	if judged > 0 {
+		d := diff / judged
 		out.MeanAbsReplicas = &d
 	}
 	for i := range syncs {
 		c := &syncs[i]
 		at := int(c.At / step)
-		if !c.Rescaled() || at >= len(sim) {
+		if !c.Rescaled() || at >= len(sim) || unseen.meet(c.At, c.At) {
 			continue
 		}
 		out.Rescales++

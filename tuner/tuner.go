@@ -18,6 +18,7 @@ import (
 // Options is what Recommend needs beside the runs.
 type Options struct {
 	Current    hpa.Config // what ran, or what is to be improved
+	First      bool       // no HPA ran, and Current is only there to compare with
 	Objectives []results.Objective
 	Fit        FitOptions // what is stated and not measured
 	Price      Price
@@ -30,7 +31,9 @@ type Options struct {
 }
 
 // Recommend reads as the table of contents: fit, judge the fit, search, rank,
-// choose, explain. A refusal is a recommendation whose verdict is Refuse; an
+// choose, explain. Runs of one workload at fixed sizes are joined: the first
+// says what load was offered, all of them what the pods are. Of runs under an
+// autoscaler only the first is evidence. A refusal is a recommendation whose verdict is Refuse; an
 // error is something that could not be computed at all. The model is what was
 // fitted, nil where the run could not carry one.
 func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendation, *Model, error) {
@@ -48,21 +51,39 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	for _, ob := range o.Objectives {
 		r.Objectives = append(r.Objectives, ob.String())
 	}
-	trust := results.Summarize(run, o.Objectives).Trust
-	r.Trust = string(trust.Verdict)
-	if trust.Verdict == results.Invalid {
-		return r.refuse("evidence", trust.Line(), "a run that is valid: see what the trust line names"), nil, nil
+	whole, err := evidence(runs, &o.Fit)
+	if err != nil {
+		return r, nil, err
+	}
+	for _, used := range runs {
+		trust := results.Summarize(used, o.Objectives).Trust
+		if r.Trust == "" || trust.Verdict != results.Valid {
+			r.Trust = string(trust.Verdict)
+		}
+		if trust.Verdict == results.Invalid {
+			return r.refuse("evidence", used.Meta.Run+": "+trust.Line(), "a run that is valid: see what the trust line names"), nil, nil
+		}
+		if whole == run {
+			break
+		}
 	}
 
 	o.Progress("fit", 0, 1)
 	g := newGoals(o.Objectives)
 	o.Fit.Limits = g.limits()
 	o.Fit.Seed = uint64(o.Seed)
-	fit, err := Fit(run, o.Current, o.Fit)
+	fit, err := Fit(whole, o.Current, o.Fit)
+	r.Warnings = append(r.Warnings, fit.Warnings...) // why it cannot be fitted may be among them
 	if err != nil {
 		return r.refuse("fit", err.Error(), "a run that shows what is missing, or state it: -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi"), nil, nil
 	}
-	r.Assumed, r.Warnings = append(r.Assumed, fit.Assumed...), append(r.Warnings, fit.Warnings...)
+	if o.First {
+		r.Assumed = append(r.Assumed, fmt.Sprintf("there is no HPA yet: what the pick is compared with is what kubectl autoscale would make, %s", Describe(o.Current)))
+	}
+	r.Assumed = append(r.Assumed, fit.Assumed...)
+	if whole == run && len(runs) > 1 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("only %s is evidence: runs under an autoscaler are not joined", run.Meta.Run))
+	}
 	r.SelfReplay, r.Shadow = fit.SelfReplay, fit.Shadow
 	for _, text := range g.notReplayed() {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%q is not judged: a replay knows no gaps between tokens", text))
@@ -70,6 +91,9 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	model := newModel(run, fit, o)
 	if refusal, ok := fit.refusal(); ok {
 		return r.refuse(refusal.ID, refusal.Text, refusal.SettledBy), model, nil
+	}
+	if refusal, ok, err := unlike(model, runs, o); ok || err != nil {
+		return r.refuse(refusal.ID, refusal.Text, refusal.SettledBy), model, err
 	}
 
 	b, err := newBench(run, fit, g, o)
@@ -104,7 +128,7 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	r.Recommended = b.pick(best)
 	r.Alternatives = Alternatives{Cheapest: b.pick(slices.MinFunc(feasible(trials), cheaper)), Safest: b.pick(safest(trials)), MinimalChange: b.pick(minimalChange(trials))}
 	r.Verdict = Change
-	if best.config.Equal(&o.Current) {
+	if best.config.Equal(&o.Current) && !o.First {
 		r.Verdict = Keep
 	}
 	if r.Changes, err = b.reversions(ctx, o, trials[0], best); err != nil {
@@ -115,6 +139,44 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	}
 	r.Worst = worst(b.world, best.config, b.need, b.warmup)
 	return r, model, nil
+}
+
+// evidence joins runs at fixed sizes, and leaves the first of others alone.
+func evidence(runs []*results.Run, o *FitOptions) (*results.Run, error) {
+	for _, r := range runs {
+		if r.Meta.Target.Kind != "fixed" {
+			return runs[0], nil
+		}
+	}
+	if len(runs) == 1 {
+		return runs[0], nil
+	}
+	o.Load = runs[0]
+	return results.Join(runs...)
+}
+
+// unlike holds the model against the runs at fixed sizes that it was fitted to:
+// no autoscaler decided there, so how many requests were good is what there is to
+// reproduce. ok says that it does not.
+func unlike(m *Model, runs []*results.Run, o Options) (out Refusal, ok bool, err error) {
+	for _, run := range runs {
+		if run.Meta.Target.Kind != "fixed" {
+			return out, false, nil
+		}
+		w, err := m.World(run, o.Current)
+		if err != nil {
+			return out, false, err
+		}
+		size := hpa.DefaultConfig(w.Replicas)
+		size.MinReplicas = w.Replicas
+		for _, c := range Compare(w, size, run, o.Objectives, o.Seed, 4).Figures {
+			if c.Name == "attainment" && c.Error != nil && *c.Error > attainmentLimit {
+				return Refusal{"self-replay", fmt.Sprintf("at %d replicas the model calls %.0f %% of the requests good, and %s had %.0f %%", w.Replicas, 100*c.Predicted.Value, run.Meta.Run, 100**c.Actual),
+					"longer runs, on nodes that nothing else keeps busy: the model knows only requests that are slow, or fail, because there are many of them"}, true, nil
+			}
+		}
+	}
+	return out, false, nil
 }
 
 func (r Recommendation) refuse(id, text, settledBy string) Recommendation {

@@ -41,7 +41,7 @@ func (s streams) writeAdvice(a *advice, run *results.Run, dirs []string, current
 	}
 	yaml := ""
 	if r.Recommended != nil {
-		notes := adviceNotes(r, run, f.command(r))
+		notes := adviceNotes(r, run, f.command(r), current.First)
 		if o, ok := ownedBy(run, &r.Recommended.Config, current.Meta.Namespace, notes); ok {
 			a.owned = &o
 			notes[0].Text = o.warning() + "\n" + notes[0].Text
@@ -148,7 +148,7 @@ func (f *tuneFlags) command(r *tuner.Recommendation) string {
 // adviceNotes are the comments of hpa.yaml: the head says for what it is valid,
 // how it was made, how sure it is and what would void it; each changed value
 // has its reason.
-func adviceNotes(r *tuner.Recommendation, run *results.Run, command string) []manifest.Note {
+func adviceNotes(r *tuner.Recommendation, run *results.Run, command string, first bool) []manifest.Note {
 	m := run.Meta
 	var head []string
 	add := func(format string, args ...any) { head = append(head, fmt.Sprintf(format, args...)) }
@@ -179,8 +179,12 @@ func adviceNotes(r *tuner.Recommendation, run *results.Run, command string) []ma
 	}
 	add("%s.", void)
 	notes := []manifest.Note{{Path: "", Text: strings.Join(head, "\n")}}
+	was := "was"
+	if first {
+		was = "kubectl autoscale says"
+	}
 	for _, c := range r.Changes {
-		notes = append(notes, manifest.Note{Path: c.Path, Text: fmt.Sprintf("was %s; %s", c.From, c.Why)})
+		notes = append(notes, manifest.Note{Path: c.Path, Text: fmt.Sprintf("%s %s; %s", was, c.From, c.Why)})
 	}
 	return notes
 }

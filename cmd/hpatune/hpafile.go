@@ -8,7 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"sigs.k8s.io/yaml"
+
 	"github.com/hpatune/hpatune/internal/source"
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
@@ -19,6 +23,7 @@ type hpaFile struct {
 	Identity hpa.Identity
 	Meta     manifest.Meta
 	Data     []byte // as written
+	First    bool   // there is none yet: this one is only to compare with
 }
 
 // readHPA reads the HPA of -f: a file, a folder, or - for standard input.
@@ -114,4 +119,27 @@ func kinds(docs []manifest.Doc) string {
 		return "nothing"
 	}
 	return strings.Join(names, ", ")
+}
+
+// firstHPA is what a workload that ran at fixed sizes is compared with: the HPA
+// that kubectl autoscale would make of it, up to the largest of these sizes.
+func firstHPA(runs []*results.Run) (hpaFile, error) {
+	var target struct {
+		APIVersion, Kind string
+		Metadata         struct{ Name string }
+	}
+	if err := yaml.Unmarshal(runs[0].Cluster["target.yaml"], &target); err != nil || target.Kind == "" {
+		return hpaFile{}, usagef("the run recorded neither an HPA nor its target (%v): give -f hpa.yaml", err)
+	}
+	largest := 1
+	for _, r := range runs {
+		there := map[string]bool{}
+		for _, p := range r.Pods {
+			there[p.Name] = true
+		}
+		largest = max(largest, len(there))
+	}
+	c := hpa.DefaultConfig(int32(largest))
+	ref := autoscalingv2.CrossVersionObjectReference{APIVersion: target.APIVersion, Kind: target.Kind, Name: target.Metadata.Name}
+	return hpaFile{Config: c, First: true, Meta: manifest.Meta{Namespace: runs[0].Meta.Workload.Namespace, Name: target.Metadata.Name, Target: ref}}, nil
 }

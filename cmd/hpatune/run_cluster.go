@@ -167,6 +167,11 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	if run := c.Held(ctx, subject); run != "" {
 		return exit(exitFailed, fmt.Errorf("%s is held by run %s: two runs on one target would measure each other; wait for it to end", subject.Target, run))
 	}
+	if err := subject.Left(); err != nil && len(commands) > 1 {
+		return exit(exitFailed, err)
+	} else if err != nil {
+		s.warnf("warning: %v", err)
+	}
 	if o.url == "" {
 		if o.url, err = s.way(ctx, c, subject, f.fleet.workers > 0); err != nil {
 			return exit(exitFailed, err)
@@ -363,38 +368,6 @@ func controllerFlags(text string, h *results.HPAContext) error {
 	return nil
 }
 
-// putBackWithin is how long the way back may take when a run has ended.
-const putBackWithin = 30 * time.Second
-
-// changing takes the target's Lease, lets change and run do their work, and
-// puts everything back on every exit, Ctrl-C included.
-func (s streams) changing(ctx context.Context, c *kube.Cluster, subject *kube.Subject, run string, work func() error) (err error) {
-	hold, err := c.Take(ctx, subject, run)
-	if err != nil {
-		return exit(exitFailed, err)
-	}
-	defer func() {
-		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
-		defer cancel()
-		done, rerr := c.Restore(back, subject)
-		for _, d := range done {
-			if d.Run != "" {
-				s.warnf("%s: %s", d.Object, d.Text)
-			}
-		}
-		if rerr != nil {
-			rerr = fmt.Errorf("not put back: %w; try: hpatune restore -n %s", rerr, subject.Namespace)
-		}
-		if rerr = errors.Join(rerr, hold.Release(back)); rerr != nil {
-			s.warnf("hpatune: %v", rerr)
-			if err == nil {
-				err = exit(exitFailed, nil)
-			}
-		}
-	}()
-	return work()
-}
-
 // runApplied is a run under another HPA spec.
 func (s streams) runApplied(ctx context.Context, f runFlags, o recording, objectives []results.Objective) error {
 	c, subject := o.cluster.cluster, o.cluster.subject
@@ -418,6 +391,9 @@ func (s streams) runApplied(ctx context.Context, f runFlags, o recording, object
 	to, err := manifest.FromV2(&spec)
 	if err != nil {
 		return exit(exitUsage, err)
+	}
+	if err := subject.Owned(); err != nil {
+		return exit(exitFailed, err)
 	}
 	diff := manifest.Diff(&from, &to)
 	if diff == "" {

@@ -50,11 +50,13 @@ thousands of configurations, and writes the pick into RUN/advice (or --out):
   hpa.hpa               unit tests for it (hpatune test)
   model.json            what was fitted (hpatune verify, replay)
 
-A run of --url has no pods to learn from: state what they are, and the advice says
+Runs of --target at fixed sizes go together (tune RUN-r1 RUN-r2): the first HPA of a
+workload that has none. A run of --url has no pods to learn from: state what they are, and the advice says
 that it was assumed: -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi`,
 		Example: `  hpatune tune results/RUN
   hpatune tune results/RUN --objective "ttft.p95 < 500ms" --objective "error_rate < 0.1%"
   hpatune tune results/RUN --price my-prices.yaml --min-floor 1
+  hpatune tune results/RUN-r1 results/RUN-r2 results/RUN-r4
   hpatune tune results/URL-RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -103,7 +105,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advic
 	if err != nil {
 		return advice{}, err
 	}
-	current, err := s.currentHPA(run, f.filename)
+	current, err := s.improved(runs, f.filename)
 	if err != nil {
 		return advice{}, err
 	}
@@ -112,7 +114,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advic
 		return advice{}, err
 	}
 	o := tuner.Options{
-		Current: current.Config, Objectives: objectives, Price: price, Seed: f.seed, Version: version,
+		Current: current.Config, First: current.First, Objectives: objectives, Price: price, Seed: f.seed, Version: version,
 		Space: tuner.Space{MinFloor: f.minFloor, MaxLimit: f.maxLimit},
 	}
 	var finish func()
@@ -221,6 +223,15 @@ func (s streams) objectivesOf(run *results.Run, given []string) ([]results.Objec
 	limit := (time.Duration(q.P95*2*1e3) + 1).Round(1) * time.Millisecond
 	return nil, usagef("no objective: what must hold?\nAt its quietest stage (%s) this run answered with %s p50 %s, p95 %s, p99 %s. Twice that p95 would be:\n  --objective \"%s.p95 < %s\"",
 		quiet.Name, name, secs(q.P50), secs(q.P95), secs(q.P99), name, limit)
+}
+
+// improved is the HPA that the advice is about: currentHPA, or for a workload
+// without one its first.
+func (s streams) improved(runs []*results.Run, file string) (hpaFile, error) {
+	if file == "" && runs[0].Meta.Target.Kind == "fixed" {
+		return firstHPA(runs)
+	}
+	return s.currentHPA(runs[0], file)
 }
 
 // currentHPA is the HPA given, or the one that was recorded.

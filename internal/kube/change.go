@@ -51,15 +51,38 @@ func left(what, namespace, text string) error {
 	return fmt.Errorf("%s: %w (run %s, %s); try: hpatune restore -n %s", what, ErrChanged, j.Run, j.At.Format(time.RFC3339), namespace)
 }
 
+// Owned is why the subject's HPA is never patched: somebody owns it who would
+// undo that; nil = nobody does.
+func (s *Subject) Owned() error {
+	if s.HPAOwner.Patchable() {
+		return nil
+	}
+	return fmt.Errorf("HPA %s/%s is owned by %v and is never patched: %s", s.Namespace, s.HPA.Name, s.HPAOwner, s.HPAOwner.Where())
+}
+
+// Left is what a run that died has left of its change on the subject, and how to
+// put that back; nil = nothing.
+func (s *Subject) Left() error {
+	if s.HPA != nil {
+		if text, ok := s.HPA.Annotations[Original]; ok {
+			return left("HPA "+s.Namespace+"/"+s.HPA.Name, s.Namespace, text)
+		}
+	}
+	if text, ok := s.Object.GetAnnotations()[Original]; ok {
+		return left(s.Target.String(), s.Namespace, text)
+	}
+	return nil
+}
+
 // ApplyHPA writes a spec into the subject's HPA, with what was there in the
 // annotation, in one write: there is no moment in which the one is there
 // without the other. It returns the spec as the API server stored it.
 // HPAs of an owner that would undo it are refused with what to change instead.
 func (c *Cluster) ApplyHPA(ctx context.Context, s *Subject, spec autoscalingv2.HorizontalPodAutoscalerSpec, run string) (*autoscalingv2.HorizontalPodAutoscalerSpec, error) {
-	what := "HPA " + s.Namespace + "/" + s.HPA.Name
-	if !s.HPAOwner.Patchable() {
-		return nil, fmt.Errorf("%s is owned by %v and is never patched: %s", what, s.HPAOwner, s.HPAOwner.Where())
+	if err := s.Owned(); err != nil {
+		return nil, err
 	}
+	what := "HPA " + s.Namespace + "/" + s.HPA.Name
 	hpas := c.Clients.AutoscalingV2().HorizontalPodAutoscalers(s.Namespace)
 	var stored *autoscalingv2.HorizontalPodAutoscalerSpec
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
@@ -194,8 +217,9 @@ type Restored struct {
 }
 
 // restoreHPA puts an HPA's original back, unless somebody has changed it since:
-// then theirs stays and only the annotation goes.
-func (c *Cluster) restoreHPA(ctx context.Context, namespace, name string) (Restored, error) {
+// then theirs stays and only the annotation goes. What a run other than this one
+// changed is left alone; "" = any.
+func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (Restored, error) {
 	out := Restored{Object: "HorizontalPodAutoscaler/" + name}
 	hpas := c.Clients.AutoscalingV2().HorizontalPodAutoscalers(namespace)
 	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
@@ -211,6 +235,10 @@ func (c *Cluster) restoreHPA(ctx context.Context, namespace, name string) (Resto
 		var j journal
 		if err := json.Unmarshal([]byte(text), &j); err != nil || j.Spec == nil {
 			return fmt.Errorf("annotation %s cannot be read (%v); it says: %.300s", Original, err, text)
+		}
+		if run != "" && j.Run != run {
+			out.Text = "what run " + j.Run + " changed is its own to put back"
+			return nil
 		}
 		out.Run = j.Run
 		if j.Applied == nil || equality.Semantic.DeepEqual(*j.Applied, h.Spec) {
@@ -235,7 +263,7 @@ func mustJSON(v any) []byte {
 }
 
 // restoreTarget puts a target's original size back, on the same terms.
-func (c *Cluster) restoreTarget(ctx context.Context, s *Subject) (Restored, error) {
+func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Restored, error) {
 	out := Restored{Object: s.Target.String()}
 	o, err := c.objects(s).Get(ctx, s.Target.Name, metav1.GetOptions{})
 	if err != nil {
@@ -249,6 +277,10 @@ func (c *Cluster) restoreTarget(ctx context.Context, s *Subject) (Restored, erro
 	var j journal
 	if err := json.Unmarshal([]byte(text), &j); err != nil || j.Replicas == nil {
 		return out, fmt.Errorf("%s: annotation %s cannot be read (%v); it says: %.300s", s.Target, Original, err, text)
+	}
+	if run != "" && j.Run != run {
+		out.Text = "what run " + j.Run + " changed is its own to put back"
+		return out, nil
 	}
 	out.Run = j.Run
 	scale, err := c.Scale(ctx, s)
@@ -266,16 +298,16 @@ func (c *Cluster) restoreTarget(ctx context.Context, s *Subject) (Restored, erro
 	return out, c.note(ctx, s, "")
 }
 
-// Restore puts back what a run changed of a subject.
-func (c *Cluster) Restore(ctx context.Context, s *Subject) ([]Restored, error) {
+// Restore puts back what a run changed of a subject, and nothing of another's.
+func (c *Cluster) Restore(ctx context.Context, s *Subject, run string) ([]Restored, error) {
 	var out []Restored
 	var errs []error
 	if s.HPA != nil {
-		r, err := c.restoreHPA(ctx, s.Namespace, s.HPA.Name)
+		r, err := c.restoreHPA(ctx, s.Namespace, s.HPA.Name, run)
 		out, errs = append(out, r), append(errs, err)
 	}
 	if _, ok := known[s.Target.Kind]; ok {
-		r, err := c.restoreTarget(ctx, s)
+		r, err := c.restoreTarget(ctx, s, run)
 		out, errs = append(out, r), append(errs, err)
 	}
 	return out, errors.Join(errs...)
@@ -320,7 +352,7 @@ func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) 
 	for i := range list.Items {
 		h := &list.Items[i]
 		if text, ok := h.Annotations[Original]; ok && !busy("HorizontalPodAutoscaler/"+h.Name, text) {
-			add(c.restoreHPA(ctx, namespace, h.Name))
+			add(c.restoreHPA(ctx, namespace, h.Name, ""))
 		}
 	}
 	for kind, resource := range known {
@@ -333,7 +365,7 @@ func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) 
 			o := &objects.Items[i]
 			owned := metav1.GetControllerOf(o) != nil // a ReplicaSet has its Deployment's annotations
 			if text, ok := o.GetAnnotations()[Original]; ok && !owned && !busy(kind+"/"+o.GetName(), text) {
-				add(c.restoreTarget(ctx, &Subject{Namespace: namespace, Target: Ref{kind, o.GetName(), resource}}))
+				add(c.restoreTarget(ctx, &Subject{Namespace: namespace, Target: Ref{kind, o.GetName(), resource}}, ""))
 			}
 		}
 	}

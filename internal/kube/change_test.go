@@ -4,11 +4,13 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	dynamicfake "k8s.io/client-go/dynamic/fake"
@@ -40,7 +42,7 @@ func fakeCluster(objects ...runtime.Object) *Cluster {
 }
 
 func subjectOf(h *autoscalingv2.HorizontalPodAutoscaler) *Subject {
-	return &Subject{Namespace: h.Namespace, HPA: h, Target: Ref{Kind: "Foo", Name: "x"}}
+	return &Subject{Namespace: h.Namespace, HPA: h, Object: &unstructured.Unstructured{}, Target: Ref{Kind: "Foo", Name: "x"}}
 }
 
 func get(t *testing.T, c *Cluster) *autoscalingv2.HorizontalPodAutoscaler {
@@ -65,6 +67,13 @@ func TestWhatIsAppliedIsPutBack(t *testing.T) {
 	if _, err := c.ApplyHPA(t.Context(), s, someHPA(7).Spec, "laptop/run2"); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "hpatune restore -n ml") {
 		t.Errorf("a second ApplyHPA = %v; want a refusal that names restore, or the original would be lost", err)
 	}
+	s.HPA = get(t, c)
+	if err := s.Left(); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "hpatune restore -n ml") {
+		t.Errorf("Left = %v; want that a run has changed it, and how to put it back", err)
+	}
+	if done, err := c.Restore(t.Context(), s, "laptop/run2"); err != nil || done[0].Put || get(t, c).Spec.MaxReplicas != 9 {
+		t.Errorf("Restore by the run that was refused = %+v, %v; want what another changed left alone", done, err)
+	}
 	done, err := c.RestoreAll(t.Context(), "ml", false) // from any machine: by the annotation alone
 	if err != nil || len(done) != 1 || !done[0].Put || done[0].Run != "laptop/run1" {
 		t.Fatalf("RestoreAll = %+v, %v; want the one HPA put back", done, err)
@@ -85,7 +94,7 @@ func TestRestoreLeavesWhatSomebodyElseWrote(t *testing.T) {
 	if _, err := c.Clients.AutoscalingV2().HorizontalPodAutoscalers("ml").Update(t.Context(), h, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	done, err := c.Restore(t.Context(), s)
+	done, err := c.Restore(t.Context(), s, "run")
 	if err != nil || done[0].Put || !strings.Contains(done[0].Text, "theirs stays") {
 		t.Errorf("Restore = %+v, %v; want theirs left, and said", done, err)
 	}
@@ -140,6 +149,38 @@ func TestALeaseIsForOneRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := second.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestALeaseThatAnotherRunHasByNowIsNotReleased(t *testing.T) {
+	h := someHPA(5)
+	c, s := fakeCluster(h), subjectOf(h)
+	slow, err := c.Take(t.Context(), s, "laptop/slow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leases := c.Clients.CoordinationV1().Leases("ml")
+	l, err := leases.Get(t.Context(), leaseName(s), metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := metav1.NewMicroTime(time.Now().Add(-2 * leaseFor)) // as if the API server had been away so long
+	l.Spec.RenewTime = &long
+	if _, err := leases.Update(t.Context(), l, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	next, err := c.Take(t.Context(), s, "ci/next")
+	if err != nil {
+		t.Fatalf("a dead lease is not taken over: %v", err)
+	}
+	if err := slow.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Held(t.Context(), s); got != "ci/next" {
+		t.Errorf("the slow run's Release took the lease away from the next: held by %q", got)
+	}
+	if err := next.Release(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

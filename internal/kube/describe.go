@@ -53,6 +53,7 @@ func (c *Cluster) Describe(ctx context.Context, s *Subject) (Description, error)
 		put(HPAOwnerName, s.HPAOwner.Name)
 		h := s.HPA.DeepCopy()
 		h.ManagedFields = nil
+		delete(h.Annotations, Original) // another run's journal is no part of it
 		object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(h)
 		if err != nil {
 			return d, fmt.Errorf("HPA %s: %w", h.Name, err)

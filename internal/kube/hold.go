@@ -93,14 +93,25 @@ func (h *Hold) renew(ctx context.Context) {
 	}
 }
 
-// Release gives the target back. It is called on every exit, with a context
-// that has not ended.
+// Release gives the target back, unless the lease ran out and another run has
+// it by now. It is called on every exit, with a context that has not ended, and
+// may be called again after an error.
 func (h *Hold) Release(ctx context.Context) error {
 	h.stop()
 	h.done.Wait()
-	err := h.c.Clients.CoordinationV1().Leases(h.ns).Delete(ctx, h.name, metav1.DeleteOptions{})
+	leases := h.c.Clients.CoordinationV1().Leases(h.ns)
+	l, err := leases.Get(ctx, h.name, metav1.GetOptions{})
+	if err == nil && l.Spec.HolderIdentity != nil && *l.Spec.HolderIdentity != h.run {
+		return nil
+	}
+	if err == nil {
+		err = leases.Delete(ctx, h.name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &l.ResourceVersion}})
+	}
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
-	return err
+	if err != nil {
+		return fmt.Errorf("lease %s/%s: %w", h.ns, h.name, err)
+	}
+	return nil
 }

@@ -257,7 +257,7 @@ func (p *printer) selfReplay(self tuner.SelfReplay) {
 	switch self.Verdict {
 	case "":
 	case "assumed":
-		p.line("Self-replay: not possible, since no autoscaler was recorded; what the pods are was stated, not measured")
+		p.line("Self-replay: not possible, since no autoscaler was recorded")
 	default:
 		within := ""
 		if self.AttainmentError != nil {

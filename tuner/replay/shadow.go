@@ -168,15 +168,15 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 		return Shadow{}, err
 	}
 	p := Params(run)
-	remembered := max(p.DownscaleStabilization, cfg.ScaleUp.Window)
-	if cfg.Behavior && cfg.ScaleDown.WindowSet {
-		remembered = max(cfg.ScaleDown.Window, cfg.ScaleUp.Window)
-	}
+	remembered := Remembered(p, cfg)
 	whole := run.Meta.HPA.Controller == "sandbox" // it began with the run, and shows every reconcile
 	if whole {
 		remembered = 0
 	}
-	edited := edit(run)
+	edited, ok := run.Edited()
+	if !ok {
+		edited = 1<<63 - 1
+	}
 	known := run.Syncs[0].At + remembered // from here on all that it remembers is recorded
 	c := hpa.New(p)
 	var d hpa.Decision
@@ -249,23 +249,22 @@ func between(c *hpa.Controller, last *hpa.Observation, s *results.Sync, next, pe
 	return n
 }
 
+// Remembered is how long what a controller once proposed can count in its
+// decisions: the longer of its windows.
+func Remembered(p hpa.Params, cfg hpa.Config) time.Duration {
+	if cfg.Behavior && cfg.ScaleDown.WindowSet {
+		return max(cfg.ScaleDown.Window, cfg.ScaleUp.Window)
+	}
+	return max(p.DownscaleStabilization, cfg.ScaleUp.Window)
+}
+
 // blind returns the end of the last gap in which what the HPA did or read was
 // not seen, between two reconciles.
 func blind(run *results.Run, from, to time.Duration) (end time.Duration, ok bool) {
 	for _, g := range run.Gaps {
-		if (strings.HasPrefix(g.Source, "kube/hpa") || strings.HasPrefix(g.Source, "kube/pods") || strings.Contains(g.Source, "metrics.k8s.io")) && g.From < to && g.To > from {
+		if g.HidesDecisions() && g.From < to && g.To > from {
 			end, ok = max(end, g.To), true
 		}
 	}
 	return end, ok
-}
-
-// edit is when the HPA was changed in mid-run; far away if it was not.
-func edit(run *results.Run) time.Duration {
-	for _, w := range run.Warnings {
-		if w.ID == "hpa-edited" || w.ID == "change-undone" {
-			return w.At
-		}
-	}
-	return 1<<63 - 1
 }

@@ -1,0 +1,95 @@
+package tuner
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+// fixed is a run at a fixed size of n, begun so long after the first; its last
+// pod was made for it.
+func fixed(name string, n int, after time.Duration) *results.Run {
+	c := truth{rate: func(t float64) float64 { return min(0.5+t/220, 2.1) }, seconds: 420, cfg: cpuConfig(70), replicas: n, slots: 8, streams: true, seed: 3}
+	c.cfg.MinReplicas, c.cfg.MaxReplicas = int32(n), int32(n)
+	run := c.run()
+	run.Meta.Run, run.Meta.Start, run.Meta.HPA = name, time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC).Add(after), results.HPAContext{Controller: "none", Kubernetes: "v1.37.2"}
+	run.Meta.Target.Kind, run.Meta.Target.Streams, run.Syncs = "fixed", true, nil
+	run.Meta.Client.CPUMeasured = true
+	run.Meta.Stages[0].Arrivals = len(run.Requests)
+	if n > 1 {
+		last := run.Meta.Backends[n-1].Name
+		for i, at := range map[results.PodPhase]float64{results.PodCreated: -40, results.PodScheduled: -39, results.PodStarted: -32, results.PodReady: -10} {
+			k := slices.IndexFunc(run.Pods, func(p results.Pod) bool { return p.Name == last && p.Phase == i })
+			run.Pods[k].At = dur(at)
+		}
+	}
+	return run
+}
+
+func TestRunsAtFixedSizesGiveAFirstHPA(t *testing.T) {
+	objectives, err := results.ParseObjectives([]string{"ttft.p95 < 4s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := []*results.Run{fixed("r1", 1, 0), fixed("r2", 2, 480*time.Second)}
+	o := Options{Current: hpa.DefaultConfig(2), First: true, Objectives: objectives, Price: DefaultPrice(), Replicates: 4, Seed: 1}
+	r, model, err := Recommend(t.Context(), runs, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict != Change || r.Recommended == nil || r.SelfReplay.Verdict != "assumed" {
+		t.Fatalf("verdict %s, self-replay %s, refusal %+v", r.Verdict, r.SelfReplay.Verdict, r.Refusal)
+	}
+	t.Logf("recommended: %s; warnings %q", Describe(r.Recommended.Config), r.Warnings)
+	if starts := model.Fitted.Start; len(starts) != 1 || starts[0].Total() != 30*time.Second {
+		t.Errorf("cold starts %+v, want the 30 s of the pod that came between the runs", starts)
+	}
+	if n := len(r.Assumed); n != 1 || !strings.Contains(r.Assumed[0], "there is no HPA yet") {
+		t.Errorf("assumed: %q, want only what it is compared with", r.Assumed)
+	}
+
+	// Failures that no queue explains are not forgotten.
+	lame := fixed("lame", 2, 480*time.Second)
+	for i := range lame.Requests {
+		if q := &lame.Requests[i]; i%3 == 0 {
+			q.Outcome, q.First, q.Done = results.Timeout, results.NotYet, q.Sent+10*time.Second
+		}
+	}
+	r, _, err = Recommend(t.Context(), []*results.Run{runs[0], lame}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict != Refuse || r.Refusal[0].ID != "self-replay" || !strings.Contains(r.Refusal[0].Text, "of the requests good, and") {
+		t.Errorf("a third of the requests timed out for no reason: %s, %+v", r.Verdict, r.Refusal)
+	}
+
+	// One size alone saw no pod start.
+	r, _, err = Recommend(t.Context(), runs[:1], o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict != Refuse || !strings.Contains(r.Refusal[0].Text, "--startup 90s") {
+		t.Errorf("one size alone: %s, %+v", r.Verdict, r.Refusal)
+	}
+}
+
+func TestOfRunsUnderAnAutoscalerTheFirstIsTheEvidence(t *testing.T) {
+	objectives, err := results.ParseObjectives([]string{"ttft.p95 < 4s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := truth{rate: wave, seconds: 900, cfg: cpuConfig(70), replicas: 2, slots: 8, streams: true, seed: 3}
+	run := c.run()
+	run.Meta.Stages[0].Arrivals = len(run.Requests)
+	r, _, err := Recommend(t.Context(), []*results.Run{run, fixed("r2", 2, time.Hour)}, Options{Current: c.cfg, Objectives: objectives, Price: DefaultPrice(), Replicates: 2, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(strings.Join(r.Warnings, "\n"), "only truth is evidence") {
+		t.Errorf("it is not said that the second run does not count: %q", r.Warnings)
+	}
+}

@@ -1,0 +1,68 @@
+package tuner
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// stretches are times of a run that are no evidence.
+type stretches [][2]time.Duration
+
+// meet reports whether any of them meets from to to, ends included.
+func (s stretches) meet(from, to time.Duration) bool {
+	return slices.ContainsFunc(s, func(x [2]time.Duration) bool { return from <= x[1] && to >= x[0] })
+}
+
+// unseenPods are the stretches in which nobody saw which pods there were: what a
+// request took then, or how long a pod took to start, is not known to be theirs.
+func unseenPods(run *results.Run) stretches {
+	var out stretches
+	for _, g := range run.Gaps {
+		if g.HidesPods() {
+			out = append(out, [2]time.Duration{g.From, g.To})
+		}
+	}
+	return out
+}
+
+// undecided are the stretches in which what the autoscaler read or did was not
+// seen, each with the time after it in which it may have remembered that; and
+// all after an edit of the HPA.
+func undecided(run *results.Run, p hpa.Params, cfg hpa.Config) stretches {
+	var out stretches
+	for _, g := range run.Gaps {
+		if g.HidesDecisions() {
+			out = append(out, [2]time.Duration{g.From, g.To + replay.Remembered(p, cfg)})
+		}
+	}
+	if at, ok := run.Edited(); ok {
+		out = append(out, [2]time.Duration{at, math.MaxInt64})
+	}
+	return out
+}
+
+// unseen says which stretches of the run are left out, and why.
+func (f *fitting) unseen() {
+	var sources []string
+	from, to := time.Duration(math.MaxInt64), time.Duration(0)
+	for _, g := range f.run.Gaps {
+		if g.HidesDecisions() || g.HidesPods() {
+			sources = append(sources, g.Source)
+			from, to = min(from, g.From), max(to, g.To)
+		}
+	}
+	if len(sources) > 0 {
+		slices.Sort(sources)
+		f.warn("%s could not be watched at times between %v and %v: what happened then is no evidence, nor what was decided up to %v later, while the autoscaler remembered it",
+			strings.Join(slices.Compact(sources), ", "), from.Round(time.Second), to.Round(time.Second), replay.Remembered(f.w.Params, f.cfg))
+	}
+	if at, ok := f.run.Edited(); ok {
+		f.warn("the HPA was edited in mid-run, at %v: what it decided from then on is no evidence of the configuration before", at.Round(time.Second))
+	}
+}
