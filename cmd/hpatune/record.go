@@ -177,7 +177,8 @@ func (s streams) record(ctx context.Context, o recording) (*results.Run, error) 
 	}
 
 	load := o.load(clock, emit, endpoints)
-	load.CheckForeign = box == nil // the sandbox counts by itself
+	// The sandbox counts by itself; a shard would take the others for foreign.
+	load.CheckForeign = box == nil && o.shard.N < 2
 	report, loadErr := o.send(ctx, load, &meta, log.Pace)
 	if (box != nil || seen != nil) && ctx.Err() == nil && report.Aborted == "" && o.findCapacity == 0 {
 		// What the autoscaler does after the last arrival belongs to the run,

@@ -151,15 +151,12 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	if len(queries) > 0 && f.cluster.prometheus == "" {
 		return usagef("--promql needs the Prometheus to ask: --prometheus URL, or NAMESPACE/SERVICE:PORT")
 	}
-	commands := []string{"run"}
-	switch {
-	case f.cluster.apply:
-		commands = append(commands, "run --apply")
-	case len(f.cluster.fix) > 0:
-		commands = append(commands, "run --fix-replicas")
-	}
-	if err := c.Missing(ctx, subject, commands...); err != nil {
+	lacks, err := c.Missing(ctx, subject, f.rights()...)
+	if err != nil {
 		return exit(exitFailed, err)
+	}
+	for _, l := range lacks {
+		s.warnf("warning: %s", l)
 	}
 	if err := s.preflight(ctx, c, subject); err != nil {
 		return exit(exitFailed, err)
@@ -213,8 +210,38 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	if f.cluster.apply {
 		return s.runApplied(ctx, f, o, objectives)
 	}
-	run, err := s.record(ctx, o)
-	return s.concluded(run, err, o.dir, objectives, f.output)
+	return s.recordHeld(ctx, f, o, objectives)
+}
+
+// rights are the commands whose rights a run in a cluster needs, as hpatune
+// rbac names them. Prometheus' are not asked for: it has a namespace of its own.
+func (f *runFlags) rights() []string {
+	commands := []string{"run"}
+	for _, c := range []struct {
+		name  string
+		asked bool
+	}{
+		{"run --apply", f.cluster.apply}, {"run --fix-replicas", len(f.cluster.fix) > 0},
+		{"run --workers", f.fleet.workers > 0}, {"run --throttling", f.cluster.throttling},
+	} {
+		if c.asked {
+			commands = append(commands, c.name)
+		}
+	}
+	return commands
+}
+
+// recordHeld is a run that changes nothing that it finds. The Job of a fleet is
+// new in the cluster all the same, so such a run holds the target's Lease.
+func (s streams) recordHeld(ctx context.Context, f runFlags, o recording, objectives []results.Objective) error {
+	work := func() error {
+		run, err := s.record(ctx, o)
+		return s.concluded(run, err, o.dir, objectives, f.output)
+	}
+	if o.launch == nil {
+		return work()
+	}
+	return s.holding(ctx, o.cluster.cluster, o.cluster.subject, runID(o.dir), work)
 }
 
 // reach says how many replicas the load may bring up and what these cost an hour
@@ -366,9 +393,9 @@ func controllerFlags(text string, h *results.HPAContext) error {
 // putBackWithin is how long the way back may take when a run has ended.
 const putBackWithin = 30 * time.Second
 
-// changing takes the target's Lease, lets change and run do their work, and
-// puts everything back on every exit, Ctrl-C included.
-func (s streams) changing(ctx context.Context, c *kube.Cluster, subject *kube.Subject, run string, work func() error) (err error) {
+// holding takes the target's Lease, lets work be done, and gives it back on
+// every exit, Ctrl-C included.
+func (s streams) holding(ctx context.Context, c *kube.Cluster, subject *kube.Subject, run string, work func() error) (err error) {
 	hold, err := c.Take(ctx, subject, run)
 	if err != nil {
 		return exit(exitFailed, err)
@@ -376,23 +403,38 @@ func (s streams) changing(ctx context.Context, c *kube.Cluster, subject *kube.Su
 	defer func() {
 		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
 		defer cancel()
-		done, rerr := c.Restore(back, subject)
-		for _, d := range done {
-			if d.Run != "" {
-				s.warnf("%s: %s", d.Object, d.Text)
-			}
-		}
-		if rerr != nil {
-			rerr = fmt.Errorf("not put back: %w; try: hpatune restore -n %s", rerr, subject.Namespace)
-		}
-		if rerr = errors.Join(rerr, hold.Release(back)); rerr != nil {
-			s.warnf("hpatune: %v", rerr)
+		if rerr := hold.Release(back); rerr != nil {
+			s.warnf("hpatune: lease: %v", rerr)
 			if err == nil {
 				err = exit(exitFailed, nil)
 			}
 		}
 	}()
 	return work()
+}
+
+// changing is holding for work that changes the target or its HPA: everything
+// is put back on every exit, before the Lease is.
+func (s streams) changing(ctx context.Context, c *kube.Cluster, subject *kube.Subject, run string, work func() error) error {
+	return s.holding(ctx, c, subject, run, func() (err error) {
+		defer func() {
+			back, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
+			defer cancel()
+			done, rerr := c.Restore(back, subject)
+			for _, d := range done {
+				if d.Run != "" {
+					s.warnf("%s: %s", d.Object, d.Text)
+				}
+			}
+			if rerr != nil {
+				s.warnf("hpatune: not put back: %v; try: hpatune restore -n %s", rerr, subject.Namespace)
+				if err == nil {
+					err = exit(exitFailed, nil)
+				}
+			}
+		}()
+		return work()
+	})
 }
 
 // runApplied is a run under another HPA spec.
@@ -422,8 +464,7 @@ func (s streams) runApplied(ctx context.Context, f runFlags, o recording, object
 	diff := manifest.Diff(&from, &to)
 	if diff == "" {
 		s.warnf("%s is what the live HPA says already: nothing to apply", f.filename)
-		run, err := s.record(ctx, o)
-		return s.concluded(run, err, o.dir, objectives, f.output)
+		return s.recordHeld(ctx, f, o, objectives)
 	}
 	s.warnf("to be applied to HPA %s/%s for this run, and put back at its end:\n%s", subject.Namespace, subject.HPA.Name, diff)
 	if !f.yes {
@@ -457,8 +498,7 @@ func (s streams) runFixed(ctx context.Context, f runFlags, o recording, base str
 	sizes := f.cluster.fix
 	if len(sizes) == 0 { // as it is: nothing is changed
 		o.dir = base
-		run, err := s.record(ctx, o)
-		return s.concluded(run, err, o.dir, objectives, f.output)
+		return s.recordHeld(ctx, f, o, objectives)
 	}
 	for _, n := range sizes {
 		if n < 1 || n > 1000 {

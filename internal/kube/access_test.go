@@ -38,11 +38,11 @@ func TestExplain(t *testing.T) {
 
 func TestRulesNeverWriteUnlessAsked(t *testing.T) {
 	for _, c := range []string{"run", "doctor", "run --prometheus", "run --throttling"} {
-		ns, cluster, err := Rules(c)
+		rules, err := Rules(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range append(ns, cluster...) {
+		for _, r := range rules {
 			for _, v := range r.Verbs {
 				if v != "get" && v != "list" && v != "watch" {
 					t.Errorf("Rules(%q): %s on %v: this command only reads", c, v, r.Resources)
