@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -159,20 +160,29 @@ func (f *Fleet) troubles(ctx context.Context, pods map[int]*corev1.Pod, workers 
 			warned[e.InvolvedObject.Name] = e.Reason + ": " + e.Message
 		}
 	}
-	var out []string
+	var whys []string // in the order of the first worker that each keeps
+	kept := map[string][]string{}
 	for k := range workers {
 		p := pods[k]
-		name, text := f.job.Name, fmt.Sprintf("worker %d: it has no pod", k)
+		name, why := f.job.Name, "it has no pod"
 		if p != nil {
 			if ready(p) {
 				continue
 			}
-			name, text = p.Name, fmt.Sprintf("worker %d (%s): %s", k, p.Name, whyNot(p))
+			name, why = p.Name, whyNot(p)
 		}
-		if w := warned[name]; w != "" && !strings.Contains(text, w) {
-			text += " (" + w + ")"
+		// Beside a state that only says that it is not there yet.
+		if w := warned[name]; w != "" && (p == nil || p.Status.Phase == corev1.PodPending && !beyondHope(p)) {
+			why += " (" + w + ")"
 		}
-		out = append(out, text)
+		if kept[why] == nil {
+			whys = append(whys, why)
+		}
+		kept[why] = append(kept[why], strconv.Itoa(k))
+	}
+	var out []string
+	for _, why := range whys {
+		out = append(out, "worker "+strings.Join(kept[why], ", ")+": "+why)
 	}
 	return strings.Join(out, "; ")
 }
@@ -310,7 +320,7 @@ func (f *Fleet) Collect(ctx context.Context, dir string, deadline time.Time) []S
 	out := make([]Share, len(f.Workers))
 	f.each(func(k int, w Worked) {
 		out[k] = Share{Name: w.Pod, Ahead: w.Ahead, Error: w.Error}
-		if err := f.done(ctx, w.Pod); err != nil {
+		if err := f.done(ctx, k, w.Pod); err != nil {
 			out[k].Why = err.Error()
 			return
 		}
@@ -334,7 +344,7 @@ func (f *Fleet) Collect(ctx context.Context, dir string, deadline time.Time) []S
 }
 
 // done waits until a worker has sent its shard.
-func (f *Fleet) done(ctx context.Context, pod string) error {
+func (f *Fleet) done(ctx context.Context, k int, pod string) error {
 	const patience = 30 * time.Second
 	// Ten questions a second in all, each worker at least every half minute.
 	every := min(max(500*time.Millisecond, time.Duration(len(f.Workers))*100*time.Millisecond), patience)
@@ -353,11 +363,12 @@ func (f *Fleet) done(ctx context.Context, pod string) error {
 		case err == nil:
 			heard = time.Now()
 		default:
-			p, gone := f.client.CoreV1().Pods(f.job.Namespace).Get(ctx, pod, metav1.GetOptions{})
+			pods, unknown := f.pods(ctx)
+			p := pods[k]
 			switch {
-			case apierrors.IsNotFound(gone):
+			case unknown == nil && (p == nil || p.Name != pod):
 				return errors.New("its pod was deleted")
-			case gone == nil && (p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded):
+			case unknown == nil && (p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded):
 				return fmt.Errorf("its pod ended: %s", whyNot(p))
 			case ctx.Err() == nil && time.Since(heard) > patience:
 				return fmt.Errorf("it answers no more: %w", err)

@@ -84,7 +84,7 @@ var table = []access{
 
 	{"batch", "jobs", "create delete", false, loading, false, "the load generators' Job"},
 	{"", "secrets", "create", false, loading, false, "who may give the load generators orders, and secret headers"},
-	{"", "pods", "get list", false, loading, false, "the load generators' pods"},
+	{"", "pods", "list", false, loading, false, "the load generators' pods"},
 	{"", "pods/proxy", "get create", false, loading, false, "the load generators' orders and runs"},
 	{"", "events", "list", false, loading, true, "why a load generator does not come up, in the cluster's words"},
 }
@@ -349,8 +349,8 @@ func (c *Cluster) matters(a access, resource string, s *Subject) bool {
 
 // served reports whether the cluster has a resource at all.
 func (c *Cluster) served(group, resource string) bool {
-	if resource == "*" {
-		return true // a metrics API, which an HPA asks for
+	if group == "" || resource == "*" { // "*": a metrics API, which an HPA asks for
+		return true
 	}
 	name, _, _ := strings.Cut(resource, "/")
 	_, err := c.Mapper.ResourceFor(schema.GroupVersionResource{Group: group, Resource: name})
