@@ -213,37 +213,6 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	return s.recordHeld(ctx, f, o, objectives)
 }
 
-// rights are the commands whose rights a run in a cluster needs, as hpatune
-// rbac names them. Prometheus' are not asked for: it has a namespace of its own.
-func (f *runFlags) rights() []string {
-	commands := []string{"run"}
-	for _, c := range []struct {
-		name  string
-		asked bool
-	}{
-		{"run --apply", f.cluster.apply}, {"run --fix-replicas", len(f.cluster.fix) > 0},
-		{"run --workers", f.fleet.workers > 0}, {"run --throttling", f.cluster.throttling},
-	} {
-		if c.asked {
-			commands = append(commands, c.name)
-		}
-	}
-	return commands
-}
-
-// recordHeld is a run that changes nothing that it finds. The Job of a fleet is
-// new in the cluster all the same, so such a run holds the target's Lease.
-func (s streams) recordHeld(ctx context.Context, f runFlags, o recording, objectives []results.Objective) error {
-	work := func() error {
-		run, err := s.record(ctx, o)
-		return s.concluded(run, err, o.dir, objectives, f.output)
-	}
-	if o.launch == nil {
-		return work()
-	}
-	return s.holding(ctx, o.cluster.cluster, o.cluster.subject, runID(o.dir), work)
-}
-
 // reach says how many replicas the load may bring up and what these cost an hour
 // at list prices, and names a profile too short to show what the HPA does. How
 // long a pod takes to start is not known yet: it comes on top.
@@ -388,53 +357,6 @@ func controllerFlags(text string, h *results.HPAContext) error {
 	}
 	h.Assumed = false
 	return nil
-}
-
-// putBackWithin is how long the way back may take when a run has ended.
-const putBackWithin = 30 * time.Second
-
-// holding takes the target's Lease, lets work be done, and gives it back on
-// every exit, Ctrl-C included.
-func (s streams) holding(ctx context.Context, c *kube.Cluster, subject *kube.Subject, run string, work func() error) (err error) {
-	hold, err := c.Take(ctx, subject, run)
-	if err != nil {
-		return exit(exitFailed, err)
-	}
-	defer func() {
-		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
-		defer cancel()
-		if rerr := hold.Release(back); rerr != nil {
-			s.warnf("hpatune: lease: %v", rerr)
-			if err == nil {
-				err = exit(exitFailed, nil)
-			}
-		}
-	}()
-	return work()
-}
-
-// changing is holding for work that changes the target or its HPA: everything
-// is put back on every exit, before the Lease is.
-func (s streams) changing(ctx context.Context, c *kube.Cluster, subject *kube.Subject, run string, work func() error) error {
-	return s.holding(ctx, c, subject, run, func() (err error) {
-		defer func() {
-			back, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
-			defer cancel()
-			done, rerr := c.Restore(back, subject)
-			for _, d := range done {
-				if d.Run != "" {
-					s.warnf("%s: %s", d.Object, d.Text)
-				}
-			}
-			if rerr != nil {
-				s.warnf("hpatune: not put back: %v; try: hpatune restore -n %s", rerr, subject.Namespace)
-				if err == nil {
-					err = exit(exitFailed, nil)
-				}
-			}
-		}()
-		return work()
-	})
 }
 
 // runApplied is a run under another HPA spec.
