@@ -3,6 +3,7 @@ package results
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -139,7 +140,7 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 	return out
 }
 
-func trustDelivered(_ *Run, s Summary, _ Limits) []Reason {
+func trustDelivered(r *Run, s Summary, _ Limits) []Reason {
 	if s.Load.DeliveredRatio == nil {
 		return nil
 	}
@@ -147,7 +148,11 @@ func trustDelivered(_ *Run, s Summary, _ Limits) []Reason {
 	text := fmt.Sprintf("load delivered %s", percent(v))
 	if v < deliveredLimit {
 		verdict = Invalid
-		text += fmt.Sprintf(" (%d shed: too many were in flight)", s.Load.Shed)
+		why := "too many were in flight"
+		if slices.ContainsFunc(r.Warnings, func(w Warning) bool { return w.ID == "worker-lost" }) {
+			why = "a load generator was lost"
+		}
+		text += fmt.Sprintf(" (%d shed: %s)", s.Load.Shed, why)
 	}
 	return []Reason{reason("load-delivered", verdict, v, deliveredLimit, "%s", text)}
 }

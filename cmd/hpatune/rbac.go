@@ -14,8 +14,8 @@ func newRBACCmd(s streams) *cobra.Command {
 		Use:   "rbac COMMAND…",
 		Short: "Print the Role that commands need in a cluster",
 		Long: `rbac prints the Role, and the ClusterRole beside it, that the named commands need:
-exactly what they ask the API server for, and nothing more. Commands with a flag
-that needs more are quoted.
+exactly what they ask the API server for, and nothing more; a comment says what each
+rule is for, and which are optional. Commands with a flag that needs more are quoted.
 
 Commands: ` + strings.Join(kube.Commands(), ", "),
 		Example: `  hpatune rbac run -n ml-serving

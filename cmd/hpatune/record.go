@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -117,9 +118,14 @@ func (s streams) record(ctx context.Context, o recording) (*results.Run, error) 
 			return nil, errors.Join(err, log.Close(meta))
 		}
 	}
-	view := live.New(s.err, live.Options{
+	screen := s.err
+	if o.fleet != nil { // it would show a load of which nothing is known yet
+		screen = io.Discard
+		s.warnf("the workers send from %s to %s; what they saw is fetched then", clock.Start.Format(time.TimeOnly), clock.Start.Add(o.profile.Duration()).Format(time.TimeOnly))
+	}
+	view := live.New(screen, live.Options{
 		Clock: clock, Name: o.profile.Name, Duration: o.profile.Duration(),
-		Stages: meta.Stages, Objectives: meta.Objectives, Rate: func(at time.Duration) float64 { return float64(o.profile.Rate(at)) }, TTY: tty(s.err),
+		Stages: meta.Stages, Objectives: meta.Objectives, Rate: func(at time.Duration) float64 { return float64(o.profile.Rate(at)) }, TTY: tty(screen),
 	})
 
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -177,7 +183,8 @@ func (s streams) record(ctx context.Context, o recording) (*results.Run, error) 
 	}
 
 	load := o.load(clock, emit, endpoints)
-	load.CheckForeign = box == nil // the sandbox counts by itself
+	// The sandbox counts by itself; a shard would take the others for foreign.
+	load.CheckForeign = box == nil && o.shard.N < 2
 	report, loadErr := o.send(ctx, load, &meta, log.Pace)
 	if (box != nil || seen != nil) && ctx.Err() == nil && report.Aborted == "" && o.findCapacity == 0 {
 		// What the autoscaler does after the last arrival belongs to the run,

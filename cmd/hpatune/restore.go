@@ -1,15 +1,10 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/hpatune/hpatune/internal/kube"
 )
 
 func newRestoreCmd(s streams) *cobra.Command {
@@ -44,56 +39,6 @@ since is left as it is, and said. Runs that are still on are left alone.`,
 	k.add(c)
 	c.Flags().BoolVar(&force, "force", false, "restore also what a run still holds")
 	return c
-}
-
-// putBackWithin is how long the way back may take when a run has ended: an API
-// server that is just being restarted is waited for.
-const putBackWithin = 60 * time.Second
-
-// changing takes the target's Lease, lets change and run do their work, and
-// puts everything back on every exit, Ctrl-C included.
-func (s streams) changing(ctx context.Context, c *kube.Cluster, subject *kube.Subject, run string, work func() error) (err error) {
-	hold, err := c.Take(ctx, subject, run)
-	if err != nil {
-		return exit(exitFailed, err)
-	}
-	defer func() {
-		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
-		defer cancel()
-		var done []kube.Restored
-		rerr := patiently(back, func() (err error) { done, err = c.Restore(back, subject, run); return err })
-		for _, d := range done {
-			if d.Run != "" {
-				s.warnf("%s: %s", d.Object, d.Text)
-			}
-		}
-		if rerr != nil {
-			rerr = fmt.Errorf("not put back: %w; try: hpatune restore -n %s", rerr, subject.Namespace)
-		}
-		rerr = errors.Join(rerr, patiently(back, func() error { return hold.Release(back) }))
-		switch {
-		case rerr != nil:
-			s.warnf("hpatune: %v", rerr)
-			if err == nil {
-				err = exit(exitFailed, nil)
-			}
-		case ctx.Err() != nil: // Ctrl-C before there was a run
-			err = exit(exitInterrupted, nil)
-		}
-	}()
-	return work()
-}
-
-// patiently calls again what failed, once a second until ctx is done, and
-// returns the first error if it never succeeds.
-func patiently(ctx context.Context, call func() error) error {
-	first := call()
-	for err := first; err != nil; err = call() {
-		if wait(ctx, time.Second); ctx.Err() != nil {
-			return first
-		}
-	}
-	return nil
 }
 
 // hostname names this machine in leases, for people.

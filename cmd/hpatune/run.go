@@ -60,6 +60,9 @@ autoscaler saw and did into a folder: results/<profile>-<time>, or --out.
               without --apply, and that is put back on every exit
   --target T  a workload without an HPA, as it is or at fixed sizes (--fix-replicas)
 
+With --workers N the load comes from N pods of a Job in the cluster, each its share of
+one schedule; they leave one run. --workers 1 is how a laptop reaches a cluster IP.
+
 A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
 		Example: `  hpatune run --sandbox -p demo
   hpatune run --sandbox -p spike -f my-hpa.yaml --speed 10
@@ -209,7 +212,11 @@ func fixedSize(c hpa.Config) hpa.Config {
 // concluded prints what a run says of itself and turns how it ended into an
 // exit code.
 func (s streams) concluded(run *results.Run, err error, dir string, objectives []results.Objective, output string) error {
-	if run == nil {
+	switch {
+	case run == nil && errors.Is(err, context.Canceled):
+		s.warnf("interrupted before anything was sent")
+		return exit(exitInterrupted, nil)
+	case run == nil:
 		return exit(exitFailed, err)
 	}
 	if perr := s.printRun(run, objectives, output); perr != nil {

@@ -151,15 +151,12 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	if len(queries) > 0 && f.cluster.prometheus == "" {
 		return usagef("--promql needs the Prometheus to ask: --prometheus URL, or NAMESPACE/SERVICE:PORT")
 	}
-	commands := []string{"run"}
-	switch {
-	case f.cluster.apply:
-		commands = append(commands, "run --apply")
-	case len(f.cluster.fix) > 0:
-		commands = append(commands, "run --fix-replicas")
-	}
-	if err := c.Missing(ctx, subject, commands...); err != nil {
+	lacks, err := c.Missing(ctx, subject, f.rights()...)
+	if err != nil {
 		return exit(exitFailed, err)
+	}
+	for _, l := range lacks {
+		s.warnf("warning: %s", l)
 	}
 	if err := s.preflight(ctx, c, subject); err != nil {
 		return exit(exitFailed, err)
@@ -167,7 +164,7 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	if run := c.Held(ctx, subject); run != "" {
 		return exit(exitFailed, fmt.Errorf("%s is held by run %s: two runs on one target would measure each other; wait for it to end", subject.Target, run))
 	}
-	if err := subject.Left(); err != nil && len(commands) > 1 {
+	if err := subject.Left(); err != nil && (f.cluster.apply || len(f.cluster.fix) > 0) {
 		return exit(exitFailed, err)
 	} else if err != nil {
 		s.warnf("warning: %v", err)
@@ -218,8 +215,7 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	if f.cluster.apply {
 		return s.runApplied(ctx, f, o, objectives)
 	}
-	run, err := s.record(ctx, o)
-	return s.concluded(run, err, o.dir, objectives, f.output)
+	return s.recordHeld(ctx, f, o, objectives)
 }
 
 // reach says how many replicas the load may bring up and what these cost an hour
@@ -398,8 +394,7 @@ func (s streams) runApplied(ctx context.Context, f runFlags, o recording, object
 	diff := manifest.Diff(&from, &to)
 	if diff == "" {
 		s.warnf("%s is what the live HPA says already: nothing to apply", f.filename)
-		run, err := s.record(ctx, o)
-		return s.concluded(run, err, o.dir, objectives, f.output)
+		return s.recordHeld(ctx, f, o, objectives)
 	}
 	s.warnf("to be applied to HPA %s/%s for this run, and put back at its end:\n%s", subject.Namespace, subject.HPA.Name, diff)
 	if !f.yes {
@@ -433,8 +428,7 @@ func (s streams) runFixed(ctx context.Context, f runFlags, o recording, base str
 	sizes := f.cluster.fix
 	if len(sizes) == 0 { // as it is: nothing is changed
 		o.dir = base
-		run, err := s.record(ctx, o)
-		return s.concluded(run, err, o.dir, objectives, f.output)
+		return s.recordHeld(ctx, f, o, objectives)
 	}
 	for _, n := range sizes {
 		if n < 1 || n > 1000 {

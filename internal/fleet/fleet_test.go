@@ -16,6 +16,8 @@ import (
 	"testing/fstest"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
@@ -161,6 +163,31 @@ func TestMergeFillsWhatAWorkerDidNotFinish(t *testing.T) {
 	}
 }
 
+func TestMergeOfAStoppedRunEndsWithTheLastArrivalOfAny(t *testing.T) {
+	p := waves(t)
+	shares := []Share{{Run: shardOf(p, Shard{0, 2}, time.Unix(1e9, 0)), Name: "w0"}, {Run: shardOf(p, Shard{1, 2}, time.Unix(1e9, 0)), Name: "w1"}}
+	for k, n := range []int{50, 60} { // arrivals 0…98 and 1…119
+		r := shares[k].Run
+		r.Requests, r.Meta.Partial, r.Meta.Why = r.Requests[:n], true, "interrupted"
+	}
+	r, err := Merge(p, seed, shares)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shed := 0
+	for i, q := range r.Requests {
+		if q.Arrival != i {
+			t.Fatalf("request %d is arrival %d", i, q.Arrival)
+		}
+		if q.Outcome == results.Shed {
+			shed++
+		}
+	}
+	if len(r.Requests) != 120 || shed != 10 {
+		t.Errorf("%d requests, %d never sent; want 120, and the 10 that w0 left between", len(r.Requests), shed)
+	}
+}
+
 func TestMergeRefuses(t *testing.T) {
 	p, start := waves(t), time.Unix(1e9, 0)
 	other := shardOf(p, Shard{1, 2}, start)
@@ -300,7 +327,8 @@ func TestBundleHoldsTheFilesThatAProfileNames(t *testing.T) {
 }
 
 func TestJobIsRestricted(t *testing.T) {
-	j, err := Job(JobOptions{Name: "f", Namespace: "n", Workers: 4, Image: "i:1", CPU: "500m", Memory: "256Mi", Lasts: time.Hour})
+	j, err := Job(JobOptions{Name: "f", Namespace: "n", Workers: 4, Image: "i:1", CPU: "500m", Memory: "256Mi", Lasts: time.Hour,
+		Avoid: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "chat"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,6 +341,18 @@ func TestJobIsRestricted(t *testing.T) {
 		t.Errorf("requests %v, limits %v: want the same", c.Resources.Requests, c.Resources.Limits)
 	case *s.AutomountServiceAccountToken || !*s.SecurityContext.RunAsNonRoot || *c.SecurityContext.AllowPrivilegeEscalation || !*c.SecurityContext.ReadOnlyRootFilesystem:
 		t.Error("not restricted")
+	}
+	switch a := s.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution; {
+	case len(a) != 2 || a[1].PodAffinityTerm.LabelSelector.MatchLabels["app"] != "chat" || a[1].PodAffinityTerm.TopologyKey != "kubernetes.io/hostname":
+		t.Errorf("anti-affinity %+v: want the target's nodes avoided where there are others", a)
+	case a[0].PodAffinityTerm.LabelSelector.MatchLabels[jobLabel] != "f" || a[0].Weight >= a[1].Weight:
+		t.Errorf("anti-affinity %+v: want the workers apart, less than off the target's nodes", a)
+	}
+	if j.Spec.Template.Labels["sidecar.istio.io/inject"] != "false" || j.Spec.Template.Annotations["linkerd.io/inject"] != "disabled" {
+		t.Error("sidecars may be injected")
+	}
+	if j.Spec.TTLSecondsAfterFinished == nil || *j.Spec.ActiveDeadlineSeconds <= 3600 {
+		t.Errorf("Job %+v: want it to end by itself, after its hour of load", j.Spec)
 	}
 	for _, o := range []JobOptions{{Workers: 1, CPU: "much", Memory: "1Mi"}, {Workers: 0, CPU: "1", Memory: "1Mi"}} {
 		if _, err := Job(o); err == nil {

@@ -104,7 +104,7 @@ func Job(o JobOptions) (*batchv1.Job, error) {
 		Spec: batchv1.JobSpec{
 			CompletionMode: new(batchv1.IndexedCompletion), Completions: &n, Parallelism: &n,
 			// One lost worker neither comes back nor takes the others with it.
-			BackoffLimitPerIndex: new(int32(0)), MaxFailedIndexes: &n,
+			BackoffLimitPerIndex: new(int32(0)), MaxFailedIndexes: &n, PodReplacementPolicy: new(batchv1.Failed),
 			ActiveDeadlineSeconds:   new(int64((o.Lasts + 2*idle).Seconds())),
 			TTLSecondsAfterFinished: new(int32(keepFor.Seconds())),
 			Template: corev1.PodTemplateSpec{

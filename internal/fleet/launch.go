@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/flowcontrol"
 
 	"github.com/hpatune/hpatune/internal/store"
 )
@@ -95,39 +97,94 @@ func Launch(ctx context.Context, client kubernetes.Interface, o Options) (*Fleet
 func (f *Fleet) await(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	missing := "no pod was made"
+	pods := map[int]*corev1.Pod{}
+	began := time.Now()
 	for {
-		pods, err := f.pods(ctx)
+		seen, err := f.pods(ctx)
+		hopeless := false
 		if err == nil {
+			pods = seen
 			f.Workers = make([]Worked, o.Job.Workers)
-			var waiting []string
+			up := 0
 			for k := range f.Workers {
-				p := pods[k]
-				switch {
-				case p == nil:
-					waiting = append(waiting, fmt.Sprintf("worker %d: no pod yet", k))
-				case !ready(p):
-					waiting = append(waiting, fmt.Sprintf("worker %d (%s): %s", k, p.Name, whyNot(p)))
-				default:
+				if p := pods[k]; p != nil && ready(p) {
 					f.Workers[k] = Worked{Pod: p.Name, Node: p.Spec.NodeName}
+					up++
+				} else if p != nil && beyondHope(p) {
+					hopeless = true
 				}
 			}
-			if len(waiting) == 0 {
+			if up == o.Job.Workers {
 				return nil
 			}
-			missing = strings.Join(waiting, "; ")
 		} else if ctx.Err() == nil && (apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)) {
 			return fmt.Errorf("fleet: %w", err)
 		}
-		select {
-		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.Canceled) {
-				return ctx.Err()
+		if !hopeless {
+			select {
+			case <-ctx.Done():
+			case <-time.After(300 * time.Millisecond):
+				continue
 			}
-			return fmt.Errorf("fleet: not all of %d workers were ready within %s: %s; nothing was sent", o.Job.Workers, o.Timeout, missing)
-		case <-time.After(300 * time.Millisecond):
+		}
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return ctx.Err()
+		}
+		return fmt.Errorf("fleet: not all of %d workers were ready after %s: %s; nothing was sent",
+			o.Job.Workers, time.Since(began).Round(time.Second), f.troubles(context.WithoutCancel(ctx), pods, o.Job.Workers))
+	}
+}
+
+// beyondHope reports what no waiting mends: an image that is not there or must
+// not be pulled, or a worker that has ended.
+func beyondHope(p *corev1.Pod) bool {
+	for _, c := range p.Status.ContainerStatuses {
+		if w := c.State.Waiting; w != nil {
+			switch w.Reason {
+			case "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerError", "CreateContainerConfigError":
+				return true
+			}
 		}
 	}
+	return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
+}
+
+// troubles says what keeps each worker that is not ready, in the cluster's
+// words: its pod's state, and the last warning about its pod or the Job.
+func (f *Fleet) troubles(ctx context.Context, pods map[int]*corev1.Pod, workers int) string {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	warned := map[string]string{} // not everybody may look at events
+	if list, err := f.client.CoreV1().Events(f.job.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning"}); err == nil {
+		for _, e := range list.Items {
+			warned[e.InvolvedObject.Name] = e.Reason + ": " + e.Message
+		}
+	}
+	var whys []string // in the order of the first worker that each keeps
+	kept := map[string][]string{}
+	for k := range workers {
+		p := pods[k]
+		name, why := f.job.Name, "it has no pod"
+		if p != nil {
+			if ready(p) {
+				continue
+			}
+			name, why = p.Name, whyNot(p)
+		}
+		// Beside a state that only says that it is not there yet.
+		if w := warned[name]; w != "" && (p == nil || p.Status.Phase == corev1.PodPending && !beyondHope(p)) {
+			why += " (" + w + ")"
+		}
+		if kept[why] == nil {
+			whys = append(whys, why)
+		}
+		kept[why] = append(kept[why], strconv.Itoa(k))
+	}
+	var out []string
+	for _, why := range whys {
+		out = append(out, "worker "+strings.Join(kept[why], ", ")+": "+why)
+	}
+	return strings.Join(out, "; ")
 }
 
 // pods returns the Job's pods by index; of two with one index the newer.
@@ -186,8 +243,13 @@ func whyNot(p *corev1.Pod) string {
 // ask makes a request of a worker through the API server's pod proxy.
 func (f *Fleet) ask(method, pod, path string) *rest.Request {
 	return f.client.CoreV1().RESTClient().Verb(method).Namespace(f.job.Namespace).Resource("pods").
-		Name(fmt.Sprintf("%s:%d", pod, port)).SubResource("proxy").Suffix(path).SetHeader(tokenHeader, f.token)
+		Name(fmt.Sprintf("%s:%d", pod, port)).SubResource("proxy").Suffix(path).SetHeader(tokenHeader, f.token).
+		Throttle(unlimited)
 }
+
+// unlimited: what a fleet asks its workers is paced by itself, and must neither
+// wait for what the observer asks of the API server nor make that wait.
+var unlimited = flowcontrol.NewFakeAlwaysRateLimiter()
 
 // state asks a worker how it is.
 func (f *Fleet) state(ctx context.Context, pod string) (state, error) {
@@ -226,7 +288,10 @@ func (f *Fleet) Start(ctx context.Context, o Order) {
 	f.each(func(k int, w Worked) {
 		own := o
 		own.Shard, own.Start = Shard{k, len(f.Workers)}, start.Add(w.Ahead)
-		own.MaxRate, own.InFlight = o.MaxRate/float64(len(f.Workers)), o.InFlight/len(f.Workers)
+		own.MaxRate = o.MaxRate / float64(len(f.Workers))
+		if o.InFlight > 0 { // 0 is no limit
+			own.InFlight = max(o.InFlight/len(f.Workers), 1)
+		}
 		if b, err := json.Marshal(own); err == nil {
 			_ = f.ask(http.MethodPost, w.Pod, "start").Body(b).Do(ctx).Error()
 		}
@@ -255,7 +320,7 @@ func (f *Fleet) Collect(ctx context.Context, dir string, deadline time.Time) []S
 	out := make([]Share, len(f.Workers))
 	f.each(func(k int, w Worked) {
 		out[k] = Share{Name: w.Pod, Ahead: w.Ahead, Error: w.Error}
-		if err := f.done(ctx, w.Pod); err != nil {
+		if err := f.done(ctx, k, w.Pod); err != nil {
 			out[k].Why = err.Error()
 			return
 		}
@@ -270,14 +335,19 @@ func (f *Fleet) Collect(ctx context.Context, dir string, deadline time.Time) []S
 			return
 		}
 		out[k].Run = run
+		if run.Meta.Client.Aborted != "" { // the abort rule is about the target, not about one worker
+			f.Stop(ctx)
+		}
 		_ = f.ask(http.MethodPost, w.Pod, "bye").Do(ctx).Error()
 	})
 	return out
 }
 
 // done waits until a worker has sent its shard.
-func (f *Fleet) done(ctx context.Context, pod string) error {
+func (f *Fleet) done(ctx context.Context, k int, pod string) error {
 	const patience = 30 * time.Second
+	// Ten questions a second in all, each worker at least every half minute.
+	every := min(max(500*time.Millisecond, time.Duration(len(f.Workers))*100*time.Millisecond), patience)
 	heard := time.Now()
 	for {
 		s, err := f.state(ctx, pod)
@@ -293,11 +363,12 @@ func (f *Fleet) done(ctx context.Context, pod string) error {
 		case err == nil:
 			heard = time.Now()
 		default:
-			p, gone := f.client.CoreV1().Pods(f.job.Namespace).Get(ctx, pod, metav1.GetOptions{})
+			pods, unknown := f.pods(ctx)
+			p := pods[k]
 			switch {
-			case apierrors.IsNotFound(gone):
+			case unknown == nil && (p == nil || p.Name != pod):
 				return errors.New("its pod was deleted")
-			case gone == nil && (p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded):
+			case unknown == nil && (p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded):
 				return fmt.Errorf("its pod ended: %s", whyNot(p))
 			case ctx.Err() == nil && time.Since(heard) > patience:
 				return fmt.Errorf("it answers no more: %w", err)
@@ -306,7 +377,7 @@ func (f *Fleet) done(ctx context.Context, pod string) error {
 		select {
 		case <-ctx.Done():
 			return errors.New("it was not done in time")
-		case <-time.After(500 * time.Millisecond):
+		case <-time.After(every):
 		}
 	}
 }

@@ -3,6 +3,7 @@ package fleet
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -23,8 +24,10 @@ type Share struct {
 // Merge unites the shares of one run, on the coordinator's clock. Each arrival
 // of p's schedule is in it once, under its own index: what a share lacks, all of
 // it where the worker was lost, counts as never sent (shed, with the reason as
-// its error), the run is partial then and says which workers failed it. A share
-// that has arrivals of another shard, or none of the schedule's, is an error.
+// its error), the run is partial then and says which workers failed it. Where none
+// finished, because all were told to stop, the run ends with the last arrival
+// that any of them has. A share that has arrivals of another shard, or none of
+// the schedule's, is an error.
 func Merge(p *profiles.Profile, seed int64, shares []Share) (*results.Run, error) {
 	first := slices.IndexFunc(shares, func(s Share) bool { return s.Run != nil })
 	if first < 0 {
@@ -34,6 +37,7 @@ func Merge(p *profiles.Profile, seed int64, shares []Share) (*results.Run, error
 		}
 		return nil, errors.Join(append([]error{errors.New("fleet: no run came back")}, errs...)...)
 	}
+	last := lastOf(shares)
 	runs, errs := make([]*results.Run, len(shares)), []error(nil)
 	var lost []string
 	for k, s := range shares {
@@ -51,7 +55,7 @@ func Merge(p *profiles.Profile, seed int64, shares []Share) (*results.Run, error
 			r.Meta.Start = r.Meta.Start.Add(s.Ahead - shares[first].Ahead) // the order that it was given
 		}
 		r.Offsets = []results.Offset{{Shard: k, Offset: shares[0].Ahead - s.Ahead, Error: shares[0].Error + s.Error}}
-		added, err := complete(&r, p, seed, Shard{k, len(shares)}, why)
+		added, err := complete(&r, p, seed, Shard{k, len(shares)}, last, why)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("worker %s: %w", s.Name, err))
 		}
@@ -74,9 +78,24 @@ func Merge(p *profiles.Profile, seed int64, shares []Share) (*results.Run, error
 	return out, nil
 }
 
-// complete adds the arrivals of a shard that r lacks, as never sent because of
-// why, and returns how many these were.
-func complete(r *results.Run, p *profiles.Profile, seed int64, shard Shard, why string) (added int, err error) {
+// lastOf returns the last arrival that is to be in the merged run: of the
+// schedule, unless no worker finished.
+func lastOf(shares []Share) int {
+	last := 0
+	for _, s := range shares {
+		if s.Run == nil || !s.Run.Meta.Partial {
+			return math.MaxInt
+		}
+		for _, q := range s.Run.Requests {
+			last = max(last, q.Arrival)
+		}
+	}
+	return last
+}
+
+// complete adds the arrivals of a shard up to last that r lacks, as never sent
+// because of why, and returns how many these were.
+func complete(r *results.Run, p *profiles.Profile, seed int64, shard Shard, last int, why string) (added int, err error) {
 	have := make(map[int]struct{}, len(r.Requests))
 	for _, q := range r.Requests {
 		if q.Arrival%shard.N != shard.I {
@@ -93,6 +112,9 @@ func complete(r *results.Run, p *profiles.Profile, seed int64, shard Shard, why 
 		}
 		if _, ok := have[a.Index]; ok {
 			found++
+			continue
+		}
+		if a.Index > last {
 			continue
 		}
 		if added++; added == 1 {

@@ -10,9 +10,11 @@ import (
 	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 )
 
@@ -29,27 +31,31 @@ type access struct {
 
 var (
 	watching = []string{"run"}
-	judging  = []string{"doctor"} // "doctor -A" is the same in every namespace
 	applying = []string{"run --apply", "restore"}
 	fixing   = []string{"run --fix-replicas", "restore"}
+	holding  = []string{"run --apply", "run --fix-replicas", "run --workers"}
+	loading  = []string{"run --workers"}
+	judging  = []string{"doctor"} // "doctor -A" is the same in every namespace
+	putBack  = []string{"restore"}
 )
 
 var table = []access{
 	{"autoscaling", "horizontalpodautoscalers", "get list watch", false, watching, false, "what the autoscaler decides"},
 	{"apps", "deployments statefulsets replicasets", "get list watch", false, watching, false, "the scale target, and who owns it"},
 	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "get", false, watching, false, "the size, as the autoscaler reads it"},
-	{"", "pods", "get list watch", false, watching, false, "the pods' lives"},
+	{"", "pods", "list watch", false, watching, false, "the pods' lives"},
 	{"", "events", "list watch", false, watching, true, "image pulls and failures, in the cluster's words"},
-	{"", "services", "get list", false, watching, false, "the way in"},
+	{"", "services", "list", false, watching, false, "the way in"},
 	{"discovery.k8s.io", "endpointslices", "list watch", false, watching, false, "who gets traffic"},
 	{"networking.k8s.io", "ingresses", "list", false, watching, true, "the way in from outside"},
-	{"gateway.networking.k8s.io", "gateways httproutes", "get list", false, watching, true, "the way in from outside"},
-	{"metrics.k8s.io", "pods", "get list", false, watching, false, "CPU and memory, as the autoscaler reads them"},
-	{"custom.metrics.k8s.io", "*", "get list", false, watching, true, "pods' and objects' metrics, where the HPA has some"},
-	{"external.metrics.k8s.io", "*", "get list", false, watching, true, "external metrics, where the HPA has some"},
+	{"gateway.networking.k8s.io", "httproutes", "list", false, watching, true, "the way in from outside"},
+	{"gateway.networking.k8s.io", "gateways", "get", false, watching, true, "the way in from outside"},
+	{"metrics.k8s.io", "pods", "list", false, watching, false, "CPU and memory, as the autoscaler reads them"},
+	{"custom.metrics.k8s.io", "*", "get", false, watching, true, "pods' and objects' metrics, where the HPA has some"},
+	{"external.metrics.k8s.io", "*", "list", false, watching, true, "external metrics, where the HPA has some"},
 	{"coordination.k8s.io", "leases", "get", false, watching, true, "whether another run is on"},
-	{"", "services/proxy", "get", false, []string{"run --prometheus"}, false, "Prometheus through the API server"},
-	{"", "nodes", "get list watch", true, watching, true, "node types, and nodes that are added"},
+	{"", "services/proxy", "get", false, []string{"run --prometheus"}, false, "Prometheus through the API server (where Prometheus is in another namespace, this rule belongs there)"},
+	{"", "nodes", "list watch", true, watching, true, "node types, and nodes that are added"},
 	{"", "nodes/proxy", "get", true, []string{"run --throttling"}, true, "CPU throttling, from the kubelets"},
 
 	{"autoscaling", "horizontalpodautoscalers", "list", false, judging, false, "what is judged"},
@@ -66,18 +72,20 @@ var table = []access{
 	{"", "nodes", "list", true, judging, true, "what fits"},
 	{"apiregistration.k8s.io", "apiservices", "list", true, judging, true, "why a metrics API is not available"},
 
-	{"autoscaling", "horizontalpodautoscalers", "update patch", false, applying, false, "the spec, and the annotation with what was there"},
+	{"autoscaling", "horizontalpodautoscalers", "update", false, applying, false, "the spec, and the annotation with what was there"},
 	{"apps", "deployments statefulsets replicasets", "patch", false, fixing, false, "the annotation with the size that was there"},
 	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "update", false, fixing, false, "the size"},
-	{"coordination.k8s.io", "leases", "get list create update delete", false, []string{"run --apply", "run --fix-replicas", "restore"}, false, "the lease that names the run"},
-	{"autoscaling", "horizontalpodautoscalers", "get list", false, []string{"restore"}, false, "what was changed"},
-	{"apps", "deployments statefulsets replicasets", "get list", false, []string{"restore"}, false, "what was changed"},
-	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "get", false, []string{"restore"}, false, "the size"},
+	{"coordination.k8s.io", "leases", "get create update delete", false, holding, false, "the lease that names the run"},
+	{"autoscaling", "horizontalpodautoscalers", "get list", false, putBack, false, "what was changed"},
+	{"apps", "deployments statefulsets replicasets", "get list", false, putBack, false, "what was changed"},
+	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "get", false, putBack, false, "the size"},
+	{"coordination.k8s.io", "leases", "list delete", false, putBack, false, "which runs are on, and what dead ones left"},
 
-	{"batch", "jobs", "create delete", false, []string{"run --workers"}, false, "the load generators' Job"},
-	{"", "secrets", "create", false, []string{"run --workers"}, false, "who may give the load generators orders, and secret headers"},
-	{"", "pods", "get list", false, []string{"run --workers"}, false, "the load generators' pods"},
-	{"", "pods/proxy", "get create", false, []string{"run --workers"}, false, "the load generators' orders and runs"},
+	{"batch", "jobs", "create delete", false, loading, false, "the load generators' Job"},
+	{"", "secrets", "create", false, loading, false, "who may give the load generators orders, and secret headers"},
+	{"", "pods", "list", false, loading, false, "the load generators' pods"},
+	{"", "pods/proxy", "get create", false, loading, false, "the load generators' orders and runs"},
+	{"", "events", "list", false, loading, true, "why a load generator does not come up, in the cluster's words"},
 }
 
 // Commands lists the commands whose rights are known, sorted.
@@ -90,14 +98,22 @@ func Commands() []string {
 	return slices.Compact(out)
 }
 
-// Rules returns what the commands may ask for in a namespace and in the whole
-// cluster, without repetition. "run --apply" includes "run"; with -A, all that a
-// command asks for is in the whole cluster.
-func Rules(commands ...string) (namespaced, cluster []rbacv1.PolicyRule, err error) {
+// Rule is a rule of a Role, and what it is for.
+type Rule struct {
+	rbacv1.PolicyRule
+	Cluster  bool   // of a ClusterRole
+	Optional bool   // the commands go on without it, and say what they lack
+	Why      string // what is read or written with it
+}
+
+// Rules returns what the commands may ask for, without repetition.
+// "run --apply" includes "run"; with -A, all that a command asks for is in the
+// whole cluster.
+func Rules(commands ...string) ([]Rule, error) {
 	want, everywhere := map[string]bool{}, map[string]bool{}
 	for _, c := range commands {
 		if !slices.Contains(Commands(), c) {
-			return nil, nil, fmt.Errorf("command %q: not known here; try one of %s", c, strings.Join(Commands(), ", "))
+			return nil, fmt.Errorf("command %q: not known here; try one of %s", c, strings.Join(Commands(), ", "))
 		}
 		want[c] = true
 		if base, flag, ok := strings.Cut(c, " "); ok {
@@ -108,69 +124,97 @@ func Rules(commands ...string) (namespaced, cluster []rbacv1.PolicyRule, err err
 	type key struct {
 		cluster         bool
 		group, resource string
+		optional        bool
 	}
-	verbs := map[key][]string{}
+	type right struct{ verbs, whys []string }
+	rights := map[key]right{}
 	for _, a := range table {
 		if !slices.ContainsFunc(a.commands, func(c string) bool { return want[c] }) {
 			continue
 		}
 		for resource := range strings.FieldsSeq(a.resource) {
 			wide := a.cluster || slices.ContainsFunc(a.commands, func(c string) bool { return everywhere[c] })
-			k := key{wide, a.group, resource}
-			verbs[k] = append(verbs[k], strings.Fields(a.verbs)...)
+			k := key{wide, a.group, resource, a.optional}
+			r := rights[k]
+			rights[k] = right{append(r.verbs, strings.Fields(a.verbs)...), append(r.whys, a.why)}
 		}
 	}
-	// Resources of one group with the same verbs share a rule.
+	// Resources of one group with the same verbs and purpose share a rule.
 	type row struct {
 		cluster      bool
 		group, verbs string
+		optional     bool
+		why          string
 	}
 	rows := map[row][]string{}
-	for k, vs := range verbs {
-		slices.Sort(vs)
-		r := row{k.cluster, k.group, strings.Join(slices.Compact(vs), " ")}
-		rows[r] = append(rows[r], k.resource)
+	for k, r := range rights {
+		if k.optional { // what one command cannot do without is no option for the other
+			k.optional = false
+			r.verbs = slices.DeleteFunc(r.verbs, func(v string) bool { return slices.Contains(rights[k].verbs, v) })
+			k.optional = true
+		}
+		if len(r.verbs) == 0 {
+			continue
+		}
+		slices.Sort(r.verbs)
+		slices.Sort(r.whys)
+		w := row{k.cluster, k.group, strings.Join(slices.Compact(r.verbs), " "), k.optional, strings.Join(slices.Compact(r.whys), "; ")}
+		rows[w] = append(rows[w], k.resource)
 	}
+	var out []Rule
 	for r, resources := range rows {
 		slices.Sort(resources)
-		rule := rbacv1.PolicyRule{APIGroups: []string{r.group}, Resources: resources, Verbs: strings.Fields(r.verbs)}
-		if r.cluster {
-			cluster = append(cluster, rule)
-		} else {
-			namespaced = append(namespaced, rule)
-		}
+		out = append(out, Rule{rbacv1.PolicyRule{APIGroups: []string{r.group}, Resources: resources, Verbs: strings.Fields(r.verbs)}, r.cluster, r.optional, r.why})
 	}
-	for _, list := range [][]rbacv1.PolicyRule{namespaced, cluster} {
-		slices.SortFunc(list, func(a, b rbacv1.PolicyRule) int {
-			return cmp.Or(cmp.Compare(a.APIGroups[0], b.APIGroups[0]), cmp.Compare(a.Resources[0], b.Resources[0]))
-		})
-	}
-	return namespaced, cluster, nil
+	slices.SortFunc(out, func(a, b Rule) int {
+		return cmp.Or(cmp.Compare(a.APIGroups[0], b.APIGroups[0]), cmp.Compare(a.Resources[0], b.Resources[0]), cmp.Compare(strings.Join(a.Verbs, " "), strings.Join(b.Verbs, " ")))
+	})
+	return out, nil
 }
 
 // RBAC returns the Role that the commands need in a namespace, and the
-// ClusterRole beside it where they look at nodes, as YAML to apply.
+// ClusterRole beside it where they look at nodes, as YAML to apply. A comment
+// before each rule says what it is for, and begins with "optional" where the
+// commands go on without it.
 func RBAC(namespace string, commands ...string) ([]byte, error) {
-	namespaced, cluster, err := Rules(commands...)
+	rules, err := Rules(commands...)
 	if err != nil {
 		return nil, err
 	}
-	words := strings.Join(commands, ", ")
-	out := []byte("# What these commands ask for: " + words + "\n")
-	const version = "rbac.authorization.k8s.io/v1"
-	if len(namespaced) > 0 {
-		text, err := yaml.Marshal(rbacv1.Role{TypeMeta: metav1.TypeMeta{APIVersion: version, Kind: "Role"}, ObjectMeta: metav1.ObjectMeta{Name: "hpatune", Namespace: namespace}, Rules: namespaced})
-		if err != nil {
+	out := []byte("# What these commands ask for: " + strings.Join(commands, ", ") + "\n")
+	const api = "rbac.authorization.k8s.io/v1"
+	role := metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: api, Kind: "Role"}, ObjectMeta: metav1.ObjectMeta{Name: "hpatune", Namespace: namespace}}
+	inCluster := func(r Rule) bool { return r.Cluster }
+	if slices.ContainsFunc(rules, func(r Rule) bool { return !r.Cluster }) {
+		if out, err = appendRole(out, role, rules, false); err != nil || !slices.ContainsFunc(rules, inCluster) {
+			return out, err
+		}
+		out = append(out, "---\n# Not in a namespace.\n"...)
+	}
+	role = metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: api, Kind: "ClusterRole"}, ObjectMeta: metav1.ObjectMeta{Name: "hpatune"}}
+	return appendRole(out, role, rules, true)
+}
+
+func appendRole(out []byte, head metav1.PartialObjectMetadata, rules []Rule, cluster bool) ([]byte, error) {
+	text, err := yaml.Marshal(head)
+	if err != nil {
+		return nil, err
+	}
+	out = append(append(out, text...), "rules:\n"...)
+	for _, r := range rules {
+		if r.Cluster != cluster {
+			continue
+		}
+		why := r.Why
+		if r.Optional {
+			why = "optional: " + why
+		}
+		if text, err = yaml.Marshal([]rbacv1.PolicyRule{r.PolicyRule}); err != nil {
 			return nil, err
 		}
-		out = append(out, text...)
-		if len(cluster) == 0 {
-			return out, nil
-		}
-		out = append(out, "---\n# Not in a namespace. The commands go on without it, and say what they lack.\n"...)
+		out = append(append(out, "# "+why+"\n"...), text...)
 	}
-	text, err := yaml.Marshal(rbacv1.ClusterRole{TypeMeta: metav1.TypeMeta{APIVersion: version, Kind: "ClusterRole"}, ObjectMeta: metav1.ObjectMeta{Name: "hpatune"}, Rules: cluster})
-	return append(out, text...), err
+	return out, nil
 }
 
 // Forbidden is a right that is missing.
@@ -186,11 +230,15 @@ func (f *Forbidden) Error() string {
 	if f.Namespace != "" {
 		in = "in " + f.Namespace
 	}
-	resource := f.Resource
-	if f.Group != "" {
-		resource += "." + f.Group
+	return fmt.Sprintf("needs verb %s on %s %s: hpatune rbac %s prints the Role", f.Verb, qualified(f.Resource, f.Group), in, quoted(f.Command))
+}
+
+// qualified is a resource as kubectl writes it: horizontalpodautoscalers.autoscaling.
+func qualified(resource, group string) string {
+	if group == "" {
+		return resource
 	}
-	return fmt.Sprintf("needs verb %s on %s %s: hpatune rbac %s prints the Role", f.Verb, resource, in, quoted(f.Command))
+	return resource + "." + group
 }
 
 func (f *Forbidden) Unwrap() error { return f.err }
@@ -221,42 +269,95 @@ func Explain(err error, command string) error {
 	return &Forbidden{Verb: m[1], Resource: m[2], Group: m[3], Namespace: m[4], Command: command, err: err}
 }
 
-// Missing asks the API server which rights the commands lack for a subject,
-// those without which they cannot do at all, and returns them as one error:
-// better before the load than in the middle of it. Where it will not say, the
-// requests themselves will.
-func (c *Cluster) Missing(ctx context.Context, s *Subject, commands ...string) error {
+// Missing asks the API server which rights the commands lack for a subject:
+// those without which they cannot do at all, as one error, better before the
+// load than in the middle of it; and what those lack that they go on without,
+// a sentence each. Where it will not say, the requests themselves will.
+func (c *Cluster) Missing(ctx context.Context, s *Subject, commands ...string) (lacks []string, err error) {
 	var errs []error
-	asked := map[string]bool{}
+	asked := map[string]bool{} // and whether it is allowed
+	may := func(namespace, verb, group, resource string) (bool, error) {
+		key := namespace + " " + verb + " " + group + "/" + resource
+		if allowed, ok := asked[key]; ok {
+			return allowed, nil
+		}
+		name, sub, _ := strings.Cut(resource, "/")
+		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: verb, Group: group, Resource: name, Subresource: sub},
+		}}
+		answer, err := c.Clients.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+		if err != nil {
+			return false, err
+		}
+		asked[key] = answer.Status.Allowed
+		return answer.Status.Allowed, nil
+	}
+	said := map[string]bool{}
 	for _, a := range table {
-		if a.optional || !slices.ContainsFunc(a.commands, func(x string) bool { return slices.Contains(commands, x) }) {
+		i := slices.IndexFunc(a.commands, func(x string) bool { return slices.Contains(commands, x) })
+		if i < 0 {
 			continue
 		}
+		namespace := s.Namespace
+		if a.cluster {
+			namespace = ""
+		}
 		for resource := range strings.FieldsSeq(a.resource) {
-			name, sub, _ := strings.Cut(resource, "/")
-			if _, isTarget := targets[name]; a.group == "apps" && isTarget && name != s.Target.Resource.Resource {
-				continue // the Role has all kinds, this run needs one
+			if !c.matters(a, resource, s) {
+				continue
 			}
+			var without []string
 			for verb := range strings.FieldsSeq(a.verbs) {
-				key := verb + " " + a.group + "/" + resource
-				if asked[key] {
+				allowed, err := may(namespace, verb, a.group, resource)
+				if err != nil {
+					return nil, nil
+				}
+				if allowed {
 					continue
 				}
-				asked[key] = true
-				review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
-					ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: s.Namespace, Verb: verb, Group: a.group, Resource: name, Subresource: sub},
-				}}
-				answer, err := c.Clients.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
-				if err != nil {
-					return nil
+				f := &Forbidden{Verb: verb, Resource: resource, Group: a.group, Namespace: namespace, Command: a.commands[i]}
+				switch text := f.Error(); {
+				case a.optional:
+					without = append(without, verb)
+				case !said[text]:
+					said[text] = true
+					errs = append(errs, f)
 				}
-				if !answer.Status.Allowed {
-					errs = append(errs, &Forbidden{Verb: verb, Resource: resource, Group: a.group, Namespace: s.Namespace, Command: commands[len(commands)-1]})
-				}
+			}
+			if len(without) > 0 && c.served(a.group, resource) {
+				lacks = append(lacks, fmt.Sprintf("lacks %s on %s, so this will not be seen: %s", strings.Join(without, ", "), qualified(resource, a.group), a.why))
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return lacks, errors.Join(errs...)
 }
 
-var targets = map[string]bool{"deployments": true, "statefulsets": true, "replicasets": true}
+// matters reports whether a right has to do with the subject: the Role has all
+// kinds of targets and metrics, a run has its own.
+func (c *Cluster) matters(a access, resource string, s *Subject) bool {
+	name, _, _ := strings.Cut(resource, "/")
+	uses := func(is func(autoscalingv2.MetricSpec) bool) bool {
+		return s.HPA != nil && slices.ContainsFunc(s.HPA.Spec.Metrics, is)
+	}
+	switch a.group {
+	case "apps":
+		return name == s.Target.Resource.Resource
+	case "autoscaling": // a target without an HPA: that there is none has been seen
+		return s.HPA != nil
+	case "custom.metrics.k8s.io":
+		return uses(func(m autoscalingv2.MetricSpec) bool { return m.Pods != nil || m.Object != nil })
+	case "external.metrics.k8s.io":
+		return uses(func(m autoscalingv2.MetricSpec) bool { return m.External != nil })
+	}
+	return true
+}
+
+// served reports whether the cluster has a resource at all.
+func (c *Cluster) served(group, resource string) bool {
+	if group == "" || resource == "*" { // "*": a metrics API, which an HPA asks for
+		return true
+	}
+	name, _, _ := strings.Cut(resource, "/")
+	_, err := c.Mapper.ResourceFor(schema.GroupVersionResource{Group: group, Resource: name})
+	return err == nil
+}

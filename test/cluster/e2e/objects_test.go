@@ -182,19 +182,21 @@ func (s *suite) deploy(t *testing.T, ns string, p payload) workload {
 	}
 	labels := map[string]string{"app": p.name}
 	replicas := max(p.replicas, 1)
-	grace, off := int64(15), false
+	grace, off, on := int64(15), false, true // the pods fit the restricted standard
 	_, err := s.kube.AppsV1().Deployments(ns).Create(t.Context(), &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: p.name, Labels: labels},
 		Spec: appsv1.DeploymentSpec{Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": fmt.Sprint(p.port)}},
 				Spec: corev1.PodSpec{TerminationGracePeriodSeconds: &grace, AutomountServiceAccountToken: &off,
+					SecurityContext: &corev1.PodSecurityContext{RunAsNonRoot: &on, SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
 					Containers: []corev1.Container{{
 						Name: p.name, Image: p.image, ImagePullPolicy: corev1.PullNever, Args: p.args,
 						Env:   []corev1.EnvVar{{Name: "GOMAXPROCS", Value: "1"}}, // below a limit of 2 cores, Go's own choice is 2
 						Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: p.port}},
 						Resources: corev1.ResourceRequirements{Requests: quantities(or(p.cpuRequest, "100m")),
 							Limits: quantities(or(p.cpuLimit, "200m"))},
+						SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: &off, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
 						ReadinessProbe: &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{
 							HTTPGet: &corev1.HTTPGetAction{Path: p.ready, Port: intstr.FromString("http")}}},
 					}}}}}}, metav1.CreateOptions{})
