@@ -171,7 +171,7 @@ func runScenario(run *results.Run, h hpaFile) (*scenario.Scenario, []scenario.Si
 	sizes := make([]scenario.Size, len(observations))
 	for i := range sizes {
 		sc.Steps[i].Restart = run.Syncs[i].Restart
-		sizes[i] = scenario.Size{Before: run.Syncs[i].Spec, After: run.Syncs[i].Replicas}
+		sizes[i] = scenario.Size{Before: run.Syncs[i].Spec, After: run.Syncs[i].Replicas, Unseen: replay.Unseen(run, i, replay.Params(run).SyncPeriod)}
 	}
 	return sc, sizes, nil
 }

@@ -374,3 +374,38 @@ func TestAFailedStatusWriteLeavesTheOldOne(t *testing.T) {
 		t.Errorf("error %v, status %s, want that before: %s", f.d.Err, after, before)
 	}
 }
+
+func TestWhatLeftNoTraceCountsInTheWindows(t *testing.T) {
+	spec := DefaultConfig(20)
+	p := DefaultParams()
+	p.DownscaleStabilization = time.Minute
+	for _, c := range []struct {
+		name      string
+		milli     int64 // in the quiet ones
+		n, put    int
+		want      int32 // at 80 s, when the load is gone
+		recommend int   // of the memory before that
+	}{
+		{"none was put in: the proposal has left the window", 80, 0, 0, 1, 2},
+		{"the last one, at 60 s, still holds", 80, 3, 3, 4, 5},
+		{"one that would have rescaled did not happen", 400, 3, 3, 1, 2},
+	} {
+		controller := New(p)
+		var d Decision
+		pods, r := podsAt(4, 80) // on target: 80 % of the request
+		controller.Step(&Observation{Spec: &spec, Selector: "app=web", SpecReplicas: 4, StatusReplicas: 4, Pods: pods, Metrics: []Reading{r}}, &d)
+		_, r = podsAt(4, c.milli)
+		o := Observation{Spec: &spec, Selector: "app=web", SpecReplicas: 4, StatusReplicas: 4, Pods: pods, Metrics: []Reading{r}}
+		if put := controller.Repeat(&o, 0, 80*time.Second, c.n); put != c.put {
+			t.Errorf("%s: Repeat put in %d, want %d", c.name, put, c.put)
+		}
+		if got := len(controller.Memory().Recommendations); got != c.recommend {
+			t.Errorf("%s: %d recommendations are remembered, want %d", c.name, got, c.recommend)
+		}
+		_, r = podsAt(4, 10)
+		controller.Step(&Observation{At: 80 * time.Second, Selector: "app=web", SpecReplicas: 4, StatusReplicas: 4, Pods: pods, Metrics: []Reading{r}}, &d)
+		if d.Replicas != c.want {
+			t.Errorf("%s: %d replicas at 80 s, want %d", c.name, d.Replicas, c.want)
+		}
+	}
+}

@@ -140,3 +140,22 @@ func (r *Rules) longest() time.Duration {
 	}
 	return longest
 }
+
+// Repeat steps through n reconciles, evenly between two instants, that saw what
+// o shows and left its size as it was: a controller in a cluster writes nothing
+// then, so a recording has no trace of them, and what was proposed counts in the
+// windows all the same. One in which the core would rescale is taken back. It
+// returns how many were put in.
+func (c *Controller) Repeat(o *Observation, from, to time.Duration, n int) int {
+	var d Decision
+	again := *o
+	again.Spec = nil
+	for j := range n {
+		again.At = from + (to-from)*time.Duration(j+1)/time.Duration(n+1)
+		before := c.Memory()
+		if c.Step(&again, &d); d.Replicas != o.SpecReplicas && c.Remember(before) != nil {
+			return j
+		}
+	}
+	return n
+}

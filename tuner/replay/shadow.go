@@ -189,8 +189,8 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 		if i > 0 {
 			if end, ok := blind(run, run.Syncs[i-1].At, s.At); ok {
 				known = max(known, end+remembered)
-			} else if !whole {
-				out.Unseen += between(c, &obs[i-1], &run.Syncs[i-1], s.At, p.SyncPeriod)
+			} else {
+				out.Unseen += c.Repeat(&obs[i-1], run.Syncs[i-1].At, s.At, Unseen(run, i, p.SyncPeriod))
 			}
 		}
 		tally := &out.Quiet
@@ -226,27 +226,20 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 	return out, nil
 }
 
-// between steps the core through the reconciles that left no trace after s and
-// before next, and returns how many there were. One that the core would have
-// used to rescale is taken back: the recording says that nothing happened.
-func between(c *hpa.Controller, last *hpa.Observation, s *results.Sync, next, period time.Duration) int {
-	n := int((next-s.At+period/2)/period) - 1
-	if n < 1 || s.Rescaled() || s.Err != "" || len(s.Metrics) == 0 {
+// Unseen is how many reconciles left no trace before the i-th recorded one: a
+// controller in a cluster writes its status only when it changes. After a
+// rescale or a failure there are none that could be put in, since what they saw
+// is not known; nor where something was not seen, nor in the sandbox, which
+// shows every reconcile.
+func Unseen(run *results.Run, i int, period time.Duration) int {
+	if i == 0 || run.Meta.HPA.Controller == "sandbox" {
 		return 0
 	}
-	var d hpa.Decision
-	o := *last
-	o.Spec = nil
-	for j := range n {
-		o.At = s.At + (next-s.At)*time.Duration(j+1)/time.Duration(n+1)
-		before := c.Memory()
-		if c.Step(&o, &d); d.Replicas != s.Replicas {
-			if c.Remember(before) != nil {
-				return j
-			}
-		}
+	s, next := &run.Syncs[i-1], run.Syncs[i].At
+	if _, ok := blind(run, s.At, next); ok || s.Rescaled() || s.Err != "" || len(s.Metrics) == 0 {
+		return 0
 	}
-	return n
+	return max(0, int((next-s.At+period/2)/period)-1)
 }
 
 // Remembered is how long what a controller once proposed can count in its

@@ -92,7 +92,7 @@ func TestRecordedSizeDiverges(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	err = RunRecorded(s, []Size{{2, 2}, {4, 4}, {4, 4}, {4, 4}}, func(l *Line) error {
+	err = RunRecorded(s, []Size{{2, 2, 0}, {4, 4, 0}, {4, 4, 0}, {4, 4, 0}}, func(l *Line) error {
 		b, _ := json.Marshal([]any{l.CurrentReplicas, l.Replicas, l.Diverged})
 		got = append(got, string(b))
 		return nil

@@ -54,8 +54,12 @@ type Failure struct {
 	ScenarioError string `json:"scenarioError"`
 }
 
-// Size is what was recorded around one reconcile: spec.replicas before and after it.
-type Size struct{ Before, After int32 }
+// Size is what was recorded around one reconcile: spec.replicas before and after it, and how
+// many quiet reconciles before it left no trace.
+type Size struct {
+	Before, After int32
+	Unseen        int
+}
 
 // Run steps a new controller through the scenario and hands each line to emit, whose error ends it.
 func Run(s *Scenario, emit func(*Line) error) error { return RunRecorded(s, nil, emit) }
@@ -75,6 +79,9 @@ func RunRecorded(s *Scenario, recorded []Size, emit func(*Line) error) error {
 	for i := range s.Steps {
 		if i < len(recorded) && !diverged {
 			r.Replicas = recorded[i].Before
+			if n := recorded[i].Unseen; n > 0 && i > 0 {
+				r.Controller.Repeat(&r.obs, r.obs.At, s.Steps[i].Observation.At, n)
+			}
 		}
 		r.Step(&s.Steps[i], i < len(recorded))
 		line := NewLine(s.ID, i, &r.Decision)
