@@ -154,8 +154,8 @@ func TestAnHPAOfAnotherOwnerIsNeverPatched(t *testing.T) {
 			[]string{"owner Helm chat-release", "to be applied"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s.patchHPA(t, w, "e2e", `{"metadata":{"ownerReferences":null,"labels":null,"annotations":null}}`)
-			s.patchHPA(t, w, "e2e", `{"metadata":`+tt.meta+`}`)
+			s.patchHPA(t, w, manager, `{"metadata":{"ownerReferences":null,"labels":null,"annotations":null}}`)
+			s.patchHPA(t, w, manager, `{"metadata":`+tt.meta+`}`)
 			before := s.hpa(t, w)
 			dir := filepath.Join(t.TempDir(), "run")
 			r := s.hpatune(t, t.TempDir(), "run", "--hpa", ns+"/"+w.name, "--url", w.url, "-p", profileOf(t, "[{name: short, rate: 2/s, duration: 3s}]"),

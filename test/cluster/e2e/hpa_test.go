@@ -13,6 +13,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	cluster "github.com/hpatune/hpatune/test/cluster"
 )
 
 // 32 tokens are about 9 ms of CPU: a pod limited to 200m serves 20 of them a second.
@@ -139,6 +141,33 @@ spec:
 				t.Errorf("dry run says %v, want a refusal that names %s", err, tt.says)
 			}
 		})
+	}
+	// All that the product writes: what init starts with, and advice with and
+	// without a behavior, from the runs that are shipped.
+	dir := t.TempDir()
+	module, err := cluster.ModuleDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded := filepath.Join(module, "..", "..", "results", "testdata")
+	for _, args := range [][]string{{"init", "start"}, {"tune", filepath.Join(recorded, "before"), "--out", "one"}, {"tune", filepath.Join(recorded, "after"), "--out", "two", "--min-floor", "1"}} {
+		if r := s.hpatune(t, dir, args...); r.code != 0 {
+			t.Fatalf("hpatune %s: exit code %d: %s", args[0], r.code, r.stderr)
+		}
+	}
+	written, err := filepath.Glob(filepath.Join(dir, "*", "hpa.yaml"))
+	if err != nil || len(written) != 3 {
+		t.Fatalf("the product wrote %q, want three HPAs (%v)", written, err)
+	}
+	for _, f := range written {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The recorded namespace is none of this cluster's.
+		if err := s.dryRun(t.Context(), ns, strings.Replace(string(text), "namespace: ml-serving", "namespace: "+ns, 1)); err != nil {
+			t.Errorf("the API server refuses %s of the product: %v", f, err)
+		}
 	}
 	for _, glob := range strings.Fields(os.Getenv("HPATUNE_HPA_FILES")) {
 		files, err := filepath.Glob(glob)

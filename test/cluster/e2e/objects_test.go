@@ -62,11 +62,14 @@ func (s *suite) deleteNamespace(t *testing.T, name string) {
 	}
 }
 
+// manager is the field manager of what a person would do with kubectl.
+const manager = "kubectl-e2e"
+
 // apply applies every object of a manifest (documents apart by ---) as kubectl
 // apply --server-side would. Objects without a namespace go to ns.
 func (s *suite) apply(t *testing.T, ns, manifest string) {
 	t.Helper()
-	if err := s.send(t.Context(), ns, manifest, metav1.ApplyOptions{FieldManager: "e2e", Force: true}); err != nil {
+	if err := s.send(t.Context(), ns, manifest, metav1.ApplyOptions{FieldManager: manager, Force: true}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -75,7 +78,7 @@ func (s *suite) apply(t *testing.T, ns, manifest string) {
 // the API server defaults, validates and admits the objects, refuses fields
 // that it does not know, and stores nothing.
 func (s *suite) dryRun(ctx context.Context, ns, manifest string) error {
-	return s.send(ctx, ns, manifest, metav1.ApplyOptions{FieldManager: "e2e", Force: true, DryRun: []string{metav1.DryRunAll}})
+	return s.send(ctx, ns, manifest, metav1.ApplyOptions{FieldManager: manager, Force: true, DryRun: []string{metav1.DryRunAll}})
 }
 
 // dryRunFile is dryRun of a file.
