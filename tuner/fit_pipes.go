@@ -250,8 +250,8 @@ func (f *fitting) delay(samples []results.Sample, m *hpa.Metric) time.Duration {
 		if s.SampledAt == results.NotYet {
 			continue
 		}
-		had[key{s.Pod, s.SampledAt.Round(time.Millisecond)}] = (s.At - s.SampledAt).Seconds()
-		stamps[s.Pod] = append(stamps[s.Pod], s.SampledAt.Round(time.Millisecond))
+		had[key{s.Pod, wholeSecond(s.SampledAt)}] = (s.At - s.SampledAt).Seconds()
+		stamps[s.Pod] = append(stamps[s.Pod], wholeSecond(s.SampledAt))
 	}
 	var not []float64
 	for i := range f.run.Syncs {
@@ -261,7 +261,7 @@ func (f *fitting) delay(samples []results.Sample, m *hpa.Metric) time.Duration {
 				continue
 			}
 			for _, v := range r.Pods {
-				k := key{v.Pod, v.At.Round(time.Millisecond)} // samples are kept to the microsecond
+				k := key{v.Pod, wholeSecond(v.At)} // what a reconcile had may be cut where the sample is not
 				if d, ok := had[k]; ok {
 					had[k] = min(d, max(0, (y.At-v.At).Seconds()))
 				}
@@ -288,6 +288,10 @@ func (f *fitting) delay(samples []results.Sample, m *hpa.Metric) time.Duration {
 		out = max(out, not[n*9/10])
 	}
 	return seconds(out)
+}
+
+func wholeSecond(t time.Duration) time.Duration {
+	return time.Duration(math.Floor((t + time.Millisecond).Seconds())) * time.Second
 }
 
 // fresh is 10 s where a pod's first sample averages less than a scrape

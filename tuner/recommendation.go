@@ -66,7 +66,8 @@ type SelfReplay struct {
 	RescalesMatched   int      `json:"rescales_matched"`
 	MeanAbsReplicas   *float64 `json:"mean_abs_replicas"`
 	// Attainment is the recorded share of requests within the limits, and
-	// AttainmentError the replicates' mean minus it; nil without limits.
+	// AttainmentError what the model predicts for the same arrivals minus it; nil
+	// without limits.
 	Attainment      *float64 `json:"attainment"`
 	AttainmentError *float64 `json:"attainment_error"`
 	Verdict         string   `json:"verdict"` // pass, fail, proves-nothing (the HPA never moved), assumed (no autoscaler was recorded)

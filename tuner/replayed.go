@@ -41,9 +41,9 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	}
 	var one tally
 	if err := parallel(ctx, 1, nil, func(_ int, s *replay.Scratch) {
-		t, ran := b.try(cfg, s), b.try(o.Current, s)
+		t := b.try(cfg, s)
 		r.Pick = *b.pick(&t)
-		r.SelfReplay = r.SelfReplay.within(run, b, &ran)
+		r.SelfReplay = r.SelfReplay.within(run, b, o.Current, o.Seed)
 		r.Timeline, one = b.timeline(draw{fit.World, 0}, cfg, s)
 	}); err != nil {
 		return r, err

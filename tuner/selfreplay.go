@@ -32,11 +32,11 @@ func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay 
 // points an advice about limits is one about something else.
 const attainmentLimit = 0.10
 
-// within holds what the replicates of the configuration that ran predict, by
-// the fitted law and no request's own time, against what was recorded. Sizes may
-// be met while the law is wrong: then the HPA's part is understood and the
-// service's is not.
-func (s SelfReplay) within(run *results.Run, b *bench, t *trial) SelfReplay {
+// within holds what the model predicts for the run's own arrivals under the
+// configuration that ran, by the fitted law and no request's own time, against
+// what was recorded. Sizes may be met while the law is wrong: then the HPA's part
+// is understood and the service's is not.
+func (s SelfReplay) within(run *results.Run, b *bench, cfg hpa.Config, seed int64) SelfReplay {
 	limits := results.LimitsOf(b.goals.list)
 	if limits.Tightest() <= 0 || len(run.Syncs) == 0 {
 		return s
@@ -48,6 +48,15 @@ func (s SelfReplay) within(run *results.Run, b *bench, t *trial) SelfReplay {
 			a.tick(&recorded.Ticks[i])
 		}
 	}
+	own := *b
+	own.draws = nil
+	w := *b.world
+	w.Demand.Times = nil
+	for i := range b.draws {
+		own.draws = append(own.draws, draw{w.Luck(replicate(seed, i)), 0})
+	}
+	var scratch replay.Scratch
+	t := own.try(cfg, &scratch)
 	was, predicted := a.attainment(), over(t.attainment)
 	if predicted == nil || math.IsNaN(was) {
 		return s

@@ -103,14 +103,14 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	if b.perReplica <= 0 {
 		return r.refuse("service", fmt.Sprintf("even one idle replica does not keep %s", g), "looser objectives, or a faster service: no number of replicas can meet them"), model, nil
 	}
-	trials, all, err := b.search(ctx, o)
-	if err != nil {
-		return r, model, err
-	}
-	fit.SelfReplay = fit.SelfReplay.within(run, b, trials[0])
+	fit.SelfReplay = fit.SelfReplay.within(run, b, o.Current, o.Seed)
 	r.SelfReplay = fit.SelfReplay
 	if refusal, ok := fit.refusal(); ok {
 		return r.refuse(refusal.ID, refusal.Text, refusal.SettledBy), model, nil
+	}
+	trials, all, err := b.search(ctx, o)
+	if err != nil {
+		return r, model, err
 	}
 	best := pick(trials)
 	if best != nil {

@@ -61,7 +61,7 @@ type server struct {
 	virtual float64
 	serving []call // heap by finish
 	queue   []call
-	head    int // of queue
+	head    int     // of queue
 	worth   float64 // of the calls in service: completions a second of virtual time
 	// since the step's begin: completions' worth of work, and the integrals of
 	// what is in service and queued.
