@@ -25,7 +25,7 @@ func changesBetween(from, to hpa.Config) []change {
 	var out []change
 	for _, k := range hpa.Knobs(&to) {
 		a, b := k.Get(&from), k.Get(&to)
-		if k.Path == wholeBehavior || sameValue(a, b) {
+		if k.Path == wholeBehavior || unchanged(k, a, b) {
 			continue
 		}
 		out = append(out, change{k, a, b})

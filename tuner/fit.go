@@ -181,6 +181,9 @@ func (f *fitting) demand() error {
 	d.Bins = replay.Bin(d.Arrivals, d.Step, end)
 	d.CV2 = arrivalCV2(d.Arrivals)
 	f.quality("arrivals", d.CV2, len(rs), "squared coefficient of variation of the gaps at an even rate (0 constant, 1 Poisson)")
+	for _, st := range f.run.Meta.Stages {
+		d.Breaks = append(d.Breaks, seconds(st.FromS))
+	}
 	blind := time.Duration(0)
 	for _, g := range run.Gaps {
 		if g.Source != "loadgen" && g.Source != "client" {

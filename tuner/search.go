@@ -220,11 +220,17 @@ func distinct(rules []hpa.Rules) []hpa.Rules {
 func Distance(a, b hpa.Config) int {
 	n := 0
 	for _, k := range hpa.Knobs(&a) {
-		if !sameValue(k.Get(&a), k.Get(&b)) {
+		if !unchanged(k, k.Get(&a), k.Get(&b)) {
 			n++
 		}
 	}
 	return n
+}
+
+// unchanged says that a knob's two values are one: also where one configuration
+// has no place for it, and the other has what the API server would fill in.
+func unchanged(k hpa.Knob, a, b any) bool {
+	return sameValue(a, b) || a == nil && sameValue(b, k.Default) || b == nil && sameValue(a, k.Default)
 }
 
 func sameValue(a, b any) bool {

@@ -74,6 +74,9 @@ type Demand struct {
 	Source DemandSource
 	// Censored are stretches in which the source could not see all that came.
 	Censored []Span
+	// Breaks are where the rate may jump: the begins of the profile's stages. A
+	// redrawn day jumps there, too. nil = nowhere.
+	Breaks []time.Duration
 	// CV2 is the squared coefficient of variation of the gaps between arrivals
 	// at an even rate: 0 constant, 1 Poisson.
 	CV2 float64
@@ -232,7 +235,7 @@ func (w *World) luck(seed uint64) (*World, *rand.Rand) {
 // candidates can be compared on common ones.
 func (w *World) Draw(seed uint64) *World {
 	d, r := w.luck(seed)
-	rates := smooth(w.Demand.Bins, max(1, int(10*time.Second/w.Demand.Step)))
+	rates := smooth(w.Demand.Bins, max(1, int(10*time.Second/w.Demand.Step)), w.Demand.breaks())
 	d.Demand.Bins = make([]float64, len(rates))
 	for i, rate := range rates {
 		d.Demand.Bins[i] = count(r, rate, w.Demand.CV2)
@@ -251,16 +254,33 @@ func (w *World) AsRecorded() *World {
 	return &r
 }
 
-// smooth is a centred moving mean over 2k+1 bins, shorter at the ends.
-func smooth(bins []float64, k int) []float64 {
+// breaks are the bins before which the rate may jump, in order, the first and
+// the end among them.
+func (d *Demand) breaks() []int {
+	out := []int{0, len(d.Bins)}
+	for _, at := range d.Breaks {
+		if i := int((at + d.Step/2) / d.Step); i > 0 && i < len(d.Bins) {
+			out = append(out, i)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// smooth is a centred moving mean over 2k+1 bins, shorter where a stretch between
+// two breaks ends: a mean across a step would make a ramp of it, which an
+// autoscaler follows where it cannot follow the step.
+func smooth(bins []float64, k int, breaks []int) []float64 {
 	sum := make([]float64, len(bins)+1)
 	for i, b := range bins {
 		sum[i+1] = sum[i] + b
 	}
 	out := make([]float64, len(bins))
-	for i := range out {
-		lo, hi := max(0, i-k), min(len(bins), i+k+1)
-		out[i] = (sum[hi] - sum[lo]) / float64(hi-lo)
+	for j := 1; j < len(breaks); j++ {
+		for i := breaks[j-1]; i < breaks[j]; i++ {
+			lo, hi := max(breaks[j-1], i-k), min(breaks[j], i+k+1)
+			out[i] = (sum[hi] - sum[lo]) / float64(hi-lo)
+		}
 	}
 	return out
 }
