@@ -20,8 +20,13 @@ import (
 // 32 tokens are about 9 ms of CPU: a pod limited to 200m serves 20 of them a second.
 const completion = `{"prompt":"scale me up","max_tokens":32}`
 
+// TestTheRealHPAScalesThePayloadUpUnderLoadAndBack shows the cluster without
+// the product; what the product sees of the same is in run_test.go.
 func TestTheRealHPAScalesThePayloadUpUnderLoadAndBack(t *testing.T) {
 	s := need(t)
+	if !*full {
+		t.Skip("minutes of real time: only with -full")
+	}
 	manifest, err := os.ReadFile(filepath.Join("..", "manifests", "demo.yaml"))
 	if err != nil {
 		t.Fatal(err)

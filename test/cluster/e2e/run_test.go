@@ -223,7 +223,7 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 	}
 
 	got := s.report(t, run)
-	if got.Partial || got.Load.Scheduled != 25*4+60*22+75*4 && math.Abs(float64(got.Load.Scheduled-(25*4+60*22+75*4))) > 150 {
+	if got.Partial || math.Abs(float64(got.Load.Scheduled-(25*4+60*22+75*4))) > 150 {
 		t.Errorf("report: partial %v, %d arrivals; want a whole run of about 1720", got.Partial, got.Load.Scheduled)
 	}
 	for _, x := range got.Trust.Reasons {
@@ -235,11 +235,22 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 		t.Error("no reaction was taken apart, though the HPA scaled up")
 	}
 
+	if r := s.hpatune(t, dir, "report", run, "--html", "report.html"); r.code != 0 {
+		t.Errorf("hpatune report: %s", r.stderr)
+	}
+
 	a, tuned := s.tune(t, run, filepath.Join(dir, "advice"))
 	if sh := a.Shadow; sh == nil || sh.Differ > 0 || sh.Rescales.Agree == 0 || 10*sh.Unknown > sh.Agree+sh.Unknown {
 		t.Errorf("shadow %+v (%v), want every reconcile after the first window reproduced, at most a tenth unknown", sh, a.Warnings)
 	} else {
 		say(t, "shadow: rescales %+v, quiet %+v, %d reconciles left no trace", sh.Rescales, sh.Quiet, sh.Unseen)
+	}
+	// In so short a run one replica more or less, by a rounding, is more than the
+	// 10 % of replica-hours that an identity test allows: then there is no advice,
+	// for that reason and no other.
+	if e := a.SelfReplay.ReplicaHoursError; tuned.code == 4 && len(a.Refusal) == 1 && a.Refusal[0].ID == "self-replay" && e != nil && math.Abs(*e) < 0.5 {
+		say(t, "no advice: %s", a.Refusal[0].Text)
+		return
 	}
 	if tuned.code != 0 {
 		t.Fatalf("hpatune tune: exit code %d: %+v\n%s", tuned.code, a.Refusal, tuned.stderr)
@@ -249,9 +260,6 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 	}
 	if err := s.dryRunFile(t.Context(), ns, filepath.Join(dir, "advice", "hpa.yaml")); err != nil {
 		t.Errorf("the API server refuses the advice: %v", err)
-	}
-	if r := s.hpatune(t, dir, "report", run, "--html", "report.html"); r.code != 0 {
-		t.Errorf("hpatune report: %s", r.stderr)
 	}
 }
 
