@@ -18,6 +18,7 @@ type BackendShare struct {
 	FairShare *float64 `json:"fair_share"`
 
 	expected float64 // requests that the fair share is
+	opened   float64 // connections that an even spread would have opened to it meanwhile
 }
 
 // shareDelay is how long after it became ready a backend's share counts from:
@@ -32,16 +33,20 @@ func (r *Run) Shares() []BackendShare {
 		return out
 	}
 	got := make([][]time.Duration, len(r.Meta.Backends)) // when each was sent something
-	var sent []time.Duration
+	var sent, opened []time.Duration
 	for i := range r.Requests {
 		q := &r.Requests[i]
 		if !Happened(q.Sent) || r.warmup(q) || q.Backend < 0 || int(q.Backend) >= len(got) {
 			continue
 		}
 		sent = append(sent, q.Sent)
+		if q.NewConn {
+			opened = append(opened, q.Sent)
+		}
 		got[q.Backend] = append(got[q.Backend], q.Sent)
 	}
 	slices.Sort(sent)
+	slices.Sort(opened)
 
 	spans := r.readySpans()
 	var changes []level
@@ -51,16 +56,20 @@ func (r *Run) Shares() []BackendShare {
 		}
 	}
 	ready := accumulate(changes)
-	// fair[i] is what one ready backend's even part of the first i requests is.
-	fair := make([]float64, len(sent)+1)
-	for i, at := range sent {
-		fair[i+1] = fair[i]
-		if n := ready.before(at + 1); n > 0 {
-			fair[i+1] += 1 / n
+	// fair[i] is what one ready backend's even part of the first i is.
+	even := func(at []time.Duration) []float64 {
+		fair := make([]float64, len(at)+1)
+		for i, t := range at {
+			fair[i+1] = fair[i]
+			if n := ready.before(t + 1); n > 0 {
+				fair[i+1] += 1 / n
+			}
 		}
+		return fair
 	}
-	rank := func(at time.Duration) int {
-		i, _ := slices.BinarySearch(sent, at)
+	fair, fairOpened := even(sent), even(opened)
+	rank := func(of []time.Duration, at time.Duration) int {
+		i, _ := slices.BinarySearch(of, at)
 		return i
 	}
 	for b, backend := range r.Meta.Backends {
@@ -74,9 +83,11 @@ func (r *Run) Shares() []BackendShare {
 				if from > 0 {
 					from += shareDelay
 				}
-				i, j := rank(from), rank(max(p.to, from))
+				to := max(p.to, from)
+				i, j := rank(sent, from), rank(sent, to)
 				all += j - i
 				s.expected += fair[j] - fair[i]
+				s.opened += fairOpened[rank(opened, to)] - fairOpened[rank(opened, from)]
 				for _, at := range got[b] {
 					if at >= from && at < p.to {
 						mine++

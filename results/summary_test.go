@@ -114,6 +114,15 @@ func TestTrust(t *testing.T) {
 			}
 		}
 	}
+	realistic := func(share float64, every int) func(*Run) { // a new connection for every so many requests
+		return func(r *Run) {
+			*r = *scaled(share)
+			r.Meta.Target.Connections = "realistic"
+			for i := range r.Requests {
+				r.Requests[i].NewConn = i%every == 0
+			}
+		}
+	}
 	foreign := func(v float64) func(*Run) { return func(r *Run) { r.Meta.Client.ForeignRatio = &v } }
 	for _, c := range []struct {
 		sentence string
@@ -148,6 +157,9 @@ func TestTrust(t *testing.T) {
 		{"others used the servers too", foreign(0.2), Invalid, "foreign-traffic"},
 		{"few others", foreign(0.03), Valid, ""},
 		{"a new replica that got a tenth", func(r *Run) { *r = *scaled(0.1) }, Invalid, "new-replicas"},
+		{"a tenth over a few connections of limited age is what luck deals out", realistic(0.1, 10), Valid, ""},
+		{"a tenth over many connections is not", realistic(0.1, 5), Invalid, "new-replicas"},
+		{"nothing at all is not, over however few", func(r *Run) { realistic(0, 10)(r); r.Meta.Backends = r.Meta.Backends[:1] }, Invalid, "new-replicas"},
 		{"a new replica that got a third", func(r *Run) { *r = *scaled(0.33) }, Valid, ""},
 		{"a new replica that got nothing", func(r *Run) { *r = *scaled(0); r.Meta.Backends = r.Meta.Backends[:1] }, Invalid, "new-replicas"},
 		{"backends that cannot be seen", func(r *Run) {

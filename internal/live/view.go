@@ -118,8 +118,8 @@ func (v *view) pod(p results.Pod) {
 	v.haveReplicas = true
 	if p.Phase == results.PodGone {
 		delete(v.phases, p.Name)
-	} else if p.Phase != results.PodFirstAnswer {
-		v.phases[p.Name] = p.Phase
+	} else if _, known := v.phases[p.Name]; !known || p.Phase != results.PodFirstAnswer && p.Phase != results.PodPulled && p.Phase != results.PodNodeAdded {
+		v.phases[p.Name] = p.Phase // those three may be told after the pod is ready
 	}
 	v.ready, v.pods = 0, len(v.phases)
 	for _, phase := range v.phases {

@@ -134,7 +134,9 @@ func (s *suite) runPair(t *testing.T, p pair, table *strings.Builder) {
 		return path
 	}
 	a, b := write("a.yaml", p.a), write("b.yaml", p.b)
-	const body = `{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":["der schnelle braune Fuchs springt über den faulen Hund und läuft weiter in den Wald"]}]}`
+	// A text of eight sentences is some 10 ms of a core.
+	sentences := strings.Repeat("Der schnelle braune Fuchs springt über den faulen Hund und läuft weiter in den Wald. ", 8)
+	body := fmt.Sprintf(`{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":[%q]}]}`, sentences)
 	if err := os.WriteFile(filepath.Join(dir, "ask.json"), []byte(body), 0o644); err != nil {
 		t.Fatal(err)
 	}
