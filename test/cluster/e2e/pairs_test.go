@@ -70,19 +70,17 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 		b: "minReplicas: 2, maxReplicas: 6, " + fmt.Sprintf(cpuMetric, 85) + ", behavior: {scaleDown: {stabilizationWindowSeconds: 10, policies: [{type: Pods, value: 1, periodSeconds: 15}]}}",
 	},
 	{
-		name: "cold", text: "a step at a server that loads its models for seconds; two replicas and a lower target",
-		payload: linguaserver("language", 8),
-		load: `
-target: {protocol: kserve-v2, path: /v2/models/lingua/infer, body: ask.json}
-connections: {backend_header: X-Served-By}
+		name: "cold", text: "a step at a server that takes a quarter of a minute to load; two replicas and a lower target",
+		payload: tinyllm("chat", "-load-delay=8s", "-load-cpu=1s"),
+		load: llm + `
 stages:
-  - {name: warm-up, rate: 6/s, duration: 25s, warmup: true}
-  - {name: high, rate: 36/s, duration: 65s}
-  - {name: low, rate: 6/s, duration: 70s}
-objectives: ["e2e.p95 < 400ms", "error_rate < 1%"]
+  - {name: warm-up, rate: 4/s, duration: 20s, warmup: true}
+  - {name: high, rate: 20/s, duration: 55s}
+  - {name: low, rate: 4/s, duration: 60s}
+objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 `,
-		a: "minReplicas: 1, maxReplicas: 5, " + fmt.Sprintf(cpuMetric, 70),
-		b: "minReplicas: 2, maxReplicas: 5, " + fmt.Sprintf(cpuMetric, 50),
+		a: "minReplicas: 1, maxReplicas: 6, " + fmt.Sprintf(cpuMetric, 70),
+		b: "minReplicas: 2, maxReplicas: 6, " + fmt.Sprintf(cpuMetric, 50),
 	},
 }
 
@@ -134,12 +132,6 @@ func (s *suite) runPair(t *testing.T, p pair, table *strings.Builder) {
 		return path
 	}
 	a, b := write("a.yaml", p.a), write("b.yaml", p.b)
-	// A text of eight sentences is some 10 ms of a core.
-	sentences := strings.Repeat("Der schnelle braune Fuchs springt über den faulen Hund und läuft weiter in den Wald. ", 8)
-	body := fmt.Sprintf(`{"inputs":[{"name":"text","shape":[1],"datatype":"BYTES","data":[%q]}]}`, sentences)
-	if err := os.WriteFile(filepath.Join(dir, "ask.json"), []byte(body), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	load := profile(t, dir, p.name, p.load)
 	text, err := os.ReadFile(a)
 	if err != nil {
