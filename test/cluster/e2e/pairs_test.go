@@ -149,9 +149,11 @@ func (s *suite) runPair(t *testing.T, p pair, table *strings.Builder) {
 			t.Fatalf("hpatune run %s: exit code %d\n%s", out, r.code, r.stderr)
 		}
 	}
+	advice := map[string]string{} // a run's, by its name
 	shadow := func(run string) {
 		t.Helper()
-		x, r := s.tune(t, filepath.Join(dir, run), filepath.Join(dir, "advice-"+run))
+		x, r, out := s.adviceOn(t, filepath.Join(dir, run))
+		advice[run] = out
 		sh := x.Shadow
 		if sh == nil {
 			t.Errorf("%s: no shadow: %+v %s", run, x.Refusal, r.stderr)
@@ -177,7 +179,7 @@ func (s *suite) runPair(t *testing.T, p pair, table *strings.Builder) {
 
 	verify := func(run, config string) verified {
 		t.Helper()
-		r := s.hpatune(t, dir, "verify", "advice-a1", run, "-f", config, "-o", "json")
+		r := s.hpatune(t, dir, "verify", advice["a1"], run, "-f", config, "-o", "json")
 		var v verified
 		if err := json.Unmarshal([]byte(r.stdout), &v); err != nil {
 			t.Fatalf("hpatune verify %s: exit code %d, %v: %s%s", run, r.code, err, r.stdout, r.stderr)

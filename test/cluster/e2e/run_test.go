@@ -3,10 +3,7 @@
 package e2e
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -50,106 +47,6 @@ func (s *suite) controller() string {
 	return fmt.Sprintf("syncPeriod=%v,downscaleStabilization=%v,cpuInitializationPeriod=%v,initialReadinessDelay=%v", c.HPASync, c.HPADownStable, c.HPACPUInit, c.HPAReadyDelay)
 }
 
-// line is a line of records.jsonl, as far as the tests read it.
-type line struct {
-	Type, Pod, Phase, ID, Text, Source, Why, Reason, Object, Error string
-	At                                                             float64 `json:"at_s"`
-	From                                                           float64 `json:"from_s"`
-	To                                                             float64 `json:"to_s"`
-	Spec                                                           int32   `json:"spec_replicas"`
-	Desired                                                        int32   `json:"desired_replicas"`
-	Replicas                                                       int32
-	Metrics                                                        []struct{ Metric, Error string }
-	Ready                                                          json.RawMessage
-	Shard                                                          int
-	Offset                                                         float64 `json:"offset_s"`
-}
-
-// records reads a run's records.jsonl; kinds, if any, are the types that are
-// wanted.
-func records(t *testing.T, run string, kinds ...string) []line {
-	t.Helper()
-	f, err := os.Open(filepath.Join(run, "records.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var out []line
-	r := bufio.NewReader(f)
-	for {
-		text, err := r.ReadBytes('\n')
-		if len(text) > 0 {
-			var l line
-			if err := json.Unmarshal(text, &l); err != nil {
-				t.Fatalf("%s: %v: %s", run, err, text)
-			}
-			if len(kinds) == 0 || slices.Contains(kinds, l.Type) {
-				out = append(out, l)
-			}
-		}
-		if err == io.EOF {
-			return out
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// reported is `hpatune report -o json`, as far as the tests read it.
-type reported struct {
-	Partial   bool
-	DurationS float64 `json:"duration_s"`
-	Trust     struct {
-		Verdict string
-		Reasons []struct{ ID, Verdict, Text string }
-	}
-	Load struct {
-		Scheduled, Sent, Shed, OK int
-		Failed                    map[string]int
-	}
-	Replicas  struct{ Min, Max, Mean, Hours float64 }
-	Reactions []struct {
-		Stage string
-		LoadS float64 `json:"load_s"`
-
-		MetricS, DecisionS, CreatedS, StartedS, ReadyS, TrafficS *float64
-	}
-	Gaps []struct {
-		Source string
-		FromS  float64 `json:"from_s"`
-		ToS    float64 `json:"to_s"`
-		Why    string
-	}
-}
-
-func (s *suite) report(t *testing.T, run string) reported {
-	t.Helper()
-	r := s.hpatune(t, filepath.Dir(run), "report", run, "-o", "json")
-	var out reported
-	if err := json.Unmarshal([]byte(r.stdout), &out); err != nil {
-		t.Fatalf("hpatune report -o json: %v: %s%s", err, r.stdout, r.stderr)
-	}
-	return out
-}
-
-// advice is recommendation.json, as far as the tests read it.
-type advice struct {
-	Verdict    string
-	Refusal    []struct{ ID, Text string }
-	SelfReplay struct {
-		ReplicaHoursError *float64 `json:"replica_hours_error"`
-		Rescales          int
-		RescalesMatched   int `json:"rescales_matched"`
-		Verdict           string
-	} `json:"self_replay"`
-	Shadow *struct {
-		Agree, Differ, Unknown, Unseen int
-		Rescales, Quiet                struct{ Agree, Differ, Unknown int }
-	}
-	Warnings []string
-}
-
 // keep copies what a test left to a folder below $HPATUNE_E2E_KEEP, to be looked
 // at afterwards; without it, nothing.
 func keep(t *testing.T, dir string) {
@@ -159,17 +56,6 @@ func keep(t *testing.T, dir string) {
 			t.Error(err)
 		}
 	}
-}
-
-// tune runs hpatune tune and reads its advice. A refusal is an advice, too.
-func (s *suite) tune(t *testing.T, run, out string, args ...string) (advice, result) {
-	t.Helper()
-	r := s.hpatune(t, filepath.Dir(run), append([]string{"tune", run, "--out", out, "-o", "json"}, args...)...)
-	var a advice
-	if err := json.Unmarshal([]byte(r.stdout), &a); err != nil {
-		t.Fatalf("hpatune tune -o json: exit code %d, %v: %s%s", r.code, err, r.stdout, r.stderr)
-	}
-	return a, r
 }
 
 // TestARunRecordsWhatTheHPADidAndBecomesAdvice is the whole job on a real
@@ -213,16 +99,15 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 			watched = append(watched, h.desired)
 		}
 	}
-	syncs := records(t, run, "sync")
-	for _, x := range syncs {
-		recorded = append(recorded, x.Replicas)
+	for _, x := range entries(t, run, "sync") {
+		recorded = append(recorded, int32(x.Replicas))
 	}
 	watched, recorded = slices.Compact(watched), slices.Compact(recorded)
 	if !slices.Equal(watched, recorded) || len(recorded) < 3 {
 		t.Errorf("the run has sizes %v, the watch saw %v; want the same, and both ways", recorded, watched)
 	}
 
-	got := s.report(t, run)
+	got := s.summaryOf(t, run)
 	if got.Partial || math.Abs(float64(got.Load.Scheduled-(25*4+60*22+75*4))) > 150 {
 		t.Errorf("report: partial %v, %d arrivals; want a whole run of about 1720", got.Partial, got.Load.Scheduled)
 	}
@@ -239,7 +124,7 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 		t.Errorf("hpatune report: %s", r.stderr)
 	}
 
-	a, tuned := s.tune(t, run, filepath.Join(dir, "advice"))
+	a, tuned, out := s.adviceOn(t, run)
 	if sh := a.Shadow; sh == nil || sh.Differ > 0 || sh.Rescales.Agree == 0 || 10*sh.Unknown > sh.Agree+sh.Unknown {
 		t.Errorf("shadow %+v (%v), want every reconcile after the first window reproduced, at most a tenth unknown", sh, a.Warnings)
 	} else {
@@ -255,10 +140,10 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 	if tuned.code != 0 {
 		t.Fatalf("hpatune tune: exit code %d: %+v\n%s", tuned.code, a.Refusal, tuned.stderr)
 	}
-	if r := s.hpatune(t, dir, "test", "advice/hpa.hpa"); r.code != 0 {
+	if r := s.hpatune(t, dir, "test", filepath.Join(out, "hpa.hpa")); r.code != 0 {
 		t.Errorf("the advice fails its own unit tests: %s%s", r.stdout, r.stderr)
 	}
-	if err := s.dryRunFile(t.Context(), ns, filepath.Join(dir, "advice", "hpa.yaml")); err != nil {
+	if err := s.dryRunFile(t.Context(), ns, filepath.Join(out, "hpa.yaml")); err != nil {
 		t.Errorf("the API server refuses the advice: %v", err)
 	}
 }

@@ -120,9 +120,10 @@ type summary struct {
 		ToS    float64 `json:"to_s"`
 		Why    string
 	}
-	Stages   []struct{ Scheduled int }
-	Errors   []struct{ Error string }
-	Warnings []struct{ ID, Text string }
+	Reactions []struct{ Stage string }
+	Stages    []struct{ Scheduled int }
+	Errors    []struct{ Error string }
+	Warnings  []struct{ ID, Text string }
 }
 
 func (s *suite) summaryOf(t *testing.T, dir string) summary {
@@ -241,10 +242,15 @@ type advised struct {
 	Warnings   []string
 	Assumed    []string
 	SelfReplay struct {
-		Verdict  string
-		Rescales int
+		Verdict           string
+		Rescales          int
+		RescalesMatched   int      `json:"rescales_matched"`
+		ReplicaHoursError *float64 `json:"replica_hours_error"`
 	} `json:"self_replay"`
-	Shadow *struct{ Agree, Differ, Unknown int }
+	Shadow *struct {
+		Agree, Differ, Unknown, Unseen int
+		Rescales, Quiet                struct{ Agree, Differ, Unknown int }
+	}
 }
 
 // adviceOn asks for advice; its folder is the last of what it returns.
