@@ -231,12 +231,13 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		if b.expected < starvedLeast {
 			continue
 		}
+		of := *b.Share / *b.FairShare
 		// Requests of one connection go one way: where connections live for
-		// seconds, they are what luck deals out. Those that live for ever are no luck.
-		if r.Meta.Target.Connections == "realistic" && b.Requests > 0 && b.opened < starvedLeast {
+		// seconds, a small share of few is what luck deals out. Those that live for
+		// ever are no luck.
+		if of < starvedLimit && r.Meta.Target.Connections == "realistic" && b.Requests > 0 && b.opened < starvedLeast {
 			continue
 		}
-		of := *b.Share / *b.FairShare
 		worst = min(worst, of)
 		shares = append(shares, fmt.Sprintf("%.0f", 100*of))
 		if of < starvedLimit {
