@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -76,6 +77,10 @@ stages:
 objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 `)
 	prom := s.prometheus(t, ns)
+	eventually(t, 30*time.Second, "Prometheus has scraped the pod", func(context.Context) error {
+		_, err := prom.query("count(vllm:num_requests_running)")
+		return err
+	})
 	history := s.watchHPA(t, ns, w.name)
 	run := filepath.Join(dir, "run")
 	began := time.Now()
