@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,6 +18,7 @@ import (
 // "hang" as an answer never comes.
 func apiServer(t *testing.T, answers map[string]string) *Cluster {
 	t.Helper()
+	answers = maps.Clone(answers) // the caller may change his for the next one
 	end := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
