@@ -7,15 +7,16 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/fit/fittest"
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
 // fixed is a run at a fixed size of n, begun so long after the first; its last
 // pod was made for it.
 func fixed(name string, n int, after time.Duration) *results.Run {
-	c := truth{rate: func(t float64) float64 { return min(0.5+t/220, 2.1) }, seconds: 420, cfg: cpuConfig(70), replicas: n, slots: 8, streams: true, seed: 3}
-	c.cfg.MinReplicas, c.cfg.MaxReplicas = int32(n), int32(n)
-	run := c.run()
+	c := fittest.Truth{Rate: func(t float64) float64 { return min(0.5+t/220, 2.1) }, Seconds: 420, Config: fittest.CPUConfig(70), Replicas: n, Slots: 8, Streams: true, Seed: 3}
+	c.Config.MinReplicas, c.Config.MaxReplicas = int32(n), int32(n)
+	run := c.Run()
 	run.Meta.Run, run.Meta.Start, run.Meta.HPA = name, time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC).Add(after), results.HPAContext{Controller: "none", Kubernetes: "v1.37.2"}
 	run.Meta.Target.Kind, run.Meta.Target.Streams, run.Syncs = "fixed", true, nil
 	run.Meta.Client.CPUMeasured = true
@@ -24,7 +25,7 @@ func fixed(name string, n int, after time.Duration) *results.Run {
 		last := run.Meta.Backends[n-1].Name
 		for i, at := range map[results.PodPhase]float64{results.PodCreated: -40, results.PodScheduled: -39, results.PodStarted: -32, results.PodReady: -10} {
 			k := slices.IndexFunc(run.Pods, func(p results.Pod) bool { return p.Name == last && p.Phase == i })
-			run.Pods[k].At = dur(at)
+			run.Pods[k].At = fittest.Dur(at)
 		}
 	}
 	return run
@@ -77,19 +78,51 @@ func TestRunsAtFixedSizesGiveAFirstHPA(t *testing.T) {
 	}
 }
 
+func TestAFitOnStatedAssumptionsIsNotRefused(t *testing.T) {
+	run := fixed("r1", 2, 0)
+	run.Pods, run.Meta.Backends = nil, nil
+	for i := range run.Requests {
+		run.Requests[i].Backend = -1
+	}
+	fitted, err := Fit(run, fittest.CPUConfig(70), FitOptions{Startup: 90 * time.Second, CPUMilli: 1000, MemoryBytes: 2 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if refusal, refused := unfit(&fitted); refused {
+		t.Errorf("a fit on stated assumptions is refused (%+v); it is only never called verified", refusal)
+	}
+}
+
 func TestOfRunsUnderAnAutoscalerTheFirstIsTheEvidence(t *testing.T) {
 	objectives, err := results.ParseObjectives([]string{"ttft.p95 < 4s"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := truth{rate: wave, seconds: 900, cfg: cpuConfig(70), replicas: 2, slots: 8, streams: true, seed: 3}
-	run := c.run()
+	c := fittest.Truth{Rate: fittest.Wave, Seconds: 900, Config: fittest.CPUConfig(70), Replicas: 2, Slots: 8, Streams: true, Seed: 3}
+	run := c.Run()
 	run.Meta.Stages[0].Arrivals = len(run.Requests)
-	r, _, err := Recommend(t.Context(), []*results.Run{run, fixed("r2", 2, time.Hour)}, Options{Current: c.cfg, Objectives: objectives, Price: DefaultPrice(), Replicates: 2, Seed: 1})
+	r, _, err := Recommend(t.Context(), []*results.Run{run, fixed("r2", 2, time.Hour)}, Options{Current: c.Config, Objectives: objectives, Price: DefaultPrice(), Replicates: 2, Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(strings.Join(r.Warnings, "\n"), "only truth is evidence") {
 		t.Errorf("it is not said that the second run does not count: %q", r.Warnings)
+	}
+}
+
+func TestARefusedFitSaysWhatWasNotSeen(t *testing.T) {
+	run, c := fittest.Blinded("kube/pods")
+	run.Gaps[0].From, run.Gaps[0].To = 0, fittest.Dur(900)
+	run.Meta.Stages[0].Arrivals = len(run.Requests)
+	objectives, err := results.ParseObjectives([]string{"ttft.p95 < 4s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _, err := Recommend(t.Context(), []*results.Run{run}, Options{Current: c.Config, Objectives: objectives, Price: DefaultPrice(), Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict != Refuse || !strings.Contains(strings.Join(r.Warnings, "\n"), "kube/pods could not be watched") {
+		t.Errorf("nothing was watched: %s, %+v, warnings %q", r.Verdict, r.Refusal, r.Warnings)
 	}
 }

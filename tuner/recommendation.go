@@ -58,40 +58,6 @@ type Refusal struct {
 	SettledBy string `json:"settled_by"`
 }
 
-// SelfReplay is how well the replay of the recorded run under its own
-// configuration meets what was recorded.
-type SelfReplay struct {
-	ReplicaHoursError *float64 `json:"replica_hours_error"` // relative, of the hours above the floor
-	Rescales          int      `json:"rescales"`
-	RescalesMatched   int      `json:"rescales_matched"`
-	MeanAbsReplicas   *float64 `json:"mean_abs_replicas"`
-	// Attainment is the recorded share of requests within the limits, and
-	// AttainmentError what the model predicts for the same arrivals minus it; nil
-	// without limits.
-	Attainment      *float64 `json:"attainment"`
-	AttainmentError *float64 `json:"attainment_error"`
-	Verdict         string   `json:"verdict"` // pass, fail, proves-nothing (the HPA never moved), assumed (no autoscaler was recorded)
-}
-
-// Shadow is how often the core decided what the recorded controller decided.
-type Shadow struct {
-	Agree   int `json:"agree"`
-	Differ  int `json:"differ"`
-	Unknown int `json:"unknown"`
-	// The same apart: agreeing to do nothing is easier than agreeing on a size.
-	Rescales Tally `json:"rescales"`
-	Quiet    Tally `json:"quiet"`
-	// Unseen are quiet reconciles that left no trace and were put in.
-	Unseen int `json:"unseen"`
-}
-
-// Tally is a Shadow's counts over one kind of reconcile.
-type Tally struct {
-	Agree   int `json:"agree"`
-	Differ  int `json:"differ"`
-	Unknown int `json:"unknown"`
-}
-
 // Pick is one configuration and what it would do.
 type Pick struct {
 	Config hpa.Config `json:"-"`

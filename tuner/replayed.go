@@ -43,7 +43,7 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	if err := parallel(ctx, 1, nil, func(_ int, s *replay.Scratch) {
 		t := b.try(cfg, s)
 		r.Pick = *b.pick(&t)
-		r.SelfReplay = r.SelfReplay.within(run, b, o.Current, o.Seed)
+		r.SelfReplay = within(r.SelfReplay, run, b, o.Current, o.Seed)
 		r.Timeline, one = b.timeline(draw{fit.World, 0}, cfg, s)
 	}); err != nil {
 		return r, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
@@ -89,7 +90,7 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 		r.Warnings = append(r.Warnings, fmt.Sprintf("%q is not judged: a replay knows no gaps between tokens", text))
 	}
 	model := newModel(run, fit, o)
-	if refusal, ok := fit.refusal(); ok {
+	if refusal, ok := unfit(&fit); ok {
 		return r.refuse(refusal.ID, refusal.Text, refusal.SettledBy), model, nil
 	}
 	if refusal, ok, err := unlike(model, runs, o); ok || err != nil {
@@ -103,9 +104,9 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	if b.perReplica <= 0 {
 		return r.refuse("service", fmt.Sprintf("even one idle replica does not keep %s", g), "looser objectives, or a faster service: no number of replicas can meet them"), model, nil
 	}
-	fit.SelfReplay = fit.SelfReplay.within(run, b, o.Current, o.Seed)
+	fit.SelfReplay = within(fit.SelfReplay, run, b, o.Current, o.Seed)
 	r.SelfReplay = fit.SelfReplay
-	if refusal, ok := fit.refusal(); ok {
+	if refusal, ok := unfit(&fit); ok {
 		return r.refuse(refusal.ID, refusal.Text, refusal.SettledBy), model, nil
 	}
 	trials, all, err := b.search(ctx, o)
@@ -170,7 +171,7 @@ func unlike(m *Model, runs []*results.Run, o Options) (out Refusal, ok bool, err
 		size := hpa.DefaultConfig(w.Replicas)
 		size.MinReplicas = w.Replicas
 		for _, c := range Compare(w, size, run, o.Objectives, o.Seed, 4).Figures {
-			if c.Name == "attainment" && c.Error != nil && *c.Error > attainmentLimit {
+			if c.Name == "attainment" && c.Error != nil && *c.Error > fit.AttainmentLimit {
 				return Refusal{"self-replay", fmt.Sprintf("at %d replicas the model calls %.0f %% of the requests good, and %s had %.0f %%", w.Replicas, 100*c.Predicted.Value, run.Meta.Run, 100**c.Actual),
 					"longer runs, on nodes that nothing else keeps busy: the model knows only requests that are slow, or fail, because there are many of them"}, true, nil
 			}

@@ -28,7 +28,10 @@ pure tuner/manifest:     tuner/hpa internal/source
 pure tuner/scenario:     tuner/hpa tuner/manifest
 pure tuner/plant:        results
 pure tuner/replay:       results profiles tuner/hpa tuner/plant
-pure tuner:              results profiles tuner/hpa tuner/plant tuner/replay
+pure tuner/cost:
+pure tuner/fit:          results profiles tuner/cost tuner/hpa tuner/plant tuner/replay
+pure tuner/fit/fittest:  results tuner/hpa tuner/plant tuner/replay
+pure tuner:              results profiles tuner/cost tuner/fit tuner/hpa tuner/plant tuner/replay
 pure internal/source:
 pure internal/report:    results tuner tuner/hpa tuner/manifest
 pure internal/doctor:    results tuner/hpa tuner/manifest

@@ -1,4 +1,4 @@
-package tuner
+package fit
 
 import (
 	"math"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/fit/fittest"
 )
 
 // TestACPULimitBoundsTheLaw: under a quota requests are quick while the budget
@@ -26,14 +27,14 @@ func TestACPULimitBoundsTheLaw(t *testing.T) {
 	done := 0
 	for at, next := 0.0, 10.0; at < 300; at += r.ExpFloat64() / rate(at) {
 		for ; at >= next; next += 10 {
-			run.Samples = append(run.Samples, results.Sample{At: dur(next + 1), Source: "metrics.k8s.io", Name: "cpu_milli", Pod: "pod-0", Value: 1000 * (idle + each*float64(done)/10), Window: 10 * time.Second, SampledAt: dur(next)})
+			run.Samples = append(run.Samples, results.Sample{At: fittest.Dur(next + 1), Source: "metrics.k8s.io", Name: "cpu_milli", Pod: "pod-0", Value: 1000 * (idle + each*float64(done)/10), Window: 10 * time.Second, SampledAt: fittest.Dur(next)})
 			done = 0
 		}
-		run.Requests = append(run.Requests, results.Request{Arrival: len(run.Requests), Scheduled: dur(at), Sent: dur(at), First: results.NotYet, Last: results.NotYet, Done: dur(at + 0.015 + 0.01*r.Float64()), Tokens: 1, Code: 200, Err: -1})
+		run.Requests = append(run.Requests, results.Request{Arrival: len(run.Requests), Scheduled: fittest.Dur(at), Sent: fittest.Dur(at), First: results.NotYet, Last: results.NotYet, Done: fittest.Dur(at + 0.015 + 0.01*r.Float64()), Tokens: 1, Code: 200, Err: -1})
 		done++
 	}
-	o := FitOptions{Seed: 1, Startup: 5 * time.Second}
-	fit, err := Fit(run, cpuConfig(70), o)
+	o := Options{Seed: 1, Startup: 5 * time.Second}
+	fit, err := Fit(run, fittest.CPUConfig(70), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +42,7 @@ func TestACPULimitBoundsTheLaw(t *testing.T) {
 		t.Errorf("capacity %.1f requests/s a replica, want about %.1f: %d millicores over %v core-seconds each", got, want, run.Meta.Workload.CPULimitMilli, each)
 	}
 	run.Meta.Workload.CPULimitMilli = 0
-	if fit, err = Fit(run, cpuConfig(70), o); err != nil {
+	if fit, err = Fit(run, fittest.CPUConfig(70), o); err != nil {
 		t.Fatal(err)
 	}
 	if got := fit.World.Service.Capacity(); got < 40 {

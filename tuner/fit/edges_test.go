@@ -1,4 +1,4 @@
-package tuner
+package fit
 
 import (
 	"strings"
@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/fit/fittest"
 )
 
 // bare is what `run --url` leaves: requests, and nothing of pods or HPA.
 func bare() *results.Run {
-	c := truth{rate: func(t float64) float64 { return 1 + t/300 }, seconds: 600, cfg: cpuConfig(70), replicas: 3, slots: 8, streams: true, seed: 5}
-	run := c.run()
+	c := fittest.Truth{Rate: func(t float64) float64 { return 1 + t/300 }, Seconds: 600, Config: fittest.CPUConfig(70), Replicas: 3, Slots: 8, Streams: true, Seed: 5}
+	run := c.Run()
 	out := &results.Run{Meta: results.Meta{Run: "bare", DurationS: 600, Stages: run.Meta.Stages, Target: results.Target{Kind: "url"}}, Requests: run.Requests}
 	for i := range out.Requests {
 		out.Requests[i].Backend = -1
@@ -20,7 +21,7 @@ func bare() *results.Run {
 }
 
 func TestFitOfABareRunNeedsStatements(t *testing.T) {
-	_, err := Fit(bare(), cpuConfig(70), FitOptions{})
+	_, err := Fit(bare(), fittest.CPUConfig(70), Options{})
 	if err == nil {
 		t.Fatal("a run without pods fits without a word on start-up and requests")
 	}
@@ -29,7 +30,7 @@ func TestFitOfABareRunNeedsStatements(t *testing.T) {
 			t.Errorf("%q does not say %q", err, want)
 		}
 	}
-	fit, err := Fit(bare(), cpuConfig(70), FitOptions{Startup: 90 * time.Second, CPUMilli: 1000, MemoryBytes: 2 << 30})
+	fit, err := Fit(bare(), fittest.CPUConfig(70), Options{Startup: 90 * time.Second, CPUMilli: 1000, MemoryBytes: 2 << 30})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,20 +46,17 @@ func TestFitOfABareRunNeedsStatements(t *testing.T) {
 	if got := fit.World.Start[0].Total(); got != 90*time.Second {
 		t.Errorf("cold start %v, want what was stated", got)
 	}
-	if _, refused := fit.refusal(); refused {
-		t.Error("a fit on stated assumptions is refused; it is only never called verified")
-	}
 }
 
 func TestFitNeedsAnsweredRequests(t *testing.T) {
-	if _, err := Fit(&results.Run{}, cpuConfig(70), FitOptions{}); err == nil || !strings.Contains(err.Error(), "no requests") {
+	if _, err := Fit(&results.Run{}, fittest.CPUConfig(70), Options{}); err == nil || !strings.Contains(err.Error(), "no requests") {
 		t.Errorf("an empty run: %v", err)
 	}
 	run := bare()
 	for i := range run.Requests {
 		run.Requests[i].Outcome = results.HTTP5xx
 	}
-	if _, err := Fit(run, cpuConfig(70), FitOptions{}); err == nil || !strings.Contains(err.Error(), "fewer than 20") {
+	if _, err := Fit(run, fittest.CPUConfig(70), Options{}); err == nil || !strings.Contains(err.Error(), "fewer than 20") {
 		t.Errorf("a run of failures: %v", err)
 	}
 }
@@ -72,7 +70,7 @@ func TestShedArrivalsAreDemand(t *testing.T) {
 			r.Outcome, r.Sent, r.First, r.Done = results.Shed, results.NotYet, results.NotYet, results.NotYet
 		}
 	}
-	fit, err := Fit(run, cpuConfig(70), FitOptions{Startup: time.Minute, CPUMilli: 1000})
+	fit, err := Fit(run, fittest.CPUConfig(70), Options{Startup: time.Minute, CPUMilli: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +86,7 @@ func TestShedArrivalsAreDemand(t *testing.T) {
 func TestCompare(t *testing.T) {
 	step, period := time.Second, 15*time.Second
 	sync := func(at float64, from, to int32) results.Sync {
-		return results.Sync{At: dur(at), Spec: from, Replicas: to}
+		return results.Sync{At: fittest.Dur(at), Spec: from, Replicas: to}
 	}
 	// hold is a size from each of the given seconds on, over two minutes.
 	hold := func(sizes map[int]float64) []float64 {

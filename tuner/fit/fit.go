@@ -1,22 +1,26 @@
-package tuner
+// Package fit learns a world from a recorded run: what load was offered, how a
+// replica serves, who gets the next request, how metrics follow, how long pods
+// take to start. It says what it had to assume, how good each part is, and
+// whether a replay of the run reproduces it.
+package fit
 
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/cost"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/plant"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// FitOptions is what a recording cannot say, or did not. What is stated here
+// Options is what a recording cannot say, or did not. What is stated here
 // where nothing was measured is called assumed in every output.
-type FitOptions struct {
+type Options struct {
 	Limits plant.Limits // the per-request limits that the objectives set
 	Seed   uint64
 
@@ -33,7 +37,7 @@ type FitOptions struct {
 // Fitted is a world fitted to a run, and how far it can be believed.
 type Fitted struct {
 	World   *replay.World
-	Replica Replica // what a replica asks of a node
+	Replica cost.Replica // what a replica asks of a node
 	// Assumed names what was stated and not measured, for people.
 	Assumed  []string
 	Warnings []string
@@ -41,6 +45,25 @@ type Fitted struct {
 	Quality    []Quality
 	SelfReplay SelfReplay
 	Shadow     *Shadow // nil: no reconcile was recorded
+}
+
+// Shadow is how often the core decided what the recorded controller decided.
+type Shadow struct {
+	Agree   int `json:"agree"`
+	Differ  int `json:"differ"`
+	Unknown int `json:"unknown"`
+	// The same apart: agreeing to do nothing is easier than agreeing on a size.
+	Rescales Tally `json:"rescales"`
+	Quiet    Tally `json:"quiet"`
+	// Unseen are quiet reconciles that left no trace and were put in.
+	Unseen int `json:"unseen"`
+}
+
+// Tally is a Shadow's counts over one kind of reconcile.
+type Tally struct {
+	Agree   int `json:"agree"`
+	Differ  int `json:"differ"`
+	Unknown int `json:"unknown"`
 }
 
 // Quality is one figure of how good a part of the fit is.
@@ -55,7 +78,7 @@ type Quality struct {
 type fitting struct {
 	run *results.Run
 	cfg hpa.Config
-	o   FitOptions
+	o   Options
 	w   replay.World
 	out Fitted
 	// served are the requests that a replica worked on, by Arrival.
@@ -74,7 +97,7 @@ type fitting struct {
 // It returns an error where the run cannot carry a model at all: no arrivals,
 // no answered request, no cold start seen or stated, no request size where the
 // metrics need one.
-func Fit(run *results.Run, cfg hpa.Config, o FitOptions) (Fitted, error) {
+func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	f := &fitting{run: run, cfg: cfg, o: o, hidden: unseenPods(run)}
 	f.w = replay.World{Limits: o.Limits, Seed: o.Seed, Params: replay.Params(run)}
 	f.unseen()
@@ -127,31 +150,6 @@ func (f *fitting) assume(format string, args ...any) {
 
 func (f *fitting) quality(part string, value float64, n int, format string, args ...any) {
 	f.out.Quality = append(f.out.Quality, Quality{part, value, n, fmt.Sprintf(format, args...)})
-}
-
-// refusal is why the fit carries no advice, if it does not.
-func (f *Fitted) refusal() (Refusal, bool) {
-	switch s := f.SelfReplay; s.Verdict {
-	case "fail":
-		if e := s.AttainmentError; e != nil && math.Abs(*e) > attainmentLimit {
-			return Refusal{"self-replay", fmt.Sprintf("the replay does not reproduce how the recorded run was served: %.0f %% of requests within the limits, recorded %.0f %%", 100*(*s.Attainment+*e), 100**s.Attainment),
-				"a run in which it is visible which replica answered (connections.backend_header), and at least one stage past saturation"}, true
-		}
-		e := "—"
-		if s.ReplicaHoursError != nil {
-			e = fmt.Sprintf("%+.1f %%", *s.ReplicaHoursError*100)
-		}
-		return Refusal{"self-replay", fmt.Sprintf("the replay does not reproduce the recorded run: replica-hours above the floor %s (limit ±10 %%), %d of %d rescales met", e, s.RescalesMatched, s.Rescales),
-			"a longer run with a clear step up and down; the warnings say what the model could not see"}, true
-	case "proves-nothing":
-		return Refusal{"self-replay", "the HPA never moved in the recording: nothing shows that the replay moves as it does",
-			"a run whose load makes the HPA scale up and down at least once"}, true
-	}
-	if s := f.Shadow; s != nil && s.Differ > 0 && s.Differ*20 > s.Agree {
-		return Refusal{"shadow", fmt.Sprintf("the core decides otherwise than the recorded controller in %d of %d syncs", s.Differ, s.Agree+s.Differ),
-			"the HPA as it ran (-f), and the controller's flags"}, true
-	}
-	return Refusal{}, false
 }
 
 // demand takes the offered load from the request log: every scheduled arrival,
@@ -256,7 +254,7 @@ func (f *fitting) requests() error {
 		}
 		cpu, memory = cpu+c.CPU, memory+c.Memory/1000
 	}
-	f.out.Replica = Replica{CPUCores: float64(cpu) / 1000, MemoryGB: float64(memory) / (1 << 30), GPUs: float64(m.GPUs)}
+	f.out.Replica = cost.Replica{CPUCores: float64(cpu) / 1000, MemoryGB: float64(memory) / (1 << 30), GPUs: float64(m.GPUs)}
 	var errs []error
 	for _, x := range f.cfg.Metrics {
 		if x.Source != hpa.Resource && x.Source != hpa.ContainerResource || x.Target.Utilization == 0 {

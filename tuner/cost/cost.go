@@ -1,4 +1,6 @@
-package tuner
+// Package cost is what replicas cost: prices of cores, memory and GPUs, and a
+// book of list prices with their dates.
+package cost
 
 import (
 	"fmt"

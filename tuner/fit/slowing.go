@@ -1,4 +1,4 @@
-package tuner
+package fit
 
 import (
 	"github.com/hpatune/hpatune/tuner/plant"

@@ -1,44 +1,21 @@
-package tuner
+package fit
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/fit/fittest"
 )
 
-// blinded is a run whose records between 240 and 400 s are wrong: requests took
-// a third, CPU was thrice as high, and the size changed at 300 s for no reason.
-func blinded(source string) (*results.Run, truth) {
-	c := truth{rate: wave, seconds: 900, cfg: cpuConfig(70), replicas: 2, slots: 8, streams: true, seed: 3}
-	run := c.run()
-	from, to := dur(240), dur(400)
-	run.Gaps = []results.Gap{{Source: source, From: from, To: to, Why: "connection refused"}}
-	for i := range run.Requests {
-		if q := &run.Requests[i]; q.Sent >= from && q.Done <= to {
-			q.First, q.Done = q.Sent+(q.First-q.Sent)/3, q.Sent+(q.Done-q.Sent)/3
-		}
-	}
-	for i := range run.Samples {
-		if s := &run.Samples[i]; s.SampledAt >= from && s.SampledAt <= to {
-			s.Value *= 3
-		}
-	}
-	run.Syncs = slices.DeleteFunc(run.Syncs, func(s results.Sync) bool { return s.At >= from && s.At <= to })
-	i := slices.IndexFunc(run.Syncs, func(s results.Sync) bool { return s.At > to })
-	run.Syncs = slices.Insert(run.Syncs, i, results.Sync{At: dur(300), Spec: run.Syncs[i].Spec, Replicas: 1, Desired: 1})
-	return run, c
-}
-
 func TestABlindStretchIsNoEvidence(t *testing.T) {
-	run, c := blinded("kube/pods")
-	fit, err := Fit(run, c.cfg, FitOptions{Seed: 1})
+	run, c := fittest.Blinded("kube/pods")
+	fit, err := Fit(run, c.Config, Options{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	clean, err := Fit(c.run(), c.cfg, FitOptions{Seed: 1})
+	clean, err := Fit(c.Run(), c.Config, Options{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +37,8 @@ func TestABlindStretchIsNoEvidence(t *testing.T) {
 	}
 
 	// What is seen counts: the same records without a gap spoil the fit.
-	run, _ = blinded("kube/events")
-	fit, err = Fit(run, c.cfg, FitOptions{Seed: 1})
+	run, _ = fittest.Blinded("kube/events")
+	fit, err = Fit(run, c.Config, Options{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +51,8 @@ func TestABlindStretchIsNoEvidence(t *testing.T) {
 }
 
 func TestDecisionsAfterAnEditAreNotJudged(t *testing.T) {
-	c := truth{rate: wave, seconds: 900, cfg: cpuConfig(70), replicas: 2, slots: 8, streams: true, seed: 3}
-	run := c.run()
+	c := fittest.Truth{Rate: fittest.Wave, Seconds: 900, Config: fittest.CPUConfig(70), Replicas: 2, Slots: 8, Streams: true, Seed: 3}
+	run := c.Run()
 	for _, row := range []struct {
 		name    string
 		at      time.Duration
@@ -86,7 +63,7 @@ func TestDecisionsAfterAnEditAreNotJudged(t *testing.T) {
 		{"an edit before the first", time.Second, "proves-nothing"},
 	} {
 		run.Warnings = []results.Warning{{At: row.at, ID: "hpa-edited"}}
-		fit, err := Fit(run, c.cfg, FitOptions{Seed: 1})
+		fit, err := Fit(run, c.Config, Options{Seed: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,22 +79,5 @@ func TestDecisionsAfterAnEditAreNotJudged(t *testing.T) {
 		if !strings.Contains(strings.Join(fit.Warnings, "\n"), "edited in mid-run") {
 			t.Errorf("%s: not said: %v", row.name, fit.Warnings)
 		}
-	}
-}
-
-func TestARefusedFitSaysWhatWasNotSeen(t *testing.T) {
-	run, c := blinded("kube/pods")
-	run.Gaps[0].From, run.Gaps[0].To = 0, dur(900)
-	run.Meta.Stages[0].Arrivals = len(run.Requests)
-	objectives, err := results.ParseObjectives([]string{"ttft.p95 < 4s"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, _, err := Recommend(t.Context(), []*results.Run{run}, Options{Current: c.cfg, Objectives: objectives, Price: DefaultPrice(), Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r.Verdict != Refuse || !strings.Contains(strings.Join(r.Warnings, "\n"), "kube/pods could not be watched") {
-		t.Errorf("nothing was watched: %s, %+v, warnings %q", r.Verdict, r.Refusal, r.Warnings)
 	}
 }

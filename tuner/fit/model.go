@@ -1,9 +1,10 @@
-package tuner
+package fit
 
 import (
 	"fmt"
 
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/cost"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
@@ -14,27 +15,17 @@ const ModelSchema = "hpatune.model/v1"
 // Model is model.json: what was fitted to a run, without its demand. verify and
 // replay put other arrivals through it.
 type Model struct {
-	Schema     string   `json:"schema"`
-	Version    string   `json:"version"`
-	Run        string   `json:"run"`
-	Objectives []string `json:"objectives"`
-	Seed       int64    `json:"seed"`
-	Replica    Replica  `json:"replica"`
-	Price      Price    `json:"price"`
-	Represents string   `json:"represents,omitempty"`
-	Assumed    []string `json:"assumed,omitempty"`
+	Schema     string       `json:"schema"`
+	Version    string       `json:"version"`
+	Run        string       `json:"run"`
+	Objectives []string     `json:"objectives"`
+	Seed       int64        `json:"seed"`
+	Replica    cost.Replica `json:"replica"`
+	Price      cost.Price   `json:"price"`
+	Represents string       `json:"represents,omitempty"`
+	Assumed    []string     `json:"assumed,omitempty"`
 	// Fitted is the world; its Demand is empty.
 	Fitted replay.World `json:"fitted"`
-}
-
-func newModel(run *results.Run, fit Fitted, o Options) *Model {
-	m := &Model{Schema: ModelSchema, Version: o.Version, Run: run.Meta.Run, Seed: o.Seed, Replica: fit.Replica, Price: o.Price, Represents: run.Meta.Represents, Assumed: fit.Assumed, Fitted: *fit.World}
-	m.Fitted.Demand = replay.Demand{}
-	m.Fitted.Sync.Recorded = nil
-	for _, ob := range o.Objectives {
-		m.Objectives = append(m.Objectives, ob.Text)
-	}
-	return m
 }
 
 // World returns the fitted world under a run's own arrivals, from the size the

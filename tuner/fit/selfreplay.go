@@ -1,4 +1,4 @@
-package tuner
+package fit
 
 import (
 	"math"
@@ -9,6 +9,21 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
+
+// SelfReplay is how well the replay of the recorded run under its own
+// configuration meets what was recorded.
+type SelfReplay struct {
+	ReplicaHoursError *float64 `json:"replica_hours_error"` // relative, of the hours above the floor
+	Rescales          int      `json:"rescales"`
+	RescalesMatched   int      `json:"rescales_matched"`
+	MeanAbsReplicas   *float64 `json:"mean_abs_replicas"`
+	// Attainment is the recorded share of requests within the limits, and
+	// AttainmentError what the model predicts for the same arrivals minus it; nil
+	// without limits.
+	Attainment      *float64 `json:"attainment"`
+	AttainmentError *float64 `json:"attainment_error"`
+	Verdict         string   `json:"verdict"` // pass, fail, proves-nothing (the HPA never moved), assumed (no autoscaler was recorded)
+}
 
 // SelfReplayOf replays a run under the configuration that ran and compares the
 // sizes, reconcile by reconcile: the identity test of tuner/MODEL.md.
@@ -27,51 +42,10 @@ func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay 
 	return compare(run.Syncs, sim, w.Demand.Step, w.Params.SyncPeriod, float64(cfg.MinReplicas), undecided(run, w.Params, cfg))
 }
 
-// attainmentLimit is how far the replicates' share of requests within the limits
+// AttainmentLimit is how far the replicates' share of requests within the limits
 // may be from the recorded one, beyond their own 90 % interval: at more than ten
 // points an advice about limits is one about something else.
-const attainmentLimit = 0.10
-
-// within holds what the model predicts for the run's own arrivals under the
-// configuration that ran, by the fitted law and no request's own time, against
-// what was recorded. Sizes may be met while the law is wrong: then the HPA's part
-// is understood and the service's is not.
-func (s SelfReplay) within(run *results.Run, b *bench, cfg hpa.Config, seed int64) SelfReplay {
-	limits := results.LimitsOf(b.goals.list)
-	if limits.Tightest() <= 0 || len(run.Syncs) == 0 {
-		return s
-	}
-	recorded := run.TimelineWithin(b.world.Demand.Step, limits)
-	a := tally{step: recorded.Step, warmup: b.warmup}
-	for i := range recorded.Ticks {
-		if i < len(b.world.Demand.Bins) {
-			a.tick(&recorded.Ticks[i])
-		}
-	}
-	own := *b
-	own.draws = nil
-	w := *b.world
-	w.Demand.Times = nil
-	for i := range b.draws {
-		own.draws = append(own.draws, draw{w.Luck(replicate(seed, i)), 0})
-	}
-	var scratch replay.Scratch
-	t := own.try(cfg, &scratch)
-	was, predicted := a.attainment(), over(t.attainment)
-	if predicted == nil || math.IsNaN(was) {
-		return s
-	}
-	e := predicted.Value - was
-	s.Attainment, s.AttainmentError = &was, &e
-	lo, hi := predicted.Value, predicted.Value
-	if predicted.Lo != nil && predicted.Hi != nil {
-		lo, hi = *predicted.Lo, *predicted.Hi
-	}
-	if s.Verdict == "pass" && (was < lo-attainmentLimit || was > hi+attainmentLimit) {
-		s.Verdict = "fail"
-	}
-	return s
-}
+const AttainmentLimit = 0.10
 
 // compare holds simulated sizes, one a step, against recorded syncs, but for the
 // stretches in which nobody saw them.

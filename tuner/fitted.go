@@ -1,0 +1,98 @@
+package tuner
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/cost"
+	"github.com/hpatune/hpatune/tuner/fit"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// The fit and the prices have rooms of their own; these are their names here.
+type (
+	// FitOptions is what a recording cannot say, or did not.
+	FitOptions = fit.Options
+	// Fitted is a world fitted to a run, and how far it can be believed.
+	Fitted = fit.Fitted
+	// Quality is one figure of how good a part of the fit is.
+	Quality = fit.Quality
+	// SelfReplay is how well the replay of the recorded run meets it.
+	SelfReplay = fit.SelfReplay
+	// Shadow is how often the core decided what the recorded controller decided.
+	Shadow = fit.Shadow
+	// Tally is a Shadow's counts over one kind of reconcile.
+	Tally = fit.Tally
+	// Model is model.json: what was fitted to a run, without its demand.
+	Model = fit.Model
+	// Price is what resources cost per hour.
+	Price = cost.Price
+	// Replica is what one replica asks of a node.
+	Replica = cost.Replica
+)
+
+// HoursPerMonth is the month of prices: 730 hours.
+const HoursPerMonth = cost.HoursPerMonth
+
+// ModelSchema is the version of model.json.
+const ModelSchema = fit.ModelSchema
+
+// Fit fits a world to a run under cfg, the configuration that ran.
+func Fit(run *results.Run, cfg hpa.Config, o FitOptions) (Fitted, error) { return fit.Fit(run, cfg, o) }
+
+// SelfReplayOf replays a run under the configuration that ran and compares the
+// sizes.
+func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay {
+	return fit.SelfReplayOf(run, w, cfg)
+}
+
+// DefaultPrice is the book's entry that is used when nothing else is said.
+func DefaultPrice() Price { return cost.DefaultPrice() }
+
+// PriceNames lists the price book.
+func PriceNames() []string { return cost.PriceNames() }
+
+// PriceByName returns an entry of the price book.
+func PriceByName(name string) (Price, bool) { return cost.PriceByName(name) }
+
+// PriceOf reads a price from the fields of an OpenCost pricing file.
+func PriceOf(fields map[string]any) (Price, []error) { return cost.PriceOf(fields) }
+
+// newModel is what was fitted, with what it was fitted for.
+func newModel(run *results.Run, f Fitted, o Options) *Model {
+	m := &Model{Schema: ModelSchema, Version: o.Version, Run: run.Meta.Run, Seed: o.Seed, Replica: f.Replica,
+		Price: o.Price, Represents: run.Meta.Represents, Assumed: f.Assumed, Fitted: *f.World}
+	m.Fitted.Demand = replay.Demand{}
+	m.Fitted.Sync.Recorded = nil
+	for _, ob := range o.Objectives {
+		m.Objectives = append(m.Objectives, ob.Text)
+	}
+	return m
+}
+
+// unfit is why a fit carries no advice, if it does not.
+func unfit(f *Fitted) (Refusal, bool) {
+	switch s := f.SelfReplay; s.Verdict {
+	case "fail":
+		if e := s.AttainmentError; e != nil && math.Abs(*e) > fit.AttainmentLimit {
+			return Refusal{"self-replay", fmt.Sprintf("the replay does not reproduce how the recorded run was served: %.0f %% of requests within the limits, recorded %.0f %%", 100*(*s.Attainment+*e), 100**s.Attainment),
+				"a run in which it is visible which replica answered (connections.backend_header), and at least one stage past saturation"}, true
+		}
+		e := "—"
+		if s.ReplicaHoursError != nil {
+			e = fmt.Sprintf("%+.1f %%", *s.ReplicaHoursError*100)
+		}
+		return Refusal{"self-replay", fmt.Sprintf("the replay does not reproduce the recorded run: replica-hours above the floor %s (limit ±10 %%), %d of %d rescales met", e, s.RescalesMatched, s.Rescales),
+			"a longer run with a clear step up and down; the warnings say what the model could not see"}, true
+	case "proves-nothing":
+		return Refusal{"self-replay", "the HPA never moved in the recording: nothing shows that the replay moves as it does",
+			"a run whose load makes the HPA scale up and down at least once"}, true
+	}
+	if s := f.Shadow; s != nil && s.Differ > 0 && s.Differ*20 > s.Agree {
+		return Refusal{"shadow", fmt.Sprintf("the core decides otherwise than the recorded controller in %d of %d syncs", s.Differ, s.Agree+s.Differ),
+			"the HPA as it ran (-f), and the controller's flags"}, true
+	}
+	return Refusal{}, false
+}
