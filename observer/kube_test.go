@@ -391,39 +391,3 @@ func TestAMissingVerbIsNamed(t *testing.T) {
 		})
 	}
 }
-
-func TestParseVector(t *testing.T) {
-	for _, tt := range []struct{ name, body, want string }{
-		{"two pods", `{"status":"success","data":{"resultType":"vector","result":[{"metric":{"pod":"b"},"value":[1700000000.5,"2"]},{"metric":{"pod":"a"},"value":[1700000000.5,"1"]}]}}`, "a=1 b=2"},
-		{"no series", `{"status":"success","data":{"resultType":"vector","result":[]}}`, ""},
-		{"a refusal", `{"status":"error","errorType":"bad_data","error":"parse error"}`, "error: refused: parse error"},
-		{"a page of HTML", `<html>`, "error: not what a Prometheus answers"},
-		{"a matrix", `{"status":"success","data":{"resultType":"matrix","result":[]}}`, "error: the answer is a matrix"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			list, err := parseVector([]byte(tt.body))
-			var got []string
-			for _, s := range list {
-				got = append(got, fmt.Sprintf("%s=%g", s.labels["pod"], s.value))
-			}
-			text := strings.Join(got, " ")
-			if err != nil {
-				text = "error: " + err.Error()
-			}
-			if !strings.HasPrefix(text, tt.want) || tt.want == "" && text != "" {
-				t.Errorf("parseVector = %q, want %q", text, tt.want)
-			}
-		})
-	}
-}
-
-func FuzzParseVector(f *testing.F) {
-	f.Add([]byte(`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"pod":"b"},"value":[1,"2"]}]}}`))
-	f.Add([]byte(`{"status":"success","data":{"resultType":"vector","result":[{"value":[]}]}}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		list, err := parseVector(body)
-		if err != nil && list != nil {
-			t.Errorf("parseVector(%q): both a list and %v", body, err)
-		}
-	})
-}

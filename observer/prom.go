@@ -3,18 +3,16 @@ package observer
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
 
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/results"
@@ -27,7 +25,7 @@ type Prometheus struct {
 	engines []string // presets that were found
 	empty   []string // names of extra queries that have no series now
 	where   string
-	ask     func(ctx context.Context, path string, q url.Values) ([]byte, error)
+	api     promv1.API
 }
 
 // Query is a PromQL instant query; each of its series becomes a sample.
@@ -101,30 +99,14 @@ var queryName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_:.-]*$`)
 
 // NewPrometheus finds out what a Prometheus knows of the subject's pods, and
 // asks each of the extra queries once: one that it refuses is an error, one
-// without series is reported by Describe. where is its URL, or
-// NAMESPACE/SERVICE:PORT, which is asked through the API server.
-func NewPrometheus(ctx context.Context, c *kube.Cluster, s *kube.Subject, where string, extra []Query) (*Prometheus, error) {
-	p := &Prometheus{where: where}
-	if strings.Contains(where, "://") {
-		base, err := url.Parse(where)
-		if err != nil {
-			return nil, fmt.Errorf("prometheus %s: %w", where, err)
-		}
-		p.ask = func(ctx context.Context, path string, q url.Values) ([]byte, error) {
-			return httpGet(ctx, base.JoinPath(path), q)
-		}
-	} else {
-		ns, rest, ok := strings.Cut(where, "/")
-		service, port, has := strings.Cut(rest, ":")
-		if !ok || !has || ns == "" || service == "" || port == "" {
-			return nil, fmt.Errorf("prometheus %q: want a URL or NAMESPACE/SERVICE:PORT; try monitoring/prometheus:9090", where)
-		}
-		base := "/api/v1/namespaces/" + ns + "/services/" + service + ":" + port + "/proxy/"
-		p.ask = func(ctx context.Context, path string, q url.Values) ([]byte, error) {
-			body, err := c.Raw(ctx, base+path, q)
-			return body, kube.Explain(err, "run --prometheus")
-		}
+// without series is reported by Describe. access says where it is and how to
+// log in.
+func NewPrometheus(ctx context.Context, c *kube.Cluster, s *kube.Subject, access PrometheusAccess, extra []Query) (*Prometheus, error) {
+	client, where, err := access.client(c)
+	if err != nil {
+		return nil, err
 	}
+	p := &Prometheus{where: where, api: promv1.NewAPI(client)}
 	pods := s.Target.Name + "-.*"
 	matchers := fmt.Sprintf(`namespace=%q,pod=~%q`, s.Namespace, pods)
 	for _, preset := range presets {
@@ -167,25 +149,6 @@ func (p *Prometheus) Describe() string {
 	return text
 }
 
-// httpGet asks a Prometheus that is reached directly.
-func httpGet(ctx context.Context, u *url.URL, q url.Values) ([]byte, error) {
-	u.RawQuery = q.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	r, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(r.Body, 32<<20))
-	if err == nil && r.StatusCode/100 != 2 {
-		err = fmt.Errorf("%s: %s: %.200s", u.Path, r.Status, body)
-	}
-	return body, err
-}
-
 func (p *Prometheus) series(ctx context.Context, name, matchers string) (int, error) {
 	list, err := p.query(ctx, fmt.Sprintf("count(%s{%s})", name, matchers))
 	if err != nil || len(list) == 0 {
@@ -195,60 +158,51 @@ func (p *Prometheus) series(ctx context.Context, name, matchers string) (int, er
 }
 
 type promSample struct {
-	labels map[string]string
+	labels model.Metric
 	value  float64
 	at     time.Time
 }
 
-// query asks an instant query and reads its vector.
+func (s promSample) label(name model.LabelName) string { return string(s.labels[name]) }
+
+// query asks an instant query and returns its series ordered by pod. A scalar is
+// one series without labels.
 func (p *Prometheus) query(ctx context.Context, promQL string) ([]promSample, error) {
-	body, err := p.ask(ctx, "api/v1/query", url.Values{"query": {promQL}})
+	value, _, _, err := p.api.Query(ctx, promQL, time.Time{}) // the zero time: Prometheus' own now
 	if err != nil {
-		return nil, err
+		return nil, explainProm(err)
 	}
-	return parseVector(body)
+	switch v := value.(type) {
+	case model.Vector:
+		out := make([]promSample, len(v))
+		for i, s := range v {
+			out[i] = promSample{s.Metric, float64(s.Value), s.Timestamp.Time()}
+		}
+		slices.SortFunc(out, func(a, b promSample) int { return cmp.Compare(a.label("pod"), b.label("pod")) })
+		return out, nil
+	case *model.Scalar:
+		return []promSample{{nil, float64(v.Value), v.Timestamp.Time()}}, nil
+	}
+	return nil, fmt.Errorf("the result is a %s; want an instant vector: drop the range ([5m]), or put rate() around it", value.Type())
 }
 
-// parseVector reads the answer to an instant query.
-func parseVector(body []byte) ([]promSample, error) {
-	var answer struct {
-		Status string `json:"status"`
-		Error  string `json:"error"`
-		Data   struct {
-			ResultType string `json:"resultType"`
-			Result     []struct {
-				Metric map[string]string  `json:"metric"`
-				Value  [2]json.RawMessage `json:"value"`
-			} `json:"result"`
-		} `json:"data"`
+// explainProm puts the reason that the server gave, which the client keeps in
+// Detail for answers that are not JSON, into the error's text.
+func explainProm(err error) error {
+	var e *promv1.Error
+	if !errors.As(err, &e) {
+		return err
 	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, fmt.Errorf("not what a Prometheus answers: %w", err)
+	text := strings.Join(strings.Fields(e.Detail), " ")
+	switch {
+	case strings.HasSuffix(e.Msg, "401") || strings.HasSuffix(e.Msg, "403"):
+		return fmt.Errorf("%s: %.200s; give the credentials with --prometheus-config FILE", e.Msg, cmp.Or(text, "access denied"))
+	case e.Type == promv1.ErrBadResponse:
+		return fmt.Errorf("this is not the API of a Prometheus (%s); check the address", e.Msg)
+	case text != "":
+		return fmt.Errorf("%s: %.200s", e.Msg, text)
 	}
-	if answer.Status != "success" {
-		return nil, fmt.Errorf("refused: %s", cmp.Or(answer.Error, answer.Status))
-	}
-	if answer.Data.ResultType != "vector" {
-		return nil, fmt.Errorf("the answer is a %s; a vector was asked for", answer.Data.ResultType)
-	}
-	var out []promSample
-	for _, r := range answer.Data.Result {
-		var at float64
-		var text string
-		if err := json.Unmarshal(r.Value[0], &at); err != nil {
-			return nil, fmt.Errorf("time of a sample: %w", err)
-		}
-		if err := json.Unmarshal(r.Value[1], &text); err != nil {
-			return nil, fmt.Errorf("value of a sample: %w", err)
-		}
-		v, err := strconv.ParseFloat(text, 64)
-		if err != nil {
-			return nil, fmt.Errorf("value of a sample: %w", err)
-		}
-		out = append(out, promSample{r.Metric, v, time.UnixMilli(int64(at * 1000))})
-	}
-	slices.SortFunc(out, func(a, b promSample) int { return cmp.Compare(a.labels["pod"], b.labels["pod"]) })
-	return out, nil
+	return fmt.Errorf("refused: %s", e.Msg)
 }
 
 // promEvery is how often the queries are asked: a usual scrape interval.
@@ -271,7 +225,7 @@ func (p *Prometheus) Observe(ctx context.Context, emit results.Emit) error {
 				if math.IsNaN(s.value) || math.IsInf(s.value, 0) {
 					continue // a mean of nothing
 				}
-				emit(results.Sample{At: at, Source: "prometheus", Name: q.Name, Pod: s.labels["pod"], Container: s.labels["container"], Value: s.value, SampledAt: results.NotYet})
+				emit(results.Sample{At: at, Source: "prometheus", Name: q.Name, Pod: s.label("pod"), Container: s.label("container"), Value: s.value, SampledAt: results.NotYet})
 			}
 		}
 		switch {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,15 +27,16 @@ import (
 
 // clusterFlags are the flags of `run` that are about a cluster.
 type clusterFlags struct {
-	kube       kubeFlags
-	hpa        string
-	target     string
-	apply      bool
-	fix        []int
-	prometheus string
-	promql     []string
-	controller string
-	throttling bool
+	kube             kubeFlags
+	hpa              string
+	target           string
+	apply            bool
+	fix              []int
+	prometheus       string
+	prometheusConfig string // a file in http_config form; "" = no credentials
+	promql           []string
+	controller       string
+	throttling       bool
 }
 
 // kubeFlags say which cluster; they mean what kubectl's mean.
@@ -59,6 +61,7 @@ func (f *clusterFlags) add(c *cobra.Command) {
 	fl.BoolVar(&f.apply, "apply", false, "run with the HPA of -f in place of the live one, and put the live one back at the end")
 	fl.IntSliceVar(&f.fix, "fix-replicas", nil, "target: a run at each of these sizes (1,2,4), and back at the end")
 	fl.StringVar(&f.prometheus, "prometheus", "", "record series of this Prometheus: a URL, or NAMESPACE/SERVICE:PORT through the API server")
+	fl.StringVar(&f.prometheusConfig, "prometheus-config", "", "how to log in to --prometheus: a file in the form of Prometheus' http_config; ${NAME} is read from the environment")
 	fl.StringArrayVar(&f.promql, "promql", nil, "record this PromQL, too, as NAME=EXPRESSION (repeat; needs --prometheus)")
 	fl.StringVar(&f.controller, "controller", "", "the controller's flags where they are not the defaults: syncPeriod=5s,downscaleStabilization=30s,…")
 	fl.BoolVar(&f.throttling, "throttling", false, "record CPU throttling from the kubelets (needs nodes/proxy)")
@@ -151,6 +154,9 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 	if len(queries) > 0 && f.cluster.prometheus == "" {
 		return usagef("--promql needs the Prometheus to ask: --prometheus URL, or NAMESPACE/SERVICE:PORT")
 	}
+	if f.cluster.prometheusConfig != "" && f.cluster.prometheus == "" {
+		return usagef("--prometheus-config needs the Prometheus that it is for: --prometheus URL")
+	}
 	lacks, err := c.Missing(ctx, subject, f.rights()...)
 	if err != nil {
 		return exit(exitFailed, err)
@@ -188,7 +194,13 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, o recording, obje
 		return err
 	}
 	if f.cluster.prometheus != "" {
-		if r.prom, err = observer.NewPrometheus(ctx, c, subject, f.cluster.prometheus, queries); err != nil {
+		access := observer.PrometheusAccess{Where: f.cluster.prometheus}
+		if file := f.cluster.prometheusConfig; file != "" {
+			if access.HTTP, err = observer.LoadHTTPConfig(file, os.LookupEnv); err != nil {
+				return usagef("--prometheus-config: %w", err)
+			}
+		}
+		if r.prom, err = observer.NewPrometheus(ctx, c, subject, access, queries); err != nil {
 			return exit(exitFailed, err)
 		}
 		s.warnf("Prometheus: %s", r.prom.Describe())
