@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,8 +13,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/hpatune/hpatune/internal/doctor"
+	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
@@ -109,7 +112,7 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 		f.told.Series[name] = int(n)
 	}
 	facts := doctor.Facts{Told: f.told}
-	page := doctorPage{width: width(s.out), colour: colour(s.out), where: "in these files"}
+	page := report.Doctor{Width: width(s.out), Colour: colour(s.out), Where: "in these files"}
 	name := ""
 	if len(args) > 0 {
 		name = args[0]
@@ -117,7 +120,7 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	if len(f.files) > 0 {
 		facts.Docs, err = s.manifests(f.files)
 	} else {
-		page.live = true
+		page.Live = true
 		err = s.clusterFacts(ctx, f, name, &facts, &page)
 	}
 	if err != nil {
@@ -128,13 +131,13 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 		return exit(exitUsage, fmt.Errorf("doctor: %w", err))
 	}
 	if err != nil { // the others are judged all the same
-		page.missed = append(page.missed, err.Error())
+		page.Missed = append(page.Missed, err.Error())
 	}
 	if len(hpas) == 0 && err == nil && (name != "" || !facts.Live) {
-		return exit(exitUsage, fmt.Errorf("doctor: no %s%s; try: hpatune doctor -A lists those of the whole cluster", strings.TrimSpace("HorizontalPodAutoscaler "+name), " "+page.where))
+		return exit(exitUsage, fmt.Errorf("doctor: no %s%s; try: hpatune doctor -A lists those of the whole cluster", strings.TrimSpace("HorizontalPodAutoscaler "+name), " "+page.Where))
 	}
-	page.hpas, page.one = hpas, name != ""
-	for _, m := range page.missed {
+	page.HPAs, page.One = hpas, name != ""
+	for _, m := range page.Missed {
 		s.warnf("not known, so not judged: %s", m)
 	}
 	if err := quietPipe(s.findings(f.output, &page)); err != nil {
@@ -185,7 +188,7 @@ func (s streams) manifests(names []string) (docs []manifest.Doc, err error) {
 const lookFor = 4 * time.Second
 
 // clusterFacts reads a cluster.
-func (s streams) clusterFacts(ctx context.Context, f doctorFlags, name string, facts *doctor.Facts, page *doctorPage) error {
+func (s streams) clusterFacts(ctx context.Context, f doctorFlags, name string, facts *doctor.Facts, page *report.Doctor) error {
 	look, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
 	cluster, err := f.kube.connect(look)
@@ -193,9 +196,9 @@ func (s streams) clusterFacts(ctx context.Context, f doctorFlags, name string, f
 		return err
 	}
 	namespace := cluster.Namespace
-	page.where = "in namespace " + namespace
+	page.Where = "in namespace " + namespace
 	if f.all {
-		namespace, page.where = "", "in the whole cluster"
+		namespace, page.Where = "", "in the whole cluster"
 	}
 	got, err := cluster.Facts(look, namespace, name)
 	switch {
@@ -210,7 +213,7 @@ func (s streams) clusterFacts(ctx context.Context, f doctorFlags, name string, f
 	if err := problems.Err(); err != nil {
 		return exit(exitFailed, err)
 	}
-	facts.Docs, facts.Live, facts.Now, facts.Served, page.missed = docs, true, got.Now, got.Served, got.Missed
+	facts.Docs, facts.Live, facts.Now, facts.Served, page.Missed = docs, true, got.Now, got.Served, got.Missed
 	facts.Probes = map[string]map[int]doctor.Probe{}
 	for id, probes := range got.Probes {
 		facts.Probes[id] = map[int]doctor.Probe{}
@@ -228,3 +231,29 @@ func newChecksCmd() *cobra.Command {
 	c.Long = c.Short
 	return c
 }
+
+// findings prints the page in the form asked for.
+func (s streams) findings(output string, p *report.Doctor) error {
+	switch output {
+	case "json":
+		return s.json(p.JSON())
+	case "sarif":
+		return report.SARIF(s.out, version, p.Found())
+	case "junit":
+		return report.JUnitFindings(s.out, p.Found())
+	}
+	return report.DoctorText(s.out, p)
+}
+
+// width is the terminal's, within what reads well; 100 columns where out is none.
+func width(out io.Writer) int {
+	if f, ok := out.(*os.File); ok && tty(out) {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return min(max(w, 80), 140)
+		}
+	}
+	return 100
+}
+
+// colour says whether to colour: on a terminal, unless $NO_COLOR is set.
+func colour(out io.Writer) bool { return tty(out) && os.Getenv("NO_COLOR") == "" }

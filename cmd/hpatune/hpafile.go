@@ -8,11 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	"sigs.k8s.io/yaml"
-
 	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/advice"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
@@ -121,25 +119,11 @@ func kinds(docs []manifest.Doc) string {
 	return strings.Join(names, ", ")
 }
 
-// firstHPA is what a workload that ran at fixed sizes is compared with: the HPA
-// that kubectl autoscale would make of it, up to the largest of these sizes.
+// firstHPA is what a workload that ran at fixed sizes is compared with.
 func firstHPA(runs []*results.Run) (hpaFile, error) {
-	var target struct {
-		APIVersion, Kind string
-		Metadata         struct{ Name string }
+	c, meta, err := advice.First(runs)
+	if err != nil {
+		return hpaFile{}, usagef("%w: give -f hpa.yaml", err)
 	}
-	if err := yaml.Unmarshal(runs[0].Cluster["target.yaml"], &target); err != nil || target.Kind == "" {
-		return hpaFile{}, usagef("the run recorded neither an HPA nor its target (%v): give -f hpa.yaml", err)
-	}
-	largest := 1
-	for _, r := range runs {
-		there := map[string]bool{}
-		for _, p := range r.Pods {
-			there[p.Name] = true
-		}
-		largest = max(largest, len(there))
-	}
-	c := hpa.DefaultConfig(int32(largest))
-	ref := autoscalingv2.CrossVersionObjectReference{APIVersion: target.APIVersion, Kind: target.Kind, Name: target.Metadata.Name}
-	return hpaFile{Config: c, First: true, Meta: manifest.Meta{Namespace: runs[0].Meta.Workload.Namespace, Name: target.Metadata.Name, Target: ref}}, nil
+	return hpaFile{Config: c, First: true, Meta: meta}, nil
 }

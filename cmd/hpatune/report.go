@@ -3,15 +3,18 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/tsenart/vegeta/v12/lib/plot"
 
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/advice"
 )
 
 func newReportCmd(s streams) *cobra.Command {
@@ -65,11 +68,11 @@ func (s streams) runReport(dirs []string, f tuneFlags, html string) error {
 		sum := results.Summarize(run, objectives, figures...)
 		sums = append(sums, sum)
 		page.Title = run.Meta.Profile
-		page.Note = circular(run)
+		page.Note = advice.Circular(run)
 		page.Runs = append(page.Runs, report.RunOf(run, sum, objectives))
 	}
 	if html != "" {
-		if err := s.writePage(html, page); err != nil {
+		if err := writePage(html, page); err != nil {
 			return exit(exitFailed, err)
 		}
 		s.warnf("page: %s", html)
@@ -110,7 +113,7 @@ func (s streams) printRun(run *results.Run, objectives []results.Objective, outp
 }
 
 // writePage writes the HTML page, whole or not at all.
-func (s streams) writePage(file string, page report.Page) error {
+func writePage(file string, page report.Page) error {
 	assets, err := chartAssets()
 	if err != nil {
 		return err
@@ -124,7 +127,7 @@ func (s streams) writePage(file string, page report.Page) error {
 
 // compareReport writes the page of a whole demo: both runs, the advice, and
 // predicted beside actual.
-func (s streams) compareReport(dir string, a advice, dirs []string, agreed *tuner.Agreement) error {
+func (s streams) compareReport(dir string, a advised, dirs []string, agreed *tuner.Agreement) error {
 	page := report.Page{Title: "demo", Version: version, Command: "hpatune demo", Advice: &a.recommendation}
 	for _, d := range dirs {
 		run, err := openRun(d)
@@ -136,7 +139,7 @@ func (s streams) compareReport(dir string, a advice, dirs []string, agreed *tune
 			return err
 		}
 		page.Runs = append(page.Runs, report.RunOf(run, results.Summarize(run, objectives), objectives))
-		page.Note = circular(run)
+		page.Note = advice.Circular(run)
 	}
 	if agreed != nil {
 		v := report.VerifiedOf(agreed)
@@ -147,5 +150,23 @@ func (s streams) compareReport(dir string, a advice, dirs []string, agreed *tune
 		return err
 	}
 	page.Manifest = string(yaml)
-	return s.writePage(filepath.Join(dir, "report.html"), page)
+	return writePage(filepath.Join(dir, "report.html"), page)
+}
+
+// chartAssets reads uPlot from vegeta, which carries it.
+func chartAssets() (report.Assets, error) {
+	read := func(name string) ([]byte, error) {
+		f, err := plot.Assets.Open(name)
+		if err != nil {
+			return nil, fmt.Errorf("chart library: %w", err)
+		}
+		defer f.Close()
+		return io.ReadAll(f)
+	}
+	script, err := read("uPlot.min.js")
+	if err != nil {
+		return report.Assets{}, err
+	}
+	style, err := read("uPlot.min.css")
+	return report.Assets{Script: script, Style: style}, err
 }

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +16,7 @@ import (
 	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/advice"
 )
 
 // tuneFlags are the flags of `tune`.
@@ -82,36 +80,36 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 	outputFlag(fl, &f.output, " (recommendation.json)", "json")
 }
 
-// advice is a recommendation and where its files are.
-type advice struct {
+// advised is a recommendation and where its files are.
+type advised struct {
 	recommendation tuner.Recommendation
 	dir            string
 	model          *tuner.Model
-	sandboxed      bool
-	owned          *owned // nil = hpa.yaml may be applied
+	files          advice.Advice
+	next           []string // commands to go on with; nil = refused
 }
 
-func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advice, error) {
+func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advised, error) {
 	var runs []*results.Run
 	for _, dir := range dirs {
 		run, err := openRun(dir)
 		if err != nil {
-			return advice{}, err
+			return advised{}, err
 		}
 		runs = append(runs, run)
 	}
 	run := runs[0]
 	objectives, err := s.objectivesOf(run, f.objectives)
 	if err != nil {
-		return advice{}, err
+		return advised{}, err
 	}
 	current, err := s.improved(runs, f.filename)
 	if err != nil {
-		return advice{}, err
+		return advised{}, err
 	}
 	price, err := readPrice(f.price)
 	if err != nil {
-		return advice{}, err
+		return advised{}, err
 	}
 	o := tuner.Options{
 		Current: current.Config, First: current.First, Objectives: objectives, Price: price, Seed: f.seed, Version: version,
@@ -120,28 +118,28 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advic
 	var finish func()
 	o.Progress, finish = s.progress()
 	if err := f.assume(&o); err != nil {
-		return advice{}, err
+		return advised{}, err
 	}
 	r, model, err := tuner.Recommend(ctx, runs, o)
 	finish()
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
-			return advice{}, exit(exitInterrupted, errors.New("interrupted: no advice was written"))
+			return advised{}, exit(exitInterrupted, errors.New("interrupted: no advice was written"))
 		}
-		return advice{}, exit(exitFailed, err)
+		return advised{}, exit(exitFailed, err)
 	}
 	out := f.out
 	if out == "" {
 		out = filepath.Join(dirs[0], "advice")
 	}
-	a := advice{recommendation: r, dir: out, model: model, sandboxed: run.Meta.Target.Kind == "sandbox"}
-	if err := s.writeAdvice(&a, run, dirs, current, o, f); err != nil {
+	a := advised{recommendation: r, dir: out, model: model}
+	if err := writeAdvice(&a, run, dirs, current, o, f); err != nil {
 		return a, exit(exitFailed, err)
 	}
 	if f.output == "json" {
 		err = s.json(a.recommendation)
 	} else {
-		err = s.printAdvice(a, dirs, current)
+		err = s.printAdvice(a)
 	}
 	if err != nil {
 		return a, err
@@ -272,22 +270,4 @@ func readPrice(name string) (tuner.Price, error) {
 		return tuner.Price{}, exit(exitUsage, err)
 	}
 	return p, nil
-}
-
-// writeFile writes one file of the advice.
-func writeFile(dir, name string, write func(io.Writer) error) error {
-	var b bytes.Buffer
-	if err := write(&b); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o644)
-}
-
-func writeJSON(v any) func(io.Writer) error {
-	return func(w io.Writer) error {
-		e := json.NewEncoder(w)
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(v)
-	}
 }

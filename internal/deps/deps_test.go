@@ -32,8 +32,9 @@ pure tuner/cost:
 pure tuner/fit:          results profiles tuner/cost tuner/hpa tuner/plant tuner/replay
 pure tuner/fit/fittest:  results tuner/hpa tuner/plant tuner/replay
 pure tuner:              results profiles tuner/cost tuner/fit tuner/hpa tuner/plant tuner/replay
+pure tuner/advice:       results tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
 pure internal/source:
-pure internal/report:    results tuner tuner/hpa tuner/manifest
+pure internal/report:    results tuner tuner/hpa tuner/manifest internal/doctor
 pure internal/doctor:    results tuner/hpa tuner/manifest
      internal/store:     results
      internal/kube:      results tuner/manifest
@@ -53,6 +54,7 @@ var outside = map[string][]string{
 	"profiles":        {"github.com/klauspost/compress", "github.com/parquet-go/parquet-go"},
 	"tuner/hpa":       {},
 	"tuner/manifest":  {"k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3"},
+	"tuner/advice":    {"k8s.io/api", "sigs.k8s.io/yaml"},
 	"internal/source": {"go.yaml.in/yaml/v3"},
 	"internal/doctor": {"k8s.io/api", "k8s.io/apimachinery"},
 }

@@ -16,6 +16,8 @@ import (
 	dynamicfake "k8s.io/client-go/dynamic/fake"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 func someHPA(max int32) *autoscalingv2.HorizontalPodAutoscaler {
@@ -107,7 +109,7 @@ func TestAnOwnedHPAIsNeverPatched(t *testing.T) {
 	for _, kind := range []string{"KEDA", "KServe", "Argo CD", "Flux"} {
 		h := someHPA(5)
 		c, s := fakeCluster(h), subjectOf(h)
-		s.HPAOwner = Owner{Kind: kind, Name: "o", How: "label"}
+		s.HPAOwner = manifest.Owner{Kind: kind, Name: "o", How: "label"}
 		if _, err := c.ApplyHPA(t.Context(), s, someHPA(9).Spec, "run"); err == nil || !strings.Contains(err.Error(), s.HPAOwner.Where()) {
 			t.Errorf("ApplyHPA on an HPA of %s = %v; want a refusal that says what to change", kind, err)
 		}

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 // Subject is what a run is about: an HPA, or none, and what it scales.
@@ -22,11 +24,11 @@ type Subject struct {
 	Namespace string
 	// HPA is the autoscaler, with the API server's defaults; nil = none.
 	HPA      *autoscalingv2.HorizontalPodAutoscaler
-	HPAOwner Owner
+	HPAOwner manifest.Owner
 
 	Target   Ref
 	Object   *unstructured.Unstructured // the target as it is
-	Owner    Owner                      // of the target
+	Owner    manifest.Owner             // of the target
 	Selector string                     // of its pods, from its scale
 	Replicas int32                      // spec.replicas of its scale
 	Pods     []corev1.Pod               // as they are, by name
@@ -67,7 +69,7 @@ func (c *Cluster) FindHPA(ctx context.Context, namespace, name string) (*Subject
 	if err != nil {
 		return nil, fmt.Errorf("HPA %s/%s: scaleTargetRef: %w", namespace, name, err)
 	}
-	s.HPA, s.HPAOwner = h, OwnerOf(h)
+	s.HPA, s.HPAOwner = h, manifest.OwnerOf(h)
 	return s, nil
 }
 
@@ -101,7 +103,7 @@ func (c *Cluster) FindTarget(ctx context.Context, namespace, text string) (*Subj
 		h := &list.Items[i]
 		if r := h.Spec.ScaleTargetRef; r.Kind == kind && r.Name == name {
 			h.APIVersion, h.Kind = "autoscaling/v2", "HorizontalPodAutoscaler"
-			s.HPA, s.HPAOwner = h, OwnerOf(h)
+			s.HPA, s.HPAOwner = h, manifest.OwnerOf(h)
 		}
 	}
 	return s, nil
@@ -125,7 +127,7 @@ func (c *Cluster) find(ctx context.Context, namespace, apiVersion, kind, name st
 	if s.Object, err = c.objects(s).Get(ctx, name, metav1.GetOptions{}); err != nil {
 		return nil, Explain(err, "run")
 	}
-	s.Owner = OwnerOf(s.Object)
+	s.Owner = manifest.OwnerOf(s.Object)
 	scale, err := c.Scale(ctx, s)
 	if err != nil {
 		return nil, err

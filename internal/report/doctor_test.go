@@ -1,7 +1,8 @@
-package main
+package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -18,8 +19,7 @@ func TestDoctorPageFits(t *testing.T) {
 	fine := doctor.HPA{Name: "shop/web", Target: "Deployment/web", Min: 2, Max: 8}
 	for _, columns := range []int{80, 100, 120, 140} {
 		var out bytes.Buffer
-		s := streams{out: &out}
-		if err := s.findings("text", &doctorPage{hpas: []doctor.HPA{bad, fine}, live: true, width: columns}); err != nil {
+		if err := DoctorText(&out, &Doctor{HPAs: []doctor.HPA{bad, fine}, Live: true, Width: columns}); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.Lines(out.String()) {
@@ -40,15 +40,15 @@ func TestDoctorPageFits(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	if err := (streams{out: &out}).findings("text", &doctorPage{hpas: []doctor.HPA{bad}, one: true, live: true, width: 80}); err != nil || !strings.Contains(out.String(), "write it") {
+	if err := DoctorText(&out, &Doctor{HPAs: []doctor.HPA{bad}, One: true, Live: true, Width: 80}); err != nil || !strings.Contains(out.String(), "write it") {
 		t.Errorf("of one HPA, not all is shown: %v\n%s", err, &out)
 	}
 	out.Reset()
-	if err := (streams{out: &out}).findings("text", &doctorPage{live: true, where: "in namespace x", width: 80}); err != nil || !strings.Contains(out.String(), "No HorizontalPodAutoscaler in namespace x") || !strings.Contains(out.String(), "doctor -A") {
+	if err := DoctorText(&out, &Doctor{Live: true, Where: "in namespace x", Width: 80}); err != nil || !strings.Contains(out.String(), "No HorizontalPodAutoscaler in namespace x") || !strings.Contains(out.String(), "doctor -A") {
 		t.Errorf("without an HPA: %v\n%s", err, &out)
 	}
 	out.Reset()
-	if err := (streams{out: &out}).findings("json", &doctorPage{live: true}); err != nil || strings.Contains(out.String(), "null") {
+	if err := json.NewEncoder(&out).Encode((&Doctor{Live: true}).JSON()); err != nil || strings.Contains(out.String(), "null") {
 		t.Errorf("json without an HPA has a null for a list: %v\n%s", err, &out)
 	}
 }
@@ -59,7 +59,7 @@ type errWriter struct{}
 func (errWriter) Write([]byte) (int, error) { return 0, errors.New("closed") }
 
 func TestDoctorPageReportsAFailedWrite(t *testing.T) {
-	if err := (streams{out: errWriter{}}).findings("text", &doctorPage{live: true, width: 80}); err == nil {
+	if err := DoctorText(errWriter{}, &Doctor{Live: true, Width: 80}); err == nil {
 		t.Error("a page that could not be written is no success")
 	}
 }

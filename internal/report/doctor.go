@@ -1,87 +1,86 @@
-package main
+package report
 
 import (
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/term"
-
 	"github.com/hpatune/hpatune/internal/doctor"
-	"github.com/hpatune/hpatune/internal/report"
 )
 
-// doctorPage is what doctor found, and how it is to be shown.
-type doctorPage struct {
-	hpas   []doctor.HPA
-	missed []string // what was not known
-	live   bool
-	one    bool   // a single HPA was asked for: all of it is shown
-	where  string // was looked
-	width  int    // columns
-	colour bool
+// Doctor is what doctor found, and how it is to be shown.
+type Doctor struct {
+	HPAs   []doctor.HPA
+	Missed []string // what was not known, so not judged
+	Live   bool     // a cluster was read; else files
+	One    bool     // a single HPA was asked for: all of it is shown
+	Where  string   // was looked: "in namespace shop"
+	Width  int      // columns
+	Colour bool
 }
 
-// width is the terminal's, within what reads well; 100 columns where out is none.
-func width(out io.Writer) int {
-	if f, ok := out.(*os.File); ok && tty(out) {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return min(max(w, 80), 140)
-		}
-	}
-	return 100
-}
-
-// colour says whether to colour: on a terminal, unless $NO_COLOR is set.
-func colour(out io.Writer) bool { return tty(out) && os.Getenv("NO_COLOR") == "" }
-
-func (s streams) findings(output string, p *doctorPage) error {
+// Findings returns the findings of all HPAs, errors first, else in their order.
+func (p *Doctor) Findings() []doctor.Finding {
 	findings := []doctor.Finding{}
-	for _, h := range p.hpas {
+	for _, h := range p.HPAs {
 		findings = append(findings, h.Findings...)
 	}
 	severities := []doctor.Severity{doctor.Error, doctor.Warning, doctor.Info}
 	slices.SortStableFunc(findings, func(a, b doctor.Finding) int {
 		return cmp.Compare(slices.Index(severities, a.Severity), slices.Index(severities, b.Severity))
 	})
+	return findings
+}
+
+// Found returns the findings as SARIF and JUnit take them.
+func (p *Doctor) Found() []Found {
 	level := map[doctor.Severity]string{doctor.Error: "error", doctor.Warning: "warning", doctor.Info: "note"}
-	var found []report.Found
-	for _, x := range findings {
-		found = append(found, report.Found{ID: x.ID, Level: level[x.Severity], File: x.File, Line: x.Line, Object: x.Object, Text: x.Why, Help: x.Fix, Link: x.Link})
+	var found []Found
+	for _, x := range p.Findings() {
+		found = append(found, Found{ID: x.ID, Level: level[x.Severity], File: x.File, Line: x.Line, Object: x.Object, Text: x.Why, Help: x.Fix, Link: x.Link})
 	}
-	switch output {
-	case "json":
-		// No nulls for lists: jq '.hpas[]' must work on an empty cluster.
-		return s.json(map[string]any{"findings": findings, "hpas": append([]doctor.HPA{}, p.hpas...), "not_judged": append([]string{}, p.missed...)})
-	case "sarif":
-		return report.SARIF(s.out, version, found)
-	case "junit":
-		return report.JUnitFindings(s.out, found)
-	}
+	return found
+}
+
+// DoctorJSON is the shape of doctor -o json: no list is null, so that
+// jq '.hpas[]' works on an empty cluster.
+type DoctorJSON struct {
+	Findings  []doctor.Finding `json:"findings"`
+	HPAs      []doctor.HPA     `json:"hpas"`
+	NotJudged []string         `json:"not_judged"`
+}
+
+// JSON returns the page for machines.
+func (p *Doctor) JSON() DoctorJSON {
+	return DoctorJSON{Findings: p.Findings(), HPAs: append([]doctor.HPA{}, p.HPAs...), NotJudged: append([]string{}, p.Missed...)}
+}
+
+// DoctorText writes the page for a person: a cluster as a table with details of
+// the worst, files as a list of findings.
+func DoctorText(w io.Writer, p *Doctor) error {
 	var b strings.Builder
 	switch {
-	case len(p.hpas) == 0:
+	case len(p.HPAs) == 0:
 		p.none(&b)
-	case p.live:
+	case p.Live:
 		p.table(&b)
 		p.details(&b)
 		p.sum(&b)
 	default:
-		p.files(&b, findings)
+		p.files(&b)
 		p.sum(&b)
 	}
-	_, err := io.WriteString(s.out, b.String())
+	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // none is the page of a cluster without HPAs.
-func (p *doctorPage) none(b *strings.Builder) {
-	fmt.Fprintf(b, "No HorizontalPodAutoscaler %s: nothing to judge.\n", p.where)
-	if strings.HasPrefix(p.where, "in namespace") {
+func (p *Doctor) none(b *strings.Builder) {
+	fmt.Fprintf(b, "No HorizontalPodAutoscaler %s: nothing to judge.\n", p.Where)
+	if strings.HasPrefix(p.Where, "in namespace") {
 		b.WriteString("Try: hpatune doctor -A                  every namespace\n")
 	}
 	b.WriteString("Try: hpatune run --target deployment/NAME --fix-replicas 1,2,4 -p PROFILE, then tune: a first HPA for a workload\n")
@@ -90,9 +89,9 @@ func (p *doctorPage) none(b *strings.Builder) {
 var paint = map[string]string{"error": "31", "warning": "33", "info": "36", "ok": "32"}
 
 // word is a severity in its colour, as wide as the widest.
-func (p *doctorPage) word(severity string) string {
+func (p *Doctor) word(severity string) string {
 	text := fmt.Sprintf("%-7s", severity)
-	if p.colour {
+	if p.Colour {
 		return "\x1b[" + paint[severity] + "m" + text + "\x1b[0m"
 	}
 	return text
@@ -116,10 +115,10 @@ func target(h *doctor.HPA) string {
 }
 
 // table prints a row an HPA, worst first, healthy ones too.
-func (p *doctorPage) table(b *strings.Builder) {
+func (p *Doctor) table(b *strings.Builder) {
 	rows := [][]string{{"", "HPA", "TARGET", "MIN–MAX", "NOW", "E W I", "FIRST"}}
-	for i := range p.hpas {
-		h := &p.hpas[i]
+	for i := range p.HPAs {
+		h := &p.HPAs[i]
 		now, first := "–", ""
 		if h.Now != nil {
 			now = fmt.Sprint(*h.Now)
@@ -137,7 +136,7 @@ func (p *doctorPage) table(b *strings.Builder) {
 		id = max(id, utf8.RuneCountInString(r[6]))
 	}
 	widths[0] = 7
-	rest := p.width - 12 // two blanks between columns
+	rest := p.Width - 12 // two blanks between columns
 	for _, i := range []int{0, 3, 4, 5, 6} {
 		rest -= widths[i]
 	}
@@ -156,7 +155,7 @@ func (p *doctorPage) table(b *strings.Builder) {
 		}
 		last := r[6]
 		if n > 0 && last != "" && room+id-len(last) > 20 {
-			last += ": " + clip(p.hpas[n-1].Findings[0].Why, room+id-len(last)-2)
+			last += ": " + clip(p.HPAs[n-1].Findings[0].Why, room+id-len(last)-2)
 		}
 		if widths[2] > 0 {
 			r[2] = fmt.Sprintf("%-*s  ", widths[2], middle(r[2], widths[2]))
@@ -185,11 +184,11 @@ func count(h *doctor.HPA) string {
 const detailed = 10
 
 // details prints the findings by HPA: of many HPAs the worst, without notes.
-func (p *doctorPage) details(b *strings.Builder) {
+func (p *Doctor) details(b *strings.Builder) {
 	shown := 0
-	for i := range p.hpas {
-		h := &p.hpas[i]
-		all := p.one || len(p.hpas) == 1
+	for i := range p.HPAs {
+		h := &p.HPAs[i]
+		all := p.One || len(p.HPAs) == 1
 		if !all && h.Count(doctor.Error)+h.Count(doctor.Warning) == 0 || len(h.Findings) == 0 || shown == detailed {
 			continue
 		}
@@ -212,8 +211,8 @@ func (p *doctorPage) details(b *strings.Builder) {
 }
 
 // files prints the findings one by one, each with its file and line.
-func (p *doctorPage) files(b *strings.Builder, findings []doctor.Finding) {
-	for _, x := range findings {
+func (p *Doctor) files(b *strings.Builder) {
+	for _, x := range p.Findings() {
 		fmt.Fprintf(b, "%s  %-18s  %s:%d\n", p.word(string(x.Severity)), x.ID, x.File, x.Line)
 		p.wrap(b, "    ", x.Why)
 		p.wrap(b, "    ", "Fix: "+x.Fix)
@@ -221,27 +220,27 @@ func (p *doctorPage) files(b *strings.Builder, findings []doctor.Finding) {
 }
 
 // sum is the last lines: how many there are of what, and how to see the rest.
-func (p *doctorPage) sum(b *strings.Builder) {
+func (p *Doctor) sum(b *strings.Builder) {
 	n, total := map[string]int{}, 0
-	for i := range p.hpas {
-		n[worst(&p.hpas[i])]++
-		total += len(p.hpas[i].Findings)
+	for i := range p.HPAs {
+		n[worst(&p.HPAs[i])]++
+		total += len(p.HPAs[i].Findings)
 	}
-	if p.live {
+	if p.Live {
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(b, "%s, %s", plural(len(p.hpas), "HPA"), plural(total, "finding"))
+	fmt.Fprintf(b, "%s, %s", plural(len(p.HPAs), "HPA"), plural(total, "finding"))
 	var parts []string
 	for _, k := range [][2]string{{"error", "with errors"}, {"warning", "with warnings"}, {"info", "with notes only"}, {"ok", "healthy"}} {
 		if n[k[0]] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n[k[0]], k[1]))
 		}
 	}
-	if len(p.hpas) > 1 {
+	if len(p.HPAs) > 1 {
 		b.WriteString(": " + strings.Join(parts, ", "))
 	}
 	b.WriteString("\n")
-	if p.live && !p.one && len(p.hpas) > 1 && total > 0 {
+	if p.Live && !p.One && len(p.HPAs) > 1 && total > 0 {
 		if more := n["error"] + n["warning"] - detailed; more > 0 {
 			fmt.Fprintf(b, "Details are of the %d worst. ", detailed)
 		}
@@ -257,11 +256,11 @@ func plural(n int, word string) string {
 }
 
 // wrap prints text in lines within the width, each indented.
-func (p *doctorPage) wrap(b *strings.Builder, indent, text string) {
+func (p *Doctor) wrap(b *strings.Builder, indent, text string) {
 	line, n := indent, len(indent)
 	for _, w := range strings.Fields(text) {
 		k := utf8.RuneCountInString(w)
-		if n > len(indent) && n+1+k > p.width {
+		if n > len(indent) && n+1+k > p.Width {
 			b.WriteString(line + "\n")
 			line, n = indent, len(indent)
 		}

@@ -1,43 +1,41 @@
-package main
+package advice
 
 import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/hpatune/hpatune/internal/kube"
-	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// owned is an advice in the language of who writes the HPA: an hpa.yaml that is
-// applied over it would be undone.
+// owned is a recommendation in the language of whoever writes the HPA: an
+// hpa.yaml that is applied over it would be undone.
 type owned struct {
-	owner kube.Owner
-	file  string         // of the patch, in the advice's folder; "" = the owner has no patch of its own
+	owner manifest.Owner
+	file  string         // of the patch, in the advice folder; "" = the owner has no patch of its own
 	patch manifest.Patch // with a file
 	kind  string         // of what is patched, as kubectl takes it
 }
 
-// ownedBy returns how to change an HPA whose owner writes it again; ok is false
-// where the HPA itself may be applied.
-func ownedBy(run *results.Run, c *hpa.Config, namespace string, notes []manifest.Note) (o owned, ok bool) {
-	o.owner = kube.Owner{Kind: run.Meta.Context[kube.HPAOwner], Name: run.Meta.Context[kube.HPAOwnerName]}
-	if o.owner.Where() == "" {
-		return o, false
+// ownedBy returns how to change an HPA whose owner writes it again; nil where
+// the HPA itself may be applied.
+func ownedBy(owner manifest.Owner, c *hpa.Config, namespace string, notes []manifest.Note) *owned {
+	if owner.Where() == "" {
+		return nil
 	}
-	switch o.owner.Kind {
+	o := &owned{owner: owner}
+	switch owner.Kind {
 	case "KEDA":
 		o.file, o.kind = "scaledobject-patch.yaml", "scaledobject"
-		o.patch = manifest.KEDA(c, namespace, o.owner.Name, notes)
+		o.patch = manifest.KEDA(c, namespace, owner.Name, notes)
 	case "KServe":
 		o.file, o.kind = "inferenceservice-patch.yaml", "inferenceservice"
-		o.patch = manifest.KServe(c, namespace, o.owner.Name, notes)
+		o.patch = manifest.KServe(c, namespace, owner.Name, notes)
 	}
-	return o, true
+	return o
 }
 
-// next is what to do with the advice in place of applying its hpa.yaml.
+// next is what to do with the recommendation in place of applying its hpa.yaml.
 func (o *owned) next(dir, in string) []string {
 	if o.file == "" {
 		return []string{fmt.Sprintf("# %s owns this HPA: %s, with the values of %s", o.owner.Kind, o.owner.Where(), filepath.Join(dir, "hpa.yaml"))}

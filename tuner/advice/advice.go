@@ -1,0 +1,213 @@
+// Package advice turns a recommendation into files: hpa.yaml with its reasons as
+// comments, unit tests for it, a patch for whoever owns the HPA, and the figures
+// as JSON. It writes nothing itself: files come out as names and bytes.
+package advice
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/manifest"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// Options say what a recommendation is about and how it came to be.
+type Options struct {
+	Run     *results.Run   // the recording; of several, the first
+	Meta    manifest.Meta  // name, namespace and target of the HPA
+	Owner   manifest.Owner // of the recorded HPA; zero = nobody that could be seen
+	First   bool           // the workload has no HPA yet
+	Command string         // what made the recommendation, as typed
+	Model   *tuner.Model   // nil = none was fitted
+}
+
+// File is one file of the advice folder.
+type File struct {
+	Name string // within the folder: hpa.yaml
+	Data []byte
+}
+
+// Advice is a recommendation as files.
+type Advice struct {
+	// Files are in the order in which a person reads them: a patch for the
+	// owner, hpa.yaml, hpa.hpa, model.json, recommendation.json. A refusal has
+	// no manifest and no test.
+	Files    []File
+	Manifest string // hpa.yaml; "" = refused
+
+	owned   *owned // nil = hpa.yaml may be applied
+	options Options
+}
+
+// Make fills the manifests of r's picks into r and returns its files.
+func Make(r *tuner.Recommendation, o Options) (Advice, error) {
+	a := Advice{options: o}
+	for _, p := range []*tuner.Pick{r.Current, r.Recommended, r.Alternatives.Cheapest, r.Alternatives.Safest, r.Alternatives.MinimalChange} {
+		if p == nil {
+			continue
+		}
+		spec, err := manifest.SpecJSON(&p.Config, o.Meta.Target)
+		if err != nil {
+			return a, err
+		}
+		p.Spec = json.RawMessage(spec)
+	}
+	if r.Recommended != nil {
+		if err := a.manifests(r); err != nil {
+			return a, err
+		}
+	}
+	if o.Model != nil {
+		if err := a.json("model.json", o.Model); err != nil {
+			return a, err
+		}
+	}
+	return a, a.json("recommendation.json", r)
+}
+
+// manifests adds hpa.yaml, its unit tests, and the patch for its owner.
+func (a *Advice) manifests(r *tuner.Recommendation) error {
+	c, meta := &r.Recommended.Config, a.options.Meta
+	notes := notesOf(r, a.options)
+	if a.owned = ownedBy(a.options.Owner, c, meta.Namespace, notes); a.owned != nil {
+		notes[0].Text = a.owned.warning() + "\n" + notes[0].Text
+		if a.owned.file != "" {
+			a.add(a.owned.file, a.owned.patch.Body)
+		}
+	}
+	yaml := manifest.V2(c, meta, notes)
+	a.Manifest = string(yaml)
+	a.add("hpa.yaml", []byte(a.Manifest))
+	// Dead policies are left out of the manifest: the test is of what it says.
+	written, _, err := manifest.Decode(yaml)
+	if err != nil {
+		return fmt.Errorf("hpa.yaml: what was written does not read back: %w", err)
+	}
+	script, err := test(&written, replay.Params(a.options.Run))
+	if err != nil {
+		return fmt.Errorf("hpa.hpa: %w", err)
+	}
+	a.add("hpa.hpa", []byte(script))
+	return nil
+}
+
+func (a *Advice) add(name string, data []byte) { a.Files = append(a.Files, File{name, data}) }
+
+func (a *Advice) json(name string, v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	a.add(name, b.Bytes())
+	return nil
+}
+
+// Names lists the files, comma-separated.
+func (a *Advice) Names() string {
+	var names []string
+	for _, f := range a.Files {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Next returns the commands that put the files in dir to use, and those that
+// record and verify the result under the profile of the run folder recorded.
+// Nothing follows a refusal.
+func (a *Advice) Next(dir, recorded string) []string {
+	if a.Manifest == "" {
+		return nil
+	}
+	file, profile := filepath.Join(dir, "hpa.yaml"), filepath.Join(recorded, "profile.yaml")
+	ns, name := a.options.Meta.Namespace, a.options.Meta.Name
+	in := ""
+	if ns != "" {
+		in = " -n " + ns
+	}
+	second := "hpatune run --hpa " + strings.TrimPrefix(ns+"/"+name, "/") + " -p " + profile + " --out results/after"
+	if a.options.Run.Meta.Target.Kind == "sandbox" {
+		second = "hpatune run --sandbox -p " + profile + " -f " + file + " --out results/after"
+	}
+	apply := []string{"kubectl diff -f " + file, "kubectl apply -f " + file}
+	if a.owned != nil {
+		apply = a.owned.next(dir, in)
+	}
+	return append(apply,
+		"kubectl get hpa"+in+" "+name+" -o wide",
+		"kubectl describe hpa"+in+" "+name,
+		second,
+		"hpatune verify "+dir+" results/after",
+	)
+}
+
+// notesOf are the comments of hpa.yaml: the head says what it is valid for, how
+// it was made, how sure it is and what would void it; each changed value has its
+// reason.
+func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
+	m := o.Run.Meta
+	var head []string
+	add := func(format string, args ...any) { head = append(head, fmt.Sprintf(format, args...)) }
+	add("Recommended by hpatune %s: %s", r.Version, o.Command)
+	where := []string{fmt.Sprintf("the load %q, %.3g requests/s at its peak minute", m.Profile, peakMinute(o.Run))}
+	if m.Workload.Image != "" {
+		where = append(where, "image "+m.Workload.Image)
+	}
+	switch {
+	case m.HPA.Controller == "sandbox":
+		where = append(where, "the sandbox, deciding as Kubernetes v1.37 does")
+	case m.HPA.Kubernetes != "":
+		where = append(where, "Kubernetes "+m.HPA.Kubernetes)
+	}
+	add("Valid for: %s.", strings.Join(where, "; "))
+	p := r.Recommended.Predicted
+	sure := fmt.Sprintf("How sure: %s held in %.0f %% of the replicates", strings.Join(r.Objectives, " and "), 100*p.PSLOMet)
+	if s := r.SelfReplay; s.ReplicaHoursError != nil {
+		sure += fmt.Sprintf("; the replay met the recorded run within %+.1f %% of its replica-hours above the floor and %d of %d rescales", 100**s.ReplicaHoursError, s.RescalesMatched, s.Rescales)
+	}
+	add("%s. Evidence: %s. Not confirmed by a second run yet (hpatune verify).", sure, strings.ToUpper(r.Trust))
+	for _, x := range r.Assumed {
+		add("Assumed, not measured: %s.", x)
+	}
+	void := "Void with another image, model, requests or node type, or a longer start-up"
+	if r.LoadMargin != nil {
+		void += fmt.Sprintf("; or with more than %.2g times this load", r.LoadMargin.Value)
+	}
+	add("%s.", void)
+	notes := []manifest.Note{{Path: "", Text: strings.Join(head, "\n")}}
+	was := "was"
+	if o.First {
+		was = "kubectl autoscale says"
+	}
+	for _, c := range r.Changes {
+		notes = append(notes, manifest.Note{Path: c.Path, Text: fmt.Sprintf("%s %s; %s", was, c.From, c.Why)})
+	}
+	return notes
+}
+
+// peakMinute is the highest offered load over a minute, requests per second.
+func peakMinute(run *results.Run) float64 {
+	counts := map[int]int{}
+	peak := 0
+	for i := range run.Requests {
+		w := int(run.Requests[i].Scheduled.Minutes())
+		counts[w]++
+		peak = max(peak, counts[w])
+	}
+	return float64(peak) / 60
+}
+
+// Circular says what a sandbox run proves nothing about; "" for other runs.
+func Circular(run *results.Run) string {
+	if run.Meta.Target.Kind != "sandbox" {
+		return ""
+	}
+	return "Recorded in the sandbox: requests, queueing, balancing and timing are real; the autoscaler is hpatune's own core, the one that the replay uses."
+}

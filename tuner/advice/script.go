@@ -1,0 +1,38 @@
+package advice
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/scenario"
+)
+
+// test writes unit tests for the recommended HPA: how it answers a quiet load,
+// one at twice the target, and a quiet one again. What it expects is what the
+// core decides today, so that an edit of hpa.yaml that changes a decision is
+// seen.
+func test(c *hpa.Config, p hpa.Params) (string, error) {
+	const quietTicks, fullTicks, afterTicks = 4, 12, 28
+	var loads []scenario.Load
+	for i := range c.Metrics {
+		m := &c.Metrics[i]
+		quiet, full := "", ""
+		switch t := m.Target; {
+		case t.Utilization > 0 && i == tuner.Primary(c):
+			quiet, full = strconv.Itoa(int(max(t.Utilization/3, 1))), strconv.Itoa(int(t.Utilization)*2)
+		case t.Utilization > 0: // memory and the like do not follow the load here
+			quiet = strconv.Itoa(int(max(t.Utilization/2, 1)))
+			full = quiet
+		default:
+			at := max(t.AverageMilli, t.ValueMilli)
+			quiet, full = fmt.Sprintf("%dm", max(at/3, 1)), fmt.Sprintf("%dm", at*2)
+		}
+		words := slices.Concat(slices.Repeat([]string{quiet}, quietTicks), slices.Repeat([]string{full}, fullTicks), slices.Repeat([]string{quiet}, afterTicks))
+		loads = append(loads, scenario.Load{Metric: m, Words: words})
+	}
+	return scenario.Write("Written by hpatune beside hpa.yaml; run it with: hpatune test hpa.hpa\nA quiet load, one at twice the target, and a quiet one again.", "hpa.yaml", c, p, c.MinReplicas, 15*time.Second, loads)
+}
