@@ -106,33 +106,39 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	s := streams{stdin, stdout, stderr}
 	root := newRoot(s)
 	root.SetArgs(args)
+	root.InitDefaultCompletionCmd(args...)
+	answering(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
 	var ee *exitError
-	code := exitFailed
-	switch {
-	case errors.As(err, &ee):
-		code = ee.code
-		err = ee.err
-	case isUsage(err):
-		code = exitUsage
+	if !errors.As(err, &ee) {
+		ee = &exitError{exitUsage, err}
 	}
-	if err != nil {
+	code := ee.code
+	if err := ee.err; err != nil {
 		fmt.Fprintf(stderr, "hpatune: %v\n", err)
 	}
 	return code
 }
 
-// isUsage recognises cobra's own complaints about the command line.
-func isUsage(err error) bool {
-	for _, p := range []string{"unknown command", "unknown flag", "unknown shorthand", "invalid argument", "flag needs an argument", "accepts ", "requires at least", "requires at most", "required flag", "if any flags in the group", "at least one of the flags"} {
-		if strings.HasPrefix(err.Error(), p) {
-			return true
+// answering has every command return an *exitError, so that any other error of
+// the tree is cobra's own: it read the command line, and no command has begun.
+func answering(c *cobra.Command) {
+	if work := c.RunE; work != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			err := work(c, args)
+			var ee *exitError
+			if err == nil || errors.As(err, &ee) {
+				return err
+			}
+			return exit(exitFailed, err)
 		}
 	}
-	return false
+	for _, sub := range c.Commands() {
+		answering(sub)
+	}
 }
 
 func newRoot(s streams) *cobra.Command {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -43,5 +44,36 @@ func TestEveryCommandHelps(t *testing.T) {
 	walk(newRoot(streams{strings.NewReader(""), &bytes.Buffer{}, &bytes.Buffer{}}))
 	if len(json) > 0 {
 		t.Errorf("no such commands: %q", json)
+	}
+}
+
+// Whatever cobra says of the command line is exit code 2, however it words it;
+// what a command says of its own work is not, even in cobra's words.
+func TestTheCommandLinesOwnErrors(t *testing.T) {
+	for _, tt := range []struct {
+		sentence string
+		args     []string
+		code     int
+	}{
+		{"an unknown command", []string{"tuen"}, exitUsage},
+		{"an unknown flag", []string{"tune", "--nosuch"}, exitUsage},
+		{"a flag without its value", []string{"tune", "x", "--seed"}, exitUsage},
+		{"a flag of the wrong kind", []string{"tune", "x", "--seed", "one"}, exitUsage},
+		{"too few arguments", []string{"tune"}, exitUsage},
+		{"too many arguments", []string{"report", "a", "b", "c"}, exitUsage},
+		{"flags that exclude each other", []string{"run", "--sandbox", "--url", "http://127.0.0.1:1"}, exitUsage},
+		{"help is no error", []string{"tune", "--help"}, exitOK},
+	} {
+		var out, stderr bytes.Buffer
+		if code := run(t.Context(), tt.args, strings.NewReader(""), &out, &stderr); code != tt.code {
+			t.Errorf("%s: hpatune %s: exit code %d, want %d: %s", tt.sentence, strings.Join(tt.args, " "), code, tt.code, stderr.String())
+		}
+	}
+	root := &cobra.Command{RunE: func(*cobra.Command, []string) error { return errors.New("unknown command \"x\" of the server") }, SilenceErrors: true, SilenceUsage: true}
+	root.SetArgs(nil)
+	answering(root)
+	var ee *exitError
+	if err := root.Execute(); !errors.As(err, &ee) || ee.code != exitFailed {
+		t.Errorf("a command's own error in cobra's words: %v, want exit code %d", err, exitFailed)
 	}
 }
