@@ -7,37 +7,37 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// balancer says who gets the next request, by two signs: a balancer that takes
+// balancerOf says who gets the next request, by two signs: a balancer that takes
 // turns gives every replica the same count within few requests, one that looks
-// at load gives the next to a replica with the fewest inside.
-func (f *fitting) balancer() {
-	f.w.Balancer = plant.RoundRobin
-	if !f.visible || len(f.servers) < 2 {
-		f.w.Balancer = plant.Random
-		f.assume("requests are spread at random over the replicas: the recording does not show how")
-		return
+// at load gives the next to a replica with the fewest inside. Where it is not
+// visible which replica answered, or only one did, random is assumed.
+func balancerOf(l *log) (plant.Balancer, notes) {
+	var n notes
+	if !l.visible || len(l.servers) < 2 {
+		n.assume("requests are spread at random over the replicas: the recording does not show how")
+		return plant.Random, n
 	}
-	even, fewest := f.evenness(), f.fewest()
+	b := plant.Random
+	even, fewest := l.evenness(), l.fewest()
 	switch {
 	case fewest > 0.9 && even > 0.05:
-		f.w.Balancer = plant.LeastConnections
+		b = plant.LeastConnections
 	case even < 0.4:
-		f.w.Balancer = plant.RoundRobin
-	default:
-		f.w.Balancer = plant.Random
+		b = plant.RoundRobin
 	}
-	f.quality("balancer", even, len(f.served), "%s: variance of replicas' counts over that of random spreading; the least busy one was taken in %.0f %% of the cases", f.w.Balancer, fewest*100)
-	if f.w.Balancer == plant.Random && even > 2 {
-		f.warn("requests are spread less evenly than at random (variance %.1f times as large): connections are pinned, or replicas are not alike; the replay knows neither", even)
+	n.quality("balancer", even, len(l.calls), "%s: variance of replicas' counts over that of random spreading; the least busy one was taken in %.0f %% of the cases", b, fewest*100)
+	if b == plant.Random && even > 2 {
+		n.warn("requests are spread less evenly than at random (variance %.1f times as large): connections are pinned, or replicas are not alike; the replay knows neither", even)
 	}
+	return b, n
 }
 
 // evenness is the variance of counts per replica over windows of ten requests a
 // replica, divided by what independent random choice would give.
-func (f *fitting) evenness() float64 {
+func (l *log) evenness() float64 {
 	sum, n := 0.0, 0.0
-	counts := make([]float64, len(f.servers))
-	for _, span := range f.stable() {
+	counts := make([]float64, len(l.servers))
+	for _, span := range l.stable() {
 		k := len(span.servers)
 		if k < 2 {
 			continue
@@ -46,7 +46,7 @@ func (f *fitting) evenness() float64 {
 		for from := span.from; from+size <= span.to; from += size {
 			clear(counts)
 			for i := from; i < from+size; i++ {
-				counts[f.served[i].server]++
+				counts[l.calls[i].server]++
 			}
 			for _, s := range span.servers {
 				sum += (counts[s] - 10) * (counts[s] - 10)
@@ -62,12 +62,12 @@ func (f *fitting) evenness() float64 {
 
 // fewest is the share of requests that went to a replica with no more inside
 // than any other.
-func (f *fitting) fewest() float64 {
-	inside := make([]floats, len(f.servers))
+func (l *log) fewest() float64 {
+	inside := make([]floats, len(l.servers))
 	hit, n := 0.0, 0.0
-	for _, span := range f.stable() {
+	for _, span := range l.stable() {
 		for i := span.from; i < span.to; i++ {
-			c := &f.served[i]
+			c := &l.calls[i]
 			least := math.MaxInt
 			for _, s := range span.servers {
 				for len(inside[s]) > 0 && inside[s][0] <= c.sent {

@@ -1,12 +1,14 @@
 package fit
 
 import (
+	"slices"
+
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// ceiling bends the law where the pods' CPU limit binds: a container under a
+// ceilinged is the law, bent where the pods' CPU limit binds: a container under a
 // quota of L cores that burns c core-seconds a request ends no more than
 //
 //	R ≤ (L − base)/c
@@ -15,14 +17,16 @@ import (
 // over completions in the samples' own windows (Theil–Sen), base what is burnt
 // at rest. Where limit or samples are missing, nothing is known and the law
 // stays: slots alone bound it.
-func (f *fitting) ceiling() {
-	limit := float64(f.run.Meta.Workload.CPULimitMilli) / 1000
+func ceilinged(s *service) (plant.Law, notes) {
+	var n notes
+	law := s.law
+	limit := float64(s.run.Meta.Workload.CPULimitMilli) / 1000
 	if limit <= 0 {
-		return
+		return law, n
 	}
-	rs := f.readings("cpu_milli", 1e-3, &hpa.Metric{Source: hpa.Resource, Name: "cpu"})
+	rs := s.readings("cpu_milli", 1e-3, &hpa.Metric{Source: hpa.Resource, Name: "cpu"})
 	if len(rs) < 5 {
-		return
+		return law, n
 	}
 	xs, ys := make([]float64, len(rs)), make([]float64, len(rs))
 	for i, r := range rs {
@@ -31,63 +35,57 @@ func (f *fitting) ceiling() {
 	base, each := theilSen(xs, ys)
 	base = max(0, base)
 	if each <= 0 || base >= limit {
-		return
+		return law, n
 	}
 	most := (limit - base) / each
-	law := &f.w.Service
-	f.quality("cpu-limit", most, len(rs), "requests a second that a limit of %.3g cores lets through, at %.3g core-seconds each", limit, each)
+	n.quality("cpu-limit", most, len(rs), "requests a second that a limit of %.3g cores lets through, at %.3g core-seconds each", limit, each)
 	if law.Limited = most < law.Capacity(); !law.Limited {
-		return
+		return law, n
 	}
 	// What a request takes by itself is what one took beside which no other was:
 	// the quota, not the slots, is what stretches the others.
 	var alone []plant.ServiceTime
-	for i := range f.served {
-		if c := &f.served[i]; c.ok && c.inside == 0 && c.start == c.sent && c.done > c.start {
-			alone = append(alone, plant.ServiceTime{Class: c.class, First: max(0, min(c.first, c.done)-c.start), Total: c.done - c.start, Tokens: c.tokens})
+	for i := range s.calls {
+		if c := &s.calls[i]; c.ok && c.inside == 0 && s.start[i] == c.sent && c.done > c.sent {
+			alone = append(alone, s.timeOf(i))
 		}
 	}
+	law.Rate = slices.Clone(law.Rate)
 	if len(alone) >= 50 {
 		law.Times = thin(alone, 1024)
 		for i := range law.Rate {
 			law.Rate[i] = float64(i) / meanTotal(law.Times)
 		}
-		f.quality("alone", meanTotal(law.Times), len(alone), "mean service time, seconds, of requests beside which there was no other")
+		n.quality("alone", meanTotal(law.Times), len(alone), "mean service time, seconds, of requests beside which there was no other")
 	}
 	for i := range law.Rate {
 		law.Rate[i] = min(law.Rate[i], most)
 	}
+	return law, n
 }
 
-// readings are the samples of a metric of pods that were ready for all of the
-// sample's window, each with what the pod did meanwhile; of all pods together
-// where it is not visible which one answered.
-func (f *fitting) readings(name string, unit float64, m *hpa.Metric) []reading {
-	samples := f.samples(name, m)
-	if !f.visible {
-		return f.pooled(samples, unit)
+// readings are the samples of a metric (its value times unit) of pods that were
+// ready for all of the sample's window, each with what the pod did meanwhile; of
+// all pods together where it is not visible which one answered.
+func (s *service) readings(name string, unit float64, m *hpa.Metric) []reading {
+	samples := samplesOf(s.log, name, m)
+	if !s.visible {
+		return s.pooled(samples, unit)
 	}
-	ready, ended := map[string]float64{}, map[string]float64{}
-	for _, l := range f.lives() {
-		if results.Happened(l.ready) {
-			ready[l.name] = l.ready.Seconds()
-		}
-		if results.Happened(l.ended) {
-			ended[l.name] = l.ended.Seconds()
-		}
-	}
+	ready, ended := s.watched()
 	var out []reading
-	for _, s := range samples {
-		to := taken(&s)
-		from := to - s.Window.Seconds()
-		r, known := ready[s.Pod]
-		if e, ok := ended[s.Pod]; ok && to > e || known && from < r {
+	for i := range samples {
+		x := &samples[i]
+		to := taken(x)
+		from := to - x.Window.Seconds()
+		r, known := ready[x.Pod]
+		if e, ok := ended[x.Pod]; ok && to > e || known && from < r {
 			continue
 		}
-		if k := f.serverOf(s.Pod); k >= 0 {
-			x := f.did(k, from, to)
-			x.value = s.Value * unit
-			out = append(out, x)
+		if k := s.serverOf(x.Pod); k >= 0 {
+			did := s.did(k, from, to)
+			did.value = x.Value * unit
+			out = append(out, did)
 		}
 	}
 	return out

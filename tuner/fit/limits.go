@@ -8,28 +8,26 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// patience takes the client's time-outs from the profile as it was used; without
-// one, from the requests that ran into them.
-func (f *fitting) patience(streams bool) {
-	p, err := profiles.Parse("profile.yaml", f.run.Profile, nil)
+// patienceOf is the client's time-outs, to the end and to the first token, from the
+// profile as it was used; without one, from the requests that ran into them. 0 =
+// endless.
+func patienceOf(run *results.Run, streams bool) (total, first time.Duration) {
+	p, err := profiles.Parse("profile.yaml", run.Profile, nil)
 	if err != nil && p == nil {
-		if seen := f.timedOut(); seen > 0 {
-			f.w.Service.Timeout = seen
-		}
-		return
+		return timedOut(run), 0
 	}
-	f.w.Service.Timeout = p.Timeouts.Total
-	if streams || f.w.Service.Timeout == 0 {
-		f.w.Service.FirstToken = p.Timeouts.FirstToken
+	if streams || p.Timeouts.Total == 0 {
+		first = p.Timeouts.FirstToken
 	}
+	return p.Timeouts.Total, first
 }
 
 // timedOut is how long the requests lasted that timed out: their median, 0 if
 // none did.
-func (f *fitting) timedOut() time.Duration {
+func timedOut(run *results.Run) time.Duration {
 	var d []time.Duration
-	for i := range f.run.Requests {
-		r := &f.run.Requests[i]
+	for i := range run.Requests {
+		r := &run.Requests[i]
 		if r.Outcome == results.Timeout && results.Happened(r.Sent) && results.Happened(r.Done) {
 			d = append(d, r.Done-r.Scheduled)
 		}
@@ -41,36 +39,27 @@ func (f *fitting) timedOut() time.Duration {
 	return d[len(d)/2]
 }
 
-// refusals takes the queue's length from the requests that were refused at once.
-func (f *fitting) refusals(slots int) {
+// queueOf is how many places a replica's queue has, from what was inside when it
+// refused at once (429): the median beyond its slots. 0 = no refusal was seen.
+func queueOf(l *log, slots int) (int, notes) {
+	var n notes
 	var inside []int
-	for i := range f.run.Requests {
-		r := &f.run.Requests[i]
+	for i := range l.run.Requests {
+		r := &l.run.Requests[i]
 		if r.Outcome != results.HTTP429 || !results.Happened(r.Sent) {
 			continue
 		}
-		for k := range f.servers {
-			if b := f.servers[k].backend; b >= 0 && b == int(r.Backend) || !f.visible {
-				inside = append(inside, f.insideAt(k, r.Sent.Seconds())/f.sharing(r.Sent.Seconds()))
+		for k := range l.servers {
+			if b := l.servers[k].backend; b >= 0 && b == int(r.Backend) || !l.visible {
+				inside = append(inside, l.insideAt(k, r.Sent.Seconds())/l.sharing(r.Sent.Seconds()))
 			}
 		}
 	}
 	if len(inside) == 0 {
-		return
+		return 0, n
 	}
 	slices.Sort(inside)
-	f.w.Service.Queue = max(1, inside[len(inside)/2]-slots)
-	f.quality("queue", float64(f.w.Service.Queue), len(inside), "places in a replica's queue, from what was inside when it refused")
-}
-
-func (f *fitting) insideAt(server int, at float64) int {
-	n := 0
-	for _, i := range f.servers[server].calls {
-		if c := &f.served[i]; c.sent > at {
-			break
-		} else if c.done > at {
-			n++
-		}
-	}
-	return n
+	places := max(1, inside[len(inside)/2]-slots)
+	n.quality("queue", float64(places), len(inside), "places in a replica's queue, from what was inside when it refused")
+	return places, n
 }

@@ -34,13 +34,13 @@ func (m *Model) World(run *results.Run, cfg hpa.Config) (*replay.World, error) {
 	if m.Schema != ModelSchema {
 		return nil, fmt.Errorf("model: schema %q, this version reads %q; make it anew with hpatune tune", m.Schema, ModelSchema)
 	}
-	f := &fitting{run: run, cfg: cfg, w: m.Fitted}
-	if err := f.demand(); err != nil {
+	d, _, err := demandOf(run, run.Meta.Stages, run.Gaps)
+	if err != nil {
 		return nil, err
 	}
-	sync := f.w.Sync
-	f.w.Replicas = 0 // counted anew
-	f.begin()
-	f.w.Sync = sync // when it reconciled is the run's luck, not the model's
-	return replay.New(f.w)
+	w := m.Fitted // when it reconciled is the run's luck, not the model's: Sync stays
+	w.Demand = d
+	w.Replicas, _ = replicasOf(readLog(run), 0, cfg.MinReplicas)
+	w.Memory = hpa.Memory{}
+	return replay.New(w)
 }

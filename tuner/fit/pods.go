@@ -7,61 +7,24 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/results"
-	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/plant"
+	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// life is when a pod entered each phase first; NotYet where it was not seen.
-type life struct {
-	name                                                    string
-	created, scheduled, pulled, started, ready, gone, ended time.Duration
-}
-
-func (f *fitting) lives() []life {
-	index := map[string]int{}
-	var out []life
-	for i := range f.run.Pods {
-		p := &f.run.Pods[i]
-		k, ok := index[p.Name]
-		if !ok {
-			k = len(out)
-			index[p.Name] = k
-			out = append(out, life{p.Name, results.NotYet, results.NotYet, results.NotYet, results.NotYet, results.NotYet, results.NotYet, results.NotYet})
-		}
-		l := &out[k]
-		set := func(at *time.Duration) {
-			if *at == results.NotYet {
-				*at = p.At
-			}
-		}
-		switch p.Phase {
-		case results.PodCreated:
-			set(&l.created)
-		case results.PodScheduled:
-			set(&l.scheduled)
-		case results.PodPulled:
-			set(&l.pulled)
-		case results.PodStarted:
-			set(&l.started)
-		case results.PodReady:
-			set(&l.ready)
-		case results.PodDeleted:
-			set(&l.ended)
-		case results.PodGone:
-			set(&l.gone)
-		}
-	}
-	return out
-}
-
-// startup collects the cold starts of pods that were created in the run.
-func (f *fitting) startup() error {
-	for _, l := range f.lives() {
-		if !results.Happened(l.created) || !results.Happened(l.ready) || l.created < 0 || l.ready < l.created || f.hidden.meet(l.created, l.ready) {
+// startsOf collects the cold starts of pods that were created in the run, in
+// their order. A pod whose way nobody watched whole is left out.
+//
+// Where none was seen, stated is the whole of one; it returns an error where it is
+// 0, too.
+func startsOf(l *log, stated time.Duration) ([]plant.PhaseSample, notes, error) {
+	var n notes
+	var out []plant.PhaseSample
+	for _, p := range l.lives {
+		if !results.Happened(p.created) || !results.Happened(p.ready) || p.created < 0 || p.ready < p.created || l.hidden.meet(p.created, p.ready) {
 			continue
 		}
 		// A phase that was not seen takes no time of its own: it is in the next.
-		at := l.created
+		at := p.created
 		until := func(t time.Duration) time.Duration {
 			if !results.Happened(t) || t < at {
 				return 0
@@ -70,103 +33,106 @@ func (f *fitting) startup() error {
 			at = t
 			return d
 		}
-		f.w.Start = append(f.w.Start, plant.PhaseSample{Schedule: until(l.scheduled), Pull: until(l.pulled), Start: until(l.started), Ready: until(l.ready)})
+		out = append(out, plant.PhaseSample{Schedule: until(p.scheduled), Pull: until(p.pulled), Start: until(p.started), Ready: until(p.ready)})
 	}
-	n := len(f.w.Start)
-	if n == 0 {
-		if f.o.Startup <= 0 {
-			return errors.New("fit: no pod was seen to start during the run, so nothing says how long one takes; state it: --startup 90s")
+	if len(out) == 0 {
+		if stated <= 0 {
+			return nil, n, errors.New("fit: no pod was seen to start during the run, so nothing says how long one takes; state it: --startup 90s")
 		}
 		// All of it is loading: a pod that runs and is not ready is what most of
 		// a model server's start is.
-		f.w.Start = []plant.PhaseSample{{Schedule: min(time.Second, f.o.Startup/4), Start: min(time.Second, f.o.Startup/4), Ready: f.o.Startup - 2*min(time.Second, f.o.Startup/4)}}
-		f.assume("a new replica is ready after %v (stated)", f.o.Startup)
-		return nil
+		out = []plant.PhaseSample{{Schedule: min(time.Second, stated/4), Start: min(time.Second, stated/4), Ready: stated - 2*min(time.Second, stated/4)}}
+		n.assume("a new replica is ready after %v (stated)", stated)
+		return out, n, nil
 	}
 	var sum time.Duration
-	for _, s := range f.w.Start {
+	for _, s := range out {
 		sum += s.Total()
 	}
-	f.quality("startup", (sum / time.Duration(n)).Seconds(), n, "mean seconds from creation to readiness")
-	if n < 5 {
-		f.warn("only %d cold starts were seen: how much they vary is not known", n)
+	n.quality("startup", (sum / time.Duration(len(out))).Seconds(), len(out), "mean seconds from creation to readiness")
+	if len(out) < 5 {
+		n.warn("only %d cold starts were seen: how much they vary is not known", len(out))
 	}
-	return nil
+	return out, n, nil
 }
 
-// drain takes how long deleted pods stayed, at least, from those that left.
-func (f *fitting) drain() {
+// drainOf takes how long deleted pods stayed from those that left: the tenth
+// percentile is what all stay at least, the longest (30 s or more) the grace
+// period. Zero where none was seen to leave.
+func drainOf(l *log) (plant.Drain, notes) {
+	var n notes
 	var d []time.Duration
-	for _, l := range f.lives() {
-		if results.Happened(l.ended) && results.Happened(l.gone) && results.Happened(l.ready) && l.gone >= l.ended && !f.hidden.meet(l.ended, l.gone) {
-			d = append(d, l.gone-l.ended)
+	for _, p := range l.lives {
+		if results.Happened(p.ended) && results.Happened(p.gone) && results.Happened(p.ready) && p.gone >= p.ended && !l.hidden.meet(p.ended, p.gone) {
+			d = append(d, p.gone-p.ended)
 		}
 	}
 	if len(d) == 0 {
-		return
+		return plant.Drain{}, n
 	}
 	slices.Sort(d)
-	f.w.Drain.Min = d[len(d)/10]
-	f.w.Drain.Grace = max(30*time.Second, d[len(d)-1])
-	f.quality("drain", d[len(d)/2].Seconds(), len(d), "median seconds from deletion to gone")
+	n.quality("drain", d[len(d)/2].Seconds(), len(d), "median seconds from deletion to gone")
+	return plant.Drain{Min: d[len(d)/10], Grace: max(30*time.Second, d[len(d)-1])}, n
 }
 
-// begin takes what was there when the run began, and when the controller
-// reconciled.
-func (f *fitting) begin() {
+// replicasOf is how many replicas were ready when the run began: as the first
+// reconcile had it, as stated, as the pods' lives say, as many as answered, or
+// floor (minReplicas), in this order. What was not recorded is noted as assumed.
+func replicasOf(l *log, stated, floor int32) (int32, notes) {
+	var n notes
 	switch {
-	case len(f.run.Syncs) > 0:
-		f.w.Replicas = f.run.Syncs[0].Spec
-	case f.o.Replicas > 0:
-		f.w.Replicas = f.o.Replicas
-		f.assume("%d replicas were ready when the run began (stated)", f.o.Replicas)
-	case len(f.run.Pods) > 0:
-		for _, l := range f.lives() {
-			if results.Happened(l.ready) && l.ready <= 0 && !(results.Happened(l.ended) && l.ended <= 0) {
-				f.w.Replicas++
+	case len(l.run.Syncs) > 0:
+		return l.run.Syncs[0].Spec, n
+	case stated > 0:
+		n.assume("%d replicas were ready when the run began (stated)", stated)
+		return stated, n
+	case len(l.run.Pods) > 0:
+		count := int32(0)
+		for _, p := range l.lives {
+			if results.Happened(p.ready) && p.ready <= 0 && !(results.Happened(p.ended) && p.ended <= 0) {
+				count++
 			}
 		}
-	case f.visible:
-		f.w.Replicas = int32(len(f.servers))
-		f.assume("the %d backends that answered were there from the begin", len(f.servers))
-	default:
-		f.w.Replicas = max(1, f.cfg.MinReplicas)
-		f.assume("%d replicas were ready when the run began (minReplicas)", f.w.Replicas)
+		return count, n
+	case l.visible:
+		n.assume("the %d backends that answered were there from the begin", len(l.servers))
+		return int32(len(l.servers)), n
 	}
-	f.w.Memory = hpa.Memory{}
-	f.syncs()
+	n.assume("%d replicas were ready when the run began (minReplicas)", max(1, floor))
+	return max(1, floor), n
 }
 
-// syncs fits when the controller reconciled. Those that changed no status left
+// syncsOf fits when the controller reconciled. Those that changed no status left
 // no trace: the distance of two recorded ones is a whole number of periods, each
 // the sync period and the reconcile's own time, which the line through them
-// gives. The others are put in evenly between.
-func (f *fitting) syncs() {
-	want := f.w.Params.SyncPeriod.Seconds()
+// gives. The others are put in evenly between, up to the end of the load. It is
+// zero where fewer than four were recorded, or they do not keep the period.
+func syncsOf(syncs []results.Sync, stated, end time.Duration) replay.Sync {
+	want := stated.Seconds()
 	var n, at, ones []float64
-	for i := range f.run.Syncs {
-		t := f.run.Syncs[i].At.Seconds()
+	for i := range syncs {
+		t := syncs[i].At.Seconds()
 		k := 0.0
 		if i > 0 {
 			periods := math.Round((t - at[i-1]) / want)
 			if math.Abs((t-at[i-1])/want-periods) > 0.2*max(1, periods) {
-				return // not on its clock: restarted, or another period
+				return replay.Sync{} // not on its clock: restarted, or another period
 			}
 			k = n[i-1] + max(1, periods)
 		}
 		n, at, ones = append(n, k), append(at, t), append(ones, 1)
 	}
 	if len(n) < 4 {
-		return
+		return replay.Sync{}
 	}
 	_, period := line(n, at, ones)
 	if math.Abs(period-want) > 0.2*want {
-		return
+		return replay.Sync{}
 	}
-	f.w.Sync.Slip = max(0, seconds(period-want))
+	out := replay.Sync{Slip: max(0, seconds(period-want))}
 	add := func(t float64) {
 		if t >= 0 {
-			f.w.Sync.Recorded = append(f.w.Sync.Recorded, seconds(t))
+			out.Recorded = append(out.Recorded, seconds(t))
 		}
 	}
 	for k := math.Floor(at[0] / period); k > 0; k-- { // before the first
@@ -180,19 +146,9 @@ func (f *fitting) syncs() {
 			}
 		}
 	}
-	for t := at[len(at)-1] + period; t < float64(len(f.w.Demand.Bins))*f.w.Demand.Step.Seconds(); t += period {
+	for t := at[len(at)-1] + period; t < end.Seconds(); t += period {
 		add(t)
 	}
-	f.w.Sync.Phase = f.w.Sync.Recorded[0]
-}
-
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// median sorts v and returns its middle; NaN for none.
-func median(v []float64) float64 {
-	if len(v) == 0 {
-		return math.NaN()
-	}
-	slices.Sort(v)
-	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+	out.Phase = out.Recorded[0]
+	return out
 }

@@ -47,11 +47,12 @@ func undecided(run *results.Run, p hpa.Params, cfg hpa.Config) stretches {
 	return out
 }
 
-// unseen says which stretches of the run are left out, and why.
-func (f *fitting) unseen() {
+// unseenOf says which stretches of the run are left out, and why.
+func unseenOf(run *results.Run, p hpa.Params, cfg hpa.Config) notes {
+	var n notes
 	var sources []string
 	from, to := time.Duration(math.MaxInt64), time.Duration(0)
-	for _, g := range f.run.Gaps {
+	for _, g := range run.Gaps {
 		if g.HidesDecisions() || g.HidesPods() {
 			sources = append(sources, g.Source)
 			from, to = min(from, g.From), max(to, g.To)
@@ -59,10 +60,11 @@ func (f *fitting) unseen() {
 	}
 	if len(sources) > 0 {
 		slices.Sort(sources)
-		f.warn("%s could not be watched at times between %v and %v: what happened then is no evidence, nor what was decided up to %v later, while the autoscaler remembered it",
-			strings.Join(slices.Compact(sources), ", "), from.Round(time.Second), to.Round(time.Second), replay.Remembered(f.w.Params, f.cfg))
+		n.warn("%s could not be watched at times between %v and %v: what happened then is no evidence, nor what was decided up to %v later, while the autoscaler remembered it",
+			strings.Join(slices.Compact(sources), ", "), from.Round(time.Second), to.Round(time.Second), replay.Remembered(p, cfg))
 	}
-	if at, ok := f.run.Edited(); ok {
-		f.warn("the HPA was edited in mid-run, at %v: what it decided from then on is no evidence of the configuration before", at.Round(time.Second))
+	if at, ok := run.Edited(); ok {
+		n.warn("the HPA was edited in mid-run, at %v: what it decided from then on is no evidence of the configuration before", at.Round(time.Second))
 	}
+	return n
 }

@@ -1,0 +1,81 @@
+package fit
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// demandOf takes the offered load from a request log: every scheduled arrival,
+// shed and failed ones too, in bins of a second and one by one. It has no
+// service times.
+//
+// stages are those whose begins the rate may jump at. It returns an error where
+// no request was recorded.
+func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) (replay.Demand, notes, error) {
+	var n notes
+	d := replay.Demand{Step: time.Second}
+	if len(run.Requests) == 0 {
+		return d, n, errors.New("fit: the run has no requests, so nothing says what load was offered; record one with hpatune run")
+	}
+	rs := slices.Clone(run.Requests)
+	slices.SortStableFunc(rs, func(a, b results.Request) int { return int(a.Scheduled - b.Scheduled) })
+	var end time.Duration
+	for i := range rs {
+		r := &rs[i]
+		end = max(end, r.Scheduled)
+		d.Arrivals = append(d.Arrivals, profiles.Arrival{Index: r.Arrival, At: max(0, r.Scheduled), Stage: r.Stage, Class: r.Class, Prompt: r.Prompt, Max: r.Tokens})
+	}
+	end += d.Step
+	if k := len(run.Meta.Stages); k > 0 && !run.Meta.Partial {
+		end = max(end, time.Duration(run.Meta.Stages[k-1].ToS*float64(time.Second)))
+	}
+	d.Bins = replay.Bin(d.Arrivals, d.Step, end)
+	d.CV2 = arrivalCV2(d.Arrivals)
+	n.quality("arrivals", d.CV2, len(rs), "squared coefficient of variation of the gaps at an even rate (0 constant, 1 Poisson)")
+	for _, st := range stages {
+		d.Breaks = append(d.Breaks, seconds(st.FromS))
+	}
+	blind := time.Duration(0)
+	for _, g := range gaps {
+		if g.Source != "loadgen" && g.Source != "client" {
+			continue
+		}
+		d.Censored = append(d.Censored, replay.Span{From: g.From, To: g.To, Why: g.Why})
+		blind += g.To - g.From
+	}
+	if blind*20 > end {
+		n.warn("arrivals are unknown for %v of %v: the replayed load is a lower bound", blind, end)
+	}
+	if run.Meta.Partial {
+		n.warn("the run is partial (%s): %v of load", run.Meta.Why, end.Round(time.Second))
+	}
+	return d, n, nil
+}
+
+// arrivalCV2 is the squared coefficient of variation of the gaps, each times
+// the local rate over 25 arrivals to either side, so that a changing rate is
+// not taken for burstiness. 1 where there are too few to tell.
+func arrivalCV2(a []profiles.Arrival) float64 {
+	const side = 25
+	if len(a) < 4*side {
+		return 1
+	}
+	n, sum, sq := 0.0, 0.0, 0.0
+	for i := side; i+side+1 < len(a); i++ {
+		span := (a[i+side+1].At - a[i-side].At).Seconds()
+		if span <= 0 {
+			continue
+		}
+		x := (a[i+1].At - a[i].At).Seconds() * float64(2*side+1) / span
+		n++
+		sum += x
+		sq += x * x
+	}
+	mean := sum / n
+	return min(25, max(0, (sq/n-mean*mean)/(mean*mean)))
+}

@@ -1,0 +1,115 @@
+package fit
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func sign(x float64) int {
+	switch {
+	case x < 0:
+		return -1
+	case x > 0:
+		return 1
+	}
+	return 0
+}
+
+// floats is a heap of the smallest.
+type floats []float64
+
+func (h floats) Len() int           { return len(h) }
+func (h floats) Less(i, j int) bool { return h[i] < h[j] }
+func (h floats) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *floats) Push(x any)        { *h = append(*h, x.(float64)) }
+func (h *floats) Pop() any {
+	n := len(*h) - 1
+	x := (*h)[n]
+	*h = (*h)[:n]
+	return x
+}
+
+// median sorts v and returns its middle; NaN for none.
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return math.NaN()
+	}
+	slices.Sort(v)
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}
+
+// meanOf is the mean of v; 0 for none.
+func meanOf(v []float64) float64 {
+	s := 0.0
+	for _, x := range v {
+		s += x
+	}
+	return s / float64(max(1, len(v)))
+}
+
+// meanTotal is the mean service time of a sample, in seconds; NaN for none.
+func meanTotal(times []plant.ServiceTime) float64 {
+	sum := 0.0
+	for _, t := range times {
+		sum += t.Total
+	}
+	return sum / float64(len(times))
+}
+
+// thin keeps at most n, evenly over their order.
+func thin[T any](v []T, n int) []T {
+	if len(v) <= n {
+		return v
+	}
+	out := make([]T, n)
+	for i := range out {
+		out[i] = v[i*len(v)/n]
+	}
+	return out
+}
+
+// line is weighted least squares: y = a + b·x.
+func line(xs, ys, ws []float64) (a, b float64) {
+	var w, x, y, xx, xy float64
+	for i := range xs {
+		w += ws[i]
+		x += ws[i] * xs[i]
+		y += ws[i] * ys[i]
+		xx += ws[i] * xs[i] * xs[i]
+		xy += ws[i] * xs[i] * ys[i]
+	}
+	if d := w*xx - x*x; d > 0 {
+		b = (w*xy - x*y) / d
+	}
+	return (y - b*x) / w, b
+}
+
+// theilSen is the median of the slopes between pairs, and the median of what is
+// left: a line that up to 29 % of bad samples do not bend. Pairs are taken over
+// fixed strides where there are many.
+func theilSen(xs, ys []float64) (a, b float64) {
+	n := len(xs)
+	var slopes []float64
+	stride := max(1, n*n/200000)
+	for k := 1; k < n; k += stride {
+		for i := 0; i+k < n; i++ {
+			if d := xs[i+k] - xs[i]; math.Abs(d) > 1e-9 {
+				slopes = append(slopes, (ys[i+k]-ys[i])/d)
+			}
+		}
+	}
+	if len(slopes) == 0 {
+		return median(slices.Clone(ys)), 0
+	}
+	b = median(slopes)
+	rest := make([]float64, n)
+	for i := range xs {
+		rest[i] = ys[i] - b*xs[i]
+	}
+	return median(rest), b
+}
