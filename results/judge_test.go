@@ -24,6 +24,41 @@ func steady(n int) *Run {
 	return r
 }
 
+// canceledAfter is a steady run with a tenth of its requests ended by us, that
+// long after they were scheduled.
+func canceledAfter(waited time.Duration) *Run {
+	r := steady(1000)
+	for i := range r.Requests {
+		if q := &r.Requests[i]; i%10 == 0 && q.Done-q.Scheduled < 900*time.Millisecond {
+			q.Outcome, q.Done = Canceled, q.Scheduled+waited
+		}
+	}
+	return r
+}
+
+// onePiece is a run whose streams came at once: 8 tokens, all at the end.
+func onePiece(n int) *Run {
+	r := steady(n)
+	r.Meta.Target.Streams = true
+	for i := range r.Requests {
+		q := &r.Requests[i]
+		q.First, q.Last, q.Tokens, q.TokensFrom, q.Pieces = q.Done, q.Done, 8, TokensUsage, 1
+	}
+	return r
+}
+
+// pieces is a run whose answers are 80 tokens in 10 pieces, 0.8 s apart.
+func pieces(n int, from TokenSource) *Run {
+	r := steady(n)
+	r.Meta.Target.Streams = true
+	for i := range r.Requests {
+		q := &r.Requests[i]
+		q.First, q.Last = q.Done-7200*time.Millisecond, q.Done
+		q.Tokens, q.TokensFrom, q.Pieces, q.GapMax = 80, from, 10, 800*time.Millisecond
+	}
+	return r
+}
+
 func judge(t *testing.T, r *Run, text string, extra ...Figure) Judgement {
 	t.Helper()
 	o, err := ParseObjective(text)
@@ -77,7 +112,17 @@ func TestJudge(t *testing.T) {
 		{"error rate", failing(1000, 10, HTTP5xx), "error_rate < 5%", Pass, 0.01, ""},
 		{"no error in 1000 does not prove 0.1 %", steady(1000), "error_rate < 0.1%", Inconclusive, 0, "straddles"},
 		{"no error in 10000 does", steady(10000), "error_rate < 0.1%", Pass, 0, ""},
-		{"shed is no error of the service", failing(1000, 100, Shed), "error_rate < 1%", Pass, 0, ""},
+		{"a request that was shed is an error", failing(1000, 100, Shed), "error_rate < 1%", Fail, 0.1, ""},
+		{"one that Ctrl-C ended leaves the error rate", failing(1000, 100, Canceled), "error_rate < 1%", Pass, 0, ""},
+		{"and the latencies, where it had not waited long", canceledAfter(time.Second), "e2e.p95 < 2s", Pass, 0.955, ""},
+		{"but had it waited beyond the limit, it missed it", canceledAfter(3 * time.Second), "e2e.p95 < 2s", Fail, math.NaN(), "infinitely late"},
+		{"and so with goodput, which no limit bounds here", canceledAfter(time.Second), "goodput > 90%", Pass, 1, ""},
+		{"a stream that came in one piece has no time per token", onePiece(100), "tpot.p95 < 1s", Unknown, math.NaN(), "one piece"},
+		{"nor gaps between tokens", onePiece(100), "itl.p95 < 1s", Unknown, math.NaN(), "one piece"},
+		{"nor between chunks", onePiece(100), "icl.p95 < 1s", Unknown, math.NaN(), "one piece"},
+		{"a gap is divided by the tokens that a piece brought", pieces(100, TokensUsage), "itl.p50 < 101ms", Pass, 0.1, ""},
+		{"the gap between pieces has a name of its own", pieces(100, TokensUsage), "icl.p50 < 801ms", Pass, 0.8, ""},
+		{"tokens that nobody counted are taken for pieces", pieces(100, TokensChunks), "itl.p50 < 801ms", Pass, 0.8, ""},
 		{"warm-up is left out", warm, "e2e.max < 501ms", Pass, 0.5, ""},
 		{"every window of a minute", steady(6000), "e2e.p50 < 4s each 1m for 99%", Pass, 3, "10 of 10 windows"},
 		{"no window of a minute", steady(6000), "e2e.p50 < 1s each 1m for 99%", Fail, 3, "0 of 10 windows"},

@@ -32,42 +32,6 @@ const (
 	StatMean = -2.0
 )
 
-// A metric is something that an objective can be about.
-type metric struct {
-	name    string
-	unit    string
-	latency bool   // takes a statistic, is known for each request
-	windows bool   // can be judged window by window
-	upward  bool   // more is better
-	example string // of an objective
-}
-
-// metrics lists what objectives can be about, by INTERFACES.md.
-var metrics = []metric{
-	{"ttft", "s", true, true, false, "ttft.p95 < 500ms"},
-	{"itl", "s", true, true, false, "itl.p99 < 100ms"},
-	{"tpot", "s", true, true, false, "tpot.p95 < 50ms"},
-	{"e2e", "s", true, true, false, "e2e.p99 <= 2s"},
-	{"ttft_from_sent", "s", true, true, false, "ttft_from_sent.p95 < 500ms"},
-	{"e2e_from_sent", "s", true, true, false, "e2e_from_sent.p99 <= 2s"},
-	{"error_rate", "ratio", false, true, false, "error_rate < 0.1%"},
-	{"goodput", "ratio", false, true, true, "goodput > 95%"},
-	{"replica_hours", "h", false, false, false, "replica_hours < 12"},
-	{"ready_hours", "h", false, false, false, "ready_hours < 12"},
-	{"usd_hour", "usd", false, false, false, "usd_hour < 2"},
-	{"usd_month", "usd", false, false, false, "usd_month < 900"},
-	{"flaps", "", false, false, false, "flaps <= 2"},
-	{"time_to_capacity", "s", false, false, false, "time_to_capacity < 90s"},
-}
-
-func metricOf(name string) (metric, bool) {
-	i := slices.IndexFunc(metrics, func(m metric) bool { return m.name == name })
-	if i < 0 {
-		return metric{}, false
-	}
-	return metrics[i], true
-}
-
 // ParseObjectives parses several objectives and reports all problems at once.
 func ParseObjectives(texts []string) ([]Objective, error) {
 	var os []Objective
@@ -110,53 +74,53 @@ func ParseObjective(text string) (Objective, error) {
 	rest = strings.TrimSpace(rest[opLen:])
 
 	name, stat, hasStat := strings.Cut(left, ".")
-	m, ok := metricOf(name)
-	if !ok {
-		names := make([]string, len(metrics))
-		for i, m := range metrics {
-			names[i] = m.name
-		}
-		return fail(someTry, "unknown metric %q (there are %s)", name, strings.Join(names, ", "))
+	m := MetricOf(name)
+	if m == nil {
+		return fail(someTry, "unknown metric %q (there are %s)", name, metricNames())
 	}
-	o.Metric, o.Unit = m.name, m.unit
+	o.Metric, o.Unit = m.Name, m.Unit
 	switch {
-	case m.latency && !hasStat:
-		return fail(m.example, "missing statistic")
-	case !m.latency && hasStat:
-		return fail(m.example, "%s has no statistics, but found %q", name, stat)
-	case m.latency:
+	case m.Latency() && !hasStat:
+		return fail(m.Example, "missing statistic")
+	case !m.Latency() && hasStat:
+		return fail(m.Example, "%s has no statistics, but found %q", name, stat)
+	case m.Latency():
+		var ok bool
 		if o.Stat, ok = parseStat(stat); !ok {
-			return fail(m.example, "unknown statistic %q (p50, p95, p99.9, mean, max)", stat)
+			return fail(m.Example, "unknown statistic %q (p50, p95, p99.9, mean, max)", stat)
 		}
 	}
 	if !slices.Contains([]string{"<", "<=", ">", ">="}, o.Op) {
-		return fail(m.example, "unknown operator %q (<, <=, > or >=)", o.Op)
+		return fail(m.Example, "unknown operator %q (<, <=, > or >=)", o.Op)
 	}
 
 	fields := strings.Fields(rest)
 	if len(fields) == 0 || fields[0] == "each" || fields[0] == "for" {
-		return fail(m.example, "missing limit")
+		return fail(m.Example, "missing limit")
 	}
 	limit, err := parseLimit(fields[0], m)
 	if err != nil {
-		return fail(m.example, "limit %q: %v", fields[0], err)
+		return fail(m.Example, "limit %q: %v", fields[0], err)
 	}
 	o.Limit = limit
+	if why, try := o.decidesNothing(m, left, fields[0]); why != "" {
+		return fail(try, "%s", why)
+	}
 
 	switch fields = fields[1:]; {
 	case len(fields) == 0:
 		return o, nil
 	case len(fields) != 4 || fields[0] != "each" || fields[2] != "for":
-		return fail(m.example+" each 1m for 99%", "after the limit comes \"each WINDOW for PERCENT%%\" or nothing, but found %q", strings.Join(fields, " "))
-	case !m.windows:
-		return fail(m.example, "%s is one number of the whole run: no \"each\"", name)
+		return fail(m.Example+" each 1m for 99%", "after the limit comes \"each WINDOW for PERCENT%%\" or nothing, but found %q", strings.Join(fields, " "))
+	case !m.ByWindow():
+		return fail(m.Example, "%s is one number of the whole run: no \"each\"", name)
 	}
 	if o.Window, err = time.ParseDuration(fields[1]); err != nil || o.Window < time.Second {
-		return fail(m.example+" each 1m for 99%", "window %q is not a duration of at least 1s", fields[1])
+		return fail(m.Example+" each 1m for 99%", "window %q is not a duration of at least 1s", fields[1])
 	}
 	percent, isPercent := strings.CutSuffix(fields[3], "%")
 	if o.For, err = parseNumber(percent); err != nil || !isPercent || o.For <= 0 || o.For > 100 {
-		return fail(m.example+" each 1m for 99%", "%q is not a percentage over 0%% up to 100%%", fields[3])
+		return fail(m.Example+" each 1m for 99%", "%q is not a percentage over 0%% up to 100%%", fields[3])
 	}
 	o.For = hundredth(o.For)
 	return o, nil
@@ -193,8 +157,8 @@ func parseNumber(s string) (float64, error) {
 	return strconv.ParseFloat(s, 64)
 }
 
-func parseLimit(s string, m metric) (float64, error) {
-	switch m.unit {
+func parseLimit(s string, m *Metric) (float64, error) {
+	switch m.Unit {
 	case "s":
 		d, err := time.ParseDuration(s)
 		if err != nil || d <= 0 {
@@ -235,8 +199,8 @@ func (o Objective) Name() string {
 
 // Latency reports whether the objective is about a latency.
 func (o Objective) Latency() bool {
-	m, ok := metricOf(o.Metric)
-	return ok && m.latency
+	m := o.Of()
+	return m != nil && m.Latency()
 }
 
 // Met reports whether a value satisfies the limit. NaN does not.
@@ -252,109 +216,33 @@ func (o Objective) Met(v float64) bool {
 	return v >= o.Limit
 }
 
-// Limits are what one request must meet to be good: the limits of the latency
-// objectives, the tightest of each metric; 0 = none. A request is good when it
-// was answered well and met all of them at once.
-type Limits struct{ TTFT, ITL, TPOT, E2E time.Duration }
+// upper reports whether the limit is one that values must stay below.
+func (o Objective) upper() bool { return o.Op == "<" || o.Op == "<=" }
 
-// LimitsOf collects the limits of objectives.
-func LimitsOf(objectives []Objective) Limits {
-	var l Limits
-	for _, o := range objectives {
-		if o.Op != "<" && o.Op != "<=" {
-			continue
-		}
-		var p *time.Duration
-		switch o.Metric {
-		case "ttft":
-			p = &l.TTFT
-		case "itl":
-			p = &l.ITL
-		case "tpot":
-			p = &l.TPOT
-		case "e2e":
-			p = &l.E2E
-		default:
-			continue
-		}
-		if d := time.Duration(o.Limit * float64(time.Second)); *p == 0 || d < *p {
-			*p = d
-		}
+// decidesNothing says why an objective would pass, or fail, whatever is measured,
+// and what was probably meant; "" where it decides something. left and limit are
+// its words as written.
+func (o Objective) decidesNothing(m *Metric, left, limit string) (why, try string) {
+	other := map[string]string{"<": ">", "<=": ">=", ">": "<", ">=": "<="}[o.Op]
+	percent := m.Example
+	if !strings.HasSuffix(limit, "%") && o.Limit > 0 {
+		percent = left + " " + o.Op + " " + limit + "%"
 	}
-	return l
-}
-
-// Tightest returns the smallest limit; 0 = there is none.
-func (l Limits) Tightest() time.Duration {
-	return positiveMin(positiveMin(l.TTFT, l.ITL), positiveMin(l.TPOT, l.E2E))
-}
-
-func positiveMin(a, b time.Duration) time.Duration {
-	if a == 0 || b != 0 && b < a {
-		return b
+	switch {
+	case m.LargerIsWorse && !o.upper():
+		return fmt.Sprintf("the worse %s is, the more surely it passes", m.Name), left + " " + other + " " + limit
+	case !m.LargerIsWorse && o.upper():
+		return fmt.Sprintf("the worse %s is, the more surely it passes", m.Name), left + " " + other + " " + limit
+	case m.LargerIsWorse && m.Unit == "ratio" && o.Limit >= 1:
+		return fmt.Sprintf("it always passes: %s is all requests", limit), percent
+	case !m.LargerIsWorse && m.Unit == "ratio" && o.Limit == 0:
+		return "it always passes: no share is below 0", m.Example
+	case !m.LargerIsWorse && m.Unit == "ratio" && o.Limit >= 1 && o.Op == ">":
+		return fmt.Sprintf("it can never pass: %s is all requests", limit), left + " >= 100%"
+	case m.LargerIsWorse && o.Limit == 0 && o.Op == "<":
+		return fmt.Sprintf("it can never pass: no %s is below 0", m.Name), left + " <= " + limit
 	}
-	return a
-}
-
-// Good reports whether r was answered well within all limits. A limit that
-// does not apply to it (TTFT of an answer in one piece) is met.
-func (l Limits) Good(r *Request) bool {
-	if r.Outcome != OK {
-		return false
-	}
-	for _, c := range []struct {
-		metric string
-		limit  time.Duration
-	}{{"ttft", l.TTFT}, {"itl", l.ITL}, {"tpot", l.TPOT}, {"e2e", l.E2E}} {
-		if c.limit == 0 {
-			continue
-		}
-		if d, ok := r.Latency(c.metric); ok && d > c.limit {
-			return false
-		}
-	}
-	return true
-}
-
-// Latency returns a latency of an answered request by its metric's name, in
-// run time:
-//
-//	ttft            first content − scheduled
-//	e2e             done − scheduled
-//	itl             the longest gap between two tokens
-//	tpot            (last − first content) / (tokens − 1)
-//	ttft_from_sent  first content − sent
-//	e2e_from_sent   done − sent
-//
-// It returns false where the request was not answered well, or has no such
-// latency: no TTFT without a stream, no gap with fewer than two tokens.
-func (r *Request) Latency(metric string) (time.Duration, bool) {
-	if r.Outcome != OK {
-		return 0, false
-	}
-	between := func(from, to time.Duration) (time.Duration, bool) {
-		return to - from, Happened(from) && Happened(to)
-	}
-	switch metric {
-	case "ttft":
-		return between(r.Scheduled, r.First)
-	case "e2e":
-		return between(r.Scheduled, r.Done)
-	case "ttft_from_sent":
-		d, ok := between(r.Sent, r.First)
-		return d, ok
-	case "e2e_from_sent":
-		return between(r.Sent, r.Done)
-	case "itl":
-		return r.GapMax, r.GapMax > 0
-	case "tpot":
-		d, ok := between(r.First, r.Last)
-		if !ok || r.Tokens < 2 {
-			return 0, false
-		}
-		return d / time.Duration(r.Tokens-1), true
-	}
-	return 0, false
+	return "", ""
 }
 
 // Figure is a number with its uncertainty. Lo and Hi bound a 90 % interval;

@@ -58,6 +58,19 @@ func TestBadObjectivesSayWhatToTry(t *testing.T) {
 		"ttft.p95 < each 1m for 99%":           `missing limit`,
 		"replica_hours < twelve":               `limit "twelve": not a number`,
 		"ttft.p95 < 1s each 1m for 99% please": `after the limit comes`,
+		"ttft.p95 > 1s":                        `the worse ttft is, the more surely it passes; try "ttft.p95 < 1s"`,
+		"e2e.mean>=2s":                         `try "e2e.mean <= 2s"`,
+		"replica_hours > 12":                   `try "replica_hours < 12"`,
+		"flaps >= 2":                           `try "flaps <= 2"`,
+		"goodput < 95%":                        `try "goodput > 95%"`,
+		"error_rate > 1%":                      `try "error_rate < 1%"`,
+		"error_rate < 1":                       `it always passes: 1 is all requests; try "error_rate < 1%"`,
+		"error_rate <= 100%":                   `it always passes: 100% is all requests; try "error_rate < 0.1%"`,
+		"goodput >= 0%":                        `it always passes: no share is below 0; try "goodput > 95%"`,
+		"goodput > 1":                          `it can never pass: 1 is all requests; try "goodput >= 100%"`,
+		"goodput > 95":                         `limit "95": not a percentage`,
+		"error_rate < 0%":                      `it can never pass: no error_rate is below 0; try "error_rate <= 0%"`,
+		"flaps < 0":                            `try "flaps <= 0"`,
 	} {
 		_, err := ParseObjective(text)
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -44,7 +44,10 @@ type Request struct {
 	// end, good or bad: last byte, error, time-out, cancellation.
 	Scheduled, Sent, First, Last, Done time.Duration
 
-	GapMax time.Duration // longest gap between two tokens; 0 with fewer than two
+	GapMax time.Duration // longest gap between two pieces with content; 0 with fewer than two
+	// Pieces is how many times content came: what one read brought came together,
+	// and counts once, however many chunks and tokens it held. 0 = not counted.
+	Pieces int
 
 	Prompt     int         // prompt tokens asked for, or those of usage; 0 = unknown
 	Tokens     int         // tokens answered; see TokensFrom

@@ -132,3 +132,13 @@ type Backend struct {
 	Address  string   `json:"address,omitempty"`
 	ReadyAtS *float64 `json:"ready_at_s"` // null = unknown, or before the run
 }
+
+// warmup reports whether the instant at belongs to a warm-up stage.
+func (m *Meta) warmup(at time.Duration) bool {
+	for _, s := range m.Stages {
+		if s.Warmup && at.Seconds() >= s.FromS && at.Seconds() < s.ToS {
+			return true
+		}
+	}
+	return false
+}

@@ -108,49 +108,40 @@ func timeToCapacity(desired, ready levels, end time.Duration) time.Duration {
 	return longest
 }
 
-// sizeFigures are the figures of the run's size, by the names of objectives.
-func (r *Run) sizeFigures() []Figure {
-	s := r.Replicas()
-	syncs := len(r.Syncs)
-	fs := []Figure{
-		fromPointer("replica_hours", s.Hours, len(r.Pods), "h"),
-		fromPointer("ready_hours", s.ReadyHours, len(r.Pods), "h"),
-		fromPointer("time_to_capacity", s.TimeToCapacityS, syncs, "s"),
+// hours is the time integral of a level over the ticks, in hours; NaN where a
+// tick does not know it.
+func (t *Timeline) hours(of func(*Tick) float64) float64 {
+	sum := 0.0
+	for i := range t.Ticks {
+		sum += of(&t.Ticks[i]) * t.Step.Hours()
 	}
-	if s.Flaps != nil {
-		fs = append(fs, Exactly("flaps", float64(*s.Flaps), syncs, ""))
-	}
-	return fs
+	return sum
 }
 
-func fromPointer(name string, v *float64, n int, unit string) Figure {
-	if v == nil {
-		return Exactly(name, math.NaN(), 0, unit)
+// levels are a level of the ticks as a step function.
+func (t *Timeline) levels(of func(*Tick) float64) levels {
+	ls := make(levels, 0, len(t.Ticks))
+	for i := range t.Ticks {
+		ls = append(ls, level{time.Duration(i) * t.Step, of(&t.Ticks[i])})
 	}
-	return Exactly(name, *v, n, unit)
+	return ls
 }
 
-// sizeFigures are the figures of a timeline's size, by the names of objectives.
-func (t *Timeline) sizeFigures() []Figure {
-	var spec, desired, ready levels
-	pods, readyHours := 0.0, 0.0
-	for i, k := range t.Ticks {
-		at := time.Duration(i) * t.Step
-		spec, desired, ready = append(spec, level{at, k.Spec}), append(desired, level{at, k.Desired}), append(ready, level{at, k.Ready})
-		pods += k.Pods * t.Step.Hours()
-		readyHours += k.Ready * t.Step.Hours()
+// flaps counts the timeline's flaps; NaN where its size is not known.
+func (t *Timeline) flaps() float64 {
+	spec := t.levels(func(k *Tick) float64 { return k.Spec })
+	if len(spec) == 0 || math.IsNaN(spec[0].v) {
+		return math.NaN()
 	}
-	n := len(t.Ticks)
-	if n == 0 {
-		return nil
+	return float64(flaps(spec))
+}
+
+// timeToCapacity is the longest stretch with fewer ready than desired, in
+// seconds; NaN where either is not known.
+func (t *Timeline) timeToCapacity() float64 {
+	desired, ready := t.levels(func(k *Tick) float64 { return k.Desired }), t.levels(func(k *Tick) float64 { return k.Ready })
+	if len(desired) == 0 || math.IsNaN(desired[0].v) || math.IsNaN(ready[0].v) {
+		return math.NaN()
 	}
-	end := time.Duration(n) * t.Step
-	fs := []Figure{Exactly("replica_hours", pods, n, "h"), Exactly("ready_hours", readyHours, n, "h")}
-	if !math.IsNaN(spec[0].v) {
-		fs = append(fs, Exactly("flaps", float64(flaps(spec)), n, ""))
-	}
-	if !math.IsNaN(desired[0].v) && !math.IsNaN(ready[0].v) {
-		fs = append(fs, Exactly("time_to_capacity", timeToCapacity(desired, ready, end).Seconds(), n, "s"))
-	}
-	return fs
+	return timeToCapacity(desired, ready, time.Duration(len(t.Ticks))*t.Step).Seconds()
 }

@@ -126,6 +126,7 @@ type Latencies struct {
 	E2E          *Q `json:"e2e"`
 	TTFTFromSent *Q `json:"ttft_from_sent"`
 	E2EFromSent  *Q `json:"e2e_from_sent"`
+	ICL          *Q `json:"icl"`
 }
 
 // Tokens are the tokens of answered requests; nil = not counted.
@@ -264,16 +265,20 @@ func loadOf(r *Run, rs []*Request, limits Limits) Load {
 }
 
 func latenciesOf(rs []*Request) Latencies {
-	of := func(metric string) *Q {
+	var out Latencies
+	for _, m := range latencies {
 		var values []float64
 		for _, q := range rs {
-			if d, ok := q.Latency(metric); ok {
+			if q.Outcome != OK {
+				continue
+			}
+			if d, ok := m.OfRequest(q); ok {
 				values = append(values, d.Seconds())
 			}
 		}
-		return NewQ(values)
+		*m.Quantiles(&out) = NewQ(values)
 	}
-	return Latencies{of("ttft"), of("itl"), of("tpot"), of("e2e"), of("ttft_from_sent"), of("e2e_from_sent")}
+	return out
 }
 
 func tokensOf(rs []*Request) Tokens {

@@ -13,20 +13,29 @@ import (
 // NaN = not known, in Spec, Desired, Pods, Ready and Waiting of a recorded run
 // whose cluster was not observed; JSON has null there.
 type Tick struct {
-	Arrivals, Shed, Done, Failed, Good, Tokens float64 // Done were answered well; Good met every per-request limit at once
-	Spec, Desired                              float64 // at the tick's end
-	Pods, Ready                                float64 // mean over the tick; Pods = billed: not yet gone, starting and draining too
-	InFlight, Waiting                          float64 // at the tick's end; Waiting = queued in the servers
+	// Arrivals = Shed + Done + Failed + Canceled + what is in flight. Done were
+	// answered well; Good met every per-request limit at once. Canceled were ended
+	// by us; Missed of them had waited beyond a limit by then.
+	Arrivals, Shed, Done, Failed, Canceled, Missed, Good, Tokens float64
+	Spec, Desired                                                float64 // at the tick's end
+	Pods, Ready                                                  float64 // mean over the tick; Pods = billed: not yet gone, starting and draining too
+	InFlight, Waiting                                            float64 // at the tick's end; Waiting = queued in the servers
+	Warmup                                                       bool    // most of it belongs to a warm-up: no objective is about it
 }
 
 // A Timeline is what happened, or what would have: one Tick every Step from
 // run time 0, and latency totals of the answered requests (of a recorded run
 // without its warm-up, which the ticks do include).
 type Timeline struct {
-	Step           time.Duration
-	Ticks          []Tick
-	TTFT, ITL, E2E Hist
+	Step  time.Duration
+	Ticks []Tick
+
+	TTFT, ITL, TPOT, E2E, ICL, TTFTFromSent, E2EFromSent Hist
 }
+
+// Judged is how many of the arrivals tell whether requests were good: all but
+// those that we ended before they had missed a limit.
+func (t *Tick) Judged() float64 { return t.Arrivals - t.Canceled + t.Missed }
 
 // End returns how long the run lasted, run time: what its meta.json says, or
 // the last thing seen.
@@ -69,6 +78,11 @@ func (r *Run) TimelineWithin(step time.Duration, limits Limits) Timeline {
 		switch {
 		case q.Outcome == Shed:
 			k.Shed++
+		case q.Outcome == Canceled:
+			k.Canceled++
+			if limits.missedBy(q) {
+				k.Missed++
+			}
 		case q.Outcome.Failed():
 			k.Failed++
 		default:
@@ -86,12 +100,12 @@ func (r *Run) TimelineWithin(step time.Duration, limits Limits) Timeline {
 		if r.warmup(q) {
 			continue
 		}
-		for _, m := range []struct {
-			name string
-			h    *Hist
-		}{{"ttft", &t.TTFT}, {"itl", &t.ITL}, {"e2e", &t.E2E}} {
-			if d, ok := q.Latency(m.name); ok {
-				m.h.Record(d)
+		if q.Outcome != OK {
+			continue
+		}
+		for _, m := range latencies {
+			if d, ok := m.OfRequest(q); ok {
+				m.InTimeline(&t).Record(d)
 			}
 		}
 	}
@@ -108,6 +122,7 @@ func (r *Run) TimelineWithin(step time.Duration, limits Limits) Timeline {
 		k.Spec, k.Desired = sizes.spec.before(to), sizes.desired.before(to)
 		k.Pods, k.Ready = sizes.pods.mean(from, to), sizes.ready.mean(from, to)
 		k.Waiting = math.NaN()
+		k.Warmup = r.Meta.warmup((from + to) / 2)
 	}
 	r.fillWaiting(&t)
 	return t

@@ -202,8 +202,8 @@ func TestSameSeedSameBytes(t *testing.T) {
 	cfg := cpu(2, 20, 65)
 	print := func(seed uint64, s *Scratch) string {
 		var b strings.Builder
-		Simulate(w.Draw(seed), cfg, s, func(t *results.Tick) { fmt.Fprintf(&b, "%x", *t) })
-		SimulateExact(w, cfg, seed, s, func(t *results.Tick) { fmt.Fprintf(&b, "%x", *t) })
+		Simulate(w.Draw(seed), cfg, s, func(t *results.Tick) { fmt.Fprintf(&b, "%v", *t) })
+		SimulateExact(w, cfg, seed, s, func(t *results.Tick) { fmt.Fprintf(&b, "%v", *t) })
 		return b.String()
 	}
 	var used, fresh Scratch
