@@ -5,7 +5,7 @@ IMAGE   ?= ghcr.io/hpatune/hpatune:$(VERSION)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint vet-others golden fuzz demo check ci bench bench-loadgen conformance conformance-full mutants e2e e2e-full image tidy
+.PHONY: help build test race lint vet-others golden fuzz demo check ci bench bench-loadgen conformance conformance-full mutants evaluate evaluate-quick e2e e2e-full image tidy
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -57,6 +57,13 @@ conformance-full: ## the same, 100,000 scenarios
 
 mutants: ## mutate the scaling core by rule; 95 % must be noticed
 	$(GO) -C test/conformance run ./mutants
+
+evaluate: ## recommendations against the truth of synthetic clusters, within 2 hours; ARGS="-world NAME"
+	$(GO) -C test/evaluate run . -budget 110m $(ARGS)
+
+evaluate-quick: ## three of these worlds, in some three minutes
+	$(GO) -C test/evaluate test ./...
+	$(GO) -C test/evaluate run . -quick $(ARGS)
 
 e2e: ## the product on a real cluster: built, brought up, run, brought down (root, Linux; or KUBECONFIG)
 	$(GO) -C test/cluster run ./cmd/hpacluster test -- -v

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/test/evaluate/sim"
+	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+type outcome = sim.Day
+
+// evaluation is how much is done for each world.
+type evaluation struct {
+	n          int // fresh days a configuration is judged on
+	recordings int // recordings a world
+	tuned      int // of them, those that pass the identity test and are tuned to the end, at most
+	cover      int // fresh days that intervals are held against
+	margin     int // fresh days at the stated multiple of the load
+}
+
+// report is all that was found of one world.
+type report struct {
+	World      string             `json:"world"`
+	Family     string             `json:"family"`
+	Program    string             `json:"program"` // hash of the program that found it
+	Hidden     bool               `json:"hidden"`
+	Censored   bool               `json:"censored"`
+	Requests   int                `json:"requests"` // of one day
+	PerPod     float64            `json:"per_pod"`  // requests a second within the objectives
+	Slots      int                `json:"slots"`    // true ones; 0 = the service has none
+	Grid       []truth            `json:"grid"`
+	Best       *truth             `json:"best"` // null: nothing in the grid holds
+	Baselines  map[string]truth   `json:"baselines"`
+	Recordings []recording        `json:"recordings"`
+	Seconds    map[string]float64 `json:"seconds"` // wall time by what was done
+}
+
+// recording is one recording and what was made of it.
+type recording struct {
+	Seed       uint64           `json:"seed"`
+	Whole      bool             `json:"whole"` // tuned to the end, not only through the identity test
+	Verdict    string           `json:"verdict"`
+	Refusal    string           `json:"refusal"`
+	Text       string           `json:"text"`
+	SettledBy  string           `json:"settled_by"`
+	SelfReplay tuner.SelfReplay `json:"self_replay"`
+	Passed     bool             `json:"passed"` // the identity test
+	ShadowBad  int              `json:"shadow_differ"`
+	Slots      int              `json:"slots"`
+	Capacity   float64          `json:"capacity"`
+	Warnings   []string         `json:"warnings"`
+	Attainment float64          `json:"attainment"` // of the recorded day
+	Seconds    float64          `json:"seconds"`
+	Pick       *picked          `json:"pick"`
+
+	pick *tuner.Recommendation
+}
+
+// picked is a recommendation beside the truth.
+type picked struct {
+	Text    string  `json:"text"`
+	PSLOMet float64 `json:"p_slo_met"`
+	Truth   truth   `json:"truth"`
+	Figures []held  `json:"figures"`
+	Regret  float64 `json:"regret"` // hours over those of the grid's best − 1; NaN is written as −1
+	Margin  *margin `json:"margin"`
+}
+
+// held is one predicted figure against fresh days.
+type held struct {
+	Name                 string `json:"name"`
+	Value, Lo, Hi        float64
+	Truth                float64 `json:"truth"` // median of the days
+	Within, Below, Above int
+	HalfWidth            float64 `json:"half_width"` // of Value; absolute for attainment
+	Error                float64 `json:"error"`      // Value over Truth − 1; absolute for attainment
+}
+
+type margin struct {
+	Stated float64 `json:"stated"`
+	Hold   float64 `json:"hold"`   // share of days that hold at it
+	Beyond float64 `json:"beyond"` // and at 1.25 times it
+}
+
+// dayKey keeps fresh days apart from recordings: seeds of days begin here.
+const firstDay = 1 << 20
+
+func (e *evaluation) days(w *world, c hpa.Config, from, to int, load float64) []outcome {
+	out := make([]outcome, max(0, to-from))
+	for i := range out {
+		out[i] = w.Run(sim.Options{Seed: firstDay + uint64(from+i), Config: c, Load: load})
+	}
+	return out
+}
+
+// spread is days, on all cores.
+func (e *evaluation) spread(w *world, c hpa.Config, n int, load float64) []outcome {
+	out := make([]outcome, n)
+	e.parallel(n, func(i int) {
+		out[i] = w.Run(sim.Options{Seed: firstDay + uint64(i), Config: c, Load: load})
+	})
+	return out
+}
+
+func (e *evaluation) parallel(n int, work func(i int)) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	next := 0
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for {
+				mu.Lock()
+				i := next
+				next++
+				mu.Unlock()
+				if i >= n {
+					return
+				}
+				work(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// world finds out everything about one world.
+func (e *evaluation) world(ctx context.Context, w world, say func(string, ...any)) (*report, error) {
+	r := &report{World: w.Name, Family: w.Family, Hidden: w.Record.Hidden, Censored: w.Censored, Baselines: map[string]truth{}, Seconds: map[string]float64{}}
+	began := time.Now()
+	lap := func(name string) {
+		r.Seconds[name] += time.Since(began).Seconds()
+		began = time.Now()
+	}
+	w.Load.PerPod = w.Capacity(4, w.Top)
+	r.PerPod = w.Load.PerPod
+	if s, ok := w.Service.(*sim.Slots); ok {
+		r.Slots = s.Slots
+	}
+	lap("capacity")
+	var runs []*results.Run
+	for i := range e.recordings {
+		d := w.Run(sim.Options{Seed: uint64(i + 1), Config: w.Current, Record: true})
+		runs = append(runs, d.Run)
+		r.Requests = d.Requests
+		r.Recordings = append(r.Recordings, recording{Seed: uint64(i + 1), Attainment: d.Attainment})
+	}
+	lap("record")
+	best := (*truth)(nil)
+	r.Grid, best, _ = e.best(&w)
+	r.Best = best
+	lap("grid")
+	for name, c := range map[string]hpa.Config{"hand-written": w.Current, "defaults": hpa.DefaultConfig(w.Most), "crane": crane(runs[0], w.Pod.CPURequest), "tortoise": tortoise(runs[0], w.Pod.CPURequest, 60)} {
+		r.Baselines[name] = summed(c, e.spread(&w, c, e.n, 1))
+	}
+	lap("baselines")
+	tuned := 0
+	for i, run := range runs {
+		x := &r.Recordings[i]
+		if err := e.tune(ctx, &w, run, x, tuned < e.tuned); err != nil {
+			return r, err
+		}
+		if x.Whole {
+			tuned++
+		}
+		lap("tune")
+		if x.pick != nil {
+			x.Pick = e.judge(&w, x.pick, r.Best)
+			x.pick = nil
+			lap("picks")
+		}
+		say("%s, recording %d: %s", w.Name, i+1, x.line())
+	}
+	return r, nil
+}
+
+// tune lets the product work on a recording: to the end, or until the identity test is done.
+func (e *evaluation) tune(ctx context.Context, w *world, run *results.Run, x *recording, whole bool) error {
+	objectives, err := results.ParseObjectives(run.Meta.Objectives)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	began := time.Now()
+	reached := false
+	o := tuner.Options{Current: w.Current, Objectives: objectives, Price: tuner.DefaultPrice(), Seed: 1, Version: "evaluate", Space: tuner.Space{MaxLimit: w.Most},
+		Progress: func(stage string, _, _ int) {
+			if stage == "search" {
+				reached = true
+				if !whole {
+					cancel()
+				}
+			}
+		}}
+	r, model, err := tuner.Recommend(ctx, []*results.Run{run}, o)
+	if err != nil && !(errors.Is(err, context.Canceled) && !whole) {
+		return err
+	}
+	x.Seconds = time.Since(began).Seconds()
+	x.Verdict, x.SelfReplay, x.Warnings = r.Verdict, r.SelfReplay, r.Warnings
+	x.Passed = r.SelfReplay.Verdict == "pass" && (reached || r.Verdict != tuner.Refuse)
+	x.Whole = whole && reached
+	if r.Shadow != nil {
+		x.ShadowBad = r.Shadow.Differ
+	}
+	if len(r.Refusal) > 0 {
+		x.Refusal, x.Text, x.SettledBy = r.Refusal[0].ID, r.Refusal[0].Text, r.Refusal[0].SettledBy
+	}
+	if model != nil {
+		x.Slots, x.Capacity = model.Fitted.Service.Slots(), model.Fitted.Service.Capacity()
+	}
+	if r.Recommended != nil {
+		x.pick = &r
+	}
+	return nil
+}
+
+// judge holds a recommendation against the truth.
+func (e *evaluation) judge(w *world, r *tuner.Recommendation, best *truth) *picked {
+	pick := r.Recommended
+	days := e.spread(w, pick.Config, e.n, 1)
+	p := &picked{Text: tuner.Describe(pick.Config), PSLOMet: pick.Predicted.PSLOMet, Truth: summed(pick.Config, days), Regret: -1}
+	if best != nil && p.Truth.holds() {
+		p.Regret = max(0, p.Truth.Hours/best.Hours-1)
+	}
+	for _, f := range []struct {
+		name     string
+		interval *tuner.Interval
+		of       func(*outcome) float64
+		absolute bool
+	}{
+		{"hours", pick.Predicted.ReplicaHours, func(d *outcome) float64 { return d.Hours }, false},
+		{"attainment", pick.Predicted.Attainment, func(d *outcome) float64 { return d.Attainment }, true},
+		{"ttft_p95", pick.Predicted.TTFTP95, func(d *outcome) float64 { return d.TTFTP95 }, false},
+		{"e2e_p95", pick.Predicted.E2EP95, func(d *outcome) float64 { return d.E2EP95 }, false},
+		{"time_to_capacity", pick.Predicted.TimeToCapacity, func(d *outcome) float64 { return d.TimeToCapacity }, true},
+	} {
+		if f.interval == nil || f.interval.Lo == nil || f.interval.Hi == nil {
+			continue
+		}
+		h := held{Name: f.name, Value: f.interval.Value, Lo: *f.interval.Lo, Hi: *f.interval.Hi, HalfWidth: (*f.interval.Hi - *f.interval.Lo) / 2}
+		var values []float64
+		for i := range days {
+			v := f.of(&days[i])
+			if math.IsNaN(v) {
+				continue
+			}
+			values = append(values, v)
+			if i >= e.cover {
+				continue
+			}
+			const hair = 1e-9
+			switch {
+			case v < h.Lo-hair:
+				h.Below++
+			case v > h.Hi+hair:
+				h.Above++
+			default:
+				h.Within++
+			}
+		}
+		if len(values) == 0 {
+			continue
+		}
+		h.Truth = at(values, 0.5)
+		h.Error = h.Value - h.Truth
+		if !f.absolute {
+			h.Error, h.HalfWidth = h.Error/h.Truth, h.HalfWidth/h.Value
+		}
+		p.Figures = append(p.Figures, h)
+	}
+	if r.LoadMargin != nil {
+		m := &margin{Stated: r.LoadMargin.Value}
+		m.Hold = summed(pick.Config, e.spread(w, pick.Config, e.margin, m.Stated)).Hold
+		m.Beyond = summed(pick.Config, e.spread(w, pick.Config, e.margin, 1.25*m.Stated)).Hold
+		p.Margin = m
+	}
+	return p
+}
+
+func sortBy(v []int, of func(int) float64) {
+	slices.SortStableFunc(v, func(a, b int) int { return cmp.Compare(of(a), of(b)) })
+}
