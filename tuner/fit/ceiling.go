@@ -47,7 +47,7 @@ func ceilinged(s *service) (plant.Law, notes) {
 	var alone []plant.ServiceTime
 	for i := range s.calls {
 		if c := &s.calls[i]; c.ok && c.inside == 0 && s.start[i] == c.sent && c.done > c.sent {
-			alone = append(alone, s.timeOf(i))
+			alone = append(alone, s.unstretched(i, nil))
 		}
 	}
 	law.Rate = slices.Clone(law.Rate)

@@ -13,6 +13,10 @@ type service struct {
 	*log
 	law   plant.Law
 	start []float64 // seconds, by index into log.calls
+	// slowing is in the law's rates; alone is what each call would have taken by
+	// itself, in seconds by index, nil where nothing slows.
+	slowing slowing
+	alone   []float64
 }
 
 // serviceOf fits the law: slots from where waiting begins, service times from the
@@ -35,17 +39,29 @@ func serviceOf(l *log) (service, notes, error) {
 		n.assume("all replicas are one: which of them answered, and how many there were, is not visible")
 	}
 	streams := l.streams()
-	slots, spread, start := slotsOf(l, streams)
-	s := service{log: l, start: start}
+	var found slots
+	if !l.visible && len(l.traffic) > 0 {
+		found.n, found.start = hiddenSlots(l, streams)
+	} else {
+		found = slotsOf(l, streams)
+	}
+	slots := found.n
+	s := service{log: l, start: found.start}
+	var more notes
+	s.slowing, more = slowingOf(&s, slots)
+	if s.slowing.per > 0 {
+		s.alone = s.over(func(n float64) float64 { return 1 / s.slowing.at(n) })
+	}
 	times, waited := s.times()
 	s.law = plant.SlotsLaw(slots, times)
+	for i := 1; i <= slots; i++ {
+		s.law.Rate[i] = max(s.law.Rate[i-1], s.law.Rate[i]/s.slowing.at(float64(i)))
+	}
 	n.quality("service", meanTotal(times), len(times), "mean service time, seconds, without waiting")
-	n.quality("slots", spread, ok, "%d at once; mean deviation of what a request itself takes, as a ratio of its median", slots)
-	if waited*50 < ok {
+	n.quality("slots", found.spread, ok, "%d at once (%d to %d explain the log as well); mean deviation of what a request itself takes, seconds", slots, found.lo, found.hi)
+	if waited*50 < ok && s.law.Rate[slots] > 1.02*s.law.Rate[max(1, slots-1)] {
 		n.warn("replicas were hardly ever full: %d at once were seen and no more could be, so their capacity is a lower bound; a run past saturation would tell", slots)
 	}
-	var more notes
-	s.law.Rate, more = slowed(&s)
 	n.add(more)
 	s.law, more = ceilinged(&s)
 	n.add(more)
@@ -67,7 +83,7 @@ func (s *service) times() (sample []plant.ServiceTime, waited int) {
 		if !c.ok || c.done <= s.start[i] {
 			continue
 		}
-		t := s.timeOf(i)
+		t := s.unstretched(i, s.alone)
 		all = append(all, t)
 		if s.start[i] == c.sent {
 			sample = append(sample, t)
@@ -79,24 +95,14 @@ func (s *service) times() (sample []plant.ServiceTime, waited int) {
 	return thin(sample, 1024), waited
 }
 
-// timeOf is what a call took from its start on.
-func (s *service) timeOf(i int) plant.ServiceTime {
-	c := &s.calls[i]
-	return plant.ServiceTime{Class: c.class, First: max(0, min(c.first, c.done)-s.start[i]), Total: c.done - s.start[i], Tokens: c.tokens}
-}
-
 // ownTimes is each arrival's own service time where it was measured, so that a
 // replay of the run itself meets the same requests; Total 0 = not measured. What
 // those beside it stretched it by is taken out: the replay stretches it again.
 func (s *service) ownTimes(arrivals []profiles.Arrival) []plant.ServiceTime {
 	known := map[int]plant.ServiceTime{}
-	law := &s.law
-	mean := meanTotal(law.Times)
 	for i := range s.calls {
 		if c := &s.calls[i]; c.ok && c.done > s.start[i] {
-			k := min(c.inside+1, law.Slots())
-			by := max(1, float64(k)/(law.Rate[k]*mean))
-			known[c.request.Arrival] = plant.ServiceTime{Class: c.class, First: max(0, c.first-s.start[i]) / by, Total: (c.done - s.start[i]) / by, Tokens: c.tokens}
+			known[c.request.Arrival] = s.unstretched(i, s.alone)
 		}
 	}
 	out := make([]plant.ServiceTime, len(arrivals))

@@ -4,37 +4,95 @@ import (
 	"container/heap"
 	"math"
 	"slices"
+
+	"github.com/hpatune/hpatune/results"
 )
 
-// slotsOf fits how many requests a replica works on at once, and when each call
-// got its slot. spread is how well that explains the log (see spreadOf); 0 where
-// the replicas are hidden.
-func slotsOf(l *log, streams bool) (slots int, spread float64, start []float64) {
-	if !l.visible && len(l.traffic) > 0 {
-		slots, start = hiddenSlots(l, streams)
-		return slots, 0, start
-	}
-	most := 0
+// slots is how many requests a replica works on at once, and what else a log
+// would also be explained by.
+type slots struct {
+	n      int     // the number that explains the log best
+	lo, hi int     // those that explain it as well, within the noise
+	spread float64 // mean deviation of what a request itself takes from what its class takes, seconds
+	start  []float64
+	// waited says that some calls were seen to wait: without, n is the most that
+	// was seen at once, and a lower bound.
+	waited bool
+}
+
+// How slots are told apart.
+const (
+	// asGood is by how much another number may explain a log worse and still be
+	// taken to explain it as well: the spread's own sampling error over the few
+	// hundred calls that waits decide about.
+	asGood = 0.02
+	// lateStarts is the share of calls that a number of slots may start after their
+	// first token and still be possible: clocks, and requests that another client
+	// sent.
+	lateStarts = 0.01
+)
+
+// slotsOf fits how many requests a replica works on at once where it is visible
+// which one answered: first in, first out, n slots say when each call began, and
+// the right n leaves the calls the least spread of their own time. Too many take
+// waits for service; too few begin calls after they answered, which cannot be.
+//
+// The spread is in seconds. Note: it was a ratio of the median, which grows as
+// waits are counted as service, so that a log full of waits gave 13 to 30 slots
+// for 8.
+func slotsOf(l *log, streams bool) slots {
+	most := 1
 	for i := range l.calls {
 		most = max(most, l.calls[i].inside+1)
 	}
-	best, least := 1, math.Inf(1)
-	for m := 1; ; m = min(most, max(m+1, m*21/20)) {
-		// More slots must explain clearly more to be believed: where nothing ever
-		// waited, the fewest that say so are the evidence.
-		if s := spreadOf(l, startsUnder(l, m), streams); s < least*0.98-1e-4 {
-			best, least = m, s
+	shape := newShape(l, streams)
+	at := map[int]float64{}
+	try := func(n int) float64 {
+		if _, done := at[n]; !done {
+			at[n] = shape.spread(l, startsUnder(l, n))
 		}
-		if m == most {
+		return at[n]
+	}
+	best := most
+	for n := 1; ; n = min(most, max(n+1, n*21/20)) {
+		if try(n) < try(best) {
+			best = n
+		}
+		if n == most {
 			break
 		}
 	}
-	return best, least, startsUnder(l, best)
+	for n := max(1, best*20/21); n <= min(most, best*21/20+1); n++ {
+		if try(n) < try(best) {
+			best = n
+		}
+	}
+	// Where nothing ever waited every number from some on is the same; and where
+	// several are as good, the fewest are the evidence.
+	out := slots{lo: best, hi: best}
+	for n, v := range at {
+		if v <= at[best]*(1+asGood)+1e-4 {
+			out.lo, out.hi = min(out.lo, n), max(out.hi, n)
+		}
+	}
+	out.n = best
+	if at[most] <= at[best]*(1+asGood)+1e-4 {
+		out.n = out.lo
+	}
+	out.spread, out.start = at[out.n], startsUnder(l, out.n)
+	for i := range l.calls {
+		if out.start[i] > l.calls[i].sent {
+			out.waited = true
+			break
+		}
+	}
+	return out
 }
 
-// startsUnder is when each call got its slot if a replica has m of them and its
-// queue is first in, first out: when all but m-1 of those before it had ended.
-// That needs nothing but the recorded ends.
+// startsUnder is when each call got its slot (seconds) if a replica has m of them
+// and its queue is first in, first out: when all but m-1 of those before it had
+// ended. That needs nothing but the recorded ends. A call whose client went while
+// it waited held none.
 func startsUnder(l *log, m int) []float64 {
 	out := make([]float64, len(l.calls))
 	for _, s := range l.servers {
@@ -44,6 +102,10 @@ func startsUnder(l *log, m int) []float64 {
 			out[i] = c.sent
 			if len(last) == m {
 				out[i] = max(c.sent, last[0])
+			}
+			if out[i] >= c.done && c.request.Outcome != results.OK {
+				out[i] = c.done
+				continue
 			}
 			switch {
 			case len(last) < m:
@@ -57,104 +119,81 @@ func startsUnder(l *log, m int) []float64 {
 	return out
 }
 
-// spreadOf is how much the requests' own part of their latency varies under the
-// given starts: the mean absolute deviation from what its class takes (by
-// tokens, where answers come in one piece), over the median. With too many
-// slots waits are taken for service; with too few, service for waits. The right
-// number has the least.
-func spreadOf(l *log, start []float64, streams bool) float64 {
-	type points struct{ x, y []float64 }
-	byClass := map[int16]*points{}
+// shape is what a class's requests take by themselves, as far as the log tells
+// it: to the first token by prompt tokens where answers stream, else to the end
+// by answered tokens.
+type shape struct {
+	streams bool
+	classes []int16
+	byClass map[int16][]int // of the good calls, thinned
+	size    []float64       // x of each call
+}
+
+// shapePoints is how many calls of a class tell its line and spread.
+const shapePoints = 4000
+
+func newShape(l *log, streams bool) *shape {
+	s := &shape{streams: streams, byClass: map[int16][]int{}, size: make([]float64, len(l.calls))}
 	for i := range l.calls {
 		c := &l.calls[i]
-		if !c.ok {
-			continue
+		s.size[i] = c.tokens
+		if streams {
+			s.size[i] = float64(c.request.Prompt)
 		}
-		p := byClass[c.class]
-		if p == nil {
-			p = &points{}
-			byClass[c.class] = p
+		if c.ok {
+			if s.byClass[c.class] == nil {
+				s.classes = append(s.classes, c.class)
+			}
+			s.byClass[c.class] = append(s.byClass[c.class], i)
 		}
-		x, y := 0.0, c.first-start[i] // the first token's time does not depend on how many follow
-		if !streams {
-			x, y = c.tokens, c.done-start[i]
-		}
-		p.x, p.y = append(p.x, x), append(p.y, y)
 	}
-	sum, n := 0.0, 0.0
-	for _, p := range byClass {
-		a, b := theilSen(thin(p.x, 400), thin(p.y, 400))
-		middle := max(1e-6, math.Abs(median(slices.Clone(p.y))))
-		for i, x := range p.x {
-			sum += math.Abs(p.y[i]-a-b*x) / middle
+	for k, v := range s.byClass {
+		s.byClass[k] = thin(v, shapePoints)
+	}
+	return s
+}
+
+// took is what a call took from its start, as far as the shape looks.
+func (s *shape) took(c *call, start float64) float64 {
+	if s.streams {
+		return c.first - start
+	}
+	return c.done - start
+}
+
+// spread is the mean absolute deviation of what calls took from their starts on
+// from their class's line, in seconds; +Inf where more than lateStarts of them
+// would have begun after they answered.
+func (s *shape) spread(l *log, start []float64) float64 {
+	sum, n, late := 0.0, 0.0, 0.0
+	var xs, ys []float64
+	for _, k := range s.classes {
+		xs, ys = xs[:0], ys[:0]
+		for _, i := range s.byClass[k] {
+			y := s.took(&l.calls[i], start[i])
+			if y < -1e-3 {
+				late++
+			}
+			xs, ys = append(xs, s.size[i]), append(ys, y)
+		}
+		a, b := theilSen(thin(xs, 250), thin(ys, 250))
+		for i, x := range xs {
+			sum += math.Abs(ys[i] - a - b*x)
 			n++
 		}
+	}
+	if late > lateStarts*n {
+		return math.Inf(1)
 	}
 	return sum / n
 }
 
-// hiddenSlots fits slots where it is not visible which replica answered. What a
-// request itself takes is then what its class's quickest tenth took to the
-// first token (in one piece: what those took that came to the emptiest
-// replicas, by tokens), the rest is wait; and slots are what keeps the fullest
-// stretches' throughput going, C·E[S]. Replicas that a balancer left idle in
-// those stretches make it too low.
-func hiddenSlots(l *log, streams bool) (int, []float64) {
-	type class struct{ first, tokens, total []float64 }
-	classes := map[int16]*class{}
-	var inside []float64
+// quiet is the first quartile of how many were inside when calls came.
+func (l *log) quiet() int {
+	inside := make([]int, len(l.calls))
 	for i := range l.calls {
-		inside = append(inside, float64(l.calls[i].inside))
+		inside[i] = l.calls[i].inside
 	}
 	slices.Sort(inside)
-	quiet := int(inside[len(inside)/4])
-	for i := range l.calls {
-		c := &l.calls[i]
-		if !c.ok {
-			continue
-		}
-		if classes[c.class] == nil {
-			classes[c.class] = &class{}
-		}
-		k := classes[c.class]
-		k.first = append(k.first, c.first-c.sent)
-		if c.inside <= quiet {
-			k.tokens, k.total = append(k.tokens, c.tokens), append(k.total, c.done-c.sent)
-		}
-	}
-	type own struct{ first, a, b float64 }
-	owns := map[int16]own{}
-	for k, c := range classes {
-		slices.Sort(c.first)
-		a, b := theilSen(thin(c.tokens, 400), thin(c.total, 400))
-		owns[k] = own{c.first[len(c.first)/10], a, b}
-	}
-	start := make([]float64, len(l.calls))
-	sum, n := 0.0, 0.0
-	for i := range l.calls {
-		c := &l.calls[i]
-		o := owns[c.class]
-		start[i] = c.sent
-		if streams && c.first-c.sent > 1.25*o.first {
-			start[i] = max(c.sent, c.first-o.first)
-		} else if !streams && c.inside > quiet {
-			start[i] = max(c.sent, c.done-o.a-o.b*c.tokens)
-		}
-		if c.ok {
-			sum, n = sum+c.done-start[i], n+1
-		}
-	}
-	mean := sum / n
-	width := max(15, 3*mean)
-	s := service{log: l, start: start}
-	var rates []float64
-	for from := l.calls[0].sent; from+width <= l.calls[len(l.calls)-1].sent; from += width / 2 {
-		// Work done in the window, in requests, over the replicas that were there.
-		rates = append(rates, s.did(0, from, from+width).done/float64(l.sharing(from+width/2)))
-	}
-	if len(rates) == 0 {
-		return 1, start
-	}
-	slices.Sort(rates)
-	return max(1, int(math.Round(rates[len(rates)*9/10]*mean))), start
+	return inside[len(inside)/4]
 }
