@@ -80,6 +80,9 @@ func FindCapacity(ctx context.Context, o CapacityOptions) (Capacity, error) {
 	s.c.Report.StartedAt = o.Load.Clock.Start
 	err := s.run(ctx)
 	s.c.Report.Ended = o.Load.Clock.At(time.Now())
+	for _, w := range o.Load.tables.notes.warnings(s.c.Report.Ended) {
+		o.Load.Emit(w)
+	}
 	return s.c, err
 }
 

@@ -158,14 +158,19 @@ func (s *scanner) scalar() []byte {
 	return s.b[from:]
 }
 
-// number reads a count: digits only, anything else is 0.
+// number reads a count, digits or digits with a fraction of 0 ("5.0"); anything
+// else is 0.
 func (s *scanner) number() int {
 	if c := s.peek(); c == '"' || c == '{' || c == '[' {
 		s.skip()
 		return 0
 	}
 	n := 0
-	for _, c := range s.scalar() {
+	text := s.scalar()
+	if i := bytes.IndexByte(text, '.'); i > 0 && len(bytes.Trim(text[i+1:], "0")) == 0 {
+		text = text[:i]
+	}
+	for _, c := range text {
 		if c < '0' || c > '9' || n > 1<<40 {
 			return 0
 		}

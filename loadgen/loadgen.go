@@ -127,6 +127,8 @@ type run struct {
 	pacer  *pacer
 	errs   *table
 	backs  *backends
+	notes  *notes
+	own    bool // the tables are of this run alone: it says what they noted
 	wg     sync.WaitGroup
 	loaded context.Context
 }
@@ -191,15 +193,16 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	r.mode = con.Mode
 	r.conns = newConns(con.Mode, con.Pools, u, o.HTTP2, wall(con.MaxAge), limits.Connect, dial, o.TLS, uint64(o.Seed))
 	if o.tables == nil {
-		o.tables = newTables(o)
+		o.tables, r.own = newTables(o), true
 	}
 	r.errs, r.backs = o.tables.errs, o.tables.backs
+	r.notes = o.tables.notes
 	ring := &ring{}
 	r.m = &meter{
 		backendHeader: con.Backend,
 		ctx:           r.loaded, clock: o.Clock, closed: o.Closed > 0, ring: ring, proto: proto, url: u, headers: h,
 		conns: r.conns, backends: r.backs, errs: r.errs, cap: int64(o.MaxInFlight), emit: o.Emit,
-		timeouts: limits,
+		timeouts: limits, notes: r.notes, lenient: o.Profile.Target.StreamEnd == "lenient",
 		watch: newWatch(rule(o.Profile.Abort), func(why string) {
 			r.abort = why
 			r.stop(fmt.Errorf("%w: %s", errAborted, why))
@@ -227,10 +230,11 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 type tables struct {
 	errs  *table
 	backs *backends
+	notes *notes
 }
 
 func newTables(o Options) *tables {
-	return &tables{&table{limit: maxErrors, other: otherErrors, added: o.OnError}, &backends{added: o.OnBackend}}
+	return &tables{&table{limit: maxErrors, other: otherErrors, added: o.OnError}, &backends{added: o.OnBackend}, &notes{}}
 }
 
 // targetURL joins the target's URL with the path; the URL's own path wins.
@@ -354,6 +358,11 @@ func (r *run) run(ctx context.Context) (Report, error) {
 	r.wg.Wait()
 	r.conns.close()
 
+	if r.own {
+		for _, w := range r.notes.warnings(o.Clock.At(ended)) {
+			o.Emit(w)
+		}
+	}
 	rep := Report{
 		Backends: r.backs.all(), Errors: r.errs.all(), Aborted: r.abort, StartedAt: o.Clock.Start, Ended: o.Clock.At(ended), Requests: n,
 		Client: results.Client{

@@ -245,3 +245,11 @@ func TestMaximumRateShedsWhatIsAbove(t *testing.T) {
 		t.Errorf("%d recorded, %d sent; want 1000, 19 or 20; %q", len(got), ok, rep.Errors)
 	}
 }
+
+// serve runs a handler on loopback for the test's time, and returns its URL.
+func serve(t *testing.T, h http.HandlerFunc) string {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}

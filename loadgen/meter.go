@@ -5,8 +5,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -51,6 +51,8 @@ type meter struct {
 	cap           int64             // most requests in flight; 0 = no cap
 	emit          results.Emit
 	watch         *watch
+	notes         *notes
+	lenient       bool      // a stream may end without its end mark
 	calls         sync.Pool // *call
 
 	inFlight, peak atomic.Int64
@@ -157,12 +159,13 @@ func (m *meter) send(a item) {
 	v := c.run(a)
 	c.rec.Outcome = v.outcome
 	if v.text != "" {
-		c.rec.Err = m.errs.of(fold(m.headers.redact(v.text)))
+		c.rec.Err = m.errs.of(fold(m.headers.redact(v.text)) + m.headers.redact(v.place))
 	}
 	if v.prompt > 0 {
 		c.rec.Prompt = v.prompt
 	}
 	c.rec.Tokens, c.rec.TokensFrom = v.tokens, v.from
+	m.notes.tokens(a.Max, v)
 	m.outcomes[v.outcome].Add(1)
 	m.watch.saw(c.rec.Done, v.outcome)
 	m.emit(c.rec)
@@ -276,7 +279,7 @@ func (c *call) answer(resp *http.Response, total time.Time) (v verdict) {
 	}
 	c.rec.Backend = m.backends.of(resp.Header.Get(m.backendHeader), addr)
 
-	v, ok := statusVerdict(resp)
+	v, ok := statusVerdict(resp, m.url)
 	if !ok {
 		return v
 	}
@@ -344,20 +347,9 @@ func (c *call) readStream(resp *http.Response, total time.Time) verdict {
 	m, s := c.m, &c.stream
 	s.reset()
 	ct := resp.Header.Get("Content-Type")
-	if m.proto.events == openaiStream && !isEventStream(ct) {
-		// Whatever it is, it is not what was asked for; it may say why.
-		head, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		_, _ = io.CopyN(io.Discard, resp.Body, 1<<20)
-		var o struct {
-			Error json.RawMessage `json:"error"`
-		}
-		if json.Unmarshal(head, &o) == nil {
-			if text, failed := errorText(o.Error); failed {
-				return inBand("error in a 200: %s", text)
-			}
-		}
-		return inBand("asked for an event stream, got %q", ct)
-	}
+	// A stream by another name is one if it looks like one: its first piece tells.
+	sniff := m.proto.events == openaiStream && !isEventStream(ct)
+	ended := resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0 || resp.ProtoMajor >= 2
 	s.plain = m.proto.events == anyStream
 	s.pieces = s.plain && !isEventStream(ct)
 	tokens := 0
@@ -365,6 +357,13 @@ func (c *call) readStream(resp *http.Response, total time.Time) verdict {
 		k, err := resp.Body.Read(c.buf)
 		now := time.Now()
 		at := m.clock.At(now)
+		if sniff && (k > 0 || err != nil) {
+			if !looksLikeEvents(c.buf[:k]) {
+				return notEvents(ct, c.buf[:k], resp.Body)
+			}
+			sniff = false
+			m.notes.add(noteContentType, fmt.Sprintf("%q", ct))
+		}
 		if k > 0 {
 			s.feed(c.buf[:k], at)
 		}
@@ -374,13 +373,13 @@ func (c *call) readStream(resp *http.Response, total time.Time) verdict {
 		}
 		c.rec.First, c.rec.Last, c.rec.GapMax = s.first, s.last, s.gap
 		if err == io.EOF {
-			return c.judged(nil)
+			return c.judged(nil, ended)
 		}
 		if err != nil {
 			if s.done {
 				break // it had said all: the connection's end is no failure
 			}
-			return c.judged(err)
+			return c.judged(err, false)
 		}
 		if s.done && c.rec.Done == results.NotYet {
 			c.rec.Done = at
@@ -395,15 +394,49 @@ func (c *call) readStream(resp *http.Response, total time.Time) verdict {
 			tokens = s.tokens
 		}
 	}
-	return c.judged(nil)
+	return c.judged(nil, ended)
 }
 
-// judged is the verdict on a stream that ended, by itself or by err.
-func (c *call) judged(err error) verdict {
-	v := judgeStream(&c.stream)
+// looksLikeEvents reports whether an answer's first piece can begin an event
+// stream: a field's name, a comment or a blank line.
+func looksLikeEvents(b []byte) bool {
+	b = bytes.TrimLeft(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), "\r\n")
+	for _, name := range []string{"data:", "event:", "id:", "retry:", ":"} {
+		n := min(len(b), len(name))
+		if n > 0 && string(b[:n]) == name[:n] {
+			return true
+		}
+	}
+	return false
+}
+
+// notEvents names an answer that is no event stream; it may say why.
+func notEvents(contentType string, head []byte, rest io.Reader) verdict {
+	head = bytes.Clone(head)
+	more, _ := io.ReadAll(io.LimitReader(rest, 64<<10))
+	_, _ = io.CopyN(io.Discard, rest, 1<<20)
+	all := append(head, more...)
+	if text, failed := failureIn(all, false); failed {
+		return inBand("error in a 200: %s", text)
+	}
+	why := ""
+	if _, is := decoded(all).(map[string]any); is {
+		why = ": a server that answers in one piece needs target.stream: false"
+	}
+	return inBand("asked for an event stream, got %q%s", contentType, why)
+}
+
+// judged is the verdict on a stream that ended, by itself or by err. ended: by
+// itself, and HTTP told the end from a connection that broke.
+func (c *call) judged(err error, ended bool) verdict {
+	v := judgeStream(&c.stream, c.m.lenient, ended)
 	if err != nil && v.outcome != results.InBand {
 		f := c.failed(err)
 		v.outcome, v.text = f.outcome, f.text
+	}
+	c.rec.Pieces = c.stream.count
+	if !c.stream.plain {
+		c.m.notes.stream(&c.stream, v)
 	}
 	return v
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/hpatune/hpatune/results"
@@ -42,6 +43,7 @@ const (
 type verdict struct {
 	outcome results.Outcome
 	text    string // why it is not OK
+	place   string // an address that belongs to the text, and must not be folded
 	prompt  int    // usage; 0 = not said
 	tokens  int
 	from    results.TokenSource
@@ -65,29 +67,50 @@ type completion struct {
 			Refusal          string          `json:"refusal"`
 			ToolCalls        json.RawMessage `json:"tool_calls"`
 		} `json:"message"`
-		Text         *string `json:"text"`
-		FinishReason *string `json:"finish_reason"`
+		Text         *string         `json:"text"`
+		FinishReason json.RawMessage `json:"finish_reason"`
 	} `json:"choices"`
-	Usage *struct {
-		Prompt     int `json:"prompt_tokens"`
-		Completion int `json:"completion_tokens"`
-	} `json:"usage"`
-	Error json.RawMessage `json:"error"`
+	Usage map[string]any `json:"usage"`
+}
+
+// says reports whether a choice holds any text or tool call.
+func (c *completion) says() bool {
+	for _, ch := range c.Choices {
+		if ch.Text != nil && *ch.Text != "" {
+			return true
+		}
+		if m := ch.Message; m != nil && (m.Reasoning+m.ReasoningContent+m.Refusal != "" || full(decoded(m.Content)) || full(decoded(m.ToolCalls))) {
+			return true
+		}
+	}
+	return false
+}
+
+// used returns a figure of usage under either of its names; 0 = not said.
+func (c *completion) used(names ...string) int {
+	for _, name := range names {
+		if n, is := c.Usage[name].(float64); is && n > 0 && n < 1<<40 {
+			return int(n)
+		}
+	}
+	return 0
 }
 
 // judgeCompletion judges an answer of chat (chat true) or text completions in
-// one piece: choices of the right shape with a finish reason, no error inside.
+// one piece: choices of the right shape with a finish reason, no failure inside.
+// A usage of 0 beside text is not believed: the tokens are then unknown.
 func judgeCompletion(chat bool) func(string, []byte) verdict {
 	return func(_ string, body []byte) verdict {
 		var c completion
 		if err := json.Unmarshal(body, &c); err != nil {
 			return inBand("answer is not a completion: %v", err)
 		}
-		v := verdict{}
-		if c.Usage != nil {
-			v.prompt, v.tokens, v.from = c.Usage.Prompt, c.Usage.Completion, results.TokensUsage
+		v := verdict{prompt: c.used("prompt_tokens", "input_tokens"), tokens: c.used("completion_tokens", "output_tokens")}
+		if v.tokens > 0 || c.Usage != nil && !c.says() {
+			v.from = results.TokensUsage
 		}
-		switch text, failed := errorText(c.Error); {
+		text, failed := failureIn(body, false)
+		switch {
 		case failed:
 			v.outcome, v.text = results.InBand, "error in a 200: "+text
 		case len(c.Choices) == 0:
@@ -99,35 +122,13 @@ func judgeCompletion(chat bool) func(string, []byte) verdict {
 					v.outcome, v.text = results.InBand, "choice has no message"
 				case !chat && ch.Text == nil:
 					v.outcome, v.text = results.InBand, "choice has no text"
-				case ch.FinishReason == nil || *ch.FinishReason == "":
+				case !full(decoded(ch.FinishReason)):
 					v.outcome, v.text = results.Truncated, "answer has no finish_reason"
 				}
 			}
 		}
 		return v
 	}
-}
-
-// errorText reads an "error" member: null, "" and {} are no failure.
-func errorText(raw json.RawMessage) (text string, failed bool) {
-	if len(raw) == 0 {
-		return "", false
-	}
-	s := scanner{b: raw}
-	failed, message := s.failure()
-	if failed && len(message) == 0 {
-		message = []byte("no message")
-	}
-	return unquote(message), failed
-}
-
-// unquote decodes the inside of a JSON string, as far as it is one.
-func unquote(b []byte) string {
-	var s string
-	if json.Unmarshal([]byte(`"`+string(b)+`"`), &s) == nil {
-		return s
-	}
-	return string(b)
 }
 
 // judgeJSON judges an answer of a service that is not an LLM: where it says
@@ -139,13 +140,9 @@ func judgeJSON(contentType string, body []byte) verdict {
 	if !json.Valid(body) {
 		return inBand("answer says that it is JSON, and is not")
 	}
-	var o struct {
-		Error json.RawMessage `json:"error"`
-	}
-	if json.Unmarshal(body, &o) == nil { // an array is fine
-		if text, failed := errorText(o.Error); failed {
-			return inBand("error in a 200: %s", text)
-		}
+	// An array is fine, and a member "detail" of a service's own, too.
+	if o, is := decoded(body).(map[string]any); is && full(o["error"]) {
+		return inBand("error in a 200: %s", orNothing(wordsOf(o["error"])))
 	}
 	return verdict{}
 }
@@ -161,7 +158,7 @@ func isEventStream(contentType string) bool {
 }
 
 // statusVerdict names an answer by its status; ok is true for 2xx.
-func statusVerdict(resp *http.Response) (v verdict, ok bool) {
+func statusVerdict(resp *http.Response, from *url.URL) (v verdict, ok bool) {
 	code := resp.StatusCode
 	switch {
 	case code >= 200 && code < 300:
@@ -176,10 +173,24 @@ func statusVerdict(resp *http.Response) (v verdict, ok bool) {
 		v.outcome = results.InBand
 	}
 	v.text = fmt.Sprintf("HTTP %d", code)
+	if code >= 300 && code < 400 {
+		v.place = redirect(resp, from)
+	}
 	if text := errorBody(resp); text != "" {
 		v.text += ": " + text
 	}
 	return v, false
+}
+
+// redirect names where a redirect leads: its Location, without user and
+// query, which may hold a token. "" = it names no place.
+func redirect(resp *http.Response, from *url.URL) string {
+	to, err := url.Parse(resp.Header.Get("Location"))
+	if err != nil || resp.Header.Get("Location") == "" {
+		return ""
+	}
+	to = from.ResolveReference(to)
+	return " to " + (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String() + " (redirects are not followed)"
 }
 
 // errorBody reads what an error answer says, and the rest of it, so that the
@@ -187,24 +198,11 @@ func statusVerdict(resp *http.Response) (v verdict, ok bool) {
 func errorBody(resp *http.Response) string {
 	head, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	_, _ = io.CopyN(io.Discard, resp.Body, 256<<10)
+	if v := decoded(head); v != nil {
+		return wordsOf(v)
+	}
 	if isJSON(resp.Header.Get("Content-Type")) {
-		var o struct {
-			Error   json.RawMessage `json:"error"`
-			Message string          `json:"message"`
-			Detail  json.RawMessage `json:"detail"`
-		}
-		if json.Unmarshal(head, &o) == nil {
-			if text, failed := errorText(o.Error); failed {
-				return text
-			}
-			if o.Message != "" {
-				return o.Message
-			}
-			if text, failed := errorText(o.Detail); failed && text != "no message" {
-				return text
-			}
-		}
-		return ""
+		return "" // cut off, or broken
 	}
 	// Of a page only the first line is telling, and of HTML not even that.
 	line, _, _ := bytes.Cut(bytes.TrimSpace(head), []byte{'\n'})
@@ -215,31 +213,52 @@ func errorBody(resp *http.Response) string {
 }
 
 // judgeStream judges a stream that came to its end: one of chat or text
-// completions needs a finish_reason and [DONE]; any other only its last byte.
-func judgeStream(m *stream) verdict {
+// completions needs a finish_reason and [DONE], or, where the profile says
+// stream_end: lenient, only an end that HTTP itself tells from a broken
+// connection (ended true); any other stream only its last byte.
+func judgeStream(m *stream, lenient, ended bool) verdict {
 	if m.plain {
 		if m.failed {
 			return inBand("error in the stream: %s", m.message)
 		}
 		return verdict{}
 	}
-	v := verdict{tokens: m.tokens, from: results.TokensChunks}
-	if m.usage.seen {
-		v.prompt, v.tokens, v.from = m.usage.prompt, m.usage.completion, results.TokensUsage
-	} else if m.tokens == 0 {
+	v := verdict{prompt: m.usage.prompt, tokens: m.tokens, from: results.TokensChunks}
+	switch {
+	case m.usage.seen && m.believes(m.usage.completion):
+		v.tokens, v.from = m.usage.completion, results.TokensUsage
+	case m.tokens == 0:
 		v.from = results.TokensNone
 	}
+	missing := ""
+	switch {
+	case !m.finish && !m.done:
+		missing = "finish_reason and [DONE]"
+	case !m.finish:
+		missing = "finish_reason"
+	case !m.done:
+		missing = "[DONE]"
+	}
+	acceptable := (ended || m.done || m.finish) && (m.finish || m.tokens > 0)
 	switch {
 	case m.failed:
-		v.outcome, v.text = results.InBand, "error in the stream: "+unquote([]byte(m.message))
+		v.outcome, v.text = results.InBand, "error in the stream: "+m.message
 	case m.bad:
 		v.outcome, v.text = results.InBand, m.message
-	case !m.finish && !m.done:
-		v.outcome, v.text = results.Truncated, "stream ended without finish_reason and [DONE]"
-	case !m.finish:
-		v.outcome, v.text = results.Truncated, "stream ended without finish_reason"
-	case !m.done:
-		v.outcome, v.text = results.Truncated, "stream ended without [DONE]"
+	case missing == "", lenient && acceptable:
+	default:
+		v.outcome, v.text = results.Truncated, "stream ended without "+missing
+		if m.said != "" {
+			v.text += "; it said: " + m.said
+		} else if acceptable {
+			v.text += " (target.stream_end: lenient accepts that)"
+		}
 	}
 	return v
 }
+
+// believes reports whether a usage figure can be true of what was seen. A chunk
+// with text holds a token at least, or half of one where a server splits the
+// last token of the reasoning from the first of the answer: a figure of 0
+// beside text, or one for each chunk, is a gateway that does not count.
+func (m *stream) believes(completion int) bool { return 2*completion >= m.tokens }

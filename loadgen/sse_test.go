@@ -132,8 +132,18 @@ func TestReadChunk(t *testing.T) {
 		{"finish", `{"choices":[{"delta":{},"finish_reason":"stop"}]}`, chunk{finish: true}},
 		{"usage", `{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":34,"total_tokens":46}}`, chunk{usage: true, prompt: 12, completion: 34}},
 		{"usage null", `{"choices":[{"delta":{"content":"a"}}],"usage":null}`, chunk{token: true}},
-		{"an error object", `{"error":{"message":"out of memory","code":500}}`, chunk{failed: true, message: []byte("out of memory")}},
-		{"an error text", `{"error":"boom"}`, chunk{failed: true, message: []byte("boom")}},
+		{"an error object", `{"error":{"message":"out of memory","code":500}}`, chunk{suspect: true}},
+		{"an error text", `{"error":"boom"}`, chunk{suspect: true}},
+		{"a list of errors", `{"errors":[{"message":"boom"}]}`, chunk{suspect: true}},
+		{"an error object of old vLLM", `{"object":"error","message":"boom"}`, chunk{suspect: true}},
+		{"FastAPI's detail", `{"detail":"no"}`, chunk{suspect: true}},
+		{"a chunk is no error object", `{"object":"chat.completion.chunk","choices":[]}`, chunk{}},
+		{"an aborted choice", `{"choices":[{"delta":{},"finish_reason":"abort"}]}`, chunk{finish: true, suspect: true}},
+		{"a finish reason that is an object", `{"choices":[{"delta":{},"finish_reason":{"type":"abort"}}]}`, chunk{finish: true, suspect: true}},
+		{"an empty finish reason is none", `{"choices":[{"delta":{},"finish_reason":""}]}`, chunk{}},
+		{"usage under Anthropic's names", `{"choices":[],"usage":{"input_tokens":12,"output_tokens":34}}`, chunk{usage: true, prompt: 12, completion: 34}},
+		{"usage with a fraction of 0", `{"usage":{"completion_tokens":5.0}}`, chunk{usage: true, completion: 5}},
+		{"usage as text is none", `{"usage":{"completion_tokens":"5"}}`, chunk{usage: true}},
 		{"error null is none", `{"error":null,"choices":[]}`, chunk{}},
 		{"the second of two choices counts", `{"choices":[{"delta":{}},{"delta":{"content":"b"}}]}`, chunk{token: true}},
 		{"white space", " {\n \"choices\" : [ { \"delta\" : { \"content\" : \"a\" } } ] } ", chunk{token: true}},
@@ -143,7 +153,10 @@ func TestReadChunk(t *testing.T) {
 		{"not an object", `[1]`, chunk{bad: true}},
 	} {
 		got := readChunk([]byte(c.text))
-		got.from, got.to = 0, 0
+		if list := strings.Contains(c.text, `"choices"`) && !strings.Contains(c.text, `"choices":null`); got.choices != list && !got.bad {
+			t.Errorf("%s: readChunk(%s) saw choices: %v", c.name, c.text, got.choices)
+		}
+		got.from, got.to, got.choices = 0, 0, false
 		if fmt.Sprint(got) != fmt.Sprint(c.want) && !(got.bad && c.want.bad) {
 			t.Errorf("%s: readChunk(%s) = %+v, want %+v", c.name, c.text, got, c.want)
 		}

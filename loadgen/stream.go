@@ -9,14 +9,14 @@ import (
 
 // chunk is what one data chunk of an OpenAI-style stream says.
 type chunk struct {
-	token      bool   // content, text, reasoning or tool-call content that is not empty
-	finish     bool   // a finish_reason that is not null
-	usage      bool   // a usage object with figures
-	prompt     int    // usage.prompt_tokens
-	completion int    // usage.completion_tokens
-	failed     bool   // an error object
-	message    []byte // its text, as written; points into the chunk
-	bad        bool   // not a JSON object
+	token      bool // content, text, reasoning or tool-call content that is not empty
+	finish     bool // a finish_reason that is not null
+	usage      bool // a usage object with figures
+	prompt     int  // usage.prompt_tokens
+	completion int  // usage.completion_tokens
+	choices    bool // a list of choices, if empty: Azure begins with such a chunk
+	suspect    bool // a member that may tell of a failure: failureIn judges it
+	bad        bool // not a JSON object
 
 	// Where the string stands that made it a token; to 0 = not in one string.
 	from, to int
@@ -43,13 +43,22 @@ func readChunk(b []byte) chunk {
 				break
 			}
 			s.i++
+			c.choices = true
 			for first := true; s.more(']', &first); {
 				s.choice(&c)
 			}
 		case "usage":
 			s.usage(&c)
-		case "error":
-			c.failed, c.message = s.failure()
+		case "error", "errors", "detail":
+			if s.full() {
+				c.suspect = true
+			}
+		case "object":
+			if s.peek() != '"' {
+				s.skip()
+			} else if string(s.str()) == "error" {
+				c.suspect = true
+			}
 		default:
 			s.skip()
 		}
@@ -86,8 +95,10 @@ func (s *scanner) choice(c *chunk) {
 		case "text":
 			s.token(c)
 		case "finish_reason":
+			s.reason(c)
+		case "error":
 			if s.full() {
-				c.finish = true
+				c.suspect = true
 			}
 		default:
 			s.skip()
@@ -111,6 +122,24 @@ func (s *scanner) token(c *chunk) {
 	c.token = true
 }
 
+// reason reads a finish_reason. One that is not among the two that end nearly
+// every answer is looked at closely.
+func (s *scanner) reason(c *chunk) {
+	if s.peek() != '"' {
+		if s.full() {
+			c.finish, c.suspect = true, true
+		}
+		return
+	}
+	switch r := s.str(); string(r) {
+	case "":
+	case "stop", "length":
+		c.finish = true
+	default:
+		c.finish, c.suspect = true, true
+	}
+}
+
 func (s *scanner) usage(c *chunk) {
 	if s.peek() != '{' {
 		s.skip()
@@ -119,38 +148,16 @@ func (s *scanner) usage(c *chunk) {
 	s.i++
 	for first := true; s.more('}', &first); {
 		switch string(s.key()) {
-		case "prompt_tokens":
-			c.prompt = s.number()
+		case "prompt_tokens", "input_tokens":
+			c.prompt = max(c.prompt, s.number())
 			c.usage = true
-		case "completion_tokens":
-			c.completion = s.number()
+		case "completion_tokens", "output_tokens":
+			c.completion = max(c.completion, s.number())
 			c.usage = true
 		default:
 			s.skip()
 		}
 	}
-}
-
-// failure reads the value of an "error" member: a text, or an object with a
-// message. null, "" and {} are no failure.
-func (s *scanner) failure() (failed bool, message []byte) {
-	switch s.peek() {
-	case '"':
-		m := s.str()
-		return len(m) > 0, m
-	case '{':
-		s.i++
-		for first := true; s.more('}', &first); {
-			failed = true
-			if string(s.key()) == "message" && s.peek() == '"' {
-				message = s.str()
-			} else {
-				s.skip()
-			}
-		}
-		return failed, message
-	}
-	return s.full(), nil
 }
 
 // A stream meters one streamed answer: it is fed bytes with the instant at
@@ -161,15 +168,18 @@ func (s *scanner) failure() (failed bool, message []byte) {
 // read: what came together came together.
 type stream struct {
 	split       splitter
-	first, last time.Duration // NotYet without a token
-	gap         time.Duration
-	tokens      int // chunks with content
+	first, last time.Duration // of the first and the last piece; NotYet without a token
+	gap         time.Duration // longest between two pieces
+	count       int           // pieces
+	tokens      int           // chunks with content
 	usage       chunkUsage
-	finish      bool // some choice said why it finished
-	done        bool // [DONE] was seen
-	failed      bool // an error inside
-	bad         bool // a chunk that is not JSON
-	message     string
+	finish      bool   // some choice said why it finished
+	done        bool   // [DONE] was seen
+	failed      bool   // the server said that it failed
+	bad         bool   // a chunk whose JSON is broken: tokens may be lost
+	message     string // of failed or bad
+	odd         int    // frames that are no part of an answer: skipped
+	said        string // what the last of them said
 
 	// The chunk before, without its text: most chunks differ from the one before
 	// in their text alone, and comparing is ten times faster than scanning.
@@ -179,7 +189,8 @@ type stream struct {
 	pieces bool // not an event stream: each read is progress
 }
 
-// chunkUsage is the last usage object that was seen.
+// chunkUsage is what the usage objects of a stream said: the last figures that
+// are not 0. Gateways send 0 with each chunk, or last, where they know nothing.
 type chunkUsage struct {
 	seen               bool
 	prompt, completion int
@@ -200,11 +211,11 @@ func (m *stream) read(b []byte) chunk {
 		string(b[:n]) == string(m.head) && string(b[len(b)-len(m.tail):]) == string(m.tail) {
 		text := b[n : len(b)-len(m.tail)]
 		if bytes.IndexByte(text, '"') < 0 && bytes.IndexByte(text, '\\') < 0 {
-			return chunk{token: true, from: n, to: n + len(text)}
+			return chunk{token: true, choices: true, from: n, to: n + len(text)}
 		}
 	}
 	c := readChunk(b)
-	if c.to > 0 && !c.finish && !c.usage && !c.failed && !c.bad {
+	if c.to > 0 && !c.finish && !c.usage && !c.suspect && !c.bad {
 		m.head = append(m.head[:0], b[:c.from]...)
 		m.tail = append(m.tail[:0], b[c.to:]...)
 	}
@@ -220,7 +231,7 @@ func (m *stream) feed(p []byte, at time.Duration) {
 	for {
 		data, rest, ok := m.split.next(p)
 		if m.split.tooLong && !m.failed {
-			m.fail([]byte("event longer than 8 MB"))
+			m.fail("event longer than 8 MB")
 		}
 		if !ok {
 			return
@@ -241,36 +252,45 @@ func (m *stream) event(data []byte, at time.Duration) {
 	if m.done {
 		return // nothing counts after [DONE]
 	}
-	if string(data) == "[DONE]" {
+	if isDone(data) {
 		m.done = true
 		return
 	}
-	if len(data) == 0 {
-		return
-	}
 	if m.plain {
+		if len(data) == 0 {
+			return
+		}
 		if m.split.isError {
-			m.fail(data)
+			m.fail(failureText(data))
 		}
 		m.token(at)
 		return
 	}
+	if len(data) == 0 && !m.split.isError {
+		return
+	}
+	if m.split.isError {
+		m.fail(failureText(data))
+		return
+	}
 	c := m.read(data)
-	switch {
-	case c.bad && m.split.isError:
-		m.fail(data)
+	if c.bad {
+		m.notAnswer(data)
 		return
-	case c.bad:
-		m.bad = true
-		if m.message == "" {
-			m.message = "chunk is not JSON"
+	}
+	if c.suspect {
+		if text, failed := failureIn(data, false); failed {
+			m.fail(text)
 		}
-		return
-	case c.failed || m.split.isError:
-		m.fail(c.message)
 	}
 	if c.usage {
-		m.usage = chunkUsage{true, c.prompt, c.completion}
+		m.usage.seen = true
+		if c.prompt > 0 {
+			m.usage.prompt = c.prompt
+		}
+		if c.completion > 0 {
+			m.usage.completion = c.completion
+		}
 	}
 	if c.finish {
 		m.finish = true
@@ -278,26 +298,78 @@ func (m *stream) event(data []byte, at time.Duration) {
 	if c.token {
 		m.token(at)
 	}
+	if !c.choices && !c.usage && !m.failed {
+		m.skip(data)
+	}
 }
+
+// isDone reports whether an event is the end mark: [DONE], in any case and
+// with blanks around it.
+func isDone(data []byte) bool {
+	return len(data) >= 6 && len(data) < 32 && bytes.EqualFold(bytes.TrimSpace(data), []byte("[DONE]"))
+}
+
+// notAnswer takes an event that is no JSON object. One that begins like an
+// object is a broken chunk, and may have held tokens; markup is a page that
+// somebody else sent. Anything else (ping, "", null, a line of text) says
+// nothing of the answer and does not void it.
+func (m *stream) notAnswer(data []byte) {
+	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 || trimmed[0] != '{' && trimmed[0] != '<' {
+		m.skip(data)
+		return
+	}
+	m.bad = true
+	if m.message == "" {
+		m.message = "chunk is not JSON"
+	}
+}
+
+// skip counts an event that is no part of the answer, and keeps what it said:
+// where the answer then lacks its end, that may be why.
+func (m *stream) skip(data []byte) {
+	m.odd++
+	said := bytes.TrimSpace(data)
+	switch string(said) {
+	case "", "{}", "[]", `""`, "null":
+		return
+	}
+	text := wordsOf(decoded(said))
+	if text == "" {
+		text = string(said)
+	}
+	m.said = text[:min(len(text), 120)]
+}
+
+// failureText is what an event that was called an error says.
+func failureText(data []byte) string {
+	text, _ := failureIn(data, true)
+	return text
+}
+
+// together is how close content must follow the beginning of a piece to belong
+// to it: a large piece takes several reads, microseconds apart. The fastest
+// servers known take 0.4 ms a token, slower ones 5 to 50.
+const together = time.Millisecond
 
 // token notes that a token came.
 func (m *stream) token(at time.Duration) {
-	if m.tokens == 0 {
+	m.tokens++
+	switch {
+	case m.count == 0:
 		m.first = at
-	} else if g := at - m.last; g > m.gap {
-		m.gap = g
+	case at-m.last < together:
+		return
+	default:
+		m.gap = max(m.gap, at-m.last)
 	}
 	m.last = at
-	m.tokens++
+	m.count++
 }
 
-func (m *stream) fail(message []byte) {
+func (m *stream) fail(message string) {
 	if m.failed {
 		return
 	}
 	m.failed = true
-	m.message = string(message[:min(len(message), 300)])
-	if m.message == "" {
-		m.message = "no message"
-	}
+	m.message = message[:min(len(message), 300)]
 }

@@ -139,8 +139,8 @@ func judgeInfer(_ string, body []byte) verdict {
 	if err := json.NewDecoder(strings.NewReader(string(body))).Decode(&o); err != nil {
 		return inBand("answer is not an inference response: %v", err)
 	}
-	if text, failed := errorText(o.Error); failed {
-		return inBand("error in a 200: %s", text)
+	if e := decoded(o.Error); full(e) {
+		return inBand("error in a 200: %s", orNothing(wordsOf(e)))
 	}
 	if len(o.Outputs) == 0 {
 		return inBand("answer has no outputs")

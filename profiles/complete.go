@@ -97,6 +97,9 @@ func (c *checker) target(p *Profile) {
 		}
 		c.say("target.protocol", fmt.Sprintf("%q is unknown", short(t.Protocol)), try)
 	}
+	if fill(&t.StreamEnd, "strict"); !slices.Contains(StreamEnds, t.StreamEnd) {
+		c.say("target.stream_end", fmt.Sprintf("%q is unknown", short(t.StreamEnd)), strings.Join(StreamEnds, " or "))
+	}
 	if t.URL != "" {
 		c.url(t.URL)
 	}

@@ -28,6 +28,11 @@ type Profile struct {
 // Protocols are the values of Target.Protocol.
 var Protocols = []string{"http", "openai-chat", "openai-completions", "kserve-v2", "kserve-v2-grpc", "bentoml"}
 
+// StreamEnds are the values of Target.StreamEnd. strict: an answer ends in a
+// finish_reason and [DONE]. lenient: in either of them, or, once it has text, in
+// an end that HTTP itself tells from a connection that broke.
+var StreamEnds = []string{"strict", "lenient"}
+
 // Target is where requests go, and their shape.
 type Target struct {
 	Protocol    string            `json:"protocol"` // one of Protocols; default http
@@ -36,6 +41,7 @@ type Target struct {
 	Method      string            `json:"method"`   // plain HTTP; "" = GET without a body, POST with one
 	Model       string            `json:"model"`
 	Stream      *bool             `json:"stream"`       // nil = true for openai-*, else false; see Streams
+	StreamEnd   string            `json:"stream_end"`   // what a stream must end with: strict (default) or lenient; see StreamEnds
 	Headers     map[string]string `json:"headers"`      // never secrets
 	Body        string            `json:"body"`         // a file: .jsonl = a body a line, in turn; other = one body
 	Files       string            `json:"files"`        // a folder whose files are the bodies, in turn

@@ -45,8 +45,9 @@ type Request struct {
 	Scheduled, Sent, First, Last, Done time.Duration
 
 	GapMax time.Duration // longest gap between two pieces with content; 0 with fewer than two
-	// Pieces is how many times content came: what one read brought came together,
-	// and counts once, however many chunks and tokens it held. 0 = not counted.
+	// Pieces is how many times content came: what came within 1 ms came together,
+	// at the instant of its first byte, and counts once, however many chunks and
+	// tokens it held. 0 = not counted.
 	Pieces int
 
 	Prompt     int         // prompt tokens asked for, or those of usage; 0 = unknown

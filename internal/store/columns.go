@@ -23,7 +23,7 @@ type column[T any] struct {
 }
 
 // requestRow declares the columns of requests/*.parquet, as in
-// INTERFACES.md, and tokens_from after them; only its tags are used. Times are
+// INTERFACES.md, and tokens_from and pieces after them; only its tags are used. Times are
 // whole microseconds and delta-encoded; names are dictionaries.
 type requestRow struct {
 	Arrival    int64  `parquet:"arrival,delta,zstd"`
@@ -43,6 +43,7 @@ type requestRow struct {
 	NewConn    bool   `parquet:"new_conn,zstd"`
 	Error      string `parquet:"error,optional,dict,zstd"`
 	TokensFrom string `parquet:"tokens_from,optional,dict,zstd"`
+	Pieces     int64  `parquet:"pieces,optional,delta,zstd"`
 }
 
 type sampleRow struct {
@@ -193,6 +194,7 @@ var requestColumns = []column[results.Request]{
 			return sourceBytes[r.TokensFrom], r.TokensFrom != results.TokensNone
 		},
 		get: func(_ *tables, r *results.Request, v parquet.Value) { r.TokensFrom = sources[string(v.ByteArray())] }},
+	integer("pieces", 0, func(r *results.Request) int64 { return int64(r.Pieces) }, func(r *results.Request, n int64) { r.Pieces = int(n) }),
 }
 
 var sampleColumns = []column[results.Sample]{

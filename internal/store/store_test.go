@@ -246,8 +246,8 @@ func TestColumnsAreThoseOfTheFormat(t *testing.T) {
 	for _, f := range requestSchema.Fields() {
 		got = append(got, f.Name())
 	}
-	// INTERFACES.md, and tokens_from.
-	want := strings.Split("arrival, stage, class, scheduled_us, sent_us, first_us, last_us, done_us, gap_max_us, prompt_tokens, tokens, outcome, code, backend, new_conn, error, tokens_from", ", ")
+	// INTERFACES.md, then tokens_from and pieces.
+	want := strings.Split("arrival, stage, class, scheduled_us, sent_us, first_us, last_us, done_us, gap_max_us, prompt_tokens, tokens, outcome, code, backend, new_conn, error, tokens_from, pieces", ", ")
 	if !slices.Equal(got, want) {
 		t.Errorf("columns %q, want %q", got, want)
 	}

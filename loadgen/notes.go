@@ -1,0 +1,133 @@
+package loadgen
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+)
+
+// A note is something odd about good answers: no failure, but the figures
+// cannot be read without it. Each kind becomes one Warning at the run's end.
+type note int
+
+const (
+	noteContentType note = iota // an event stream under another content type
+	noteOddFrames               // frames that are no part of an answer
+	noteUsage                   // a usage figure that cannot be true
+	noteNoEnd                   // no end mark, and stream_end: lenient
+	noteNoText                  // no text, so no first token
+	noteOnePiece                // a stream that came in one piece
+	noteShort                   // fewer tokens than asked for
+	notesEnd
+)
+
+// noteIDs are the ids of the warnings.
+var noteIDs = [notesEnd]string{
+	"content-type", "odd-frames", "usage-not-believed", "no-end-mark", "no-first-token", "not-streamed", "short-answers",
+}
+
+// notes counts them. One is shared by all steps of a capacity search.
+type notes struct {
+	mu       sync.Mutex
+	streams  int // streamed answers that were good and had text
+	sized    int // good answers that were asked for a number of tokens, and said how many came
+	asked    int // tokens, in all of them
+	came     int
+	count    [notesEnd]int
+	examples [notesEnd]string // of the first
+}
+
+func (n *notes) add(kind note, example string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.count[kind]++; n.examples[kind] == "" {
+		n.examples[kind] = example
+	}
+}
+
+// stream notes what is odd about a streamed answer.
+func (n *notes) stream(s *stream, v verdict) {
+	if s.odd > 0 && s.said != "" {
+		n.add(noteOddFrames, fmt.Sprintf("%q", s.said[:min(len(s.said), 40)]))
+	}
+	if v.outcome != results.OK {
+		return
+	}
+	if !s.done || !s.finish {
+		n.add(noteNoEnd, "")
+	}
+	if s.tokens == 0 {
+		n.add(noteNoText, fmt.Sprintf("usage says %d tokens", s.usage.completion))
+		return
+	}
+	if s.usage.seen && v.from != results.TokensUsage {
+		n.add(noteUsage, fmt.Sprintf("%d beside %d chunks with text", s.usage.completion, s.tokens))
+	}
+	n.mu.Lock()
+	n.streams++
+	n.mu.Unlock()
+	// A single chunk of two tokens is what a token with half a letter gives.
+	if s.count == 1 && (s.tokens > 1 || v.tokens > 4) {
+		n.add(noteOnePiece, "")
+	}
+}
+
+// tokens notes how many tokens a good answer has of those asked for.
+func (n *notes) tokens(asked int, v verdict) {
+	if asked <= 0 || v.outcome != results.OK || v.from != results.TokensUsage {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.sized++
+	n.asked += asked
+	n.came += v.tokens
+	if v.tokens < asked {
+		n.count[noteShort]++
+	}
+}
+
+// shortOf is the share of the tokens asked for below which the load is not the
+// one that the profile describes.
+const shortOf = 0.9
+
+// warnings are what there is to say at the end, at the instant at.
+func (n *notes) warnings(at time.Duration) (list []results.Warning) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	say := func(kind note, format string, args ...any) {
+		list = append(list, results.Warning{At: at, ID: noteIDs[kind], Text: fmt.Sprintf(format, args...)})
+	}
+	for kind := range noteShort {
+		count, example := n.count[kind], n.examples[kind]
+		if count == 0 {
+			continue
+		}
+		switch kind {
+		case noteContentType:
+			say(kind, "%d answers came as %s, not as text/event-stream; they were read as event streams", count, example)
+		case noteOddFrames:
+			say(kind, "%d answers held frames that are no part of an answer (the first: %s); these were skipped", count, example)
+		case noteUsage:
+			say(kind, "%d answers had a usage figure that cannot be true (completion_tokens %s); "+
+				"chunks with text were counted instead of tokens", count, example)
+		case noteNoEnd:
+			say(kind, "%d answers ended without a finish_reason or without [DONE]; "+
+				"they count as good, because the profile has target.stream_end: lenient", count)
+		case noteNoText:
+			say(kind, "%d answers held no text, so they have no time to first token (the first: %s)", count, example)
+		case noteOnePiece:
+			say(kind, "%d of %d streamed answers came in one piece, so first token = end: "+
+				"this server, or a proxy before it, does not stream; they have no ITL and no TPOT", count, n.streams)
+		}
+	}
+	if n.sized > 0 && float64(n.came) < shortOf*float64(n.asked) {
+		mean := func(tokens int) float64 { return float64(tokens) / float64(n.sized) }
+		say(noteShort, "answers had %.3g tokens in the mean, %.3g were asked for: output_tokens is a limit, and %d of %d "+
+			"answers ended before it; request: {ignore_eos: true} in the profile makes it exact on servers that know it",
+			mean(n.came), mean(n.asked), n.count[noteShort], n.sized)
+	}
+	return list
+}
