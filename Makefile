@@ -5,7 +5,7 @@ IMAGE   ?= ghcr.io/hpatune/hpatune:$(VERSION)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint vet-others golden fuzz demo check ci bench bench-loadgen conformance conformance-full mutants evaluate evaluate-quick e2e e2e-full image tidy
+.PHONY: help build test race lint vet-others vulncheck golden fuzz demo check ci bench bench-loadgen conformance conformance-full mutants evaluate evaluate-quick e2e e2e-full image tidy
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -16,16 +16,20 @@ build: ## the program, into bin/hpatune
 test: ## all tests of the product (what the README says)
 	$(GO) test ./...
 
-race: ## the same under the race detector
-	$(GO) test -race -short ./...
+race: ## the rooms that start goroutines or share memory, under the race detector
+	$(GO) test -race -short $$(git grep -lE '"sync["/]|^[[:space:]]+go [a-zA-Z]' -- '*.go' ':!test' | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
-lint: ## gofmt, vet, golangci-lint where it is installed
-	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet ./...
-	@if command -v golangci-lint >/dev/null; then golangci-lint run; else echo "golangci-lint is not installed: skipped"; fi
+lint: bin/golangci-lint ## gofmt and the linters of .golangci.yml
+	bin/golangci-lint run
 
-vet-others: ## vet for the systems nobody here runs on
-	GOOS=darwin $(GO) vet ./... && GOOS=windows $(GO) vet ./...
+bin/golangci-lint: test/lint/go.mod
+	$(GO) -C test/lint build -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+vet-others: ## vet for macOS and Windows, of the rooms that have files for one system only
+	for os in darwin windows; do GOOS=$$os $(GO) vet $$(GOOS=$$os $(GO) list -f '{{if .IgnoredGoFiles}}{{.ImportPath}}{{end}}' ./...) || exit 1; done
+
+vulncheck: ## known vulnerabilities in what the program calls (asks vuln.go.dev)
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 golden: ## rewrite golden files; read the diff before you commit it
 	$(GO) test ./... -update
@@ -36,10 +40,10 @@ fuzz: ## every parser for 10 s each
 demo: ## the whole job on this machine, no cluster
 	$(GO) run ./cmd/hpatune demo
 
-check: lint ## under half a minute, before each commit
+check: lint ## before each commit: lint and the short tests
 	$(GO) test -short ./...
 
-ci: lint vet-others test race conformance demo ## what CI runs, but for the cluster
+ci: lint vet-others test race conformance demo ## what .ci/run does, except the cluster
 
 bench: ## speed of the core, the replay and the log, with bytes a request
 	$(GO) test -run '^$$' -bench . -benchmem ./tuner/hpa ./tuner/replay ./internal/store

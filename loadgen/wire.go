@@ -163,7 +163,7 @@ func (c *wireConn) exchange(head []byte, arrival int, p payload, method string) 
 			switch {
 			case written != nil:
 				err = written
-			case err == io.EOF:
+			case errors.Is(err, io.EOF):
 				err = errNoAnswer
 			}
 			return nil, err

@@ -25,9 +25,11 @@ type Description struct {
 	Files    map[string][]byte // cluster/: hpa.yaml, target.yaml
 }
 
-// HPAOwner and HPAOwnerName are the entries of a run's context that say who
-// writes the HPA: an Owner's Kind and Name.
-const HPAOwner, HPAOwnerName = "hpa_owner", "hpa_owner_name"
+// The entries of a run's context that say who writes the HPA.
+const (
+	HPAOwner     = "hpa_owner"      // an Owner's Kind
+	HPAOwnerName = "hpa_owner_name" // and its Name
+)
 
 // Describe reads what a run must know of its subject afterwards. What cannot be
 // read is left out.

@@ -129,7 +129,7 @@ func (w *Writer) writeWith(name string, sync bool, fill func(io.Writer) error) e
 		err = os.Rename(path+tempSuffix, path)
 	}
 	if err != nil {
-		os.Remove(path + tempSuffix) // best effort: Open ignores it
+		_ = os.Remove(path + tempSuffix) // best effort: Open ignores it
 		return fmt.Errorf("run folder: %s: %w", name, err)
 	}
 	return nil

@@ -150,7 +150,7 @@ func (c *Controller) reconcile(o *Observation, d *Decision) {
 		d.Path = NoScale
 		d.event(FailedGetScale, text{form: formErr, err: o.ScaleGetErr})
 		c.set(AbleToScale, False, FailedGetScale, text{form: formGetScale, err: o.ScaleGetErr})
-		c.write(o, d)
+		_ = c.write(o, d) // the reconcile fails already; its own error is what is reported
 		d.fail(text{form: formQueryFailed, err: o.ScaleGetErr}, c.id)
 		return
 	}
@@ -180,7 +180,7 @@ func (c *Controller) reconcile(o *Observation, d *Decision) {
 		if invalid, ok = c.byMetrics(o, d); !ok {
 			d.Path = NoComputation
 			c.describe(current, c.status.desired, d.Per)
-			c.write(o, d)
+			_ = c.write(o, d) // the reconcile fails already; its own error is what is reported
 			d.event(FailedComputeMetricsReplicas, invalid)
 			d.fail(text{form: formComputeFailed, n: invalid.n, m: invalid.m, metric: invalid.metric, fault: invalid.fault, err: invalid.err, of: invalid.form}, c.id)
 			return
@@ -217,7 +217,7 @@ func (c *Controller) reconcile(o *Observation, d *Decision) {
 			d.event(FailedRescale, d.rescale)
 			c.set(AbleToScale, False, FailedUpdateScale, text{form: formUpdateScale, err: err})
 			c.describe(current, c.status.desired, d.Per)
-			c.write(o, d)
+			_ = c.write(o, d) // the reconcile fails already; its own error is what is reported
 			d.fail(text{form: formRescaleFailed, err: err}, c.id)
 			return
 		}

@@ -22,6 +22,7 @@ import (
 // Balancer is who gets the next request.
 type Balancer int8
 
+// The balancers.
 const (
 	RoundRobin       Balancer = iota // ready replicas in turn
 	Random                           // a ready replica, independently (kube-proxy per connection, fresh connections)

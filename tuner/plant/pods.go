@@ -2,10 +2,11 @@ package plant
 
 import "math"
 
-// A pod's life, in order. Pending pods have no container yet; Starting ones run
+// Stage is where a pod is in its life, in order. Pending pods have no container yet; Starting ones run
 // and are not ready; Draining ones are deleted and still there.
 type Stage int8
 
+// The stages of a pod's life.
 const (
 	Pending Stage = iota
 	Starting

@@ -91,6 +91,7 @@ type Span struct {
 // DemandSource says how the offered load is known, best first.
 type DemandSource int8
 
+// How the offered load is known.
 const (
 	FromSchedule DemandSource = iota // the load generator's own schedule: exact
 	FromGateway                      // an arrival counter before the replicas

@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -104,7 +105,8 @@ func formatTarget(o object, st *Step) {
 		o["statusReplicas"] = st.StatusReplicas
 	}
 	// The step holds only the pods that its selector matches; without labels the default one does.
-	_, ambiguous := st.SelectorErr.(*hpa.AmbiguousError)
+	var twins *hpa.AmbiguousError
+	ambiguous := errors.As(st.SelectorErr, &twins)
 	switch _, err := manifest.ParseLabels(st.Selector); {
 	case st.Selector == "" || err != nil:
 		o["selector"] = st.Selector
