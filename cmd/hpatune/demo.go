@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 )
@@ -54,7 +55,7 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	before, after := filepath.Join(dir, "before"), filepath.Join(dir, "after")
 
 	s.step(1, "load a sandbox under the configuration that everybody copies")
-	before, box, err := s.loadDemo(ctx, recording{dir: before, profile: profile, source: source, seed: seed}, "", speed, objectives)
+	before, box, err := s.loadDemo(ctx, s.planOf(record.Plan{Dir: before, Profile: profile, Source: source, Seed: seed}), "", speed, objectives)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	}
 
 	s.step(3, "load it again under the recommendation")
-	after, _, err = s.loadDemo(ctx, recording{dir: after, profile: profile, source: source, seed: seed}, filepath.Join(a.dir, "hpa.yaml"), box.speed, objectives)
+	after, _, err = s.loadDemo(ctx, s.planOf(record.Plan{Dir: after, Profile: profile, Source: source, Seed: seed}), filepath.Join(a.dir, "hpa.yaml"), box.Speed, objectives)
 	if err != nil {
 		return err
 	}
@@ -96,21 +97,21 @@ Next:  hpatune run --url http://YOUR-ENDPOINT -p spike
 // loadDemo records one run of the demo. A machine too busy for the speed makes
 // an invalid run; it is tried once more at half the speed. It returns the folder
 // of the run that counts.
-func (s streams) loadDemo(ctx context.Context, o recording, file string, speed float64, objectives []results.Objective) (string, *sandboxOptions, error) {
+func (s streams) loadDemo(ctx context.Context, p record.Plan, file string, speed float64, objectives []results.Objective) (string, *record.Sandbox, error) {
 	for {
-		box, err := sandboxFrom(s, file, speed)
+		box, err := s.sandboxOf(file, speed)
 		if err != nil {
 			return "", nil, err
 		}
-		o.sandbox = box
-		run, err := s.record(ctx, o)
-		err = s.concluded(run, err, o.dir, objectives, "text")
+		p.Bed = box
+		run, err := record.Record(ctx, p)
+		err = s.concluded(run, err, p.Dir, objectives, "text")
 		var ee *exitError
 		if err == nil || speed < 10 || !errors.As(err, &ee) || ee.code != exitNotValid {
-			return o.dir, box, err
+			return p.Dir, box, err
 		}
 		speed /= 2
-		o.dir += "-slower"
+		p.Dir += "-slower"
 		fmt.Fprintf(s.out, "\nThis machine is too busy for that speed: once more at %g× the wall clock.\n", speed)
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 )
@@ -39,13 +38,4 @@ since is left as it is, and said. Runs that are still on are left alone.`,
 	k.add(c)
 	c.Flags().BoolVar(&force, "force", false, "restore also what a run still holds")
 	return c
-}
-
-// hostname names this machine in leases, for people.
-func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return "unknown-host"
-	}
-	return name
 }

@@ -1,9 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/internal/sandbox"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
@@ -101,67 +101,122 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 	if !f.sandbox && f.url == "" && f.profile == "" && !f.cluster.asked() {
 		return usagef("nothing to load: give --sandbox or --url, and a profile\nTry: hpatune run --sandbox -p demo")
 	}
-	profile, source, err := s.readProfile(f.profile, f.sandbox)
+	p, err := s.plan(f)
 	if err != nil {
 		return err
 	}
-	o := recording{profile: profile, source: source, seed: profile.Seed, url: f.url, headerFile: f.headerFile, maxRate: f.maxRate, inFlight: f.inFlight, http2: f.http2, findCapacity: f.capacity}
-	if o.secrets, err = envHeaders(); err != nil {
-		return err
-	}
-	if o.tls, err = tlsFrom(f.caFile, f.insecure); err != nil {
-		return err
-	}
-	if f.seed != 0 {
-		o.seed = f.seed
-	}
-	if len(f.objectives) > 0 {
-		profile.Objectives = f.objectives
-	}
-	objectives, err := results.ParseObjectives(profile.Objectives)
+	objectives, err := results.ParseObjectives(p.Profile.Objectives)
 	if err != nil {
 		return exit(exitUsage, err)
 	}
-	if err := s.fleetFrom(f, &o); err != nil {
-		return err
+	if f.capacity > 0 {
+		p.Capacity, p.Objectives = f.capacity, objectives
 	}
 	switch {
 	case f.cluster.asked():
-		return s.runOnCluster(ctx, f, o, objectives)
+		return s.runOnCluster(ctx, f, p, objectives)
 	case f.sandbox:
-		o.sandbox, err = sandboxFrom(s, f.filename, f.speed)
-		if err != nil {
-			return err
-		}
-		s.forSandbox(profile)
-		if text, short := tooShort(profile.Duration(), o.sandbox.hpa, hpa.DefaultParams(), sandbox.DefaultService().Startup()); short {
-			s.warnf("warning: %s", text)
-		}
+		err = s.inSandbox(f, &p)
 	default:
-		if o.url == "" {
-			o.url = profile.Target.URL
-		}
-		if o.url == "" {
-			return usagef("no target: give --url, or target.url in the profile, or --sandbox")
-		}
-		if err := checkURL(o.url); err != nil {
-			return err
-		}
-		if err := s.confirm(o, f.yes); err != nil {
-			return err
-		}
+		err = s.atURL(ctx, f, &p)
 	}
-	if f.capacity > 0 {
-		if o.sandbox != nil {
-			o.sandbox.hpa = fixedSize(o.sandbox.hpa)
-		}
-		o.objectives = objectives
-	}
-	if o.dir, err = runDir(f.out, profile.Name); err != nil {
+	if err != nil {
 		return err
 	}
-	run, err := s.record(ctx, o)
-	return s.concluded(run, err, o.dir, objectives, f.output)
+	if p.Dir, err = runDir(f.out, p.Profile.Name); err != nil {
+		return err
+	}
+	run, err := record.Record(ctx, p)
+	return s.concluded(run, err, p.Dir, objectives, f.output)
+}
+
+// plan is what the flags say of the load, and of how to send it.
+func (s streams) plan(f runFlags) (p record.Plan, err error) {
+	p = s.planOf(record.Plan{HeaderFile: f.headerFile, MaxRate: f.maxRate, InFlight: f.inFlight, HTTP2: f.http2})
+	if p.Profile, p.Source, err = s.readProfile(f.profile, f.sandbox); err != nil {
+		return p, err
+	}
+	if p.Secrets, err = envHeaders(); err != nil {
+		return p, err
+	}
+	ca, err := f.ca()
+	if err != nil {
+		return p, err
+	}
+	if p.TLS, err = record.TLS(ca, f.insecure); err != nil {
+		return p, usagef("--ca-file %s: %w", f.caFile, err)
+	}
+	if p.Seed = p.Profile.Seed; f.seed != 0 {
+		p.Seed = f.seed
+	}
+	if len(f.objectives) > 0 {
+		p.Profile.Objectives = f.objectives
+	}
+	return p, f.fleet.shardOf(&p)
+}
+
+// planOf gives a plan the terminal.
+func (s streams) planOf(p record.Plan) record.Plan {
+	p.Version, p.Screen, p.TTY, p.Say = version, s.err, tty(s.err), s.say
+	return p
+}
+
+// say prints a step or a warning on stderr.
+func (s streams) say(text string) { s.warnf("%s", text) }
+
+// inSandbox completes a plan of run --sandbox.
+func (s streams) inSandbox(f runFlags, p *record.Plan) error {
+	box, err := s.sandboxOf(f.filename, f.speed)
+	if err != nil {
+		return err
+	}
+	if note := record.ForSandbox(p.Profile); note != "" {
+		s.say(note)
+	}
+	if text, short := record.TooShort(p.Profile.Duration(), box.HPA, hpa.DefaultParams(), sandbox.DefaultService().Startup()); short {
+		s.warnf("warning: %s", text)
+	}
+	if f.capacity > 0 {
+		box.HPA = fixedSize(box.HPA)
+	}
+	p.Bed = box
+	return nil
+}
+
+// atURL completes a plan of run --url.
+func (s streams) atURL(ctx context.Context, f runFlags, p *record.Plan) error {
+	url := cmp.Or(f.url, p.Profile.Target.URL)
+	if url == "" {
+		return usagef("no target: give --url, or target.url in the profile, or --sandbox")
+	}
+	if err := record.CheckURL(url); err != nil {
+		return recordError(err)
+	}
+	if err := s.confirm(*p, url, f.yes); err != nil {
+		return err
+	}
+	p.Bed = record.Endpoint{URL: url}
+	if f.fleet.workers == 0 {
+		return nil
+	}
+	cluster, err := f.cluster.kube.connect(ctx)
+	if err != nil {
+		return err
+	}
+	return f.withFleet(p, cluster, cluster.Namespace, "")
+}
+
+// recordError gives an error of recording its exit code: a bad input is usage.
+func recordError(err error) error {
+	var bad *record.InputError
+	var ee *exitError
+	switch {
+	case err == nil || errors.As(err, &ee):
+		return err
+	case errors.As(err, &bad):
+		return exit(exitUsage, err)
+	}
+	return exit(exitFailed, err)
 }
 
 // envHeaders are headers that are secrets, from HPATUNE_HEADERS: Name: value
@@ -181,25 +236,16 @@ func envHeaders() (http.Header, error) {
 	return h, nil
 }
 
-// tlsFrom is how the server's certificate is checked; nil = as the system does.
-func tlsFrom(caFile string, insecure bool) (*tls.Config, error) {
-	if caFile == "" && !insecure {
+// ca reads --ca-file; nil = none.
+func (f *runFlags) ca() ([]byte, error) {
+	if f.caFile == "" {
 		return nil, nil
 	}
-	c := &tls.Config{InsecureSkipVerify: insecure} //nolint:gosec // what --insecure asks for
-	if caFile != "" {
-		pem, err := os.ReadFile(caFile)
-		if err != nil {
-			return nil, exit(exitUsage, fmt.Errorf("--ca-file: %w", err))
-		}
-		if c.RootCAs, err = x509.SystemCertPool(); err != nil {
-			c.RootCAs = x509.NewCertPool()
-		}
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, usagef("--ca-file %s: no certificate in it (PEM)", caFile)
-		}
+	pem, err := os.ReadFile(f.caFile)
+	if err != nil {
+		return nil, usagef("--ca-file: %w", err)
 	}
-	return c, nil
+	return pem, nil
 }
 
 // fixedSize is an HPA that never moves: a capacity is that of a fixed size.
@@ -217,7 +263,7 @@ func (s streams) concluded(run *results.Run, err error, dir string, objectives [
 		s.warnf("interrupted before anything was sent")
 		return exit(exitInterrupted, nil)
 	case run == nil:
-		return exit(exitFailed, err)
+		return recordError(err)
 	}
 	if perr := s.printRun(run, objectives, output); perr != nil {
 		return exit(exitFailed, errors.Join(err, perr))
@@ -227,6 +273,8 @@ func (s streams) concluded(run *results.Run, err error, dir string, objectives [
 	case errors.Is(err, context.Canceled):
 		s.warnf("interrupted: what was recorded is kept; look at it with: hpatune report %s", dir)
 		return exit(exitInterrupted, nil)
+	case errors.Is(err, record.ErrLeft):
+		return exit(exitFailed, nil) // what is left has been said
 	case err != nil:
 		return exit(exitFailed, fmt.Errorf("%w\nThe partial run is kept: hpatune report %s", err, dir))
 	case run.Meta.Client.Aborted != "":
@@ -240,8 +288,8 @@ func (s streams) concluded(run *results.Run, err error, dir string, objectives [
 			why = sum.Errors[0].Error
 		}
 		return exit(exitFailed, fmt.Errorf("no request was answered: %s\nIs %s up, and does it speak %s? The run is kept: hpatune report %s", why, run.Meta.Target.URL, run.Meta.Target.Protocol, dir))
-	case run.Meta.Context[shardKey] != "":
-		s.warnf("this is shard %s: a part is no verdict. Unite all of them with: hpatune merge %s …", run.Meta.Context[shardKey], dir)
+	case run.Meta.Context[record.ShardKey] != "":
+		s.warnf("this is shard %s: a part is no verdict. Unite all of them with: hpatune merge %s …", run.Meta.Context[record.ShardKey], dir)
 	case sum.Trust.Verdict == results.Invalid:
 		return exit(exitNotValid, nil) // the trust line has said why
 	}
@@ -278,18 +326,8 @@ func (s streams) readProfile(name string, sandboxed bool) (*profiles.Profile, []
 	return p, data, err
 }
 
-// forSandbox points a profile at what the sandbox serves.
-func (s streams) forSandbox(p *profiles.Profile) {
-	t := &p.Target
-	if !strings.HasPrefix(t.Protocol, "openai-") {
-		s.warnf("the sandbox speaks OpenAI completions: target.protocol %s becomes openai-completions", t.Protocol)
-		*t = profiles.Target{Protocol: "openai-completions"}
-	}
-	t.Model, t.Path = sandbox.DefaultService().Model, ""
-}
-
-// sandboxFrom reads the HPA that the sandbox runs.
-func sandboxFrom(s streams, file string, speed float64) (*sandboxOptions, error) {
+// sandboxOf reads the HPA that the sandbox runs.
+func (s streams) sandboxOf(file string, speed float64) (*record.Sandbox, error) {
 	data := []byte(manifest.Handwritten)
 	if file != "" {
 		var err error
@@ -307,7 +345,7 @@ func sandboxFrom(s streams, file string, speed float64) (*sandboxOptions, error)
 	if err != nil {
 		return nil, err
 	}
-	return &sandboxOptions{hpa: h.Config, manifest: data, speed: speed}, nil
+	return &record.Sandbox{HPA: h.Config, Manifest: data, Speed: speed}, nil
 }
 
 // runDir returns the folder of a new run.
@@ -327,4 +365,29 @@ func runDir(out, name string) (string, error) {
 			return "", exit(exitFailed, err)
 		}
 	}
+}
+
+// confirm says what is about to be done to whom, and asks. Load to this very
+// machine needs no yes.
+func (s streams) confirm(p record.Plan, url string, yes bool) error {
+	f := p.Profile
+	s.warnf("%s will get %s: %d requests in %s, %.4g/s at the peak.", record.RedactURL(url), f.Name, f.Preview(p.Seed).Arrivals, f.Duration().Round(time.Second), float64(f.Peak()))
+	if yes || record.Loopback(url) {
+		return nil
+	}
+	return s.ask("Send it?")
+}
+
+// ask puts a question that only a person at a terminal can answer.
+func (s streams) ask(question string) error {
+	f, ok := s.in.(*os.File)
+	if !ok || !tty(f) || !tty(s.err) {
+		return usagef("nobody is here to ask: say --yes")
+	}
+	fmt.Fprintf(s.err, "%s [y/N] ", question)
+	var answer string
+	if _, err := fmt.Fscanln(f, &answer); err != nil || !strings.HasPrefix(strings.ToLower(answer), "y") {
+		return exit(exitFailed, errors.New("not done: nobody said yes"))
+	}
+	return nil
 }

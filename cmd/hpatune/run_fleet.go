@@ -4,11 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,9 +13,7 @@ import (
 
 	"github.com/hpatune/hpatune/internal/fleet"
 	"github.com/hpatune/hpatune/internal/kube"
-	"github.com/hpatune/hpatune/internal/store"
-	"github.com/hpatune/hpatune/loadgen"
-	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -51,147 +46,54 @@ func (f *fleetFlags) add(c *cobra.Command) {
 	c.MarkFlagsMutuallyExclusive("shard", "find-capacity")
 }
 
-// fleetOptions are what a recording knows of its fleet.
-type fleetOptions struct {
-	shard fleet.Shard // N = 0: the whole schedule
-	start time.Time   // zero = at once
-	// launch brings up the fleet of one recording; nil = none.
-	launch func(context.Context, *recording) (away func(), err error)
-	fleet  *fleet.Fleet
-	order  fleet.Order // what its workers are told
-}
-
-// shardKey names the shard in a run's context.
-const shardKey = "shard"
-
-// tell is how long before the start of a run its workers are told: a POST to
-// each through the API server.
-const tell = 3 * time.Second
-
-// fleetFrom completes a recording by its shard, or by how to bring up its
-// fleet.
-func (s streams) fleetFrom(f runFlags, o *recording) (err error) {
-	if f.fleet.shard != "" {
-		if o.shard, err = fleet.ParseShard(f.fleet.shard); err != nil {
+// shardOf completes a plan by its part of the schedule, and when that begins.
+func (f *fleetFlags) shardOf(p *record.Plan) (err error) {
+	if f.shard != "" {
+		if p.Shard, err = fleet.ParseShard(f.shard); err != nil {
 			return exit(exitUsage, err)
 		}
 	}
-	if f.fleet.start != "" {
-		if o.start, err = time.Parse(time.RFC3339Nano, f.fleet.start); err != nil {
-			return usagef("--start %q: not an instant; try %s", f.fleet.start, time.Now().Add(time.Minute).UTC().Format(time.RFC3339))
+	if f.start != "" {
+		if p.Start, err = time.Parse(time.RFC3339Nano, f.start); err != nil {
+			return usagef("--start %q: not an instant; try %s", f.start, time.Now().Add(time.Minute).UTC().Format(time.RFC3339))
 		}
-		if ago := time.Since(o.start); ago > 0 {
-			return usagef("--start %s was %s ago", f.fleet.start, ago.Round(time.Second))
+		if ago := time.Since(p.Start); ago > 0 {
+			return usagef("--start %s was %s ago", f.start, ago.Round(time.Second))
 		}
 	}
-	switch {
-	case f.fleet.workers < 0:
-		return usagef("--workers %d: give 1 or more", f.fleet.workers)
-	case f.fleet.workers > 0:
-		o.launch = func(ctx context.Context, o *recording) (func(), error) { return s.launch(ctx, f, o) }
+	if f.workers < 0 {
+		return usagef("--workers %d: give 1 or more", f.workers)
 	}
 	return nil
 }
 
-// launch brings up a fleet for a recording; away takes it back.
-func (s streams) launch(ctx context.Context, f runFlags, o *recording) (away func(), err error) {
-	away = func() {}
-	order := fleet.Order{Seed: o.seed, URL: o.url, Profile: "profile.yaml", MaxRate: o.maxRate, InFlight: o.inFlight, HTTP2: o.http2, Insecure: f.insecure}
-	order.Files, err = fleet.Bundle(order.Profile, o.source, o.profile.Files, func(files fs.FS) error {
-		_, err := profiles.Parse(order.Profile, o.source, files)
+// withFleet has a plan's bed loaded by the pods of a Job, if the flags say so;
+// avoid are the labels of pods whose nodes it keeps off unless told otherwise.
+func (f *runFlags) withFleet(p *record.Plan, c *kube.Cluster, namespace, avoid string) error {
+	if f.fleet.workers == 0 {
+		return nil
+	}
+	if err := record.Denied(c.Context, "context"); err != nil {
+		return recordError(err)
+	}
+	ca, err := f.ca()
+	if err != nil {
 		return err
-	})
-	if err != nil {
-		return away, exit(exitUsage, err)
 	}
-	if f.caFile != "" {
-		if order.CA, err = os.ReadFile(f.caFile); err != nil {
-			return away, exit(exitUsage, fmt.Errorf("--ca-file: %w", err))
+	b := &record.Fleet{
+		Bed: p.Bed, Client: c.Clients, Timeout: f.fleet.ready, CA: ca, Insecure: f.insecure,
+		Job: fleet.JobOptions{
+			Namespace: namespace, Workers: f.fleet.workers,
+			Image: f.fleet.image, PullSecret: f.fleet.pullSecret, CPU: f.fleet.cpu, Memory: f.fleet.memory,
+		},
+	}
+	if avoid = cmp.Or(f.fleet.avoid, avoid); avoid != "" {
+		if b.Job.Avoid, err = metav1.ParseToLabelSelector(avoid); err != nil {
+			return usagef("--worker-avoid: %w", err)
 		}
 	}
-	var headers []byte
-	if f.headerFile != "" {
-		if headers, err = os.ReadFile(f.headerFile); err != nil {
-			return away, exit(exitUsage, fmt.Errorf("--header-file: %w", err))
-		}
-		headers = append(headers, '\n')
-	}
-	job := fleet.JobOptions{
-		Name: "hpatune-" + strings.ToLower(time.Now().UTC().Format("20060102-150405.000")[4:]), Workers: f.fleet.workers,
-		Image: f.fleet.image, PullSecret: f.fleet.pullSecret, CPU: f.fleet.cpu, Memory: f.fleet.memory, Lasts: o.profile.Duration(),
-	}
-	job.Name = strings.ReplaceAll(job.Name, ".", "-")
-	var cluster *kube.Cluster
-	avoid := f.fleet.avoid
-	if o.cluster != nil {
-		cluster, job.Namespace = o.cluster.cluster, o.cluster.subject.Namespace
-		avoid = cmp.Or(avoid, o.cluster.subject.Selector)
-	} else {
-		if cluster, err = f.cluster.kube.connect(ctx); err != nil {
-			return away, err
-		}
-		job.Namespace = cluster.Namespace
-	}
-	if err := denied(cluster.Context, "context"); err != nil {
-		return away, err
-	}
-	if avoid != "" {
-		if job.Avoid, err = metav1.ParseToLabelSelector(avoid); err != nil {
-			return away, usagef("--worker-avoid: %w", err)
-		}
-	}
-	if o.secrets != nil {
-		for name, values := range o.secrets {
-			for _, v := range values {
-				headers = fmt.Appendf(headers, "%s: %s\n", name, v)
-			}
-		}
-	}
-	s.warnf("making Job %s/%s: %d workers of %s", job.Namespace, job.Name, job.Workers, job.Image)
-	many, err := fleet.Launch(ctx, cluster.Clients, fleet.Options{Job: job, Headers: headers, Timeout: f.fleet.ready})
-	if err != nil {
-		return away, exit(exitFailed, kube.Explain(err, "run --workers"))
-	}
-	for k, w := range many.Workers {
-		s.warnf("worker %d: %s on %s, clock %+.1f ms ± %.1f ms", k, w.Pod, w.Node, w.Ahead.Seconds()*1e3, w.Error.Seconds()*1e3)
-	}
-	o.fleet, o.order = many, order
-	return func() {
-		if err := many.Close(ctx); err != nil {
-			s.warnf("warning: Job %s/%s could not be deleted (%v); it ends by itself, or: kubectl delete job -n %s %s", job.Namespace, job.Name, err, job.Namespace, job.Name)
-		}
-	}, nil
-}
-
-// sendFleet has the fleet send, and takes its runs as one.
-func (o recording) sendFleet(ctx context.Context, l loadgen.Options, meta *results.Meta, pace func()) (loadgen.Report, error) {
-	order := o.order
-	order.Start = l.Clock.Start
-	o.fleet.Start(ctx, order)
-	// Ctrl-C ends the sending, not the collecting: what was sent is evidence.
-	stopped := context.AfterFunc(ctx, func() { o.fleet.Stop(context.WithoutCancel(ctx)) })
-	defer stopped()
-	folder, err := os.MkdirTemp("", "hpatune-fleet-")
-	if err != nil {
-		return loadgen.Report{}, err
-	}
-	defer os.RemoveAll(folder)
-	total := o.profile.Timeouts.Total
-	shares := o.fleet.Collect(context.WithoutCancel(ctx), folder, order.Start.Add(o.profile.Duration()+total+2*time.Minute))
-	run, err := fleet.Merge(o.profile, o.seed, shares)
-	if err != nil {
-		return loadgen.Report{}, err
-	}
-	fleet.Emit(run, l.Emit, pace)
-	meta.Partial, meta.Why = run.Meta.Partial, run.Meta.Why
-	if meta.Context == nil {
-		meta.Context = map[string]string{}
-	}
-	meta.Context["workers"] = fmt.Sprint(len(shares))
-	return loadgen.Report{
-		Client: run.Meta.Client, Backends: run.Meta.Backends, Errors: run.Meta.Errors, Aborted: run.Meta.Client.Aborted,
-		StartedAt: order.Start, Ended: run.End(), Requests: len(run.Requests),
-	}, nil
+	p.Bed = b
+	return nil
 }
 
 // newWorkerCmd is what the pods of a fleet run; nobody types it.
@@ -211,7 +113,7 @@ func newWorkerCmd(s streams) *cobra.Command {
 				return exit(exitFailed, err)
 			}
 			w := fleet.Worker{Token: token, Dir: filepath.Join(dir, "run"), Send: func(ctx context.Context, o fleet.Order, to string) error {
-				return s.obey(ctx, o, filepath.Join(dir, "order"), to, filepath.Join(secrets, fleet.HeadersFile))
+				return record.Obey(ctx, o, s.planOf(record.Plan{Dir: to}), filepath.Join(dir, "order"), filepath.Join(secrets, fleet.HeadersFile))
 			}}
 			return exitIf(exitFailed, w.Serve(cmd.Context(), l))
 		},
@@ -220,38 +122,6 @@ func newWorkerCmd(s streams) *cobra.Command {
 	c.Flags().StringVar(&secrets, "secrets", "/secrets", "folder with the fleet's token, and headers")
 	c.Flags().StringVar(&dir, "dir", "/work", "folder to work in")
 	return c
-}
-
-// obey sends an order's shard into the folder to.
-func (s streams) obey(ctx context.Context, order fleet.Order, files, to, headers string) error {
-	if err := order.Unpack(files); err != nil {
-		return err
-	}
-	source := order.Files[order.Profile]
-	profile, err := profiles.Parse(order.Profile, source, os.DirFS(files))
-	if err != nil {
-		return err
-	}
-	o := recording{
-		dir: to, profile: profile, source: source, seed: order.Seed, url: order.URL,
-		maxRate: order.MaxRate, inFlight: order.InFlight, http2: order.HTTP2,
-		fleetOptions: fleetOptions{shard: order.Shard, start: order.Start},
-	}
-	if _, err := os.Stat(headers); err == nil {
-		o.headerFile = headers
-	}
-	ca := ""
-	if order.CA != nil {
-		ca = filepath.Join(files, "ca.pem")
-		if err := os.WriteFile(ca, order.CA, 0o600); err != nil {
-			return err
-		}
-	}
-	if o.tls, err = tlsFrom(ca, order.Insecure); err != nil {
-		return err
-	}
-	_, err = s.record(ctx, o)
-	return err
 }
 
 func newMergeCmd(s streams) *cobra.Command {
@@ -277,58 +147,20 @@ The machines' clocks are taken to agree (run --workers measures them).`,
 }
 
 func (s streams) runMerge(folders []string, out, output string) error {
-	var shares []fleet.Share
-	var model *results.Run
-	for _, folder := range folders {
-		run, err := store.Open(os.DirFS(folder))
-		if err != nil {
-			return exit(exitFailed, fmt.Errorf("%s: %w", folder, err))
-		}
-		shard, err := fleet.ParseShard(run.Meta.Context[shardKey])
-		switch {
-		case err != nil:
-			return exit(exitUsage, fmt.Errorf("%s: not a shard (run --shard I/N makes one)", folder))
-		case shares == nil:
-			shares, model = make([]fleet.Share, shard.N), run
-			for k := range shares {
-				shares[k] = fleet.Share{Name: fleet.Shard{I: k, N: shard.N}.String(), Why: "its run was not given"}
-			}
-		case shard.N != len(shares):
-			return exit(exitUsage, fmt.Errorf("%s: shard %s, but %s is one of %d", folder, shard, folders[0], len(shares)))
-		case shares[shard.I].Run != nil:
-			return exit(exitUsage, fmt.Errorf("%s: shard %s is given twice, the other is %s", folder, shard, shares[shard.I].Name))
-		}
-		shares[shard.I] = fleet.Share{Run: run, Name: folder}
-	}
-	profile, err := profiles.Parse("profile.yaml", model.Profile, os.DirFS("."))
+	merged, err := record.Unite(folders)
 	if err != nil {
-		return exit(exitUsage, fmt.Errorf("%s: %w\nFiles that a profile names are looked for in the working directory", folders[0], err))
+		return recordError(err)
 	}
-	merged, err := fleet.Merge(profile, model.Meta.Seed, shares)
-	if err != nil {
-		return exit(exitUsage, err)
-	}
-	objectives, err := results.ParseObjectives(model.Meta.Objectives)
+	objectives, err := results.ParseObjectives(merged.Meta.Objectives)
 	if err != nil {
 		return exit(exitFailed, err)
 	}
-	if out, err = runDir(out, profile.Name); err != nil {
+	if out, err = runDir(out, merged.Meta.Profile); err != nil {
 		return err
 	}
-	meta := merged.Meta
-	meta.Run = filepath.Base(out)
-	meta.Context = map[string]string{"shards": fmt.Sprint(len(shares))}
-	log, err := store.Create(out, meta, merged.Profile)
+	run, err := record.Keep(out, merged)
 	if err != nil {
 		return exit(exitFailed, err)
 	}
-	fleet.Emit(merged, log.Emit, log.Pace)
-	if err := log.Close(meta); err != nil {
-		return exit(exitFailed, err)
-	}
-	run, err := store.Open(os.DirFS(out))
-	if err != nil {
-		return exit(exitFailed, err)
-	}
-	return s.concluded(run, nil, out, objectives, cmp.Or(output, "text"))
+	return s.concluded(run, nil, out, objectives, output)
 }

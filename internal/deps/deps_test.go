@@ -44,6 +44,7 @@ pure internal/doctor:    results tuner/hpa tuner/manifest
      internal/sandbox:   results tuner/hpa
      internal/fleet:     results profiles internal/kube internal/store
      internal/fleet/mkimage:
+     internal/record:    results profiles loadgen observer internal/fleet internal/kube internal/live internal/sandbox internal/store tuner/cost tuner/hpa tuner/manifest tuner/replay
      internal/deps:
      cmd/hpatune:        *
 `

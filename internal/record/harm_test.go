@@ -1,4 +1,4 @@
-package main
+package record
 
 import (
 	"strings"
@@ -21,9 +21,9 @@ func TestTooShort(t *testing.T) {
 		{"with the time to see a rise and a fall, and a start-up, it is enough", 7 * time.Minute, 30 * time.Second, ""},
 		{"a slow start-up asks for more", 7 * time.Minute, 90 * time.Second, "8m0s"},
 	} {
-		text, short := tooShort(x.length, c, hpa.DefaultParams(), x.startup)
+		text, short := TooShort(x.length, c, hpa.DefaultParams(), x.startup)
 		if short != (x.want != "") || !strings.HasSuffix(text, x.want) {
-			t.Errorf("%s: tooShort(%v, startup %v) = %q, want one that ends in %q", x.name, x.length, x.startup, text, x.want)
+			t.Errorf("%s: TooShort(%v, startup %v) = %q, want one that ends in %q", x.name, x.length, x.startup, text, x.want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package record
 
 import (
 	"bufio"
@@ -21,30 +21,31 @@ import (
 
 // Do no harm: what is checked and said before the first request.
 
-// checkURL refuses what nothing can be sent to, before a folder is made for it.
-func checkURL(raw string) error {
+// CheckURL refuses what nothing can be sent to and what is on the deny list,
+// before a folder is made for it.
+func CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "grpc" && u.Scheme != "grpcs" {
-		return usagef("--url %s: not an address that load can be sent to; try http://HOST:PORT", redactURL(raw))
+		return inputf("--url %s: not an address that load can be sent to; try http://HOST:PORT", RedactURL(raw))
 	}
-	return denied(u.Hostname(), "host")
+	return Denied(u.Hostname(), "host")
 }
 
-// denied refuses a host or a kubeconfig context that stands on the deny list:
+// Denied refuses a host or a kubeconfig context that stands on the deny list:
 // patterns as in `prod-*`, from HPATUNE_DENY (commas) and from the file
 // hpatune/deny in the user's configuration folder (one a line, # comments).
-func denied(name, kind string) error {
+func Denied(name, kind string) error {
 	patterns, where, err := denyList()
 	if err != nil {
-		return exit(exitFailed, err)
+		return err
 	}
 	for i, p := range patterns {
 		ok, err := path.Match(p, name)
 		if err != nil {
-			return exit(exitUsage, fmt.Errorf("deny list %s: pattern %q: %w", where[i], p, err))
+			return inputf("deny list %s: pattern %q: %w", where[i], p, err)
 		}
 		if ok {
-			return exit(exitUsage, fmt.Errorf("%s %s is on the deny list (%q in %s): no load is sent there", kind, name, p, where[i]))
+			return inputf("%s %s is on the deny list (%q in %s): no load is sent there", kind, name, p, where[i])
 		}
 	}
 	return nil
@@ -79,33 +80,8 @@ func denyList() (patterns, where []string, err error) {
 	return patterns, where, lines.Err()
 }
 
-// confirm says what is about to be done to whom, and asks. Load to this very
-// machine needs no yes.
-func (s streams) confirm(o recording, yes bool) error {
-	p := o.profile
-	s.warnf("%s will get %s: %d requests in %s, %.4g/s at the peak.", redactURL(o.url), p.Name, p.Preview(o.seed).Arrivals, p.Duration().Round(time.Second), float64(p.Peak()))
-	if yes || loopback(o.url) {
-		return nil
-	}
-	return s.ask("Send it?")
-}
-
-// ask puts a question that only a person at a terminal can answer.
-func (s streams) ask(question string) error {
-	f, ok := s.in.(*os.File)
-	if !ok || !tty(f) || !tty(s.err) {
-		return usagef("nobody is here to ask: say --yes")
-	}
-	fmt.Fprintf(s.err, "%s [y/N] ", question)
-	var answer string
-	if _, err := fmt.Fscanln(f, &answer); err != nil || !strings.HasPrefix(strings.ToLower(answer), "y") {
-		return exit(exitFailed, errors.New("not done: nobody said yes"))
-	}
-	return nil
-}
-
-// loopback reports whether a URL points to this machine.
-func loopback(raw string) bool {
+// Loopback reports whether a URL points to this machine.
+func Loopback(raw string) bool {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return false
@@ -114,11 +90,11 @@ func loopback(raw string) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// tooShort says that a profile cannot show one scale-out and one scale-in under
+// TooShort says that a profile cannot show one scale-out and one scale-in under
 // an HPA, with the length that it would need: a metrics window and two syncs
 // until it is seen, a start-up, the scale-down window, and as long again until
 // that is seen.
-func tooShort(length time.Duration, c hpa.Config, p hpa.Params, startup time.Duration) (string, bool) {
+func TooShort(length time.Duration, c hpa.Config, p hpa.Params, startup time.Duration) (string, bool) {
 	const window = 15 * time.Second // metrics-server's
 	down := p.DownscaleStabilization
 	if c.Behavior && c.ScaleDown.WindowSet {
@@ -164,4 +140,13 @@ func forwarded(ctx context.Context, raw string) bool {
 		}
 	}
 	return false
+}
+
+// RedactURL keeps what says where the load went, and nothing that lets one in.
+func RedactURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }

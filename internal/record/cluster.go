@@ -1,0 +1,129 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+
+	"github.com/hpatune/hpatune/internal/kube"
+	"github.com/hpatune/hpatune/observer"
+	"github.com/hpatune/hpatune/results"
+)
+
+// Cluster is the bed of run --hpa and run --target: a workload in a cluster.
+// Look makes one.
+type Cluster struct {
+	Cluster     *kube.Cluster
+	Subject     *kube.Subject
+	Description kube.Description
+	Kind        string // of results.Target: hpa, fixed
+	URL         string
+
+	Throttling bool
+	Prometheus *observer.Prometheus // nil = none
+
+	// What the run changes, put back at its end: another HPA spec, or a size;
+	// nil and 0 = nothing.
+	Apply    *autoscalingv2.HorizontalPodAutoscalerSpec
+	Replicas int32
+	// Hold was taken by the caller, for several runs, and is his to put back;
+	// nil = the run takes its own, where it changes something or Lease says so.
+	Hold *Hold
+	// Lease takes the target's Lease though nothing is changed: the Job of a
+	// fleet is new in the cluster.
+	Lease bool
+
+	own     *Hold
+	options observer.Options
+}
+
+// clusterLead is how long before its first arrival a run watches: a look at
+// every list and every metric.
+const clusterLead = 3 * time.Second
+
+// readyWithin: a model of some gigabytes takes that long to come up.
+const readyWithin = 10 * time.Minute
+
+// Prepare takes the Lease and changes what is to be changed.
+func (b *Cluster) Prepare(ctx context.Context, p *Plan) (Timing, error) {
+	timing := Timing{clusterLead, 1}
+	b.options = observer.Options{Throttling: b.Throttling}
+	hold := b.Hold
+	if hold == nil && (b.Apply != nil || b.Replicas > 0 || b.Lease) {
+		var err error
+		if hold, err = Take(ctx, b.Cluster, b.Subject, p.Dir); err != nil {
+			return timing, err
+		}
+		b.own = hold
+	}
+	if b.Apply != nil {
+		hold.changed = true
+		stored, err := b.Cluster.ApplyHPA(ctx, b.Subject, *b.Apply, hold.run)
+		if err != nil {
+			return timing, err
+		}
+		b.options.KeepSpec = stored
+		b.Subject.HPA.Spec = *stored
+		now, err := b.Cluster.Describe(ctx, b.Subject)
+		if err != nil {
+			return timing, err
+		}
+		now.HPA = b.Description.HPA // with what flags say of the controller
+		b.Description = now
+	}
+	if b.Replicas > 0 {
+		hold.changed = true
+		if err := b.Cluster.FixReplicas(ctx, b.Subject, b.Replicas, hold.run); err != nil {
+			return timing, err
+		}
+		size := b.Replicas
+		b.options.KeepReplicas = &size
+		ready, cancel := context.WithTimeout(ctx, readyWithin)
+		defer cancel()
+		if err := b.Cluster.WaitReady(ready, b.Subject, size); err != nil {
+			return timing, err
+		}
+		p.say("at %d replicas:", size)
+	}
+	return timing, nil
+}
+
+// Open says what is loaded, and watches it.
+func (b *Cluster) Open(s *Session) (Scene, error) {
+	m := s.Meta
+	m.Target.Kind, m.Target.URL = b.Kind, RedactURL(b.URL)
+	m.Workload, m.HPA = b.Description.Workload, b.Description.HPA
+	maps.Copy(m.Context, b.Description.Context)
+	o := b.options
+	o.File = func(name string, data []byte) { s.File(name, data) }
+	k := observer.NewKube(b.Cluster, b.Subject, s.Clock, o)
+	sources := []observer.Source{k}
+	if b.Prometheus != nil {
+		prom := *b.Prometheus
+		prom.Clock = s.Clock
+		sources = append(sources, &prom)
+	}
+	return Scene{
+		URL: b.URL, Files: b.Description.Files, Answered: k.Answered,
+		Watch: func(ctx context.Context, emit results.Emit) error {
+			if err := observer.Watch(ctx, emit, sources...); err != nil {
+				return fmt.Errorf("observer: %w", err)
+			}
+			return nil
+		},
+	}, nil
+}
+
+// PutBack puts back what Prepare changed, and gives the Lease back, unless it is
+// the caller's.
+func (b *Cluster) PutBack(ctx context.Context, p *Plan) error {
+	hold := b.own
+	if hold == nil {
+		return nil
+	}
+	b.own = nil
+	return hold.PutBack(ctx, p.Say)
+}

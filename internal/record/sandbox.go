@@ -1,0 +1,74 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hpatune/hpatune/internal/sandbox"
+	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+// Sandbox is the bed of run --sandbox: a cluster in a box on this machine.
+type Sandbox struct {
+	HPA      hpa.Config
+	Manifest []byte  // the HPA as written
+	Speed    float64 // world seconds a wall second, 1 to sandbox.MaxSpeed
+
+	box *sandbox.Sandbox
+}
+
+// Prepare has nothing to do: a box starts by the run's clock.
+func (b *Sandbox) Prepare(context.Context, *Plan) (Timing, error) { return Timing{lead, b.Speed}, nil }
+
+// Open starts the box.
+func (b *Sandbox) Open(s *Session) (Scene, error) {
+	box, err := sandbox.New(sandbox.Options{Clock: s.Clock, HPA: b.HPA, Seed: uint64(s.Plan.Seed)})
+	if err != nil {
+		return Scene{}, fmt.Errorf("sandbox: %w", err)
+	}
+	b.box = box
+	s.Meta.Target.Kind, s.Meta.Workload, s.Meta.HPA = "sandbox", box.Workload(), box.HPA()
+	return Scene{
+		URL: box.URL(), Files: map[string][]byte{"hpa.yaml": b.Manifest}, Counts: true,
+		Watch: func(ctx context.Context, emit results.Emit) error {
+			err := box.Observe(ctx, emit)
+			if err == nil || ctx.Err() != nil {
+				return nil
+			}
+			at := s.Clock.At(time.Now())
+			emit(results.Gap{Source: "sandbox", From: at, To: at, Why: err.Error()})
+			return fmt.Errorf("sandbox: %w", err)
+		},
+		Conclude: func(m *results.Meta, sent int64) {
+			m.Client.FloorS = box.FloorS()
+			if sent > 0 {
+				foreign := max(float64(box.Requests())/float64(sent)-1, 0)
+				m.Client.ForeignRatio = &foreign
+			}
+		},
+	}, nil
+}
+
+// PutBack ends the box.
+func (b *Sandbox) PutBack(context.Context, *Plan) error {
+	if b.box != nil {
+		b.box.Close()
+	}
+	return nil
+}
+
+// ForSandbox points a profile at what the sandbox serves, and says what that
+// changed; "" = nothing that matters.
+func ForSandbox(p *profiles.Profile) (note string) {
+	t := &p.Target
+	if !strings.HasPrefix(t.Protocol, "openai-") {
+		note = fmt.Sprintf("the sandbox speaks OpenAI completions: target.protocol %s becomes openai-completions", t.Protocol)
+		*t = profiles.Target{Protocol: "openai-completions"}
+	}
+	t.Model, t.Path = sandbox.DefaultService().Model, ""
+	return note
+}

@@ -1,0 +1,199 @@
+package record
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hpatune/hpatune/internal/kube"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/cost"
+	"github.com/hpatune/hpatune/tuner/manifest"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// LookOptions say what a run in a cluster is going to do.
+type LookOptions struct {
+	Rights   []string // commands whose rights it needs, as hpatune rbac names them
+	Changes  bool     // it changes the target or its HPA
+	Workers  bool     // the load comes from pods of the cluster
+	URL      string   // the way in; "" = find one
+	Lasts    time.Duration
+	Describe func(*results.HPAContext) error // completes what is known of the controller; nil = nothing to add
+	Say      func(text string)               // takes what was found, and warnings
+}
+
+// Look finds out whether a run on the subject can measure anything, says what it
+// found, and returns the bed for it. Nothing is changed.
+func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOptions) (*Cluster, error) {
+	say := func(format string, args ...any) {
+		if o.Say != nil {
+			o.Say(fmt.Sprintf(format, args...))
+		}
+	}
+	lacks, err := c.Missing(ctx, subject, o.Rights...)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range lacks {
+		say("warning: %s", l)
+	}
+	if err := preflight(ctx, c, subject, say); err != nil {
+		return nil, err
+	}
+	if run := c.Held(ctx, subject); run != "" {
+		return nil, fmt.Errorf("%s is held by run %s: two runs on one target would measure each other; wait for it to end", subject.Target, run)
+	}
+	if err := subject.Left(); err != nil && o.Changes {
+		return nil, err
+	} else if err != nil {
+		say("warning: %v", err)
+	}
+	b := &Cluster{Cluster: c, Subject: subject, Kind: "hpa", URL: o.URL, Lease: o.Workers}
+	if subject.HPA == nil {
+		b.Kind = "fixed"
+	}
+	if b.URL == "" {
+		w, err := way(ctx, c, subject, o.Workers)
+		if err != nil {
+			return nil, err
+		}
+		say("way in: %s (%s)", w.URL, w.Over)
+		b.URL = w.URL
+	}
+	if err := CheckURL(b.URL); err != nil {
+		return nil, err
+	}
+	if forwarded(ctx, b.URL) && subject.HPA != nil && !o.Workers {
+		return nil, fmt.Errorf("--url %s is a kubectl port-forward: it reaches one pod only, so new replicas would get nothing and the HPA's answer would mean nothing; give a way in that the Service balances, or send from inside with --workers 1", RedactURL(b.URL))
+	}
+	if b.Description, err = c.Describe(ctx, subject); err != nil {
+		return nil, err
+	}
+	if o.Describe != nil {
+		if err := o.Describe(&b.Description.HPA); err != nil {
+			return nil, err
+		}
+	}
+	return b, reach(subject, b.Description, o.Lasts, say)
+}
+
+// reach says how many replicas the load may bring up and what these cost an hour
+// at list prices, and names a profile too short to show what the HPA does. How
+// long a pod takes to start is not known yet: it comes on top.
+func reach(subject *kube.Subject, d kube.Description, length time.Duration, say func(string, ...any)) error {
+	if subject.HPA == nil {
+		return nil
+	}
+	c, err := manifest.FromV2(&subject.HPA.Spec)
+	if err != nil {
+		return err
+	}
+	w := d.Workload
+	replica := cost.Replica{CPUCores: float64(w.CPUMilli) / 1000, MemoryGB: float64(w.MemoryBytes) / (1 << 30), GPUs: float64(w.GPUs)}
+	money := "what they cost is not known, since their requests are not"
+	if price := cost.DefaultPrice(); replica.Known() {
+		money = fmt.Sprintf("%.2f %s an hour at the list prices of %s", float64(c.MaxReplicas)*price.PerReplicaHour(replica), price.Currency, price.Name)
+	}
+	say("It may bring up as many as %d replicas: %s.", c.MaxReplicas, money)
+	if text, short := TooShort(length, c, replay.Params(&results.Run{Meta: results.Meta{HPA: d.HPA}}), 0); short {
+		say("warning: %s, and a start-up on top", text)
+	}
+	return nil
+}
+
+// preflight says what was found, and refuses what a run could not measure.
+func preflight(ctx context.Context, c *kube.Cluster, subject *kube.Subject, say func(string, ...any)) error {
+	ready := 0
+	for i := range subject.Pods {
+		if kube.Ready(&subject.Pods[i]) {
+			ready++
+		}
+	}
+	var services []string
+	for _, v := range subject.Services {
+		services = append(services, v.Name)
+	}
+	say("cluster: %s, %s", c.Config.Host, c.Version)
+	if c.Ahead != 0 {
+		say("clock: the cluster's is %v ahead of this machine's; its times are put on ours", c.Ahead.Round(100*time.Millisecond))
+	}
+	say("target: %s, %d replicas, %d of %d pods ready, owner %v; Services: %s", subject.Target, subject.Replicas, ready, len(subject.Pods), subject.Owner, orNone(services))
+	h := subject.HPA
+	if h == nil {
+		return nil
+	}
+	say("HPA: %s/%s, %d to %d replicas, %s, owner %v", h.Namespace, h.Name, *h.Spec.MinReplicas, h.Spec.MaxReplicas, metricsText(h), subject.HPAOwner)
+	// A pod that has just started has no CPU figure for up to two scrapes.
+	for deadline := time.Now().Add(time.Minute); ; wait(ctx, 2*time.Second) {
+		bad := ""
+		for _, x := range h.Status.Conditions {
+			if x.Status == corev1.ConditionFalse && (x.Type == autoscalingv2.ScalingActive || x.Type == autoscalingv2.AbleToScale) {
+				bad = x.Reason + ": " + x.Message
+			}
+		}
+		if bad == "" && len(h.Status.CurrentMetrics) > 0 {
+			return nil
+		}
+		if bad == "" {
+			bad = "its status has no metric yet"
+		}
+		if time.Now().After(deadline) || ctx.Err() != nil {
+			return fmt.Errorf("HPA %s/%s does not scale now, so a run would show nothing: %s; try: kubectl describe hpa -n %s %s", h.Namespace, h.Name, bad, h.Namespace, h.Name)
+		}
+		found, err := c.FindHPA(ctx, h.Namespace, h.Name)
+		if err != nil {
+			return err
+		}
+		*subject = *found
+		h = subject.HPA
+	}
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}
+
+func metricsText(h *autoscalingv2.HorizontalPodAutoscaler) string {
+	c, err := manifest.FromV2(&h.Spec)
+	if err != nil {
+		return "metrics that are not read: " + err.Error()
+	}
+	var out []string
+	for _, m := range c.Metrics {
+		switch t := m.Target; {
+		case t.Utilization > 0:
+			out = append(out, fmt.Sprintf("%s %d%%", m.Name, t.Utilization))
+		case t.AverageMilli > 0:
+			out = append(out, fmt.Sprintf("%s %g a pod", m.Name, float64(t.AverageMilli)/1000))
+		default:
+			out = append(out, fmt.Sprintf("%s %g", m.Name, float64(t.ValueMilli)/1000))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// way picks the way in: what leads there from outside; in a pod, the Service's
+// own address; from a fleet of pods that first.
+func way(ctx context.Context, c *kube.Cluster, subject *kube.Subject, fleet bool) (kube.Way, error) {
+	outside, inside, err := c.Ways(ctx, subject)
+	if err != nil {
+		return kube.Way{}, err
+	}
+	if fleet {
+		outside = append(inside, outside...)
+	} else if c.Context == "" { // by its service account: this is a pod
+		outside = append(outside, inside...)
+	}
+	if len(outside) == 0 {
+		return kube.Way{}, kube.ErrNoWay
+	}
+	return outside[0], nil
+}
