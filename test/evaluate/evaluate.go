@@ -154,14 +154,12 @@ func (e *evaluation) world(ctx context.Context, w world, say func(string, ...any
 		r.Recordings = append(r.Recordings, recording{Seed: uint64(i + 1), Attainment: d.Attainment})
 	}
 	lap("record")
-	best := (*truth)(nil)
-	r.Grid, best, _ = e.best(&w)
-	r.Best = best
-	lap("grid")
-	for name, c := range map[string]hpa.Config{"hand-written": w.Current, "defaults": hpa.DefaultConfig(w.Most), "crane": crane(runs[0], w.Pod.CPURequest), "tortoise": tortoise(runs[0], w.Pod.CPURequest, 60)} {
-		r.Baselines[name] = summed(c, e.spread(&w, c, e.n, 1))
+	if e.n > 0 {
+		r.Grid, r.Best, _ = e.best(&w)
+		lap("grid")
+		e.baselines(&w, runs[0], r)
+		lap("baselines")
 	}
-	lap("baselines")
 	tuned := 0
 	for i, run := range runs {
 		x := &r.Recordings[i]
@@ -180,6 +178,12 @@ func (e *evaluation) world(ctx context.Context, w world, say func(string, ...any
 		say("%s, recording %d: %s", w.Name, i+1, x.line())
 	}
 	return r, nil
+}
+
+func (e *evaluation) baselines(w *world, run *results.Run, r *report) {
+	for name, c := range map[string]hpa.Config{"hand-written": w.Current, "defaults": hpa.DefaultConfig(w.Most), "crane": crane(run, w.Pod.CPURequest), "tortoise": tortoise(run, w.Pod.CPURequest, 60)} {
+		r.Baselines[name] = summed(c, e.spread(w, c, e.n, 1))
+	}
 }
 
 // tune lets the product work on a recording: to the end, or until the identity test is done.

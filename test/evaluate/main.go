@@ -43,6 +43,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	table := flags.Bool("table", false, "print the table of what -out holds, and judge nothing")
 	rows := flags.String("row", "", "only rows of the table whose name contains this")
 	out := flags.String("out", filepath.Join("..", "..", "bin", "evaluate"), "folder of the results, a file a world")
+	gate := flags.Bool("gate", false, "recordings and their identity tests only: no truth, no picks")
+	recordings := flags.Int("recordings", 4, "recordings a world")
 	days := flags.Int("days", 60, "fresh days a configuration is judged on")
 	fresh := flags.Bool("fresh", false, "judge worlds again that this program has judged")
 	budget := flags.Duration("budget", 0, "begin no further world after so long; 0 = none")
@@ -53,11 +55,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("-world: %w", err)
 	}
-	e := &evaluation{n: *days, recordings: 4, tuned: 2, cover: 10, margin: 30}
+	e := &evaluation{n: *days, recordings: *recordings, tuned: 2, cover: 10, margin: 30}
 	all := worlds()
 	if *quick {
 		all, *out = quickWorlds(all), filepath.Join(*out, "quick")
 		e = &evaluation{n: 20, recordings: 1, tuned: 1, cover: 10, margin: 10}
+	}
+	if *gate {
+		e.n, e.tuned = 0, 0
+		*out = filepath.Join(*out, "gate")
 	}
 	program, err := self()
 	if err != nil {

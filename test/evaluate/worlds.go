@@ -1,27 +1,119 @@
 package main
 
 import (
-	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hpatune/hpatune/test/evaluate/sim"
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// world is a true world, and what family its figures are counted in.
+// world is a true world, and what its figures are counted in.
 type world struct {
 	sim.World
-	Family string  // cpu, gauge, llm, quota: what the rows of the table ask for
-	Top    float64 // more requests a second than one pod can serve
-	Most   int32   // maxReplicas of the grid and the baselines: what the cluster has room for
-	// Censored says that maxReplicas of the hand-written configuration binds.
-	Censored bool
-	Quick    bool // one of the three that every change is tried on
+	Family   string  // cpu, gauge, hidden, censored, wrong: whose row of the table it is
+	Top      float64 // more requests a second than one pod can serve
+	Most     int32   // maxReplicas of the grid and the baselines: what the cluster has room for
+	Censored bool    // maxReplicas of the hand-written configuration binds
+	Quick    bool    // one of the three that every change is tried on
 }
 
-// slots is the simplest server there is: 8 slots, 0.3 s to the first token, 15 ms a token.
-func slots() *sim.Slots {
-	return &sim.Slots{Slots: 8, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.015, Noise: 0.1}, PerBusy: 0.11}
+// A world is named METRIC/SERVICE/BALANCER/LOAD[/START][/WHAT IS WRONG WITH THE RECORDING OR THE MODEL].
+var names = strings.Fields(`
+cpu/slots/random/steps
+cpu/slots/rr/spikes
+cpu/slots/least-conn/sine
+cpu/slots/least-wait/ramp
+cpu/slots/random/gamma
+cpu/slots/rr/trace
+cpu/slots/least-conn/ramp/slow
+cpu/slots/random/sine/burn
+cpu/slots/aged/sine
+cpu/slowing/random/sine
+cpu/slowing/rr/steps
+cpu/slowing/least-conn/trace
+cpu/slowing/random/ramp/slow
+cpu/quota/random/ramp
+cpu/quota/rr/sine
+cpu/quota/least-conn/spikes
+cpu/quota/random/sine/burn
+cpu/quota/aged/trace
+cpu/llm/random/sine
+cpu/llm/least-wait/ramp/slow
+inflight/slots/random/steps
+inflight/slots/least-conn/sine
+inflight/slots/rr/ramp/slow
+inflight/slowing/random/trace
+inflight/quota/rr/sine
+inflight/llm/least-wait/sine
+inflight/llm/prefix/ramp
+inflight/llm/random/trace
+running/slots/random/sine
+running/llm/rr/ramp
+queue/slots/random/ramp
+queue/slots/least-wait/sine
+queue/llm/least-wait/gamma
+external/slots/random/sine
+external/slots/rr/steps
+external/slowing/least-conn/sine
+external/llm/least-conn/ramp
+external/llm/prefix/trace/slow
+extqueue/slots/random/ramp
+extqueue/llm/random/sine
+cpu/slots/random/ramp/hidden
+cpu/slots/rr/sine/hidden
+cpu/slowing/random/ramp/hidden
+cpu/quota/random/sine/hidden
+inflight/slots/random/sine/hidden
+inflight/llm/least-wait/ramp/hidden
+external/slots/random/ramp/hidden
+cpu/slots/random/steps/censored
+cpu/slots/rr/sine/censored
+cpu/slots/least-conn/ramp/censored
+inflight/slots/random/sine/censored
+cpu/slots/random/ramp/wrong-law
+cpu/slots/random/ramp/wrong-balancer
+cpu/slots/random/ramp/wrong-start
+`)
+
+// quick are three worlds that differ in all of metric, service and balancer.
+var quick = map[string]bool{"cpu/slots/least-conn/sine": true, "cpu/quota/random/ramp": true, "inflight/slots/random/steps": true}
+
+func worlds() []world {
+	out := make([]world, len(names))
+	for i, name := range names {
+		out[i] = worldOf(name)
+	}
+	return out
+}
+
+func quickWorlds(all []world) []world {
+	var out []world
+	for _, w := range all {
+		if w.Quick {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// server is a kind of server with the load that suits it.
+type serverKind struct {
+	service   sim.Service
+	text      sim.Text
+	pod       sim.Pod
+	top       float64 // more than one pod serves, requests a second
+	low, high float64 // of the load, requests a second
+	objective []sim.Objective
+	inFlight  int64 // a hand-written target for requests in flight, a pod
+}
+
+func ttft(text string, seconds float64) sim.Objective {
+	return sim.Objective{Text: "ttft.p95 < " + text, TTFT: true, Quantile: 0.95, Limit: seconds}
+}
+
+func e2e(text string, seconds float64) sim.Objective {
+	return sim.Objective{Text: "e2e.p95 < " + text, Quantile: 0.95, Limit: seconds}
 }
 
 // chat is a mix of prompts and answers: about 300 tokens in, 90 out.
@@ -29,20 +121,122 @@ func chat() sim.Text {
 	return sim.Text{Prompt: 250, PromptSpread: 0.6, PromptMost: 2000, Output: 75, OutputSpread: 0.6, OutputMost: 500}
 }
 
-func ttft(limit string, seconds float64) []sim.Objective {
-	return []sim.Objective{{Text: "ttft.p95 < " + limit, TTFT: true, Quantile: 0.95, Limit: seconds}}
+func kinds() map[string]serverKind {
+	long := chat()
+	long.Prompt, long.Output = 500, 120
+	return map[string]serverKind{
+		// 8 slots of 1.65 s on the average: 4.9 requests a second.
+		"slots": {&sim.Slots{Slots: 8, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.015, Noise: 0.1}, PerBusy: 0.11}, chat(),
+			sim.Pod{CPURequest: 1, MemoryBytes: 2 << 30, IdleCores: 0.02}, 8, 5, 26, []sim.Objective{ttft("2s", 2)}, 5},
+		// One at a time in 1.65 s, 24 at once each 3.8 times as long: 3.9 requests a second.
+		"slowing": {&sim.Slowing{Most: 24, Drag: 0.12, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.015, Noise: 0.1}, PerWork: 0.2}, chat(),
+			sim.Pod{CPURequest: 1, MemoryBytes: 2 << 30, IdleCores: 0.02}, 7, 4, 20, []sim.Objective{e2e("8s", 8)}, 6},
+		// 0.1 core-seconds a request under a limit of half a core: 4.7 requests a second.
+		"quota": {&sim.Quota{Limit: 0.5, Threads: 2, Idle: 0.015, Work: sim.Work{First: 0.03, PerToken: 0.0008, Noise: 0.2}}, chat(),
+			sim.Pod{CPURequest: 0.4, CPULimit: 0.5, MemoryBytes: 512 << 20, IdleCores: 0.015}, 8, 5, 24, []sim.Objective{e2e("1500ms", 1.5)}, 3},
+		// A small GPU: 32 sequences at 48 ms an iteration, 0.06 s of prefill a request: 3.5 requests a second.
+		"llm": {&sim.LLM{Alpha: 0.02, Beta: 0.0008, Gamma: 0.0001, Delta: 1e-7, Budget: 2048, Most: 32, BusyCores: 0.1, PerToken: 0.0007}, long,
+			sim.Pod{CPURequest: 1, MemoryBytes: 8 << 30, IdleCores: 0.03}, 7, 4, 18, []sim.Objective{ttft("500ms", 0.5), e2e("12s", 12)}, 16},
+	}
 }
 
-// quick20 is a start of some 20 s, most of it loading.
-func quick20() sim.Startup {
-	return sim.Startup{Schedule: 0.6, Pull: 2, Start: 1.5, Load: 15, Spread: 0.12}
+func loads(low, high float64) map[string]sim.Load {
+	one := func(stages ...sim.Stage) sim.Load { return sim.Load{CV2: 1, Stages: stages} }
+	middle := (low + high) / 2
+	bursty := one(sim.Flat("low", 600, low), sim.Ramp("up", 300, low, 0.7*high), sim.Flat("high", 600, 0.7*high), sim.Ramp("down", 300, 0.7*high, low), sim.Flat("end", 300, low))
+	bursty.CV2 = 4
+	return map[string]sim.Load{
+		"steps":  one(sim.Flat("low", 300, low), sim.Flat("middle", 400, middle), sim.Flat("high", 400, high), sim.Flat("middle again", 300, middle), sim.Flat("end", 400, low)),
+		"spikes": one(sim.Flat("low", 300, middle/2), sim.Flat("spike", 90, middle), sim.Flat("between", 400, middle/2), sim.Flat("higher spike", 120, 0.8*high), sim.Flat("end", 500, middle/2), sim.Flat("last spike", 90, middle), sim.Flat("after", 300, middle/2)),
+		"sine":   one(sim.Sine("waves", 2100, 700, low, high)),
+		"ramp":   one(sim.Flat("low", 200, low), sim.Ramp("up", 600, low, high), sim.Flat("high", 300, high), sim.Ramp("down", 500, high, low), sim.Flat("end", 300, low)),
+		"gamma":  bursty,
+		"trace":  one(sim.Trace("conversations", conversations, 20, 0.6*high)),
+	}
 }
 
-// cpu is a hand-written configuration: minReplicas, a CPU target, and a scale-down window of two minutes.
-func cpu(least, most, target int32) hpa.Config {
-	c := hpa.DefaultConfig(most)
-	c.MinReplicas = least
-	c.Metrics[0].Target.Utilization = target
+func starts() map[string]sim.Startup {
+	return map[string]sim.Startup{
+		"":     {Schedule: 0.6, Pull: 2, Start: 1.5, Load: 15, Spread: 0.12},
+		"slow": {Schedule: 0.8, Pull: 12, Start: 3, Load: 75, Spread: 0.3},
+		"burn": {Schedule: 0.6, Pull: 2, Start: 1.5, Load: 22, Spread: 0.15, BurnCores: 0.8},
+	}
+}
+
+var balancers = map[string]sim.Balancer{"rr": sim.RoundRobin, "random": sim.Random, "least-conn": sim.LeastConnections, "least-wait": sim.LeastWaiting, "prefix": sim.PrefixAffine, "aged": sim.Aged}
+
+// worldOf makes the world of a name.
+func worldOf(name string) world {
+	parts := strings.Split(name, "/")
+	metric, service, balancer, load := parts[0], parts[1], parts[2], parts[3]
+	k := kinds()[service]
+	w := world{Family: "gauge", Top: k.top, Most: 14, Quick: quick[name]}
+	w.Name, w.Balancer, w.Service, w.Text, w.Pod = name, balancers[balancer], k.service, k.text, k.pod
+	w.Metric, w.Load, w.Startup = sim.DefaultPipeline(), loads(k.low, k.high)[load], starts()[""]
+	w.Objectives, w.Initial = k.objective, 3
+	if metric == "cpu" {
+		w.Family = "cpu"
+	}
+	if w.Balancer == sim.PrefixAffine {
+		l := *w.Service.(*sim.LLM)
+		l.Cache = true
+		w.Service = &l
+		w.Text.Prefixes, w.Text.Shared, w.Text.Prompt = 40, 300, 250
+	}
+	w.Current = handWritten(metric, k.inFlight)
+	for _, special := range parts[4:] {
+		switch special {
+		case "hidden":
+			w.Family, w.Record.Hidden = "hidden", true
+		case "censored":
+			w.Family, w.Censored = "censored", true
+			w.Current.MaxReplicas = 4
+		case "wrong-law", "wrong-balancer", "wrong-start":
+			w.Family = "wrong"
+			w.misled(special)
+		default:
+			w.Startup = starts()[special]
+		}
+	}
+	return w
+}
+
+// misled gives the world what the model does not have.
+func (w *world) misled(how string) {
+	switch how {
+	case "wrong-law": // a request takes half as long again for each other beside it, though slots are free
+		w.Objectives = []sim.Objective{e2e("3s", 3)}
+		w.Service = &sim.Slowing{Most: 8, Drag: 0.3, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.005, Noise: 0.1}, PerWork: 0.4}
+	case "wrong-balancer": // half of the pods get everything that shares a prefix with what they had
+		w.Balancer = sim.PrefixAffine
+		w.Text.Prefixes = 12
+	case "wrong-start": // one pod in ten takes six times as long
+		w.Startup.Tail, w.Startup.TailTimes = 0.1, 6
+	}
+}
+
+// handWritten is what a person would begin with: a target somewhat below what a pod carries, a
+// scale-down window of two minutes, all else by default.
+func handWritten(metric string, inFlight int64) hpa.Config {
+	c := hpa.DefaultConfig(14)
+	c.MinReplicas = 2
+	average := func(source hpa.Source, name string, milli int64) {
+		c.Metrics = []hpa.Metric{{Source: source, Name: name, Target: hpa.Target{Type: hpa.AverageValue, AverageMilli: milli}}}
+	}
+	switch metric {
+	case "cpu":
+		c.Metrics[0].Target.Utilization = 60
+	case "inflight":
+		average(hpa.Pods, sim.InFlight, 1000*inFlight)
+	case "running":
+		average(hpa.Pods, sim.Running, 900*inFlight)
+	case "queue":
+		average(hpa.Pods, sim.Queue, 1000)
+	case "external":
+		average(hpa.External, sim.Total, 1000*inFlight)
+	case "extqueue":
+		average(hpa.External, sim.QueueSum, 1000)
+	}
 	return down(c, 2*time.Minute)
 }
 
@@ -52,43 +246,4 @@ func down(c hpa.Config, window time.Duration) hpa.Config {
 	c.Behavior, c.ScaleUp, c.ScaleDown = true, hpa.DefaultScaleUp(), hpa.DefaultScaleDown()
 	c.ScaleDown.Window, c.ScaleDown.WindowSet = window, true
 	return c
-}
-
-func steps(low, high float64) sim.Load {
-	return sim.Load{CV2: 1, Stages: []sim.Stage{sim.Flat("low", 300, low), sim.Flat("high", 600, high), sim.Flat("middle", 300, (low+high)/2), sim.Flat("top", 300, high), sim.Flat("end", 300, low)}}
-}
-
-// worlds are all of them, in the order of the table.
-func worlds() []world {
-	base := func(name string, b sim.Balancer) world {
-		w := world{Family: "cpu", Most: 14, Top: 8}
-		w.Name, w.Balancer, w.Service, w.Startup = name, b, slots(), quick20()
-		w.Pod = sim.Pod{CPURequest: 1, CPULimit: 0, MemoryBytes: 2 << 30, IdleCores: 0.02}
-		w.Metric, w.Text, w.Load = sim.DefaultPipeline(), chat(), steps(6, 30)
-		w.Objectives = ttft("2s", 2)
-		w.Initial, w.Current = 2, cpu(2, 12, 60)
-		return w
-	}
-	var out []world
-	for _, b := range []sim.Balancer{sim.Random, sim.RoundRobin, sim.LeastConnections} {
-		w := base(fmt.Sprintf("cpu/slots/%s/steps", word(b)), b)
-		w.Quick = b == sim.Random || b == sim.LeastConnections
-		out = append(out, w)
-	}
-	return out
-}
-
-func word(b sim.Balancer) string {
-	return [...]string{"rr", "random", "least-conn", "least-wait", "prefix", "aged"}[b]
-}
-
-// quickWorlds are the three that a change is tried on.
-func quickWorlds(all []world) []world {
-	var out []world
-	for _, w := range all {
-		if w.Quick {
-			out = append(out, w)
-		}
-	}
-	return out
 }

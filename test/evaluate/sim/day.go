@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"container/heap"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -57,24 +56,6 @@ type event struct {
 	arg  uint32
 }
 
-type events []event
-
-func (e events) Len() int { return len(e) }
-func (e events) Less(i, j int) bool {
-	if e[i].at != e[j].at {
-		return e[i].at < e[j].at
-	}
-	return e[i].seq < e[j].seq
-}
-func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
-func (e *events) Pop() any {
-	old := *e
-	x := old[len(old)-1]
-	*e = old[:len(old)-1]
-	return x
-}
-
 // day is one under way.
 type day struct {
 	w   *World
@@ -128,6 +109,7 @@ func (w *World) run(o Options, inside **day) Day {
 		q := &d.requests[i]
 		*q = request{index: i, at: at[i], sent: at[i] + 0.0002*texts.ExpFloat64(), first: math.Inf(1), done: math.Inf(1), stage: stage[i], pod: -1, connection: -1}
 		q.prompt, q.output, q.prefix = w.Text.draw(texts)
+		q.shared = w.Text.Shared
 	}
 	if o.Record {
 		d.rec = newRecorder(d)
@@ -154,7 +136,7 @@ func (w *World) run(o Options, inside **day) Day {
 
 func (d *day) push(at float64, k kind, pod int, arg uint32) {
 	d.seq++
-	heap.Push(&d.ev, event{at, d.seq, k, pod, arg})
+	d.ev.push(event{at, d.seq, k, pod, arg})
 }
 
 func (d *day) loop() {
@@ -162,7 +144,7 @@ func (d *day) loop() {
 		d.push(d.requests[0].sent, evArrive, 0, 0)
 	}
 	for len(d.ev) > 0 {
-		e := heap.Pop(&d.ev).(event)
+		e := d.ev.pop()
 		if e.at > d.end && d.open == 0 && d.nextArrival >= len(d.requests) {
 			return
 		}

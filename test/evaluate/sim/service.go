@@ -30,7 +30,7 @@ type request struct {
 	gapMax                float64 // longest time between two tokens
 	index                 int
 	prompt, output        int
-	prefix                int
+	prefix, shared        int // which beginning the prompt has, and how long it is
 	stage                 int16
 	pod                   int32 // index; −1 = none
 	newConn, failed       bool

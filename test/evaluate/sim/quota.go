@@ -1,0 +1,142 @@
+package sim
+
+import (
+	"math"
+	"math/rand/v2"
+)
+
+// Quota is a container under a CPU limit, as the kernel's bandwidth control runs it: in each period
+// of 100 ms, whose phase is the pod's own, it runs at full speed until its quota is spent, and stands
+// still until the next. Requests share the threads evenly.
+type Quota struct {
+	Limit   float64 // cores
+	Threads int     // requests that run at once at full speed, a core each
+	Idle    float64 // cores of the quota that the pod burns by itself
+	Work    Work    // in core-seconds
+	Most    int     // requests inside at once; 0 = any number
+}
+
+const quotaPeriod = 0.1
+
+// Word is "quota".
+func (q *Quota) Word() string { return "quota" }
+
+// Server returns an idle server.
+func (q *Quota) Server(r *rand.Rand) server {
+	s := &throttled{spec: q, r: r, budget: (q.Limit - q.Idle) * quotaPeriod}
+	s.phase = r.Float64() * quotaPeriod
+	return s
+}
+
+type throttled struct {
+	spec   *Quota
+	r      *rand.Rand
+	phase  float64
+	now    float64
+	until  float64 // end of the period under way
+	budget float64 // core-seconds left in it
+	burnt  float64
+	busy   []*request
+	queue  fifo
+	out    []*request
+}
+
+func (s *throttled) take(now float64, q *request) {
+	s.spec.Work.of(s.r, q)
+	q.left, q.first = q.own, math.Inf(1)
+	if s.spec.Most > 0 && len(s.busy) >= s.spec.Most {
+		s.queue.push(q)
+		return
+	}
+	q.start = now
+	s.busy = append(s.busy, q)
+}
+
+// pace is the cores that each inside has while the quota lasts.
+func (s *throttled) pace() float64 {
+	return min(1, float64(s.spec.Threads)/float64(len(s.busy)))
+}
+
+func (s *throttled) next() float64 {
+	if len(s.busy) == 0 {
+		return math.Inf(1)
+	}
+	if s.budget <= 1e-12 {
+		return s.until
+	}
+	least := math.Inf(1)
+	for _, q := range s.busy {
+		least = min(least, q.left)
+		if math.IsInf(q.first, 1) {
+			least = min(least, q.left-(q.own-q.ownFirst))
+		}
+	}
+	n := float64(len(s.busy))
+	return min(s.now+max(0, least)/s.pace(), s.now+s.budget/(s.pace()*n), s.until)
+}
+
+func (s *throttled) advance(now float64) {
+	for len(s.busy) > 0 {
+		if s.until <= s.now {
+			s.refill()
+		}
+		at := s.next()
+		if at > now {
+			break
+		}
+		s.work(at)
+		for i := 0; i < len(s.busy); {
+			q := s.busy[i]
+			if math.IsInf(q.first, 1) && q.left-(q.own-q.ownFirst) <= 1e-9 {
+				q.first = at
+			}
+			if q.left > 1e-9 {
+				i++
+				continue
+			}
+			q.done = at
+			if q.output > 1 {
+				q.gapMax = (q.done - q.first) / float64(q.output-1)
+			}
+			s.out = append(s.out, q)
+			s.busy = append(s.busy[:i], s.busy[i+1:]...)
+		}
+		for s.queue.len() > 0 && len(s.busy) < s.spec.Most {
+			q := s.queue.pop()
+			q.start = at
+			s.busy = append(s.busy, q)
+		}
+	}
+	s.work(now)
+	if s.until <= now {
+		s.refill()
+	}
+}
+
+// refill begins the period in which now is.
+func (s *throttled) refill() {
+	k := math.Floor((s.now-s.phase)/quotaPeriod+1e-9) + 1
+	s.until = s.phase + k*quotaPeriod
+	s.budget = (s.spec.Limit - s.spec.Idle) * quotaPeriod
+}
+
+func (s *throttled) work(now float64) {
+	if n := len(s.busy); n > 0 && s.budget > 1e-12 {
+		d := (now - s.now) * s.pace()
+		for _, q := range s.busy {
+			q.left -= d
+		}
+		s.burnt += d * float64(n)
+		s.budget = max(0, s.budget-d*float64(n))
+	}
+	s.now = now
+}
+
+func (s *throttled) ended() []*request {
+	out := s.out
+	s.out = s.out[:0]
+	return out
+}
+
+func (s *throttled) counts() (int, int) { return len(s.busy), s.queue.len() }
+func (s *throttled) cpu() float64       { return s.burnt }
