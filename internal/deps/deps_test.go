@@ -25,7 +25,7 @@ pure results:
 pure profiles:           results internal/source
 pure tuner/hpa:
 pure tuner/manifest:     tuner/hpa internal/source
-pure tuner/scenario:     tuner/hpa tuner/manifest
+pure tuner/scenario:     tuner/hpa tuner/manifest internal/source
 pure tuner/plant:        results
 pure tuner/replay:       results profiles tuner/hpa tuner/plant
 pure tuner/cost:
@@ -35,7 +35,7 @@ pure tuner:              results profiles tuner/cost tuner/fit tuner/hpa tuner/p
 pure tuner/advice:       results tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
 pure internal/source:
 pure internal/report:    results tuner tuner/hpa tuner/manifest internal/doctor
-pure internal/doctor:    results tuner/hpa tuner/manifest
+pure internal/doctor:    results tuner/hpa tuner/manifest internal/source
      internal/store:     results
      internal/kube:      results tuner/manifest
      internal/live:      results

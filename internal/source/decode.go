@@ -99,10 +99,15 @@ func (d *decoder) value(n *yaml.Node, path string, to reflect.Value, depth int) 
 		return
 	}
 	if to.Kind() == reflect.Pointer {
+		into, before := to, len(d.problems)
 		if to.IsNil() {
-			to.Set(reflect.New(to.Type().Elem()))
+			into = reflect.New(to.Type().Elem())
 		}
-		d.value(n, path, to.Elem(), depth+1)
+		d.value(n, path, into.Elem(), depth+1)
+		// A value that could not be read is absent, not 0; of a struct the rest counts.
+		if len(d.problems) == before || to.Type().Elem().Kind() == reflect.Struct {
+			to.Set(into)
+		}
 		return
 	}
 	if to.Type() == durationType {

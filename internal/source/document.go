@@ -27,15 +27,33 @@ type Document struct {
 	node *yaml.Node // never an alias nor a document node; nil = empty
 }
 
-// Parse splits a file into its documents. Empty ones are left out. After a
+// Parse splits a file into its documents: YAML, JSON, or JSON values that follow
+// each other. Byte order marks are left out, and so are empty documents. After a
 // syntax error the documents before it are returned with one Problem.
 func Parse(file string, data []byte) ([]*Document, Problems) {
+	data = Text(data)
 	if len(data) > MaxBytes {
 		return nil, Problems{{File: file, Text: fmt.Sprintf("%d bytes; at most %d are read", len(data), MaxBytes), Try: "split the file"}}
 	}
 	if p, ok := tooDeep(file, data); ok {
 		return nil, Problems{p}
 	}
+	pieces, lines := values(data)
+	if pieces == nil {
+		return parse(file, data, 0)
+	}
+	var docs []*Document
+	for i, piece := range pieces {
+		got, problems := parse(file, piece, lines[i])
+		if docs = append(docs, got...); len(problems) > 0 {
+			return docs, problems
+		}
+	}
+	return docs, nil
+}
+
+// parse reads documents of YAML that begin after some lines of their file.
+func parse(file string, data []byte, after int) ([]*Document, Problems) {
 	var docs []*Document
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	for {
@@ -45,7 +63,7 @@ func Parse(file string, data []byte) ([]*Document, Problems) {
 			return docs, nil
 		}
 		if err != nil {
-			return docs, Problems{syntax(file, err)}
+			return docs, Problems{syntax(file, after, err)}
 		}
 		node := &n
 		if n.Kind == yaml.DocumentNode {
@@ -57,7 +75,19 @@ func Parse(file string, data []byte) ([]*Document, Problems) {
 		if node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null" {
 			continue
 		}
+		shift(node, after)
 		docs = append(docs, &Document{File: file, node: node})
+	}
+}
+
+// shift moves the lines of a node, and of all in it, down.
+func shift(n *yaml.Node, by int) {
+	if by == 0 {
+		return
+	}
+	n.Line += by
+	for _, c := range n.Content {
+		shift(c, by)
 	}
 }
 
@@ -83,10 +113,13 @@ func tooDeep(file string, data []byte) (Problem, bool) {
 
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(?s:(.*))$`)
 
-func syntax(file string, err error) Problem {
+func syntax(file string, after int, err error) Problem {
 	p := Problem{File: file, Text: err.Error(), Try: "check the indentation, the colons and the quotes above this line"}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		p.Line, _ = strconv.Atoi(m[1]) // "" = 0 = no line
+		if p.Line > 0 {
+			p.Line += after
+		}
 		p.Text = "not YAML: " + m[2]
 	}
 	return p

@@ -181,3 +181,57 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestByteOrderMarks(t *testing.T) {
+	utf16 := func(text string) string { // little-endian, as PowerShell's > writes it
+		out := "\xff\xfe"
+		for _, r := range text {
+			out += string([]byte{byte(r), byte(r >> 8)})
+		}
+		return out
+	}
+	for text, want := range map[string]string{
+		"\ufeffname: a":                "name: a",
+		"name: a\n---\n\ufeffname: b":  "name: a\n---\nname: b",
+		utf16("name: é"):               "name: é",
+		"\xfe\xff\x00a\x00:\x00 \x00b": "a: b",
+		"name: \"a\ufeffb\"":           "name: \"a\ufeffb\"", // inside a line it is a character
+		"":                             "",
+	} {
+		if got := string(Text([]byte(text))); got != want {
+			t.Errorf("Text(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestValuesThatFollowEachOther(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		lines      []int // of "name" in each document
+	}{
+		{"one object a line", "{\"name\": \"a\"}\n{\"name\": \"b\"}\n", []int{1, 2}},
+		{"objects without a break, braces in texts", `{"name": "}{"}{"name": "b\\"}`, []int{1, 1}},
+		{"pretty-printed", "{\n  \"name\": \"a\"\n}\n\n{\n  \"name\": \"b\"\n}", []int{2, 6}},
+		{"YAML flow documents with their marks", "{name: a}\n---\n{name: b}\n", []int{1, 3}},
+	} {
+		docs, ps := Parse("f.json", []byte(tt.text))
+		var lines []int
+		for _, d := range docs {
+			lines = append(lines, d.Line("name"))
+		}
+		if len(ps) > 0 || fmt.Sprint(lines) != fmt.Sprint(tt.lines) {
+			t.Errorf("%s: Parse = lines %v, %v, want %v", tt.name, lines, ps, tt.lines)
+		}
+	}
+	if _, ps := Parse("f.json", []byte("{\"a\": 1}\n{\"a\": }}\n")); len(ps) == 0 {
+		t.Error("a broken second value is no problem")
+	}
+}
+
+func TestAValueThatCannotBeReadIsAbsent(t *testing.T) {
+	docs, _ := Parse("f.yaml", []byte("on: \"true\"\ntokens: {mean: 3, cv: x}\n"))
+	var s sample
+	if ps := docs[0].Decode(&s); len(ps) != 2 || s.On != nil || s.Tokens == nil {
+		t.Errorf("Decode = %+v, %v, want no truth value, and the rest of the struct", s, ps)
+	}
+}

@@ -1,9 +1,10 @@
 package manifest
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -26,6 +27,8 @@ type Doc struct {
 	// HPA is the object as autoscaling/v2 with the API server's defaults; nil
 	// for other kinds and for an HPA with problems.
 	HPA *autoscalingv2.HorizontalPodAutoscaler
+	// Problems are what is wrong with it: then HPA is nil.
+	Problems source.Problems
 	// Warnings are what the API server accepts and a person should know.
 	Warnings source.Problems
 
@@ -63,46 +66,83 @@ func Parse(file string, data []byte) ([]Doc, source.Problems) { return Options{}
 
 // Parse is the function Parse with these options.
 func (o Options) Parse(file string, data []byte) ([]Doc, source.Problems) {
-	roots, problems := source.Parse(file, data)
-	if len(problems) > 0 && bytes.Contains(data, []byte("{{")) {
-		problems[0].Try = "render the template first: helm template . | hpatune … -f -"
-	}
-	var docs []Doc
-	for _, r := range roots {
-		kind, _ := r.Text("kind")
-		if (kind == "List" || strings.HasSuffix(kind, "AutoscalerList")) && r.Has("items") {
-			for _, item := range r.Items("items") {
-				docs = append(docs, o.object(item, &problems))
-			}
-			continue
-		}
-		docs = append(docs, o.object(r, &problems))
+	docs, problems := o.Read(file, data)
+	for i := range docs {
+		problems = append(problems, docs[i].Problems...)
 	}
 	return docs, problems.Sort()
 }
 
+// Read is Parse for those who take what can be read: each object keeps its own
+// problems, and those that are returned are of the file, which ends there.
+func (o Options) Read(file string, data []byte) ([]Doc, source.Problems) {
+	roots, problems := source.Parse(file, data)
+	if len(problems) > 0 && IsTemplate(data) {
+		problems[0].Try = renderFirst
+	}
+	var docs []Doc
+	for _, r := range roots {
+		docs = o.objects(docs, r, "", "", 0)
+	}
+	for i := range docs {
+		if len(docs[i].Problems) > 0 && IsTemplate(data) {
+			docs[i].Problems[0].Try = renderFirst
+		}
+	}
+	return docs, problems
+}
+
+const renderFirst = "render the template first: helm template . | hpatune … -f -"
+
+var action = regexp.MustCompile(`\{\{-?\s*[.$\w("/]`)
+
+// IsTemplate says whether data holds actions of a template ({{ … }}), as the
+// files of a Helm chart do before they are rendered.
+func IsTemplate(data []byte) bool { return action.Match(data) }
+
+// objects appends the objects of a document: itself, or the items of a List
+// (which take its kind, where they name none, as answers of the API do) or of a
+// bare list.
+func (o Options) objects(docs []Doc, r *source.Document, apiVersion, kind string, depth int) []Doc {
+	const deep = 10 // a List in a List is odd enough
+	own, _ := r.Text("kind")
+	version, _ := r.Text("apiVersion")
+	items := r.Items("")
+	switch itemKind, isList := strings.CutSuffix(own, "List"); {
+	case depth >= deep:
+	case items != nil:
+		for _, item := range items {
+			docs = o.objects(docs, item, apiVersion, kind, depth+1)
+		}
+		return docs
+	case isList && r.Has("items"):
+		if itemKind == "" {
+			version = "" // v1 List: of objects of any kind
+		}
+		for _, item := range r.Items("items") {
+			docs = o.objects(docs, item, version, itemKind, depth+1)
+		}
+		return docs
+	}
+	return append(docs, o.object(r, cmp.Or(version, apiVersion), cmp.Or(own, kind)))
+}
+
 const kindHPA = "HorizontalPodAutoscaler"
 
-func (o Options) object(r *source.Document, problems *source.Problems) Doc {
-	d := Doc{File: r.File, Line: r.Line(""), doc: r}
-	d.APIVersion, _ = r.Text("apiVersion")
-	d.Kind, _ = r.Text("kind")
+func (o Options) object(r *source.Document, apiVersion, kind string) Doc {
+	d := Doc{File: r.File, Line: r.Line(""), APIVersion: apiVersion, Kind: kind, doc: r}
+	problems := &d.Problems
 	d.Name, _ = r.Text("metadata.name")
 	d.Namespace, _ = r.Text("metadata.namespace")
 	if o.Loose {
-		if !r.Has("apiVersion") {
-			d.APIVersion = "autoscaling/v2"
-		}
-		if !r.Has("kind") {
-			d.Kind = kindHPA
-		}
+		d.APIVersion, d.Kind = cmp.Or(apiVersion, "autoscaling/v2"), cmp.Or(kind, kindHPA)
 	}
 	switch {
 	case d.Kind == "":
 		*problems = append(*problems, r.Problem("kind", "is missing: what kind of object is this?", "kind: "+kindHPA))
 	case d.Kind != kindHPA:
 		// A VerticalPodAutoscaler is near by its letters, and no misspelling.
-		if d.Kind != "VerticalPodAutoscaler" && source.Nearest(d.Kind, []string{kindHPA}) != "" {
+		if d.Kind != "VerticalPodAutoscaler" && d.Kind != kindHPA+"List" && source.Nearest(d.Kind, []string{kindHPA}) != "" {
 			*problems = append(*problems, r.Problem("kind", fmt.Sprintf("%q is unknown", d.Kind), kindHPA))
 		}
 	case d.APIVersion == "autoscaling/v2":
@@ -171,9 +211,13 @@ func (o Options) check(d *Doc, h *autoscalingv2.HorizontalPodAutoscaler, found s
 	}
 }
 
-// known says whether a field, or one around it or in it, could not be decoded.
+// known says whether a field, or one around it or in it, could not be decoded,
+// or stands there misspelt.
 func known(ps source.Problems, path string) bool {
 	return slices.ContainsFunc(ps, func(p source.Problem) bool {
+		if at := strings.LastIndexByte(p.Path, '.'); p.Try != "" && at >= 0 && p.Path[:at+1]+p.Try == path {
+			return true
+		}
 		return p.Path == path || strings.HasPrefix(path, p.Path+".") || strings.HasPrefix(path, p.Path+"[") || strings.HasPrefix(p.Path, path+".") || strings.HasPrefix(p.Path, path+"[")
 	})
 }

@@ -268,3 +268,37 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestLists(t *testing.T) {
+	const item = `"metadata": {"name": "web"}, "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, "minReplicas": 1, "maxReplicas": 3}}`
+	const named = `{"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", ` + item
+	for name, text := range map[string]string{
+		"kubectl get -o json":                      `{"apiVersion": "v1", "kind": "List", "items": [` + named + `]}`,
+		"the API's own answer, items without kind": `{"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscalerList", "items": [{` + item + `]}`,
+		"a List in a List":                         `{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "List", "items": [` + named + `]}]}`,
+		"a bare list, as jq .items prints":         `[` + named + `]`,
+		"JSON objects that follow each other":      named + named,
+	} {
+		docs, ps := Parse("f.json", []byte(text))
+		if len(ps) > 0 || len(docs) == 0 || docs[0].HPA == nil || docs[0].HPA.Spec.MaxReplicas != 3 {
+			t.Errorf("%s: Parse = %+v, %v, want the HPA", name, docs, ps)
+		}
+	}
+	if _, ps := Parse("f.json", []byte(`{"apiVersion": "v1", "kind": "List", "items": [{`+item+`]}`)); len(ps) != 1 {
+		t.Errorf("an item of a List without kind: %v, want one problem", ps)
+	}
+}
+
+func TestOneMistakeIsOneProblem(t *testing.T) {
+	for _, bad := range []string{
+		`minReplicas: "2"`, "minReplicas: 2.0", `minReplicas: "20"`, "minReplica: 0",
+		"behavior: {scaleDown: {policies: [{type: Percent, value: 100, periodSecond: 15}]}}",
+		"behavior: {scaleDown: {stabilizationWindowSeconds: 5m}}",
+	} {
+		text := "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec:\n" +
+			"  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}\n  maxReplicas: 3\n  " + bad + "\n"
+		if _, ps := Parse("f.yaml", []byte(text)); len(ps) != 1 || ps[0].Line != 7 {
+			t.Errorf("%s: %v, want one problem, of line 7", bad, ps)
+		}
+	}
+}

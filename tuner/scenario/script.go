@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
@@ -99,7 +100,7 @@ func ParseScript(file string, data []byte, fsys fs.FS) (*Script, error) {
 	p := scriptParser{script: &Script{File: file}, fsys: fsys}
 	line := ""
 	from := 0
-	for i, text := range strings.Split(string(data), "\n") {
+	for i, text := range strings.Split(string(source.Text(data)), "\n") {
 		p.line = i + 1
 		text = strings.TrimRight(text, " \t\r")
 		if line == "" {

@@ -4,20 +4,30 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+
+	"github.com/hpatune/hpatune/internal/source"
 )
 
 // Split reads scenarios, one JSON object or one a line, and hands each one's bytes to each, as
 // soon as it is complete; each's error ends it. A line that is not JSON is handed over as well, so
-// that the others still run.
+// that the others still run. Byte order marks are left out.
 func Split(r io.Reader, each func(data []byte) error) error {
 	br := bufio.NewReaderSize(r, 1<<16)
 	var pending []byte
 	var scan depth
 	give := func(data []byte) error {
-		if len(bytes.TrimSpace(data)) == 0 {
+		data = bytes.TrimSpace(source.Text(data))
+		if len(data) == 0 {
 			return nil
 		}
-		return each(bytes.TrimSpace(data))
+		return each(data)
+	}
+	if head, _ := br.Peek(2); string(head) == "\xff\xfe" || string(head) == "\xfe\xff" {
+		all, err := io.ReadAll(br) // UTF-16, as a Windows shell writes it: a file, not a stream
+		if err != nil {
+			return err
+		}
+		br.Reset(bytes.NewReader(source.Text(all)))
 	}
 	for {
 		line, err := br.ReadBytes('\n')
