@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,8 +116,11 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	if len(args) > 0 {
 		name = args[0]
 	}
+	files := &manifests{}
 	if len(f.files) > 0 {
-		facts.Docs, err = s.manifests(f.files)
+		if files, err = s.readManifests(f.files); err == nil {
+			facts.Docs = files.docs
+		}
 	} else {
 		page.Live = true
 		err = s.clusterFacts(ctx, f, name, &facts, &page)
@@ -133,15 +135,31 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	if err != nil { // the others are judged all the same
 		page.Missed = append(page.Missed, err.Error())
 	}
-	if len(hpas) == 0 && err == nil && (name != "" || !facts.Live) {
-		return exit(exitUsage, fmt.Errorf("doctor: no %s%s; try: hpatune doctor -A lists those of the whole cluster", strings.TrimSpace("HorizontalPodAutoscaler "+name), " "+page.Where))
+	bad := exitIf(exitUsage, files.problems.Sort().Err())
+	switch {
+	case len(hpas) > 0 || err != nil || name == "" && facts.Live:
+	case bad != nil:
+		return bad
+	case facts.Live:
+		return exit(exitUsage, fmt.Errorf("doctor: no HorizontalPodAutoscaler %s %s; try: hpatune doctor -A lists those of the whole cluster", name, page.Where))
+	default:
+		return files.nothing("HorizontalPodAutoscaler")
+	}
+	page.Skipped = files.notJudged()
+	for i := range hpas {
+		page.Missed = append(page.Missed, hpas[i].NotJudged...)
 	}
 	page.HPAs, page.One = hpas, name != ""
-	for _, m := range page.Missed {
-		s.warnf("not known, so not judged: %s", m)
+	if f.output != "text" || page.Live { // text of files has them in their place
+		for _, m := range page.NotJudged() {
+			s.warnf("%s", m)
+		}
 	}
 	if err := quietPipe(s.findings(f.output, &page)); err != nil {
 		return err
+	}
+	if bad != nil { // the rest was judged; what could not be read decides how this ends
+		return bad
 	}
 	for _, h := range hpas {
 		if f.failOn != "never" && h.Count(doctor.Error) > 0 || f.failOn == "warning" && h.Count(doctor.Warning) > 0 {
@@ -149,38 +167,6 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 		}
 	}
 	return nil
-}
-
-// manifests reads the files of -f one by one, so that each finding keeps its
-// own file and line.
-func (s streams) manifests(names []string) (docs []manifest.Doc, err error) {
-	for _, name := range names {
-		paths := []string{name}
-		if info, err := os.Stat(name); name != "-" && err == nil && info.IsDir() {
-			paths = nil
-			err := filepath.WalkDir(name, func(p string, d os.DirEntry, err error) error {
-				if err == nil && !d.IsDir() && isManifest(p) {
-					paths = append(paths, p)
-				}
-				return err
-			})
-			if err != nil {
-				return nil, exit(exitUsage, fmt.Errorf("manifest: %w", err))
-			}
-		}
-		for _, p := range paths {
-			data, err := s.readManifest(p)
-			if err != nil {
-				return nil, err
-			}
-			got, problems := manifest.Parse(p, data)
-			if err := problems.Err(); err != nil {
-				return nil, exit(exitUsage, err)
-			}
-			docs = append(docs, got...)
-		}
-	}
-	return docs, nil
 }
 
 // lookFor is how long a cluster is read: of the five seconds that doctor takes,

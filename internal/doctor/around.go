@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -16,56 +15,11 @@ import (
 
 // The checks of what stands around an HPA and its target.
 
-func twoHPAs(s *subject) (hits []hit, ok bool) {
-	for _, d := range s.facts.of(s.doc.Namespace, "HorizontalPodAutoscaler") {
-		if d != s.doc && d.HPA != nil && d.HPA.Spec.ScaleTargetRef.Kind == s.doc.HPA.Spec.ScaleTargetRef.Kind && d.HPA.Spec.ScaleTargetRef.Name == s.doc.HPA.Spec.ScaleTargetRef.Name {
-			hits = append(hits, s.hit("spec.scaleTargetRef", "%s has the same target: both stop with AmbiguousSelector", object(d)))
-		}
-	}
-	return hits, true
-}
-
-func vpa(s *subject) (hits []hit, ok bool) {
-	for _, d := range s.facts.of(s.doc.Namespace, "VerticalPodAutoscaler") {
-		v, err := decode[struct {
-			Spec struct {
-				TargetRef    struct{ Kind, Name string }
-				UpdatePolicy struct{ UpdateMode string }
-				Policy       struct {
-					ContainerPolicies []struct {
-						Mode       string   `json:"mode"`
-						Controlled []string `json:"controlledResources"`
-					} `json:"containerPolicies"`
-				} `json:"resourcePolicy"`
-			}
-		}](s.facts, d)
-		ref := s.doc.HPA.Spec.ScaleTargetRef
-		if err != nil || v.Spec.TargetRef.Kind != ref.Kind || v.Spec.TargetRef.Name != ref.Name {
-			continue
-		}
-		ok = true
-		if v.Spec.UpdatePolicy.UpdateMode == "Off" {
-			continue
-		}
-		for _, i := range s.resources() {
-			m := s.config.Metrics[i]
-			controlled := len(v.Spec.Policy.ContainerPolicies) == 0
-			for _, p := range v.Spec.Policy.ContainerPolicies {
-				controlled = controlled || p.Mode != "Off" && (len(p.Controlled) == 0 || slices.Contains(p.Controlled, m.Name))
-			}
-			if controlled && m.Target.Utilization != 0 {
-				hits = append(hits, s.hit(metricPath(i), "%s changes the %s request, and utilization is usage over request: each moves what the other one measures", object(d), m.Name))
-			}
-		}
-	}
-	return hits, ok
-}
-
 func pdb(s *subject) (hits []hit, ok bool) {
 	if s.work == nil {
 		return nil, false
 	}
-	for _, d := range s.facts.of(s.doc.Namespace, "PodDisruptionBudget") {
+	for _, d := range s.of("PodDisruptionBudget") {
 		b, err := decode[policyv1.PodDisruptionBudget](s.facts, d)
 		if err != nil || b.Spec.Selector == nil || !s.selects(b.Spec.Selector) {
 			continue
@@ -104,7 +58,7 @@ func quota(s *subject) (hits []hit, ok bool) {
 	if s.work == nil {
 		return nil, false
 	}
-	for _, d := range s.facts.of(s.doc.Namespace, "ResourceQuota") {
+	for _, d := range s.of("ResourceQuota") {
 		q, err := decode[corev1.ResourceQuota](s.facts, d)
 		if err != nil || len(q.Spec.Scopes) > 0 || q.Spec.ScopeSelector != nil { // which pods count is not known then
 			continue
@@ -178,31 +132,6 @@ func nodes(s *subject) ([]hit, bool) {
 	return []hit{s.hit("spec.maxReplicas", "%d replicas, and %s %d at most, even if empty: the others stay Pending", s.config.MaxReplicas, which, fit)}, true
 }
 
-func keda(s *subject) (hits []hit, ok bool) {
-	for _, d := range s.facts.of(s.doc.Namespace, "ScaledObject") {
-		k, err := decode[struct {
-			Spec struct {
-				ScaleTargetRef  struct{ Name string }
-				CooldownPeriod  *int
-				MinReplicaCount int
-			}
-		}](s.facts, d)
-		if err != nil || s.m.Startup == 0 || k.Spec.ScaleTargetRef.Name != s.doc.HPA.Spec.ScaleTargetRef.Name {
-			continue
-		}
-		ok = true
-		cooldown := 300 * time.Second // KEDA's default
-		if k.Spec.CooldownPeriod != nil {
-			cooldown = time.Duration(*k.Spec.CooldownPeriod) * time.Second
-		}
-		// The cooldown counts for the way to zero only.
-		if k.Spec.MinReplicaCount == 0 && cooldown < s.m.Startup {
-			hits = append(hits, hit{doc: d, path: "spec.cooldownPeriod", why: fmt.Sprintf("cooldownPeriod %v is shorter than a start, %s: a pod may be taken to zero while it still loads", cooldown, s.startup)})
-		}
-	}
-	return hits, ok
-}
-
 // reason is what one of the controller's words means, and what to do.
 type reason struct{ means, fix string }
 
@@ -246,7 +175,7 @@ func failing(s *subject) (hits []hit, ok bool) {
 		if strings.HasPrefix(c.Reason, "FailedGet") && strings.HasSuffix(c.Reason, "ResourceMetric") && s.settling() {
 			return nil, false // new pods have no metric for two scrapes, in every cluster
 		}
-		if twice, _ := twoHPAs(s); c.Reason == "AmbiguousSelector" && len(twice) > 0 {
+		if two, _ := rivals(s); c.Reason == "AmbiguousSelector" && len(two) > 0 {
 			continue // that check names the other one
 		}
 		said("", c.Reason, c.Message)

@@ -13,55 +13,6 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// Check is one rule. judge returns ok = false where a fact that it needs is not
-// known: it then says nothing, rather than "healthy".
-type Check struct {
-	ID       string
-	Severity Severity
-	Title    string // what it finds, for the list
-	Fix      string
-	Link     string
-	judge    func(s *subject) (hits []hit, ok bool)
-}
-
-const (
-	walk   = "https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/"
-	probes = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
-)
-
-// Checks is the registry, in the order of the list that help prints.
-var Checks = []Check{
-	{"metrics-server", Error, "a resource metric is used, and metrics.k8s.io is not served", "helm repo add metrics-server https://kubernetes-sigs.github.io/metrics-server/ && helm upgrade --install metrics-server metrics-server/metrics-server -n kube-system", "https://github.com/kubernetes-sigs/metrics-server", metricsServer},
-	{"missing-request", Error, "a container, sidecars included, lacks the request that a utilization target divides by", "set the request in every container, or use a ContainerResource metric for the one that matters", walk, missingRequest},
-	{"autoscaling-v1", Info, "the manifest is autoscaling/v1, which knows no behavior and no metric but CPU", "write apiVersion: autoscaling/v2", walk, autoscalingV1},
-	{"min-one", Warning, "minReplicas is 1 or absent", "set minReplicas: 2 or more", walk, minOne},
-	{"no-series", Error, "a metric has no series, or no adapter serves its API", "name a metric that exists, and install an adapter that serves it", walk, noSeries},
-	{"unreachable-target", Error, "the metric cannot rise past target × (1 + tolerance)", "lower the target, or raise the limit", walk, unreachable},
-	{"slow-growth", Warning, "the limit caps usage, so that each decision can grow the size only a little", "lower the target, or raise the limit over the request", walk, slowGrowth},
-	{"memory-target", Warning, "a memory target, and memory was not seen to fall with load", "remove the memory metric; scale on concurrency, queue or CPU, and bound memory by its limit", walk, memoryTarget},
-	{"latency-signal", Warning, "latency is the signal", "scale on what grows with load before latency does: requests in flight, or queue length, per pod", walk, latencySignal},
-	{"gpu-utilization", Warning, "GPU utilization is the signal", "scale on requests running and waiting per pod", walk, gpuSignal},
-	{"queue-value", Warning, "a queue's depth with Value where AverageValue is meant", "use type: AverageValue with what one pod may have waiting", walk, queueValue},
-	{"no-behavior", Info, "no behavior: the defaults count", "write behavior out, with windows that fit the start-up time", walk, noBehavior},
-	{"short-window", Warning, "the scale-down window is shorter than start-up", "make stabilizationWindowSeconds at least the start-up time", walk, shortWindow},
-	{"policy-cascade", Warning, "a scale-up policy's period is shorter than start-up", "make the policy's periodSeconds at least the start-up time, or accept the overshoot for speed", walk, cascade},
-	{"dead-policy", Warning, "a policy can never bind between min and max", "remove it, or give it a value that can bind", walk, deadPolicy},
-	{"readiness", Warning, "a container that serves has no readiness probe", "add a readiness probe that answers only once the model is loaded", probes, readiness},
-	{"early-readiness", Warning, "readiness was seen to flip, or says nothing of the model", "probe over HTTP or gRPC a path that fails until the model is loaded", probes, earlyReadiness},
-	{"grace-period", Warning, "terminationGracePeriodSeconds is shorter than the longest answer", "set terminationGracePeriodSeconds above the longest answer, and a preStop pause", "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination", grace},
-	{"manifest-replicas", Warning, "replicas stand in the manifest beside an HPA", "remove spec.replicas from the manifest", walk, replicasBeside},
-	{"two-hpas", Error, "two HPAs on one target", "keep one HPA, with all metrics in it", walk, twoHPAs},
-	{"hpa-and-vpa", Error, "a VPA changes the request that the HPA's utilization divides by", "set the VPA's updateMode: Off, or leave that resource out of its controlledResources", "https://github.com/kubernetes/autoscaler/tree/master/vertical-pod-autoscaler", vpa},
-	{"pdb-blocks", Warning, "a PodDisruptionBudget allows no eviction at minReplicas", "use maxUnavailable: 1", "https://kubernetes.io/docs/tasks/run-application/configure-pdb/", pdb},
-	{"max-beyond-quota", Error, "maxReplicas do not fit the namespace's ResourceQuota", "raise the quota, or lower maxReplicas", "https://kubernetes.io/docs/concepts/policy/resource-quotas/", quota},
-	{"max-beyond-nodes", Warning, "maxReplicas do not fit the nodes there are", "lower maxReplicas, or make sure that a node autoscaler adds nodes", walk, nodes},
-	{"moving-tag", Warning, "an image has :latest, a moving tag or none", "name a version, better a digest", "https://kubernetes.io/docs/concepts/containers/images/", movingTag},
-	{"far-request", Warning, "requests are far from measured use", "set the request near the use at the load that one pod shall carry", walk, farRequest},
-	{"coarse-tolerance", Info, "tolerance makes one more replica unreachable at large sizes", "set behavior.scaleUp.tolerance below 1/maxReplicas (Kubernetes 1.35 and later)", walk, coarse},
-	{"keda-cooldown", Warning, "KEDA's cooldownPeriod is shorter than start-up", "set cooldownPeriod above the start-up time", "https://keda.sh/docs/latest/reference/scaledobject-spec/", keda},
-	{"failing-event", Error, "the autoscaler reports a failure", "see what the autoscaler says, and hpatune help checks", walk, failing},
-}
-
 func metricsServer(s *subject) ([]hit, bool) {
 	r := s.resources()
 	if !s.facts.Live || len(r) == 0 {
@@ -273,7 +224,7 @@ func latencySignal(s *subject) ([]hit, bool) {
 }
 
 func gpuSignal(s *subject) ([]hit, bool) {
-	return s.named("%s says how much of the time the GPU was busy, not how much more it could take: a batching server keeps it near 100 % at a part of its capacity", "gpu_util", "gpu_usage", "duty_cycle", "sm_active", "gr_engine_active")
+	return s.named("%s says how much of the time the GPU was busy, not how much more it could take: a batching server keeps it near 100 %% at a part of its capacity", "gpu_util", "gpu_usage", "duty_cycle", "sm_active", "gr_engine_active")
 }
 
 func queueValue(s *subject) (hits []hit, ok bool) {

@@ -48,6 +48,8 @@ type HPA struct {
 	Max      int32     `json:"max_replicas"`
 	Now      *int32    `json:"current_replicas"` // by its status; nil = no status
 	Findings []Finding `json:"-"`                // worst first
+	// NotJudged says what could not be judged of it, a sentence each.
+	NotJudged []string `json:"-"`
 }
 
 // Count returns how many findings have a severity.
@@ -94,6 +96,7 @@ func judge(f Facts, name string) (out []HPA, ran map[string]int, err error) {
 		}
 		ref := doc.HPA.Spec.ScaleTargetRef
 		h := HPA{Name: key(doc), Target: ref.Kind + "/" + ref.Name, Min: s.config.MinReplicas, Max: s.config.MaxReplicas}
+		h.NotJudged = s.notJudged()
 		if len(doc.HPA.Status.Conditions) > 0 {
 			h.Now = &doc.HPA.Status.CurrentReplicas
 		}
@@ -121,6 +124,24 @@ func judge(f Facts, name string) (out []HPA, ran map[string]int, err error) {
 			-cmp.Compare(a.Count(Info), b.Count(Info)), cmp.Compare(a.Name, b.Name))
 	})
 	return out, ran, errors.Join(errs...)
+}
+
+// notJudged says what is not known of the subject's target, and what that keeps
+// from being judged.
+func (s *subject) notJudged() []string {
+	ref, r := s.doc.HPA.Spec.ScaleTargetRef, s.target
+	const pods = "requests, limits, probes, labels and images"
+	switch {
+	case s.work != nil:
+		return nil
+	case r.doc != nil:
+		return []string{fmt.Sprintf("%s: its target %s has no pod template that is known, so %s are not judged", key(s.doc), object(r.doc), pods)}
+	case s.facts.Live:
+		return nil // what could not be read is said by who read it
+	case r.near != nil:
+		return []string{fmt.Sprintf("%s: its target %s/%s is not among these files (%s, at %s, %s), so its %s are not judged", key(s.doc), ref.Kind, ref.Name, object(r.near), place(r.near), r.how, pods)}
+	}
+	return []string{fmt.Sprintf("%s: its target %s/%s is not among these files, so its %s are not judged", key(s.doc), ref.Kind, ref.Name, pods)}
 }
 
 func finding(s *subject, c Check, h hit) Finding {

@@ -83,7 +83,7 @@ func ids(findings []Finding) (out []string) {
 }
 
 // TestChecks: ID--raises*.yaml raises its check and no other (but for also=),
-// ID--healthy*.yaml lets it judge and raises nothing.
+// ID--healthy*.yaml lets it judge and raises nothing (but for also=).
 func TestChecks(t *testing.T) {
 	for _, c := range Checks {
 		for _, verdict := range []string{"raises", "healthy"} {
@@ -101,11 +101,11 @@ func TestChecks(t *testing.T) {
 					if ran[c.ID] == 0 {
 						t.Fatalf("check %s never ran on %s", c.ID, file)
 					}
-					var want []string
+					want := also
 					if verdict == "raises" {
 						want = append(also, c.ID)
-						slices.Sort(want)
 					}
+					slices.Sort(want)
 					findings := all(hpas)
 					if got := ids(findings); !slices.Equal(got, want) {
 						t.Errorf("judge(%s) = %v, want %v\n%+v", file, got, want, findings)
@@ -178,6 +178,21 @@ func TestFindingsSayWhy(t *testing.T) {
 		"no-series--raises-probed":             "external.metrics.k8s.io has no series for External metric orders_open now",
 		"failing-event--raises-condition":      "FailedGetResourceMetric (CPU or memory could not be read): the HPA was unable to compute",
 		"failing-event--raises-one-of-two":     "nothing scales down while it fails: unable to get external metric shop/orders_open",
+		"target-kind--raises-extensions":       "extensions/v1beta1 is gone since Kubernetes 1.16",
+		"target-kind--raises-plural":           `apps/v1 has no kind "Deployments"`,
+		"target-kind--raises-daemonset":        "DaemonSet has no /scale",
+		"target-missing--raises-name":          "Deployment/shop/web (testdata/target-missing--raises-name.yaml:12) has nearly that name",
+		"target-missing--raises-namespace":     "stands in another namespace",
+		"no-container--raises":                 "the pods have no container server (they have app)",
+		"odd-quantity--raises-milli":           "400m, which is 0.4 bytes (m is a thousandth)",
+		"odd-quantity--raises-cores":           "500, which is 500 cores",
+		"odd-quantity--raises-request":         "container app requests memory: 512, which is 512 bytes",
+		"target-type--raises-object":           "goes by its type, so it has no target",
+		"shared-pods--raises":                  "these have no cpu request, so the metric fails for ever",
+		"shared-pods--raises-job":              "Job/shop/migrate",
+		"two-hpas--raises-same-pods":           "selects pods of the same labels (its target is Deployment/",
+		"hpa-and-vpa--raises-sidecar-off":      "changes the cpu request of container app",
+		"gpu-utilization--raises":              "keeps it near 100 % at a part of its capacity",
 		"metrics-server--raises":               "v1beta1.metrics.k8s.io is registered and unavailable: no endpoints",
 	} {
 		t.Run(fixture, func(t *testing.T) {
@@ -235,5 +250,52 @@ func TestEveryHPAHasItsRowWorstFirst(t *testing.T) {
 	}
 	if one, err := Judge(Facts{Docs: docs, Live: true}, "info"); err != nil || len(one) != 1 || one[0].Name != "a/info" {
 		t.Errorf("Judge(info) = %+v, %v, want that one", one, err)
+	}
+}
+
+func TestEnvironments(t *testing.T) {
+	object := func(kind, namespace, name, file string) manifest.Doc {
+		return manifest.Doc{Kind: kind, Namespace: namespace, Name: name, File: file}
+	}
+	for _, tt := range []struct {
+		name  string
+		files []string // each holds Deployment web
+		a, b  string
+		apart bool
+	}{
+		{"two folders that hold the same object", []string{"k/dev/d.yaml", "k/prod/d.yaml"}, "k/dev/hpa.yaml", "k/prod/x/vpa.yaml", true},
+		{"files of one of them", []string{"k/dev/d.yaml", "k/prod/d.yaml"}, "k/dev/hpa.yaml", "k/dev/d.yaml", false},
+		{"what both share", []string{"k/dev/d.yaml", "k/prod/d.yaml"}, "k/base/pdb.yaml", "k/prod/d.yaml", false},
+		{"files of one folder", []string{"dev.yaml", "prod.yaml"}, "dev.yaml", "prod.yaml", true},
+		{"an object that stands once", []string{"a/d.yaml"}, "a/d.yaml", "b/hpa.yaml", false},
+		{"a base that an overlay writes anew", []string{"d.yaml", "prod/d.yaml"}, "d.yaml", "prod/hpa.yaml", true},
+		{"the base's other files", []string{"d.yaml", "prod/d.yaml"}, "pdb.yaml", "prod/hpa.yaml", false},
+	} {
+		var docs []manifest.Doc
+		for _, f := range tt.files {
+			docs = append(docs, object("Deployment", "", "web", f))
+		}
+		e := newEnvironments(docs)
+		if e.apart(tt.a, tt.b) != tt.apart || e.apart(tt.b, tt.a) != tt.apart {
+			t.Errorf("%s: apart(%s, %s) = %v, want %v", tt.name, tt.a, tt.b, !tt.apart, tt.apart)
+		}
+	}
+}
+
+func TestWhatIsNotJudgedIsNamed(t *testing.T) {
+	for fixture, want := range map[string]string{
+		"target-missing--raises-name":    "shop/web: its target Deployment/wbe is not among these files (Deployment/shop/web, at",
+		"odd-quantity--raises-bytes":     "shop/web: its target Deployment/web is not among these files, so its requests, limits,",
+		"target-kind--raises-extensions": "", // judged as what was meant
+		"target-kind--healthy":           "",
+	} {
+		f, _ := load(t, filepath.Join("testdata", fixture+".yaml"))
+		hpas, err := Judge(f, "")
+		if err != nil || len(hpas) != 1 {
+			t.Fatal(hpas, err)
+		}
+		if got := strings.Join(hpas[0].NotJudged, "; "); (want == "") != (got == "") || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: not judged %q, want %q", fixture, got, want)
+		}
 	}
 }

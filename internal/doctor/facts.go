@@ -33,6 +33,7 @@ type Facts struct {
 	Served map[string]string
 
 	kinds   map[string]map[string][]*manifest.Doc // kind, namespace ("" = not said)
+	apart   environments
 	decoded map[*manifest.Doc]any
 }
 
@@ -55,6 +56,9 @@ type Probe struct {
 // index prepares Facts to be asked many times: a cluster has thousands of objects.
 func (f *Facts) index() {
 	f.kinds, f.decoded = map[string]map[string][]*manifest.Doc{}, map[*manifest.Doc]any{}
+	if !f.Live {
+		f.apart = newEnvironments(f.Docs)
+	}
 	for i := range f.Docs {
 		d := &f.Docs[i]
 		if f.kinds[d.Kind] == nil {
@@ -95,23 +99,14 @@ func decode[T any](f *Facts, d *manifest.Doc) (*T, error) {
 	return v, nil
 }
 
-// workload is what the checks read of a scale target.
-type workload struct {
-	Metadata metav1.ObjectMeta `json:"metadata"`
-	Spec     struct {
-		Replicas *int32                 `json:"replicas"`
-		Selector *metav1.LabelSelector  `json:"selector"`
-		Template corev1.PodTemplateSpec `json:"template"`
-	} `json:"spec"`
-}
-
 // subject is one HPA and what belongs to it.
 type subject struct {
 	facts   *Facts
 	doc     *manifest.Doc
 	config  hpa.Config
-	work    *workload     // the scale target; nil = not among the facts
-	workDoc *manifest.Doc // nil with work
+	target  resolution
+	work    *workload     // the scale target's pods; nil = not among the facts
+	workDoc *manifest.Doc // the scale target; nil with work
 	spec    corev1.PodSpec
 	labels  labels.Set // of its pods
 	pods    []*corev1.Pod
@@ -134,19 +129,12 @@ func newSubject(f *Facts, doc *manifest.Doc) (*subject, error) {
 	if !c.Behavior {
 		s.up, s.down = hpa.DefaultScaleUp(), hpa.DefaultScaleDown()
 	}
-	ref := doc.HPA.Spec.ScaleTargetRef
-	for _, d := range f.of(doc.Namespace, ref.Kind) {
-		if d.Name != ref.Name {
-			continue
-		}
-		w, err := decode[workload](f, d)
-		if err != nil {
-			return nil, err
-		}
-		if len(w.Spec.Template.Spec.Containers) == 0 {
-			continue // another kind of object that has a scale: it has no pod template where we know it
-		}
-		s.work, s.workDoc, s.spec, s.labels = w, d, w.Spec.Template.Spec, w.Spec.Template.Labels
+	t, err := newTarget(f, doc)
+	if err != nil {
+		return nil, err
+	}
+	s.target, s.work, s.workDoc, s.spec, s.labels = t.target, t.work, t.workDoc, t.spec, t.labels
+	if s.work != nil {
 		s.see()
 	}
 	s.fill()
@@ -158,7 +146,7 @@ func newSubject(f *Facts, doc *manifest.Doc) (*subject, error) {
 func (s *subject) fill() {
 	s.spec.Containers, s.spec.InitContainers = slices.Clone(s.spec.Containers), slices.Clone(s.spec.InitContainers)
 	var ranges []corev1.LimitRangeItem
-	for _, d := range s.facts.of(s.doc.Namespace, "LimitRange") {
+	for _, d := range s.of("LimitRange") {
 		if l, err := decode[corev1.LimitRange](s.facts, d); err == nil {
 			for _, item := range l.Spec.Limits {
 				if item.Type == corev1.LimitTypeContainer {
@@ -202,11 +190,18 @@ func (s *subject) fill() {
 }
 
 // containers are those whose requests count, each with its path: sidecars too.
-func (s *subject) containers() (list []corev1.Container, paths []string) {
-	for i, c := range s.spec.Containers {
+func (s *subject) containers() (list []corev1.Container, paths []string) { return counted(&s.spec) }
+
+// written are the containers as their author wrote them.
+func (s *subject) written() (list []corev1.Container, paths []string) {
+	return counted(&s.work.template.Spec)
+}
+
+func counted(spec *corev1.PodSpec) (list []corev1.Container, paths []string) {
+	for i, c := range spec.Containers {
 		list, paths = append(list, c), append(paths, fmt.Sprintf("spec.template.spec.containers[%d]", i))
 	}
-	for i, c := range s.spec.InitContainers {
+	for i, c := range spec.InitContainers {
 		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
 			list, paths = append(list, c), append(paths, fmt.Sprintf("spec.template.spec.initContainers[%d]", i))
 		}
@@ -258,9 +253,14 @@ func (s *subject) hit(path, format string, args ...any) hit {
 	return hit{doc: s.doc, path: path, why: fmt.Sprintf(format, args...)}
 }
 
-// podHit is a hit in the scale target.
+// podHit is a hit in the scale target: "spec.template…" is its pod template,
+// wherever its kind keeps that.
 func (s *subject) podHit(path, format string, args ...any) hit {
-	return hit{doc: s.workDoc, path: path, why: fmt.Sprintf(format, args...)}
+	h := hit{doc: s.workDoc, path: path, why: fmt.Sprintf(format, args...)}
+	if rest, ok := strings.CutPrefix(path, "spec.template"); ok && s.work != nil {
+		h.doc, h.path = s.work.doc, strings.TrimPrefix(s.work.path+rest, ".")
+	}
+	return h
 }
 
 // selects says whether a selector matches the subject's pods.

@@ -75,15 +75,15 @@ func replicasBeside(s *subject) ([]hit, bool) {
 	if s.work == nil {
 		return nil, false
 	}
-	n, by := s.work.Spec.Replicas, ""
+	n, by := s.work.replicas, ""
 	if s.facts.Live {
 		n = nil
-		var applied workload
-		note := s.work.Metadata.Annotations[corev1.LastAppliedConfigAnnotation]
+		var applied raw
+		note := s.work.meta.Annotations[corev1.LastAppliedConfigAnnotation]
 		if json.Unmarshal([]byte(note), &applied) == nil && applied.Spec.Replicas != nil {
 			n, by = applied.Spec.Replicas, " of kubectl"
 		}
-		for _, m := range s.work.Metadata.ManagedFields {
+		for _, m := range s.work.meta.ManagedFields {
 			var fields struct {
 				Spec map[string]any `json:"f:spec"`
 			}
@@ -91,7 +91,7 @@ func replicasBeside(s *subject) ([]hit, bool) {
 				continue
 			}
 			if _, owns := fields.Spec["f:replicas"]; owns {
-				n, by = s.work.Spec.Replicas, " of "+m.Manager
+				n, by = s.work.replicas, " of "+m.Manager
 			}
 		}
 	}

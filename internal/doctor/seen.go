@@ -15,11 +15,11 @@ import (
 // see computes what the subject's own pods tell: what runs, how long a start
 // takes, what is used. What a person told wins.
 func (s *subject) see() {
-	sel, err := metav1.LabelSelectorAsSelector(s.work.Spec.Selector)
-	if err != nil || sel.Empty() {
+	sel, err := metav1.LabelSelectorAsSelector(s.work.selector)
+	if s.work.selector == nil || err != nil || sel.Empty() {
 		return
 	}
-	for _, d := range s.facts.of(s.doc.Namespace, "Pod") {
+	for _, d := range s.of("Pod") {
 		p, err := decode[corev1.Pod](s.facts, d)
 		if err == nil && sel.Matches(labels.Set(p.Labels)) && p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodFailed && p.Status.Phase != corev1.PodSucceeded {
 			s.pods = append(s.pods, p)
@@ -87,7 +87,7 @@ func (s *subject) seeUsage() {
 		}
 	}
 	used, asked, n := map[string]float64{}, map[string]float64{}, 0
-	for _, d := range s.facts.of(s.doc.Namespace, "PodMetrics") {
+	for _, d := range s.of("PodMetrics") {
 		p := byName[d.Name]
 		m, err := decode[podMetrics](s.facts, d)
 		if p == nil || err != nil {

@@ -339,7 +339,7 @@ func slim(p *corev1.Pod) *corev1.Pod {
 		return out
 	}
 	out := &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace, Labels: p.Labels, CreationTimestamp: p.CreationTimestamp, DeletionTimestamp: p.DeletionTimestamp},
+		ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace, Labels: p.Labels, CreationTimestamp: p.CreationTimestamp, DeletionTimestamp: p.DeletionTimestamp, OwnerReferences: p.OwnerReferences},
 		Spec: corev1.PodSpec{Containers: containers(p.Spec.Containers), InitContainers: containers(p.Spec.InitContainers), Resources: p.Spec.Resources,
 			NodeSelector: p.Spec.NodeSelector, TerminationGracePeriodSeconds: p.Spec.TerminationGracePeriodSeconds},
 		Status: corev1.PodStatus{Phase: p.Status.Phase, StartTime: p.Status.StartTime}}

@@ -13,13 +13,14 @@ import (
 
 // Doctor is what doctor found, and how it is to be shown.
 type Doctor struct {
-	HPAs   []doctor.HPA
-	Missed []string // what was not known, so not judged
-	Live   bool     // a cluster was read; else files
-	One    bool     // a single HPA was asked for: all of it is shown
-	Where  string   // was looked: "in namespace shop"
-	Width  int      // columns
-	Colour bool
+	HPAs    []doctor.HPA
+	Missed  []string // what was not known, so not judged
+	Skipped []string // files that were passed over, and why
+	Live    bool     // a cluster was read; else files
+	One     bool     // a single HPA was asked for: all of it is shown
+	Where   string   // was looked: "in namespace shop"
+	Width   int      // columns
+	Colour  bool
 }
 
 // Findings returns the findings of all HPAs, errors first, else in their order.
@@ -55,7 +56,7 @@ type DoctorJSON struct {
 
 // JSON returns the page for machines.
 func (p *Doctor) JSON() DoctorJSON {
-	return DoctorJSON{Findings: p.Findings(), HPAs: append([]doctor.HPA{}, p.HPAs...), NotJudged: append([]string{}, p.Missed...)}
+	return DoctorJSON{Findings: p.Findings(), HPAs: append([]doctor.HPA{}, p.HPAs...), NotJudged: append([]string{}, slices.Concat(p.Missed, p.Skipped)...)}
 }
 
 // DoctorText writes the page for a person: a cluster as a table with details of
@@ -71,10 +72,24 @@ func DoctorText(w io.Writer, p *Doctor) error {
 		p.sum(&b)
 	default:
 		p.files(&b)
+		for _, m := range p.NotJudged() {
+			p.wrap(&b, "", m)
+		}
 		p.sum(&b)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// NotJudged says what was not judged, and why, a sentence each.
+func (p *Doctor) NotJudged() (out []string) {
+	for _, m := range p.Missed {
+		out = append(out, "not judged: "+m)
+	}
+	for _, m := range p.Skipped {
+		out = append(out, "skipped: "+m)
+	}
+	return out
 }
 
 // none is the page of a cluster without HPAs.

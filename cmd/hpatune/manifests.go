@@ -1,0 +1,186 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/hpatune/hpatune/internal/source"
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+// manifests are the objects of -f, and what was passed over.
+type manifests struct {
+	docs     []manifest.Doc
+	problems source.Problems // of the objects that were read; theirs are not judged
+	skipped  []skipped
+	texts    map[string][]byte // by file, as written
+}
+
+// skipped is a file, or a part of one, that holds no object to judge.
+type skipped struct{ file, why string }
+
+// The reasons for passing over a file.
+const (
+	notObjects = "no Kubernetes object"
+	isTemplate = "a template: render it first (helm template . | hpatune … -f -)"
+	isPatch    = "a patch: render it first (kubectl kustomize . | hpatune … -f -)"
+)
+
+// readManifests reads the files and folders of -f, each file for itself, so that
+// what is found keeps its own file and line. Files of a folder that hold no
+// objects (kustomization.yaml, Chart.yaml, values, profiles), and templates and
+// patches that are not objects yet, are passed over; a file that is named is not.
+func (s streams) readManifests(names []string) (*manifests, error) {
+	m := &manifests{texts: map[string][]byte{}}
+	for _, name := range names {
+		paths, folder, err := filesOf(name)
+		if err != nil {
+			return nil, err
+		}
+		patches := map[string]bool{}
+		for _, p := range paths {
+			data, err := s.readManifest(p)
+			if err != nil {
+				return nil, err
+			}
+			if m.texts[p] = data; folder && isKustomization(p) {
+				for _, patch := range patchesOf(data) {
+					patches[filepath.Join(filepath.Dir(p), filepath.FromSlash(patch))] = true
+				}
+			}
+		}
+		for _, p := range paths {
+			if err := m.read(p, m.texts[p], folder, patches[filepath.Clean(p)]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return m, nil
+}
+
+// filesOf lists the manifests of a folder, or the one file that name is.
+func filesOf(name string) (paths []string, folder bool, err error) {
+	info, err := os.Stat(name)
+	if name == "-" || err != nil || !info.IsDir() {
+		return []string{name}, false, nil // what cannot be read is said when it is read
+	}
+	err = filepath.WalkDir(name, func(p string, d os.DirEntry, err error) error {
+		hidden := p != name && strings.HasPrefix(d.Name(), ".")
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (hidden || d.Name() == "node_modules"):
+			return fs.SkipDir
+		case !d.IsDir() && isManifest(p):
+			paths = append(paths, p)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, true, exit(exitUsage, fmt.Errorf("manifest: %w", err))
+	}
+	return paths, true, nil
+}
+
+// read takes what can be judged of one file.
+func (m *manifests) read(file string, data []byte, folder, patch bool) error {
+	skip := func(why string) { m.skipped = append(m.skipped, skipped{file, why}) }
+	if patch {
+		skip(isPatch)
+		return nil
+	}
+	docs, broken := manifest.Options{}.Read(file, data)
+	odd := len(broken) > 0 || slices.ContainsFunc(docs, func(d manifest.Doc) bool { return len(d.Problems) > 0 })
+	switch {
+	case folder && odd && manifest.IsTemplate(data):
+		skip(isTemplate)
+		return nil
+	case folder && len(broken) > 0 && !autoscaler.Match(data):
+		skip("not read: " + broken[0].Text)
+		return nil
+	}
+	m.problems = append(m.problems, broken...)
+	before := len(m.docs)
+	for _, d := range docs {
+		switch {
+		case d.Kind == "" && d.Name == "" && (folder || len(docs) > 1 || isKustomization(file)):
+			continue // said of the whole file, below
+		case folder && d.Kind == "Kustomization", folder && d.Kind == "Component" && isKustomization(file):
+			continue
+		case len(d.Problems) > 0:
+			m.problems = append(m.problems, d.Problems...)
+		}
+		m.docs = append(m.docs, d)
+	}
+	if len(m.docs) == before && len(docs) > 0 {
+		skip(notObjects)
+	}
+	return nil
+}
+
+// autoscaler finds files that were meant to hold what is judged.
+var autoscaler = regexp.MustCompile(`(?m)^["\s{]*kind["']?:\s*["']?(HorizontalPodAutoscaler|ScaledObject)\b`)
+
+func isKustomization(p string) bool {
+	switch filepath.Base(p) {
+	case "kustomization.yaml", "kustomization.yml", "Kustomization":
+		return true
+	}
+	return false
+}
+
+// patchesOf returns the files that a kustomization applies as patches: parts of
+// objects, which say nothing by themselves.
+func patchesOf(data []byte) (out []string) {
+	docs, _ := source.Parse("", data)
+	for _, d := range docs {
+		for _, field := range []string{"patches", "patchesJson6902", "patchesStrategicMerge"} {
+			for _, item := range d.Items(field) {
+				for _, path := range []string{"path", ""} {
+					if p, ok := item.Text(path); ok && !strings.Contains(p, "\n") {
+						out = append(out, p)
+						break
+					}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// notJudged says what was passed over, a reason each, the first files by name.
+func (m *manifests) notJudged() (out []string) {
+	const named = 5
+	var reasons []string
+	files := map[string][]string{}
+	for _, x := range m.skipped {
+		if files[x.why] == nil {
+			reasons = append(reasons, x.why)
+		}
+		files[x.why] = append(files[x.why], x.file)
+	}
+	for _, why := range reasons {
+		list := files[why]
+		text := strings.Join(list[:min(len(list), named)], ", ")
+		if more := len(list) - named; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		out = append(out, text+": "+why)
+	}
+	return out
+}
+
+// nothing is the error where no autoscaler was found.
+func (m *manifests) nothing(what string) error {
+	text := fmt.Sprintf("no %s in these files (found %s)", what, kinds(m.docs))
+	for _, s := range m.notJudged() {
+		text += "\nskipped " + s
+	}
+	return exit(exitUsage, errors.New(text))
+}

@@ -1,0 +1,206 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+// The checks of other autoscalers beside an HPA.
+
+// vpaSpec is what is read of a VerticalPodAutoscaler.
+type vpaSpec struct {
+	Spec struct {
+		TargetRef    struct{ Kind, Name string }
+		UpdatePolicy struct{ UpdateMode string }
+		Policy       struct {
+			ContainerPolicies []containerPolicy `json:"containerPolicies"`
+		} `json:"resourcePolicy"`
+	}
+}
+
+type containerPolicy struct {
+	Name       string    `json:"containerName"` // "*" = every container without one of its own
+	Mode       string    `json:"mode"`
+	Controlled *[]string `json:"controlledResources"` // nil = cpu and memory
+}
+
+// controls says whether a VPA changes a container's request for a resource. A
+// container without a policy of its own has that of "*", or else all is on.
+//
+// Source: kubernetes/autoscaler vertical-pod-autoscaler/pkg/utils/vpa
+// (GetContainerResourcePolicy, GetContainerControlledResources).
+func (v *vpaSpec) controls(container, resource string) bool {
+	if v.Spec.UpdatePolicy.UpdateMode == "Off" {
+		return false
+	}
+	var policy *containerPolicy
+	for i := range v.Spec.Policy.ContainerPolicies {
+		p := &v.Spec.Policy.ContainerPolicies[i]
+		if p.Name == container || p.Name == "*" && policy == nil {
+			if policy = p; p.Name == container {
+				break
+			}
+		}
+	}
+	if policy == nil {
+		return true
+	}
+	return policy.Mode != "Off" && (policy.Controlled == nil || slices.Contains(*policy.Controlled, resource))
+}
+
+// vpa judges the containers that the pods have; where those are not known, it
+// says nothing unless every container would be changed.
+func vpa(s *subject) (hits []hit, ok bool) {
+	for _, d := range s.of("VerticalPodAutoscaler") {
+		v, err := decode[vpaSpec](s.facts, d)
+		ref := s.doc.HPA.Spec.ScaleTargetRef
+		if err != nil || v.Spec.TargetRef.Kind != ref.Kind || v.Spec.TargetRef.Name != ref.Name {
+			continue
+		}
+		known := s.work != nil
+		var names []string
+		list, _ := s.containers()
+		for _, c := range list {
+			names = append(names, c.Name)
+		}
+		if !known {
+			own := slices.ContainsFunc(v.Spec.Policy.ContainerPolicies, func(p containerPolicy) bool { return p.Name != "*" })
+			if own { // perhaps those are all that there are
+				continue
+			}
+			names = []string{"*"}
+		}
+		ok = true
+		for _, i := range s.resources() {
+			m := s.config.Metrics[i]
+			if m.Target.Utilization == 0 || m.Target.AverageMilli != 0 {
+				continue
+			}
+			var changed []string
+			for _, n := range names {
+				if (m.Container == "" || m.Container == n || !known) && v.controls(n, m.Name) {
+					changed = append(changed, n)
+				}
+			}
+			if len(changed) == 0 {
+				continue
+			}
+			of := ""
+			if known {
+				of = " of container " + strings.Join(changed, ", ")
+			}
+			hits = append(hits, s.hit(metricPath(i), "%s changes the %s request%s, and utilization is usage over request: each moves what the other one measures", object(d), m.Name, of))
+		}
+	}
+	return hits, ok
+}
+
+// scaledObject is what the checks read of a ScaledObject.
+type scaledObject struct {
+	Metadata metav1.ObjectMeta
+	Spec     struct {
+		ScaleTargetRef  struct{ Kind, Name string }
+		CooldownPeriod  *int
+		MinReplicaCount int
+		Advanced        struct {
+			HorizontalPodAutoscalerConfig struct{ Name string }
+		}
+	}
+}
+
+// owns says whether an HPA is the one that KEDA makes of a ScaledObject.
+func (k *scaledObject) owns(d *manifest.Doc) bool {
+	name := k.Spec.Advanced.HorizontalPodAutoscalerConfig.Name
+	if name == "" {
+		name = "keda-hpa-" + k.Metadata.Name
+	}
+	if d.HPA.Name == name {
+		return true
+	}
+	return slices.ContainsFunc(d.HPA.OwnerReferences, func(r metav1.OwnerReference) bool {
+		return r.Kind == "ScaledObject" && r.Name == k.Metadata.Name
+	})
+}
+
+func (k *scaledObject) targets(s *subject) bool {
+	ref := s.doc.HPA.Spec.ScaleTargetRef
+	kind := k.Spec.ScaleTargetRef.Kind
+	if kind == "" {
+		kind = "Deployment" // KEDA's default
+	}
+	return kind == ref.Kind && k.Spec.ScaleTargetRef.Name == ref.Name
+}
+
+// kedaBeside finds a ScaledObject on the target of an HPA that is not its own.
+func kedaBeside(s *subject) (hits []hit, ok bool) {
+	for _, d := range s.of("ScaledObject") {
+		k, err := decode[scaledObject](s.facts, d)
+		if err != nil || !k.targets(s) {
+			continue
+		}
+		ok = true
+		if k.owns(s.doc) {
+			continue
+		}
+		hits = append(hits, s.hit("spec.scaleTargetRef", "%s scales the same target, through an HPA that KEDA makes of it: both stop with AmbiguousSelector, and KEDA's admission webhook refuses the second of them", object(d)))
+	}
+	return hits, ok
+}
+
+func keda(s *subject) (hits []hit, ok bool) {
+	for _, d := range s.of("ScaledObject") {
+		k, err := decode[scaledObject](s.facts, d)
+		if err != nil || s.m.Startup == 0 || !k.targets(s) {
+			continue
+		}
+		ok = true
+		cooldown := 300 * time.Second // KEDA's default
+		if k.Spec.CooldownPeriod != nil {
+			cooldown = time.Duration(*k.Spec.CooldownPeriod) * time.Second
+		}
+		// The cooldown counts for the way to zero only.
+		if k.Spec.MinReplicaCount == 0 && cooldown < s.m.Startup {
+			hits = append(hits, hit{doc: d, path: "spec.cooldownPeriod", why: fmt.Sprintf("cooldownPeriod %v is shorter than a start, %s: a pod may be taken to zero while it still loads", cooldown, s.startup)})
+		}
+	}
+	return hits, ok
+}
+
+// frozen finds an HPA that cannot change the size.
+func frozen(s *subject) ([]hit, bool) {
+	if s.config.MinReplicas != s.config.MaxReplicas {
+		return nil, true
+	}
+	return []hit{s.hit("spec.maxReplicas", "minReplicas and maxReplicas are both %d: the size never changes, whatever the metrics say", s.config.MaxReplicas)}, true
+}
+
+// disabled finds directions that are switched off.
+func disabled(s *subject) (hits []hit, ok bool) {
+	if !s.config.Behavior {
+		return nil, true
+	}
+	if s.up.Select == hpa.Disabled {
+		hits = append(hits, s.hit("spec.behavior.scaleUp.selectPolicy", "scaling up is Disabled: whatever the load, the size never grows (but to minReplicas)"))
+	}
+	if s.down.Select == hpa.Disabled {
+		h := s.hit("spec.behavior.scaleDown.selectPolicy", "scaling down is Disabled: every peak is paid for until somebody sets the size by hand")
+		h.severity = Info
+		hits = append(hits, h)
+	}
+	return hits, true
+}
+
+// zero says what minReplicas 0 needs.
+func zero(s *subject) ([]hit, bool) {
+	if s.config.MinReplicas != 0 {
+		return nil, true
+	}
+	return []hit{s.hit("spec.minReplicas", "minReplicas 0 needs the feature gate HPAScaleToZero, which is off up to Kubernetes 1.36 (the API server then refuses the HPA) and on from 1.37; requests that come at zero find no pod")}, true
+}

@@ -1,0 +1,100 @@
+package doctor
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+// environments tells which files are copies of one another for different
+// clusters or namespaces (dev/ and prod/ that hold the same objects): what stands
+// in one of them says nothing of the other.
+//
+// Two files are apart where their paths part at a folder in whose branches one
+// object (kind, namespace, name) is written twice.
+type environments map[string]map[[2]string]bool // folder → pairs of its branches, in both orders
+
+// newEnvironments finds the branches that hold the same object.
+func newEnvironments(docs []manifest.Doc) environments {
+	out, files := environments{}, map[[3]string][]string{}
+	for i := range docs {
+		d := &docs[i]
+		id := [3]string{d.Kind, d.Namespace, d.Name}
+		if d.Name == "" || slices.Contains(files[id], d.File) {
+			continue
+		}
+		for _, other := range files[id] {
+			at, a, b := parting(d.File, other)
+			if out[at] == nil {
+				out[at] = map[[2]string]bool{}
+			}
+			out[at][[2]string{a, b}], out[at][[2]string{b, a}] = true, true
+		}
+		files[id] = append(files[id], d.File)
+	}
+	return out
+}
+
+// apart says whether two files belong to different environments.
+func (e environments) apart(a, b string) bool {
+	if a == b || len(e) == 0 {
+		return false
+	}
+	at, x, y := parting(a, b)
+	return e[at][[2]string{x, y}]
+}
+
+// parting is the folder where two paths part, and the next name on each side.
+func parting(a, b string) (at, x, y string) {
+	as, bs := split(a), split(b)
+	n := 0
+	for n < len(as) && n < len(bs) && as[n] == bs[n] {
+		n++
+	}
+	name := func(parts []string) string {
+		if n < len(parts) {
+			return parts[n]
+		}
+		return ""
+	}
+	return strings.Join(as[:n], "/"), name(as), name(bs)
+}
+
+func split(file string) []string {
+	return strings.Split(path.Clean(strings.ReplaceAll(file, `\`, "/")), "/")
+}
+
+// near is how many folders two files share, from the root.
+func near(a, b string) int {
+	if a == b {
+		return 1 << 20
+	}
+	at, _, _ := parting(a, b)
+	return strings.Count(at, "/") + min(len(at), 1)
+}
+
+// of returns the objects of a kind that may stand beside the subject: in its
+// namespace, and in its environment.
+func (s *subject) of(kind string) []*manifest.Doc { return s.facts.beside(s.doc, kind) }
+
+func (f *Facts) beside(d *manifest.Doc, kind string) []*manifest.Doc {
+	return slices.DeleteFunc(f.of(d.Namespace, kind), func(o *manifest.Doc) bool {
+		return f.apart.apart(d.File, o.File)
+	})
+}
+
+// same says whether two documents are one object, written twice.
+func same(a, b *manifest.Doc) bool {
+	return a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name
+}
+
+// group is the API group of an apiVersion; "" is the core group.
+func group(apiVersion string) string {
+	g, _, ok := strings.Cut(apiVersion, "/")
+	if !ok {
+		return ""
+	}
+	return g
+}

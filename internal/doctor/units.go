@@ -1,0 +1,120 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+// The checks of quantities that mean something else than was meant.
+
+// What no pod has: less memory than any process, more cores than most nodes.
+const (
+	leastMemory = 1 << 20
+	manyCores   = 128
+)
+
+// resourceMetric finds Resource metrics that metrics-server does not serve.
+func resourceMetric(s *subject) (hits []hit, ok bool) {
+	for _, i := range s.resources() {
+		if m := s.config.Metrics[i]; m.Name != "cpu" && m.Name != "memory" {
+			hits = append(hits, s.hit(metricPath(i), "metrics.k8s.io has cpu and memory of a pod and nothing else, so %s can never be read: FailedGet%sMetric for ever", m.Name, m.Source))
+		}
+	}
+	return hits, true
+}
+
+// oddQuantity finds amounts without their unit: in targets, and in the requests
+// and limits that utilization divides by.
+func oddQuantity(s *subject) (hits []hit, ok bool) {
+	for _, i := range s.resources() {
+		m := s.config.Metrics[i]
+		if m.Target.AverageMilli == 0 {
+			continue
+		}
+		amount := float64(m.Target.AverageMilli) / 1000
+		text := s.doc.HPA.Spec.Metrics[i]
+		written := ""
+		if text.Resource != nil && text.Resource.Target.AverageValue != nil {
+			written = text.Resource.Target.AverageValue.String()
+		} else if text.ContainerResource != nil && text.ContainerResource.Target.AverageValue != nil {
+			written = text.ContainerResource.Target.AverageValue.String()
+		}
+		if what, fix := odd(m.Name, amount, written); what != "" {
+			h := s.hit(metricPath(i), "the target of %s a pod is %s: %s", m.Name, what, map[bool]string{true: "every pod uses more, so the size is always maxReplicas", false: "no pod uses as much, so the size is always minReplicas"}[m.Name == "memory"])
+			h.fix = fix
+			hits = append(hits, h)
+		}
+	}
+	if s.work == nil {
+		return hits, true
+	}
+	list, paths := s.written()
+	for k, c := range list {
+		for _, r := range []struct {
+			field string
+			list  corev1.ResourceList
+		}{{"requests", c.Resources.Requests}, {"limits", c.Resources.Limits}} {
+			for _, name := range []string{"cpu", "memory"} {
+				q, has := r.list[corev1.ResourceName(name)]
+				if !has {
+					continue
+				}
+				if what, fix := odd(name, q.AsApproximateFloat64(), q.String()); what != "" {
+					h := s.podHit(paths[k]+".resources."+r.field+"."+name, "container %s %s %s: %s", c.Name, r.field, name, what)
+					h.fix = fix
+					hits = append(hits, h)
+				}
+			}
+		}
+	}
+	return hits, true
+}
+
+// odd says what an amount of cpu or memory means where nobody can mean it.
+func odd(name string, amount float64, written string) (what, fix string) {
+	number := strings.TrimSuffix(written, "m")
+	switch {
+	case name == "memory" && amount > 0 && amount < leastMemory:
+		what = fmt.Sprintf("%s, which is %.3g bytes", written, amount)
+		if strings.HasSuffix(written, "m") {
+			what += " (m is a thousandth)"
+		}
+		return what, fmt.Sprintf("write the unit: %sMi or %sGi", number, number)
+	case name == "cpu" && amount >= manyCores:
+		return fmt.Sprintf("%s, which is %.4g cores", written, amount), fmt.Sprintf("write thousandths of a core with m: %sm", number)
+	}
+	return "", ""
+}
+
+// targetType finds targets whose type names another field than the one that is set.
+func targetType(s *subject) (hits []hit, ok bool) {
+	for i, m := range s.config.Metrics {
+		fields := map[hpa.TargetType]bool{hpa.Utilization: m.Target.Utilization != 0, hpa.AverageValue: m.Target.AverageMilli != 0, hpa.Value: m.Target.ValueMilli != 0}
+		names := map[hpa.TargetType]string{hpa.Utilization: "averageUtilization", hpa.AverageValue: "averageValue", hpa.Value: "value"}
+		if fields[m.Target.Type] {
+			continue
+		}
+		set := ""
+		for _, t := range []hpa.TargetType{hpa.AverageValue, hpa.Utilization, hpa.Value} {
+			if fields[t] && set == "" {
+				set = names[t]
+			}
+		}
+		if set == "" {
+			continue
+		}
+		path := metricPath(i) + "." + strings.ToLower(m.Source.String()[:1]) + m.Source.String()[1:] + ".target.type"
+		h := s.hit(path, "type is %v and what is set is %s: the controller goes by the field, so %s counts and the type misleads", m.Target.Type, set, set)
+		h.fix = "write the type that belongs to " + set
+		if m.Source == hpa.Object { // here alone the controller goes by the type
+			h.severity = Error
+			h.why = fmt.Sprintf("type is %v and what is set is %s: an Object metric goes by its type, so it has no target and fails for ever: FailedGetObjectMetric", m.Target.Type, set)
+		}
+		hits = append(hits, h)
+	}
+	return hits, true
+}
