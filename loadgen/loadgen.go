@@ -14,9 +14,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"net"
 	"net/http"
-	"net/url"
 	"runtime"
 	"slices"
 	"strings"
@@ -36,7 +36,7 @@ type Options struct {
 	// nil = Profile.Arrivals(Seed).
 	Arrivals iter.Seq[profiles.Arrival]
 
-	URL  string // where to send; its path wins over the profile's; "" = the profile's target.url
+	URL  string // where to send, as Endpoint reads it; "" = the profile's target.url
 	Seed int64
 	// Clock maps run time to wall time. Start is the instant of arrival time 0
 	// and may lie in the future; zero = now.
@@ -158,9 +158,16 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := targetURL(cmp.Or(o.URL, o.Profile.Target.URL), cmp.Or(o.Profile.Target.Path, proto.path))
+	u, user, err := target(o.Profile, o.URL, proto)
 	if err != nil {
 		return nil, err
+	}
+	if user != nil && o.Secrets.Get("Authorization") == "" {
+		o.Secrets = o.Secrets.Clone()
+		if o.Secrets == nil {
+			o.Secrets = http.Header{}
+		}
+		maps.Copy(o.Secrets, user)
 	}
 	if proto.grpc && u.Scheme == "http" {
 		o.HTTP2 = "h2c"
@@ -235,37 +242,6 @@ type tables struct {
 
 func newTables(o Options) *tables {
 	return &tables{&table{limit: maxErrors, other: otherErrors, added: o.OnError}, &backends{added: o.OnBackend}, &notes{}}
-}
-
-// targetURL joins the target's URL with the path; the URL's own path wins.
-func targetURL(raw, path string) (*url.URL, error) {
-	if !strings.Contains(raw, "://") {
-		raw = "http://" + raw
-	}
-	u, err := url.Parse(raw)
-	if err != nil {
-		// url.Error quotes the whole URL, which may hold a password.
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err
-		}
-		return nil, fmt.Errorf("target URL: %w; try http://HOST:PORT", err)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fmt.Errorf("target URL: scheme %q, host %q; try http://HOST:PORT", u.Scheme, u.Host)
-	}
-	if u.Path == "" || u.Path == "/" {
-		p, err := url.Parse(path)
-		if err != nil {
-			return nil, fmt.Errorf("target path %q: %w", path, err)
-		}
-		u.Path, u.RawPath = p.Path, p.RawPath
-		if p.RawQuery != "" {
-			u.RawQuery = p.RawQuery
-		}
-	}
-	u.Fragment = ""
-	return u, nil
 }
 
 // feed hands out the schedule in chunks, ahead of time: making an arrival

@@ -18,6 +18,7 @@ type protocol struct {
 	name   string
 	method string
 	path   string // where the URL has none
+	base   string // what a base URL of the protocol ends with, where it has one: /v2
 	stream bool   // an event stream is asked for
 	grpc   bool   // a gRPC call: HTTP/2, a framed message, a verdict in the trailers
 	// The body: one of fixed in turn, or what write appends; both nil = none.
@@ -25,6 +26,7 @@ type protocol struct {
 	write       func(dst []byte, it item) []byte
 	contentType string // of what write writes
 	texts       *writer
+	extras      []extra // by class, at least one; nil = the profile adds no fields
 	// judge says what a complete 2xx answer in one piece is worth; nil = good.
 	judge func(contentType string, body []byte) verdict
 	// events reads a streamed answer: openai (JSON chunks with an end mark), or

@@ -49,9 +49,11 @@ func newProtocol(p *profiles.Profile, seed uint64) (*protocol, error) {
 		if chat {
 			proto.path = "/v1/chat/completions"
 		}
-		proto.write = func(dst []byte, it item) []byte { return w.completion(dst, it, chat, proto.stream, model) }
+		proto.write = func(dst []byte, it item) []byte {
+			return w.completion(dst, it, chat, proto.stream, model, proto.extraOf(it))
+		}
 	case "kserve-v2":
-		proto.path, proto.judge = "/v2/models/"+url.PathEscape(model)+"/infer", judgeInfer
+		proto.path, proto.base, proto.judge = "/v2/models/"+url.PathEscape(model)+"/infer", "/v2", judgeInfer
 		proto.write = w.infer
 	case "kserve-v2-grpc":
 		proto.path, proto.grpc, proto.contentType = inferMethod, true, "application/grpc"
@@ -83,6 +85,9 @@ func newProtocol(p *profiles.Profile, seed uint64) (*protocol, error) {
 	default:
 		return nil, fmt.Errorf("protocol %q: unknown; try one of %s", t.Protocol, strings.Join(profiles.Protocols, ", "))
 	}
+	if err := proto.merge(t, p.Classes); err != nil {
+		return nil, err
+	}
 	if tmpl != nil {
 		proto.contentType = tmpl.contentType
 		proto.write = func(dst []byte, it item) []byte { return tmpl.write(dst, it, w, model) }
@@ -90,8 +95,9 @@ func newProtocol(p *profiles.Profile, seed uint64) (*protocol, error) {
 	return proto, nil
 }
 
-// completion writes the body of a chat or text completion.
-func (w *writer) completion(dst []byte, it item, chat, stream bool, model string) []byte {
+// completion writes the body of a chat or text completion, but for what the
+// request has of its own.
+func (w *writer) completion(dst []byte, it item, chat, stream bool, model string, own extra) []byte {
 	dst = append(dst, `{"model":"`...)
 	dst = appendEscaped(dst, model)
 	if chat {
@@ -101,12 +107,15 @@ func (w *writer) completion(dst []byte, it item, chat, stream bool, model string
 		dst = append(dst, `","prompt":"`...)
 		dst = append(w.text(dst, it), '"')
 	}
-	if it.Max > 0 {
+	if it.Max > 0 && !own.says("max_tokens", "max_completion_tokens") {
 		dst = append(dst, `,"max_tokens":`...)
 		dst = appendInt(dst, it.Max)
 	}
 	if stream {
-		dst = append(dst, `,"stream":true,"stream_options":{"include_usage":true}`...)
+		dst = append(dst, `,"stream":true`...)
+		if !own.says("stream_options") {
+			dst = append(dst, `,"stream_options":{"include_usage":true}`...)
+		}
 	}
 	return append(dst, '}')
 }

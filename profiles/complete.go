@@ -41,7 +41,11 @@ func (p Profile) Complete(fsys fs.FS) (*Profile, source.Problems) {
 	}
 	c.target(&p)
 	c.prompts(&p.Prompts)
+	c.request("target.request", p.Target, p.Target.Request)
 	c.classes(p.Classes)
+	for i, k := range p.Classes {
+		c.request(fmt.Sprintf("classes[%d].request", i), p.Target, k.Request)
+	}
 	c.stages(p.Stages)
 	for i, o := range p.Objectives {
 		if _, err := results.ParseObjective(o); err != nil {
@@ -130,10 +134,45 @@ func (c *checker) target(p *Profile) {
 	c.exists("target.files", t.Files, true)
 }
 
+// written are the fields of a body that are made from others of the profile,
+// and which.
+var written = map[string]string{
+	"model": "target.model", "messages": "prompts", "prompt": "prompts", "stream": "target.stream",
+	"id": "leave it out", "inputs": "a body file", "text": "prompts",
+}
+
+// request checks the fields that are merged into bodies.
+func (c *checker) request(at string, t Target, fields map[string]any) {
+	if len(fields) == 0 {
+		return
+	}
+	own := map[string][]string{
+		"openai-chat": {"model", "messages", "stream"}, "openai-completions": {"model", "prompt", "stream"},
+		"kserve-v2": {"id", "inputs"}, "bentoml": {"text"},
+	}[t.Protocol]
+	switch {
+	case t.Body != "" || t.Files != "":
+		c.say(at, "stands beside body files, which are sent as they are", "write the fields into the files")
+		return
+	case own == nil:
+		c.say(at, fmt.Sprintf("protocol %s has no JSON body to merge fields into", t.Protocol), "body: FILE.json, or protocol: openai-chat")
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if slices.Contains(own, name) {
+			c.say(at+"."+name, "is written by hpatune itself", written[name])
+		}
+	}
+}
+
 func (c *checker) url(s string) {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		c.say("target.url", fmt.Sprintf("%q is not an http or https URL", short(s)), "http://inference.example:8000")
+		try := "http://inference.example:8000"
+		if u, err := url.Parse("http://" + s); err == nil && u.Host != "" && !strings.Contains(s, "://") {
+			try = "http://" + short(s)
+		}
+		c.say("target.url", fmt.Sprintf("%q is not an http or https URL", short(s)), try)
 		return
 	}
 	if u.User != nil {

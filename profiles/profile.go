@@ -47,6 +47,10 @@ type Target struct {
 	Files       string            `json:"files"`        // a folder whose files are the bodies, in turn
 	Multipart   string            `json:"multipart"`    // send Files as form uploads in the field of this name; "" = raw
 	ContentType string            `json:"content_type"` // "" = by the file's name
+	// Request is merged into the body that the protocol writes, field by field:
+	// temperature, ignore_eos, min_tokens. null takes a field out that would be
+	// there: max_tokens, stream_options.
+	Request map[string]any `json:"request"`
 }
 
 // Streams reports whether answers are asked for as event streams.
@@ -82,6 +86,8 @@ type Class struct {
 	Weight float64 `json:"weight"` // relative to the other classes; default 1
 	Prompt Tokens  `json:"prompt_tokens"`
 	Output Tokens  `json:"output_tokens"`
+	// Request is merged into the body like Target.Request, over that.
+	Request map[string]any `json:"request"`
 }
 
 // Shape is the form of a stage's rate.

@@ -36,9 +36,9 @@ func TestShippedProfilesLoad(t *testing.T) {
 const everything = `name: spike
 represents: day
 seed: 7
-target:  {protocol: openai-chat, path: /v1/chat/completions, model: m, stream: true, headers: {X-Team: a}, body: file.json, url: "http://a.example:8000"}
+target:  {protocol: openai-chat, path: /v1/chat/completions, model: m, stream: true, headers: {X-Team: a}, request: {stop: [a], top_k: null}, stream_end: lenient, url: "http://a.example:8000"}
 prompts: {file: prompts.txt, shared_prefix_tokens: 100, prefixes: 4, turns: 3, sessions: 2}
-classes: [{name: chat, weight: 3, prompt_tokens: 512, output_tokens: {mean: 128, cv: 1}}, {name: code, weight: 1, prompt_tokens: 2048, output_tokens: 64}]
+classes: [{name: chat, weight: 3, prompt_tokens: 512, output_tokens: {mean: 128, cv: 1}, request: {ignore_eos: true}}, {name: code, weight: 1, prompt_tokens: 2048, output_tokens: 64}]
 stages:
   - {name: warm-up, rate: 5/s, duration: 1m, warmup: true}
   - {name: climb, ramp: {from: 5/s, to: 50/s}, duration: 5m}
@@ -72,8 +72,8 @@ func TestParseReadsEveryField(t *testing.T) {
 		got, want any
 	}{
 		{"represents", p.Represents, "day"}, {"seed", p.Seed, int64(7)}, {"model", p.Target.Model, "m"}, {"streams", p.Target.Streams(), true},
-		{"header", p.Target.Headers["X-Team"], "a"}, {"body", p.Target.Body, "file.json"}, {"prompts", p.Prompts, Prompts{"prompts.txt", 100, 4, 3, 2}},
-		{"class", p.Classes[0], Class{"chat", 3, Tokens{512, 0}, Tokens{128, 1}}}, {"warmup", p.Stages[0].Warmup, true},
+		{"header", p.Target.Headers["X-Team"], "a"}, {"stream end", p.Target.StreamEnd, "lenient"}, {"request", p.Target.Request, map[string]any{"stop": []any{"a"}, "top_k": nil}}, {"prompts", p.Prompts, Prompts{"prompts.txt", 100, 4, 3, 2}},
+		{"class", p.Classes[0], Class{"chat", 3, Tokens{512, 0}, Tokens{128, 1}, map[string]any{"ignore_eos": true}}}, {"warmup", p.Stages[0].Warmup, true},
 		{"ramp", *p.Stages[1].Ramp, Ramp{5, 50}}, {"law", p.Stages[2].Process, Process{Gamma, 2}}, {"default law", p.Stages[1].Process, Process{Poisson, 0}},
 		{"sine", *p.Stages[3].Sine, Sine{30, 30, 10 * time.Minute, 0}}, {"rows of the slice", len(p.Stages[4].Trace.rows), 2},
 		{"span", p.Stages[2].From, 6 * time.Minute}, {"end", p.Stages[2].To, 11 * time.Minute}, {"trace's length", p.Stages[4].Duration, 39 * time.Second},
@@ -81,7 +81,7 @@ func TestParseReadsEveryField(t *testing.T) {
 		{"connections", p.Connections, Connections{"pinned", 20 * time.Second, 8, "X-Served-By"}}, {"timeouts", p.Timeouts, Timeouts{time.Second, 3 * time.Second, 4 * time.Second, 6 * time.Minute}},
 		{"abort", p.Abort, Abort{0.25, 20 * time.Second}},
 	} {
-		if c.got != c.want {
+		if !reflect.DeepEqual(c.got, c.want) {
 			t.Errorf("%s: %v, want %v", c.what, c.got, c.want)
 		}
 	}
@@ -125,7 +125,12 @@ func TestProblems(t *testing.T) {
 		{"a misspelt law", "stages: [{rate: 5/s, duration: 1m, arrivals: poison}]", "p.yaml:1: stages[0].arrivals: arrivals \"poison\" are unknown\n  Try: poisson"},
 		{"a credential", "target: {headers: {authorization: x}}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.headers.authorization: is a credential, and a profile is stored with its run\n  Try: --header-file FILE, or the environment"},
 		{"a password in the URL", "target:\n  url: http://a:b@c\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:2: target.url: has a user name or password in it, and a profile is stored with its run\n  Try: --header-file FILE, or the environment"},
-		{"a URL that is none", "target:\n  url: localhost:80\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:2: target.url: \"localhost:80\" is not an http or https URL\n  Try: http://inference.example:8000"},
+		{"a URL that is none", "target:\n  url: localhost:80\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:2: target.url: \"localhost:80\" is not an http or https URL\n  Try: http://localhost:80"},
+		{"another scheme", "target:\n  url: ftp://h\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:2: target.url: \"ftp://h\" is not an http or https URL\n  Try: http://inference.example:8000"},
+		{"a request field that hpatune writes", "target: {protocol: openai-chat, request: {model: m, top_k: 1}}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.request.model: is written by hpatune itself\n  Try: target.model"},
+		{"request fields beside a body file", "target: {body: file.json, request: {a: 1}}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.request: stands beside body files, which are sent as they are\n  Try: write the fields into the files"},
+		{"request fields without a body", "classes: [{name: a, request: {a: 1}}]\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: classes[0].request: protocol http has no JSON body to merge fields into\n  Try: body: FILE.json, or protocol: openai-chat"},
+		{"an end of streams that is unknown", "target: {stream_end: loose}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.stream_end: \"loose\" is unknown\n  Try: strict or lenient"},
 		{"a misspelt protocol", "target: {protocol: openai_chat}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.protocol: \"openai_chat\" is unknown\n  Try: openai-chat"},
 		{"an error rate in the wrong unit", "abort: {error_rate: 50}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: abort.error_rate: \"50\" is not a share from 0% to 100%\n  Try: 50%"},
 		{"a cv without a mean", "classes: [{name: a, prompt_tokens: {cv: 1}}]\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: classes[0].prompt_tokens: has a cv but no mean\n  Try: {mean: 128, cv: 1}"},
