@@ -30,6 +30,8 @@ type Judgement struct {
 	Attainment *float64 `json:"attainment"`
 	Verdict    Verdict  `json:"verdict"`
 	Note       string   `json:"note,omitempty"`
+	// Replicates is how many replicates of a replay it rests on; 0 = it was measured.
+	Replicates int `json:"replicates,omitempty"`
 }
 
 // number returns v for JSON: nil where it is not a finite number.

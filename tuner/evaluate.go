@@ -83,23 +83,18 @@ func (b *bench) pass(w *replay.World, cfg hpa.Config, s *replay.Scratch) fluid {
 	return fluid{config: cfg, attainment: a.attainment(), hours: a.hours(), errors: a.errorRatio(), flaps: a.flaps, capacity: a.timeToCapacity(), windows: b.goals.windowShare(&a)}
 }
 
-// timeline runs one configuration over one replicate with the exact plant. The
-// requests of warm-up ticks are blanked: they count for replicas only.
+// timeline runs one configuration over one replicate with the exact plant.
 func (b *bench) timeline(d draw, cfg hpa.Config, s *replay.Scratch) (results.Timeline, tally) {
 	var l plant.Latency
-	s.Latency = &l
-	defer func() { s.Latency = nil }()
+	s.Latency, s.Warmup = &l, b.warmup
+	defer func() { s.Latency, s.Warmup = nil, nil }()
 	tl := results.Timeline{Step: d.world.Demand.Step, Ticks: make([]results.Tick, 0, len(d.world.Demand.Bins))}
 	a := tally{step: tl.Step, warmup: b.warmup, need: b.need}
 	replay.SimulateExact(d.world, cfg, d.seed, s, func(k *results.Tick) {
 		a.tick(k)
-		t := *k
-		if b.warmup(len(tl.Ticks)) {
-			t.Arrivals, t.Shed, t.Done, t.Failed, t.Good, t.Tokens = 0, 0, 0, 0, 0, 0
-		}
-		tl.Ticks = append(tl.Ticks, t)
+		tl.Ticks = append(tl.Ticks, *k)
 	})
-	tl.TTFT, tl.E2E = l.TTFT, l.E2E
+	l.Into(&tl)
 	return tl, a
 }
 

@@ -27,6 +27,9 @@ type Recommendation struct {
 	Verdict    string    `json:"verdict"` // change, keep, refuse
 	Refusal    []Refusal `json:"refusal"`
 	Objectives []string  `json:"objectives"`
+	// NotCovered are the objectives that the prediction says nothing about; none of
+	// the figures below counts them as met.
+	NotCovered []NotCovered `json:"not_covered,omitempty"`
 	// Verified is false for every recommendation that no second run has
 	// confirmed; Assumed lists what was stated and not measured.
 	Assumed []string `json:"assumed"`

@@ -2,6 +2,7 @@ package tuner
 
 import (
 	"context"
+	"math"
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
@@ -11,8 +12,8 @@ import (
 // Replayed is one configuration replayed over a run.
 type Replayed struct {
 	Pick       Pick
-	Timeline   results.Timeline // of the recorded arrivals, request by request
-	Judged     []results.Judgement
+	Timeline   results.Timeline    // of the recorded arrivals, request by request
+	Judged     []results.Judgement // over the replicates, one for each objective asked for
 	SelfReplay SelfReplay
 	Assumed    []string
 	Warnings   []string
@@ -25,6 +26,9 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	if o.Replicates == 0 {
 		o.Replicates = 20
 	}
+	asked := o.Objectives
+	var not []NotCovered
+	o.Objectives, not = cover(run, o)
 	g := newGoals(o.Objectives)
 	o.Fit.Limits, o.Fit.Seed = g.limits(), uint64(o.Seed)
 	fit, err := Fit(run, o.Current, o.Fit)
@@ -39,17 +43,40 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	for _, name := range fit.World.Blind(&cfg) {
 		r.Warnings = append(r.Warnings, "metric "+name+" was not recorded: the replay treats it as failing at every sync")
 	}
-	var one tally
+	judged := make([][]results.Judgement, len(b.draws))
 	if err := parallel(ctx, 1, nil, func(_ int, s *replay.Scratch) {
 		t := b.try(cfg, s)
 		r.Pick = *b.pick(&t)
 		r.SelfReplay = within(r.SelfReplay, run, b, o.Current, o.Seed)
-		r.Timeline, one = b.timeline(draw{fit.World, 0}, cfg, s)
+		r.Timeline, _ = b.timeline(draw{fit.World, 0}, cfg, s)
 	}); err != nil {
 		return r, err
 	}
-	// Judged on the recorded arrivals; the interval of each figure is over the
-	// replicates.
-	r.Judged = r.Timeline.Judge(b.goals.list, b.goals.extra(&one)...)
+	if err := parallel(ctx, len(judged), nil, func(i int, s *replay.Scratch) {
+		tl, a := b.timeline(b.draws[i], cfg, s)
+		judged[i] = tl.Judge(o.Objectives, b.goals.extra(&a)...)
+	}); err != nil {
+		return r, err
+	}
+	r.Judged = asAsked(asked, results.JudgeReplicates(o.Objectives, judged), not)
+	if len(o.Objectives) == 0 && len(asked) > 0 {
+		r.Pick.Predicted.PSLOMet = math.NaN()
+	}
 	return r, nil
+}
+
+// asAsked puts the judgements of what was covered, and the reasons of what was not,
+// into the order in which they were asked for.
+func asAsked(asked []results.Objective, covered []results.Judgement, not []NotCovered) []results.Judgement {
+	out := make([]results.Judgement, 0, len(asked))
+	for _, o := range asked {
+		if len(not) > 0 && not[0].Objective == o.Text {
+			j := o.Judge(results.Exactly(o.Name(), math.NaN(), 0, o.Unit))
+			j.Note, not = not[0].Why, not[1:]
+			out = append(out, j)
+			continue
+		}
+		out, covered = append(out, covered[0]), covered[1:]
+	}
+	return out
 }

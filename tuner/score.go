@@ -59,7 +59,7 @@ func (a *tally) tick(t *results.Tick) {
 	if a.warmup != nil && a.warmup(i) {
 		return
 	}
-	a.arrivals += t.Arrivals
+	a.arrivals += t.Judged()
 	a.shed += t.Shed
 	a.done += t.Done
 	a.failed += t.Failed

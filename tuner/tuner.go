@@ -52,6 +52,7 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	for _, ob := range o.Objectives {
 		r.Objectives = append(r.Objectives, ob.String())
 	}
+	o.Objectives, r.NotCovered = cover(run, o)
 	whole, err := evidence(runs, &o.Fit)
 	if err != nil {
 		return r, nil, err
@@ -86,10 +87,11 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 		r.Warnings = append(r.Warnings, fmt.Sprintf("only %s is evidence: runs under an autoscaler are not joined", run.Meta.Run))
 	}
 	r.SelfReplay, r.Shadow = fit.SelfReplay, fit.Shadow
-	for _, text := range g.notReplayed() {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%q is not judged: a replay knows no gaps between tokens", text))
-	}
 	model := newModel(run, fit, o)
+	if len(o.Objectives) == 0 && len(r.NotCovered) > 0 {
+		no := uncovered(r.NotCovered)
+		return r.refuse(no.ID, no.Text, no.SettledBy), model, nil
+	}
 	if refusal, ok := unfit(&fit); ok {
 		return r.refuse(refusal.ID, refusal.Text, refusal.SettledBy), model, nil
 	}

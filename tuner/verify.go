@@ -35,6 +35,7 @@ type Compared struct {
 // Compare holds the prediction of w under cfg against what happened. w's demand
 // must be the run's own arrivals; each replicate has them, and other luck.
 func Compare(w *replay.World, cfg hpa.Config, run *results.Run, objectives []results.Objective, seed int64, replicates int) Agreement {
+	objectives, _ = cover(run, Options{Objectives: objectives})
 	g := newGoals(objectives)
 	b := &bench{world: w, goals: g, warmup: warmups(run.Meta.Stages, w.Demand.Step)}
 	if per, err := capacity(w, max(w.Replicas, 2), g.want()); err == nil && per > 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -22,12 +23,18 @@ func newGateCmd(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gate RUN | --recording RUN -f hpa.yaml",
 		Short: "Objectives as an exit code, for CI",
-		Long: `gate judges a run by objectives, or replays a changed manifest over a recorded run
-and judges that: the second form needs no cluster, and is a test of a pull request
-that edits an HPA.
+		Long: `gate judges what a run measured by objectives. With --recording it replays a
+changed manifest over a recorded run and judges that prediction: it needs no
+cluster, and is a test of a pull request that edits an HPA.
+
+A measured objective passes where its 90 % interval meets the limit, and fails
+where none of it does. A predicted one passes where it holds in nine of ten
+replicates of the replay, as for tune, and fails where it holds in one of ten.
+Between the two it is inconclusive, and gate says how many requests or
+replicates would decide. What a replay does not predict is unknown, never a pass.
 
 Exit codes: 0 all pass · 3 one is missed · 4 the run is not valid evidence ·
-5 inconclusive: the interval straddles the limit, or it was not measured`,
+5 inconclusive, or not measured`,
 		Example: `  hpatune gate results/RUN --objective "ttft.p95 < 500ms" --objective "error_rate < 0.1%"
   hpatune gate --recording results/RUN -f deploy/hpa.yaml
   hpatune gate results/RUN -o junit > gate.xml`,
@@ -40,6 +47,11 @@ Exit codes: 0 all pass · 3 one is missed · 4 the run is not valid evidence ·
 				}
 				return s.gateReplay(cmd.Context(), recording, f.tune)
 			case recording == "" && len(args) == 1:
+				for _, name := range []string{"filename", "seed", "startup", "requests", "replicates"} {
+					if flag := cmd.Flags().Lookup(name); flag.Changed {
+						return usagef("--%s says how to replay a run, and gate RUN judges what was measured\nTry: hpatune gate --recording %s -f hpa.yaml", name, args[0])
+					}
+				}
 				return s.gateRun(args[0], f.tune)
 			}
 			return usagef("give a RUN, or --recording RUN -f hpa.yaml")
@@ -64,7 +76,7 @@ func (s streams) gateRun(dir string, f tuneFlags) error {
 		return err
 	}
 	sum := results.Summarize(run, objectives, figures...)
-	return s.gate(sum, f.output)
+	return s.gate(sum, f.output, "")
 }
 
 // costFigures are the figures that a run does not know by itself: what its
@@ -97,11 +109,12 @@ func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error 
 		s.warnf("the replay does not reproduce the recorded run (%d of %d rescales met): its verdict means nothing", self.RescalesMatched, self.Rescales)
 		sum.Trust.Verdict = results.Invalid
 	}
-	return s.gate(sum, f.output)
+	return s.gate(sum, f.output, fmt.Sprintf("Predicted, not measured: %s replayed under %s, %d replicates.", r.run.Meta.Run, f.filename, r.replicates))
 }
 
-// gate prints the verdict over all objectives and makes it an exit code.
-func (s streams) gate(sum results.Summary, output string) error {
+// gate prints the verdict over all objectives and makes it an exit code. predicted
+// says what was replayed; "" = what was measured is judged.
+func (s streams) gate(sum results.Summary, output, predicted string) error {
 	verdict := overall(sum.Objectives)
 	var err error
 	switch output {
@@ -109,14 +122,15 @@ func (s streams) gate(sum results.Summary, output string) error {
 		err = s.json(struct {
 			Schema     string              `json:"schema"`
 			Verdict    results.Verdict     `json:"verdict"`
+			Predicted  bool                `json:"predicted"`
 			Trust      results.Trust       `json:"trust"`
 			Objectives []results.Judgement `json:"objectives"`
-		}{gateSchema, verdict, sum.Trust, sum.Objectives})
+		}{gateSchema, verdict, predicted != "", sum.Trust, sum.Objectives})
 	case "junit":
 		err = report.JUnit(s.out, sum)
 	default:
 		if _, err = io.WriteString(s.out, sum.Trust.Line()+"\n"); err == nil {
-			err = report.GateText(s.out, sum.Objectives, verdict)
+			err = report.GateText(s.out, sum.Objectives, verdict, predicted)
 		}
 	}
 	if err != nil {

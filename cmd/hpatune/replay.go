@@ -46,6 +46,7 @@ func (f *replayFlags) bind(c *cobra.Command, outputs ...string) {
 	fl.StringVar(&f.tune.price, "price", "", "prices: a YAML file, or a name of the book")
 	fl.DurationVar(&f.tune.startup, "startup", 0, "assume that a pod takes so long to become ready (runs that saw none)")
 	fl.StringVar(&f.tune.requests, "requests", "", "assume a pod's requests: cpu=1,memory=2Gi (runs that saw none)")
+	fl.IntVar(&f.tune.replicates, "replicates", 20, "how many replicates of the load to replay; at least 5 for an interval")
 	outputFlag(fl, &f.tune.output, "", outputs...)
 }
 
@@ -55,6 +56,7 @@ type replayed struct {
 	objectives []results.Objective
 	hpa        hpaFile
 	outcome    tuner.Replayed
+	replicates int
 	price      tuner.Price
 }
 
@@ -64,7 +66,10 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 	if err != nil {
 		return nil, err
 	}
-	r := &replayed{run: run}
+	if f.replicates < 1 {
+		return nil, usagef("--replicates %d: give a number of at least 1", f.replicates)
+	}
+	r := &replayed{run: run, replicates: f.replicates}
 	if r.objectives, err = s.objectivesOf(run, f.objectives); err != nil {
 		return nil, err
 	}
@@ -78,7 +83,7 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 	if r.price, err = readPrice(f.price); err != nil {
 		return nil, err
 	}
-	o := tuner.Options{Current: recorded.Config, Objectives: r.objectives, Price: r.price, Seed: f.seed, Version: version}
+	o := tuner.Options{Current: recorded.Config, Objectives: r.objectives, Price: r.price, Seed: f.seed, Version: version, Replicates: f.replicates}
 	if err := f.assume(&o); err != nil {
 		return nil, err
 	}
@@ -116,13 +121,14 @@ func (s streams) runReplay(ctx context.Context, dir string, f replayFlags) error
 		e := json.NewEncoder(s.out)
 		e.SetEscapeHTML(false)
 		return e.Encode(struct {
-			Schema string     `json:"schema"`
-			Run    string     `json:"run"`
-			Pick   tuner.Pick `json:"pick"`
-		}{"hpatune.replay/v1", r.run.Meta.Run, pick})
+			Schema     string              `json:"schema"`
+			Run        string              `json:"run"`
+			Pick       tuner.Pick          `json:"pick"`
+			Objectives []results.Judgement `json:"objectives"`
+		}{"hpatune.replay/v1", r.run.Meta.Run, pick, r.outcome.Judged})
 	}
 	s.warnings(r.outcome)
-	return report.ReplayText(s.out, &pick, tuner.Describe(pick.Config), r.price, r.outcome.SelfReplay)
+	return report.ReplayText(s.out, &pick, tuner.Describe(pick.Config), r.price, r.outcome.SelfReplay, r.outcome.Judged)
 }
 
 // tickLine is a line of --ticks.

@@ -30,6 +30,7 @@ type tuneFlags struct {
 	maxLimit   int32
 	startup    time.Duration
 	requests   string
+	replicates int // of replay and gate
 	output     string
 }
 

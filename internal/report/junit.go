@@ -54,6 +54,9 @@ func JUnit(w io.Writer, s results.Summary) error {
 	for _, o := range s.Objectives {
 		c := suiteCase{Class: "hpatune.objective", Name: o.Text}
 		said := fmt.Sprintf("measured %s, n = %d", measured(o), o.N)
+		if o.Replicates > 0 {
+			said = fmt.Sprintf("predicted %s, n = %d in each of %d replicates", measured(o), o.N, o.Replicates)
+		}
 		if o.Note != "" {
 			said += ": " + o.Note
 		}

@@ -45,6 +45,11 @@ func Markdown(w io.Writer, page Page) error {
 		}
 		p.markdownTable(rows)
 	}
+	if a := page.Advice; a != nil {
+		for _, x := range a.NotCovered {
+			p.line("Not covered by the prediction: `%s` (%s).\n", x.Objective, cell(x.Why))
+		}
+	}
 	if page.Manifest != "" {
 		p.line("<details><summary>hpa.yaml</summary>\n\n```yaml\n%s```\n</details>", strings.ReplaceAll(page.Manifest, "```", "` ` `"))
 	}

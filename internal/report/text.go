@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -161,7 +162,11 @@ func (p *printer) objectives(os []results.Judgement) {
 	if len(os) == 0 {
 		return
 	}
-	rows := [][]string{{"Objective", "Verdict", "Measured", "Within", "n"}}
+	head := "Measured"
+	if slices.ContainsFunc(os, func(j results.Judgement) bool { return j.Replicates > 0 }) {
+		head = "Predicted"
+	}
+	rows := [][]string{{"Objective", "Verdict", head, "Within", "n"}}
 	for _, o := range os {
 		rows = append(rows, []string{o.Text, string(o.Verdict), measured(o), quantity(o.Attainment, "ratio"), fmt.Sprint(o.N), o.Note})
 	}
@@ -178,9 +183,13 @@ func measured(o results.Judgement) string {
 	return s
 }
 
-// GateText writes objectives and the verdict over all of them.
-func GateText(w io.Writer, os []results.Judgement, verdict results.Verdict) error {
+// GateText writes objectives and the verdict over all of them. predicted says what
+// was replayed; "" = they were measured.
+func GateText(w io.Writer, os []results.Judgement, verdict results.Verdict, predicted string) error {
 	p := printer{w: w}
+	if predicted != "" {
+		p.line("%s", predicted)
+	}
 	p.objectives(os)
 	p.line("%s", strings.ToUpper(string(verdict)))
 	return p.err
@@ -235,6 +244,9 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	}
 	if r.LoadMargin != nil {
 		p.line("\nThe objectives hold up to %s × this load.", interval(r.LoadMargin, ""))
+	}
+	for _, x := range r.NotCovered {
+		p.line("Not covered by the prediction: %s (%s). Judge it by a run: hpatune gate RUN", x.Objective, x.Why)
 	}
 	for _, x := range r.Assumed {
 		p.line("Assumed: %s", x)
@@ -314,11 +326,13 @@ func (p *printer) picks(r *tuner.Recommendation) {
 }
 
 // ReplayText writes what one configuration would have done with a recorded load.
-func ReplayText(w io.Writer, pick *tuner.Pick, name string, price tuner.Price, self tuner.SelfReplay) error {
+func ReplayText(w io.Writer, pick *tuner.Pick, name string, price tuner.Price, self tuner.SelfReplay, judged []results.Judgement) error {
 	p := printer{w: w}
 	p.line("Replayed: %s", name)
 	p.selfReplay(self)
 	p.picks(&tuner.Recommendation{Recommended: pick, Price: price})
+	p.line("")
+	p.objectives(judged)
 	return p.err
 }
 

@@ -20,7 +20,7 @@ func TestTexts(t *testing.T) {
 		write func(io.Writer) error
 	}{
 		{"run.txt", func(w io.Writer) error { return RunText(w, summary) }},
-		{"gate.txt", func(w io.Writer) error { return GateText(w, summary.Objectives, results.Fail) }},
+		{"gate.txt", func(w io.Writer) error { return GateText(w, summary.Objectives, results.Fail, "") }},
 		{"tune.txt", func(w io.Writer) error { return TuneText(w, advice.Advice, advice.Next) }},
 		{"verify.txt", func(w io.Writer) error { return VerifyText(w, *advice.Verify) }},
 		{"run.md", func(w io.Writer) error { return Markdown(w, run) }},

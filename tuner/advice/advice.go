@@ -168,11 +168,14 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 	}
 	add("Valid for: %s.", strings.Join(where, "; "))
 	p := r.Recommended.Predicted
-	sure := fmt.Sprintf("How sure: %s held in %.0f %% of the replicates", strings.Join(r.Objectives, " and "), 100*p.PSLOMet)
+	sure := fmt.Sprintf("How sure: %s held in %.0f %% of the replicates", strings.Join(r.Covered(), " and "), 100*p.PSLOMet)
 	if s := r.SelfReplay; s.ReplicaHoursError != nil {
 		sure += fmt.Sprintf("; the replay met the recorded run within %+.1f %% of its replica-hours above the floor and %d of %d rescales", 100**s.ReplicaHoursError, s.RescalesMatched, s.Rescales)
 	}
 	add("%s. Evidence: %s. Not confirmed by a second run yet (hpatune verify).", sure, strings.ToUpper(r.Trust))
+	for _, x := range r.NotCovered {
+		add("Not covered by the prediction: %s (%s).", x.Objective, x.Why)
+	}
 	for _, x := range r.Assumed {
 		add("Assumed, not measured: %s.", x)
 	}

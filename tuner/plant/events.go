@@ -339,7 +339,7 @@ func (e *Exact) end(s *server, c *call) {
 	if first <= e.limits[0] && took <= e.limits[1] {
 		t.Good++
 	}
-	if e.latency != nil {
+	if e.latency != nil && !t.Warmup {
 		e.latency.E2E.Record(seconds(took))
 		if c.time.First < c.time.Total {
 			e.latency.TTFT.Record(seconds(first))

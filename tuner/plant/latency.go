@@ -11,6 +11,14 @@ import (
 // replays that are shown. TTFT stays empty where answers do not stream.
 type Latency struct{ TTFT, E2E results.Hist }
 
+// Into puts the latencies into the timeline of the same replay. What is not among
+// them is not predicted, and no objective about it is judged. A replay sends every
+// request when it is scheduled.
+func (h *Latency) Into(t *results.Timeline) {
+	t.TTFT, t.E2E = h.TTFT, h.E2E
+	t.TTFTFromSent, t.E2EFromSent = h.TTFT, h.E2E
+}
+
 // waitPoints are the quantiles that stand for the exponential part of a wait:
 // -ln(1-q) at the middles of equal parts, and two in the tail.
 var waitPoints = func() []struct{ wait, weight float64 } {

@@ -29,6 +29,11 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 		s.ticks = append(s.ticks, results.Tick{})
 	}
 	ticks := s.ticks[:n]
+	if s.Warmup != nil {
+		for i := range ticks {
+			ticks[i].Warmup = s.Warmup(i)
+		}
+	}
 	e.Reset(w.model, int(w.Replicas), w.Seed, ticks, s.Latency)
 	a.reset(w, cfg)
 	dt := w.Demand.Step.Seconds()

@@ -16,6 +16,9 @@ type Scratch struct {
 	// Latency, if set, collects what answered requests took. It is for the few
 	// replays that are shown: it costs some microseconds a tick.
 	Latency *plant.Latency
+	// Warmup tells which ticks no objective is about: the exact plant marks them,
+	// and leaves their requests out of Latency. nil = none.
+	Warmup func(tick int) bool
 	// OnDecision, if set, is shown every reconcile: what was seen and decided.
 	// Both are valid during the call.
 	OnDecision func(*hpa.Observation, *hpa.Decision)
@@ -59,7 +62,7 @@ func Timeline(w *World, cfg hpa.Config, s *Scratch) results.Timeline {
 	defer func() { s.Latency = before }()
 	tl := results.Timeline{Step: w.Demand.Step, Ticks: make([]results.Tick, 0, len(w.Demand.Bins))}
 	Simulate(w, cfg, s, func(t *results.Tick) { tl.Ticks = append(tl.Ticks, *t) })
-	tl.TTFT, tl.E2E = l.TTFT, l.E2E
+	l.Into(&tl)
 	return tl
 }
 

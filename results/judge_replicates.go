@@ -1,0 +1,135 @@
+package results
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// The share of replicates in which a prediction must hold to pass, as in tune, and
+// in which it must miss to fail.
+const sureShare = 0.9
+
+// fewReplicates is the least number of replicates that has an interval at all.
+const fewReplicates = 5
+
+// JudgeReplicates makes one judgement of each objective from those of several
+// replicates of a replay, each of which has one a objective, in order: the figure
+// is the mean over them, its interval lies between their 5th and 95th percentile,
+// and the verdict is of how many met it. Nine in ten pass, as in tune; one in ten
+// fails; between the two it is inconclusive, and a word says what would decide.
+//
+// A replicate that does not know the figure has not met it. N is the number of
+// requests (or windows, or ticks) of one replicate.
+func JudgeReplicates(objectives []Objective, replicates [][]Judgement) []Judgement {
+	out := make([]Judgement, 0, len(objectives))
+	for i, o := range objectives {
+		of := make([]Judgement, 0, len(replicates))
+		for _, r := range replicates {
+			of = append(of, r[i])
+		}
+		out = append(out, o.overReplicates(of))
+	}
+	return out
+}
+
+func (o Objective) overReplicates(of []Judgement) Judgement {
+	j := Judgement{Text: o.Text, Limit: o.Limit, Unit: o.Unit, Verdict: Unknown, Replicates: len(of)}
+	met, n := 0, 0.0
+	var values, attainments []float64
+	for _, r := range of {
+		n += float64(r.N) / float64(len(of))
+		switch {
+		case r.Verdict == Pass:
+			met++
+		case r.Verdict == Unknown:
+			j.Note = r.Note
+			continue
+		}
+		values = append(values, orInf(r.Value))
+		if r.Attainment != nil {
+			attainments = append(attainments, *r.Attainment)
+		}
+	}
+	j.N = int(math.Round(n))
+	if len(values) == 0 {
+		return j
+	}
+	f := spread(values)
+	j.Value, j.Lo, j.Hi = number(f.Value), number(f.Lo), number(f.Hi)
+	if len(attainments) > 0 {
+		j.Attainment = number(spread(attainments).Value)
+	}
+	share := float64(met) / float64(len(of))
+	j.Note = fmt.Sprintf("holds in %d of %d replicates", met, len(of))
+	switch {
+	case len(of) < fewReplicates:
+		j.Verdict = Inconclusive
+		j.Note += fmt.Sprintf("; it takes %d of them to judge", fewReplicates)
+	case share >= sureShare-1e-9:
+		j.Verdict = Pass
+	case share <= 1-sureShare+1e-9:
+		j.Verdict = Fail
+	default:
+		j.Verdict = Inconclusive
+		limit := o.Limit
+		if o.Window > 0 {
+			values, limit = attainments, o.For
+		}
+		j.Note += whatDecides(met, len(of), values, limit, j.N)
+	}
+	return j
+}
+
+// whatDecides says what would turn met of n replicates into a verdict: more of
+// them, where that many is not told apart from nine, or one, in ten; else a longer
+// recording, whose figure varies less from replicate to replicate. requests is how
+// many one replicate has.
+func whatDecides(met, n int, values []float64, limit float64, requests int) string {
+	share := float64(met) / float64(n)
+	bar := sureShare
+	if share < 0.5 {
+		bar = 1 - sureShare
+	}
+	if lo, hi := ratioInterval(float64(met), float64(n)); lo <= bar && bar <= hi {
+		need := float64(n)
+		for lo <= bar && bar <= hi && need < 1e5 {
+			need *= 1.25
+			lo, hi = ratioInterval(share*need, need)
+		}
+		return fmt.Sprintf("; about %s replicates would decide", roughly(need))
+	}
+	f := spread(values)
+	sd := 0.0
+	for _, v := range values {
+		sd += (v - f.Value) * (v - f.Value) / float64(len(values))
+	}
+	// At 1.28 standard deviations from the limit nine in ten are on one side.
+	factor := sd * 1.2816 * 1.2816 / ((f.Value - limit) * (f.Value - limit))
+	if !(factor > 1) || factor > 1e4 {
+		return "; the limit is too close to the prediction to tell them apart"
+	}
+	return fmt.Sprintf("; a recording of about %s requests would decide, this one has %d", roughly(factor*float64(requests)), requests)
+}
+
+// spread is the mean of values and their 5th and 95th percentile, NaN of fewer
+// than five.
+func spread(values []float64) Figure {
+	sorted := slices.Sorted(slices.Values(values))
+	f := Figure{Lo: math.NaN(), Hi: math.NaN(), N: len(values)}
+	for _, v := range sorted {
+		f.Value += v / float64(len(sorted))
+	}
+	if len(sorted) >= fewReplicates {
+		f.Lo, f.Hi = NearestRank(sorted, 0.05), NearestRank(sorted, 0.95)
+	}
+	return f
+}
+
+// orInf is the value of a judgement, +Inf where it is not finite.
+func orInf(v *float64) float64 {
+	if v == nil {
+		return math.Inf(1)
+	}
+	return *v
+}

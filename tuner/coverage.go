@@ -1,0 +1,89 @@
+package tuner
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// NotCovered is an objective that no replay of the run can judge, and why. It is
+// in no figure of the recommendation, and never counted as met.
+type NotCovered struct {
+	Objective string `json:"objective"`
+	Why       string `json:"why"`
+}
+
+// cover parts the objectives into those that a replay of the run judges and those
+// that it does not. What a replay tells is read off a specimen of it, by the judge
+// that also judges replays: so that a latency which the plant learns to predict is
+// covered from then on.
+//
+// A share of requests within limits (goodput) is covered where all of these are.
+func cover(run *results.Run, o Options) (covered []results.Objective, not []NotCovered) {
+	tl, extra := specimen(run, o)
+	for i, j := range tl.Judge(o.Objectives, extra...) {
+		ob := o.Objectives[i]
+		switch {
+		case j.Verdict != results.Unknown:
+			covered = append(covered, ob)
+		case ob.Latency() && !run.Meta.Target.Streams:
+			not = append(not, NotCovered{ob.Text, "the answers of the run were not streamed"})
+		default:
+			not = append(not, NotCovered{ob.Text, j.Note})
+		}
+	}
+	return covered, not
+}
+
+// Covered are the objectives that the prediction is about, as written.
+func (r *Recommendation) Covered() []string {
+	return slices.DeleteFunc(slices.Clone(r.Objectives), func(text string) bool {
+		return slices.ContainsFunc(r.NotCovered, func(n NotCovered) bool { return n.Objective == text })
+	})
+}
+
+// specimen is a timeline of one answered request that has all that a replay of the
+// run tells, and nothing else.
+func specimen(run *results.Run, o Options) (results.Timeline, []results.Figure) {
+	tl := results.Timeline{Step: time.Second, Ticks: []results.Tick{{Arrivals: 1, Done: 1, Good: 1}}}
+	var l plant.Latency
+	l.E2E.Record(time.Second)
+	if run.Meta.Target.Streams {
+		l.TTFT.Record(time.Second)
+	}
+	l.Into(&tl)
+	g := goals{cost: math.NaN()}
+	if w := run.Meta.Workload; w.CPUMilli+w.MemoryBytes+w.GPUs+o.Fit.CPUMilli+o.Fit.MemoryBytes > 0 {
+		g.cost = 1
+	}
+	return tl, g.extra(&tally{step: time.Second, ticks: 1, need: []float64{1}})
+}
+
+// uncovered is the refusal where a replay can judge none of the objectives.
+func uncovered(not []NotCovered) Refusal {
+	texts := make([]string, len(not))
+	for i, n := range not {
+		texts[i] = fmt.Sprintf("%q (%s)", n.Objective, n.Why)
+	}
+	return Refusal{"objectives", "no objective that a replay can judge: " + strings.Join(texts, ", "),
+		`an objective that it can, beside them: --objective "e2e.p95 < 2s"`}
+}
+
+// MarshalJSON writes p_slo_met as null where there was no objective to judge.
+func (p Predicted) MarshalJSON() ([]byte, error) {
+	type figures Predicted
+	out := struct {
+		figures
+		PSLOMet *float64 `json:"p_slo_met"`
+	}{figures: figures(p), PSLOMet: &p.PSLOMet}
+	if math.IsNaN(p.PSLOMet) {
+		out.PSLOMet = nil
+	}
+	return json.Marshal(out)
+}
