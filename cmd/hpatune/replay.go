@@ -46,7 +46,7 @@ func (f *replayFlags) bind(c *cobra.Command, outputs ...string) {
 	fl.StringVar(&f.tune.price, "price", "", "prices: a YAML file, or a name of the book")
 	fl.DurationVar(&f.tune.startup, "startup", 0, "assume that a pod takes so long to become ready (runs that saw none)")
 	fl.StringVar(&f.tune.requests, "requests", "", "assume a pod's requests: cpu=1,memory=2Gi (runs that saw none)")
-	fl.IntVar(&f.tune.replicates, "replicates", 20, "how many replicates of the load to replay; at least 5 for an interval")
+	fl.IntVar(&f.tune.replicates, "replicates", 20, "how many replicates of the load to replay; at least 5")
 	outputFlag(fl, &f.tune.output, "", outputs...)
 }
 
@@ -66,8 +66,8 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 	if err != nil {
 		return nil, err
 	}
-	if f.replicates < 1 {
-		return nil, usagef("--replicates %d: give a number of at least 1", f.replicates)
+	if f.replicates < 5 {
+		return nil, usagef("--replicates %d: an interval takes at least 5", f.replicates)
 	}
 	r := &replayed{run: run, replicates: f.replicates}
 	if r.objectives, err = s.objectivesOf(run, f.objectives); err != nil {
