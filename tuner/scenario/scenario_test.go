@@ -112,3 +112,26 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The API server carries a pod's times in whole seconds: 0.9 s after the start is
+// 0 s for the controller, so the initialization period has ended at 300.5 s, and
+// the old sample counts.
+func TestPodsTimesAreCutToWholeSeconds(t *testing.T) {
+	for _, tt := range []struct {
+		name, at string
+		want     int32
+	}{
+		{"the period that ends at 300.9 s has ended at 300.5 s", "300.5", 4},
+		{"and not yet at 299.5 s: the sample is from before the pods were ready", "299.5", 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			pods := strings.NewReplacer("-3590", "1.2", "-3600", "0.9").Replace(webPods)
+			metrics := strings.ReplaceAll(cpu("200", "200"), `"timestamp":0`, `"timestamp":10`)
+			got := lines(t, `{"id":"x","hpa":{"spec":{"maxReplicas":10,"metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization","averageUtilization":50}}}]}},
+				"initialReplicas":2,"containers":[{"name":"app","cpuMilli":200}],"observations":[{"at":`+tt.at+`,"pods":`+pods+`,"resourceMetrics":`+metrics+`}]}`)
+			if len(got) != 1 || got[0].Replicas != tt.want {
+				t.Errorf("%+v, want %d replicas", got, tt.want)
+			}
+		})
+	}
+}

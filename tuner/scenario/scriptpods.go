@@ -60,9 +60,11 @@ func (p *scriptParser) pod(words []string) {
 			l.pod.Ready, ok = hpa.ParseReady(value)
 		case "since":
 			l.pod.ReadySince, err = instant(value)
+			l.pod.ReadySince = wholeSecond(time.Time{}, l.pod.ReadySince)
 		case "start":
 			if l.pod.NotStarted = value == "none"; !l.pod.NotStarted {
 				l.pod.StartTime, err = instant(value)
+				l.pod.StartTime = wholeSecond(time.Time{}, l.pod.StartTime)
 			}
 		case "deleted":
 			l.pod.Deleted = true

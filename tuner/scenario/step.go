@@ -113,9 +113,9 @@ func (p *parser) readPods(v value) (pods []listed) {
 					m.bad("found %s, want \"True\", \"False\", \"Unknown\" or \"\"", short(m.raw))
 				}
 			case "readyTransition":
-				pod.pod.ReadySince = m.instant(p.s.Start)
+				pod.pod.ReadySince = wholeSecond(p.s.Start, m.instant(p.s.Start))
 			case "startTime":
-				pod.pod.StartTime, pod.pod.NotStarted = m.instant(p.s.Start), false
+				pod.pod.StartTime, pod.pod.NotStarted = wholeSecond(p.s.Start, m.instant(p.s.Start)), false
 			case "deleted":
 				pod.pod.Deleted = m.flag()
 			case "labels":

@@ -156,6 +156,15 @@ func (v value) instant(start time.Time) time.Duration {
 	return d.Round(time.Millisecond)
 }
 
+// wholeSecond cuts the instant d after start to the whole second that it is in:
+// an API object carries a pod's startTime and its conditions' transitions so, and
+// the controller reads no other.
+//
+// Source: k8s.io/apimachinery/pkg/apis/meta/v1.Time is written as RFC 3339 without a fraction.
+func wholeSecond(start time.Time, d time.Duration) time.Duration {
+	return start.Add(d).Truncate(time.Second).Sub(start)
+}
+
 func short(raw []byte) string {
 	if len(raw) == 0 {
 		return "nothing"

@@ -161,13 +161,13 @@ func (w *world) pod(g *gen.Pod) *corev1.Pod {
 	}
 	p.Status.Phase = corev1.PodPhase(g.Phase)
 	if g.StartTime != nil {
-		t := w.time(*g.StartTime)
+		t := w.carried(*g.StartTime)
 		p.Status.StartTime = &t
 	}
 	if g.Ready != "" {
 		c := corev1.PodCondition{Type: corev1.PodReady, Status: corev1.ConditionStatus(g.Ready)}
 		if g.Transition != nil {
-			c.LastTransitionTime = w.time(*g.Transition)
+			c.LastTransitionTime = w.carried(*g.Transition)
 		}
 		p.Status.Conditions = []corev1.PodCondition{c}
 	}

@@ -140,6 +140,11 @@ func newWorld(s *gen.Scenario) (*world, error) {
 // time turns an instant of the format into an API time.
 func (w *world) time(sec float64) metav1.Time { return metav1.NewTime(w.start.Add(gen.Seconds(sec))) }
 
+// carried is that instant as an API object carries it: in whole seconds.
+func (w *world) carried(sec float64) metav1.Time {
+	return metav1.NewTime(w.time(sec).Truncate(time.Second))
+}
+
 // startController runs a controller with an empty memory. The informers' factory has no
 // resync: a resync only adds a queue entry that the controller's rate limiter makes one
 // with the existing entry, and its phase is not part of a scenario.
