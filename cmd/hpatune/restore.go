@@ -1,22 +1,33 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hpatune/hpatune/internal/kube"
 )
 
 func newRestoreCmd(s streams) *cobra.Command {
 	var (
 		k     kubeFlags
 		force bool
+		out   string
 	)
 	c := &cobra.Command{
 		Use:   "restore [-n NAMESPACE]",
 		Short: "Put back what a run that died had changed in a cluster",
-		Long: `restore finds what runs have left in a namespace (the annotation hpatune.dev/original
-on HPAs and workloads) and puts it back, from any machine. What somebody has changed
-since is left as it is, and said. Runs that are still on are left alone.`,
+		Long: `restore finds what runs have left in a namespace (the annotation
+hpatune.dev/original on HPAs and workloads) and puts it back, from any machine.
+Targets of runs that are still active are left alone.
+
+What somebody has changed since stays as it is; what the run had changed beside it
+goes back. Where both have changed the same field, or the HPA has been deleted,
+restore says so, writes the original to a file, and exits with 1.`,
 		Example: `  hpatune restore -n ml-serving
   hpatune restore -n ml-serving --force     even where the run's lease has not run out yet`,
 		Args: cobra.NoArgs,
@@ -26,16 +37,49 @@ since is left as it is, and said. Runs that are still on are left alone.`,
 				return err
 			}
 			done, err := cluster.RestoreAll(cmd.Context(), cluster.Namespace, force)
-			for _, d := range done {
-				fmt.Fprintf(s.out, "%s: %s (run %s)\n", d.Object, d.Text, d.Run)
-			}
 			if len(done) == 0 && err == nil {
 				fmt.Fprintf(s.out, "nothing to put back in %s\n", cluster.Namespace)
+				return nil
 			}
-			return exitIf(exitFailed, err)
+			left, printErr := s.restored(done, out)
+			switch {
+			case err != nil || printErr != nil:
+				return exit(exitFailed, errors.Join(err, printErr))
+			case left > 0:
+				return exit(exitFailed, fmt.Errorf("restore: %d of %d objects are not back as they were", left, len(done)))
+			}
+			return nil
 		},
 	}
 	k.add(c)
-	c.Flags().BoolVar(&force, "force", false, "restore also what a run still holds")
+	c.Flags().BoolVar(&force, "force", false, "restore also what an active run still holds")
+	c.Flags().StringVar(&out, "out", ".", "folder for the originals of what cannot be put back")
 	return c
+}
+
+// restored prints what was done with each object, keeps the originals of those
+// that are not back, and counts them.
+func (s streams) restored(done []kube.Restored, dir string) (left int, err error) {
+	for _, d := range done {
+		fmt.Fprintf(s.out, "%s: %s (run %s)\n", d.Object, d.Text, d.Run)
+		if !d.Left() {
+			continue
+		}
+		left++
+		if d.Original == nil {
+			continue
+		}
+		file := filepath.Join(dir, "original-"+strings.ToLower(strings.ReplaceAll(d.Object, "/", "-"))+".yaml")
+		if werr := os.WriteFile(file, d.Original, 0o644); werr != nil {
+			fmt.Fprintf(s.out, "---\n%s", d.Original) // better here than nowhere
+			err = fmt.Errorf("restore: the original could not be kept: %w", werr)
+			continue
+		}
+		verb := "replace"
+		if d.Gone {
+			verb = "create"
+		}
+		fmt.Fprintf(s.out, "  to put the original back: kubectl %s -f %s\n", verb, file)
+	}
+	return left, err
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -17,6 +17,10 @@ import (
 
 // Original is the annotation in which a change keeps what was there before.
 const Original = "hpatune.dev/original"
+
+// changedHPA is the annotation of a Lease that names the HPA whose journal it
+// keeps.
+const changedHPA = "hpatune.dev/hpa"
 
 // manager is the name under which this tool's writes stand in managedFields.
 const manager = "hpatune"
@@ -105,6 +109,9 @@ func (c *Cluster) ApplyHPA(ctx context.Context, s *Subject, spec autoscalingv2.H
 			return err
 		}
 		h.Annotations[Original] = journal{Run: run, At: time.Now().UTC().Truncate(time.Second), Spec: before, Applied: &dry.Spec}.text()
+		if err := c.noteLease(ctx, s, run, h.Annotations[Original]); err != nil {
+			return err
+		}
 		h, err = hpas.Update(ctx, h, metav1.UpdateOptions{FieldManager: manager})
 		if err == nil {
 			stored = &h.Spec
@@ -146,6 +153,22 @@ func (c *Cluster) FixReplicas(ctx context.Context, s *Subject, n int32, run stri
 		return err
 	}
 	return c.resize(ctx, s, n)
+}
+
+// noteLease keeps an HPA's journal in the run's Lease, too: who deletes the HPA
+// deletes its annotation. A run without a Lease has none.
+func (c *Cluster) noteLease(ctx context.Context, s *Subject, run, text string) error {
+	leases := c.Clients.CoordinationV1().Leases(s.Namespace)
+	l, err := leases.Get(ctx, leaseName(s), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || err == nil && (l.Spec.HolderIdentity == nil || *l.Spec.HolderIdentity != run) {
+		return nil
+	}
+	if err == nil {
+		metav1.SetMetaDataAnnotation(&l.ObjectMeta, Original, text)
+		metav1.SetMetaDataAnnotation(&l.ObjectMeta, changedHPA, s.HPA.Name)
+		_, err = leases.Update(ctx, l, metav1.UpdateOptions{FieldManager: manager})
+	}
+	return err
 }
 
 // note writes the target's annotation; "" removes it.
@@ -206,168 +229,4 @@ func (c *Cluster) WaitReady(ctx context.Context, s *Subject, n int32) error {
 		case <-t.C:
 		}
 	}
-}
-
-// Restored is one object that was looked at by Restore.
-type Restored struct {
-	Object string // Kind/name
-	Run    string // that had changed it
-	Text   string // what was done, or why it was left
-	Put    bool   // the original is back
-}
-
-// restoreHPA puts an HPA's original back, unless somebody has changed it since:
-// then theirs stays and only the annotation goes. What a run other than this one
-// changed is left alone; "" = any.
-func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (Restored, error) {
-	out := Restored{Object: "HorizontalPodAutoscaler/" + name}
-	hpas := c.Clients.AutoscalingV2().HorizontalPodAutoscalers(namespace)
-	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		h, err := hpas.Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		text, ok := h.Annotations[Original]
-		if !ok {
-			out.Text = "nothing to put back"
-			return nil
-		}
-		var j journal
-		if err := json.Unmarshal([]byte(text), &j); err != nil || j.Spec == nil {
-			return fmt.Errorf("annotation %s cannot be read (%v); it says: %.300s", Original, err, text)
-		}
-		if run != "" && j.Run != run {
-			out.Text = "what run " + j.Run + " changed is its own to put back"
-			return nil
-		}
-		out.Run = j.Run
-		if j.Applied == nil || equality.Semantic.DeepEqual(*j.Applied, h.Spec) {
-			h.Spec = *j.Spec
-			out.Put, out.Text = true, "the spec from before is back"
-		} else {
-			out.Put, out.Text = false, "somebody has changed it since: theirs stays; the spec from before was "+string(mustJSON(j.Spec))
-		}
-		delete(h.Annotations, Original)
-		_, err = hpas.Update(ctx, h, metav1.UpdateOptions{FieldManager: manager})
-		return err
-	})
-	if err != nil {
-		return out, fmt.Errorf("HPA %s/%s: restore: %w", namespace, name, Explain(err, "restore"))
-	}
-	return out, nil
-}
-
-func mustJSON(v any) []byte {
-	b, _ := json.Marshal(v) // API types
-	return b
-}
-
-// restoreTarget puts a target's original size back, on the same terms.
-func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Restored, error) {
-	out := Restored{Object: s.Target.String()}
-	o, err := c.objects(s).Get(ctx, s.Target.Name, metav1.GetOptions{})
-	if err != nil {
-		return out, fmt.Errorf("%s: restore: %w", s.Target, Explain(err, "restore"))
-	}
-	text, ok := o.GetAnnotations()[Original]
-	if !ok {
-		out.Text = "nothing to put back"
-		return out, nil
-	}
-	var j journal
-	if err := json.Unmarshal([]byte(text), &j); err != nil || j.Replicas == nil {
-		return out, fmt.Errorf("%s: annotation %s cannot be read (%v); it says: %.300s", s.Target, Original, err, text)
-	}
-	if run != "" && j.Run != run {
-		out.Text = "what run " + j.Run + " changed is its own to put back"
-		return out, nil
-	}
-	out.Run = j.Run
-	scale, err := c.Scale(ctx, s)
-	if err != nil {
-		return out, err
-	}
-	if j.Fixed == nil || scale.Spec == *j.Fixed {
-		if err := c.resize(ctx, s, *j.Replicas); err != nil {
-			return out, err
-		}
-		out.Put, out.Text = true, fmt.Sprintf("back at %d replicas", *j.Replicas)
-	} else {
-		out.Text = fmt.Sprintf("somebody has set %d replicas since: theirs stays; before the run it was %d", scale.Spec, *j.Replicas)
-	}
-	return out, c.note(ctx, s, "")
-}
-
-// Restore puts back what a run changed of a subject, and nothing of another's.
-func (c *Cluster) Restore(ctx context.Context, s *Subject, run string) ([]Restored, error) {
-	var out []Restored
-	var errs []error
-	if s.HPA != nil {
-		r, err := c.restoreHPA(ctx, s.Namespace, s.HPA.Name, run)
-		out, errs = append(out, r), append(errs, err)
-	}
-	if _, ok := known[s.Target.Kind]; ok {
-		r, err := c.restoreTarget(ctx, s, run)
-		out, errs = append(out, r), append(errs, err)
-	}
-	return out, errors.Join(errs...)
-}
-
-// RestoreAll puts back everything that runs have left in a namespace, unless
-// the run that did it is still alive by its lease (force = then too), and
-// removes dead leases.
-func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) ([]Restored, error) {
-	var out []Restored
-	var errs []error
-	add := func(r Restored, err error) { out, errs = append(out, r), append(errs, err) }
-	leases, err := c.Clients.CoordinationV1().Leases(namespace).List(ctx, metav1.ListOptions{})
-	running := map[string]bool{}
-	if err == nil {
-		for i := range leases.Items {
-			l := &leases.Items[i]
-			switch {
-			case len(l.Name) < len("hpatune-") || l.Name[:len("hpatune-")] != "hpatune-":
-			case c.alive(l) && !force:
-				running[*l.Spec.HolderIdentity] = true
-			default:
-				if err := c.Clients.CoordinationV1().Leases(namespace).Delete(ctx, l.Name, metav1.DeleteOptions{}); err != nil {
-					errs = append(errs, fmt.Errorf("lease %s: %w", l.Name, Explain(err, "restore")))
-				}
-			}
-		}
-	}
-	busy := func(object, text string) bool {
-		var j journal
-		_ = json.Unmarshal([]byte(text), &j)
-		if !running[j.Run] {
-			return false
-		}
-		out = append(out, Restored{Object: object, Run: j.Run, Text: "its run is still on, by its lease; --force restores it all the same"})
-		return true
-	}
-	list, err := c.Clients.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return nil, fmt.Errorf("HPAs of %s: %w", namespace, Explain(err, "restore"))
-	}
-	for i := range list.Items {
-		h := &list.Items[i]
-		if text, ok := h.Annotations[Original]; ok && !busy("HorizontalPodAutoscaler/"+h.Name, text) {
-			add(c.restoreHPA(ctx, namespace, h.Name, ""))
-		}
-	}
-	for kind, resource := range known {
-		objects, err := c.Dynamic.Resource(resource).Namespace(namespace).List(ctx, metav1.ListOptions{})
-		if err != nil {
-			errs = append(errs, Explain(err, "restore"))
-			continue
-		}
-		for i := range objects.Items {
-			o := &objects.Items[i]
-			owned := metav1.GetControllerOf(o) != nil // a ReplicaSet has its Deployment's annotations
-			if text, ok := o.GetAnnotations()[Original]; ok && !owned && !busy(kind+"/"+o.GetName(), text) {
-				add(c.restoreTarget(ctx, &Subject{Namespace: namespace, Target: Ref{kind, o.GetName(), resource}}, ""))
-			}
-		}
-	}
-	return out, errors.Join(errs...)
 }

@@ -85,26 +85,6 @@ func TestWhatIsAppliedIsPutBack(t *testing.T) {
 	}
 }
 
-func TestRestoreLeavesWhatSomebodyElseWrote(t *testing.T) {
-	before := someHPA(5)
-	c, s := fakeCluster(before), subjectOf(before)
-	if _, err := c.ApplyHPA(t.Context(), s, someHPA(9).Spec, "run"); err != nil {
-		t.Fatal(err)
-	}
-	h := get(t, c)
-	h.Spec.MaxReplicas = 7
-	if _, err := c.Clients.AutoscalingV2().HorizontalPodAutoscalers("ml").Update(t.Context(), h, metav1.UpdateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	done, err := c.Restore(t.Context(), s, "run")
-	if err != nil || done[0].Put || !strings.Contains(done[0].Text, "theirs stays") {
-		t.Errorf("Restore = %+v, %v; want theirs left, and said", done, err)
-	}
-	if h := get(t, c); h.Spec.MaxReplicas != 7 || h.Annotations[Original] != "" {
-		t.Errorf("HPA with maximum %d and annotation %q; want their 7 and no annotation", h.Spec.MaxReplicas, h.Annotations[Original])
-	}
-}
-
 func TestAnOwnedHPAIsNeverPatched(t *testing.T) {
 	for _, kind := range []string{"KEDA", "KServe", "Argo CD", "Flux"} {
 		h := someHPA(5)

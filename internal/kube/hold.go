@@ -61,6 +61,7 @@ func (c *Cluster) Take(ctx context.Context, s *Subject, run string) (*Hold, erro
 		return nil, fmt.Errorf("%s is held by run %s (lease %s/%s): two runs on one target would measure each other; wait for it to end", s.Target, *l.Spec.HolderIdentity, s.Namespace, name)
 	case err == nil:
 		l.Spec = spec
+		l.Annotations = nil // of the dead run
 		_, err = leases.Update(ctx, l, metav1.UpdateOptions{})
 	}
 	if err != nil {

@@ -72,6 +72,7 @@ func (b *Cluster) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 			return timing, err
 		}
 		now.HPA = b.Description.HPA // with what flags say of the controller
+		now.Files[kube.OriginalFile] = b.Description.Files["hpa.yaml"]
 		b.Description = now
 	}
 	if b.Replicas > 0 {

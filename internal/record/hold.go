@@ -47,6 +47,9 @@ func (h *Hold) PutBack(ctx context.Context, say func(text string)) error {
 			if d.Run != "" && say != nil {
 				say(d.Object + ": " + d.Text)
 			}
+			if d.Left() && err == nil {
+				err = errors.New("see above")
+			}
 		}
 		if err != nil {
 			left = fmt.Errorf("not put back: %w; try: hpatune restore -n %s", err, h.subject.Namespace)

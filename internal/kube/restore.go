@@ -1,0 +1,317 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/yaml"
+)
+
+// Restored is one object that was looked at by Restore.
+type Restored struct {
+	Object string // Kind/name
+	Run    string // that had changed it; "" = none, or not this one
+	Text   string // what was done, or why it was left, and what to do then
+	Put    bool   // nothing of the run's is left in it
+	Gone   bool   // it has been deleted
+	// Original is the object from before the run, as YAML for kubectl replace or
+	// create; nil where nothing is left to do.
+	Original []byte
+}
+
+// Left reports whether something that a run changed is not back.
+func (r *Restored) Left() bool { return r.Run != "" && !r.Put }
+
+// restoreHPA puts an HPA's original back. Where somebody has changed it since,
+// their fields stay and the run's go back; the annotation stays until all of the
+// run's are back. What a run other than this one changed is left alone; "" = any.
+func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (Restored, error) {
+	var out Restored
+	hpas := c.Clients.AutoscalingV2().HorizontalPodAutoscalers(namespace)
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		out = Restored{Object: "HorizontalPodAutoscaler/" + name}
+		h, err := hpas.Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) && run != "" {
+			out.Run, out.Gone, out.Text = run, true, "it has been deleted since, so nothing of it can be put back; "+toCreate(run)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		text, ok := h.Annotations[Original]
+		if !ok {
+			out.Text = "nothing to put back"
+			return nil
+		}
+		var j journal
+		if err := json.Unmarshal([]byte(text), &j); err != nil || j.Spec == nil {
+			return fmt.Errorf("annotation %s cannot be read (%v); it says: %.300s", Original, err, text)
+		}
+		if run != "" && j.Run != run {
+			out.Text = "what run " + j.Run + " changed is its own to put back"
+			return nil
+		}
+		out.Run = j.Run
+		if j.Applied == nil {
+			j.Applied = &h.Spec
+		}
+		m, err := threeWay(j.Spec, j.Applied, &h.Spec)
+		if err != nil {
+			return err
+		}
+		h.Spec = m.Spec
+		if out.Put = len(m.Left) == 0; out.Put {
+			delete(h.Annotations, Original)
+		} else {
+			out.Original = manifestOf(h, j.Spec)
+		}
+		out.Text = m.text(namespace, name)
+		if len(m.Back) == 0 && !out.Put {
+			return nil // nothing to write
+		}
+		_, err = hpas.Update(ctx, h, metav1.UpdateOptions{FieldManager: manager})
+		return err
+	})
+	if err != nil {
+		return out, fmt.Errorf("HPA %s/%s: restore: %w", namespace, name, Explain(err, "restore"))
+	}
+	return out, nil
+}
+
+// text says what went back, what is somebody else's, and what to do about what
+// both have changed.
+func (m *merged) text(namespace, name string) string {
+	if len(m.Theirs)+len(m.Left) == 0 {
+		return "the spec from before is back"
+	}
+	var out []string
+	if len(m.Back) > 0 {
+		out = append(out, "back from before the run: "+strings.Join(m.Back, ", "))
+	}
+	if len(m.Theirs) > 0 {
+		out = append(out, "somebody has changed it since, and theirs stays: "+strings.Join(m.Theirs, ", "))
+	}
+	if len(m.Left) > 0 {
+		out = append(out, "somebody has changed what the run had changed, theirs stays: "+strings.Join(m.Left, ", "),
+			fmt.Sprintf("to keep theirs: kubectl annotate hpa -n %s %s %s-", namespace, name, Original))
+	}
+	return strings.Join(out, "; ")
+}
+
+// manifestOf is an HPA with the spec from before a run, as a file: labels and
+// annotations as they are now, without what the API server fills in.
+func manifestOf(h *autoscalingv2.HorizontalPodAutoscaler, spec *autoscalingv2.HorizontalPodAutoscalerSpec) []byte {
+	notes := maps.Clone(h.Annotations)
+	delete(notes, Original)
+	file := struct {
+		APIVersion string                                     `json:"apiVersion"`
+		Kind       string                                     `json:"kind"`
+		Metadata   map[string]any                             `json:"metadata"`
+		Spec       *autoscalingv2.HorizontalPodAutoscalerSpec `json:"spec"`
+	}{"autoscaling/v2", "HorizontalPodAutoscaler", map[string]any{"name": h.Name, "namespace": h.Namespace}, spec}
+	if len(h.Labels) > 0 {
+		file.Metadata["labels"] = h.Labels
+	}
+	if len(notes) > 0 {
+		file.Metadata["annotations"] = notes
+	}
+	text, err := yaml.Marshal(file)
+	if err != nil {
+		panic(err) // API types
+	}
+	return text
+}
+
+// OriginalFile is the name, in a run's cluster folder, of the HPA from before a
+// run that applied another.
+const OriginalFile = "hpa-original.yaml"
+
+// toCreate says where the HPA from before a run is kept.
+func toCreate(run string) string {
+	host, dir, _ := strings.Cut(run, "/")
+	return fmt.Sprintf("to create it again, on %s: kubectl create -f %s/cluster/%s", host, dir, OriginalFile)
+}
+
+// restoreTarget puts a target's original size back. A size that somebody has set
+// since stays, and so does the annotation.
+func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Restored, error) {
+	out := Restored{Object: s.Target.String()}
+	o, err := c.objects(s).Get(ctx, s.Target.Name, metav1.GetOptions{})
+	if err != nil {
+		return out, fmt.Errorf("%s: restore: %w", s.Target, Explain(err, "restore"))
+	}
+	text, ok := o.GetAnnotations()[Original]
+	if !ok {
+		out.Text = "nothing to put back"
+		return out, nil
+	}
+	var j journal
+	if err := json.Unmarshal([]byte(text), &j); err != nil || j.Replicas == nil {
+		return out, fmt.Errorf("%s: annotation %s cannot be read (%v); it says: %.300s", s.Target, Original, err, text)
+	}
+	if run != "" && j.Run != run {
+		out.Text = "what run " + j.Run + " changed is its own to put back"
+		return out, nil
+	}
+	out.Run = j.Run
+	scale, err := c.Scale(ctx, s)
+	if err != nil {
+		return out, err
+	}
+	object := strings.ToLower(s.Target.Kind) + "/" + s.Target.Name
+	switch {
+	case scale.Spec == *j.Replicas:
+		out.Text = fmt.Sprintf("at %d replicas, as before", scale.Spec)
+	case j.Fixed == nil || scale.Spec == *j.Fixed:
+		if err := c.resize(ctx, s, *j.Replicas); err != nil {
+			return out, err
+		}
+		out.Text = fmt.Sprintf("back at %d replicas", *j.Replicas)
+	default:
+		out.Text = fmt.Sprintf("somebody has set %d replicas since: theirs stays; before the run it was %d; to put that back: kubectl scale -n %s %s --replicas=%d, and hpatune restore again; to keep theirs: kubectl annotate -n %s %s %s-",
+			scale.Spec, *j.Replicas, s.Namespace, object, *j.Replicas, s.Namespace, object, Original)
+		return out, nil
+	}
+	if err := c.note(ctx, s, ""); err != nil {
+		return out, err
+	}
+	out.Put = true
+	return out, nil
+}
+
+// Restore puts back what a run changed of a subject, and nothing of another's.
+func (c *Cluster) Restore(ctx context.Context, s *Subject, run string) ([]Restored, error) {
+	var out []Restored
+	var errs []error
+	if s.HPA != nil {
+		r, err := c.restoreHPA(ctx, s.Namespace, s.HPA.Name, run)
+		out, errs = append(out, r), append(errs, err)
+	}
+	if _, ok := known[s.Target.Kind]; ok {
+		r, err := c.restoreTarget(ctx, s, run)
+		out, errs = append(out, r), append(errs, err)
+	}
+	return out, errors.Join(errs...)
+}
+
+// RestoreAll puts back everything that runs have left in a namespace, but for
+// targets that a run holds now, by its Lease (force = these, too), and removes
+// dead Leases. Without the list of Leases it touches nothing: which runs are on
+// is not known then.
+func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) ([]Restored, error) {
+	leases, err := c.leases(ctx, namespace)
+	if err != nil {
+		return nil, fmt.Errorf("leases of %s: %w: which runs are on is not known, so nothing was touched", namespace, Explain(err, "restore"))
+	}
+	held := map[string]string{} // run by the Lease's name
+	for _, l := range leases {
+		if c.alive(l) && !force {
+			held[l.Name] = *l.Spec.HolderIdentity
+		}
+	}
+	list, err := c.Clients.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("HPAs of %s: %w", namespace, Explain(err, "restore"))
+	}
+	var out []Restored
+	var errs []error
+	add := func(r Restored, err error) {
+		if out = append(out, r); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	// busy is whether a run holds the target, or is the one that changed it.
+	busy := func(object string, target Ref, text string) bool {
+		var j journal
+		_ = json.Unmarshal([]byte(text), &j)
+		by := held[leaseName(&Subject{Target: target})]
+		for _, run := range held {
+			if run == j.Run {
+				by = run
+			}
+		}
+		if by == "" {
+			return false
+		}
+		out = append(out, Restored{Object: object, Run: j.Run, Text: "run " + by + " is still active (lease held): wait for it to end, or restore it now with --force"})
+		return true
+	}
+	there := map[string]bool{}
+	for i := range list.Items {
+		h := &list.Items[i]
+		there[h.Name] = true
+		ref := Ref{Kind: h.Spec.ScaleTargetRef.Kind, Name: h.Spec.ScaleTargetRef.Name}
+		if text, ok := h.Annotations[Original]; ok && !busy("HorizontalPodAutoscaler/"+h.Name, ref, text) {
+			add(c.restoreHPA(ctx, namespace, h.Name, ""))
+		}
+	}
+	for _, kind := range slices.Sorted(maps.Keys(known)) {
+		resource := known[kind]
+		objects, err := c.Dynamic.Resource(resource).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			errs = append(errs, Explain(err, "restore"))
+			continue
+		}
+		for i := range objects.Items {
+			o := &objects.Items[i]
+			ref := Ref{kind, o.GetName(), resource}
+			owned := metav1.GetControllerOf(o) != nil // a ReplicaSet has its Deployment's annotations
+			if text, ok := o.GetAnnotations()[Original]; ok && !owned && !busy(kind+"/"+o.GetName(), ref, text) {
+				add(c.restoreTarget(ctx, &Subject{Namespace: namespace, Target: ref}, ""))
+			}
+		}
+	}
+	for _, l := range leases {
+		if _, on := held[l.Name]; on {
+			continue
+		}
+		if r, gone := deleted(l, there); gone { // its Lease is all that is left of it
+			out = append(out, r)
+			continue
+		}
+		only := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &l.ResourceVersion}} // not one that a run has taken since
+		if err := c.Clients.CoordinationV1().Leases(namespace).Delete(ctx, l.Name, only); err != nil && !apierrors.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("lease %s: %w", l.Name, Explain(err, "restore")))
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+// leases are those of runs.
+func (c *Cluster) leases(ctx context.Context, namespace string) ([]*coordinationv1.Lease, error) {
+	list, err := c.Clients.CoordinationV1().Leases(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var out []*coordinationv1.Lease
+	for i := range list.Items {
+		if strings.HasPrefix(list.Items[i].Name, "hpatune-") {
+			out = append(out, &list.Items[i])
+		}
+	}
+	return out, nil
+}
+
+// deleted is the HPA of a dead run's Lease, where it is not there any more.
+func deleted(l *coordinationv1.Lease, there map[string]bool) (Restored, bool) {
+	name := l.Annotations[changedHPA]
+	var j journal
+	if name == "" || there[name] || json.Unmarshal([]byte(l.Annotations[Original]), &j) != nil || j.Spec == nil {
+		return Restored{}, false
+	}
+	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: name}}
+	return Restored{
+		Object: "HorizontalPodAutoscaler/" + name, Run: j.Run, Gone: true, Original: manifestOf(h, j.Spec),
+		Text: fmt.Sprintf("it has been deleted since, so nothing of it can be put back; if that was meant: kubectl delete lease -n %s %s", l.Namespace, l.Name),
+	}, true
+}
