@@ -74,6 +74,9 @@ func newModel(run *results.Run, f Fitted, o Options) *Model {
 
 // unfit is why a fit carries no advice, if it does not.
 func unfit(f *Fitted) (Refusal, bool) {
+	if len(f.Doubts) > 0 {
+		return Refusal(f.Doubts[0]), true
+	}
 	switch s := f.SelfReplay; s.Verdict {
 	case "fail":
 		if e := s.AttainmentError; e != nil && math.Abs(*e) > fit.AttainmentLimit {
@@ -84,7 +87,7 @@ func unfit(f *Fitted) (Refusal, bool) {
 		if s.ReplicaHoursError != nil {
 			e = fmt.Sprintf("%+.1f %%", *s.ReplicaHoursError*100)
 		}
-		return Refusal{"self-replay", fmt.Sprintf("the replay does not reproduce the recorded run: replica-hours above the floor %s (limit ±10 %%), %d of %d rescales met", e, s.RescalesMatched, s.Rescales),
+		return Refusal{"self-replay", fmt.Sprintf("the replay does not reproduce the recorded run: replica-hours above the floor %s (limit ±10 %%), %d of %d rescales met (%d needed)", e, s.RescalesMatched, s.Rescales, s.RescalesNeeded),
 			"a longer run with a clear step up and down; the warnings say what the model could not see"}, true
 	case "proves-nothing":
 		return Refusal{"self-replay", "the HPA never moved in the recording: nothing shows that the replay moves as it does",

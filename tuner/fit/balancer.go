@@ -9,10 +9,16 @@ import (
 
 // balancerOf says who gets the next request, by two signs: a balancer that takes
 // turns gives every replica the same count within few requests, one that looks
-// at load gives the next to a replica with the fewest inside. Where it is not
-// visible which replica answered, or only one did, random is assumed.
-func balancerOf(l *log) (plant.Balancer, notes) {
+// at load gives the next to a replica with the fewest inside. Where replicas are
+// hidden, it is the one whose latencies are nearest (hiddenOf). Where no pods were
+// seen, or only one replica answered, random is assumed.
+func balancerOf(s *service) (plant.Balancer, notes) {
 	var n notes
+	l := s.log
+	if h := s.hidden; h != nil {
+		n.quality("balancer", h.off, len(l.calls), "%s: of those tried, its latencies are nearest to the recorded ones; mean difference of their logarithms", h.balancer)
+		return h.balancer, n
+	}
 	if !l.visible || len(l.servers) < 2 {
 		n.assume("requests are spread at random over the replicas: the recording does not show how")
 		return plant.Random, n

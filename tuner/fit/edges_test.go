@@ -123,3 +123,11 @@ func TestCompare(t *testing.T) {
 		})
 	}
 }
+
+func TestNeededRescales(t *testing.T) {
+	for _, row := range []struct{ rescales, needed int }{{0, 0}, {1, 1}, {2, 2}, {3, 3}, {4, 3}, {6, 5}, {8, 6}, {11, 9}, {12, 9}, {20, 16}, {100, 86}} {
+		if got := needed(row.rescales); got != row.needed {
+			t.Errorf("needed(%d) = %d, want %d", row.rescales, got, row.needed)
+		}
+	}
+}

@@ -38,6 +38,7 @@ type Fitted struct {
 	// Assumed names what was stated and not measured, for people.
 	Assumed  []string
 	Warnings []string
+	Doubts   []Doubt
 	// Quality is how well each part of the fit meets what was recorded.
 	Quality    []Quality
 	SelfReplay SelfReplay
@@ -63,6 +64,10 @@ type Tally struct {
 	Unknown int `json:"unknown"`
 }
 
+// Doubt is a reason why a part of the fit cannot be believed, and what would
+// settle it: there is no recommendation on top of one.
+type Doubt struct{ ID, Text, SettledBy string }
+
 // Quality is one figure of how good a part of the fit is.
 type Quality struct {
 	Part  string  // service, slots, cpu, memory, startup, balancer, …
@@ -87,7 +92,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	var out Fitted
 	var say notes
 	done := func(err error) (Fitted, error) {
-		out.Assumed, out.Warnings, out.Quality = say.assumed, say.warnings, say.qualities
+		out.Assumed, out.Warnings, out.Doubts, out.Quality = say.assumed, say.warnings, say.doubts, say.qualities
 		return out, err
 	}
 	l := readLog(run)
@@ -104,13 +109,13 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	say.add(n)
 	var served service
 	if errs[0] == nil {
-		served, n, errs[1] = serviceOf(l)
+		served, n, errs[1] = serviceOf(l, o.Seed)
 		say.add(n)
 	}
 	if errs[0] == nil && errs[1] == nil {
 		w.Service = served.law
 		w.Demand.Times = served.ownTimes(w.Demand.Arrivals)
-		w.Balancer, n = balancerOf(l)
+		w.Balancer, n = balancerOf(&served)
 		say.add(n)
 	}
 	w.Containers, out.Replica, n, errs[2] = containersOf(run, cfg.Metrics, o)

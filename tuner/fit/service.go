@@ -2,6 +2,8 @@ package fit
 
 import (
 	"errors"
+	"math"
+	"time"
 
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/tuner/plant"
@@ -17,6 +19,15 @@ type service struct {
 	// itself, in seconds by index, nil where nothing slows.
 	slowing slowing
 	alone   []float64
+	hidden  *hidden // replicas behind one address; nil = visible
+}
+
+// orEndless is a client's patience in seconds; +Inf for 0.
+func orEndless(d time.Duration) float64 {
+	if d <= 0 {
+		return math.Inf(1)
+	}
+	return d.Seconds()
 }
 
 // serviceOf fits the law: slots from where waiting begins, service times from the
@@ -25,7 +36,7 @@ type service struct {
 //
 // It returns an error where fewer than 20 requests were answered while the pods
 // were watched.
-func serviceOf(l *log) (service, notes, error) {
+func serviceOf(l *log, seed uint64) (service, notes, error) {
 	var n notes
 	ok := l.good()
 	if ok < 20 {
@@ -39,14 +50,25 @@ func serviceOf(l *log) (service, notes, error) {
 		n.assume("all replicas are one: which of them answered, and how many there were, is not visible")
 	}
 	streams := l.streams()
+	patience, firstToken := patienceOf(l.run, streams)
+	s := service{log: l}
 	var found slots
 	if !l.visible && len(l.traffic) > 0 {
-		found.n, found.start = hiddenSlots(l, streams)
+		h := hiddenOf(l, streams, min(orEndless(patience), orEndless(firstToken)), seed)
+		found, s.hidden = h.slots, &h
 	} else {
 		found = slotsOf(l, streams)
 	}
 	slots := found.n
-	s := service{log: l, start: found.start}
+	s.start = found.start
+	switch {
+	case s.hidden != nil && s.hidden.off > hiddenOff:
+		n.doubt("hidden-backends", "a response header that names the pod (connections.backend_header; the downward API can set it)",
+			"which replica answered is not visible, and no number of slots and no balancer that was tried gives the recorded latencies (%.0f %% off on the average)", 100*(math.Exp(s.hidden.off)-1))
+	case found.waited && float64(found.hi) > 1.5*float64(found.lo):
+		n.doubt("slots", "a run that takes one replica from idle to past saturation in steps",
+			"%d to %d requests at once would explain the recorded latencies alike, so a replica's capacity is not known", found.lo, found.hi)
+	}
 	var more notes
 	s.slowing, more = slowingOf(&s, slots)
 	if s.slowing.per > 0 {
@@ -65,7 +87,7 @@ func serviceOf(l *log) (service, notes, error) {
 	n.add(more)
 	s.law, more = ceilinged(&s)
 	n.add(more)
-	s.law.Timeout, s.law.FirstToken = patienceOf(l.run, streams)
+	s.law.Timeout, s.law.FirstToken = patience, firstToken
 	s.law.Queue, more = queueOf(l, slots)
 	n.add(more)
 	return s, n, nil

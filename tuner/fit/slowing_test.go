@@ -33,7 +33,7 @@ func TestServicesThatSlowDown(t *testing.T) {
 				return row.capacity * (0.3 + 0.4*math.Mod(t, 100)/100)
 			}}
 			l := readLog(s.Run())
-			got, said, err := serviceOf(l)
+			got, said, err := serviceOf(l, 1)
 			if err != nil {
 				t.Fatal(err)
 			}
