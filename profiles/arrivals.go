@@ -90,7 +90,7 @@ func (s *schedule) computed(st *Stage) bool {
 	t := 0.0
 	for k := 0; u < c.top; {
 		t = c.inverse(u, t)
-		if !s.emit(st, st.From+time.Duration(math.Round(t*1e9)), 0, 0) {
+		if !s.emit(st, st.From+time.Duration(math.Round(t*1e9)), unrecorded, unrecorded) {
 			return false
 		}
 		if k++; gaps == nil {
@@ -153,12 +153,13 @@ func (s *schedule) recorded(st *Stage) bool {
 	return true
 }
 
-// emit yields one arrival; in and out are a trace's own tokens, 0 = none.
+// emit yields one arrival; in and out are a trace's own tokens. Where it says 0
+// the request is for 1: no server takes one for none.
 func (s *schedule) emit(st *Stage, at time.Duration, in, out int) bool {
 	// Rounding may touch the stage's end, or pass the arrival before by 1 ns.
 	at = max(s.last, min(at, st.To-1))
 	s.last = at
-	a := Arrival{Index: s.index, At: at, Stage: int16(s.stage), Prompt: in, Max: out}
+	a := Arrival{Index: s.index, At: at, Stage: int16(s.stage), Prompt: asked(in), Max: asked(out)}
 	s.index++
 	if n := len(s.weights); n > 0 {
 		if n > 1 {
@@ -167,14 +168,23 @@ func (s *schedule) emit(st *Stage, at time.Duration, in, out int) bool {
 			}
 		}
 		c := &s.profile.Classes[a.Class]
-		if in == 0 {
+		if in == unrecorded {
 			a.Prompt = c.Prompt.draw(s.prompts)
 		}
-		if out == 0 {
+		if out == unrecorded {
 			a.Max = c.Output.draw(s.outputs)
 		}
 	}
 	return s.yield(a)
+}
+
+// asked is how many tokens a request is for where a trace says n of them; 0 =
+// it does not say.
+func asked(n int) int {
+	if n == unrecorded {
+		return 0
+	}
+	return max(1, n)
 }
 
 // AppendArrival appends a line of `profile arrivals`, with its newline:

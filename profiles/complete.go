@@ -60,6 +60,7 @@ func (p Profile) Complete(fsys fs.FS) (*Profile, source.Problems) {
 	if len(c.problems) > 0 {
 		return nil, c.problems
 	}
+	p.Notes = c.notes
 	return &p, nil
 }
 
@@ -80,6 +81,14 @@ type checker struct {
 	fsys     fs.FS
 	traces   map[string]*recording
 	problems source.Problems
+	notes    []string
+}
+
+// note keeps something to say that is no problem, once.
+func (c *checker) note(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(c.notes, text) {
+		c.notes = append(c.notes, text)
+	}
 }
 
 func (c *checker) say(path, text, try string) {

@@ -21,6 +21,10 @@ type Profile struct {
 	Timeouts    Timeouts    `json:"timeouts"`
 	Abort       Abort       `json:"abort"`
 
+	// Notes are what a person should know of how the profile was read; Complete
+	// makes them.
+	Notes []string `json:"-"`
+
 	// Files is where Target.Body, Target.Files and Prompts.File are found; nil = nowhere.
 	Files fs.FS `json:"-"`
 }
@@ -153,6 +157,8 @@ type Trace struct {
 	To        time.Duration `json:"to"`         // of the recording, exclusive; 0 = its last arrival, rounded up to a whole second
 	ScaleRate float64       `json:"scale_rate"` // arrivals a recorded one; default 1
 	ScaleTime float64       `json:"scale_time"` // seconds sent a second recorded: 2 = half as fast; default 1
+	Columns   Columns       `json:"columns"`    // where the file has other columns than a known layout
+	Time      string        `json:"time"`       // of TraceTimes; "" = as the layout has it, else seconds
 
 	rows []row // of the slice [From, To)
 }

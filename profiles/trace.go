@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"path"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -21,11 +22,20 @@ import (
 // row is one recorded arrival: 16 bytes, since a trace is held whole.
 type row struct {
 	at      time.Duration
-	in, out int32 // tokens; 0 = not recorded
+	in, out int32 // tokens; unrecorded = not recorded, 0 = none
 }
+
+// unrecorded is a token count that a trace does not say.
+const unrecorded = -1
 
 // recording is a trace file as read.
 type recording struct {
+	said struct { // by the profile
+		columns Columns
+		time    string
+	}
+	layout   layout
+	start    time.Time // the first row's date, where times are dates
 	rows     []row
 	problems source.Problems
 }
@@ -81,12 +91,23 @@ func (c *checker) trace(at string, s *Stage) {
 		c.say(at+".file", fmt.Sprintf("%s: there is no folder to read it from", t.File), "give the profile as a file")
 		return
 	}
-	rec := c.traces[t.File]
+	if t.Time != "" && !slices.Contains(TraceTimes, t.Time) {
+		c.say(at+".time", fmt.Sprintf("%q is unknown", short(t.Time)), strings.Join(TraceTimes, ", "))
+		return
+	}
+	key := fmt.Sprintf("%q %q %q", t.File, t.Columns, t.Time)
+	rec := c.traces[key]
 	if rec == nil {
 		rec = &recording{}
-		c.traces[t.File] = rec
+		rec.said.columns, rec.said.time = t.Columns, t.Time
+		c.traces[key] = rec
 		if err := rec.open(c.fsys, t.File); err != nil {
-			c.say(at+".file", unreadable(t.File, err), "a CSV (or .gz, .zst), JSONL or Parquet file with the columns t_s, input_tokens, output_tokens, named relative to the profile")
+			try := "a CSV (or .gz, .zst), JSONL or Parquet file with the columns t_s, input_tokens, output_tokens, named relative to the profile"
+			var h *source.Hint
+			if errors.As(err, &h) {
+				try = h.Try
+			}
+			c.say(at+".file", unreadable(t.File, err), try)
 			return
 		}
 		c.problems = append(c.problems, rec.problems...)
@@ -107,6 +128,7 @@ func (c *checker) trace(at string, s *Stage) {
 		return
 	}
 	t.rows = rec.rows[lo:hi:hi]
+	c.noteTrace(t, rec)
 	length := float64(t.To-t.From) * t.ScaleTime
 	if length > float64(maxDuration) {
 		c.say(at+".scale_time", "the slice becomes longer than a year", "1")
@@ -116,6 +138,30 @@ func (c *checker) trace(at string, s *Stage) {
 	s.Duration = max(1, time.Duration(math.Round(length)))
 	if given != 0 && given != s.Duration {
 		c.say(strings.TrimSuffix(at, ".trace")+".duration", fmt.Sprintf("duration %v is not that of the slice, %v", given, s.Duration), "leave it out; from and to make it")
+	}
+}
+
+// noteTrace says how a trace was read, where that is not plain.
+func (c *checker) noteTrace(t *Trace, rec *recording) {
+	if l := rec.layout; l.name != own.name {
+		from := ""
+		if !rec.start.IsZero() {
+			from = ", counted from the first row"
+		}
+		who := "as the profile says"
+		if l.name != "" {
+			who = "as a trace of " + l.name
+		}
+		c.note("%s: read %s: columns %s, times in %s%s", t.File, who, strings.Join(l.columns[:], ", "), l.time, from)
+	}
+	none := 0
+	for _, r := range t.rows {
+		if r.in == 0 || r.out == 0 {
+			none++
+		}
+	}
+	if none > 0 {
+		c.note("%s: %d of %d rows say 0 tokens; they are sent, with 1 in its place: no server takes a request for none", t.File, none, len(t.rows))
 	}
 }
 
@@ -155,6 +201,9 @@ func (r *recording) open(fsys fs.FS, name string) error {
 	text := bufio.NewReaderSize(&limited{in, maxTraceBytes}, 1<<16)
 	base := strings.TrimSuffix(strings.TrimSuffix(path.Base(name), ".gz"), ".zst")
 	first, _ := text.Peek(1)
+	if string(first) == "[" {
+		return &source.Hint{Text: "is one JSON list", Try: "an object a line: jq -c '.[]' " + path.Base(name) + " > trace.jsonl"}
+	}
 	if strings.HasSuffix(base, ".jsonl") || strings.HasSuffix(base, ".ndjson") || string(first) == "{" {
 		return r.jsonl(name, text)
 	}
@@ -186,36 +235,49 @@ func (r *recording) bad(file string, line int, column, text, try string) {
 	}
 }
 
-// add checks one row and keeps it. Bad ones are named and left out.
-func (r *recording) add(file string, line int, t, in, out float64) error {
+// A tally is a token count of a row; the zero value is one that is not said.
+type tally struct {
+	n    float64
+	said bool
+}
+
+// tokens is the count as a row keeps it.
+func (t tally) tokens() int32 {
+	if !t.said {
+		return unrecorded
+	}
+	return int32(t.n)
+}
+
+// add checks one row and keeps it. Bad ones are named and left out. t is in
+// seconds.
+func (r *recording) add(file string, line int, t float64, in, out tally) error {
 	if len(r.rows) >= maxRows {
 		return fmt.Errorf("more than %d rows", maxRows)
 	}
+	column := r.layout.columns
 	switch {
 	case math.IsNaN(t) || math.IsInf(t, 0):
-		r.bad(file, line, "t_s", fmt.Sprintf("time %v is not a finite number", t), "seconds from the recording's start")
+		r.bad(file, line, column[0], fmt.Sprintf("time %v is not a finite number", t), "seconds from the recording's start")
 		return nil
-	case t < 0:
-		r.bad(file, line, "t_s", fmt.Sprintf("time %v is negative", t), "seconds from the recording's start")
+	case t < 0 && r.start.IsZero():
+		r.bad(file, line, column[0], fmt.Sprintf("time %v is negative", t), "seconds from the recording's start")
 		return nil
 	case t > maxDuration.Seconds():
-		r.bad(file, line, "t_s", fmt.Sprintf("time %v is beyond a year", t), "seconds from the recording's start")
+		r.bad(file, line, column[0], fmt.Sprintf("time %v is beyond a year", t), "seconds from the recording's start")
 		return nil
 	}
-	for _, c := range [...]struct {
-		name string
-		v    float64
-	}{{"input_tokens", in}, {"output_tokens", out}} {
-		if !(c.v >= 0 && c.v <= maxTokens) || c.v != math.Trunc(c.v) {
-			r.bad(file, line, c.name, fmt.Sprintf("%v is not a whole number from 0 to %d", c.v, maxTokens), "leave it empty where it is unknown")
+	for i, c := range []tally{in, out} {
+		if c.said && (!(c.n >= 0 && c.n <= maxTokens) || c.n != math.Trunc(c.n)) {
+			r.bad(file, line, column[i+1], fmt.Sprintf("%v is not a whole number from 0 to %d", c.n, maxTokens), "leave it empty where it is unknown")
 			return nil
 		}
 	}
 	at := time.Duration(math.Round(t * 1e9))
 	if n := len(r.rows); n > 0 && at < r.rows[n-1].at {
-		r.bad(file, line, "t_s", fmt.Sprintf("time %v is before the row above, at %v", t, r.rows[n-1].at.Seconds()), "sort the file by t_s")
+		r.bad(file, line, column[0], fmt.Sprintf("time %v is before the row above, at %v", t, r.rows[n-1].at.Seconds()), "sort the file by "+column[0])
 		return nil
 	}
-	r.rows = append(r.rows, row{at, int32(in), int32(out)})
+	r.rows = append(r.rows, row{at, in.tokens(), out.tokens()})
 	return nil
 }

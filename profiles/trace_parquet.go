@@ -8,8 +8,10 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"time"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // parquet reads the columns of a Parquet file; a problem's line is the row,
@@ -45,19 +47,32 @@ func (r *recording) parquet(name string, f fs.File, in io.Reader) (err error) {
 	if err != nil {
 		return fmt.Errorf("damaged Parquet: %w", err)
 	}
+	var names []string
+	for _, f := range file.Schema().Fields() {
+		names = append(names, f.Name())
+	}
+	if !r.recognise(names) {
+		return errors.New("no column " + r.layout.columns[0])
+	}
 	var index [3]int
-	for i, c := range columns {
+	var unit time.Duration // of a column of dates
+	for i, c := range r.layout.columns {
 		leaf, ok := file.Schema().Lookup(c)
 		if index[i] = leaf.ColumnIndex; !ok {
-			index[i] = -1
+			if index[i] = -1; r.mapped(i) {
+				return errors.New("no column " + c)
+			}
+			continue
 		}
-	}
-	if index[0] < 0 {
-		return errors.New("no column t_s")
+		if t := leaf.Node.Type().LogicalType(); i == 0 && t != nil {
+			if stamp, is := t.Value.(*format.TimestampType); is && stamp.Unit.Value != nil {
+				unit = stamp.Unit.Value.Duration()
+			}
+		}
 	}
 	n := 0
 	for _, g := range file.RowGroups() {
-		if n, err = r.group(name, g, index, n); err != nil {
+		if n, err = r.group(name, g, index, unit, n); err != nil {
 			return err
 		}
 	}
@@ -80,7 +95,7 @@ func footer(at io.ReaderAt, size int64) error {
 	return nil
 }
 
-func (r *recording) group(name string, g parquet.RowGroup, index [3]int, n int) (int, error) {
+func (r *recording) group(name string, g parquet.RowGroup, index [3]int, unit time.Duration, n int) (int, error) {
 	rows := g.Rows()
 	defer rows.Close()
 	buf := make([]parquet.Row, 256)
@@ -88,15 +103,36 @@ func (r *recording) group(name string, g parquet.RowGroup, index [3]int, n int) 
 		got, err := rows.ReadRows(buf)
 		for _, rec := range buf[:got] {
 			n++
-			var v [3]float64
+			var v [3]tally
+			var date string
 			for _, cell := range rec {
 				for i, want := range index {
-					if want >= 0 && cell.Column() == want && !cell.IsNull() {
-						v[i] = number(cell)
+					if want < 0 || cell.Column() != want || cell.IsNull() {
+						continue
+					}
+					if k := cell.Kind(); i == 0 && (k == parquet.ByteArray || k == parquet.FixedLenByteArray) {
+						date = cell.String()
+					} else {
+						v[i] = tally{number(cell), true}
 					}
 				}
 			}
-			if err := r.add(name, n, v[0], v[1], v[2]); err != nil {
+			t := v[0].n
+			switch {
+			case date != "":
+				if t, err = r.instant(date); err != nil {
+					r.bad(name, n, r.layout.columns[0], err.Error(), "")
+					continue
+				}
+			case !v[0].said:
+				r.bad(name, n, r.layout.columns[0], "is missing", "")
+				continue
+			case unit > 0:
+				t = r.since(time.Unix(0, 0).Add(time.Duration(t) * unit))
+			default:
+				t = r.number(t)
+			}
+			if err := r.add(name, n, t, v[1], v[2]); err != nil {
 				return n, err
 			}
 		}

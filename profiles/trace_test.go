@@ -84,7 +84,7 @@ func TestTraceFormats(t *testing.T) {
 				continue
 			}
 			got := fmt.Sprint(p.Stages[0].Trace.rows, p.Duration())
-			if want := "[{500000000 10 20} {1000000000 11 0}] 2s"; got != want {
+			if want := "[{500000000 10 20} {1000000000 11 -1}] 2s"; got != want {
 				t.Errorf("%s: %s, want %s", c.file, got, want)
 			}
 		}
@@ -106,7 +106,7 @@ func TestBadTraces(t *testing.T) {
 		{"a time that is no number", "a.csv", []byte("t_s\n\"\n\"\n"), "a.csv:2: t_s: \"\" is not a number"},
 		{"infinite", "a.csv", []byte("t_s\n1e999\n"), "a.csv:2: t_s: time +Inf is not a finite number"},
 		{"a year and more", "a.csv", []byte("t_s\n1e9\n"), "a.csv:2: t_s: time 1e+09 is beyond a year"},
-		{"broken JSON", "a.jsonl", []byte("{\"t_s\":1}\n{\n"), "a.jsonl:2: not a JSON object with numbers: unexpected end of JSON input"},
+		{"broken JSON", "a.jsonl", []byte("{\"t_s\":1}\n{\n"), "a.jsonl:2: is not JSON: unexpected end of JSON input"},
 		{"JSON without its time", "a.jsonl", []byte("{\"ts\":1}\n"), "a.jsonl:1: t_s: is missing"},
 		{"unordered Parquet names the row", "a.parquet", pq(t, []parquetRow{{2, "", 0, nil}, {1, "", 0, nil}}), "a.parquet:2: t_s: time 1 is before the row above, at 2"},
 		{"half a Parquet file", "a.parquet", pq(t, []parquetRow{{2, "", 0, nil}})[:40], "p.yaml:1: stages[0].trace.file: a.parquet: damaged Parquet: "},

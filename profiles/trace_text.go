@@ -8,14 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/hpatune/hpatune/internal/source"
 )
-
-// columns are those of a trace, in every format. Others are left alone.
-var columns = []string{"t_s", "input_tokens", "output_tokens"}
 
 // csv reads a header and rows. Token columns may be missing or empty.
 func (r *recording) csv(file string, in io.Reader) error {
@@ -26,25 +26,21 @@ func (r *recording) csv(file string, in io.Reader) error {
 	if err != nil {
 		return unended(err)
 	}
-	var at [3]int
-	for i, name := range columns {
-		at[i] = -1
-		for j, h := range head {
-			if strings.TrimSpace(strings.TrimPrefix(h, "\ufeff")) == name {
-				at[i] = j
-			}
-		}
+	names := make([]string, len(head))
+	for i, h := range head {
+		names[i] = strings.TrimSpace(strings.TrimPrefix(h, "\ufeff"))
 	}
-	if at[0] < 0 {
-		found := short(strings.Join(head, ","))
-		try := "a first line of t_s,input_tokens,output_tokens"
-		for _, h := range head {
-			if source.Nearest(h, columns[:1]) != "" {
-				try = "rename " + h + " to t_s"
-			}
-		}
-		r.bad(file, 1, "", fmt.Sprintf("no column t_s in the header %q", found), try)
+	if !r.recognise(names) {
+		text, try := r.noTime(names)
+		r.bad(file, 1, "", text, try)
 		return nil
+	}
+	var at [3]int
+	for i, name := range r.layout.columns {
+		if at[i] = slices.Index(names, name); at[i] < 0 && r.mapped(i) {
+			r.bad(file, 1, "", fmt.Sprintf("no column %s in the header %q", name, short(strings.Join(names, ","))), "one of those that are there")
+			return nil
+		}
 	}
 	for {
 		rec, err := read.Read()
@@ -60,30 +56,52 @@ func (r *recording) csv(file string, in io.Reader) error {
 			return unended(err)
 		}
 		line, _ := read.FieldPos(0)
-		var v [3]float64
-		bad := false
-		for i, name := range columns {
-			if at[i] < 0 {
-				continue
+		field := func(i int) string {
+			if at[i] < 0 || at[i] >= len(rec) {
+				return ""
 			}
-			text := ""
-			if at[i] < len(rec) {
-				text = strings.TrimSpace(rec[at[i]])
-			}
-			if text == "" && i > 0 {
-				continue
-			}
-			if v[i], err = strconv.ParseFloat(text, 64); err != nil && !errors.Is(err, strconv.ErrRange) {
-				r.bad(file, line, name, fmt.Sprintf("%q is not a number", short(text)), "")
-				bad = true
-			}
+			return strings.TrimSpace(rec[at[i]])
 		}
-		if !bad {
-			if err := r.add(file, line, v[0], v[1], v[2]); err != nil {
-				return err
-			}
+		if err := r.row(file, line, field(0), field(1), field(2)); err != nil {
+			return err
 		}
 	}
+}
+
+// mapped reports whether the profile names column i itself.
+func (r *recording) mapped(i int) bool {
+	return [3]string{r.said.columns.T, r.said.columns.Input, r.said.columns.Output}[i] != ""
+}
+
+// row reads a row from its texts; "" = no token count.
+func (r *recording) row(file string, line int, t, in, out string) error {
+	bad := false
+	say := func(i int, err error) {
+		bad = true
+		var h *source.Hint
+		if errors.As(err, &h) {
+			r.bad(file, line, r.layout.columns[i], h.Text, h.Try)
+		}
+	}
+	at, err := r.instant(t)
+	if err != nil {
+		say(0, err)
+	}
+	var counts [2]tally
+	for i, text := range []string{in, out} {
+		if text == "" {
+			continue
+		}
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
+			say(i+1, &source.Hint{Text: fmt.Sprintf("%q is not a number", short(text))})
+		}
+		counts[i] = tally{n, true}
+	}
+	if bad {
+		return nil
+	}
+	return r.add(file, line, at, counts[0], counts[1])
 }
 
 func unended(err error) error {
@@ -96,29 +114,39 @@ func unended(err error) error {
 	return err
 }
 
+const exampleRow = `{"t_s":0.5,"input_tokens":374,"output_tokens":44}`
+
 // jsonl reads an object a line: {"t_s":0.5,"input_tokens":374,"output_tokens":44}.
+// The first line tells the layout.
 func (r *recording) jsonl(file string, in io.Reader) error {
 	lines := bufio.NewScanner(in)
-	lines.Buffer(make([]byte, 1<<16), 1<<20) // a line with its prompt may be long
+	lines.Buffer(make([]byte, 1<<16), 16<<20) // a line with its prompt may be long
+	var fields reflect.Type
 	for n := 1; lines.Scan(); n++ {
-		b := bytes.TrimSpace(lines.Bytes())
+		b := bytes.TrimSpace(bytes.TrimPrefix(lines.Bytes(), []byte("\ufeff")))
 		if len(b) == 0 {
 			continue
 		}
-		var v struct {
-			T   *float64 `json:"t_s"`
-			In  float64  `json:"input_tokens"`
-			Out float64  `json:"output_tokens"`
-		}
-		if err := json.Unmarshal(b, &v); err != nil {
-			r.bad(file, n, "", "not a JSON object with numbers: "+err.Error(), `{"t_s":0.5,"input_tokens":374,"output_tokens":44}`)
+		if b[0] != '{' {
+			r.bad(file, n, "", fmt.Sprintf("is %s, should be an object", short(string(b))), exampleRow)
 			continue
 		}
-		if v.T == nil {
-			r.bad(file, n, "t_s", "is missing", `{"t_s":0.5,"input_tokens":374,"output_tokens":44}`)
+		if fields == nil {
+			var names map[string]json.RawMessage
+			if json.Unmarshal(b, &names) == nil {
+				r.recognise(slices.Sorted(maps.Keys(names)))
+				fields = rowFields(r.layout)
+			}
+		}
+		if fields == nil {
+			fields = rowFields(own)
+		}
+		v := reflect.New(fields)
+		if err := json.Unmarshal(b, v.Interface()); err != nil {
+			r.bad(file, n, "", "is not JSON: "+err.Error(), exampleRow)
 			continue
 		}
-		if err := r.add(file, n, *v.T, v.In, v.Out); err != nil {
+		if err := r.object(file, n, v.Elem()); err != nil {
 			return err
 		}
 	}
@@ -126,4 +154,48 @@ func (r *recording) jsonl(file string, in io.Reader) error {
 		return unended(err)
 	}
 	return nil
+}
+
+// rowFields is a struct with a layout's three fields, so that the others (a
+// prompt, a list of hashes) are skipped without being kept.
+func rowFields(l layout) reflect.Type {
+	var fields []reflect.StructField
+	for i, name := range l.columns {
+		fields = append(fields, reflect.StructField{
+			Name: fmt.Sprintf("F%d", i), Type: reflect.TypeFor[json.RawMessage](), Tag: reflect.StructTag(fmt.Sprintf("json:%q", name)),
+		})
+	}
+	return reflect.StructOf(fields)
+}
+
+// object reads a row from the three fields of an object.
+func (r *recording) object(file string, line int, fields reflect.Value) error {
+	var texts [3]string
+	for i, name := range r.layout.columns {
+		raw := fields.Field(i).Bytes()
+		switch {
+		case len(raw) == 0 || string(raw) == "null":
+		case raw[0] == '"' && i == 0 && r.layout.time == "rfc3339":
+			if err := json.Unmarshal(raw, &texts[i]); err != nil {
+				return err
+			}
+		case raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9':
+			texts[i] = string(raw)
+		default:
+			try := exampleRow
+			if raw[0] == '"' {
+				try = "the number without quotes: " + strings.Trim(short(string(raw)), `"`)
+				if _, err := parseDate(strings.Trim(string(raw), `"`)); i == 0 && err == nil {
+					try = "time: rfc3339 in the profile"
+				}
+			}
+			r.bad(file, line, name, fmt.Sprintf("is %s, should be a number", short(string(raw))), try)
+			return nil
+		}
+	}
+	if texts[0] == "" {
+		r.bad(file, line, r.layout.columns[0], "is missing", exampleRow+"; or name the fields in the profile: columns: {t: …, input: …, output: …}")
+		return nil
+	}
+	return r.row(file, line, texts[0], texts[1], texts[2])
 }
