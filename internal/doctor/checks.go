@@ -139,7 +139,8 @@ func prefixed(before, text, after string) string {
 }
 
 // ceiling is the highest value that a metric's target is compared with.
-func (s *subject) ceiling(m hpa.Metric) (ceiling, target float64, unit string, ok bool) {
+func (s *subject) ceiling(i int) (ceiling, target float64, unit string, ok bool) {
+	m := s.config.Metrics[i]
 	perRequest := m.Target.Utilization != 0
 	target = float64(m.Target.Utilization)
 	if m.Target.AverageMilli != 0 {
@@ -151,6 +152,9 @@ func (s *subject) ceiling(m hpa.Metric) (ceiling, target float64, unit string, o
 		unit = " %"
 	}
 	if c, told := s.m.Ceiling[m.Name]; told {
+		return c, target, unit, target > 0
+	}
+	if c, _, known := s.bound(i); known {
 		return c, target, unit, target > 0
 	}
 	if s.work == nil || m.Source != hpa.Resource && m.Source != hpa.ContainerResource || target == 0 {
@@ -166,11 +170,20 @@ func (s *subject) ceiling(m hpa.Metric) (ceiling, target float64, unit string, o
 
 func unreachable(s *subject) (hits []hit, ok bool) {
 	for i, m := range s.config.Metrics {
-		c, t, unit, known := s.ceiling(m)
+		c, t, unit, known := s.ceiling(i)
 		ok = ok || known
-		if known && c <= t*(1+s.tolerance()) {
-			hits = append(hits, s.hit(metricPath(i), "%s can reach %.4g%s at most, and nothing up to %.4g%s (target %.4g, tolerance %.3g) makes it scale up", m.Name, c, unit, t*(1+s.tolerance()), unit, t, s.tolerance()))
+		if !known || c > t*(1+s.tolerance()) {
+			continue
 		}
+		h := s.hit(metricPath(i), "%s can reach %.4g%s at most, and nothing up to %.4g%s (target %.4g, tolerance %.3g) makes it scale up", m.Name, c, unit, t*(1+s.tolerance()), unit, t, s.tolerance())
+		if most, why, bounded := s.bound(i); bounded && most == c {
+			h.why += ": " + why
+			h.fix = "lower the target below " + number(c/(1+s.tolerance()))
+			if most == 1 && t > 1 && t <= 100 {
+				h.fix = fmt.Sprintf("write %s (%.4g %%)", number(t/100), t)
+			}
+		}
+		hits = append(hits, h)
 	}
 	return hits, ok
 }
@@ -182,7 +195,7 @@ func slowGrowth(s *subject) (hits []hit, ok bool) {
 	from := max(s.config.MinReplicas, 1)
 	times := min(4, float64(s.config.MaxReplicas)/float64(from))
 	for i, m := range s.config.Metrics {
-		c, t, unit, known := s.ceiling(m)
+		c, t, unit, known := s.ceiling(i)
 		ok = ok || known
 		if !known || t == 0 || c <= t*(1+s.tolerance()) { // that one is unreachable
 			continue
@@ -192,8 +205,12 @@ func slowGrowth(s *subject) (hits []hit, ok bool) {
 			n = math.Ceil(n * growth)
 		}
 		if decisions > slow {
-			hits = append(hits, s.hit(metricPath(i), "%s cannot exceed %.4g%s, with target %.4g: each decision grows the size by %.3g times at most, so %d decisions lead to %.3g× the load (%d to %.0f replicas), each after the pods of the one before are ready and measured%s",
-				m.Name, c, unit, t, growth, decisions, times, from, times*float64(from), prefixed("; a start takes ", s.startup, "")))
+			h := s.hit(metricPath(i), "%s cannot exceed %.4g%s, with target %.4g: each decision grows the size by %.3g times at most, so %d decisions lead to %.3g× the load (%d to %.0f replicas), each after the pods of the one before are ready and measured%s",
+				m.Name, c, unit, t, growth, decisions, times, from, times*float64(from), prefixed("; a start takes ", s.startup, ""))
+			if _, _, bounded := s.bound(i); bounded { // everybody's signal, and its nature
+				h.severity, h.fix = Info, "lower the target, or scale on a queue beside it, which has no such bound"
+			}
+			hits = append(hits, h)
 		}
 	}
 	return hits, ok
@@ -211,9 +228,13 @@ func memoryTarget(s *subject) (hits []hit, ok bool) {
 // named finds metrics whose names have one of the words. A count or a rate of
 // what has the word is no signal of that kind.
 func (s *subject) named(why string, words ...string) (hits []hit, ok bool) {
-	for i, m := range s.config.Metrics {
-		if matches(m.Name, words...) && !matches(m.Name, "_count", "_rate", "per_second", "_total") {
-			hits = append(hits, s.hit(metricPath(i), why, m.Name))
+	for i := range s.config.Metrics {
+		list, _ := s.reads(i)
+		for _, x := range list {
+			if matches(x.name, words...) && !matches(x.name, "_count", "_rate", "per_second", "_total") {
+				hits = append(hits, s.hit(metricPath(i), why, x.name))
+				break
+			}
 		}
 	}
 	return hits, true
@@ -229,8 +250,16 @@ func gpuSignal(s *subject) ([]hit, bool) {
 
 func queueValue(s *subject) (hits []hit, ok bool) {
 	for i, m := range s.config.Metrics {
-		if (m.Source == hpa.External || m.Source == hpa.Object) && m.Target.ValueMilli != 0 && m.Target.AverageMilli == 0 && matches(m.Name, "queue", "waiting", "backlog", "pending") {
-			hits = append(hits, s.hit(metricPath(i), "%s with value: the size becomes ready pods × depth / value, so a queue that stays above it multiplies the size at each decision; with averageValue it is depth / averageValue", m.Name))
+		if m.Source != hpa.External && m.Source != hpa.Object || m.Target.ValueMilli == 0 || m.Target.AverageMilli != 0 {
+			continue
+		}
+		list, _ := s.reads(i)
+		for _, x := range list {
+			k, _ := lookUp(x.name)
+			if matches(x.name, "queue", "waiting", "backlog", "pending") && k.kind != counter && k.kind != histogram && !k.averaged && !x.has(means...) && !x.has(rates...) {
+				hits = append(hits, s.hit(metricPath(i), "%s with value: the size becomes ready pods × depth / value, so a queue that stays above it multiplies the size at each decision; with averageValue it is depth / averageValue", describe(x, m)))
+				break
+			}
 		}
 	}
 	return hits, true

@@ -171,12 +171,39 @@ func ignored(annotations map[string]string) map[string]bool {
 	return out
 }
 
-// Page is the list of checks, for people.
+// Page is the list of checks, for people, with what was decided where a case
+// could go either way.
 func Page() string {
 	var b strings.Builder
 	b.WriteString("What hpatune doctor looks for. A check whose facts are not known says nothing.\n")
 	for _, c := range Checks {
 		fmt.Fprintf(&b, "\n%s (%s)\n  %s\n  Fix: %s\n  %s\n", c.ID, c.Severity, c.Title, c.Fix, c.Link)
 	}
+	b.WriteString("\nWhere a case could go either way\n" + decisions)
 	return b.String()
 }
+
+const decisions = `
+  The target is not among the files: that is ordinary (it may be in another
+  repository), so it is no finding; what could not be judged is named in the text
+  and in not_judged. Where another object nearly has its name, it is a warning.
+  minReplicas equals maxReplicas: info. Some pin a size on purpose; the
+  annotation hpatune.dev/ignore silences it.
+  type: Utilization beside averageValue (or the like): info. The controller goes
+  by the field that is set, and the type only misleads; for an Object metric it
+  goes by the type, so there it is an error.
+  A VPA beside an HPA: judged container by container. Mode Off for a sidecar
+  leaves the others controlled (an error); controlledResources: [memory] leaves a
+  CPU target alone; a policy of a container that the pods do not have counts for
+  nothing; updateMode Initial changes requests, too.
+  minReplicas: 0: info. It needs the gate HPAScaleToZero up to Kubernetes 1.36.
+  A name that ends in _total: a warning, since only the adapter knows whether it
+  serves a rate under that name.
+  The same HPA in two folders or files (dev/, prod/): two environments, each
+  judged for itself. Twice in one file: a warning, the later one counts.
+  Files of a folder that hold no Kubernetes object, templates that are not
+  rendered and patches of a kustomization: skipped with a word. A file that you
+  name is never skipped. A file that was meant to hold an HPA and cannot be read
+  ends in exit code 2, after the others were judged.
+  Byte order marks are left out, wherever a file or a document begins.
+`

@@ -193,6 +193,11 @@ func TestFindingsSayWhy(t *testing.T) {
 		"two-hpas--raises-same-pods":           "selects pods of the same labels (its target is Deployment/",
 		"hpa-and-vpa--raises-sidecar-off":      "changes the cpu request of container app",
 		"gpu-utilization--raises":              "keeps it near 100 % at a part of its capacity",
+		"counter-signal--raises-triton":        "nv_inference_request_success is a counter: it only grows",
+		"gone-metric--raises":                  "vllm:gpu_cache_usage_perc is gone since vLLM 0.11",
+		"unreachable-target--raises-ratio":     "can reach 1 at most, and nothing up to 66 (target 60, tolerance 0.1) makes it scale up: vllm:kv_cache_usage_perc of vLLM is a ratio",
+		"metric-unit--raises":                  "is in percent, 0 to 100, and the target is 0.6",
+		"averaged-signal--raises-ratio":        "of a ratio that is 2 at most",
 		"metrics-server--raises":               "v1beta1.metrics.k8s.io is registered and unavailable: no endpoints",
 	} {
 		t.Run(fixture, func(t *testing.T) {
@@ -296,6 +301,70 @@ func TestWhatIsNotJudgedIsNamed(t *testing.T) {
 		}
 		if got := strings.Join(hpas[0].NotJudged, "; "); (want == "") != (got == "") || !strings.HasPrefix(got, want) {
 			t.Errorf("%s: not judged %q, want %q", fixture, got, want)
+		}
+	}
+}
+
+func TestReadQuery(t *testing.T) {
+	for query, want := range map[string]string{
+		`sum(vllm:num_requests_waiting{model_name="m"})`:                          "vllm:num_requests_waiting[sum]",
+		`sum(rate(http_requests_total{job=~"a|b(c)"}[2m]))`:                       "http_requests_total[sum rate]",
+		`histogram_quantile(0.95, sum by (le, pod) (rate(x_seconds_bucket[5m])))`: "x_seconds_bucket[histogram_quantile sum rate]",
+		`sum(a) by (pod) / on(pod) group_left() count(b{x="}"}) > bool 5`:         "a[sum] b[count]",
+		`avg without(instance) (c:d) or vector(0)`:                                "c:d[avg]",
+		`{__name__="vllm:num_requests_running", model="x"}`:                       "vllm:num_requests_running[]",
+		`sum({"vllm.requests", pod="a"})`:                                         "vllm.requests[sum]",
+		`max_over_time(q[10m:30s] offset 5m) + 1e3 * time()`:                      "q[max_over_time]",
+		`sum(increase(foo_total[1m])) / 2 and absent(up)`:                         "foo_total[sum increase] up[absent]",
+		"":       "",
+		`sum(`:   "",
+		`a{b="c`: "a[]",
+	} {
+		var got []string
+		for _, x := range readQuery(query) {
+			got = append(got, x.name+"["+strings.Join(x.inside, " ")+"]")
+		}
+		if g := strings.Join(got, " "); g != want {
+			t.Errorf("readQuery(%s) = %q, want %q", query, g, want)
+		}
+	}
+}
+
+func FuzzReadQuery(f *testing.F) {
+	f.Add(`sum by (le) (rate(x_bucket{a="b"}[5m])) / on() group_left c`)
+	f.Fuzz(func(t *testing.T, query string) {
+		for _, x := range readQuery(query) {
+			if x.name == "" {
+				t.Errorf("readQuery(%q) has a series without a name", query)
+			}
+		}
+	})
+}
+
+func TestKnownMetrics(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		kind kind
+		unit unit
+	}{
+		{"vllm:kv_cache_usage_perc", gauge, ratio},
+		{"vllm_kv_cache_usage_perc", gauge, ratio}, // as adapters write it
+		{"vllm:generation_tokens_total", counter, ""},
+		{"vllm:iteration_tokens_total", histogram, ""},
+		{"vllm:time_to_first_token_seconds_count", counter, ""},
+		{"kubernetes.io|container|accelerator|duty_cycle", gauge, percent},
+		{"dcgm_fi_dev_gpu_util", gauge, percent},
+		{"DCGM_FI_PROF_SM_ACTIVE", gauge, ratio},
+		{"bentoml_service_request_total", counter, ""},
+		{"tgi_batch_current_size", gauge, ""},
+	} {
+		if k, ok := lookUp(tt.name); !ok || k.kind != tt.kind || k.unit != tt.unit {
+			t.Errorf("lookUp(%s) = %+v, %v, want %s %s", tt.name, k, ok, tt.kind, tt.unit)
+		}
+	}
+	for name, k := range knownMetrics {
+		if k.kind != gauge && k.kind != counter && k.kind != histogram || k.server == "" {
+			t.Errorf("%s: %+v is incomplete", name, k)
 		}
 	}
 }

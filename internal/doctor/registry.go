@@ -119,6 +119,26 @@ var Checks = []Check{
 		Fix:   "scale on requests running and waiting per pod",
 	},
 	{
+		ID: "counter-signal", Severity: Warning, Link: "https://prometheus.io/docs/concepts/metric_types/#counter", judge: counters,
+		Title: "a counter is the signal, which never falls",
+		Fix:   "use a rate of it",
+	},
+	{
+		ID: "gone-metric", Severity: Warning, Link: "https://docs.vllm.ai/en/stable/usage/metrics/", judge: goneMetric,
+		Title: "a metric that its server does not export, or not any more",
+		Fix:   "use its present name",
+	},
+	{
+		ID: "metric-unit", Severity: Warning, Link: walk, judge: metricUnit,
+		Title: "a target in another unit than its metric: percent for a ratio, milliseconds for seconds",
+		Fix:   "write the target in the metric's unit",
+	},
+	{
+		ID: "averaged-signal", Severity: Warning, Link: walk, judge: averagedSignal,
+		Title: "an external metric that is a mean already, with AverageValue",
+		Fix:   "use type: Value (metricType: Value in KEDA), or a sum over the pods",
+	},
+	{
 		ID: "queue-value", Severity: Warning, Link: walk, judge: queueValue,
 		Title: "a queue's depth with Value where AverageValue is meant",
 		Fix:   "use type: AverageValue with what one pod may have waiting",

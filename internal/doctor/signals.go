@@ -1,0 +1,213 @@
+package doctor
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+// The checks of what a metric is: whether it can fall, whether it is there, and
+// whether its target is in its unit.
+
+// rates are the functions that make of a counter what rises and falls.
+var rates = []string{"rate", "irate", "increase", "delta", "idelta", "deriv", "changes", "resets"}
+
+// reads returns the series behind a metric: those of its query where there is
+// one, else the metric's own name.
+func (s *subject) reads(i int) (out []series, query bool) {
+	m := s.config.Metrics[i]
+	if m.Source == hpa.Resource || m.Source == hpa.ContainerResource {
+		return nil, false
+	}
+	if q := s.query(i); q != "" {
+		return readQuery(q), true
+	}
+	return []series{{name: m.Name}}, false
+}
+
+// query is the PromQL behind a metric, "" where none is known.
+func (s *subject) query(int) string { return "" }
+
+func counters(s *subject) (hits []hit, ok bool) {
+	for i := range s.config.Metrics {
+		list, query := s.reads(i)
+		for _, x := range list {
+			if !onlyGrows(x.name) || x.has(rates...) {
+				continue
+			}
+			h := s.hit(metricPath(i), "%s is a counter: it only grows, so the size never falls (unless the adapter serves a rate of it under this name)", x.name)
+			h.fix = fmt.Sprintf("serve a rate: rate(%s[2m]), under a name that ends in _per_second", x.name)
+			if query {
+				h.why = fmt.Sprintf("%s is a counter: it only grows, so the size never falls", x.name)
+				h.fix = fmt.Sprintf("write rate(%s[2m])", x.name)
+			}
+			hits = append(hits, h)
+			break
+		}
+	}
+	return hits, true
+}
+
+func goneMetric(s *subject) (hits []hit, ok bool) {
+	for i := range s.config.Metrics {
+		list, query := s.reads(i)
+		for _, x := range list {
+			k, known := lookUp(x.name)
+			switch {
+			case !known:
+			case k.gone != "":
+				h := s.hit(metricPath(i), "%s is gone since %s, so newer servers have no such series; one metric that fails forbids scaling down, and if all fail, nothing scales", x.name, k.gone)
+				if k.present != "" {
+					h.fix = "use " + k.present
+				}
+				hits = append(hits, h)
+			case k.kind == histogram && query && !x.has("histogram_quantile", "histogram_avg", "histogram_sum", "histogram_count", "histogram_fraction"):
+				h := s.hit(metricPath(i), "%s is a histogram of %s: it has series of the names _bucket, _sum and _count, and none of this name", x.name, k.server)
+				h.fix = fmt.Sprintf("write rate(%s_sum[2m]) / rate(%s_count[2m]) for the mean, or histogram_quantile over rate(%s_bucket[2m])", x.name, x.name, x.name)
+				hits = append(hits, h)
+			}
+		}
+	}
+	return hits, true
+}
+
+// perPod says whether a target is compared with a value of one pod.
+func perPod(m hpa.Metric) bool { return m.Source == hpa.Pods || m.Target.AverageMilli != 0 }
+
+func targetOf(m hpa.Metric) float64 {
+	if m.Target.AverageMilli != 0 {
+		return float64(m.Target.AverageMilli) / 1000
+	}
+	return float64(m.Target.ValueMilli) / 1000
+}
+
+// bound is the highest value of a well-known metric, of a pod.
+func (s *subject) bound(i int) (most float64, why string, ok bool) {
+	m := s.config.Metrics[i]
+	list, query := s.reads(i)
+	if len(list) != 1 || !perPod(m) || query && !strings.EqualFold(strings.TrimSpace(bare(s.query(i))), list[0].name) {
+		return 0, "", false
+	}
+	k, _ := lookUp(list[0].name)
+	switch {
+	case m.Source != hpa.Pods && (k.averaged || list[0].has(means...)):
+		return 0, "", false // divided by the number of pods once more: averagedSignal
+	case k.unit == ratio:
+		return 1, fmt.Sprintf("%s of %s is a ratio, 0 to 1", list[0].name, k.server), true
+	case k.unit == percent:
+		return 100, fmt.Sprintf("%s of %s is in percent, 0 to 100", list[0].name, k.server), true
+	}
+	return 0, "", false
+}
+
+// bare is a query without one sum, avg or max around it and without its labels:
+// of "sum(x{a="b"})" it is x. A query that computes stays as it is.
+func bare(query string) string {
+	q := strings.TrimSpace(query)
+	for _, f := range []string{"sum", "avg", "max", "min"} {
+		if rest, ok := strings.CutPrefix(q, f); ok {
+			rest = strings.TrimSpace(rest)
+			if strings.HasPrefix(rest, "(") && strings.HasSuffix(rest, ")") {
+				q = rest[1 : len(rest)-1]
+			}
+			break
+		}
+	}
+	if at := strings.IndexByte(q, '{'); at > 0 && closing(q, at, '}') == len(q)-1 {
+		q = q[:at]
+	}
+	return strings.TrimSpace(q)
+}
+
+// metricUnit finds targets that are written in another unit than their metric.
+func metricUnit(s *subject) (hits []hit, ok bool) {
+	for i, m := range s.config.Metrics {
+		list, _ := s.reads(i)
+		if len(list) != 1 || targetOf(m) == 0 {
+			continue
+		}
+		name, t := list[0].name, targetOf(m)
+		k, known := lookUp(name)
+		if known && (k.kind == counter || list[0].has("rate", "irate", "increase")) {
+			continue // of a rate the unit is another
+		}
+		low := strings.ToLower(name)
+		switch {
+		case k.unit == percent && t <= 1:
+			h := s.hit(metricPath(i), "%s is in percent, 0 to 100, and the target is %.3g: the least use exceeds it, so the size is always maxReplicas", name, t)
+			h.fix = fmt.Sprintf("write %s", number(100*t))
+			hits = append(hits, h)
+		case k.unit == seconds && t >= 50, !known && strings.HasSuffix(low, "_seconds") && t >= 200:
+			h := s.hit(metricPath(i), "%s is in seconds, and the target is %.4g of them: milliseconds were meant?", name, t)
+			h.fix = fmt.Sprintf("write %s for %.4g ms", number(t/1000), t)
+			hits = append(hits, h)
+		case k.unit == mib && t >= 1<<20:
+			h := s.hit(metricPath(i), "%s is in MiB, and the target is %.4g of them: no GPU has as much, so the size is always minReplicas", name, t)
+			h.fix = fmt.Sprintf("write %s", number(math.Round(t/(1<<20))))
+			hits = append(hits, h)
+		case strings.HasSuffix(low, "_bytes") && perPod(m) && t < 1<<20:
+			h := s.hit(metricPath(i), "%s is in bytes, and the target is %.4g of them: every pod has more, so the size is always maxReplicas", name, t)
+			h.fix = fmt.Sprintf("write the unit: %sMi or %sGi", number(t), number(t))
+			hits = append(hits, h)
+		}
+	}
+	return hits, true
+}
+
+// number writes a quantity as people do: 600m for 0.6.
+func number(f float64) string {
+	if f == math.Trunc(f) {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(math.Round(f*1000), 'f', -1, 64) + "m"
+}
+
+// means are the aggregations that do not grow with the number of pods.
+var means = []string{"avg", "max", "min", "quantile", "histogram_quantile", "avg_over_time", "stddev"}
+
+// averagedSignal finds external metrics that are a mean over the pods already and
+// are divided by the number of replicas once more.
+func averagedSignal(s *subject) (hits []hit, ok bool) {
+	for i, m := range s.config.Metrics {
+		if m.Source != hpa.External && m.Source != hpa.Object || m.Target.AverageMilli == 0 {
+			continue
+		}
+		list, query := s.reads(i)
+		if len(list) == 0 {
+			continue
+		}
+		every := !slices.ContainsFunc(list, func(x series) bool {
+			k, _ := lookUp(x.name)
+			return !k.averaged && !x.has(means...) || x.has("sum", "count", "count_values")
+		})
+		quantile := query && slices.ContainsFunc(list, func(x series) bool { return x.has("histogram_quantile") })
+		if !every && !quantile {
+			continue
+		}
+		t := targetOf(m)
+		h := s.hit(metricPath(i), "%s is a mean or a maximum over the pods already, and AverageValue divides it by their number once more: the size becomes value / %s, however many pods there are", describe(list[0], m), number(t))
+		if k, _ := lookUp(list[0].name); k.unit == ratio {
+			most := math.Ceil(1/t - 1e-9)
+			h.why += fmt.Sprintf("; of a ratio that is %.0f at most", max(most, 1))
+			if most < float64(s.config.MaxReplicas) {
+				h.severity = Error
+			}
+		}
+		hits = append(hits, h)
+	}
+	return hits, true
+}
+
+func describe(x series, m hpa.Metric) string {
+	if x.name == m.Name {
+		return x.name
+	}
+	if len(x.inside) > 0 {
+		return fmt.Sprintf("%s (%s of %s)", m.Name, x.inside[0], x.name)
+	}
+	return fmt.Sprintf("%s (%s)", m.Name, x.name)
+}
