@@ -24,7 +24,9 @@ type Judgement struct {
 	Hi    *float64 `json:"hi"`
 	Limit float64  `json:"limit"`
 	Unit  string   `json:"unit"` // s, ratio, h, usd, or "" for a count
-	N     int      `json:"n"`    // what Value rests on: requests mostly
+	// Currency is that of an amount of money, whose Unit is usd whatever it is.
+	Currency string `json:"currency,omitempty"`
+	N        int    `json:"n"` // what Value rests on: requests mostly
 	// Attainment is the share of requests within the limit, or with "each" the
 	// share of windows that met it.
 	Attainment *float64 `json:"attainment"`
@@ -46,7 +48,7 @@ func number(v float64) *float64 {
 // pass if all of it meets the limit, fail if none of it does.
 func (o Objective) Judge(f Figure) Judgement {
 	j := Judgement{
-		Text: o.Text, Value: number(f.Value), Lo: number(f.Lo), Hi: number(f.Hi), Limit: o.Limit, Unit: o.Unit, N: f.N,
+		Text: o.Text, Value: number(f.Value), Lo: number(f.Lo), Hi: number(f.Hi), Limit: o.Limit, Unit: o.Unit, Currency: f.Currency, N: f.N,
 		Verdict: Unknown,
 	}
 	if math.IsNaN(f.Value) {

@@ -35,6 +35,9 @@ func JudgeReplicates(objectives []Objective, replicates [][]Judgement) []Judgeme
 
 func (o Objective) overReplicates(of []Judgement) Judgement {
 	j := Judgement{Text: o.Text, Limit: o.Limit, Unit: o.Unit, Verdict: Unknown, Replicates: len(of)}
+	if len(of) > 0 {
+		j.Currency = of[0].Currency
+	}
 	met, n := 0, 0.0
 	var values, attainments []float64
 	for _, r := range of {

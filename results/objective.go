@@ -176,7 +176,7 @@ func parseLimit(s string, m *Metric) (float64, error) {
 		}
 		return v, nil
 	case "usd":
-		s = strings.TrimPrefix(s, "$")
+		s = strings.TrimLeft(s, "$€£¥") // the amount is in the price's currency, whatever that is
 	case "h":
 		s = strings.TrimSuffix(s, "h")
 	}
@@ -252,6 +252,7 @@ type Figure struct {
 	Value, Lo, Hi float64
 	N             int    // how many requests, windows or events it rests on
 	Unit          string // s, ratio, h, usd, or "" for a count
+	Currency      string // of an amount of money: EUR; "" = not said
 }
 
 // Exactly returns a figure without uncertainty.

@@ -196,7 +196,7 @@ func TestTrust(t *testing.T) {
 			t.Errorf("%s: line %q", c.sentence, line)
 		}
 	}
-	want := "load delivered 100 % · lateness p99 0.0 ms · client CPU 30 % · new replicas got 100 % of their fair share · foreign traffic not checked → VALID"
+	want := "load delivered 100 % · lateness p99 0 s · client CPU 30 % · new replicas got 100 % of their fair share · foreign traffic not checked → VALID"
 	if got := Summarize(scaled(0.5), nil).Trust.Line(); got != want {
 		t.Errorf("line %q, want %q", got, want)
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/hpatune/hpatune/internal/figure"
 )
 
 // TrustVerdict says whether a run is evidence.
@@ -145,7 +147,7 @@ func trustDelivered(r *Run, s Summary, _ Limits) []Reason {
 		return nil
 	}
 	v, verdict := *s.Load.DeliveredRatio, Valid
-	text := fmt.Sprintf("load delivered %s", percent(v))
+	text := fmt.Sprintf("load delivered %s", figure.Percent(v))
 	if v < deliveredLimit {
 		verdict = Invalid
 		why := "too many were in flight"
@@ -172,9 +174,9 @@ func trustLateness(r *Run, s Summary, limits Limits) []Reason {
 	case p99 > doubt:
 		verdict = Unverified
 	}
-	text := fmt.Sprintf("lateness p99 %s", milliseconds(p99))
+	text := fmt.Sprintf("lateness p99 %s", figure.Time(p99))
 	if verdict != Valid {
-		text += fmt.Sprintf(" (more than %s: the generator did not keep its schedule)", milliseconds(limit))
+		text += fmt.Sprintf(" (more than %s: the generator did not keep its schedule)", figure.Time(limit))
 	}
 	return []Reason{reason("lateness", verdict, p99, limit, "%s", text)}
 }
@@ -184,7 +186,7 @@ func trustCPU(r *Run, _ Summary, _ Limits) []Reason {
 		return []Reason{reason("client-cpu", Unverified, math.NaN(), cpuDoubt, "client CPU not measured")}
 	}
 	v := r.Meta.Client.CPURatio
-	text := fmt.Sprintf("client CPU %.0f %%", 100*v)
+	text := "client CPU " + figure.Percent(v)
 	switch {
 	case v > cpuInvalid:
 		return []Reason{reason("client-cpu", Invalid, v, cpuInvalid, "%s (the client was the bottleneck)", text)}
@@ -241,7 +243,7 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		worst = min(worst, of)
 		shares = append(shares, fmt.Sprintf("%.0f", 100*of))
 		if of < starvedLimit {
-			starved = append(starved, fmt.Sprintf("%s got %s of the traffic, fair is %s", b.Backend, percent(*b.Share), percent(*b.FairShare)))
+			starved = append(starved, fmt.Sprintf("%s got %s of the traffic, fair is %s", b.Backend, figure.Percent(*b.Share), figure.Percent(*b.FairShare)))
 		}
 	}
 	if !seen {
@@ -302,12 +304,12 @@ func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
 	if ratio == nil {
 		return []Reason{reason("foreign-traffic", Valid, math.NaN(), foreignLimit, "foreign traffic not checked")}
 	}
-	verdict, text := Valid, fmt.Sprintf("foreign traffic %s", percent(*ratio))
+	verdict, text := Valid, fmt.Sprintf("foreign traffic %s", figure.Percent(*ratio))
 	if math.Abs(*ratio) > foreignLimit {
 		verdict = Invalid
 		text += ": the servers served others too"
 		if *ratio < 0 {
-			text = fmt.Sprintf("the servers counted %s fewer requests than were sent", percent(-*ratio))
+			text = fmt.Sprintf("the servers counted %s fewer requests than were sent", figure.Percent(-*ratio))
 		}
 	}
 	return []Reason{reason("foreign-traffic", verdict, *ratio, foreignLimit, "%s", text)}
@@ -335,7 +337,7 @@ func trustGaps(r *Run, _ Summary, _ Limits) []Reason {
 	if v > gapLimit {
 		verdict = Unverified
 	}
-	return []Reason{reason("observer-gaps", verdict, v, gapLimit, "%s was blind for %s of the run", source, percent(v))}
+	return []Reason{reason("observer-gaps", verdict, v, gapLimit, "%s was blind for %s of the run", source, figure.Percent(v))}
 }
 
 // trustEdited: was the HPA one and the same all along?
@@ -356,27 +358,10 @@ func trustFloor(r *Run, _ Summary, limits Limits) []Reason {
 		return nil
 	}
 	v, verdict := floor/tightest, Valid
-	text := fmt.Sprintf("sandbox floor %s", milliseconds(floor))
+	text := fmt.Sprintf("sandbox floor %s", figure.Time(floor))
 	if v > floorLimit {
 		verdict = Unverified
-		text += fmt.Sprintf(" (%s of the tightest limit: latency is not to be trusted)", percent(v))
+		text += fmt.Sprintf(" (%s of the tightest limit: latency is not to be trusted)", figure.Percent(v))
 	}
 	return []Reason{reason("sandbox-floor", verdict, v, floorLimit, "%s", text)}
-}
-
-func percent(v float64) string {
-	if v = 100 * v; v != 0 && math.Abs(v) < 10 || v > 99 && v < 100 {
-		return fmt.Sprintf("%.1f %%", v)
-	}
-	return fmt.Sprintf("%.0f %%", v)
-}
-
-func milliseconds(s float64) string {
-	switch {
-	case s < 0.01:
-		return fmt.Sprintf("%.1f ms", 1000*s)
-	case s < 1:
-		return fmt.Sprintf("%.0f ms", 1000*s)
-	}
-	return fmt.Sprintf("%.2f s", s)
 }

@@ -59,6 +59,11 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 		return r, err
 	}
 	r.Judged = asAsked(asked, results.JudgeReplicates(o.Objectives, judged), not)
+	for i := range r.Judged {
+		if r.Judged[i].Unit == "usd" {
+			r.Judged[i].Currency = o.Price.Currency
+		}
+	}
 	if len(o.Objectives) == 0 && len(asked) > 0 {
 		r.Pick.Predicted.PSLOMet = math.NaN()
 	}

@@ -93,7 +93,10 @@ func costFigures(run *results.Run, f tuneFlags) ([]results.Figure, error) {
 		return nil, nil
 	}
 	hour := *hours / span * price.PerReplicaHour(replica)
-	return []results.Figure{results.Exactly("usd_hour", hour, len(run.Pods), "usd"), results.Exactly("usd_month", hour*tuner.HoursPerMonth, len(run.Pods), "usd")}, nil
+	perHour := results.Exactly("usd_hour", hour, len(run.Pods), "usd")
+	perMonth := results.Exactly("usd_month", hour*tuner.HoursPerMonth, len(run.Pods), "usd")
+	perHour.Currency, perMonth.Currency = price.Currency, price.Currency
+	return []results.Figure{perHour, perMonth}, nil
 }
 
 func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error {

@@ -21,7 +21,8 @@ const module = "github.com/hpatune/hpatune"
 // A line is "[pure] ROOM: the rooms it may import". Pure rooms have no
 // network, no processes, no log and no cluster: numbers in, numbers out.
 const rooms = `
-pure results:
+pure internal/figure:
+pure results:            internal/figure
 pure profiles:           results internal/source
 pure tuner/hpa:
 pure tuner/manifest:     tuner/hpa internal/source
@@ -31,15 +32,15 @@ pure tuner/replay:       results profiles tuner/hpa tuner/plant
 pure tuner/cost:
 pure tuner/fit:          results profiles tuner/cost tuner/hpa tuner/plant tuner/replay
 pure tuner/fit/fittest:  results tuner/hpa tuner/plant tuner/replay
-pure tuner:              results profiles tuner/cost tuner/fit tuner/hpa tuner/plant tuner/replay
-pure tuner/advice:       results tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
+pure tuner:              results profiles internal/figure tuner/cost tuner/fit tuner/hpa tuner/plant tuner/replay
+pure tuner/advice:       results internal/figure tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
 pure internal/source:
-pure internal/report:    results tuner tuner/hpa tuner/manifest internal/doctor
+pure internal/report:    results internal/figure tuner tuner/hpa tuner/manifest internal/doctor
 pure internal/doctor:    results tuner/hpa tuner/manifest internal/source
      internal/store:     results
      internal/kube:      results tuner/manifest
-     internal/live:      results
-     loadgen:            results profiles
+     internal/live:      results internal/figure
+     loadgen:            results profiles internal/figure
      observer:           results internal/kube
      internal/sandbox:   results tuner/hpa
      internal/fleet:     results profiles internal/kube internal/store

@@ -39,7 +39,7 @@ func Markdown(w io.Writer, page Page) error {
 		for _, c := range a.Changes {
 			usd, attainment := dash, dash
 			if c.Reverted != nil {
-				usd, attainment = delta(c.Reverted.USDMonth, "usd").Value, delta(c.Reverted.Attainment, "ratio").Value
+				usd, attainment = delta(c.Reverted.USDMonth, a.Price.Currency).Value, delta(c.Reverted.Attainment, "ratio").Value
 			}
 			rows = append(rows, []string{"`" + c.Path + "`", c.From, "**" + c.To + "**", usd, attainment, c.Why})
 		}

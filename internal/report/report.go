@@ -11,6 +11,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 )
@@ -79,7 +80,7 @@ type VerifiedFigure struct {
 // HTML writes the page: one file that needs nothing else, neither network nor
 // other files.
 func HTML(w io.Writer, p Page, a Assets) error {
-	t, err := template.New("page.html").Funcs(funcs).ParseFS(files, "templates/page.html")
+	t, err := template.New("page.html").Funcs(funcsOf(p.currency())).ParseFS(files, "templates/page.html")
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
@@ -114,10 +115,19 @@ func HTML(w io.Writer, p Page, a Assets) error {
 	return err
 }
 
+// currency is that of the price behind the page; "" = no money is in it.
+func (p Page) currency() string {
+	if p.Advice == nil {
+		return ""
+	}
+	return p.Advice.Price.Currency
+}
+
 // data is what the page's script draws.
 type data struct {
 	Charts []*Chart `json:"charts"`
 	Front  []front  `json:"front"`
+	Money  string   `json:"money"` // what stands before an amount: "$"
 }
 
 type front struct {
@@ -129,7 +139,7 @@ type front struct {
 }
 
 func dataOf(p Page) data {
-	d := data{Charts: []*Chart{}, Front: []front{}}
+	d := data{Charts: []*Chart{}, Front: []front{}, Money: figure.Sign(p.currency())}
 	for _, r := range p.Runs {
 		if r.Chart != nil {
 			d.Charts = append(d.Charts, r.Chart)
@@ -204,7 +214,7 @@ func lead(p Page) string {
 		cost = fmt.Sprintf("for %s less", percent(-d))
 	}
 	return fmt.Sprintf("%s of requests within their limits instead of %s, %s: %s instead of %s per hour of this load.",
-		percent(to.Attainment.Value), percent(from.Attainment.Value), cost, money(to.USDHour.Value), money(from.USDHour.Value))
+		percent(to.Attainment.Value), percent(from.Attainment.Value), cost, money(to.USDHour.Value, p.currency()), money(from.USDHour.Value, p.currency()))
 }
 
 // missed tells the objectives that were not met, with what was measured.
@@ -216,7 +226,7 @@ func missed(os []results.Judgement) string {
 		}
 		s := o.Text + " was missed"
 		if o.Value != nil {
-			s += ": " + quantity(o.Value, o.Unit)
+			s += ": " + quantity(o.Value, unitOf(o))
 		}
 		if o.Attainment != nil {
 			s += ", " + percent(*o.Attainment) + " within it"

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 )
@@ -174,11 +175,20 @@ func (p *printer) objectives(os []results.Judgement) {
 	p.line("")
 }
 
+// unitOf is the unit to print a judgement's figures in: of money, its currency.
+func unitOf(o results.Judgement) string {
+	if o.Currency != "" {
+		return o.Currency
+	}
+	return o.Unit
+}
+
 // measured prints an objective's value with its interval.
 func measured(o results.Judgement) string {
-	s := quantity(o.Value, o.Unit)
+	unit := unitOf(o)
+	s := quantity(o.Value, unit)
 	if o.Lo != nil && o.Hi != nil {
-		s += " (" + quantity(o.Lo, o.Unit) + " – " + quantity(o.Hi, o.Unit) + ")"
+		s += " (" + quantity(o.Lo, unit) + " – " + quantity(o.Hi, unit) + ")"
 	}
 	return s
 }
@@ -225,7 +235,7 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 		for _, c := range r.Changes {
 			row := []string{c.Path, c.From, c.To}
 			if v := c.Reverted; v != nil {
-				row = append(row, delta(v.USDMonth, "usd").Value, delta(v.Attainment, "ratio").Value, delta(v.Flaps, "").Value, delta(v.TimeToCapacity, "s").Value)
+				row = append(row, delta(v.USDMonth, r.Price.Currency).Value, delta(v.Attainment, "ratio").Value, delta(v.Flaps, "").Value, delta(v.TimeToCapacity, "s").Value)
 			}
 			rows = append(rows, row)
 		}
@@ -273,7 +283,7 @@ func (p *printer) selfReplay(self tuner.SelfReplay) {
 	default:
 		within := ""
 		if self.AttainmentError != nil {
-			within = fmt.Sprintf("; requests within the limits off by %+.1f pt", 100**self.AttainmentError)
+			within = "; requests within the limits off by " + figure.Difference(*self.AttainmentError, figure.Ratio)
 		}
 		p.line("Self-replay: %s; %d of %d rescales met, replica-hours off by %s, replicas off by %s on average%s", strings.ReplaceAll(self.Verdict, "-", " "),
 			self.RescalesMatched, self.Rescales, quantity(self.ReplicaHoursError, "ratio"), quantity(self.MeanAbsReplicas, ""), within)
@@ -302,11 +312,11 @@ func (p *printer) picks(r *tuner.Recommendation) {
 		{"E2E p95", func(x tuner.Predicted) string { return interval(x.E2EP95, "s").Value }},
 		{"replica-hours", func(x tuner.Predicted) string { return interval(x.ReplicaHours, "").Value }},
 		{"time to capacity", func(x tuner.Predicted) string { return interval(x.TimeToCapacity, "s").Value }},
-		{"an hour of this load", func(x tuner.Predicted) string { return interval(x.USDHour, "usd").String() }},
-		{"a month at the floor", func(x tuner.Predicted) string { return quantity(x.USDMonth.Floor, "usd") }},
-		{"a month, expected", func(x tuner.Predicted) string { return interval(x.USDMonth.Expected, "usd").String() }},
-		{"a month at the ceiling", func(x tuner.Predicted) string { return quantity(x.USDMonth.Ceiling, "usd") }},
-		{"a million requests", func(x tuner.Predicted) string { return interval(x.USDPerMRequest, "usd").Value }},
+		{"an hour of this load", func(x tuner.Predicted) string { return interval(x.USDHour, r.Price.Currency).String() }},
+		{"a month at the floor", func(x tuner.Predicted) string { return quantity(x.USDMonth.Floor, r.Price.Currency) }},
+		{"a month, expected", func(x tuner.Predicted) string { return interval(x.USDMonth.Expected, r.Price.Currency).String() }},
+		{"a month at the ceiling", func(x tuner.Predicted) string { return quantity(x.USDMonth.Ceiling, r.Price.Currency) }},
+		{"a million requests", func(x tuner.Predicted) string { return interval(x.USDPerMRequest, r.Price.Currency).Value }},
 	} {
 		row := []string{f.name}
 		for _, x := range ps {
@@ -362,5 +372,8 @@ func off(f VerifiedFigure) string {
 	case "":
 		return delta(&tuner.Interval{Value: *f.Error}, "").Value
 	}
-	return fmt.Sprintf("%+.1f %%", 100**f.Error)
+	if *f.Error > 0 {
+		return "+" + percent(*f.Error)
+	}
+	return percent(*f.Error)
 }

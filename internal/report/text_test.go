@@ -100,13 +100,13 @@ func TestNumbers(t *testing.T) {
 		{"minutes", seconds(125.4), "2 m 05 s"},
 		{"99.9 % is not 100 %", percent(0.9994), "99.94 %"},
 		{"nor is 99.999 %", percent(0.99999), "99.999 %"},
-		{"a tenth of a percent", percent(0.001), "0.10 %"},
-		{"cents", money(1.239), "$1.24"},
-		{"the ceiling of ten replicas", money(511), "$511"},
-		{"thousands", money(12345.6), "$12,346"},
+		{"a tenth of a percent", percent(0.001), "0.1 %"},
+		{"cents", money(1.239, "USD"), "$1.24"},
+		{"the ceiling of ten replicas", money(511, ""), "$511"},
+		{"thousands", money(12345.6, "USD"), "$12,346"},
 		{"nothing measured", quantity(nil, "s"), "—"},
 		{"an interval", interval(between(1, 0.9, 1.2), "s").String(), "1.00 s (900 ms – 1.20 s)"},
-		{"points, not percent of percent", delta(between(-0.094, -0.11, -0.08), "ratio").String(), "−9.40 pt (−11 pt … −8 pt)"},
+		{"points, not percent of percent", delta(between(-0.094, -0.11, -0.08), "ratio").String(), "−9.4 pt (−11 pt … −8 pt)"},
 		{"no difference", delta(between(0, 0, 0), "usd").String(), "±0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -172,7 +172,7 @@ func TestValuesForPeople(t *testing.T) {
 		value any
 		want  string
 	}{
-		{nil, "—"}, {1500 * time.Millisecond, "1.5s"}, {time.Minute, "60s"}, {0.1, "0.1"}, {int32(3), "3"}, {true, "true"}, {Min, "Min"},
+		{nil, "—"}, {1500 * time.Millisecond, "1.5s"}, {time.Minute, "60s"}, {0.1, "0.1"}, {int32(3), "3"}, {int64(2000), "2"}, {int64(500), "0.5"}, {int64(1000 * 512 << 20), "512Mi"}, {int64(1_500_000), "1500"}, {true, "true"}, {Min, "Min"},
 		{[]Policy{{PodsPolicy, 1, time.Minute}, {PodsPolicy, 2, 15 * time.Second}, {PercentPolicy, 1, time.Second}}, "1 pod/60s, 2 pods/15s, 1 %/1s"},
 		{[]Policy(nil), ""},
 	} {

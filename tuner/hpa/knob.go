@@ -155,6 +155,8 @@ func FormatValue(v any) string {
 		return "—"
 	case time.Duration:
 		return strconv.FormatFloat(v.Seconds(), 'f', -1, 64) + "s"
+	case int64: // a target's amount, in thousandths
+		return formatMilli(v)
 	case []Policy:
 		var parts []string
 		for _, p := range v {
@@ -163,6 +165,19 @@ func FormatValue(v any) string {
 		return strings.Join(parts, ", ")
 	}
 	return fmt.Sprint(v)
+}
+
+// formatMilli prints a target's amount as a manifest may write it: 2, 0.5, 512Mi.
+func formatMilli(milli int64) string {
+	for _, u := range []struct {
+		suffix string
+		size   int64
+	}{{"Gi", 1000 << 30}, {"Mi", 1000 << 20}} {
+		if milli != 0 && milli%u.size == 0 {
+			return strconv.FormatInt(milli/u.size, 10) + u.suffix
+		}
+	}
+	return strconv.FormatFloat(float64(milli)/1000, 'f', -1, 64)
 }
 
 // String prints a policy for people: "4 pods/15s", "100 %/60s".

@@ -146,7 +146,7 @@
       width: Math.max(front.clientWidth, 100), height: 340, legend: { show: false }, padding: [10, 14, 0, 0],
       cursor: { x: false, y: false, points: { show: false }, drag: { x: false, y: false } },
       scales: { x: { time: false, range: (u, a, b) => [Math.max(0, a - dx), b + dx] }, y: { range: () => [Math.max(0, lowest - (1 - lowest) * 0.08), 1 + (1 - lowest) * 0.06 + 1e-4] } },
-      axes: [axis({ size: 28, label: "cost of an hour of this load", labelSize: 18, labelFont: font(), values: (u, v, i, space, incr) => v.map(x => "$" + x.toFixed(Math.min(4, (String(incr).split(".")[1] || "").length))) }), axis({ size: 58, values: (u, v) => v.map(x => x > 1 ? "" : num(x * 100) + " %") })],
+      axes: [axis({ size: 28, label: "cost of an hour of this load", labelSize: 18, labelFont: font(), values: (u, v, i, space, incr) => v.map(x => data.money + x.toFixed(Math.min(4, (String(incr).split(".")[1] || "").length))) }), axis({ size: 58, values: (u, v) => v.map(x => x > 1 ? "" : num(x * 100) + " %") })],
       series: [{}, { stroke: () => css("line"), width: 2, spanGaps: true, points: { show: false }, paths: stepped },
         ...kinds.map(k => ({ stroke: () => css(k.color), paths: () => null, points: { show: true, size: k.size, fill: () => css(k.color), stroke: () => css("card"), width: 1 } }))],
       hooks: {
@@ -155,7 +155,7 @@
           const { left, top } = u.cursor; let near = null, d2 = 24 * 24;
           if (left >= 0) points.forEach(p => { const x = u.valToPos(p.cost, "x") - left, y = u.valToPos(p.attainment, "y") - top, d = x * x + y * y; if (d < d2 || d === d2) { d2 = d; near = p; } });
           tip.hidden = !near; if (!near) return;
-          tip.textContent = (near.mark ? near.mark.replace(/_/g, " ") + "\n" : "") + near.text + "\n" + num(near.attainment * 100) + " % within limits, $" + near.cost.toFixed(3) + " an hour";
+          tip.textContent = (near.mark ? near.mark.replace(/_/g, " ") + "\n" : "") + near.text + "\n" + num(near.attainment * 100) + " % within limits, " + data.money + near.cost.toFixed(3) + " an hour";
           const box = u.over.getBoundingClientRect(), w = tip.offsetWidth;
           tip.style.left = Math.min(box.left + u.valToPos(near.cost, "x") + 14, document.documentElement.clientWidth - w - 8) + scrollX + "px";
           tip.style.top = box.top + u.valToPos(near.attainment, "y") + 14 + scrollY + "px";
