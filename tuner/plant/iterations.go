@@ -1,0 +1,475 @@
+package plant
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Iterations is how a server of language models serves: in iterations, of which
+// each gives a token to every answer that is being written, and works on the
+// prompts that are next. It is the law of vLLM, SGLang and TGI with chunked
+// prefill, seen from outside. An iteration takes
+//
+//	Alpha + Beta·(answers) + Gamma·(prompt tokens) + Delta·(context tokens held)
+//
+// seconds. It holds Batch tokens at most, prompts and answers together, so that
+// a long prompt is spread over several; and no more than Seqs requests are in it.
+type Iterations struct {
+	Alpha float64 // seconds an iteration
+	Beta  float64 // seconds an answer in it
+	Gamma float64 // seconds a prompt token in it
+	Delta float64 // seconds a token of context held
+	Batch int     // tokens an iteration at most; 0 = no bound
+	Seqs  int     // requests at once at most; 0 = no bound
+	KV    int     // tokens of context that fit; 0 = no bound. Beyond it the newest request is preempted
+	Own   float64 // seconds a request spends outside iterations, before it is queued
+	// Ahead: an iteration is put together when the one before it begins (vLLM's
+	// asynchronous scheduling), so that what came or ended since is a turn late.
+	Ahead bool
+}
+
+func (l *Iterations) check(bad func(string, ...any)) {
+	for _, c := range []struct {
+		name  string
+		value float64
+	}{{"alpha", l.Alpha}, {"beta", l.Beta}, {"gamma", l.Gamma}, {"delta", l.Delta}, {"own", l.Own}} {
+		if !(c.value >= 0) || math.IsInf(c.value, 0) {
+			bad("iterations: %s is %g s; it must be a number ≥ 0", c.name, c.value)
+		}
+	}
+	if !(l.Alpha+l.Beta > 0) {
+		bad("iterations: alpha and beta are 0; an iteration must take time")
+	}
+	if l.Batch < 0 || l.Seqs < 0 || l.KV < 0 {
+		bad("iterations: batch %d, seqs %d, kv %d; none may be negative", l.Batch, l.Seqs, l.KV)
+	}
+}
+
+// String says the law in numbers.
+func (l *Iterations) String() string {
+	return fmt.Sprintf("%.3g ms + %.3g µs·answers + %.3g µs·prompt tokens + %.3g ns·context tokens",
+		l.Alpha*1e3, l.Beta*1e6, l.Gamma*1e6, l.Delta*1e9)
+}
+
+// Work is what iterations did, added up: the sums that their times are linear
+// in. Those of a share of an iteration are that share of its.
+type Work struct{ Iterations, Answers, Prompt, Context float64 }
+
+// Minus returns the work between two sums.
+func (w Work) Minus(o Work) Work {
+	return Work{w.Iterations - o.Iterations, w.Answers - o.Answers, w.Prompt - o.Prompt, w.Context - o.Context}
+}
+
+func (w *Work) add(o Work, k float64) {
+	w.Iterations += k * o.Iterations
+	w.Answers += k * o.Answers
+	w.Prompt += k * o.Prompt
+	w.Context += k * o.Context
+}
+
+// Took returns the seconds that the law gives the work.
+func (l *Iterations) Took(w Work) float64 {
+	return l.Alpha*w.Iterations + l.Beta*w.Answers + l.Gamma*w.Prompt + l.Delta*w.Context
+}
+
+// Alone returns the seconds to the first token on an idle server.
+func (l *Iterations) Alone(prompt int) float64 {
+	k := 1
+	if l.Batch > 0 {
+		k = (max(1, prompt) + l.Batch - 1) / l.Batch
+	}
+	return l.Own + l.Alpha*float64(k) + (l.Gamma+l.Delta)*float64(prompt)
+}
+
+// seq is a request inside an engine.
+type seq struct {
+	id      int     // the caller's
+	came    float64 // seconds
+	prompt  int     // tokens to work on before the (next) token; what was written before a preemption among them
+	left    int     // of prompt
+	output  int     // tokens of the answer in all
+	written int
+	entered int // order of admission: the newest is preempted first
+	finish  int // iteration after which the answer is complete; only while answering
+	began   int // iteration that brought the first token
+	first   float64
+	gap     float64 // longest so far, before a preemption
+	last    float64 // the last token's time before a preemption; 0 = none
+}
+
+// finished is a request that left an engine.
+type finished struct {
+	id          int
+	first, last float64 // seconds
+	gap         float64 // longest time between two tokens, seconds; 0 with fewer than two
+}
+
+// engine is one server in motion. Iterations of equal composition are taken in
+// one jump, so its cost is a few jumps a request, whatever its tokens.
+//
+// Time: at is the end of the last iteration that began; an iteration is fixed
+// when it begins, and what comes during it waits for its end.
+type engine struct {
+	law     *Iterations
+	at      float64
+	iter    int // iterations done
+	waiting []seq
+	head    int   // of waiting
+	prefill []seq // admitted, prompt not done; in order of admission
+	answer  []seq // heap by finish
+	held    int   // context tokens
+	entered int
+	before  float64 // when the last iteration began
+	left    int     // answers that it ended
+	done    Work    // until at
+	lastRun float64 // seconds of the iteration that ended at at
+	lastOf  Work    // what it did
+	longest []jumpTime
+	preempt int // preemptions so far
+	// tokens out since the engine began, prompts not counted.
+	tokens int
+	onEnd  func(finished, *engine)
+	onTok  func(id int, e *engine) // a request's first token is out at e.at
+	weight func(id int) float64    // of a request, in worth
+	worth  float64                 // Σ weight/output over answers being written
+	earned float64                 // Σ worth over iterations until at, first tokens included
+}
+
+// jumpTime is the duration of the longest iteration among those up to iter and
+// after the entry before it; durations fall along the list.
+type jumpTime struct {
+	iter int
+	took float64
+}
+
+func (e *engine) reset(l *Iterations, at float64) {
+	*e = engine{law: l, at: at, waiting: e.waiting[:0], prefill: e.prefill[:0], answer: e.answer[:0], longest: e.longest[:0], onEnd: e.onEnd, onTok: e.onTok, weight: e.weight}
+}
+
+func (e *engine) queued() int  { return len(e.waiting) - e.head }
+func (e *engine) running() int { return len(e.prefill) + len(e.answer) }
+func (e *engine) inside() int  { return e.queued() + e.running() }
+
+// push queues a request that arrives at time t; the engine was advanced to t.
+func (e *engine) push(t float64, id, prompt, output int) {
+	if e.inside() == 0 {
+		e.at = max(e.at, t)
+		e.before, e.left = e.at, 0
+	}
+	e.waiting = append(e.waiting, seq{id: id, came: t, prompt: max(1, prompt), left: max(1, prompt), output: max(1, output)})
+}
+
+// workAt is the work done until t, where t is in the iteration under way or
+// not before its end.
+func (e *engine) workAt(t float64) Work {
+	w := e.done
+	if e.lastRun > 0 && t < e.at {
+		w.add(e.lastOf, -min(1, (e.at-t)/e.lastRun))
+	}
+	return w
+}
+
+// advance begins every iteration that begins before t.
+func (e *engine) advance(t float64) {
+	for e.at < t && e.inside() > 0 {
+		e.step(t)
+	}
+	if e.inside() == 0 && !math.IsInf(t, 1) {
+		e.at = max(e.at, t)
+	}
+}
+
+// step takes one iteration, or a jump of equal ones of which all but the first
+// begin before t.
+func (e *engine) step(t float64) {
+	short := e.law.KV > 0 && e.makeRoom()
+	n := len(e.answer)
+	prompt, late := e.schedule(n, short)
+	k := 1
+	if prompt == 0 && n > 0 && !late {
+		k = e.answer[0].finish - e.iter
+		if e.law.KV > 0 {
+			k = min(k, max(1, (e.law.KV-e.held)/n))
+		}
+	}
+	context := float64(e.held + n + prompt) // an iteration's own tokens are context, too
+	first := e.law.Took(Work{1, float64(n), float64(prompt), context})
+	grow := e.law.Delta * float64(n) // an iteration on, each answer holds one token more
+	if k > 1 {
+		k = min(k, jumps(t-e.at, first, grow))
+	}
+	var w Work
+	e.lastRun = first + grow*float64(k-1)
+	e.lastOf = Work{1, float64(n), float64(prompt), context + float64(n*(k-1))}
+	w.add(Work{1, float64(n), float64(prompt), context}, float64(k))
+	w.Context += float64(n) * float64(k) * float64(k-1) / 2
+	e.done.add(w, 1)
+	e.at += first*float64(k) + grow*float64(k)*float64(k-1)/2
+	e.iter += k
+	e.held += n*k + prompt
+	e.tokens += n * k
+	e.earned += e.worth * float64(k)
+	e.before, e.left = e.at-e.lastRun, 0
+	for len(e.longest) > 0 && e.longest[len(e.longest)-1].took <= e.lastRun {
+		e.longest = e.longest[:len(e.longest)-1]
+	}
+	e.longest = append(e.longest, jumpTime{e.iter, e.lastRun})
+	for len(e.answer) > 0 && e.answer[0].finish <= e.iter {
+		e.leave(e.popAnswer())
+	}
+	if prompt > 0 {
+		e.firstTokens()
+	}
+	if e.inside() == 0 {
+		e.longest = e.longest[:0]
+	}
+}
+
+// jumps is the least k ≥ 1 for which k iterations, the first of which takes a
+// seconds and each one more than the one before it, are not over before span.
+func jumps(span, a, more float64) int {
+	if math.IsInf(span, 1) {
+		return math.MaxInt
+	}
+	k := span / a
+	if more > 0 {
+		// more·k²/2 + (a − more/2)·k = span
+		b := a - more/2
+		k = (math.Sqrt(b*b+2*more*span) - b) / more
+	}
+	return max(1, int(math.Ceil(k-1e-9)))
+}
+
+// schedule gives the iteration its prompt tokens: those under way first, then
+// the queue, first in first out, while there is a place, a token and room. It
+// returns how many, and whether somebody who waits may be let in by the next one:
+// he came too late for this one, or it is full because others were preempted.
+func (e *engine) schedule(answers int, full bool) (total int, late bool) {
+	budget := math.MaxInt
+	if e.law.Batch > 0 {
+		budget = max(1, e.law.Batch-answers) // an engine's limits leave one
+	}
+	room := math.MaxInt
+	if e.law.KV > 0 {
+		room = e.law.KV - e.held - answers
+	}
+	for i := range e.prefill {
+		s := &e.prefill[i]
+		c := min(s.left, budget, max(0, room))
+		if i == 0 && c == 0 && answers == 0 {
+			c = min(s.left, budget) // alone and too long for the memory: served anyway
+		}
+		s.left -= c
+		budget, room, total = budget-c, room-c, total+c
+	}
+	for !full && e.head < len(e.waiting) && budget > 0 && (e.law.Seqs <= 0 || e.running() < e.law.Seqs) {
+		s := e.waiting[e.head]
+		if e.law.Ahead && (s.came > e.before || e.law.Seqs > 0 && e.running()+e.left >= e.law.Seqs) {
+			return total, true
+		}
+		c := min(s.left, budget)
+		if s.left > room { // all of a prompt has to fit before any of it is worked on
+			if e.running() > 0 {
+				break
+			}
+			room = c
+		}
+		if e.head++; e.head == len(e.waiting) {
+			e.waiting, e.head = e.waiting[:0], 0
+		}
+		s.left -= c
+		budget, room, total = budget-c, room-c, total+c
+		s.entered = e.entered
+		e.entered++
+		e.prefill = append(e.prefill, s)
+	}
+	return total, full
+}
+
+// firstTokens moves those whose prompt is done to the answers: the iteration
+// that ends a prompt brings a token.
+func (e *engine) firstTokens() {
+	keep := e.prefill[:0]
+	for _, s := range e.prefill {
+		if s.left > 0 {
+			keep = append(keep, s)
+			continue
+		}
+		s.written++
+		e.tokens++
+		w := e.share(&s)
+		e.earned += w
+		if s.written == 1 {
+			s.first = e.at
+			if e.onTok != nil {
+				e.onTok(s.id, e)
+			}
+		} else {
+			s.gap = max(s.gap, e.at-s.last)
+		}
+		s.began = e.iter
+		s.finish = e.iter + s.output - s.written
+		if s.finish == e.iter {
+			e.held -= s.prompt
+			e.end(&s)
+			continue
+		}
+		e.worth += w
+		e.pushAnswer(s)
+	}
+	e.prefill = keep
+}
+
+func (e *engine) share(s *seq) float64 {
+	if e.weight == nil {
+		return 0
+	}
+	return e.weight(s.id) / float64(s.output)
+}
+
+// leave ends an answer whose last token is out.
+func (e *engine) leave(s seq) {
+	e.held -= s.prompt + s.finish - s.began
+	if e.worth -= e.share(&s); len(e.answer) == 0 {
+		e.worth = 0
+	}
+	s.gap = max(s.gap, e.gapSince(s.began))
+	s.written = s.output
+	e.end(&s)
+}
+
+func (e *engine) end(s *seq) {
+	e.left++
+	if e.onEnd != nil {
+		e.onEnd(finished{s.id, s.first, e.at, s.gap}, e)
+	}
+}
+
+// gapSince is the longest iteration after iteration i.
+func (e *engine) gapSince(i int) float64 {
+	lo, hi := 0, len(e.longest)
+	for lo < hi {
+		m := (lo + hi) / 2
+		if e.longest[m].iter > i {
+			hi = m
+		} else {
+			lo = m + 1
+		}
+	}
+	if lo == len(e.longest) {
+		return 0
+	}
+	return e.longest[lo].took
+}
+
+// makeRoom preempts the newest until the next tokens of the others fit: those of
+// answers, and the next pieces of prompts. What was written of a preempted answer
+// is worked on again as prompt. It reports whether it had to: nobody is admitted
+// then.
+func (e *engine) makeRoom() bool {
+	before := e.preempt
+	for e.running() > 1 && e.held+len(e.answer)+e.pieces() > e.law.KV {
+		newest, from := -1, &e.answer
+		for i := range e.answer {
+			if newest < 0 || e.answer[i].entered > e.answer[newest].entered {
+				newest = i
+			}
+		}
+		for i := range e.prefill {
+			if newest < 0 || e.prefill[i].entered > (*from)[newest].entered {
+				newest, from = i, &e.prefill
+			}
+		}
+		s := (*from)[newest]
+		if from == &e.prefill {
+			e.held -= s.prompt - s.left
+			e.prefill = slices.Delete(e.prefill, newest, newest+1)
+		} else {
+			s = e.removeAnswer(newest)
+			wrote := e.iter - s.began
+			e.held -= s.prompt + wrote
+			e.worth -= e.share(&s)
+			s.gap = max(s.gap, e.gapSince(s.began))
+			s.last = e.at
+			s.written += wrote
+			s.prompt += wrote + 1
+		}
+		s.left = s.prompt
+		e.preempt++
+		if e.head > 0 {
+			e.head--
+			e.waiting[e.head] = s
+		} else {
+			e.waiting = append([]seq{s}, e.waiting...)
+		}
+	}
+	return e.preempt > before
+}
+
+// pieces is the prompt tokens that those under way want of the next iteration.
+func (e *engine) pieces() int {
+	budget := math.MaxInt
+	if e.law.Batch > 0 {
+		budget = max(1, e.law.Batch-len(e.answer))
+	}
+	n := 0
+	for i := range e.prefill {
+		n += min(e.prefill[i].left, budget-n)
+	}
+	return n
+}
+
+// The answers are a heap by finish; equal ones in order of admission.
+func answersBefore(a, b *seq) bool {
+	if a.finish != b.finish {
+		return a.finish < b.finish
+	}
+	return a.entered < b.entered
+}
+
+func (e *engine) pushAnswer(s seq) {
+	e.answer = append(e.answer, s)
+	e.up(len(e.answer) - 1)
+}
+
+func (e *engine) up(i int) {
+	h := e.answer
+	for i > 0 {
+		p := (i - 1) / 2
+		if !answersBefore(&h[i], &h[p]) {
+			return
+		}
+		h[i], h[p] = h[p], h[i]
+		i = p
+	}
+}
+
+func (e *engine) popAnswer() seq { return e.removeAnswer(0) }
+
+func (e *engine) removeAnswer(i int) seq {
+	h := e.answer
+	out, n := h[i], len(h)-1
+	h[i] = h[n]
+	e.answer = h[:n]
+	if i == n {
+		return out
+	}
+	h = e.answer
+	for j := i; ; {
+		k := 2*j + 1
+		if k >= n {
+			break
+		}
+		if k+1 < n && answersBefore(&h[k+1], &h[k]) {
+			k++
+		}
+		if !answersBefore(&h[k], &h[j]) {
+			break
+		}
+		h[j], h[k] = h[k], h[j]
+		j = k
+	}
+	e.up(i)
+	return out
+}

@@ -1,0 +1,51 @@
+package plant
+
+import "math"
+
+// Call is one request of a log, for Play.
+type Call struct {
+	At             float64 // arrival, seconds
+	Prompt, Output int     // tokens
+}
+
+// Played is what a call met.
+type Played struct {
+	First, Last float64 // when its first and its last token were out, seconds
+	Gap         float64 // longest time between two tokens, seconds
+	// Wait is the work that the server did from the call's arrival to its first
+	// token, as far as it was not idle; Write that from there to its last.
+	Wait, Write Work
+	// Held is the law's Took(Wait) less the time from arrival to the first
+	// token: what of it is not an iteration's.
+	Ended bool
+}
+
+// Play serves calls, in order of their arrival, on one empty server, and
+// returns what each met, in the same order, and how often one was preempted.
+func (l *Iterations) Play(calls []Call) ([]Played, int) {
+	out := make([]Played, len(calls))
+	came := make([]Work, len(calls))
+	var e engine
+	e.onTok = func(id int, e *engine) {
+		out[id].First = e.at
+		out[id].Wait = e.done.Minus(came[id])
+		came[id] = e.done
+	}
+	e.onEnd = func(f finished, e *engine) {
+		p := &out[f.id]
+		p.Last, p.Gap, p.Ended = f.last, f.gap, true
+		p.Write = e.done.Minus(came[f.id])
+	}
+	if len(calls) == 0 {
+		return out, 0
+	}
+	e.reset(l, calls[0].At)
+	for i, c := range calls {
+		at := c.At + l.Own
+		e.advance(at)
+		came[i] = e.workAt(at)
+		e.push(at, i, c.Prompt, c.Output)
+	}
+	e.advance(math.Inf(1))
+	return out, e.preempt
+}
