@@ -1,0 +1,262 @@
+package fit
+
+import (
+	"math"
+	"slices"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// answer is one request to a server of language models as a log has it, in
+// seconds and tokens. A NaN was not measured.
+type answer struct {
+	plant.Call
+	server      int
+	first, last float64 // from the run's start
+	gap         float64
+	seen        bool // what it measured may be used
+}
+
+// answers takes the requests that a server worked on, in order of arrival. ok
+// is false where too few carry both token counts.
+func answers(run *results.Run) (out []answer, left int) {
+	for i := range run.Requests {
+		r := &run.Requests[i]
+		switch r.Outcome {
+		case results.Shed, results.Connect, results.HTTP429, results.HTTP4xx, results.HTTP5xx:
+			continue // no work was done
+		}
+		if r.Prompt <= 0 || r.Tokens <= 0 || r.TokensFrom == results.TokensChunks && r.Outcome != results.OK {
+			left++
+			continue
+		}
+		a := answer{Call: plant.Call{At: r.Scheduled.Seconds(), Prompt: r.Prompt, Output: r.Tokens}, server: int(r.Backend),
+			first: math.NaN(), last: math.NaN(), gap: math.NaN(), seen: r.Outcome == results.OK}
+		if results.Happened(r.First) {
+			a.first = r.First.Seconds()
+		}
+		switch {
+		case results.Happened(r.Last):
+			a.last = r.Last.Seconds()
+		case results.Happened(r.Done):
+			a.last = r.Done.Seconds()
+		}
+		if r.GapMax > 0 {
+			a.gap = r.GapMax.Seconds()
+		}
+		out = append(out, a)
+	}
+	slices.SortStableFunc(out, func(a, b answer) int { return sign(a.At - b.At) })
+	return out, left
+}
+
+// LLM is the law of a server of language models as it was fitted.
+type LLM struct {
+	Law plant.Iterations
+	// Name is which of the laws explained the log with the fewest coefficients:
+	// "slots" (an iteration takes a constant time), "batch" (longer with more
+	// answers in it), or "iterations" (prompts and context count, too).
+	Name string
+	// Error is the mean size of ln(predicted/measured) over the measured times.
+	Error float64
+	N     int // requests that were fitted
+	Terms []Term
+	// Rivals are simpler laws, and what they leave unexplained.
+	Rivals []Rival
+	// Unsure says in words what the log cannot tell apart.
+	Unsure   []string
+	Warnings []string
+	Classes  []LoadClass // how well it does, by how many were inside
+	// SeqsSeen and KVSeen say that the limit is seen to bind. If not, Law has the
+	// least that the log allows, or none.
+	SeqsSeen, KVSeen bool
+	Most             int // answers that were being written at once, by the log
+}
+
+// Term is one coefficient of the law.
+type Term struct {
+	Name     string
+	Value    float64
+	StdError float64 // NaN = not known
+	Unit     string
+}
+
+// Rival is a law that was not taken.
+type Rival struct {
+	Name  string
+	Error float64 // as LLM.Error
+}
+
+// LoadClass is how well the law does where so many requests were inside.
+type LoadClass struct {
+	From, To        int // in the server when a request came, by the log
+	N               int
+	TTFT, Predicted float64 // medians, seconds; NaN = not measured
+}
+
+// stretchOf are the calls of one server that are played together.
+type stretchOf struct {
+	calls  []plant.Call
+	about  []answer
+	inside []int     // when each came, by the log
+	weight []float64 // of each call's measurements; 0 = plays, and is not held against
+}
+
+// engineFit is a law of iterations under construction.
+type engineFit struct {
+	stretches []stretchOf
+	n         int // measured calls
+	most      int // answers that were being written at once, by the log
+}
+
+// softening keeps a few milliseconds of a client's own from counting as a ratio.
+const softening = 0.005
+
+// loss is the mean size of ln(predicted/measured) over first tokens and over
+// what follows them, and each call's part in it.
+func (f *engineFit) loss(l *plant.Iterations, each func(float64)) float64 {
+	sum, n := 0.0, 0.0
+	for i := range f.stretches {
+		s := &f.stretches[i]
+		played, _ := l.Play(s.calls)
+		for k := range s.about {
+			if s.weight[k] == 0 {
+				continue
+			}
+			e, m := misfit(&s.about[k], &played[k])
+			if m == 0 {
+				continue
+			}
+			sum, n = sum+s.weight[k]*e, n+s.weight[k]*m
+			if each != nil {
+				each(e / m)
+			}
+		}
+	}
+	return sum / n
+}
+
+// misfit is the size of the logarithms for one call, and how many there are.
+func misfit(a *answer, p *plant.Played) (sum, n float64) {
+	off := func(got, want float64) {
+		if math.IsNaN(want) || want < 0 {
+			return
+		}
+		sum += math.Abs(math.Log((got + softening) / (want + softening)))
+		n++
+	}
+	if math.IsNaN(a.first) {
+		off(p.Last-a.At, a.last-a.At)
+		return sum, n
+	}
+	off(p.First-a.At, a.first-a.At)
+	if a.Output > 1 {
+		off(p.Last-p.First, a.last-a.first)
+	}
+	return sum, n
+}
+
+// The coefficients, by index.
+const (
+	alpha = iota
+	beta
+	gamma
+	delta
+	own
+	coefficients
+)
+
+type theta [coefficients]float64
+
+func (t theta) into(l plant.Iterations) plant.Iterations {
+	l.Alpha, l.Beta, l.Gamma, l.Delta, l.Own = t[alpha], t[beta], t[gamma], t[delta], t[own]
+	return l
+}
+
+func thetaOf(l *plant.Iterations) theta {
+	return theta{l.Alpha, l.Beta, l.Gamma, l.Delta, l.Own}
+}
+
+// normal are the normal equations of the measured times: each is linear in the
+// coefficients as long as what is served together stays the same.
+func (f *engineFit) normal(l *plant.Iterations, free [coefficients]bool) (a [coefficients][coefficients]float64, b theta, rss, n float64) {
+	t := thetaOf(l)
+	row := func(w plant.Work, overhead, y, weight float64) {
+		x := theta{w.Iterations, w.Answers, w.Prompt, w.Context, overhead}
+		got := 0.0
+		for i := range x {
+			got += x[i] * t[i]
+		}
+		// Relative residuals, and those beyond a fifth count by their size and not its square.
+		scale := 1 / (y + 4*softening)
+		r := (y - got) * scale
+		k := weight * scale * scale
+		if math.Abs(r) > 0.2 {
+			k *= 0.2 / math.Abs(r)
+		}
+		for i := range x {
+			if !free[i] {
+				y -= x[i] * t[i]
+			}
+		}
+		for i := range x {
+			for j := range x {
+				a[i][j] += k * x[i] * x[j]
+			}
+			b[i] += k * x[i] * y
+		}
+		rss += k * r * r / (scale * scale)
+		n++
+	}
+	for i := range f.stretches {
+		s := &f.stretches[i]
+		played, _ := l.Play(s.calls)
+		for k := range s.about {
+			c, p := &s.about[k], &played[k]
+			if s.weight[k] == 0 {
+				continue
+			}
+			if !math.IsNaN(c.first) {
+				row(p.Wait, 1, c.first-c.At, s.weight[k])
+				if c.Output > 1 && !math.IsNaN(c.last) {
+					row(p.Write, 0, c.last-c.first, s.weight[k])
+				}
+			} else if !math.IsNaN(c.last) {
+				w := p.Wait
+				w.Iterations += p.Write.Iterations
+				w.Answers += p.Write.Answers
+				w.Prompt += p.Write.Prompt
+				w.Context += p.Write.Context
+				row(w, 1, c.last-c.At, s.weight[k])
+			}
+		}
+	}
+	return a, b, rss, n
+}
+
+// solve minimises x'ax/2 − b'x over x ≥ 0 by coordinate descent; those that are
+// not free stay as they are.
+func solve(a [coefficients][coefficients]float64, b, x theta, free [coefficients]bool) theta {
+	for range 5000 {
+		moved := 0.0
+		for i := range x {
+			if !free[i] || a[i][i] == 0 {
+				continue
+			}
+			g := b[i]
+			for j := range x {
+				if j != i && free[j] {
+					g -= a[i][j] * x[j]
+				}
+			}
+			v := max(0, g/a[i][i])
+			moved = max(moved, math.Abs(v-x[i])*math.Sqrt(a[i][i]))
+			x[i] = v
+		}
+		if moved < 1e-9 {
+			break
+		}
+	}
+	return x
+}

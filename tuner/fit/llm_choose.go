@@ -1,0 +1,382 @@
+package fit
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// batches are the limits of tokens an iteration that engines are run with
+// (vLLM, SGLang and TGI: their defaults and what their guides name); 0 = none.
+var batches = []int{2048, 512, 1024, 4096, 8192, 16384, 0}
+
+// guess is a law with what it leaves unexplained.
+type guess struct {
+	law  plant.Iterations
+	free [coefficients]bool
+	loss float64
+}
+
+func (g guess) coefficients() int {
+	n := 0
+	for i, v := range thetaOf(&g.law) {
+		if i != own && g.free[i] && v > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+var allFree = [coefficients]bool{true, true, true, true, true}
+
+// known is what is told of the server and need not be found; 0 = not told.
+type known struct{ batch, seqs, kv int }
+
+// choose finds the law: limits from what engines are run with and what the log
+// shows, coefficients by climb and polish, and of the nested laws the simplest
+// that explains the log within the noise.
+func (f *engineFit) choose(k known) (best guess, rivals []guess) {
+	begin := f.begin()
+	best.loss = math.Inf(1)
+	try := func(l plant.Iterations) {
+		for _, from := range []theta{begin, thetaOf(&best.law)} {
+			if from[alpha]+from[beta] <= 0 {
+				continue
+			}
+			if m, e := f.climb(from.into(l), allFree, 12); e < best.loss {
+				best = guess{m, allFree, e}
+			}
+		}
+	}
+	sizes := batches
+	if k.batch > 0 {
+		sizes = []int{k.batch}
+	}
+	seqs := f.seqs(k)
+	limits := func() {
+		l := best.law
+		for _, b := range sizes {
+			for _, ahead := range []bool{true, false} {
+				l.Batch, l.Ahead = b, ahead
+				try(l)
+			}
+		}
+		l = best.law
+		for _, n := range seqs {
+			l.Seqs = n
+			try(l)
+		}
+	}
+	best.law.Seqs, best.law.KV = seqs[0], k.kv
+	limits()
+	limits()
+	if k.kv == 0 {
+		f.memory(&best, seqs)
+	}
+	best.law, best.loss = f.polish(best.law, best.free, 250)
+	return f.simplest(best)
+}
+
+// seqs are the limits of requests at once to try: those just at what the log
+// had at once, round ones above, and none.
+func (f *engineFit) seqs(k known) []int {
+	if k.seqs > 0 {
+		return []int{k.seqs}
+	}
+	out := []int{f.most, f.most + 1, f.most + 2, f.most + 4}
+	for _, n := range []int{8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024} {
+		if n > f.most && n < 3*f.most {
+			out = append(out, n)
+		}
+	}
+	return append(out, 0)
+}
+
+// memory looks for a limit of the context held: near the most that the log had.
+func (f *engineFit) memory(best *guess, seqs []int) {
+	most := f.held()
+	if most == 0 {
+		return
+	}
+	with := *best
+	for _, k := range []float64{0.8, 0.88, 0.94, 0.97, 1, 1.03, 1.06, 1.12, 1.2} {
+		for _, n := range []int{best.law.Seqs, 0} {
+			l := best.law
+			l.KV, l.Seqs = int(k*most), n
+			if m, e := f.climb(l, allFree, 6); e < with.loss {
+				with = guess{m, allFree, e}
+			}
+		}
+	}
+	if with.law.KV == 0 || !f.clearly(with, *best) {
+		return
+	}
+	for _, k := range []float64{0.985, 1.015, 0.9925, 1.0075} {
+		l := with.law
+		l.KV = int(float64(l.KV) * k)
+		if m, e := f.climb(l, allFree, 6); e < with.loss {
+			with = guess{m, allFree, e}
+		}
+	}
+	for _, n := range seqs {
+		l := with.law
+		l.Seqs = n
+		if m, e := f.climb(l, allFree, 6); e < with.loss*0.98 {
+			with = guess{m, allFree, e}
+		}
+	}
+	*best = with
+}
+
+// held is the most context that the log had at once, in tokens: prompts and
+// what was written of the answers by then, evenly over their time.
+func (f *engineFit) held() float64 {
+	most := 0.0
+	for i := range f.stretches {
+		about := f.stretches[i].about
+		var ends []float64
+		for k := range about {
+			if a := &about[k]; a.seen && !math.IsNaN(a.first) && !math.IsNaN(a.last) {
+				ends = append(ends, a.last)
+			}
+		}
+		slices.Sort(ends)
+		for _, t := range thin(ends, 400) {
+			sum := 0.0
+			for k := range about {
+				a := &about[k]
+				if a.seen && a.first < t && a.last >= t {
+					sum += float64(a.Prompt) + float64(a.Output)*(t-a.first)/(a.last-a.first)
+				}
+			}
+			most = max(most, sum)
+		}
+	}
+	return most
+}
+
+// The least part of what is unexplained that one more coefficient has to
+// explain, however sure that is.
+const worthwhile = 0.02
+
+// clearly reports whether a explains the log better than b beyond the noise:
+// the mean difference over twenty stretches of time is twice its error, and it
+// is worth a coefficient.
+func (f *engineFit) clearly(a, b guess) bool {
+	var x, y []float64
+	f.loss(&a.law, func(e float64) { x = append(x, e) })
+	f.loss(&b.law, func(e float64) { y = append(y, e) })
+	n := min(len(x), len(y))
+	if n == 0 || a.loss > (1-worthwhile)*b.loss {
+		return false
+	}
+	const parts = 20
+	var d [parts]float64
+	for p := range d {
+		lo, hi := p*n/parts, (p+1)*n/parts
+		for i := lo; i < hi; i++ {
+			d[p] += (y[i] - x[i]) / float64(max(1, hi-lo))
+		}
+	}
+	mean, sq := 0.0, 0.0
+	for _, v := range d {
+		mean += v / parts
+	}
+	for _, v := range d {
+		sq += (v - mean) * (v - mean)
+	}
+	return mean > 2*math.Sqrt(sq/(parts*(parts-1)))
+}
+
+// simplest takes coefficients away from the best law as long as the noise hides
+// what is lost. The ones tried and found wanting come back as rivals.
+func (f *engineFit) simplest(best guess) (guess, []guess) {
+	refit := func(from guess, without ...int) guess {
+		g := from
+		t := thetaOf(&g.law)
+		for _, i := range without {
+			g.free[i] = false
+			t[i] = 0
+		}
+		if !g.free[gamma] {
+			g.law.Batch = 0
+		}
+		g.law = t.into(g.law)
+		if !(t[alpha]+t[beta] > 0) {
+			t[alpha] = f.begin()[alpha]
+			g.law = t.into(g.law)
+		}
+		g.law, g.loss = f.climb(g.law, g.free, 12)
+		g.law, g.loss = f.polish(g.law, g.free, 150)
+		return g
+	}
+	var rivals []guess
+	full := best
+	for _, without := range [][]int{{beta, gamma, delta}, {gamma, delta}, {beta, delta}, {beta, gamma}, {delta}, {beta}, {gamma}} {
+		g := refit(full, without...)
+		if g.coefficients() >= full.coefficients() {
+			continue
+		}
+		rivals = append(rivals, g)
+	}
+	slices.SortStableFunc(rivals, func(a, b guess) int {
+		return cmp.Or(cmp.Compare(a.coefficients(), b.coefficients()), cmp.Compare(a.loss, b.loss))
+	})
+	for i, g := range rivals {
+		if !f.clearly(full, g) {
+			return g, append(slices.Delete(slices.Clone(rivals), i, i+1), full)
+		}
+	}
+	return full, rivals
+}
+
+// lawName is what a law of these coefficients is called.
+func lawName(l *plant.Iterations) string {
+	switch {
+	case l.Gamma > 0 || l.Delta > 0:
+		return "iterations"
+	case l.Beta > 0:
+		return "batch"
+	}
+	return "slots"
+}
+
+// errors are the standard errors of the coefficients, from the curvature of the
+// squares, and the pairs that move together.
+func (f *engineFit) errors(g guess) (se theta, pairs [][2]int) {
+	a, _, rss, n := f.normal(&g.law, g.free)
+	t := thetaOf(&g.law)
+	var idx []int
+	for i := range t {
+		se[i] = math.NaN()
+		if g.free[i] && t[i] > 0 && a[i][i] > 0 {
+			idx = append(idx, i)
+		}
+	}
+	m := len(idx)
+	if m == 0 || n <= float64(m) {
+		return se, nil
+	}
+	// Invert the scaled matrix by Gauss and Jordan.
+	inv := make([][]float64, m)
+	for i := range inv {
+		inv[i] = make([]float64, 2*m)
+		for j := range m {
+			inv[i][j] = a[idx[i]][idx[j]] / math.Sqrt(a[idx[i]][idx[i]]*a[idx[j]][idx[j]])
+		}
+		inv[i][i] += 1e-12
+		inv[i][m+i] = 1
+	}
+	for i := range inv {
+		p := inv[i][i]
+		for j := range inv[i] {
+			inv[i][j] /= p
+		}
+		for k := range inv {
+			if k == i {
+				continue
+			}
+			c := inv[k][i]
+			for j := range inv[k] {
+				inv[k][j] -= c * inv[i][j]
+			}
+		}
+	}
+	s2 := rss / (n - float64(m))
+	for i := range idx {
+		se[idx[i]] = math.Sqrt(s2 * max(0, inv[i][m+i]) / a[idx[i]][idx[i]])
+		for j := range i {
+			if r := inv[i][m+j] / math.Sqrt(inv[i][m+i]*inv[j][m+j]); math.Abs(r) > 0.95 {
+				pairs = append(pairs, [2]int{idx[j], idx[i]})
+			}
+		}
+	}
+	return se, pairs
+}
+
+var coefficientNames = [coefficients]struct{ name, unit, what string }{
+	alpha: {"alpha", "s per iteration", "an iteration's own time"},
+	beta:  {"beta", "s per answer in it", "what an answer adds"},
+	gamma: {"gamma", "s per prompt token in it", "what a prompt token adds"},
+	delta: {"delta", "s per context token held", "what context adds"},
+	own:   {"own", "s per request", "a request's time outside iterations"},
+}
+
+// describe fills in what a person wants to know of the law.
+func (f *engineFit) describe(g guess, rivals []guess, k known) LLM {
+	out := LLM{Law: g.law, Name: lawName(&g.law), Error: g.loss, N: f.n, Most: f.most}
+	se, pairs := f.errors(g)
+	for i, v := range thetaOf(&g.law) {
+		c := coefficientNames[i]
+		out.Terms = append(out.Terms, Term{c.name, v, se[i], c.unit})
+	}
+	for _, p := range pairs {
+		a, b := coefficientNames[p[0]], coefficientNames[p[1]]
+		out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s) and %s (%s) move together in this log: only their sum is sure", a.name, a.what, b.name, b.what))
+	}
+	for i, v := range thetaOf(&g.law) {
+		if c := coefficientNames[i]; v > 0 && se[i] > 0.5*v {
+			out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s) is hardly determined: ± %.0f %%", c.name, c.what, 100*se[i]/v))
+		}
+	}
+	seen := map[string]bool{out.Name: true}
+	for _, r := range rivals {
+		if name := lawName(&r.law); !seen[name] {
+			seen[name] = true
+			out.Rivals = append(out.Rivals, Rival{name, r.loss})
+		}
+	}
+	f.describeLimits(&out, g, k)
+	return out
+}
+
+// describeLimits says which limits bind, and which others explain as well.
+func (f *engineFit) describeLimits(out *LLM, g guess, k known) {
+	without := func(change func(*plant.Iterations)) guess {
+		o := g
+		change(&o.law)
+		o.law, o.loss = f.climb(o.law, o.free, 8)
+		return o
+	}
+	if out.Law.KV > 0 {
+		out.KVSeen = k.kv > 0 || f.clearly(g, without(func(l *plant.Iterations) { l.KV = 0 }))
+	}
+	if out.Law.Seqs > 0 {
+		out.SeqsSeen = k.seqs > 0 || f.clearly(g, without(func(l *plant.Iterations) { l.Seqs = 0 }))
+		if !out.SeqsSeen {
+			out.Law.Seqs = 0
+		}
+	}
+	if out.Law.Seqs == 0 {
+		out.Unsure = append(out.Unsure, fmt.Sprintf("no limit of requests at once was seen to bind: it is %d or more", f.most))
+	}
+	if g.free[gamma] && g.law.Gamma > 0 && k.batch == 0 {
+		same := []int{}
+		for _, b := range batches {
+			if b == g.law.Batch {
+				continue
+			}
+			if o := without(func(l *plant.Iterations) { l.Batch = b }); !f.clearly(g, o) {
+				same = append(same, b)
+			}
+		}
+		if len(same) > 0 {
+			slices.Sort(same)
+			text := ""
+			for i, b := range same {
+				if i > 0 {
+					text += ", "
+				}
+				if b == 0 {
+					text += "none"
+				} else {
+					text += fmt.Sprint(b)
+				}
+			}
+			out.Unsure = append(out.Unsure, fmt.Sprintf("the limit of tokens an iteration (%d) cannot be told from: %s", g.law.Batch, text))
+		}
+	}
+}

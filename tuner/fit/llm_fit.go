@@ -1,0 +1,259 @@
+package fit
+
+import (
+	"container/heap"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// LawOptions is what a log cannot say of a server, or need not.
+type LawOptions struct {
+	Batch int // tokens an iteration at most; 0 = find it
+	Seqs  int // requests at once at most; 0 = find it
+	KV    int // tokens of context that fit; 0 = find it
+}
+
+// How much of a long log is played. Six windows at different loads, each from
+// where those began that were inside when it opened, give the coefficients as
+// all of it does: tested.
+const (
+	wholeCalls  = 3000 // a log up to here is played whole
+	windows     = 6
+	windowCalls = 400
+	warmCalls   = 1500
+)
+
+// ErrNoTokens says that a log does not say how long prompts and answers were.
+var ErrNoTokens = errors.New("fewer than 20 requests have their prompt tokens, answer tokens and times in the log")
+
+// FitLLM fits a law of iterations to a run in which it is visible which server
+// answered, or there was one.
+func FitLLM(run *results.Run, o LawOptions) (LLM, error) {
+	a, left := answers(run)
+	out, err := fitAnswers(a, o)
+	if left > 0 {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests have no token counts and are left out of the load, too", left, left+len(a)))
+	}
+	return out, err
+}
+
+func fitAnswers(a []answer, o LawOptions) (LLM, error) {
+	f := newEngineFit(a)
+	if f.n < 20 {
+		return LLM{}, ErrNoTokens
+	}
+	k := known{o.Batch, o.Seqs, o.KV}
+	best, rivals := f.choose(k)
+	out := f.describe(best, rivals, k)
+	f.classes(&out)
+	return out, nil
+}
+
+// newEngineFit sorts answers by server and weighs them by load class, so that
+// a law is as right at the loads that are rare.
+func newEngineFit(a []answer) *engineFit {
+	f := &engineFit{}
+	byServer := map[int][]answer{}
+	for _, x := range a {
+		byServer[x.server] = append(byServer[x.server], x)
+		if x.measured() {
+			f.n++
+		}
+	}
+	for _, k := range sortedKeys(byServer) {
+		about := byServer[k]
+		inside := insideOf(about)
+		f.most = max(f.most, writingOf(about))
+		f.stretches = append(f.stretches, cut(about, inside, max(windowCalls, wholeCalls/len(byServer)))...)
+	}
+	f.weigh()
+	return f
+}
+
+func sortedKeys[V any](m map[int]V) []int {
+	var keys []int
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// measured reports whether a law can be held against the request's times.
+func (a *answer) measured() bool { return a.seen && !math.IsNaN(a.last) && a.last > a.At }
+
+// insideOf is how many were inside when each came, by the log.
+func insideOf(about []answer) []int {
+	out := make([]int, len(about))
+	var ends floats
+	for i := range about {
+		for len(ends) > 0 && ends[0] <= about[i].At {
+			heap.Pop(&ends)
+		}
+		out[i] = len(ends)
+		if about[i].measured() {
+			heap.Push(&ends, about[i].last)
+		}
+	}
+	return out
+}
+
+// writingOf is how many answers were being written at once at most.
+func writingOf(about []answer) int {
+	var ends floats
+	most := 0
+	var order []*answer
+	for i := range about {
+		if a := &about[i]; a.measured() {
+			order = append(order, a)
+		}
+	}
+	from := func(a *answer) float64 {
+		if math.IsNaN(a.first) {
+			return a.At
+		}
+		return a.first
+	}
+	slices.SortStableFunc(order, func(a, b *answer) int { return sign(from(a) - from(b)) })
+	for _, a := range order {
+		for len(ends) > 0 && ends[0] <= from(a) {
+			heap.Pop(&ends)
+		}
+		heap.Push(&ends, a.last)
+		most = max(most, len(ends))
+	}
+	return most
+}
+
+// cut takes the stretches of one server's log that are played.
+func cut(about []answer, inside []int, whole int) []stretchOf {
+	if len(about) <= whole {
+		return []stretchOf{stretchFrom(about, inside, 0, len(about), 0, len(about))}
+	}
+	type window struct{ from, load int }
+	var all []window
+	for i := 0; i+windowCalls <= len(about); i += windowCalls {
+		load := 0
+		for _, n := range inside[i : i+windowCalls] {
+			load += n
+		}
+		all = append(all, window{i, load})
+	}
+	slices.SortStableFunc(all, func(a, b window) int { return a.load - b.load })
+	var out []stretchOf
+	k := max(1, min(windows, whole/windowCalls, len(all)))
+	for w := range k {
+		i := all[(len(all)-1)*w/max(1, k-1)].from
+		to := i + windowCalls
+		warm := i
+		for warm > 0 && i-warm < warmCalls && (warm > i-inside[i] || about[warm-1].measured() && about[warm-1].last > about[i].At) {
+			warm--
+		}
+		end, last := to, 0.0
+		for j := i; j < to; j++ {
+			if about[j].measured() {
+				last = max(last, about[j].last)
+			}
+		}
+		for end < len(about) && about[end].At < last && end-to < warmCalls {
+			end++
+		}
+		out = append(out, stretchFrom(about, inside, warm, end, i, to))
+	}
+	return out
+}
+
+func stretchFrom(about []answer, inside []int, from, to, lo, hi int) stretchOf {
+	s := stretchOf{about: about[from:to], inside: inside[from:to], weight: make([]float64, to-from), calls: make([]plant.Call, to-from)}
+	for i := range s.about {
+		s.calls[i] = s.about[i].Call
+		if k := from + i; k >= lo && k < hi && s.about[i].measured() {
+			s.weight[i] = 1
+		}
+	}
+	return s
+}
+
+// classOf puts loads of the same power of two together: 0, 1, 2–3, 4–7, …
+func classOf(inside int) int {
+	c := 0
+	for ; inside > 0; inside >>= 1 {
+		c++
+	}
+	return c
+}
+
+// weigh gives every load class the same weight, those with few requests less.
+func (f *engineFit) weigh() {
+	count := map[int]float64{}
+	n := 0.0
+	for i := range f.stretches {
+		for k, w := range f.stretches[i].weight {
+			if w > 0 {
+				count[classOf(f.stretches[i].inside[k])]++
+				n++
+			}
+		}
+	}
+	for i := range f.stretches {
+		s := &f.stretches[i]
+		for k, w := range s.weight {
+			if w > 0 {
+				s.weight[k] = min(4, n/float64(len(count))/count[classOf(s.inside[k])])
+			}
+		}
+	}
+}
+
+// classes holds the law against the log load by load, and looks for prompts
+// that a server knew already.
+func (f *engineFit) classes(out *LLM) {
+	type pair struct{ got, want []float64 }
+	by := map[int]*pair{}
+	quick, asked := 0, 0
+	for i := range f.stretches {
+		s := &f.stretches[i]
+		played, _ := out.Law.Play(s.calls)
+		for k := range s.about {
+			a := &s.about[k]
+			if s.weight[k] == 0 || math.IsNaN(a.first) {
+				continue
+			}
+			c := classOf(s.inside[k])
+			if by[c] == nil {
+				by[c] = &pair{}
+			}
+			got, want := played[k].First-a.At, a.first-a.At
+			by[c].got, by[c].want = append(by[c].got, got), append(by[c].want, want)
+			// Nothing but a known prompt is quicker than an idle server.
+			alone := out.Law.Alone(a.Prompt)
+			if alone > 3*(out.Law.Alpha+out.Law.Own) && out.Law.Gamma > 0 {
+				asked++
+				if want < 0.6*alone {
+					quick++
+				}
+			}
+		}
+	}
+	var keys []int
+	for c := range by {
+		keys = append(keys, c)
+	}
+	slices.Sort(keys)
+	for _, c := range keys {
+		p := by[c]
+		l := LoadClass{N: len(p.want), TTFT: median(p.want), Predicted: median(p.got)}
+		if c > 0 {
+			l.From, l.To = 1<<(c-1), 1<<c-1
+		}
+		out.Classes = append(out.Classes, l)
+	}
+	if quick >= 5 && quick*20 > asked {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests had their first token in less than 60 %% of what their prompt takes on an idle server: a prefix cache that had part of it, perhaps; the law takes every prompt for new", quick, asked))
+	}
+}
