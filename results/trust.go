@@ -68,9 +68,13 @@ const (
 // judgeTrust checks everything that can spoil a run as evidence.
 func judgeTrust(r *Run, s Summary, limits Limits) Trust {
 	t := Trust{Verdict: Valid}
-	for _, check := range []func(*Run, Summary, Limits) []Reason{
+	checks := []func(*Run, Summary, Limits) []Reason{
 		trustWhole, trustDelivered, trustLateness, trustCPU, trustShares, trustForeign, trustGaps, trustEdited, trustFloor,
-	} {
+	}
+	if r.Meta.Target.Kind == "log" { // others sent the load
+		checks = []func(*Run, Summary, Limits) []Reason{trustWhole, trustImported, trustShares, trustGaps}
+	}
+	for _, check := range checks {
 		t.Reasons = append(t.Reasons, check(r, s, limits)...)
 	}
 	for _, reason := range t.Reasons {
@@ -140,6 +144,11 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 		out = append(out, reason("too-few-requests", Unverified, float64(n), fewRequests, "only %d requests", n))
 	}
 	return out
+}
+
+// trustImported: of a log that others wrote nobody here knows what it leaves out.
+func trustImported(*Run, Summary, Limits) []Reason {
+	return []Reason{reason("imported", Unverified, math.NaN(), math.NaN(), "imported log: what it left out, and how late the requests were sent, is not known")}
 }
 
 func trustDelivered(r *Run, s Summary, _ Limits) []Reason {

@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hpatune/hpatune/tuner/plant"
 )
 
 // elsewhere are commands of the pages that other tests run, or that need what a
@@ -93,13 +96,30 @@ func pageFolder(t *testing.T, root, dir string) {
 		t.Fatal(err)
 	}
 	for name, data := range map[string]string{
-		"hpa.yaml":     string(hpa),
-		"my-load.yaml": "name: mine\nstages:\n  - {name: all, rate: 40/s, duration: 3s}\n",
+		"hpa.yaml":       string(hpa),
+		"server-log.csv": serverLog(),
+		"my-load.yaml":   "name: mine\nstages:\n  - {name: all, rate: 40/s, duration: 3s}\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// serverLog is what a server of language models would have written of 120 requests.
+func serverLog() string {
+	law := plant.Iterations{Alpha: 0.01, Beta: 1e-4, Gamma: 5e-5, Batch: 2048, Seqs: 16}
+	calls := make([]plant.Call, 120)
+	for i := range calls {
+		calls[i] = plant.Call{At: 0.2*float64(i) + 0.1*float64(i%3), Prompt: 100 + 97*(i%11), Output: 50 + 31*(i%7)}
+	}
+	played, _ := law.Play(calls)
+	var b strings.Builder
+	b.WriteString("t_s,input_tokens,output_tokens,first_token_s,last_token_s\n")
+	for i, c := range calls {
+		fmt.Fprintf(&b, "%.6f,%d,%d,%.6f,%.6f\n", c.At, c.Prompt, c.Output, played[i].First, played[i].Last)
+	}
+	return b.String()
 }
 
 // runPageLine runs one command; whatever is missed or refused by it fails,

@@ -174,7 +174,7 @@ offered load under thousands of candidate configurations.`,
 		cmds      []*cobra.Command
 	}{
 		{"job", "The job:", []*cobra.Command{newDemoCmd(s), newRunCmd(s), newTuneCmd(s), newVerifyCmd(s), newGateCmd(s)}},
-		{"look", "To look closer:", []*cobra.Command{newReportCmd(s), newExplainCmd(s), newMergeCmd(s), newReplayCmd(s), newDecideCmd(s), newTestCmd(s), newDoctorCmd(s), newProfileCmd(s)}},
+		{"look", "To look closer:", []*cobra.Command{newReportCmd(s), newExplainCmd(s), newImportCmd(s), newFitCmd(s), newMergeCmd(s), newReplayCmd(s), newDecideCmd(s), newTestCmd(s), newDoctorCmd(s), newProfileCmd(s)}},
 		{"more", "More:", []*cobra.Command{newRestoreCmd(s), newRBACCmd(s), newInitCmd(s), newVersionCmd(s)}},
 	}
 	for _, g := range groups {

@@ -14,7 +14,7 @@ import (
 // Every command's help has an example that calls that command, and a -o that a
 // command does not know is refused before anything is done.
 func TestEveryCommandHelps(t *testing.T) {
-	json := []string{"run", "tune", "replay", "verify", "gate", "report", "profile check", "profile preview", "test", "explain"}
+	json := []string{"run", "tune", "replay", "verify", "gate", "report", "profile check", "profile preview", "test", "explain", "fit"}
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
 		for _, sub := range c.Commands() {

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hpatune/hpatune/internal/logs"
+	"github.com/hpatune/hpatune/internal/store"
+	"github.com/hpatune/hpatune/results"
+)
+
+func newImportCmd(s streams) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "import",
+		Short: "Make a run of what others recorded",
+		Args:  cobra.NoArgs,
+	}
+	c.AddCommand(newImportRequestsCmd(s))
+	return c
+}
+
+func newImportRequestsCmd(s streams) *cobra.Command {
+	var (
+		o            logs.Options
+		columns, out string
+		objectives   []string
+	)
+	c := &cobra.Command{
+		Use:   "requests FILE…",
+		Short: "Make a run of logs with a request a line",
+		Long: `requests reads logs of requests and leaves a run (kind: log) that report and fit
+take, and tune, once you say how pods start (--startup) and what they request.
+
+Formats are recognised by their header:
+  a table (comma, semicolon or tab) or JSON lines, with an arrival time and what there
+    is of: prompt and answer tokens, first token, last token or end
+  vllm bench serve --save-result --save-detailed (with start_times), guidellm's JSON
+    report, aiperf's profile_export.jsonl, inference-perf's
+    per_request_lifecycle_metrics.json
+  access logs: nginx and Envoy in their default formats, or any other with --format
+
+Times are seconds, milliseconds, micro- or nanoseconds (_s, _ms, _us, _ns at the end of
+a name, or ":ms" after it), a Unix time, or RFC 3339. TTFT and latency columns count
+from the arrival. Files may be gzipped. A line that is no request is left out and
+counted; of several files the clocks must agree.`,
+		Example: `  hpatune import requests server-log.csv --out results/night
+  hpatune import requests log.csv --columns t=arrived:ms,input=in,output=out,first=+wait:ms,done=+took:ms
+  hpatune import requests access.log --format '$msec $request_time $status $upstream_addr'`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			var err error
+			if o.Columns, err = logs.ParseColumns(columns); err != nil {
+				return exit(exitUsage, err)
+			}
+			if _, err := results.ParseObjectives(objectives); err != nil {
+				return exit(exitUsage, err)
+			}
+			return s.importRequests(args, o, out, objectives)
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&columns, "columns", "", "names of columns: t=NAME,input=NAME,output=NAME,queued=NAME,first=NAME,last=NAME,done=NAME,status=NAME,backend=NAME,class=NAME")
+	fl.StringVar(&o.Format, "format", "", "format string of an access log: nginx, envoy, or the string itself")
+	fl.StringArrayVar(&objectives, "objective", nil, "objective that the run is judged by (repeat)")
+	fl.StringVar(&out, "out", "", "run folder (default: results/FILE-TIME)")
+	return c
+}
+
+// importRequests reads the files, writes the run and says what was read.
+func (s streams) importRequests(files []string, o logs.Options, out string, objectives []string) error {
+	var all []logs.Log
+	for _, file := range files {
+		l, err := readLog(file, o)
+		if err != nil {
+			return exit(exitUsage, err)
+		}
+		all = append(all, l)
+		s.warnf("%s", l.Summary())
+		for i, b := range l.Bad {
+			if i == 5 {
+				s.warnf("  … and %d more", len(l.Bad)-i)
+				break
+			}
+			s.warnf("  left out: %s", b)
+		}
+		for _, w := range l.Warnings {
+			s.warnf("warning: %s", w)
+		}
+	}
+	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(files[0]), ".gz"), filepath.Ext(strings.TrimSuffix(files[0], ".gz")))
+	out, err := runDir(out, cmp.Or(name, "log"))
+	if err != nil {
+		return err
+	}
+	meta, requests, samples := logs.Run(name, all)
+	meta.Run, meta.Version, meta.Objectives = filepath.Base(out), version, objectives
+	log, err := store.Create(out, meta, []byte("# imported from "+strings.Join(files, ", ")+"\n"))
+	if err != nil {
+		return exit(exitFailed, err)
+	}
+	for i := range requests {
+		if i%4096 == 0 {
+			log.Pace()
+		}
+		log.Emit(requests[i])
+		if i < len(samples) {
+			log.Emit(samples[i])
+		}
+	}
+	for _, l := range all {
+		if len(l.Bad) > 0 {
+			log.Emit(results.Warning{ID: "log-lines", Text: fmt.Sprintf("%d of %d lines of %s are no requests and were left out; the first: line %d: %s",
+				len(l.Bad), len(l.Bad)+len(l.Entries), l.Name, l.Bad[0].Line, l.Bad[0].Text)})
+		}
+		for _, w := range l.Warnings {
+			log.Emit(results.Warning{ID: "log-doubt", Text: w})
+		}
+	}
+	if err := log.Close(meta); err != nil {
+		return exit(exitFailed, err)
+	}
+	_, err = fmt.Fprintf(s.out, "run: %s\n", out)
+	return err
+}
+
+func readLog(file string, o logs.Options) (logs.Log, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return logs.Log{}, err
+	}
+	defer func() { _ = f.Close() }() // read only
+	return logs.Read(f, file, o)
+}

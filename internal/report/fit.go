@@ -1,0 +1,222 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/hpatune/hpatune/tuner/fit"
+)
+
+// FitSchema is the version of `fit -o json`.
+const FitSchema = "hpatune.fit/v1"
+
+// Fitted is what `hpatune fit` says, as JSON has it. nil = the log cannot give it.
+type Fitted struct {
+	Schema   string   `json:"schema"`
+	Run      string   `json:"run"`
+	Law      FitLaw   `json:"law"`
+	Holdout  *Holdout `json:"holdout"`
+	Warnings []string `json:"warnings"`
+}
+
+// FitLaw is the law in numbers. Seconds; tokens.
+type FitLaw struct {
+	Name      string     `json:"name"` // iterations, batch, slots
+	Words     string     `json:"words"`
+	AlphaS    float64    `json:"alpha_s"`
+	BetaS     float64    `json:"beta_s"`
+	GammaS    float64    `json:"gamma_s"`
+	DeltaS    float64    `json:"delta_s"`
+	OwnS      float64    `json:"own_s"`
+	Batch     *int       `json:"batch_tokens"`  // an iteration at most; null = no bound was seen
+	Seqs      *int       `json:"max_sequences"` // at once; null = not seen to bind
+	SeqsMost  int        `json:"sequences_seen"`
+	KV        *int       `json:"kv_tokens"` // null = not seen to bind
+	Ahead     bool       `json:"scheduled_ahead"`
+	Terms     []FitTerm  `json:"terms"`
+	Error     float64    `json:"error"` // mean |ln(predicted/measured)|
+	N         int        `json:"n"`
+	Rivals    []FitRival `json:"rivals"`
+	Unsure    []string   `json:"unsure"`
+	LoadClass []FitLoad  `json:"load_classes"`
+}
+
+// FitTerm is one coefficient.
+type FitTerm struct {
+	Name     string   `json:"name"`
+	Value    float64  `json:"value"`
+	StdError *float64 `json:"std_error"`
+	Unit     string   `json:"unit"`
+}
+
+// FitRival is a simpler law that explains less.
+type FitRival struct {
+	Name  string  `json:"name"`
+	Error float64 `json:"error"`
+}
+
+// FitLoad is how the law does where From to To requests were inside.
+type FitLoad struct {
+	From      int      `json:"from"`
+	To        int      `json:"to"`
+	N         int      `json:"n"`
+	TTFT      *float64 `json:"ttft_p50_s"`
+	Predicted *float64 `json:"predicted_ttft_p50_s"`
+}
+
+// Holdout is how the law does on the requests that it was not fitted to.
+type Holdout struct {
+	Share      float64         `json:"share"`
+	N          int             `json:"n"`
+	Preempted  int             `json:"preemptions"`
+	Figures    []HoldoutFigure `json:"figures"`
+	FiguresAll []HoldoutFigure `json:"figures_all"`
+}
+
+// HoldoutFigure is one figure, predicted and measured; null = cannot be given.
+type HoldoutFigure struct {
+	Name      string   `json:"name"`
+	Predicted *float64 `json:"predicted"`
+	Actual    *float64 `json:"actual"`
+	Unit      string   `json:"unit"`
+	N         int      `json:"n"`
+	// Proves is false where the measured share is 0 or 1.
+	Proves bool `json:"proves"`
+}
+
+// FittedOf lays out a law and its holdout; h may be nil.
+func FittedOf(run string, l *fit.LLM, h *fit.Holdout) Fitted {
+	out := Fitted{Schema: FitSchema, Run: run, Warnings: append([]string{}, l.Warnings...)}
+	f := &out.Law
+	*f = FitLaw{Name: l.Name, Words: lawWords(l), AlphaS: l.Law.Alpha, BetaS: l.Law.Beta, GammaS: l.Law.Gamma, DeltaS: l.Law.Delta, OwnS: l.Law.Own,
+		Batch: positive(l.Law.Batch), Seqs: positive(l.Law.Seqs), KV: positive(l.Law.KV), SeqsMost: l.Most, Ahead: l.Law.Ahead, Error: l.Error, N: l.N,
+		Unsure: append([]string{}, l.Unsure...), Terms: []FitTerm{}, Rivals: []FitRival{}, LoadClass: []FitLoad{}}
+	for _, t := range l.Terms {
+		f.Terms = append(f.Terms, FitTerm{t.Name, t.Value, finite(t.StdError), t.Unit})
+	}
+	for _, r := range l.Rivals {
+		f.Rivals = append(f.Rivals, FitRival(r))
+	}
+	for _, c := range l.Classes {
+		f.LoadClass = append(f.LoadClass, FitLoad{c.From, c.To, c.N, finite(c.TTFT), finite(c.Predicted)})
+	}
+	if h != nil {
+		figures := func(in []fit.HoldoutFigure) []HoldoutFigure {
+			var out []HoldoutFigure
+			for i := range in {
+				x := &in[i]
+				out = append(out, HoldoutFigure{x.Name, finite(x.Predicted), finite(x.Actual), x.Unit, x.N, x.N > 0 && !x.ProvesNothing()})
+			}
+			return out
+		}
+		out.Holdout = &Holdout{h.Share, h.N, h.Preempted, figures(h.Figures), figures(h.FiguresAll)}
+	}
+	return out
+}
+
+func finite(x float64) *float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return &x
+}
+
+func positive(n int) *int {
+	if n <= 0 {
+		return nil
+	}
+	return &n
+}
+
+// lawWords is the law in a sentence.
+func lawWords(l *fit.LLM) string {
+	s := fmt.Sprintf("an iteration takes %s", seconds(l.Law.Alpha))
+	for _, t := range []struct {
+		v    float64
+		what string
+	}{{l.Law.Beta, "answer in it"}, {l.Law.Gamma, "prompt token in it"}, {l.Law.Delta, "context token held"}} {
+		if t.v > 0 {
+			s += fmt.Sprintf(" + %s per %s", tiny(t.v), t.what)
+		}
+	}
+	if l.Law.Batch > 0 {
+		s += fmt.Sprintf("; at most %d tokens in it", l.Law.Batch)
+	}
+	if l.Law.Seqs > 0 {
+		s += fmt.Sprintf(", at most %d requests at once", l.Law.Seqs)
+	}
+	if l.Law.KV > 0 {
+		s += fmt.Sprintf(", at most %d tokens of context", l.Law.KV)
+	}
+	return s
+}
+
+// tiny prints a time down to nanoseconds.
+func tiny(s float64) string {
+	switch {
+	case s < 1e-6:
+		return fmt.Sprintf("%.3g ns", s*1e9)
+	case s < 1e-3:
+		return fmt.Sprintf("%.3g µs", s*1e6)
+	}
+	return seconds(s)
+}
+
+// FitText prints a law, how good it is and what it predicts.
+func FitText(w io.Writer, f Fitted) error {
+	p := printer{w: w}
+	l := &f.Law
+	p.line("Law of a replica (%s): %s.", l.Name, l.Words)
+	p.line("")
+	rows := [][]string{{"", "value", "± std. error", ""}}
+	for _, t := range l.Terms {
+		e := dash
+		if t.StdError != nil {
+			e = tiny(*t.StdError)
+		}
+		v := tiny(t.Value)
+		if t.Value == 0 {
+			v, e = "none", dash
+		}
+		rows = append(rows, []string{t.Name, v, e, t.Unit})
+	}
+	p.table(rows)
+	p.line("")
+	p.line("Fitted to %d requests; times are off by a factor of %.3f on average.", l.N, math.Exp(l.Error))
+	for _, r := range l.Rivals {
+		p.line("  A %s law leaves a factor of %.3f.", r.Name, math.Exp(r.Error))
+	}
+	for _, u := range l.Unsure {
+		p.line("  Cannot be told: %s.", u)
+	}
+	if len(l.LoadClass) > 0 {
+		p.line("")
+		rows = [][]string{{"requests inside", "n", "TTFT p50", "by the law"}}
+		for _, c := range l.LoadClass {
+			inside := fmt.Sprint(c.From)
+			if c.To > c.From {
+				inside = fmt.Sprintf("%d–%d", c.From, c.To)
+			}
+			rows = append(rows, []string{inside, fmt.Sprint(c.N), quantity(c.TTFT, "s"), quantity(c.Predicted, "s")})
+		}
+		p.table(rows)
+	}
+	if h := f.Holdout; h != nil {
+		p.line("")
+		p.line("Holdout: fitted to the first %.0f %% of %d requests, then all of them are replayed from an empty server.", 100*h.Share, h.N)
+		rows = [][]string{{"", "last third", "measured", "all", "measured", ""}}
+		for i := range h.Figures {
+			a, b := &h.Figures[i], &h.FiguresAll[i]
+			note := ""
+			if b.N > 0 && !b.Proves {
+				note = "none or all: proves nothing"
+			} else if a.N > 0 && !a.Proves {
+				note = "last third: none or all, proves nothing"
+			}
+			rows = append(rows, []string{a.Name, quantity(a.Predicted, a.Unit), quantity(a.Actual, a.Unit), quantity(b.Predicted, b.Unit), quantity(b.Actual, b.Unit), note})
+		}
+		p.table(rows)
+	}
+	return p.err
+}
