@@ -215,10 +215,11 @@ func (s streams) objectivesOf(run *results.Run, given []string) ([]results.Objec
 	if quiet == nil {
 		return nil, usagef("no objective: give --objective, for example \"e2e.p95 < 2s\"")
 	}
-	name, q := "e2e", quiet.LatencyS.E2E
-	if quiet.LatencyS.TTFT != nil {
-		name, q = "ttft", quiet.LatencyS.TTFT
+	m := results.MetricOf("ttft")
+	if *m.Quantiles(&quiet.LatencyS) == nil {
+		m = results.MetricOf("e2e")
 	}
+	name, q := m.Name, *m.Quantiles(&quiet.LatencyS)
 	limit := (time.Duration(q.P95*2*1e3) + 1).Round(1) * time.Millisecond
 	return nil, usagef("no objective: what must hold?\nAt its quietest stage (%s) this run answered with %s p50 %s, p95 %s, p99 %s. Twice that p95 would be:\n  --objective \"%s.p95 < %s\"",
 		quiet.Name, name, secs(q.P50), secs(q.P95), secs(q.P99), name, limit)

@@ -40,8 +40,8 @@ pure internal/logs:      results
 pure internal/doctor:    results tuner/hpa tuner/manifest internal/source
      internal/store:     results
      internal/kube:      results tuner/manifest
-     internal/live:      results internal/figure
-     loadgen:            results profiles internal/figure
+     internal/live:      results
+     loadgen:            results profiles
      observer:           results internal/kube
      internal/sandbox:   results tuner/hpa
      internal/fleet:     results profiles internal/kube internal/store

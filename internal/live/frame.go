@@ -79,9 +79,9 @@ func (v *view) frame(now time.Duration, width int) string {
 
 // latencyFrame draws the p95 of the limited latency, or of TTFT, or of E2E.
 func (v *view) latencyFrame(cols []merged, recent merged, now time.Duration) []string {
-	pick, name := func(c *column) *results.Slice { return &c.e2e }, "e2e"
-	if v.limit.metric == "ttft" || v.limit.metric == "" && v.haveTTFT {
-		pick, name = func(c *column) *results.Slice { return &c.ttft }, "ttft"
+	pick, shown := func(c *column) *results.Slice { return &c.e2e }, e2e
+	if v.limit.metric == ttft || v.limit.metric == nil && v.haveTTFT {
+		pick, shown = func(c *column) *results.Slice { return &c.ttft }, ttft
 	}
 	limit := math.NaN()
 	if v.limit.at > 0 {
@@ -98,13 +98,13 @@ func (v *view) latencyFrame(cols []merged, recent merged, now time.Duration) []s
 	if !math.IsNaN(limit) {
 		top = max(top, limit*1.3)
 	}
-	head := fmt.Sprintf(" %s  p50 %s   p95 %s   p99 %s", bold.Render(name), quantiles(*pick(&recent.column), 0.5), quantiles(*pick(&recent.column), 0.95), quantiles(*pick(&recent.column), 0.99))
-	if name == "ttft" {
+	head := fmt.Sprintf(" %s  p50 %s   p95 %s   p99 %s", bold.Render(shown.Name), quantiles(*pick(&recent.column), 0.5), quantiles(*pick(&recent.column), 0.95), quantiles(*pick(&recent.column), 0.99))
+	if shown == ttft {
 		head += fmt.Sprintf("   e2e p95 %s", quantiles(recent.e2e, 0.95))
 	}
 	if v.limit.at > 0 {
 		style, word := green, "met"
-		if d, ok := pick(&recent.column).Quantile(0.95); !ok {
+		if d, ok := pick(&recent.column).Quantile(v.limit.stat); !ok {
 			style, word = faint, "—"
 		} else if d > v.limit.at {
 			style, word = red, "missed"

@@ -1,32 +1,32 @@
 package live
 
 import (
-	"strings"
 	"time"
+
+	"github.com/hpatune/hpatune/results"
 )
+
+// ttft and e2e are the latencies that a view keeps.
+var ttft, e2e = results.MetricOf("ttft"), results.MetricOf("e2e")
 
 // limit is a latency limit to draw: that of the first objective that has one.
 type limit struct {
-	metric string // "ttft", "e2e"; "" = none
-	text   string // the objective, as written
+	metric *results.Metric // ttft or e2e; nil = none
+	text   string          // the objective, as written
+	stat   float64         // the quantile that it limits, 0..1
 	at     time.Duration
 }
 
-// firstLatencyLimit finds the first objective of the form ttft.STAT < LIMIT or
-// e2e.STAT < LIMIT. It judges nothing: verdicts are results' to give.
+// firstLatencyLimit finds the first objective that limits a quantile of a latency
+// that is drawn. It judges nothing: verdicts are results' to give.
 func firstLatencyLimit(objectives []string) limit {
-	for _, o := range objectives {
-		fields := strings.Fields(strings.ReplaceAll(strings.ReplaceAll(o, "<=", " < "), "<", " < "))
-		metric, _, _ := strings.Cut(o, ".")
-		if metric != "ttft" && metric != "e2e" {
+	for _, text := range objectives {
+		o, err := results.ParseObjective(text)
+		if err != nil || o.Stat < 0 {
 			continue
 		}
-		for i, f := range fields {
-			if f == "<" && i+1 < len(fields) {
-				if d, err := time.ParseDuration(fields[i+1]); err == nil {
-					return limit{metric, o, d}
-				}
-			}
+		if m := o.Of(); m == ttft || m == e2e {
+			return limit{m, o.Text, o.Stat, time.Duration(o.Limit * float64(time.Second))}
 		}
 	}
 	return limit{}

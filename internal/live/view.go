@@ -105,12 +105,14 @@ func (v *view) request(r results.Request) {
 	if r.Outcome != results.OK {
 		return
 	}
-	c.e2e.Add(r.Done-r.Scheduled, 1)
-	v.since.e2e.Add(r.Done-r.Scheduled, 1)
-	if results.Happened(r.First) {
+	if d, ok := e2e.OfRequest(&r); ok {
+		c.e2e.Add(d, 1)
+		v.since.e2e.Add(d, 1)
+	}
+	if d, ok := ttft.OfRequest(&r); ok {
 		v.haveTTFT = true
-		c.ttft.Add(r.First-r.Scheduled, 1)
-		v.since.ttft.Add(r.First-r.Scheduled, 1)
+		c.ttft.Add(d, 1)
+		v.since.ttft.Add(d, 1)
 	}
 }
 
@@ -198,7 +200,7 @@ func quantiles(s results.Slice, qs ...float64) string {
 }
 
 // latency prints a duration: 9.5ms, 412ms, 1.2s, 12.4s, 2m05s. No more digits
-// than a Slice has.
+// than a Slice has, and no blanks: three of them stand in one column.
 func latency(d time.Duration) string {
 	switch s := d.Seconds(); {
 	case s < 0.00995:

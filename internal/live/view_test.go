@@ -129,17 +129,18 @@ func TestFirstLatencyLimit(t *testing.T) {
 	for _, c := range []struct {
 		name       string
 		objectives []string
-		metric     string
+		metric     *results.Metric
 		at         time.Duration
 	}{
-		{"the first that limits a latency", []string{"error_rate < 1%", "ttft.p95 < 4s", "e2e.p99 < 9s"}, "ttft", 4 * time.Second},
-		{"at most, and in windows", []string{"e2e.p99 <= 2s each 1m for 99%"}, "e2e", 2 * time.Second},
-		{"no blanks", []string{"ttft.p95<500ms"}, "ttft", 500 * time.Millisecond},
-		{"none", []string{"goodput > 95%"}, "", 0},
+		{"the first that limits a latency", []string{"error_rate < 1%", "ttft.p95 < 4s", "e2e.p99 < 9s"}, ttft, 4 * time.Second},
+		{"at most, and in windows", []string{"e2e.p99 <= 2s each 1m for 99%"}, e2e, 2 * time.Second},
+		{"no blanks", []string{"ttft.p95<500ms"}, ttft, 500 * time.Millisecond},
+		{"none", []string{"goodput > 95%"}, nil, 0},
+		{"not a mean, of which nothing is drawn", []string{"ttft.mean < 1s", "e2e.p50 < 2s"}, e2e, 2 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := firstLatencyLimit(c.objectives); got.metric != c.metric || got.at != c.at {
-				t.Errorf("firstLatencyLimit(%q) = %+v, want %s %v", c.objectives, got, c.metric, c.at)
+				t.Errorf("firstLatencyLimit(%q) = %+v, want %v %v", c.objectives, got, c.metric, c.at)
 			}
 		})
 	}

@@ -53,8 +53,13 @@ type latencyRow struct {
 	Q    *results.Q
 }
 
+// latencyRows lists the latencies in the order in which they are shown; ITL and
+// ICL are the longest gap of each answer.
 func latencyRows(l results.Latencies) []latencyRow {
-	return []latencyRow{{"TTFT", l.TTFT}, {"E2E", l.E2E}, {"ITL", l.ITL}, {"TPOT", l.TPOT}, {"TTFT from sent", l.TTFTFromSent}, {"E2E from sent", l.E2EFromSent}}
+	return []latencyRow{
+		{"TTFT", l.TTFT}, {"E2E", l.E2E}, {"ITL, longest, a token", l.ITL}, {"TPOT", l.TPOT},
+		{"ICL, longest, between chunks", l.ICL}, {"TTFT from sent", l.TTFTFromSent}, {"E2E from sent", l.E2EFromSent},
+	}
 }
 
 // compared is a row of two runs side by side.
