@@ -38,6 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("evaluate", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	pattern := flags.String("world", "", "only worlds whose name matches this regular expression")
+	family := flags.String("family", "", "only worlds of this family: cpu, gauge, hidden, censored, wrong")
 	quick := flags.Bool("quick", false, "three worlds with fewer days, in some three minutes")
 	list := flags.Bool("list", false, "list the worlds and end")
 	table := flags.Bool("table", false, "print the table of what -out holds, and judge nothing")
@@ -72,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	began := time.Now()
 	var reports []*report
 	for _, w := range all {
-		if !match.MatchString(w.Name) {
+		if !match.MatchString(w.Name) || *family != "" && w.Family != *family && !w.base(*family) {
 			continue
 		}
 		if *list {
@@ -108,7 +109,38 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if *list {
 		return nil
 	}
-	return printTable(stdout, reports, *rows)
+	heading := ""
+	if *rows == "" && len(reports) > 0 {
+		heading = fmt.Sprintf("%s, %d worlds, %d recordings a world, %d days", time.Now().Format(time.DateOnly), len(reports), len(reports[0].Recordings), e.n)
+	}
+	printTable(stdout, reports, *rows, heading)
+	if *quick {
+		return below(reports)
+	}
+	return nil
+}
+
+// below is what of the quick worlds is worse than what has been reached: a change that makes it so is
+// a step back.
+func below(reports []*report) error {
+	var errs []error
+	for _, r := range reports {
+		if !bars[r.World] {
+			continue
+		}
+		for i := range r.Recordings {
+			x := &r.Recordings[i]
+			switch {
+			case !x.Passed:
+				errs = append(errs, fmt.Errorf("%s, recording %d: the identity test says %s: %s", r.World, i+1, x.SelfReplay.Verdict, x.Text))
+			case x.Refusal == "infeasible" && r.Best != nil:
+				errs = append(errs, fmt.Errorf("%s, recording %d: no candidate, and yet %s holds", r.World, i+1, r.Best.Text))
+			case x.Pick != nil && x.Pick.Truth.Hold < 0.8:
+				errs = append(errs, fmt.Errorf("%s, recording %d: the pick %s holds on %.0f %% of days", r.World, i+1, x.Pick.Text, 100*x.Pick.Truth.Hold))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // self is the hash of this program: what it found is what it would find again.

@@ -35,18 +35,24 @@ func (x *recording) line() string {
 	return fmt.Sprintf("%s [%.0f s]", s, x.Seconds)
 }
 
-// row is one row of the table.
-type row struct{ name, now, goal string }
+// row is one row of the table, and the worlds that it needs.
+type row struct{ name, now, goal, worlds string }
 
-// printTable prints the rows whose name contains only.
-func printTable(w io.Writer, reports []*report, only string) error {
-	fmt.Fprintln(w, "| measured | now | goal |\n|---|---|---|")
+// printTable prints the rows whose name contains only, under a heading that says of what they are.
+func printTable(w io.Writer, reports []*report, only, heading string) {
+	if heading != "" {
+		fmt.Fprintf(w, "%s\n\n", heading)
+	}
+	fmt.Fprintln(w, "| measured | now | goal | command |\n|---|---|---|---|")
 	for _, r := range tabled(reports) {
 		if strings.Contains(r.name, only) {
-			fmt.Fprintf(w, "| %s | %s | %s |\n", r.name, r.now, r.goal)
+			args := fmt.Sprintf("-row %q", r.name)
+			if r.worlds != "" {
+				args = r.worlds + " " + args
+			}
+			fmt.Fprintf(w, "| %s | %s | %s | `make evaluate ARGS='%s'` |\n", r.name, r.now, r.goal, args)
 		}
 	}
-	return nil
 }
 
 func of(n, all int) string {
@@ -74,7 +80,7 @@ func every(*report) bool { return true }
 func tabled(reports []*report) []row {
 	var rows []row
 	add := func(name, goal, format string, args ...any) {
-		rows = append(rows, row{name, fmt.Sprintf(format, args...), goal})
+		rows = append(rows, row{name: name, now: fmt.Sprintf(format, args...), goal: goal})
 	}
 	feasible, refused, infeasible := 0, 0, 0
 	for _, r := range reports {
@@ -114,6 +120,7 @@ func tabled(reports []*report) []row {
 		ps := picks(reports, func(r *report) bool { return r.Family == f })
 		held := count(ps, func(p *picked) bool { return p.Truth.holds() })
 		add("identity test, worlds "+f, goals[f], "%s recordings pass; %s picks hold", of(n, all), of(held, len(ps)))
+		rows[len(rows)-1].worlds = "-family " + f
 	}
 	all := picks(reports, every)
 	held := count(all, func(p *picked) bool { return p.Truth.holds() })
@@ -174,6 +181,7 @@ func tabled(reports []*report) []row {
 	}
 	add("backends hidden", "≥ 70 %, the others say what to turn on", "%s recordings pass, %s others say what to turn on", of(hidden, hiddenAll), of(says, hiddenAll-hidden))
 	add("censored recordings: slots", "± 10 % in ≥ 70 %, the others refused", "%s within 10 %%, %s others refused", of(slots, slotsAll), of(slotsRefused, slotsAll-slots))
+	rows[len(rows)-2].worlds, rows[len(rows)-1].worlds = "-family hidden", "-family censored"
 	var regrets []float64
 	for _, p := range all {
 		if p.Regret >= 0 {
@@ -224,7 +232,47 @@ func tabled(reports []*report) []row {
 		}
 		add("against "+name, "", "%s", text)
 	}
+	for _, r := range reports {
+		if r.Family == "wrong" {
+			add("wrong on purpose: "+r.World[strings.LastIndex(r.World, "/")+1:], "the error grows and the report warns", "%s", r.misled(reports))
+			rows[len(rows)-1].worlds = "-family wrong"
+		}
+	}
 	return rows
+}
+
+// misled says how much larger the errors are than in the world that is the same but for what is wrong,
+// and what the report says.
+func (r *report) misled(all []*report) string {
+	base := r.World[:strings.LastIndex(r.World, "/")]
+	i := slices.IndexFunc(all, func(o *report) bool { return o.World == base })
+	if i < 0 {
+		return "— (" + base + " is not judged)"
+	}
+	figures := func(r *report) (hours, attainment float64, warned int) {
+		n := 0.0
+		for _, x := range r.Recordings {
+			if x.Refusal != "" || len(x.Warnings) > 0 {
+				warned++
+			}
+			if x.Pick == nil {
+				continue
+			}
+			n++
+			for _, h := range x.Pick.Figures {
+				switch h.Name {
+				case "hours":
+					hours += math.Abs(h.Error)
+				case "attainment":
+					attainment += math.Abs(h.Error)
+				}
+			}
+		}
+		return 100 * hours / n, 100 * attainment / n, warned
+	}
+	h, a, w := figures(r)
+	h0, a0, w0 := figures(all[i])
+	return fmt.Sprintf("hours %.1f %% off (without it %.1f), attainment %.1f pt (%.1f); %s recordings warn or are refused (%s)", h, h0, a, a0, of(w, len(r.Recordings)), of(w0, len(all[i].Recordings)))
 }
 
 func count(ps []*picked, is func(*picked) bool) int {

@@ -24,6 +24,7 @@ cpu/slots/random/steps
 cpu/slots/rr/spikes
 cpu/slots/least-conn/sine
 cpu/slots/least-wait/ramp
+cpu/slots/random/ramp
 cpu/slots/random/gamma
 cpu/slots/rr/trace
 cpu/slots/least-conn/ramp/slow
@@ -77,7 +78,10 @@ cpu/slots/random/ramp/wrong-start
 `)
 
 // quick are three worlds that differ in all of metric, service and balancer.
-var quick = map[string]bool{"cpu/slots/least-conn/sine": true, "cpu/quota/random/ramp": true, "inflight/slots/random/steps": true}
+var quick = map[string]bool{"cpu/slots/least-conn/ramp/slow": true, "cpu/quota/rr/sine": true, "inflight/slots/random/steps": true}
+
+// bars are those of them in which every recording has to pass, and every pick to hold.
+var bars = map[string]bool{"cpu/slots/least-conn/ramp/slow": true, "cpu/quota/rr/sine": true}
 
 func worlds() []world {
 	out := make([]world, len(names))
@@ -199,6 +203,12 @@ func worldOf(name string) world {
 		}
 	}
 	return w
+}
+
+// base says whether the world is what a family is compared with: those that are wrong on purpose are
+// compared with the same world as the model has it.
+func (w *world) base(family string) bool {
+	return family == "wrong" && w.Name == "cpu/slots/random/ramp"
 }
 
 // misled gives the world what the model does not have.

@@ -33,13 +33,14 @@ type connection struct {
 }
 
 type balancer struct {
-	kind  Balancer
-	r     *rand.Rand
-	turn  int
-	conns []connection
-	idle  []int // last used on top
-	best  []*pod
-	opens int
+	kind   Balancer
+	r      *rand.Rand
+	places float64 // requests that a pod holds at once
+	turn   int
+	conns  []connection
+	idle   []int // last used on top
+	best   []*pod
+	opens  int
 }
 
 // pick chooses among the pods that get traffic; nil where there is none.
@@ -83,28 +84,26 @@ func (b *balancer) least(ready []*pod, of func(*pod) float64) *pod {
 	return b.best[b.r.IntN(len(b.best))]
 }
 
-// scored adds a prefix score, a queue score and a load score as the inference gateway's scorers do:
-// the prefix is there or not (weight 3), queue and load go from 1 for the least to 0 for the most
-// (weight 2 each).
+// scored adds what the inference gateway's scorers give, with llm-d's default weights: 3 times the
+// share of the prompt that is in the prefix cache, 2 times the queue's score (1 for the shortest, 0
+// for the longest), 2 times the share of the memory that is free.
 func (b *balancer) scored(now float64, ready []*pod, q *request) *pod {
-	loQ, hiQ, loL, hiL := math.Inf(1), 0.0, math.Inf(1), 0.0
+	shortest, longest := math.Inf(1), 0.0
 	for _, p := range ready {
 		p.server.advance(now)
 		_, w := p.server.counts()
 		p.waiting = float64(w)
-		loQ, hiQ = min(loQ, p.waiting), max(hiQ, p.waiting)
-		loL, hiL = min(loL, float64(p.inFlight)), max(hiL, float64(p.inFlight))
-	}
-	share := func(v, lo, hi float64) float64 {
-		if hi == lo {
-			return 1
-		}
-		return (hi - v) / (hi - lo)
+		shortest, longest = min(shortest, p.waiting), max(longest, p.waiting)
 	}
 	p := b.least(ready, func(p *pod) float64 {
-		s := 2*share(p.waiting, loQ, hiQ) + 2*share(float64(p.inFlight), loL, hiL)
+		s := 2.0
+		if longest > shortest {
+			s = 2 * (longest - p.waiting) / (longest - shortest)
+		}
+		running, _ := p.server.counts()
+		s += 2 * (1 - float64(running)/b.places)
 		if q.prefix > 0 && p.prefixes.has(q.prefix) {
-			s += 3
+			s += 3 * float64(q.shared) / float64(q.prompt)
 		}
 		return -s
 	})

@@ -101,7 +101,7 @@ func (w *World) run(o Options, inside **day) Day {
 	source := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(o.Seed, n)) }
 	arrivals := source(1)
 	d.luck, d.starts, d.service = source(2), source(3), source(4)
-	d.balancer = balancer{kind: w.Balancer, r: source(5)}
+	d.balancer = balancer{kind: w.Balancer, r: source(5), places: float64(w.Service.Places())}
 	at, stage := w.Load.arrivals(arrivals, o.Load)
 	texts := source(6)
 	d.requests = make([]request, len(at))

@@ -6,6 +6,7 @@ import "math/rand/v2"
 type expo struct{ slots int }
 
 func (e expo) Word() string { return "expo" }
+func (e expo) Places() int  { return e.slots }
 
 func (e expo) Server(r *rand.Rand) server {
 	return &drawn{slotted{spec: &Slots{Slots: e.slots, PerBusy: 0.5}, r: r}}

@@ -22,6 +22,9 @@ type LLM struct {
 // Word is "llm".
 func (l *LLM) Word() string { return "llm" }
 
+// Places is how many it holds at once.
+func (l *LLM) Places() int { return l.Most }
+
 // Server returns an idle server.
 func (l *LLM) Server(*rand.Rand) server { return &iterating{spec: l} }
 

@@ -21,6 +21,9 @@ const quotaPeriod = 0.1
 // Word is "quota".
 func (q *Quota) Word() string { return "quota" }
 
+// Places is how many it holds at once, or what is taken for it.
+func (q *Quota) Places() int { return max(q.Most, 8) }
+
 // Server returns an idle server.
 func (q *Quota) Server(r *rand.Rand) server {
 	s := &throttled{spec: q, r: r, budget: (q.Limit - q.Idle) * quotaPeriod}

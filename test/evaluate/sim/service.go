@@ -11,6 +11,8 @@ type Service interface {
 	Server(r *rand.Rand) server
 	// Word names the kind: slots, slowing, llm, quota.
 	Word() string
+	// Places is how many requests a server holds at once.
+	Places() int
 }
 
 // server is what is inside a pod that serves. Calls come with times that never go back; advance to
@@ -65,6 +67,9 @@ type Slots struct {
 
 // Word is "slots".
 func (s *Slots) Word() string { return "slots" }
+
+// Places is how many it holds at once.
+func (s *Slots) Places() int { return s.Slots }
 
 // Server returns an idle server.
 func (s *Slots) Server(r *rand.Rand) server { return &slotted{spec: s, r: r} }
@@ -151,6 +156,9 @@ type Slowing struct {
 
 // Word is "slowing".
 func (s *Slowing) Word() string { return "slowing" }
+
+// Places is how many it holds at once.
+func (s *Slowing) Places() int { return s.Most }
 
 // Server returns an idle server.
 func (s *Slowing) Server(r *rand.Rand) server { return &shared{spec: s, r: r} }
