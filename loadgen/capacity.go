@@ -30,9 +30,13 @@ type CapacityOptions struct {
 	// Precision is the width of the interval at which the search ends, as a
 	// share of the rate; 0 = 0.05.
 	Precision float64
-	// MaxConcurrency ends the ladder; 0 = 1024.
+	// MaxConcurrency ends the ladder; 0 = MaxConcurrency.
 	MaxConcurrency int
 }
+
+// MaxConcurrency is the most requests that a search keeps in flight at once
+// where nothing else is said.
+const MaxConcurrency = 1024
 
 // A Capacity is the highest rate that the target serves, as it stands, with its
 // objectives met.
@@ -42,8 +46,8 @@ type Capacity struct {
 	// even one request at a time meets the objectives. Hi = +Inf: MaxRate held.
 	Value, Lo, Hi float64
 	Why           string // why Hi failed
-	// Peak is the best throughput of the closed loop, at so many in flight: what
-	// the target can do where nobody minds the latency.
+	// Peak is the best throughput that was seen, with this many in flight, the
+	// latency ignored: of the closed loop, or Value where that is higher.
 	Peak        float64
 	Concurrency int
 	Stages      []results.StageInfo // for Meta: one a step
@@ -67,7 +71,7 @@ func FindCapacity(ctx context.Context, o CapacityOptions) (Capacity, error) {
 		o.Precision = 0.05
 	}
 	if o.MaxConcurrency <= 0 {
-		o.MaxConcurrency = 1024
+		o.MaxConcurrency = MaxConcurrency
 	}
 	if o.Meets == nil {
 		o.Meets = fewFail
@@ -80,6 +84,9 @@ func FindCapacity(ctx context.Context, o CapacityOptions) (Capacity, error) {
 	s.c.Report.StartedAt = o.Load.Clock.Start
 	err := s.run(ctx)
 	s.c.Report.Ended = o.Load.Clock.At(time.Now())
+	if s.c.Value > s.c.Peak { // the ladder ends where more in flight gains little, not nothing
+		s.c.Peak, s.c.Concurrency = s.c.Value, s.held
+	}
 	for _, w := range o.Load.tables.notes.warnings(s.c.Report.Ended) {
 		o.Load.Emit(w)
 	}
@@ -104,6 +111,8 @@ type search struct {
 	CapacityOptions
 	c         Capacity
 	index     int           // arrivals so far
+	inFlight  int           // most in the last step
+	held      int           // most in the step that Value is of
 	cpu, wall time.Duration // of the open-loop steps
 }
 
@@ -162,7 +171,7 @@ func (s *search) run(ctx context.Context) error {
 			return err
 		}
 		if ok {
-			lo = try
+			lo, s.held = try, s.inFlight
 		} else {
 			hi, why = try, reason
 		}
@@ -233,6 +242,7 @@ func (s *search) step(ctx context.Context, name string, p *profiles.Profile, cha
 	s.c.Stages = append(s.c.Stages, results.StageInfo{Name: name, Shape: "rate", FromS: from.Seconds(), ToS: to.Seconds(), Arrivals: next - s.index})
 	s.index = next
 	s.add(rep)
+	s.inFlight = rep.Client.MaxInFlight
 	if rep.Aborted != "" {
 		err = fmt.Errorf("capacity: %s", rep.Aborted)
 	}

@@ -368,15 +368,15 @@ abort: {error_rate: 100%, for: 10s}
 
 	var seen []said
 	do := func(args ...string) { seen = append(seen, hpatune(t, dir, args...)) }
-	do("run", "--url", address, "-p", "p.yaml", "--header-file", "headers", "--out", "runs/a", "--yes")
-	do("run", "--url", s.URL+"/?token="+canary, "-p", "p.yaml", "--header-file", "headers", "--out", "runs/b", "--yes", "-o", "json")
+	do("run", "--url", address, "-p", "p.yaml", "--header-file", "headers", "--out", "runs/a", "--no-probe", "--yes")
+	do("run", "--url", s.URL+"/?token="+canary, "-p", "p.yaml", "--header-file", "headers", "--out", "runs/b", "--no-probe", "--yes", "-o", "json")
 	do("report", "runs/a", "--html", "runs/a.html")
 	do("report", "runs/b", "-o", "json")
 	do("tune", "runs/b", "-f", "hpa.yaml", "--startup", "5s", "--requests", "cpu=1,memory=1Gi", "--out", "runs/advice")
 	// What fails before or while it connects.
-	do("run", "--url", "http://user:"+canary+"@127.0.0.1:1/?token="+canary, "-p", "p.yaml", "--out", "runs/c", "--yes")
-	do("run", "--url", "http://user:"+canary+"@[::1/?token="+canary, "-p", "p.yaml", "--out", "runs/d", "--yes")
-	do("run", "--url", "ftp://user:"+canary+"@127.0.0.1/", "-p", "p.yaml", "--out", "runs/e", "--yes")
+	do("run", "--url", "http://user:"+canary+"@127.0.0.1:1/?token="+canary, "-p", "p.yaml", "--out", "runs/c", "--no-probe", "--yes")
+	do("run", "--url", "http://user:"+canary+"@[::1/?token="+canary, "-p", "p.yaml", "--out", "runs/d", "--no-probe", "--yes")
+	do("run", "--url", "ftp://user:"+canary+"@127.0.0.1/", "-p", "p.yaml", "--out", "runs/e", "--no-probe", "--yes")
 	do("run", "--url", "http://user:"+canary+"@192.0.2.1/?key="+canary, "-p", "p.yaml", "--out", "runs/f")
 	if told.Load() < 40 {
 		t.Errorf("the endpoint was told %d times: the secrets must reach it", told.Load())

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/internal/sandbox"
+	"github.com/hpatune/hpatune/loadgen"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
@@ -40,6 +41,9 @@ type runFlags struct {
 	insecure   bool
 	http2      string
 	yes        bool
+	noProbe    bool
+	override   profiles.Override
+	rate       string
 	output     string
 	cluster    clusterFlags
 	fleet      fleetFlags
@@ -60,23 +64,37 @@ autoscaler saw and did into a folder: results/<profile>-<time>, or --out.
               without --apply, and that is put back on every exit
   --target T  a workload without an HPA, as it is or at fixed sizes (--fix-replicas)
 
+Before the load one request is sent, and what came back is printed: the address, the
+status, the model, the first token. A target that refuses it gets no load. A URL may be
+a base URL (http://host:8000/v1), come without http://, or carry user:password@.
+
 With --workers N the load comes from N pods of a Job in the cluster, each its share of
 one schedule; they leave one run. --workers 1 is how a laptop reaches a cluster IP.
 
 A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
 		Example: `  hpatune run --sandbox -p demo
   hpatune run --sandbox -p spike -f my-hpa.yaml --speed 10
-  hpatune run --url http://localhost:8000 -p steady --header-file token.txt
+  hpatune run --url http://localhost:8000/v1 -p steady --model my-model --rate 2/s
+  hpatune run --url https://inference.example -p steady --header-file token.txt
   hpatune run --hpa ml-serving/inference-endpoint -p spike
   hpatune run --target deployment/inference-endpoint -p ramp --fix-replicas 1,2,4`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return s.runRun(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.useless(cmd.Flags().Changed); err != nil {
+				return err
+			}
+			return s.runRun(cmd.Context(), f)
+		},
 	}
 	fl := c.Flags()
 	fl.BoolVar(&f.sandbox, "sandbox", false, "load a cluster in a box on this machine")
 	fl.StringVar(&f.url, "url", "", "load this endpoint")
 	fl.StringVarP(&f.profile, "profile", "p", "", "the load: a file, or a shipped name (hpatune profile list)")
-	fl.StringVarP(&f.filename, "filename", "f", "", "sandbox: the HPA to run (default: the one everybody copies)")
+	fl.StringVar(&f.override.Model, "model", "", "model to ask for, instead of the profile's target.model")
+	fl.StringVar(&f.override.Path, "path", "", "path of the requests, instead of the profile's and the protocol's")
+	fl.StringVar(&f.rate, "rate", "", "what the profile's highest rate becomes; the others follow it: 5/s, 300/m")
+	fl.BoolVar(&f.noProbe, "no-probe", false, "do not send one request before the load to see what comes back")
+	fl.StringVarP(&f.filename, "filename", "f", "", "the HPA to run with: in the sandbox (default: the one everybody copies), or with --apply")
 	fl.StringVar(&f.out, "out", "", "run folder (default: results/PROFILE-TIME)")
 	fl.Int64Var(&f.seed, "seed", 0, "seed of arrivals, prompts and the sandbox's luck (default: the profile's, else 1)")
 	fl.Float64Var(&f.speed, "speed", 20, "sandbox: world seconds a wall second, 1 to 20")
@@ -136,6 +154,12 @@ func (s streams) plan(f runFlags) (p record.Plan, err error) {
 	if p.Profile, p.Source, err = s.readProfile(f.profile, f.sandbox); err != nil {
 		return p, err
 	}
+	if p.Profile, p.Source, err = f.overridden(p.Profile, p.Source); err != nil {
+		return p, err
+	}
+	for _, note := range p.Profile.Notes {
+		s.say(note)
+	}
 	if p.Secrets, err = envHeaders(); err != nil {
 		return p, err
 	}
@@ -189,10 +213,14 @@ func (s streams) atURL(ctx context.Context, f runFlags, p *record.Plan) error {
 	if url == "" {
 		return usagef("no target: give --url, or target.url in the profile, or --sandbox")
 	}
-	if err := record.CheckURL(url); err != nil {
-		return recordError(err)
+	url, err := f.address(p, url)
+	if err != nil {
+		return err
 	}
 	if err := s.confirm(*p, url, f.yes); err != nil {
+		return err
+	}
+	if err := s.probe(ctx, f, p, url); err != nil {
 		return err
 	}
 	p.Bed = record.Endpoint{URL: url}
@@ -371,7 +399,18 @@ func runDir(out, name string) (string, error) {
 // machine needs no yes.
 func (s streams) confirm(p record.Plan, url string, yes bool) error {
 	f := p.Profile
-	s.warnf("%s will get %s: %d requests in %s, %.4g/s at the peak.", record.RedactURL(url), f.Name, f.Preview(p.Seed).Arrivals, f.Duration().Round(time.Second), float64(f.Peak()))
+	if p.Capacity > 0 {
+		limit := "at whatever rate that gives"
+		if p.MaxRate > 0 {
+			limit = fmt.Sprintf("at most %g/s", p.MaxRate)
+		}
+		s.warnf("%s will get a search for its capacity, not the stages of %s: steps of %s with 1, 2, 4, … up to %d requests in flight (%s), "+
+			"then steps at fixed rates up to a tenth above what it reached; some ten to twenty steps.",
+			record.RedactURL(url), f.Name, p.Capacity, loadgen.MaxConcurrency, limit)
+	} else {
+		s.warnf("%s will get %s: %d requests in %s, %.4g/s at the peak.",
+			record.RedactURL(url), f.Name, f.Preview(p.Seed).Arrivals, f.Duration().Round(time.Second), float64(f.Peak()))
+	}
 	if yes || record.Loopback(url) {
 		return nil
 	}

@@ -129,6 +129,11 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, p record.Plan, ob
 	if f.cluster.prometheusConfig != "" && f.cluster.prometheus == "" {
 		return usagef("--prometheus-config needs the Prometheus that it is for: --prometheus URL")
 	}
+	if f.url != "" {
+		if f.url, err = f.address(&p, f.url); err != nil {
+			return err
+		}
+	}
 	b, err := record.Look(ctx, c, subject, record.LookOptions{
 		Rights: f.rights(), Changes: f.cluster.apply || len(f.cluster.fix) > 0, Workers: f.fleet.workers > 0,
 		URL: f.url, Lasts: p.Profile.Duration(), Say: s.say,
@@ -150,6 +155,11 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, p record.Plan, ob
 	}
 	if err := s.confirm(p, b.URL, f.yes); err != nil {
 		return err
+	}
+	if subject.Replicas > 0 { // what stands at 0 has nobody to answer
+		if err := s.probe(ctx, f, &p, b.URL); err != nil {
+			return err
+		}
 	}
 	if p.Dir, err = runDir(f.out, p.Profile.Name); err != nil {
 		return err

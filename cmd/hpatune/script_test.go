@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(answer))
 			env.Defer(server.Close)
 			env.Setenv("URL", server.URL)
+			env.Setenv("HOST", strings.TrimPrefix(server.URL, "http://"))
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){

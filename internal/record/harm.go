@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -16,19 +18,35 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hpatune/hpatune/loadgen"
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
 // Do no harm: what is checked and said before the first request.
 
 // CheckURL refuses what nothing can be sent to and what is on the deny list,
-// before a folder is made for it.
-func CheckURL(raw string) error {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "grpc" && u.Scheme != "grpcs" {
-		return inputf("--url %s: not an address that load can be sent to; try http://HOST:PORT", RedactURL(raw))
+// before a folder is made for it. It returns the URL with its scheme and without
+// its user, and the header that stands for that; nil = it had none.
+func CheckURL(raw string) (string, http.Header, error) {
+	u, user, err := loadgen.ParseURL(raw)
+	if err != nil {
+		return "", nil, inputf("--url %w", err)
 	}
-	return Denied(u.Hostname(), "host")
+	return u.String(), user, Denied(u.Hostname(), "host")
+}
+
+// CheckURL is CheckURL, and has the plan send the header of the URL's user
+// unless it has one of its own.
+func (p *Plan) CheckURL(raw string) (string, error) {
+	u, user, err := CheckURL(raw)
+	if user != nil && p.Secrets.Get("Authorization") == "" {
+		p.Secrets = p.Secrets.Clone()
+		if p.Secrets == nil {
+			p.Secrets = http.Header{}
+		}
+		maps.Copy(p.Secrets, user)
+	}
+	return u, err
 }
 
 // Denied refuses a host or a kubeconfig context that stands on the deny list:

@@ -266,13 +266,15 @@ func TestHarm(t *testing.T) {
 	}{
 		{"an address", "http://127.0.0.1:8000", ""},
 		{"a gRPC one", "grpc://127.0.0.1:8001", ""},
-		{"no scheme", "127.0.0.1:8000", "not an address"},
-		{"a scheme that carries no load", "ftp://h/", "not an address"},
+		{"no scheme is http", "127.0.0.1:8000", ""},
+		{"no host", "http://:8000", "http://:8000: names no host"},
+		{"a scheme that carries no load", "ftp://h/", `ftp://h/: scheme "ftp"`},
+		{"a host on the deny list, without a scheme", "prod-eu:80", "deny list"},
 		{"a host on the deny list", "http://prod-eu:80/", `host prod-eu is on the deny list ("prod-*" in HPATUNE_DENY)`},
 		{"an address on it", "http://10.0.0.1/", "deny list"},
-		{"a secret is not repeated", "ftp://user:CANARY@h/?key=CANARY", "not an address"},
+		{"a secret is not repeated", "ftp://user:CANARY@h/?key=CANARY", "ftp://h/: scheme"},
 	} {
-		err := CheckURL(tt.url)
+		_, _, err := CheckURL(tt.url)
 		var bad *InputError
 		switch {
 		case tt.says == "" && err != nil:

@@ -65,7 +65,7 @@ func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOpt
 		say("way in: %s (%s)", w.URL, w.Over)
 		b.URL = w.URL
 	}
-	if err := CheckURL(b.URL); err != nil {
+	if b.URL, _, err = CheckURL(b.URL); err != nil {
 		return nil, err
 	}
 	if forwarded(ctx, b.URL) && subject.HPA != nil && !o.Workers {

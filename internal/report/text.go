@@ -57,7 +57,8 @@ func RunText(w io.Writer, s results.Summary) error {
 		if c.HiPerSec != nil {
 			hi = fmt.Sprintf("%s/s did not: %s", digits(*c.HiPerSec), c.Why)
 		}
-		p.line("Capacity: %s/s keeps the objectives at this size (%s); at most %s/s, with %d in flight, where nobody minds the latency\n", digits(c.PerSec), hi, digits(c.PeakPerSec), c.Concurrency)
+		p.line("Capacity: %s/s meets the objectives at this size (%s); the most that was seen, ignoring latency, is %s/s with %d in flight\n",
+			digits(c.PerSec), hi, digits(c.PeakPerSec), c.Concurrency)
 	}
 	p.objectives(s.Objectives)
 	p.line("Load: %d scheduled, %s delivered; %d answered well, %d failed%s, %d shed", s.Load.Scheduled, quantity(s.Load.DeliveredRatio, "ratio"),
