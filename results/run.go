@@ -66,13 +66,23 @@ type Capacity struct {
 	Concurrency int      `json:"concurrency"` // requests in flight that it takes
 }
 
+// TargetKind says what stood behind the address that the load went to.
+type TargetKind string
+
+const (
+	OfSandbox TargetKind = "sandbox" // hpatune's own workload on this machine
+	OfURL     TargetKind = "url"     // an address, nothing known of its pods
+	OfHPA     TargetKind = "hpa"     // a workload on a cluster under its HPA
+	OfFixed   TargetKind = "fixed"   // a workload on a cluster at a fixed size
+)
+
 // Target is where the load went.
 type Target struct {
-	Kind        string `json:"kind"`          // sandbox, url, hpa, fixed
-	URL         string `json:"url,omitempty"` // without user info, query values or tokens
-	Protocol    string `json:"protocol"`
-	Streams     bool   `json:"streams"`
-	Connections string `json:"connections"` // realistic, pinned, fresh, endpoints
+	Kind        TargetKind `json:"kind"`
+	URL         string     `json:"url,omitempty"` // without user info, query values or tokens
+	Protocol    string     `json:"protocol"`
+	Streams     bool       `json:"streams"`
+	Connections string     `json:"connections"` // realistic, pinned, fresh, endpoints
 }
 
 // Workload is one replica of the scaled workload. Zero = unknown.

@@ -219,7 +219,7 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		}
 	}
 	if len(lives) == 0 {
-		if r.Meta.HPA.Name == "" && r.Meta.Target.Kind != "hpa" && r.Meta.Target.Kind != "sandbox" {
+		if r.Meta.HPA.Name == "" && r.Meta.Target.Kind != OfHPA && r.Meta.Target.Kind != OfSandbox {
 			return nil // one address, and nothing said of replicas
 		}
 		return []Reason{reason("new-replicas", Unverified, nan, starvedLimit, "replicas not seen: who got the traffic is not known")}
@@ -360,7 +360,7 @@ func trustEdited(r *Run, _ Summary, _ Limits) []Reason {
 
 func trustFloor(r *Run, _ Summary, limits Limits) []Reason {
 	floor, tightest := r.Meta.Client.FloorS, limits.Tightest().Seconds()
-	if r.Meta.Target.Kind == "sandbox" && floor == 0 {
+	if r.Meta.Target.Kind == OfSandbox && floor == 0 {
 		return []Reason{reason("sandbox-floor", Unverified, math.NaN(), floorLimit, "sandbox floor not measured")}
 	}
 	if floor == 0 || tightest == 0 {

@@ -147,7 +147,7 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 // evidence joins runs at fixed sizes, and leaves the first of others alone.
 func evidence(runs []*results.Run, o *FitOptions) (*results.Run, error) {
 	for _, r := range runs {
-		if r.Meta.Target.Kind != "fixed" {
+		if r.Meta.Target.Kind != results.OfFixed {
 			return runs[0], nil
 		}
 	}
@@ -163,7 +163,7 @@ func evidence(runs []*results.Run, o *FitOptions) (*results.Run, error) {
 // reproduce. ok says that it does not.
 func unlike(m *Model, runs []*results.Run, o Options) (out Refusal, ok bool, err error) {
 	for _, run := range runs {
-		if run.Meta.Target.Kind != "fixed" {
+		if run.Meta.Target.Kind != results.OfFixed {
 			return out, false, nil
 		}
 		w, err := m.World(run, o.Current)

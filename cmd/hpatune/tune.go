@@ -228,7 +228,7 @@ func (s streams) objectivesOf(run *results.Run, given []string) ([]results.Objec
 // improved is the HPA that the advice is about: currentHPA, or for a workload
 // without one its first.
 func (s streams) improved(runs []*results.Run, file string) (hpaFile, error) {
-	if file == "" && runs[0].Meta.Target.Kind == "fixed" {
+	if file == "" && runs[0].Meta.Target.Kind == results.OfFixed {
 		return firstHPA(runs)
 	}
 	return s.currentHPA(runs[0], file)
@@ -242,7 +242,7 @@ func (s streams) currentHPA(run *results.Run, file string) (hpaFile, error) {
 	if data, ok := run.Cluster["hpa.yaml"]; ok {
 		return s.decodeHPA("cluster/hpa.yaml", data)
 	}
-	if run.Meta.Target.Kind == "url" {
+	if run.Meta.Target.Kind == results.OfURL {
 		return hpaFile{}, exit(exitNotValid, errors.New("no advice: this run saw an endpoint, but neither pods nor an autoscaler\nTry: hpatune tune RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi    (stated, not measured: the advice will say so)"))
 	}
 	return hpaFile{}, usagef("the run recorded no HPA: give -f hpa.yaml")

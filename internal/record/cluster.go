@@ -19,7 +19,7 @@ type Cluster struct {
 	Cluster     *kube.Cluster
 	Subject     *kube.Subject
 	Description kube.Description
-	Kind        string // of results.Target: hpa, fixed
+	Kind        results.TargetKind // of results.Target: hpa, fixed
 	URL         string
 
 	Throttling bool

@@ -103,7 +103,7 @@ func factsOf(m *results.Meta) []Fact {
 		if m.Target.Streams {
 			streams = ", streamed"
 		}
-		add("Target", "%s (%s%s)", or(m.Target.URL, m.Target.Kind), m.Target.Protocol, streams)
+		add("Target", "%s (%s%s)", or(m.Target.URL, string(m.Target.Kind)), m.Target.Protocol, streams)
 	}
 	if m.Target.Connections != "" {
 		add("Connections", "%s", m.Target.Connections)

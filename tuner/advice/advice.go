@@ -133,7 +133,7 @@ func (a *Advice) Next(dir, recorded string) []string {
 		in = " -n " + ns
 	}
 	second := "hpatune run --hpa " + strings.TrimPrefix(ns+"/"+name, "/") + " -p " + profile + " --out results/after"
-	if a.options.Run.Meta.Target.Kind == "sandbox" {
+	if a.options.Run.Meta.Target.Kind == results.OfSandbox {
 		second = "hpatune run --sandbox -p " + profile + " -f " + file + " --out results/after"
 	}
 	apply := []string{"kubectl diff -f " + file, "kubectl apply -f " + file}
@@ -209,7 +209,7 @@ func peakMinute(run *results.Run) float64 {
 
 // Circular says what a sandbox run proves nothing about; "" for other runs.
 func Circular(run *results.Run) string {
-	if run.Meta.Target.Kind != "sandbox" {
+	if run.Meta.Target.Kind != results.OfSandbox {
 		return ""
 	}
 	return "Recorded in the sandbox: requests, queueing, balancing and timing are real; the autoscaler is hpatune's own core, the one that the replay uses."
