@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/hpatune/hpatune/internal/secrets"
 )
 
 // headers is what every request carries. Secret ones come from a file that is
@@ -42,6 +44,9 @@ func newHeaders(plain map[string]string, secret http.Header, file string) (*head
 	h := &headers{plain: http.Header{"User-Agent": {"hpatune"}}, file: file}
 	for k, v := range plain {
 		h.plain[textproto.CanonicalMIMEHeaderKey(k)] = []string{v}
+		if !secrets.HarmlessHeader(k) { // a server may quote it in an error
+			h.hide([]string{v})
+		}
 	}
 	for k, vs := range secret {
 		h.plain[textproto.CanonicalMIMEHeaderKey(k)] = slices.Clone(vs)

@@ -38,10 +38,11 @@ pure internal/source:
 pure internal/report:    results internal/figure tuner tuner/hpa tuner/manifest internal/doctor tuner/fit
 pure internal/logs:      results
 pure internal/doctor:    results tuner/hpa tuner/manifest internal/source
-     internal/store:     results
-     internal/kube:      results tuner/manifest
+pure internal/secrets:
+     internal/store:     results internal/secrets
+     internal/kube:      results tuner/manifest internal/secrets
      internal/live:      results
-     loadgen:            results profiles
+     loadgen:            results profiles internal/secrets
      observer:           results internal/kube
      internal/sandbox:   results tuner/hpa
      internal/fleet:     results profiles internal/kube internal/store
@@ -53,13 +54,14 @@ pure internal/doctor:    results tuner/hpa tuner/manifest internal/source
 
 // outside lists what a pure room may import beyond the standard library.
 var outside = map[string][]string{
-	"results":         {"github.com/montanaflynn/stats", "github.com/HdrHistogram/hdrhistogram-go"},
-	"profiles":        {"github.com/klauspost/compress", "github.com/parquet-go/parquet-go"},
-	"tuner/hpa":       {},
-	"tuner/manifest":  {"k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3"},
-	"tuner/advice":    {"k8s.io/api", "sigs.k8s.io/yaml"},
-	"internal/source": {"go.yaml.in/yaml/v3"},
-	"internal/doctor": {"k8s.io/api", "k8s.io/apimachinery"},
+	"results":          {"github.com/montanaflynn/stats", "github.com/HdrHistogram/hdrhistogram-go"},
+	"profiles":         {"github.com/klauspost/compress", "github.com/parquet-go/parquet-go"},
+	"tuner/hpa":        {},
+	"tuner/manifest":   {"k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3"},
+	"tuner/advice":     {"k8s.io/api", "sigs.k8s.io/yaml"},
+	"internal/source":  {"go.yaml.in/yaml/v3"},
+	"internal/secrets": {"go.yaml.in/yaml/v3"},
+	"internal/doctor":  {"k8s.io/api", "k8s.io/apimachinery"},
 }
 
 // banned is what no pure room may import directly: the world outside.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
+	"github.com/hpatune/hpatune/internal/secrets"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -60,12 +60,12 @@ func (c *Cluster) Describe(ctx context.Context, s *Subject) (Description, error)
 		if err != nil {
 			return d, fmt.Errorf("HPA %s: %w", h.Name, err)
 		}
-		if d.Files["hpa.yaml"], err = yaml.Marshal(Strip(object)); err != nil {
+		if d.Files["hpa.yaml"], err = yaml.Marshal(bare(object)); err != nil {
 			return d, fmt.Errorf("HPA %s: %w", h.Name, err)
 		}
 	}
 	var err error
-	if d.Files["target.yaml"], err = yaml.Marshal(Strip(s.Object.Object)); err != nil {
+	if d.Files["target.yaml"], err = yaml.Marshal(secrets.Object(s.Object.Object)); err != nil {
 		return d, fmt.Errorf("%s: %w", s.Target, err)
 	}
 	c.describePods(ctx, s, &d, put)
@@ -180,10 +180,10 @@ func model(s *Subject, put func(string, string)) {
 	}
 }
 
-// Strip returns an object without what must not be kept: values of env
-// entries and of arguments named like a secret, what managers wrote about themselves, and kubectl's copy of the
-// object, which has the values again. The argument is left as it was.
-func Strip(object map[string]any) map[string]any {
+// bare returns an object without what managers wrote about themselves and without
+// kubectl's copy of it. Texts in it lose tokens (secrets.Text). The argument is
+// left as it was.
+func bare(object map[string]any) map[string]any {
 	u := unstructured.Unstructured{Object: runtime.DeepCopyJSON(object)}
 	u.SetManagedFields(nil)
 	notes := u.GetAnnotations()
@@ -192,40 +192,5 @@ func Strip(object map[string]any) map[string]any {
 		notes = nil
 	}
 	u.SetAnnotations(notes)
-	strip(u.Object)
-	return u.Object
-}
-
-// secretArg is an argument whose name says that its value is a secret.
-var secretArg = regexp.MustCompile(`(?i)^(--?[a-z0-9_-]*(?:key|token|secret|password|passwd|credential)[a-z0-9_-]*=).+`)
-
-func strip(v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		for key, child := range v {
-			if list, ok := child.([]any); ok && key == "env" {
-				for _, e := range list {
-					if m, ok := e.(map[string]any); ok {
-						if _, ok := m["value"]; ok {
-							m["value"] = "REDACTED"
-						}
-					}
-				}
-				continue
-			}
-			if list, ok := child.([]any); ok && (key == "args" || key == "command") {
-				for i, a := range list {
-					if text, ok := a.(string); ok {
-						list[i] = secretArg.ReplaceAllString(text, "${1}REDACTED")
-					}
-				}
-				continue
-			}
-			strip(child)
-		}
-	case []any:
-		for _, child := range v {
-			strip(child)
-		}
-	}
+	return secrets.Texts(u.Object).(map[string]any)
 }

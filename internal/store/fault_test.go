@@ -401,7 +401,7 @@ func TestNoSecretReachesTheFolder(t *testing.T) {
 	meta.Target.URL = "https://user:" + canary + "@example.test/v1/chat?api_key=" + canary + "&model=m#" + canary
 	meta.Errors = []string{`Post "https://user:` + canary + `@example.test/v1?token=` + canary + `": EOF`, "http 401: Authorization: Bearer " + canary}
 	meta.Context = map[string]string{"proxy": "http://x:" + canary + "@proxy:3128"}
-	profile := "name: p\ntimeouts: {first_token: 30s}\nclasses: [{prompt_tokens: 512}]\ntarget:\n  url: https://u:" + canary + "@example.test/?key=" + canary + "\n  headers: {Authorization: Bearer " + canary + ", X-Team: a}\n  # api-key: " + canary + "\n"
+	profile := "name: p\ntimeouts: {first_token: 30s}\nclasses: [{prompt_tokens: 512}]\ntarget:\n  url: https://u:" + canary + "@example.test/?key=" + canary + "\n  headers: {Authorization: Bearer " + canary + ", X-Request-Id: a, Ocp-Apim-Subscription-Key: " + canary + "}\n  # first token: under 2s; key sk-" + canary + "\n  path: /v1/chat?api-version=2024-06-01\n"
 	w, err := Create(filepath.Join(t.TempDir(), "run"), meta, []byte(profile))
 	if err != nil {
 		t.Fatal(err)
@@ -433,8 +433,9 @@ func TestNoSecretReachesTheFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := open(t, w.dir)
-	if !strings.Contains(run.Meta.Target.URL, "example.test/v1/chat") || !strings.Contains(string(run.Profile), "X-Team: a") ||
-		!strings.Contains(string(run.Profile), "timeouts: {first_token: 30s}\nclasses: [{prompt_tokens: 512}]") {
+	if !strings.Contains(run.Meta.Target.URL, "example.test/v1/chat") || !strings.Contains(string(run.Profile), "X-Request-Id: a") ||
+		!strings.Contains(string(run.Profile), "timeouts: {first_token: 30s}\nclasses: [{prompt_tokens: 512}]") ||
+		!strings.Contains(string(run.Profile), "# first token: under 2s; key REDACTED") || !strings.Contains(string(run.Profile), "?api-version=2024-06-01") {
 		t.Errorf("too much was struck out: %s\n%s", run.Meta.Target.URL, run.Profile)
 	}
 }

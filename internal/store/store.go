@@ -27,6 +27,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/secrets"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -56,8 +57,8 @@ var ErrBacklog = errors.New("run log: more than 32 MB wait to be written: the di
 
 // Create starts a run folder in dir, which must not exist or be empty, and
 // returns the Writer that owns it. meta is written with Partial set, until
-// Close says otherwise. An empty meta.Run becomes the folder's name. What looks
-// like a secret (user and query of a URL, an Authorization header) is struck
+// Close says otherwise. An empty meta.Run becomes the folder's name. What is
+// or may be a secret (internal/secrets: tokens, unknown headers, who logs in to a URL) is struck
 // out of everything that is written.
 func Create(dir string, meta results.Meta, profile []byte) (*Writer, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -67,6 +68,10 @@ func Create(dir string, meta results.Meta, profile []byte) (*Writer, error) {
 		return nil, fmt.Errorf("run folder: %w", err)
 	} else if len(found) > 0 {
 		return nil, fmt.Errorf("run folder %s: not empty (it holds %s); try --out with a new name", dir, found[0].Name())
+	}
+	profile, err := secrets.Profile(profile)
+	if err != nil {
+		return nil, fmt.Errorf("run folder: %w", err)
 	}
 	meta = clean(meta)
 	meta.Run = cmp.Or(meta.Run, filepath.Base(dir))
@@ -82,13 +87,12 @@ func Create(dir string, meta results.Meta, profile []byte) (*Writer, error) {
 			return nil, fmt.Errorf("run folder: %w", err)
 		}
 	}
-	if err := w.writeFile(profileName, []byte(redact(string(profile)))); err != nil {
+	if err := w.writeFile(profileName, profile); err != nil {
 		return nil, err
 	}
 	if err := w.writeMeta(meta); err != nil {
 		return nil, err
 	}
-	var err error
 	if w.records, err = os.OpenFile(filepath.Join(dir, recordsName), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}

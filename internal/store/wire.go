@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/secrets"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -159,7 +160,7 @@ func toSync(s results.Sync) syncLine {
 				return podValueLine{v.Pod, v.Container, v.Milli, secs(v.At), secs(v.Window)}
 			}), m.Values, m.Err}
 		}),
-		Err: redact(s.Err), Restart: s.Restart,
+		Err: secrets.Message(s.Err), Restart: s.Restart,
 	}
 }
 
@@ -191,15 +192,15 @@ func writeLine(b *bytes.Buffer, r results.Record) error {
 	case results.Endpoints:
 		return line(b, "endpoints", endpointsLine{secs(r.At), r.Ready})
 	case results.Event:
-		return line(b, "event", eventLine{secs(r.At), r.Source, r.Object, r.Type, r.Reason, redact(r.Message)})
+		return line(b, "event", eventLine{secs(r.At), r.Source, r.Object, r.Type, r.Reason, secrets.Message(r.Message)})
 	case results.Gap:
-		return line(b, "gap", gapLine{r.Source, secs(r.From), secs(r.To), redact(r.Why)})
+		return line(b, "gap", gapLine{r.Source, secs(r.From), secs(r.To), secrets.Message(r.Why)})
 	case results.Offset:
 		return line(b, "offset", offsetLine{secs(r.At), r.Shard, secs(r.Offset), secs(r.Error)})
 	case results.Warning:
-		return line(b, "warning", warningLine{secs(r.At), r.ID, redact(r.Text)})
+		return line(b, "warning", warningLine{secs(r.At), r.ID, secrets.Message(r.Text)})
 	case results.Name:
-		r.Text = redact(r.Text)
+		r.Text = secrets.Message(r.Text)
 		return line(b, "name", nameLine(r))
 	}
 	return fmt.Errorf("record %T has no line", r)

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/hpatune/hpatune/internal/secrets"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -182,7 +183,7 @@ func (w *Writer) write(b batch) error {
 	var lines bytes.Buffer
 	for _, r := range b.others {
 		if n, ok := r.(results.Name); ok {
-			n.Text = redact(n.Text)
+			n.Text = secrets.Message(n.Text)
 			w.tables.name(n)
 		}
 		if err := writeLine(&lines, r); err != nil {
