@@ -147,3 +147,31 @@ func BenchmarkHistRecord(b *testing.B) {
 		h.Record(ds[i&(1<<12-1)])
 	}
 }
+
+// The bars of the library say what lies within, at any edge of any bucket.
+func TestShareWithinCountsTheBucketsBelow(t *testing.T) {
+	var h Hist
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 4000 {
+		h.Record(time.Duration(math.Exp(r.Float64() * 30)))
+	}
+	bars := h.h.Distribution()
+	var below int64
+	for i, b := range bars {
+		if i%37 == 0 || b.Count > 0 && i%5 == 0 {
+			for _, d := range []int64{b.To - 1, b.To, b.To + 1} {
+				want := float64(below) / 4000 / histUnit
+				if d >= b.To {
+					want += float64(b.Count) / 4000 / histUnit
+				}
+				if time.Duration(d) >= h.max {
+					want = 1
+				}
+				if got, ok := h.ShareWithin(time.Duration(d)); d >= 0 && b.To > b.From && (!ok || math.Abs(got-want) > 1e-9) {
+					t.Fatalf("ShareWithin(%d) = %v, want %v: bar %d is %+v", d, got, want, i, b)
+				}
+			}
+		}
+		below += b.Count
+	}
+}
