@@ -6,31 +6,180 @@ import (
 	"slices"
 )
 
-// How candidates are shortlisted and chosen.
+// How candidates are chosen.
 const (
-	// slack is how far below the wanted attainment the fluid plant may put a
-	// candidate that is still worth an exact replay: its own error, which is to
-	// the low side near saturation (tuner/MODEL.md, Limits).
-	slack = 0.06
-	// sure is how often, over the replicates, every objective must hold for a
-	// configuration to count as feasible.
+	// sure is the probability with which every objective must hold on one new day
+	// for a configuration to count as feasible: the lower end of its interval.
 	sure = 0.9
-	// simpler is how much more than the cheapest a simpler configuration may cost
-	// and still be preferred.
-	simpler = 0.01
-	// perRound is how many candidates one round of exact replays ranks.
-	perRound = 40
+	// enough is the most replicates that one configuration is given.
+	enough = 200
+	// alike is how far apart, in cost, two configurations are as good as each other:
+	// nobody rolls out a change for less, and other days differ by more.
+	alike = 0.01
+	// unparted is the same for two that the replicates cannot tell apart.
+	unparted = 0.02
+	// members is the largest number of equals that are shown.
+	members = 5
 )
+
+// fate is what the replicates say of a configuration so far.
+type fate int8
+
+const (
+	open   fate = iota // more replicates are needed, or all are used up
+	holds              // the objectives hold often enough
+	misses             // they do not
+)
+
+// fate says whether the objectives hold with a probability of at least sure, with
+// 95 % confidence on either side.
+func (t *trial) fate() fate {
+	switch lo, hi := t.pMetEnds(); {
+	case lo >= sure:
+		return holds
+	case hi < sure:
+		return misses
+	}
+	return open
+}
+
+// cost is what is saved: mean replica-hours.
+func (t *trial) cost() float64 { return mean(t.of(hours)) }
+
+// choice is what the trials say is to be run.
+type choice struct {
+	best *trial // nil: none holds
+	// equals are as good as best: they hold, and their cost is within unparted of
+	// its. best is the first, those that change less come before the others.
+	equals                    []*trial
+	cheapest, safest, minimal *trial // of those that hold; safest of all if none does
+}
+
+// choose returns, of the trials that hold and that the user's limits allow, the one
+// that changes least among those as cheap as the cheapest. The order of trials
+// decides nothing. Trials without a cost (NaN) are never chosen.
+func choose(trials []*trial, s Space) choice {
+	c := choice{safest: safest(trials, s)}
+	ok := feasible(trials, s)
+	if len(ok) == 0 {
+		return c
+	}
+	c.cheapest = slices.MinFunc(ok, cheaper)
+	c.minimal = slices.MinFunc(ok, nearer)
+	c.best = c.minimal
+	if !asCheap(c.best, c.cheapest) {
+		c.best = slices.MinFunc(only(ok, func(t *trial) bool { return asCheap(t, c.cheapest) }), nearer)
+	}
+	c.equals = only(ok, func(t *trial) bool { return math.Abs(t.cost()/c.best.cost()-1) <= unparted })
+	slices.SortFunc(c.equals, func(a, b *trial) int {
+		return cmp.Or(-compareBool(a == c.best, b == c.best), nearer(a, b))
+	})
+	c.equals = c.equals[:min(members, len(c.equals))]
+	return c
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+func only(trials []*trial, keep func(*trial) bool) []*trial {
+	var out []*trial
+	for _, t := range trials {
+		if keep(t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// feasible returns the trials that hold, have a cost, and are within the user's
+// limits.
+func feasible(trials []*trial, s Space) []*trial {
+	return only(trials, func(t *trial) bool {
+		return t.fate() == holds && !math.IsNaN(t.cost()) && s.allows(&t.config)
+	})
+}
+
+// asCheap says that a costs no more than b as far as anybody can tell: at most
+// alike more, or at most unparted more where the difference over the common days
+// is within its own 90 % interval.
+func asCheap(a, b *trial) bool {
+	more, err := dearer(a, b)
+	return more <= alike || more <= unparted && more-1.645*err <= 0
+}
+
+// dearer returns how much more a costs than b over their common days, as a share of
+// b's cost, and the standard error of that; NaN where there is no common day.
+func dearer(a, b *trial) (more, err float64) {
+	n := min(len(a.days), len(b.days))
+	base, sum, sq := 0.0, 0.0, 0.0
+	for i := range n {
+		d := a.days[i].hours - b.days[i].hours
+		base += b.days[i].hours
+		sum += d
+		sq += d * d
+	}
+	m := sum / float64(n)
+	variance := max(0, sq/float64(n)-m*m)
+	return ratio(sum, base), ratio(math.Sqrt(variance*float64(n)/max(1, float64(n-1))/float64(n)), base/float64(n))
+}
+
+// cheaper orders trials by mean cost, then by how often they hold, then by how
+// little they change. NaN comes last.
+func cheaper(a, b *trial) int {
+	return cmp.Or(compareNaNLast(a.cost(), b.cost()), cmp.Compare(b.pMet(), a.pMet()), cmp.Compare(a.distance, b.distance), cmp.Compare(a.shift, b.shift))
+}
+
+func compareNaNLast(a, b float64) int {
+	if math.IsNaN(a) || math.IsNaN(b) {
+		return compareBool(math.IsNaN(a), math.IsNaN(b))
+	}
+	return cmp.Compare(a, b)
+}
+
+// nearer orders trials by how little they change: fewer knobs, then smaller steps,
+// then the cheaper.
+func nearer(a, b *trial) int {
+	return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(math.Round(a.shift*1e6), math.Round(b.shift*1e6)), cheaper(a, b))
+}
+
+// safest returns the allowed trial that holds most often, then with the most room,
+// then the cheapest; nil without any.
+func safest(trials []*trial, s Space) *trial {
+	ok := only(trials, func(t *trial) bool { return s.allows(&t.config) && len(t.days) > 0 })
+	if len(ok) == 0 {
+		return nil
+	}
+	return slices.MinFunc(ok, func(a, b *trial) int {
+		aLo, _ := a.pMetEnds()
+		bLo, _ := b.pMetEnds()
+		return cmp.Or(cmp.Compare(bLo, aLo), cmp.Compare(round(mean(b.of(attainment)), 1e-3), round(mean(a.of(attainment)), 1e-3)), cheaper(a, b))
+	})
+}
+
+// round rounds f to a multiple of to; NaN becomes −1, so that it is a key.
+func round(f, to float64) float64 {
+	if math.IsNaN(f) {
+		return -1
+	}
+	return math.Round(f/to) * to
+}
 
 // distinctOutcomes keeps one candidate of those that behave alike: many knobs
 // never bind on a given load. Of each such group the one nearest to the current
 // configuration stays. all must be in a deterministic order, and stays in it.
-func distinctOutcomes(all []fluid, distance func(i int) int) []int {
-	type key struct{ hours, attainment, capacity float64 }
+func distinctOutcomes(all []fluid, nearer func(i, j int) bool) []int {
+	type key struct{ hours, attainment, errors, capacity float64 }
 	best := map[key]int{}
 	for i, f := range all {
-		k := key{round(f.hours, 1e-6), round(f.attainment, 1e-6), round(orNaN(f.capacity), 1)}
-		if j, ok := best[k]; !ok || distance(i) < distance(j) {
+		k := key{round(f.hours, 1e-6), round(f.attainment, 1e-6), round(f.errors, 1e-6), round(f.capacity, 1)}
+		if j, ok := best[k]; !ok || nearer(i, j) {
 			best[k] = i
 		}
 	}
@@ -42,92 +191,18 @@ func distinctOutcomes(all []fluid, distance func(i int) int) []int {
 	return out
 }
 
-func orNaN(f float64) float64 {
-	if math.IsNaN(f) {
-		return -1 // NaN is no map key
-	}
-	return f
-}
-
-func round(f, to float64) float64 { return math.Round(orNaN(f)/to) * to }
-
-// shortlist orders the candidates worth an exact replay: those that the fluid
-// plant puts within slack of the objectives, cheapest first; then the others,
-// nearest miss first, in case none of those holds.
-func shortlist(all []fluid, among []int, g goals) []int {
-	out := slices.Clone(among)
-	slices.SortStableFunc(out, func(i, j int) int {
-		a, b := all[i], all[j]
-		ga, gb := g.near(a, slack), g.near(b, slack)
-		switch {
-		case ga != gb:
-			if ga {
-				return -1
-			}
-			return 1
-		case ga:
-			return cmp.Or(cmp.Compare(a.hours, b.hours), cmp.Compare(b.attainment, a.attainment))
-		default:
-			return cmp.Or(cmp.Compare(b.attainment, a.attainment), cmp.Compare(a.hours, b.hours))
-		}
+// frontier returns, of the candidates in among, those that no other one at most as
+// dear has a larger margin than, cheapest first: both cost and margin rise along it.
+func frontier(all []fluid, among []int) []int {
+	order := slices.Clone(among)
+	slices.SortStableFunc(order, func(i, j int) int {
+		return cmp.Or(cmp.Compare(all[i].hours, all[j].hours), cmp.Compare(all[j].margin, all[i].margin))
 	})
-	return out
-}
-
-// cheaper orders trials by mean cost, then by how well they hold, then by how
-// little they change.
-func cheaper(a, b *trial) int {
-	return cmp.Or(cmp.Compare(mean(a.hours), mean(b.hours)), cmp.Compare(b.pMet(), a.pMet()), cmp.Compare(a.distance, b.distance))
-}
-
-// feasible returns the trials in which every objective holds often enough.
-func feasible(trials []*trial) []*trial {
-	var out []*trial
-	for _, t := range trials {
-		if t.pMet() >= sure {
-			out = append(out, t)
+	var out []int
+	for _, i := range order {
+		if len(out) == 0 || all[i].margin > all[out[len(out)-1]].margin {
+			out = append(out, i)
 		}
 	}
 	return out
-}
-
-// pick returns, of the feasible trials, the one that changes least among those
-// within 1 % of the cheapest; nil if there is none.
-func pick(trials []*trial) *trial {
-	ok := feasible(trials)
-	if len(ok) == 0 {
-		return nil
-	}
-	cheapest := slices.MinFunc(ok, cheaper)
-	limit := mean(cheapest.hours) * (1 + simpler)
-	best := cheapest
-	for _, t := range ok {
-		if mean(t.hours) <= limit && (t.distance < best.distance || t.distance == best.distance && cheaper(t, best) < 0) {
-			best = t
-		}
-	}
-	return best
-}
-
-// safest returns the trial that holds most often, then with the most room, then
-// the cheapest.
-func safest(trials []*trial) *trial {
-	if len(trials) == 0 {
-		return nil
-	}
-	return slices.MinFunc(trials, func(a, b *trial) int {
-		return cmp.Or(cmp.Compare(b.pMet(), a.pMet()), cmp.Compare(round(mean(b.attainment), 1e-3), round(mean(a.attainment), 1e-3)), cheaper(a, b))
-	})
-}
-
-// minimalChange returns the feasible trial with the fewest changed knobs, then
-// the cheapest.
-func minimalChange(trials []*trial) *trial {
-	ok := feasible(trials)
-	if len(ok) == 0 {
-		return nil
-	}
-	return slices.MinFunc(ok, func(a, b *trial) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cheaper(a, b))
-	})
 }

@@ -44,11 +44,11 @@ func revert(to hpa.Config, c change) (hpa.Config, bool) {
 	return r, r.MinReplicas <= r.MaxReplicas
 }
 
-// paired summarises b − a over common replicates.
-func paired(a, b []float64, scale float64) *Interval {
-	d := make([]float64, min(len(a), len(b)))
+// paired summarises b − a over their common days.
+func paired(a, b *trial, figure func(*outcome) float64, scale float64) *Interval {
+	d := make([]float64, min(len(a.days), len(b.days)))
 	for i := range d {
-		d[i] = (b[i] - a[i]) * scale
+		d[i] = (figure(&b.days[i]) - figure(&a.days[i])) * scale
 	}
 	return over(d)
 }
@@ -66,7 +66,7 @@ type sight struct {
 
 // worst replays cfg and returns the up to three minutes that missed the most
 // requests, adjacent ones joined, each with what bound then.
-func worst(w *replay.World, cfg hpa.Config, need []float64, warmup func(int) bool) []Worst {
+func worst(w *replay.World, under func(*replay.World, hpa.Config, *replay.Scratch) *replay.World, cfg hpa.Config, need []float64, warmup func(int) bool) []Worst {
 	var (
 		s     replay.Scratch
 		seen  []sight
@@ -74,6 +74,7 @@ func worst(w *replay.World, cfg hpa.Config, need []float64, warmup func(int) boo
 		pods  float64
 		tick  int
 	)
+	w = under(w, cfg, &s)
 	s.OnDecision = func(_ *hpa.Observation, d *hpa.Decision) {
 		wanted := 0.0
 		if tick < len(need) {
@@ -167,37 +168,34 @@ func boundIn(seen []sight, from, to float64) (string, string) {
 	return best, text[best]
 }
 
-// why says in one sentence what a changed knob buys.
-func why(c change, r *Reverted, need int32, perReplica float64) string {
+// why says in one sentence what a change does.
+func (b *bench) why(c change, e *Reverted) string {
+	if e == nil {
+		return "it goes with the other changes: without it the configuration would not be valid"
+	}
+	more := func(x float64) string {
+		if x < 0 {
+			return "less"
+		}
+		return "more"
+	}
 	var parts []string
-	if r == nil {
-		return "it goes with the other changes: alone it cannot be put back"
+	if a := e.Attainment; a != nil && math.Abs(a.Value) >= 0.0005 {
+		parts = append(parts, fmt.Sprintf("%.1f points %s of the requests within the limits", 100*math.Abs(a.Value), more(a.Value)))
 	}
-	if a := r.Attainment; a != nil && math.Abs(a.Value) >= 0.0005 {
-		word := "more"
-		if a.Value < 0 {
-			word = "less"
-		}
-		parts = append(parts, fmt.Sprintf("%.1f points %s of the requests within the limits", 100*math.Abs(a.Value), word))
+	if u := e.USDMonth; u != nil && math.Abs(u.Value) >= 0.01 {
+		parts = append(parts, fmt.Sprintf("%.2f %s a month %s, if this load went on", math.Abs(u.Value), b.price.Currency, more(u.Value)))
 	}
-	if u := r.USDMonth; u != nil && math.Abs(u.Value) >= 0.01 {
-		word := "more"
-		if u.Value < 0 {
-			word = "less"
-		}
-		parts = append(parts, fmt.Sprintf("%.2f a month %s, if this load went on", math.Abs(u.Value), word))
-	}
-	if f := r.Flaps; f != nil && math.Abs(f.Value) >= 0.5 {
+	if f := e.Flaps; f != nil && math.Abs(f.Value) >= 0.5 {
 		parts = append(parts, fmt.Sprintf("%+.1f flaps", f.Value))
 	}
-	if len(parts) == 0 {
-		parts = append(parts, "next to nothing changes on this load; it matters together with the others")
-	}
-	text := "put back alone: " + strings.Join(parts, ", ")
 	if c.knob.Path == "spec.maxReplicas" {
-		text = fmt.Sprintf("the peak of this load needs %d ready replicas (%.2f requests/s each within the objectives), and a quarter more is kept for a higher one; %s", need, perReplica, text)
+		parts = append(parts, fmt.Sprintf("a bound and not a saving: the highest peak takes %d ready replicas, of %.2f requests/s each within the objectives", max(b.space.Need, b.space.Peak), b.perReplica))
 	}
-	return text
+	if len(parts) == 0 {
+		return "this change: next to nothing by itself on this load; it matters together with the others"
+	}
+	return "this change: " + strings.Join(parts, ", ")
 }
 
 // Describe names a configuration in one line.

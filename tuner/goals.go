@@ -2,6 +2,7 @@ package tuner
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -96,35 +97,37 @@ func (g goals) windowShare(a *tally) float64 {
 	return ratio(float64(ok), float64(n))
 }
 
-// near reports whether the fluid plant puts a candidate within slack of every
-// objective that it can judge.
-func (g goals) near(f fluid, slack float64) bool {
-	plain := false
+// margin is how far within the objectives the fluid plant puts a candidate, the
+// least over all of them: in share of requests for those about requests, in half
+// the share of windows, as a share of the limit for hours, and a tenth of that for
+// the time to capacity, which the fluid plant knows least. At 0 the tightest is just
+// met; below, it is missed by so much. +Inf where it can judge none.
+func (g goals) margin(f fluid) float64 {
+	m, plain := math.Inf(1), false
+	add := func(x float64) {
+		if math.IsNaN(x) {
+			x = math.Inf(-1)
+		}
+		m = min(m, x)
+	}
 	for _, o := range g.list {
 		switch {
 		case o.Window > 0:
-			if f.windows < o.For-2*slack {
-				return false
-			}
-		case isTTFT(o) || isE2E(o):
+			add((f.windows - o.For) / 2)
+		case isTTFT(o) || isE2E(o) || o.Metric == "goodput":
 			plain = true
-		case o.Metric == "goodput":
-			plain = true
-		case o.Metric == "error_rate":
-			if f.errors > o.Limit+slack {
-				return false
-			}
+		case o.Metric == "error_rate" && f.errors > 0: // without any there is no more to gain
+			add(o.Limit - f.errors)
 		case o.Metric == "replica_hours":
-			if f.hours > o.Limit*(1+slack) {
-				return false
-			}
+			add(1 - f.hours/o.Limit)
 		case o.Metric == "time_to_capacity":
-			if f.capacity > o.Limit*(1+10*slack) {
-				return false
-			}
+			add((1 - f.capacity/o.Limit) / 10)
 		}
 	}
-	return !plain || f.attainment >= g.want()-slack
+	if plain {
+		add(f.attainment - g.want())
+	}
+	return m
 }
 
 // extra are the figures that a timeline does not know by itself.

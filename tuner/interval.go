@@ -45,3 +45,31 @@ func rank(vs []float64, q float64) float64 {
 	i := int(math.Ceil(q*float64(len(vs)))) - 1
 	return vs[min(max(i, 0), len(vs)-1)]
 }
+
+// typical is over with the median for the value: of a figure whose mean says little
+// because a few days are very bad.
+func typical(values []float64) *Interval {
+	iv := over(values)
+	if iv == nil {
+		return nil
+	}
+	vs := slices.DeleteFunc(slices.Clone(values), math.IsNaN)
+	slices.Sort(vs)
+	n := len(vs)
+	iv.Value = (vs[(n-1)/2] + vs[n/2]) / 2
+	return iv
+}
+
+// negated is −i; nil for nil.
+func (i *Interval) negated() *Interval {
+	if i == nil {
+		return nil
+	}
+	minus := func(x float64) float64 { return 0 - x } // never −0
+	out := &Interval{Value: minus(i.Value)}
+	if i.Lo != nil && i.Hi != nil {
+		lo, hi := minus(*i.Hi), minus(*i.Lo)
+		out.Lo, out.Hi = &lo, &hi
+	}
+	return out
+}

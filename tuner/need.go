@@ -67,3 +67,19 @@ func peak(v []float64) float64 {
 	}
 	return m
 }
+
+// smoothed averages bins over a centred span, so that one second's chance is not
+// taken for a need.
+func smoothed(bins []float64, step, span time.Duration) []float64 {
+	half := int(span / step / 2)
+	sum := make([]float64, len(bins)+1)
+	for i, b := range bins {
+		sum[i+1] = sum[i] + b
+	}
+	out := make([]float64, len(bins))
+	for i := range bins {
+		lo, hi := max(i-half, 0), min(i+half+1, len(bins))
+		out[i] = (sum[hi] - sum[lo]) / float64(hi-lo)
+	}
+	return out
+}

@@ -38,16 +38,26 @@ type Recommendation struct {
 	SelfReplay SelfReplay `json:"self_replay"`
 	Shadow     *Shadow    `json:"shadow"`
 
-	Current      *Pick        `json:"current"`
-	Recommended  *Pick        `json:"recommended"`
+	// Measured is what the run recorded; everything else that has a figure is
+	// predicted.
+	Measured    *Measured `json:"measured"`
+	Current     *Pick     `json:"current"`
+	Recommended *Pick     `json:"recommended"`
+	// Equals are as good as Recommended, and change more: they hold, and their cost
+	// is within 2 % of its. At most four.
+	Equals       []*Pick      `json:"equals"`
 	Alternatives Alternatives `json:"alternatives"`
 	Changes      []Changed    `json:"changes"`
 
 	LoadMargin *Interval  `json:"load_margin"` // largest multiple of the load at which the objectives hold
 	Candidates Candidates `json:"candidates"`
 	Price      Price      `json:"price"`
-	Worst      []Worst    `json:"worst"`
-	Warnings   []string   `json:"warnings"`
+	// Unpriced names what a replica asks for that Price has no price of: then no cost
+	// is given.
+	Unpriced []string `json:"unpriced,omitempty"`
+	Worst    []Worst  `json:"worst"`
+	Warnings []string `json:"warnings"`
+	Notes    []string `json:"notes"` // what is worth knowing and is no fault
 
 	// Front is every shortlisted candidate as a point of cost against
 	// attainment, for the report's chart.
@@ -73,20 +83,24 @@ type Pick struct {
 // Predicted is what the replay says of a configuration, each figure over the
 // replicates.
 type Predicted struct {
-	Attainment     *Interval `json:"attainment"` // share of requests that met every per-request limit
-	PSLOMet        float64   `json:"p_slo_met"`  // share of replicates in which every objective held
-	ReplicaHours   *Interval `json:"replica_hours"`
-	ReadyHours     *Interval `json:"ready_hours"`
-	TTFTP95        *Interval `json:"ttft_p95_s"`
-	E2EP95         *Interval `json:"e2e_p95_s"`
-	ErrorRatio     *Interval `json:"error_ratio"`
-	Flaps          *Interval `json:"flaps"`
-	TimeToCapacity *Interval `json:"time_to_capacity_s"`
-	USDHour        *Interval `json:"usd_hour"`
-	USDMonth       Monthly   `json:"usd_month"`
-	USDPerMRequest *Interval `json:"usd_per_million_requests"`
-	USDPerMToken   *Interval `json:"usd_per_million_tokens"`
-	MaxReplicas    *Interval `json:"peak_replicas"`
+	Attainment *Interval `json:"attainment"` // share of requests that met every per-request limit
+	PSLOMet    float64   `json:"p_slo_met"`  // share of replicates in which every objective held
+	// PSLOMetInterval is its 90 % interval; feasible is what has a Lo of 0.9 at
+	// least. Replicates is how many there were.
+	PSLOMetInterval *Interval `json:"p_slo_met_interval"`
+	Replicates      int       `json:"replicates"`
+	ReplicaHours    *Interval `json:"replica_hours"`
+	ReadyHours      *Interval `json:"ready_hours"`
+	TTFTP95         *Interval `json:"ttft_p95_s"`
+	E2EP95          *Interval `json:"e2e_p95_s"`
+	ErrorRatio      *Interval `json:"error_ratio"`
+	Flaps           *Interval `json:"flaps"`
+	TimeToCapacity  *Interval `json:"time_to_capacity_s"`
+	USDHour         *Interval `json:"usd_hour"`
+	USDMonth        Monthly   `json:"usd_month"`
+	USDPerMRequest  *Interval `json:"usd_per_million_requests"`
+	USDPerMToken    *Interval `json:"usd_per_million_tokens"`
+	MaxReplicas     *Interval `json:"peak_replicas"`
 }
 
 // Monthly is the bill of a month of 730 hours: at minReplicas all the time, as
@@ -105,24 +119,32 @@ type Alternatives struct {
 	MinimalChange *Pick `json:"minimal_change"`
 }
 
-// Changed is one knob that the recommendation changes, and what putting it
-// back alone would do.
+// Changed is one knob that the recommendation changes, and what that does.
 type Changed struct {
-	Path     string    `json:"path"`
-	From     string    `json:"from"`
-	To       string    `json:"to"`
+	Path string `json:"path"`
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Effect is what the change does, the others given: recommended minus the same
+	// with this knob put back. Reverted is the same with the opposite sign. Both are
+	// null where putting it back is no valid configuration.
+	Effect   *Reverted `json:"effect"`
 	Reverted *Reverted `json:"reverted"`
 	Why      string    `json:"why"`
 }
 
-// Reverted is the change (reverted minus recommended) that reverting one knob
-// makes, paired over the same replicates.
+// Reverted is the difference that one knob makes, paired over the same replicates.
 type Reverted struct {
 	USDMonth       *Interval `json:"usd_month"` // of this load, repeated for a month
 	Attainment     *Interval `json:"attainment"`
 	Flaps          *Interval `json:"flaps"`
 	TimeToCapacity *Interval `json:"time_to_capacity_s"`
-	PSLOMet        float64   `json:"p_slo_met"` // of the reverted configuration
+	PSLOMet        float64   `json:"p_slo_met"` // of the configuration after the change: recommended for an effect, put back else
+}
+
+// negated is the difference the other way round, to a configuration that holds with
+// the probability p.
+func (r *Reverted) negated(p float64) *Reverted {
+	return &Reverted{r.USDMonth.negated(), r.Attainment.negated(), r.Flaps.negated(), r.TimeToCapacity.negated(), p}
 }
 
 // Candidates counts what was looked at.
@@ -149,3 +171,6 @@ type Point struct {
 	Mark       string  `json:"mark,omitempty"` // current, recommended, cheapest, safest, minimal_change
 	Text       string  `json:"text"`           // one line that names the configuration
 }
+
+// Error makes a Refusal the error of what returns no recommendation.
+func (r *Refusal) Error() string { return r.Text + "\nTry: " + r.SettledBy }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/plant"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
@@ -31,33 +32,33 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	o.Objectives, not = cover(run, o)
 	g := newGoals(o.Objectives)
 	o.Fit.Limits, o.Fit.Seed = g.limits(), uint64(o.Seed)
-	fit, err := Fit(run, o.Current, o.Fit)
+	fit, err := Fit(run, o.ran(), o.Fit)
 	if err != nil {
 		return Replayed{}, err
+	}
+	if no := unseenMetrics(&fit, &cfg); no != nil {
+		return Replayed{}, no
 	}
 	b, err := newBench(run, fit, g, o)
 	if err != nil {
 		return Replayed{}, err
 	}
 	r := Replayed{SelfReplay: fit.SelfReplay, Assumed: fit.Assumed, Warnings: fit.Warnings}
-	for _, name := range fit.World.Blind(&cfg) {
-		r.Warnings = append(r.Warnings, "metric "+name+" was not recorded: the replay treats it as failing at every sync")
-	}
-	judged := make([][]results.Judgement, len(b.draws))
-	if err := parallel(ctx, 1, nil, func(_ int, s *replay.Scratch) {
-		t := b.try(cfg, s)
-		r.Pick = *b.pick(&t)
-		r.SelfReplay = within(r.SelfReplay, run, b, o.Current, o.Seed)
-		r.Timeline, _ = b.timeline(draw{fit.World, 0}, cfg, s)
+	judged := make([][]results.Judgement, o.Replicates)
+	t := &trial{config: cfg, days: make([]outcome, o.Replicates)}
+	if err := parallel(ctx, o.Replicates, nil, func(i int, s *replay.Scratch) {
+		d := days.Get().(*day)
+		defer days.Put(d)
+		a := b.timeline(b.day(i), cfg, s, &d.timeline, &d.latency)
+		t.days[i] = b.outcome(&d.timeline, &a)
+		judged[i] = d.timeline.Judge(o.Objectives, b.goals.extra(&a)...)
 	}); err != nil {
 		return r, err
 	}
-	if err := parallel(ctx, len(judged), nil, func(i int, s *replay.Scratch) {
-		tl, a := b.timeline(b.draws[i], cfg, s)
-		judged[i] = tl.Judge(o.Objectives, b.goals.extra(&a)...)
-	}); err != nil {
-		return r, err
-	}
+	r.Pick = *b.pick(t)
+	r.SelfReplay = within(r.SelfReplay, run, b, o.ran(), o.Replicates)
+	var s replay.Scratch
+	b.timeline(fit.World, cfg, &s, &r.Timeline, new(plant.Latency))
 	r.Judged = asAsked(asked, results.JudgeReplicates(o.Objectives, judged), not)
 	for i := range r.Judged {
 		if r.Judged[i].Unit == "usd" {
@@ -65,7 +66,7 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 		}
 	}
 	if len(o.Objectives) == 0 && len(asked) > 0 {
-		r.Pick.Predicted.PSLOMet = math.NaN()
+		r.Pick.Predicted.PSLOMet, r.Pick.Predicted.PSLOMetInterval = math.NaN(), nil
 	}
 	return r, nil
 }

@@ -12,94 +12,149 @@ import (
 // Space is what the search may turn. Zero fields take the defaults of the
 // comments.
 type Space struct {
-	MinFloor int32 // smallest minReplicas to consider; 0 = 2: one replica has no spare
-	MaxLimit int32 // largest maxReplicas, from quota or nodes; 0 = none
+	MinFloor int32 // smallest minReplicas to consider; 0 = 2 where MaxLimit allows: one replica has no spare
+	MaxLimit int32 // nothing above it is recommended, from quota or nodes; 0 = none
 	// Need is how many ready replicas the recorded peak takes, and Start how long
 	// one takes to become ready: they set the range of min and the policies' period.
 	Need  int32
 	Start time.Duration
+	// Peak is the same of the highest of the redrawn days: what maxReplicas must not
+	// bind on; 0 = Need.
+	Peak int32
+	// First says that no HPA ran: its maxReplicas is nobody's bound, and is derived.
+	First bool
 }
 
-// maxHeadroom is how far above the recorded need maxReplicas is set. A peak a
-// quarter higher than the one that was tested is served before max binds.
+// maxHeadroom is how far above the need maxReplicas is set where it is set at all.
+// A peak a quarter higher than the one that was tested is served before max binds.
 const maxHeadroom = 1.25
 
-// MaxReplicas derives maxReplicas from the need: it is not searched, since a
-// lower max only ever saves money by breaking the objectives.
-func (s Space) MaxReplicas(floor int32) int32 {
-	m := int32(math.Ceil(float64(s.Need) * maxHeadroom))
-	m = max(m, s.Need+1, floor)
+// minHeadroom is how far above the need of the mean load minReplicas is searched:
+// bursts take more than the mean does.
+const minHeadroom = 1.5
+
+// floor is the smallest minReplicas.
+func (s Space) floor() int32 {
+	switch {
+	case s.MinFloor > 0:
+		return s.MinFloor
+	case s.MaxLimit == 1:
+		return 1
+	}
+	return 2
+}
+
+// allows says that a configuration is within the user's limits.
+func (s Space) allows(c *hpa.Config) bool {
+	return c.MinReplicas >= s.floor() && (s.MaxLimit <= 0 || c.MaxReplicas <= s.MaxLimit)
+}
+
+// MaxReplicas returns maxReplicas for a minReplicas, where the present one is
+// present. It is a safety bound and is not searched: a lower one only ever saves
+// money by breaking the objectives. It is raised where a peak binds on it, and set
+// to the user's limit where it lies above that.
+func (s Space) MaxReplicas(floor, present int32) int32 {
+	need := max(s.Need, s.Peak)
+	m := present
+	if s.First || need >= present {
+		m = max(int32(math.Ceil(float64(need)*maxHeadroom)), need+1)
+	}
+	m = max(m, floor)
 	if s.MaxLimit > 0 {
 		m = min(m, max(s.MaxLimit, floor))
 	}
 	return m
 }
 
-// Candidates returns the grid around the current configuration, the current
-// one first. Every candidate is valid: 1 ≤ min ≤ max, at least one policy a
-// direction. The order is deterministic.
+// Candidates returns the present configuration, as it is, and the grid of
+// minReplicas and targets around it, with its own behavior. Every candidate is
+// valid: 1 ≤ min ≤ max. The order is deterministic.
 //
-// The axes: min from the floor to the need; the target of the first metric that
-// follows the load; the scale-up window 0, 30, 60 s; the scale-down window 60,
-// 120, 300, 600 s (0 would follow every dip); a few policies a direction. Knobs
-// of the current configuration are always on their axis.
+// min goes from the floor to beyond the need; the target is that of the first
+// metric that follows the load. What the present configuration has is always among
+// them. Variants turns the behavior of those that turn out promising.
 func (s Space) Candidates(current hpa.Config) []hpa.Config {
-	floor := s.MinFloor
-	if floor <= 0 {
-		floor = 2
-	}
-	base := current.Clone()
-	base.EnsureBehavior()
-	mins := s.mins(floor, current.MinReplicas)
-	knob, targets := s.targets(&base)
-	upWindows := axis([]time.Duration{0, 30 * time.Second, 60 * time.Second}, base.ScaleUp.Window)
-	downWindows := axis([]time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}, window(base.ScaleDown, 5*time.Minute))
-	ups := s.upPolicies(base.ScaleUp)
-	downs := s.downPolicies(base.ScaleDown)
-
+	knob, targets := s.targets(&current)
 	out := []hpa.Config{current.Clone()}
-	for _, lo := range mins {
+	for _, lo := range s.mins(current.MinReplicas) {
 		for _, target := range targets {
-			for _, uw := range upWindows {
-				for _, dw := range downWindows {
-					for _, up := range ups {
-						for _, down := range downs {
-							c := base.Clone()
-							c.MinReplicas, c.MaxReplicas = lo, s.MaxReplicas(lo)
-							if knob != nil {
-								knob.Set(&c, target)
-							}
-							c.ScaleUp.Window, c.ScaleUp.WindowSet = uw, true
-							c.ScaleDown.Window, c.ScaleDown.WindowSet = dw, true
-							c.ScaleUp.Policies, c.ScaleUp.Select = slices.Clone(up.Policies), up.Select
-							c.ScaleDown.Policies, c.ScaleDown.Select = slices.Clone(down.Policies), down.Select
-							out = append(out, c)
-						}
-					}
-				}
+			c := current.Clone()
+			c.MinReplicas, c.MaxReplicas = lo, s.MaxReplicas(lo, current.MaxReplicas)
+			if knob != nil {
+				knob.Set(&c, target)
 			}
+			out = append(out, c)
 		}
 	}
 	return out
 }
 
-// mins is the axis of minReplicas: every size up to 4, then coarser, up to what
-// the peak needs (a min above it only idles).
-func (s Space) mins(floor, current int32) []int32 {
-	top := max(s.Need, floor)
+// Variants returns c with other behaviors: the scale-up window (0, 30, 60 s) with
+// a few policies, and the scale-down window (1, 2, 5, 10 min; 0 would follow every
+// dip) with a few, each direction beside the other's present rules. c itself is not
+// among them.
+func (s Space) Variants(c hpa.Config) []hpa.Config {
+	base := c.Clone()
+	base.EnsureBehavior()
+	var out []hpa.Config
+	add := func(v hpa.Config) {
+		if !v.Equal(&base) {
+			out = append(out, v)
+		}
+	}
+	up := window(base.ScaleUp, 0)
+	for _, w := range axis([]time.Duration{0, 30 * time.Second, 60 * time.Second}, up) {
+		for _, p := range s.upPolicies(base.ScaleUp) {
+			v := base.Clone()
+			if w != up {
+				v.ScaleUp.Window, v.ScaleUp.WindowSet = w, true
+			}
+			v.ScaleUp.Policies, v.ScaleUp.Select = slices.Clone(p.Policies), p.Select
+			add(v)
+		}
+	}
+	down := window(base.ScaleDown, 5*time.Minute)
+	for _, w := range axis([]time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}, down) {
+		for _, p := range s.downPolicies(base.ScaleDown) {
+			v := base.Clone()
+			if w != down {
+				v.ScaleDown.Window, v.ScaleDown.WindowSet = w, true
+			}
+			v.ScaleDown.Policies, v.ScaleDown.Select = slices.Clone(p.Policies), p.Select
+			add(v)
+		}
+	}
+	return out
+}
+
+// Safest returns the configuration of the space that holds most if anything does:
+// min replicas at all times, the lowest target.
+func (s Space) Safest(current hpa.Config, lo int32) hpa.Config {
+	c := current.Clone()
+	c.MinReplicas, c.MaxReplicas = lo, s.MaxReplicas(lo, current.MaxReplicas)
+	if knob, targets := s.targets(&current); knob != nil {
+		knob.Set(&c, targets[0])
+	}
+	return c
+}
+
+// mins is the axis of minReplicas: every size up to 20, then steps of a tenth, up to
+// half more than what the mean load's peak takes.
+func (s Space) mins(current int32) []int32 {
+	floor := s.floor()
+	top := max(int32(math.Ceil(float64(s.Need)*minHeadroom)), s.Need+1, floor)
+	if s.MaxLimit > 0 {
+		top = min(top, s.MaxLimit)
+	}
 	var out []int32
 	for m := floor; m <= top; {
 		out = append(out, m)
-		switch {
-		case m < 4:
-			m++
-		case m < 12:
-			m += 2
-		default:
-			m += max(1, m/4)
-		}
+		m += max(1, m/10)
 	}
-	if current >= floor && !slices.Contains(out, current) {
+	if n := len(out); n > 0 && out[n-1] < top {
+		out = append(out, top)
+	}
+	if current >= floor && (s.MaxLimit <= 0 || current <= s.MaxLimit) && !slices.Contains(out, current) {
 		out = append(out, current)
 	}
 	slices.Sort(out)
@@ -216,15 +271,50 @@ func distinct(rules []hpa.Rules) []hpa.Rules {
 	return out
 }
 
-// Distance counts the knobs in which two configurations differ.
+// Distance counts the knobs in which two configurations differ. A behavior that is
+// new is one knob and one for each of its values that is not Kubernetes' default.
 func Distance(a, b hpa.Config) int {
-	n := 0
+	n, _ := apart(a, b)
+	return n
+}
+
+// apart is Distance, and how far the values are from each other in all: |ln(b/a)|
+// of two positive numbers or times, 1 for anything else.
+func apart(a, b hpa.Config) (n int, shift float64) {
 	for _, k := range hpa.Knobs(&a) {
-		if !unchanged(k, k.Get(&a), k.Get(&b)) {
-			n++
+		from, to := k.Get(&a), k.Get(&b)
+		if unchanged(k, from, to) {
+			continue
+		}
+		n++
+		if from == nil {
+			from = k.Default
+		}
+		x, okX := positive(from)
+		y, okY := positive(to)
+		if okX && okY {
+			shift += math.Abs(math.Log(y / x))
+		} else {
+			shift++
 		}
 	}
-	return n
+	return n, shift
+}
+
+// positive returns a knob's value as a number; ok is false where it is none, or
+// not above 0.
+func positive(v any) (x float64, ok bool) {
+	switch v := v.(type) {
+	case int32:
+		x = float64(v)
+	case int64:
+		x = float64(v)
+	case float64:
+		x = v
+	case time.Duration:
+		x = v.Seconds()
+	}
+	return x, x > 0
 }
 
 // unchanged says that a knob's two values are one: also where one configuration

@@ -41,11 +41,10 @@ func Compare(w *replay.World, cfg hpa.Config, run *results.Run, objectives []res
 	if per, err := capacity(w, max(w.Replicas, 2), g.want()); err == nil && per > 0 {
 		b.need = needs(w.Demand.Bins, w.Demand.Step, per)
 	}
-	for i := range replicates {
-		b.draws = append(b.draws, draw{w.Luck(replicate(seed, i)), 0})
-	}
+	b.seed, b.asRecorded = seed, true
+	b.day = func(i int) *replay.World { return w.Luck(replicate(seed, i)) }
 	var s replay.Scratch
-	predicted := b.try(cfg, &s)
+	predicted := b.try(cfg, replicates, &s)
 
 	actual := run.TimelineWithin(w.Demand.Step, results.LimitsOf(objectives))
 	a := tally{step: w.Demand.Step, warmup: b.warmup, need: b.need}
@@ -73,23 +72,23 @@ func Compare(w *replay.World, cfg hpa.Config, run *results.Run, objectives []res
 		}
 		out.Figures = append(out.Figures, c)
 	}
-	add("replica_hours", "h", predicted.hours, a.hours(), true)
-	add("ready_hours", "h", predicted.ready, a.readyHours(), true)
-	add("attainment", "ratio", predicted.attainment, a.attainment(), false)
+	add("replica_hours", "h", predicted.of(hours), a.hours(), true)
+	add("ready_hours", "h", predicted.of(func(o *outcome) float64 { return o.ready }), a.readyHours(), true)
+	add("attainment", "ratio", predicted.of(attainment), a.attainment(), false)
 	if run.Meta.Target.Streams {
-		add("ttft_p95_s", "s", predicted.ttft, quantile95(sum.LatencyS.TTFT), true)
+		add("ttft_p95_s", "s", predicted.of(func(o *outcome) float64 { return o.ttft }), quantile95(sum.LatencyS.TTFT), true)
 	}
-	add("e2e_p95_s", "s", predicted.e2e, quantile95(sum.LatencyS.E2E), true)
-	add("error_ratio", "ratio", predicted.errors, a.errorRatio(), false)
-	add("flaps", "", predicted.flaps, float64(a.flaps), false)
-	add("time_to_capacity_s", "s", predicted.capacity, a.timeToCapacity(), true)
-	add("peak_replicas", "", predicted.peak, a.podMax, false)
+	add("e2e_p95_s", "s", predicted.of(func(o *outcome) float64 { return o.e2e }), quantile95(sum.LatencyS.E2E), true)
+	add("error_ratio", "ratio", predicted.of(func(o *outcome) float64 { return o.errors }), a.errorRatio(), false)
+	add("flaps", "", predicted.of(flaps), float64(a.flaps), false)
+	add("time_to_capacity_s", "s", predicted.of(toCapacity), a.timeToCapacity(), true)
+	add("peak_replicas", "", predicted.of(func(o *outcome) float64 { return o.peak }), a.podMax, false)
 
 	// The size over time, each replicate against what happened.
 	n := 0.0
-	for _, d := range b.draws {
+	for k := range replicates {
 		i := 0
-		replay.SimulateExact(d.world, cfg, d.seed, &s, func(t *results.Tick) {
+		replay.SimulateExact(b.day(k), cfg, 0, &s, func(t *results.Tick) {
 			if i < len(actual.Ticks) && !math.IsNaN(actual.Ticks[i].Spec) {
 				off := math.Abs(t.Spec - actual.Ticks[i].Spec)
 				out.Replicas.MeanAbs += off

@@ -9,32 +9,31 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// within holds what the model predicts for the run's own arrivals under the
-// configuration that ran, by the fitted law and no request's own time, against
-// what was recorded. Sizes may be met while the law is wrong: then the HPA's part
-// is understood and the service's is not.
-func within(s SelfReplay, run *results.Run, b *bench, cfg hpa.Config, seed int64) SelfReplay {
-	limits := results.LimitsOf(b.goals.list)
-	if limits.Tightest() <= 0 || len(run.Syncs) == 0 {
-		return s
-	}
+// tallied adds up what a run recorded, over as long as the replay lasts.
+func (b *bench) tallied(run *results.Run, limits results.Limits) tally {
 	recorded := run.TimelineWithin(b.world.Demand.Step, limits)
-	a := tally{step: recorded.Step, warmup: b.warmup}
+	a := tally{step: recorded.Step, warmup: b.warmup, need: b.need}
 	for i := range recorded.Ticks {
 		if i < len(b.world.Demand.Bins) {
 			a.tick(&recorded.Ticks[i])
 		}
 	}
-	own := *b
-	own.draws = nil
-	w := *b.world
-	w.Demand.Times = nil
-	for i := range b.draws {
-		own.draws = append(own.draws, draw{w.Luck(replicate(seed, i)), 0})
+	return a
+}
+
+// within holds what the model predicts for the run's own arrivals under the
+// configuration that ran, by the fitted law and no request's own time, against
+// what was recorded. Sizes may be met while the law is wrong: then the HPA's part
+// is understood and the service's is not.
+func within(s SelfReplay, run *results.Run, b *bench, ran hpa.Config, days int) SelfReplay {
+	limits := results.LimitsOf(b.goals.list)
+	if limits.Tightest() <= 0 || len(run.Syncs) == 0 {
+		return s
 	}
+	own, a := b.own(), b.tallied(run, limits)
 	var scratch replay.Scratch
-	t := own.try(cfg, &scratch)
-	was, predicted := a.attainment(), over(t.attainment)
+	t := own.try(ran, days, &scratch)
+	was, predicted := a.attainment(), over(t.of(attainment))
 	if predicted == nil || math.IsNaN(was) {
 		return s
 	}
@@ -48,4 +47,70 @@ func within(s SelfReplay, run *results.Run, b *bench, cfg hpa.Config, seed int64
 		s.Verdict = "fail"
 	}
 	return s
+}
+
+// own is a bench whose days have the run's own arrivals and other luck, and begin
+// as it began.
+func (b *bench) own() *bench {
+	own, w := *b, *b.world
+	w.Demand.Times = nil
+	own.asRecorded = true
+	own.day = func(i int) *replay.World { return w.Luck(replicate(b.seed, i)) }
+	return &own
+}
+
+// Measured is what the run itself recorded, in the figures of Predicted; null =
+// not measured. No model is in it.
+type Measured struct {
+	Attainment     *float64 `json:"attainment"`
+	Met            *bool    `json:"met"` // whether every objective was met; null where one is inconclusive or not judged
+	ReplicaHours   *float64 `json:"replica_hours"`
+	ReadyHours     *float64 `json:"ready_hours"`
+	TTFTP95        *float64 `json:"ttft_p95_s"`
+	E2EP95         *float64 `json:"e2e_p95_s"`
+	ErrorRatio     *float64 `json:"error_ratio"`
+	Flaps          *float64 `json:"flaps"`
+	TimeToCapacity *float64 `json:"time_to_capacity_s"`
+	USDHour        *float64 `json:"usd_hour"`
+	MaxReplicas    *float64 `json:"peak_replicas"`
+}
+
+// measured reads them off the run.
+func (b *bench) measured(run *results.Run, objectives []results.Objective) *Measured {
+	a, sum := b.tallied(run, results.LimitsOf(objectives)), results.Summarize(run, objectives)
+	m := &Measured{Attainment: known(a.attainment()), ErrorRatio: known(a.errorRatio()), E2EP95: known(quantile95(sum.LatencyS.E2E))}
+	if run.Meta.Target.Streams {
+		m.TTFTP95 = known(quantile95(sum.LatencyS.TTFT))
+	}
+	judged := len(sum.Objectives) > 0
+	met := true
+	for _, j := range sum.Objectives {
+		switch j.Verdict {
+		case results.Fail:
+			met = false
+		case results.Pass:
+		default:
+			judged = false
+		}
+	}
+	if judged || !met {
+		m.Met = &met
+	}
+	if len(run.Pods) == 0 {
+		return m
+	}
+	m.ReplicaHours, m.ReadyHours = known(a.hours()), known(a.readyHours())
+	m.Flaps, m.TimeToCapacity, m.MaxReplicas = known(float64(a.flaps)), known(a.timeToCapacity()), known(a.podMax)
+	if b.goals.cost > 0 {
+		m.USDHour = known(a.hours() / a.spanHours() * b.goals.cost)
+	}
+	return m
+}
+
+// known is nil for what is not a number.
+func known(x float64) *float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return &x
 }

@@ -52,6 +52,18 @@ func (f *tuneFlags) command(r *tuner.Recommendation) string {
 	if f.startup > 0 {
 		c += " --startup " + f.startup.String()
 	}
+	if f.replicas > 0 {
+		c += fmt.Sprintf(" --replicas %d", f.replicas)
+	}
+	if f.set != nil && f.set("min-floor") {
+		c += fmt.Sprintf(" --min-floor %d", f.minFloor)
+	}
+	if f.maxLimit > 0 {
+		c += fmt.Sprintf(" --max-limit %d", f.maxLimit)
+	}
+	if f.price != "" {
+		c += " --price " + filepath.Base(f.price)
+	}
 	if f.requests != "" {
 		c += " --requests " + f.requests
 	}

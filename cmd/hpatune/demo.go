@@ -60,7 +60,7 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 		return err
 	}
 
-	s.step(2, "replay that load under thousands of configurations")
+	s.step(2, "replay that load under hundreds of configurations")
 	a, err := s.runTune(ctx, []string{before}, tuneFlags{seed: 1, minFloor: 2, output: "text"})
 	if err != nil {
 		return err

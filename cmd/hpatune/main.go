@@ -1,6 +1,6 @@
 // Command hpatune finds the HorizontalPodAutoscaler settings that meet an SLO
 // at the lowest cost: it sends a staged load at an inference endpoint, records
-// what the autoscaler saw and did, and replays the offered load under thousands
+// what the autoscaler saw and did, and replays the offered load under hundreds
 // of candidate configurations.
 package main
 
@@ -151,7 +151,7 @@ cost a month?
 
 It sends a staged load at a real endpoint, records every request and all that the
 autoscaler saw and did, says whether that evidence can be trusted, and replays the
-offered load under thousands of candidate configurations.`,
+offered load under hundreds of candidate configurations.`,
 		Example: `  hpatune demo                                             the whole job on this machine, no cluster
   hpatune run --url http://localhost:8000 -p spike         load an endpoint, leave a run in results/
   hpatune tune results/RUN --objective "ttft.p95 < 500ms"  the recommended hpa.yaml, and why`,

@@ -44,9 +44,8 @@ func (f *replayFlags) bind(c *cobra.Command, outputs ...string) {
 	fl.StringArrayVar(&f.tune.objectives, "objective", nil, "what must hold (repeat; default: the run's own)")
 	fl.Int64Var(&f.tune.seed, "seed", 1, "seed of the replicates")
 	fl.StringVar(&f.tune.price, "price", "", "prices: a YAML file, or a name of the book")
-	fl.DurationVar(&f.tune.startup, "startup", 0, "assume that a pod takes so long to become ready (runs that saw none)")
-	fl.StringVar(&f.tune.requests, "requests", "", "assume a pod's requests: cpu=1,memory=2Gi (runs that saw none)")
 	fl.IntVar(&f.tune.replicates, "replicates", 20, "how many replicates of the load to replay; at least 5")
+	f.tune.bindStated(fl)
 	outputFlag(fl, &f.tune.output, "", outputs...)
 }
 

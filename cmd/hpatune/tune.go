@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 	"github.com/hpatune/hpatune/tuner/advice"
+	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
 // tuneFlags are the flags of `tune`.
@@ -31,7 +33,9 @@ type tuneFlags struct {
 	startup    time.Duration
 	requests   string
 	replicates int // of replay and gate
+	replicas   int32
 	output     string
+	set        func(flag string) bool // whether a flag was given
 }
 
 func newTuneCmd(s streams) *cobra.Command {
@@ -41,7 +45,7 @@ func newTuneCmd(s streams) *cobra.Command {
 		Short: "The recommended hpa.yaml: why, how sure, and what it costs",
 		Long: `tune fits a model of the pods to a recorded run, checks that the replay of the run
 under its own configuration meets what was recorded, replays the offered load under
-thousands of configurations, and writes the pick into RUN/advice (or --out):
+hundreds of configurations, and writes the pick into RUN/advice (or --out):
 
   hpa.yaml              to read, diff and apply
   recommendation.json   every figure
@@ -50,13 +54,18 @@ thousands of configurations, and writes the pick into RUN/advice (or --out):
   model.json            what was fitted (hpatune verify, replay)
 
 Runs of --target at fixed sizes go together (tune RUN-r1 RUN-r2): the first HPA of a
-workload that has none. A run of --url has no pods to learn from: state what they are, and the advice says
-that it was assumed: -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi`,
+workload that has none. A run of --url has no pods to learn from: state what they
+are, and the advice says that it was assumed:
+-f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi --replicas 4
+
+With -f, an HPA that did not run is improved: the pods are still learnt from the HPA
+that ran, and yours is where the search begins and what the pick is compared with.`,
 		Example: `  hpatune tune results/RUN
   hpatune tune results/RUN --objective "ttft.p95 < 500ms" --objective "error_rate < 0.1%"
   hpatune tune results/RUN --price my-prices.yaml --min-floor 1
   hpatune tune results/RUN-r1 results/RUN-r2 results/RUN-r4
-  hpatune tune results/URL-RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi`,
+  hpatune tune results/RUN -f other.yaml
+  hpatune tune results/URL-RUN -f hpa.yaml --startup 90s --requests cpu=4,memory=16Gi,nvidia.com/gpu=1 --price gcp-g2-l4`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := s.runTune(cmd.Context(), args, f)
@@ -69,16 +78,46 @@ that it was assumed: -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi`,
 
 func (f *tuneFlags) bind(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringVarP(&f.filename, "filename", "f", "", "the HPA to improve (default: the one that was recorded)")
+	fl.StringVarP(&f.filename, "filename", "f", "", "the HPA to start from and compare with (default: the one that ran)")
 	fl.StringArrayVar(&f.objectives, "objective", nil, "what must hold (repeat; default: the run's own)")
 	fl.StringVar(&f.out, "out", "", "where the advice goes (default: RUN/advice)")
 	fl.Int64Var(&f.seed, "seed", 1, "seed of the replicates")
 	fl.StringVar(&f.price, "price", "", "a YAML file with OpenCost's fields and unit: hour|month, or one of "+strings.Join(tuner.PriceNames(), ", "))
-	fl.Int32Var(&f.minFloor, "min-floor", 2, "smallest minReplicas to consider")
-	fl.Int32Var(&f.maxLimit, "max-limit", 0, "largest maxReplicas to consider: your quota (default: none)")
-	fl.DurationVar(&f.startup, "startup", 0, "assume that a pod takes so long to become ready (runs that saw none)")
-	fl.StringVar(&f.requests, "requests", "", "assume a pod's requests: cpu=1,memory=2Gi (runs that saw none)")
+	fl.Int32Var(&f.minFloor, "min-floor", 2, "smallest minReplicas to recommend")
+	fl.Int32Var(&f.maxLimit, "max-limit", 0, "largest maxReplicas to recommend: your quota (default: none)")
+	f.bindStated(fl)
+	f.set = fl.Changed
 	outputFlag(fl, &f.output, " (recommendation.json)", "json")
+}
+
+// bindStated binds the flags that state what a run could not see.
+func (f *tuneFlags) bindStated(fl *pflag.FlagSet) {
+	fl.DurationVar(&f.startup, "startup", 0, "pod start-up time, for runs in which no pod started")
+	fl.StringVar(&f.requests, "requests", "", "a pod's requests, for runs that saw none: cpu=1,memory=2Gi,nvidia.com/gpu=1")
+	fl.Int32Var(&f.replicas, "replicas", 0, "number of pods behind the URL when the run began, for runs that saw none")
+}
+
+// bounds refuses limits that contradict each other, or are none.
+func (f *tuneFlags) bounds() error {
+	given := func(flag string) bool { return f.set != nil && f.set(flag) }
+	switch {
+	case given("min-floor") && f.minFloor < 1:
+		return usagef("--min-floor %d: minReplicas is at least 1", f.minFloor)
+	case given("max-limit") && f.maxLimit < 1:
+		return usagef("--max-limit %d: maxReplicas is at least 1", f.maxLimit)
+	case given("min-floor") && f.maxLimit > 0 && f.minFloor > f.maxLimit:
+		return usagef("--min-floor %d is above --max-limit %d: nothing lies between them", f.minFloor, f.maxLimit)
+	}
+	return nil
+}
+
+// space is where the search goes.
+func (f *tuneFlags) space() tuner.Space {
+	s := tuner.Space{MinFloor: f.minFloor, MaxLimit: f.maxLimit}
+	if f.set == nil || !f.set("min-floor") {
+		s.MinFloor = 0 // its default gives way to a limit of 1
+	}
+	return s
 }
 
 // advised is a recommendation and where its files are.
@@ -91,6 +130,9 @@ type advised struct {
 }
 
 func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advised, error) {
+	if err := f.bounds(); err != nil {
+		return advised{}, err
+	}
 	var runs []*results.Run
 	for _, dir := range dirs {
 		run, err := openRun(dir)
@@ -104,7 +146,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	if err != nil {
 		return advised{}, err
 	}
-	current, err := s.improved(runs, f.filename)
+	current, recorded, err := s.improved(runs, f.filename)
 	if err != nil {
 		return advised{}, err
 	}
@@ -114,7 +156,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	}
 	o := tuner.Options{
 		Current: current.Config, First: current.First, Objectives: objectives, Price: price, Seed: f.seed, Version: version,
-		Space: tuner.Space{MinFloor: f.minFloor, MaxLimit: f.maxLimit},
+		Recorded: recorded, Space: f.space(),
 	}
 	var finish func()
 	o.Progress, finish = s.progress()
@@ -153,7 +195,13 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 
 // assume takes what was stated on the command line.
 func (f *tuneFlags) assume(o *tuner.Options) error {
-	o.Fit.Startup = f.startup
+	if f.startup < 0 {
+		return usagef("--startup %v is negative", f.startup)
+	}
+	if f.replicas < 0 {
+		return usagef("--replicas %d: at least one pod answered", f.replicas)
+	}
+	o.Fit.Startup, o.Fit.Replicas = f.startup, f.replicas
 	for part := range strings.SplitSeq(f.requests, ",") {
 		if part = strings.TrimSpace(part); part == "" {
 			continue
@@ -169,7 +217,17 @@ func (f *tuneFlags) assume(o *tuner.Options) error {
 		case "memory":
 			o.Fit.MemoryBytes = q.Value()
 		default:
-			return usagef("--requests %q: unknown resource %q; give for example cpu=1,memory=2Gi", f.requests, name)
+			switch vendor, device, ok := strings.Cut(name, "/"); {
+			case !ok || vendor == "" || device == "":
+				return usagef("--requests %q: unknown resource %q; give for example cpu=1,memory=2Gi,nvidia.com/gpu=1", f.requests, name)
+			case device == "gpu":
+				o.Fit.GPUs += q.AsApproximateFloat64()
+			default:
+				if o.Fit.Extended == nil {
+					o.Fit.Extended = map[string]float64{}
+				}
+				o.Fit.Extended[name] = q.AsApproximateFloat64()
+			}
 		}
 	}
 	return nil
@@ -226,18 +284,56 @@ func (s streams) objectivesOf(run *results.Run, given []string) ([]results.Objec
 }
 
 // improved is the HPA that the advice is about: currentHPA, or for a workload
-// without one its first.
-func (s streams) improved(runs []*results.Run, file string) (hpaFile, error) {
+// without one its first. ran is the configuration that was recorded, where that is
+// another; nil else.
+func (s streams) improved(runs []*results.Run, file string) (about hpaFile, ran *hpa.Config, err error) {
 	if file == "" && runs[0].Meta.Target.Kind == results.OfFixed {
-		return firstHPA(runs)
+		about, err = firstHPA(runs)
+		return about, nil, err
 	}
-	return s.currentHPA(runs[0], file)
+	if about, err = s.currentHPA(runs[0], file); err != nil || file == "" {
+		return about, nil, err
+	}
+	recorded, ok := runs[0].Cluster["hpa.yaml"]
+	if !ok {
+		return about, nil, nil
+	}
+	was, err := s.decodeHPA("cluster/hpa.yaml", recorded)
+	if err != nil {
+		return about, nil, err
+	}
+	if !was.Config.Equal(&about.Config) {
+		ran = &was.Config
+	}
+	return about, ran, nil
+}
+
+// sameWorkload refuses an HPA of another workload than the recorded one, where that
+// is known.
+func (s streams) sameWorkload(run *results.Run, name string, given hpaFile) error {
+	of := func(kind, name string) string { return kind + "/" + name }
+	want := run.Meta.Workload.Name
+	if data, ok := run.Cluster["hpa.yaml"]; ok {
+		was, err := s.decodeHPA("cluster/hpa.yaml", data)
+		if err != nil {
+			return err
+		}
+		want = of(was.Meta.Target.Kind, was.Meta.Target.Name)
+	}
+	if got := of(given.Meta.Target.Kind, given.Meta.Target.Name); want != "" && got != want {
+		return exit(exitNotValid, fmt.Errorf("manifest %s: its HPA scales %s, and the run recorded %s\nTry: the HPA of %s, or a run of %s", name, got, want, want, got))
+	}
+	return nil
 }
 
 // currentHPA is the HPA given, or the one that was recorded.
 func (s streams) currentHPA(run *results.Run, file string) (hpaFile, error) {
 	if file != "" {
-		return s.readHPA(file)
+		given, err := s.readHPA(file)
+		if err != nil {
+			return given, err
+		}
+		return given, s.sameWorkload(run, file, given)
 	}
 	if data, ok := run.Cluster["hpa.yaml"]; ok {
 		return s.decodeHPA("cluster/hpa.yaml", data)

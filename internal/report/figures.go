@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/hpatune/hpatune/results"
-	"github.com/hpatune/hpatune/tuner"
 )
 
 // Figure is a number with its unit; nil = not measured, and Why says why.
@@ -134,24 +133,4 @@ func or(s, otherwise string) string {
 		return otherwise
 	}
 	return s
-}
-
-// pick is a configuration with the name it goes by.
-type pick struct {
-	Name string
-	*tuner.Pick
-}
-
-// picks lists the configurations of a recommendation that are worth a column.
-func picks(r *tuner.Recommendation) []pick {
-	var out []pick
-	for _, p := range []pick{
-		{"current", r.Current}, {"recommended", r.Recommended}, {"minimal change", r.Alternatives.MinimalChange},
-		{"cheapest", r.Alternatives.Cheapest}, {"safest", r.Alternatives.Safest},
-	} {
-		if p.Pick != nil {
-			out = append(out, p)
-		}
-	}
-	return out
 }

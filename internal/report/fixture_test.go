@@ -9,6 +9,7 @@ import (
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
 // seededRun makes a run that looks like one: a climb, a spike, a quiet end, and
@@ -108,6 +109,13 @@ func between(v, lo, hi float64) *tuner.Interval {
 
 func number64(x float64) *float64 { return &x }
 
+// sized is kubectl autoscale's HPA between two sizes.
+func sized(lo, hi int32) hpa.Config {
+	c := hpa.DefaultConfig(hi)
+	c.MinReplicas = lo
+	return c
+}
+
 // seededAdvice is a recommendation with all its parts.
 func seededAdvice() *tuner.Recommendation {
 	predicted := func(attainment, usd, ttft, capacity float64, floor, ceiling int) tuner.Predicted {
@@ -122,20 +130,24 @@ func seededAdvice() *tuner.Recommendation {
 	r := &tuner.Recommendation{
 		Schema: tuner.RecommendationSchema, Version: "test", Runs: []string{"20261123-120000-demo"}, Seed: 1, Verdict: tuner.Change,
 		Objectives: []string{"ttft.p95 < 4s", "error_rate < 1%"}, Trust: "valid",
-		Assumed:     []string{"The balancer is round robin; it was not measured.", "Prices are list prices."},
-		SelfReplay:  tuner.SelfReplay{ReplicaHoursError: number64(0.021), Rescales: 6, RescalesMatched: 6, MeanAbsReplicas: number64(0.12), Verdict: "pass"},
-		Shadow:      &tuner.Shadow{Agree: 57, Differ: 0, Unknown: 1, Rescales: tuner.Tally{Agree: 9}, Quiet: tuner.Tally{Agree: 48, Unknown: 1}},
-		Current:     &tuner.Pick{Predicted: predicted(0.724, 0.342, 22.1, 148, 2, 10)},
-		Recommended: &tuner.Pick{Predicted: predicted(0.986, 0.357, 1.9, 46, 4, 16)},
+		Assumed:    []string{"The balancer is round robin; it was not measured.", "Prices are list prices."},
+		SelfReplay: tuner.SelfReplay{ReplicaHoursError: number64(0.021), Rescales: 6, RescalesMatched: 6, MeanAbsReplicas: number64(0.12), Verdict: "pass"},
+		Shadow:     &tuner.Shadow{Agree: 57, Differ: 0, Unknown: 1, Rescales: tuner.Tally{Agree: 9}, Quiet: tuner.Tally{Agree: 48, Unknown: 1}},
+		Measured: &tuner.Measured{Attainment: number64(0.705), ReplicaHours: number64(6.9), ReadyHours: number64(6.5), TTFTP95: number64(23.4), E2EP95: number64(31), ErrorRatio: number64(0),
+			Flaps: number64(0), TimeToCapacity: number64(151), USDHour: number64(0.345), MaxReplicas: number64(8)},
+		Current:     &tuner.Pick{Config: sized(2, 10), Predicted: predicted(0.724, 0.342, 22.1, 148, 2, 10)},
+		Recommended: &tuner.Pick{Config: sized(4, 16), Predicted: predicted(0.986, 0.357, 1.9, 46, 4, 16)},
+		Equals:      []*tuner.Pick{{Config: sized(5, 16), Predicted: predicted(0.987, 0.36, 1.8, 44, 5, 16)}},
+		Notes:       []string{"maxReplicas is raised from 10 to 16: a peak of this load takes 13 ready replicas"},
 		Alternatives: tuner.Alternatives{
-			Cheapest: &tuner.Pick{Predicted: predicted(0.958, 0.349, 3.8, 61, 3, 16)}, Safest: &tuner.Pick{Predicted: predicted(0.999, 0.521, 0.9, 12, 8, 20)},
-			MinimalChange: &tuner.Pick{Predicted: predicted(0.962, 0.391, 3.4, 58, 4, 10)},
+			Cheapest: &tuner.Pick{Config: sized(3, 16), Predicted: predicted(0.958, 0.349, 3.8, 61, 3, 16)}, Safest: &tuner.Pick{Config: sized(8, 20), Predicted: predicted(0.999, 0.521, 0.9, 12, 8, 20)},
+			MinimalChange: &tuner.Pick{Config: sized(4, 10), Predicted: predicted(0.962, 0.391, 3.4, 58, 4, 10)},
 		},
 		Changes: []tuner.Changed{
-			{Path: "spec.minReplicas", From: "2", To: "4", Reverted: &tuner.Reverted{USDMonth: between(-18.4, -21, -16), Attainment: between(-0.094, -0.11, -0.08), Flaps: between(0, 0, 0), TimeToCapacity: between(48, 31, 60)}, Why: "the climb is steeper than two replicas can carry while the third starts"},
-			{Path: "spec.maxReplicas", From: "10", To: "16", Reverted: &tuner.Reverted{USDMonth: between(-2.1, -3, -1), Attainment: between(-0.021, -0.03, -0.01), Flaps: between(0, 0, 0), TimeToCapacity: nil}, Why: "the spike needs 13, and 20 % to spare"},
-			{Path: "spec.metrics[0].resource.target.averageUtilization", From: "70", To: "45", Reverted: &tuner.Reverted{USDMonth: between(-31, -35, -27), Attainment: between(-0.17, -0.2, -0.14), Flaps: between(0, 0, 1), TimeToCapacity: between(71, 55, 90)}, Why: "CPU ends at 98 % of the request: at a target of 70 it can ask for 1.4 times the size a step, at 45 for 2.2 times"},
-			{Path: "spec.behavior.scaleDown.stabilizationWindowSeconds", From: "300", To: "120", Reverted: &tuner.Reverted{USDMonth: between(54, 49, 60), Attainment: between(0.0004, -0.001, 0.002), Flaps: between(0, 0, 0), TimeToCapacity: between(0, -3, 3)}, Why: "nothing comes back within five minutes here"},
+			{Path: "spec.minReplicas", From: "2", To: "4", Effect: &tuner.Reverted{USDMonth: between(18.4, 16, 21), Attainment: between(0.094, 0.08, 0.11), Flaps: between(0, 0, 0), TimeToCapacity: between(-48, -60, -31)}, Reverted: &tuner.Reverted{USDMonth: between(-18.4, -21, -16), Attainment: between(-0.094, -0.11, -0.08), Flaps: between(0, 0, 0), TimeToCapacity: between(48, 31, 60)}, Why: "the climb is steeper than two replicas can carry while the third starts"},
+			{Path: "spec.maxReplicas", From: "10", To: "16", Effect: &tuner.Reverted{USDMonth: between(2.1, 1, 3), Attainment: between(0.021, 0.01, 0.03), Flaps: between(0, 0, 0), TimeToCapacity: nil}, Reverted: &tuner.Reverted{USDMonth: between(-2.1, -3, -1), Attainment: between(-0.021, -0.03, -0.01), Flaps: between(0, 0, 0), TimeToCapacity: nil}, Why: "the spike needs 13, and 20 % to spare"},
+			{Path: "spec.metrics[0].resource.target.averageUtilization", From: "70", To: "45", Effect: &tuner.Reverted{USDMonth: between(31, 27, 35), Attainment: between(0.17, 0.14, 0.2), Flaps: between(0, -1, 0), TimeToCapacity: between(-71, -90, -55)}, Reverted: &tuner.Reverted{USDMonth: between(-31, -35, -27), Attainment: between(-0.17, -0.2, -0.14), Flaps: between(0, 0, 1), TimeToCapacity: between(71, 55, 90)}, Why: "CPU ends at 98 % of the request: at a target of 70 it can ask for 1.4 times the size a step, at 45 for 2.2 times"},
+			{Path: "spec.behavior.scaleDown.stabilizationWindowSeconds", From: "300", To: "120", Effect: &tuner.Reverted{USDMonth: between(-54, -60, -49), Attainment: between(-0.0004, -0.002, 0.001), Flaps: between(0, 0, 0), TimeToCapacity: between(0, -3, 3)}, Reverted: &tuner.Reverted{USDMonth: between(54, 49, 60), Attainment: between(0.0004, -0.001, 0.002), Flaps: between(0, 0, 0), TimeToCapacity: between(0, -3, 3)}, Why: "nothing comes back within five minutes here"},
 		},
 		LoadMargin: between(1.18, 1.12, 1.24), Candidates: tuner.Candidates{Fluid: 3240, Exact: 24}, Price: tuner.DefaultPrice(),
 		Worst: []tuner.Worst{

@@ -51,7 +51,10 @@ func funcsOf(currency string) template.FuncMap {
 		"latency":   latencyRows,
 		"figures":   figuresOf,
 		"off":       off,
-		"picks":     picks,
+		"points":    func(x *float64) string { return delta(point(x), "ratio").Value },
+		"service":   servicePicked,
+		"costs":     costPicked,
+		"nocost":    noCost,
 	}
 }
 

@@ -35,11 +35,11 @@ func Markdown(w io.Writer, page Page) error {
 		p.markdownTable(rows)
 	}
 	if a := page.Advice; a != nil && len(a.Changes) > 0 {
-		rows := [][]string{{"setting", "from", "to", "cost a month if put back", "within limits if put back", "why"}}
+		rows := [][]string{{"setting", "from", "to", "changes cost a month by", "changes within limits by", "why"}}
 		for _, c := range a.Changes {
 			usd, attainment := dash, dash
-			if c.Reverted != nil {
-				usd, attainment = delta(c.Reverted.USDMonth, a.Price.Currency).Value, delta(c.Reverted.Attainment, "ratio").Value
+			if c.Effect != nil {
+				usd, attainment = delta(c.Effect.USDMonth, a.Price.Currency).Value, delta(c.Effect.Attainment, "ratio").Value
 			}
 			rows = append(rows, []string{"`" + c.Path + "`", c.From, "**" + c.To + "**", usd, attainment, c.Why})
 		}

@@ -193,28 +193,33 @@ func objectivesSentence(runs []Run) string {
 	return fmt.Sprintf("%d of %d objectives met", met, all)
 }
 
-// lead is the sentence under the headline: what the change buys and costs, or
-// what the run missed.
+// lead is the sentence under the headline: what was measured beside what the
+// recommendation is predicted to do, or what the run missed.
 func lead(p Page) string {
 	if p.Advice == nil && len(p.Runs) == 1 {
 		return missed(p.Runs[0].Summary.Objectives)
 	}
-	if p.Advice == nil || p.Advice.Recommended == nil || p.Advice.Current == nil || p.Advice.Verdict != tuner.Change {
+	if p.Advice == nil || p.Advice.Recommended == nil {
 		return ""
 	}
-	from, to := p.Advice.Current.Predicted, p.Advice.Recommended.Predicted
-	if from.Attainment == nil || to.Attainment == nil || from.USDHour == nil || to.USDHour == nil {
-		return ""
+	to := p.Advice.Recommended.Predicted
+	var parts []string
+	add := func(name, unit string, measured *float64, predicted *tuner.Interval) {
+		switch {
+		case predicted == nil:
+		case measured == nil:
+			parts = append(parts, fmt.Sprintf("%s: predicted %s.", name, number(predicted.Value, unit)))
+		default:
+			parts = append(parts, fmt.Sprintf("%s: measured %s, predicted %s.", name, number(*measured, unit), number(predicted.Value, unit)))
+		}
 	}
-	cost := "for the same"
-	switch d := to.USDHour.Value/from.USDHour.Value - 1; {
-	case d > 0.005:
-		cost = fmt.Sprintf("for %s more", percent(d))
-	case d < -0.005:
-		cost = fmt.Sprintf("for %s less", percent(-d))
+	m := p.Advice.Measured
+	if m == nil {
+		m = &tuner.Measured{}
 	}
-	return fmt.Sprintf("%s of requests within their limits instead of %s, %s: %s instead of %s per hour of this load.",
-		percent(to.Attainment.Value), percent(from.Attainment.Value), cost, money(to.USDHour.Value, p.currency()), money(from.USDHour.Value, p.currency()))
+	add("Within limits", "ratio", m.Attainment, to.Attainment)
+	add("An hour of this load", p.currency(), m.USDHour, to.USDHour)
+	return strings.Join(parts, " ")
 }
 
 // missed tells the objectives that were not met, with what was measured.

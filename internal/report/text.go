@@ -231,11 +231,11 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	}
 	p.picks(r)
 	if len(r.Changes) > 0 {
-		p.line("\nEach change put back alone, the others kept:")
+		p.line("\nWhat each change does, the others given:")
 		rows := [][]string{{"", "from", "to", "cost a month", "within limits", "flaps", "time to capacity"}}
 		for _, c := range r.Changes {
 			row := []string{c.Path, c.From, c.To}
-			if v := c.Reverted; v != nil {
+			if v := c.Effect; v != nil {
 				row = append(row, delta(v.USDMonth, r.Price.Currency).Value, delta(v.Attainment, "ratio").Value, delta(v.Flaps, "").Value, delta(v.TimeToCapacity, "s").Value)
 			}
 			rows = append(rows, row)
@@ -258,6 +258,9 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	}
 	for _, x := range r.NotCovered {
 		p.line("Not covered by the prediction: %s (%s). Judge it by a run: hpatune gate RUN", x.Objective, x.Why)
+	}
+	for _, x := range r.Notes {
+		p.line("Note: %s", x)
 	}
 	for _, x := range r.Assumed {
 		p.line("Assumed: %s", x)
@@ -283,56 +286,12 @@ func (p *printer) selfReplay(self tuner.SelfReplay) {
 		p.line("Self-replay: not possible, since no autoscaler was recorded")
 	default:
 		within := ""
-		if self.AttainmentError != nil {
-			within = "; requests within the limits off by " + figure.Difference(*self.AttainmentError, figure.Ratio)
+		if self.AttainmentError != nil && self.Attainment != nil {
+			within = fmt.Sprintf(", requests within the limits %s (predicted %s, measured %s)", figure.Difference(*self.AttainmentError, figure.Ratio),
+				percent(*self.Attainment+*self.AttainmentError), percent(*self.Attainment))
 		}
-		p.line("Self-replay: %s; %d of %d rescales met, replica-hours off by %s, replicas off by %s on average%s", strings.ReplaceAll(self.Verdict, "-", " "),
-			self.RescalesMatched, self.Rescales, quantity(self.ReplicaHoursError, "ratio"), quantity(self.MeanAbsReplicas, ""), within)
-	}
-}
-
-// picks writes the configurations of a recommendation side by side.
-func (p *printer) picks(r *tuner.Recommendation) {
-	ps := picks(r)
-	if len(ps) == 0 {
-		return
-	}
-	p.line("")
-	head := []string{""}
-	for _, x := range ps {
-		head = append(head, x.Name)
-	}
-	rows := [][]string{head}
-	for _, f := range []struct {
-		name string
-		of   func(tuner.Predicted) string
-	}{
-		{"within limits", func(x tuner.Predicted) string { return interval(x.Attainment, "ratio").Value }},
-		{"all objectives hold in", func(x tuner.Predicted) string { return percent(x.PSLOMet) }},
-		{"TTFT p95", func(x tuner.Predicted) string { return interval(x.TTFTP95, "s").Value }},
-		{"E2E p95", func(x tuner.Predicted) string { return interval(x.E2EP95, "s").Value }},
-		{"replica-hours", func(x tuner.Predicted) string { return interval(x.ReplicaHours, "").Value }},
-		{"time to capacity", func(x tuner.Predicted) string { return interval(x.TimeToCapacity, "s").Value }},
-		{"an hour of this load", func(x tuner.Predicted) string { return interval(x.USDHour, r.Price.Currency).String() }},
-		{"a month at the floor", func(x tuner.Predicted) string { return quantity(x.USDMonth.Floor, r.Price.Currency) }},
-		{"a month, expected", func(x tuner.Predicted) string { return interval(x.USDMonth.Expected, r.Price.Currency).String() }},
-		{"a month at the ceiling", func(x tuner.Predicted) string { return quantity(x.USDMonth.Ceiling, r.Price.Currency) }},
-		{"a million requests", func(x tuner.Predicted) string { return interval(x.USDPerMRequest, r.Price.Currency).Value }},
-	} {
-		row := []string{f.name}
-		for _, x := range ps {
-			row = append(row, f.of(x.Predicted))
-		}
-		rows = append(rows, row)
-	}
-	p.table(rows)
-	if r.Price.Name != "" {
-		p.line("  Prices: %s, %s", r.Price.Name, r.Price.Date)
-	}
-	if p0 := ps[0].Predicted; p0.USDHour == nil {
-		p.line("  No cost: the pods' requests are not known (--requests cpu=1,memory=2Gi).")
-	} else if p0.USDMonth.Expected == nil {
-		p.line("  A month is expected only where the profile says what it represents (day or week).")
+		p.line("Self-replay: %s; %d of %d rescales met. The model's error on the recorded run itself: replica-hours %s, replicas %s on average%s",
+			strings.ReplaceAll(string(self.Verdict), "-", " "), self.RescalesMatched, self.Rescales, quantity(self.ReplicaHoursError, "ratio"), quantity(self.MeanAbsReplicas, ""), within)
 	}
 }
 

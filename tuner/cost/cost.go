@@ -4,7 +4,10 @@ package cost
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,25 +27,57 @@ type Price struct {
 	RAM      float64 `json:"RAM"`
 	GPU      float64 `json:"GPU"`
 	Currency string  `json:"currency"`
+	// Extended are prices per hour of one unit of other extended resources, by name:
+	// example.com/fpga.
+	Extended map[string]float64 `json:"extended,omitempty"`
 }
 
 // Replica is what one replica asks of a node.
 type Replica struct {
 	CPUCores float64
 	MemoryGB float64 // in units of the price's RAM: requests in Gi count as GiB, in G as GB
-	GPUs     float64
+	GPUs     float64 // of any vendor
+	// Extended are its other extended resources, in units, by name.
+	Extended map[string]float64 `json:",omitempty"`
 }
 
 // Known reports whether anything is known of the replica's size.
-func (r Replica) Known() bool { return r.CPUCores > 0 || r.MemoryGB > 0 || r.GPUs > 0 }
+func (r Replica) Known() bool {
+	return r.CPUCores > 0 || r.MemoryGB > 0 || r.GPUs > 0 || len(r.Extended) > 0
+}
+
+// Covers reports whether something is known of the replica's size and there is a
+// price for every device that it asks for: one without a price is not free.
+func (p Price) Covers(r Replica) bool { return r.Known() && len(p.Missing(r)) == 0 }
+
+// Missing names the devices that a replica asks for and p has no price for, sorted.
+func (p Price) Missing(r Replica) []string {
+	var out []string
+	if r.GPUs > 0 && p.GPU <= 0 {
+		out = append(out, "GPU")
+	}
+	for name, n := range r.Extended {
+		if _, ok := p.Extended[name]; n > 0 && !ok {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
 
 // PerReplicaHour returns what one replica costs an hour:
 //
-//	cores·CPU + GB·RAM + GPUs·GPU
+//	cores·CPU + GB·RAM + GPUs·GPU + Σ units·Extended
+//
+// What has no price counts as nothing: see Covers.
 //
 // 1 CPU and 2 GB at $0.05 and $0.01 are 0.05 + 2·0.01 = $0.07.
 func (p Price) PerReplicaHour(r Replica) float64 {
-	return r.CPUCores*p.CPU + r.MemoryGB*p.RAM + r.GPUs*p.GPU
+	sum := r.CPUCores*p.CPU + r.MemoryGB*p.RAM + r.GPUs*p.GPU
+	for _, name := range slices.Sorted(maps.Keys(r.Extended)) {
+		sum += r.Extended[name] * p.Extended[name]
+	}
+	return sum
 }
 
 // Month returns what n replicas cost if they ran a whole month of 730 hours:
@@ -64,8 +99,14 @@ var prices = []Price{
 	{Name: "gcp-g2-l4", Date: "2026-07-01", Unit: "hour", CPU: .0195, RAM: .0026, GPU: .587, Currency: "USD"},
 }
 
-// DefaultPrice is the book's entry that is used when nothing else is said.
-func DefaultPrice() Price { return prices[0] }
+// DefaultPrice is the book's entry that is used when nothing else is said. It has
+// no price of a GPU: which one runs is not known, and they differ by more than ten
+// times. Whoever names a price says which.
+func DefaultPrice() Price {
+	p := prices[0]
+	p.GPU = 0
+	return p
+}
 
 // PriceNames lists the price book.
 func PriceNames() []string {
@@ -128,18 +169,35 @@ func PriceOf(fields map[string]any) (Price, []error) {
 	if p.Currency == "" {
 		p.Currency = "USD"
 	}
-	for key, v := range map[string]float64{"CPU": p.CPU, "RAM": p.RAM, "GPU": p.GPU} {
+	for key := range fields { // nvidia.com/gpu: another spelling of GPU; example.com/fpga: its own
+		switch {
+		case !strings.Contains(key, "/"):
+		case strings.HasSuffix(key, "/gpu"):
+			p.GPU = number(key)
+		default:
+			if p.Extended == nil {
+				p.Extended = map[string]float64{}
+			}
+			p.Extended[key] = number(key)
+		}
+	}
+	all := map[string]float64{"CPU": p.CPU, "RAM": p.RAM, "GPU": p.GPU}
+	maps.Copy(all, p.Extended)
+	for key, v := range all {
 		if v < 0 || v != v {
 			errs = append(errs, fmt.Errorf("%s: %v is not a price", key, v))
 		}
 	}
-	if p.CPU == 0 && p.RAM == 0 && p.GPU == 0 {
+	if p.CPU == 0 && p.RAM == 0 && p.GPU == 0 && len(p.Extended) == 0 {
 		errs = append(errs, fmt.Errorf("CPU, RAM, GPU: all are 0 or missing; give at least one"))
 	}
 	switch unit := text("unit"); unit {
 	case "hour":
 	case "month":
 		p.CPU, p.RAM, p.GPU = p.CPU/HoursPerMonth, p.RAM/HoursPerMonth, p.GPU/HoursPerMonth
+		for name := range p.Extended {
+			p.Extended[name] /= HoursPerMonth
+		}
 	case "":
 		errs = append(errs, fmt.Errorf("unit: missing; say `unit: hour` or `unit: month` (730 hours)"))
 	default:

@@ -3,6 +3,7 @@ package cost
 import (
 	"errors"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -42,7 +43,7 @@ func TestPriceOf(t *testing.T) {
 	} {
 		got, errs := PriceOf(c.fields)
 		if c.errs == "" {
-			if err := errors.Join(errs...); err != nil || got != c.want {
+			if err := errors.Join(errs...); err != nil || !reflect.DeepEqual(got, c.want) {
 				t.Errorf("%s: PriceOf(%v) = %+v, %v, want %+v", c.name, c.fields, got, err, c.want)
 			}
 			continue

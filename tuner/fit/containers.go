@@ -3,6 +3,8 @@ package fit
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/cost"
@@ -35,7 +37,14 @@ func containersOf(run *results.Run, metrics []hpa.Metric, o Options) ([]hpa.Cont
 		}
 		cpu, memory = cpu+c.CPU, memory+c.Memory/1000
 	}
-	replica := cost.Replica{CPUCores: float64(cpu) / 1000, MemoryGB: float64(memory) / (1 << 30), GPUs: float64(m.GPUs)}
+	replica := cost.Replica{CPUCores: float64(cpu) / 1000, MemoryGB: float64(memory) / (1 << 30), GPUs: float64(m.GPUs), Extended: o.Extended}
+	if m.GPUs == 0 && o.GPUs > 0 {
+		replica.GPUs = o.GPUs
+		n.assume("a pod requests %g GPU (stated)", o.GPUs)
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Extended)) {
+		n.assume("a pod requests %g of %s (stated)", o.Extended[name], name)
+	}
 	var errs []error
 	for _, x := range metrics {
 		if x.Source != hpa.Resource && x.Source != hpa.ContainerResource || x.Target.Utilization == 0 {

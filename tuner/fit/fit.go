@@ -25,6 +25,9 @@ type Options struct {
 	CPUMilli    int64         // a pod's CPU request; 0 = not stated
 	MemoryBytes int64         // a pod's memory request; 0 = not stated
 	Replicas    int32         // ready when the run began; 0 = not stated
+	GPUs        float64       // a pod's GPUs, of any vendor; 0 = not stated
+	// Extended are a pod's other extended resources in units, by name; nil = not stated.
+	Extended map[string]float64
 
 	// Load is the run whose arrivals are the demand, where the evidence is joined
 	// of several; nil = the run itself.

@@ -306,13 +306,16 @@ func count(r *rand.Rand, mean, cv2 float64) float64 {
 	return max(0, math.Round(mean+math.Sqrt(mean*cv2)*r.NormFloat64()))
 }
 
-// Blind names the metrics of cfg that the world has no pipe for: a replay of
-// them says "metric failed" at every sync, as a cluster without them would.
+// Blind names the metrics of cfg that the world knows nothing of: nothing was
+// recorded of them, or the pods have no such container.
 func (w *World) Blind(cfg *hpa.Config) []string {
 	var out []string
 	for _, m := range cfg.Metrics {
-		if w.pipe(&m) < 0 {
-			out = append(out, m.Source.String()+" "+m.Name)
+		switch {
+		case w.pipe(&m) < 0:
+			out = append(out, m.Source.String()+" metric "+m.Key())
+		case m.Source == hpa.ContainerResource && !slices.ContainsFunc(w.Containers, func(c hpa.Container) bool { return c.Name == m.Container }):
+			out = append(out, m.Source.String()+" metric "+m.Key()+": no pod has a container of that name")
 		}
 	}
 	return out

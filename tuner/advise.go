@@ -1,0 +1,288 @@
+package tuner
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// advise fills in what the ranking found: the pick and what it does, its
+// alternatives, what each change is worth, and how much more load it takes.
+func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Options) (*Refusal, error) {
+	r.Candidates = Candidates{Fluid: len(k.fluids), Exact: len(k.trials)}
+	current := k.trials[0]
+	r.Current = b.pick(current)
+	r.Verdict = Change
+	if k.keeps(r.Measured, o) {
+		r.Verdict, k.best = Keep, current
+		if current.fate() != holds {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("the recorded run met its objectives; the model expects that of %.0f %% of such days, and of 90 %% or more with: %s", 100*current.pMet(), Describe(k.cheapest.config)))
+		}
+	}
+	r.Front = b.front(k)
+	if k.best == nil {
+		return b.infeasible(r, k), nil
+	}
+	r.Recommended = b.pick(k.best)
+	for _, t := range k.equals {
+		if t != k.best {
+			r.Equals = append(r.Equals, b.pick(t))
+		}
+	}
+	r.Alternatives = Alternatives{Cheapest: b.pick(k.cheapest), Safest: b.pick(k.safest), MinimalChange: b.pick(k.minimal)}
+	if k.best.config.Equal(&o.Current) && !o.First {
+		r.Verdict = Keep
+	}
+	var err error
+	if r.Changes, err = b.effects(ctx, o, current, k); err != nil {
+		return nil, err
+	}
+	if r.LoadMargin, err = b.margin(ctx, o, k.best); err != nil {
+		return nil, err
+	}
+	r.Worst = worst(b.world, b.under, k.best.config, b.need, b.warmup)
+	r.Notes = append(r.Notes, b.bounds(o.Current, k.best.config)...)
+	return nil, nil
+}
+
+// likely is how often the objectives of a run that met them must hold by the model
+// for it to be believed: as the run says so itself, more often than not will do.
+const likely = 0.5
+
+// keeps says that the present configuration stays although another was chosen: the
+// run met its objectives under it, the model does not think that mere luck, and
+// nothing that holds costs less beyond the noise of one day.
+func (k *ranking) keeps(m *Measured, o Options) bool {
+	current := k.trials[0]
+	ran := !o.First && o.Recorded == nil
+	if !ran || m == nil || m.Met == nil || !*m.Met || k.cheapest == nil || !o.Space.allows(&current.config) || !(current.pMet() >= likely) {
+		return false
+	}
+	saved := paired(k.cheapest, current, hours, 1)
+	return saved != nil && (saved.Lo == nil || *saved.Lo <= 0)
+}
+
+// bounds says of maxReplicas what is not a saving: that it was set to the user's
+// limit, raised because a peak binds on it, or is far above any need.
+func (b *bench) bounds(current, pick hpa.Config) []string {
+	need := max(b.space.Need, b.space.Peak)
+	switch {
+	case b.space.First:
+		return []string{fmt.Sprintf("maxReplicas %d: the highest peak takes %d ready replicas, and a quarter more is kept for a higher one", pick.MaxReplicas, need)}
+	case pick.MaxReplicas < current.MaxReplicas:
+		return []string{fmt.Sprintf("maxReplicas is set from %d to your limit of %d: a bound, not a saving", current.MaxReplicas, pick.MaxReplicas)}
+	case pick.MaxReplicas > current.MaxReplicas:
+		return []string{fmt.Sprintf("maxReplicas is raised from %d to %d: a peak of this load takes %d ready replicas", current.MaxReplicas, pick.MaxReplicas, need)}
+	case need > 0 && float64(pick.MaxReplicas) >= 3*float64(need):
+		text := fmt.Sprintf("maxReplicas %d is far above any need of this load (%d replicas at its highest peak); it is your safety bound and stays", pick.MaxReplicas, need)
+		if rate, ok := b.rate(); ok {
+			text += fmt.Sprintf(". At that size a month costs %.2f %s, against %.2f at the peak's", float64(pick.MaxReplicas)*rate*HoursPerMonth, b.price.Currency, float64(need)*rate*HoursPerMonth)
+		}
+		return []string{text}
+	}
+	return nil
+}
+
+// rate is what a replica costs an hour; ok is false where its size or a price for
+// what it asks for is not known.
+func (b *bench) rate() (float64, bool) {
+	return b.price.PerReplicaHour(b.replica), b.price.Covers(b.replica)
+}
+
+// pick turns a trial into what is printed; nil for nil.
+func (b *bench) pick(t *trial) *Pick {
+	if t == nil {
+		return nil
+	}
+	lo, hi := t.pMetEnds()
+	series := t.of
+	p := &Pick{Config: t.config, Predicted: Predicted{
+		Attainment: over(series(attainment)), PSLOMet: t.pMet(), PSLOMetInterval: &Interval{t.pMet(), &lo, &hi}, Replicates: len(t.days),
+		ReplicaHours: over(series(hours)), ReadyHours: over(series(func(o *outcome) float64 { return o.ready })),
+		E2EP95: typical(series(func(o *outcome) float64 { return o.e2e })), ErrorRatio: over(series(func(o *outcome) float64 { return o.errors })),
+		Flaps: over(series(flaps)), TimeToCapacity: typical(series(toCapacity)), MaxReplicas: over(series(func(o *outcome) float64 { return o.peak })),
+	}}
+	if b.streams {
+		p.Predicted.TTFTP95 = typical(series(func(o *outcome) float64 { return o.ttft }))
+	}
+	rate, ok := b.rate()
+	if !ok {
+		return p
+	}
+	span := b.world.Demand.Duration().Hours()
+	p.Predicted.USDHour = over(series(func(o *outcome) float64 { return o.hours / span * rate }))
+	p.Predicted.USDPerMRequest = over(series(func(o *outcome) float64 { return ratio(o.hours*rate, o.requests) * 1e6 }))
+	p.Predicted.USDPerMToken = over(series(func(o *outcome) float64 { return ratio(o.hours*rate, o.tokens) * 1e6 }))
+	floor, ceiling := b.price.Month(b.replica, float64(t.config.MinReplicas)), b.price.Month(b.replica, float64(t.config.MaxReplicas))
+	p.Predicted.USDMonth = Monthly{Floor: &floor, Ceiling: &ceiling}
+	if b.represents != "" {
+		p.Predicted.USDMonth.Expected = over(series(func(o *outcome) float64 { return o.hours / span * rate * HoursPerMonth }))
+	}
+	return p
+}
+
+// front is the cloud of ranked candidates for the chart.
+func (b *bench) front(k ranking) []Point {
+	rate := b.price.PerReplicaHour(b.replica) / b.world.Demand.Duration().Hours()
+	var out []Point
+	for i, t := range k.trials {
+		if len(t.days) == 0 {
+			continue
+		}
+		p := Point{Hours: t.cost(), USDHour: t.cost() * rate, Attainment: mean(t.of(attainment)), Feasible: t.fate() == holds, Text: Describe(t.config)}
+		switch {
+		case t == k.best:
+			p.Mark = "recommended"
+		case i == 0:
+			p.Mark = "current"
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// effects says what each change does: the pick against the pick with that knob put
+// back, over common days.
+func (b *bench) effects(ctx context.Context, o Options, current *trial, k ranking) ([]Changed, error) {
+	changes := changesBetween(current.config, k.best.config)
+	out := make([]Changed, len(changes))
+	rate, priced := b.rate()
+	month := rate * HoursPerMonth / b.world.Demand.Duration().Hours()
+	n := min(len(k.best.days), max(o.Replicates, 1))
+	err := parallel(ctx, len(changes), func(done int) { o.Progress("effect", done, len(changes)) }, func(i int, s *replay.Scratch) {
+		c := changes[i]
+		out[i] = Changed{Path: c.knob.Path, From: hpa.FormatValue(c.from), To: hpa.FormatValue(c.to)}
+		if cfg, ok := revert(k.best.config, c); ok {
+			t := k.known(cfg)
+			if t == nil || len(t.days) < n {
+				t = b.try(cfg, n, s)
+			}
+			e := &Reverted{
+				Attainment: paired(t, k.best, attainment, 1), Flaps: paired(t, k.best, flaps, 1),
+				TimeToCapacity: paired(t, k.best, toCapacity, 1), PSLOMet: k.best.pMet(),
+			}
+			if priced {
+				e.USDMonth = paired(t, k.best, hours, month)
+			}
+			out[i].Effect, out[i].Reverted = e, e.negated(t.pMet())
+			if c.knob.Path == "spec.maxReplicas" {
+				e.USDMonth = nil // a bound is no saving
+			}
+		}
+		out[i].Why = b.why(c, out[i].Effect)
+	})
+	return out, err
+}
+
+// known returns the trial of a configuration; nil if there is none.
+func (k *ranking) known(c hpa.Config) *trial {
+	for _, t := range k.trials {
+		if t.config.Equal(&c) {
+			return t
+		}
+	}
+	return nil
+}
+
+// margin is the largest multiple of the load, up to 4 and in steps of 5 %, at which
+// the objectives still hold as often as they must: Value and Lo; at Hi, the next
+// step, they do not. Lo and Hi are nil where they hold at 4.
+//
+// It begins where the fluid plant would, relative to its own margin at the recorded
+// load, and goes by days of the exact plant from there.
+func (b *bench) margin(ctx context.Context, o Options, t *trial) (*Interval, error) {
+	const step, top = 1.05, 29 // 1.05^29 = 4.1
+	at := func(k int) float64 { return min(4, math.Pow(step, float64(k))) }
+	days := min(30, max(6, int(effort/4/max(sum(b.world.Demand.Bins), 1))))
+	done := 0
+	holdsAt := func(k int) (bool, error) {
+		scaled := *b
+		w := b.world.Scaled(at(k))
+		scaled.world = w
+		scaled.day = func(i int) *replay.World { return w.Draw(replicate(b.seed, i)) }
+		s := &search{b: &scaled, ctx: ctx, o: o, budget: days}
+		s.o.Progress = func(string, int, int) {}
+		x := &trial{config: t.config}
+		done++
+		o.Progress("margin", done, max(done, 6))
+		return s.probe(x, days)
+	}
+	var s replay.Scratch
+	base := min(0, b.pass(b.world, t.config, &s).margin)
+	lo, hi := 0, top+1 // lo holds
+	fl, fh := 0, top+1
+	for fh-fl > 1 {
+		mid := (fl + fh) / 2
+		if b.pass(b.world.Scaled(at(mid)), t.config, &s).margin >= base {
+			fl = mid
+		} else {
+			fh = mid
+		}
+	}
+	k := min(max(fl, 1), top)
+	for jump := 1; hi-lo > 1; jump *= 2 {
+		ok, err := holdsAt(k)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			lo = k
+		} else {
+			hi = k
+		}
+		switch {
+		case lo > 0 && hi <= top:
+			k = (lo + hi) / 2
+		case ok:
+			k = min(top, lo+jump)
+		default:
+			k = max(1, hi-jump)
+			if hi == 1 {
+				k = 0
+			}
+		}
+	}
+	m := &Interval{Value: at(lo)}
+	if hi <= top {
+		low, high := at(lo), at(hi)
+		m.Lo, m.Hi = &low, &high
+	}
+	return m, nil
+}
+
+func sum(v []float64) float64 {
+	s := 0.0
+	for _, x := range v {
+		s += x
+	}
+	return s
+}
+
+// infeasible says that nothing meets the objectives, what binds, and the
+// smallest relaxation that would help.
+func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
+	if k.safest == nil {
+		return &Refusal{"limits", fmt.Sprintf("no configuration is within your limits: minReplicas at least %d, maxReplicas at most %d", b.space.floor(), b.space.MaxLimit),
+			"a higher --max-limit or a lower --min-floor"}
+	}
+	best := k.safest
+	r.Alternatives.Safest = b.pick(best)
+	r.Worst = worst(b.world, b.under, best.config, b.need, b.warmup)
+	text := fmt.Sprintf("no candidate meets %s with a probability of 90 %%; the best (%s) did on %d of %d replayed days, with %.2f %% of requests within the limits",
+		b.goals, Describe(best.config), best.held(), len(best.days), 100*mean(best.of(attainment)))
+	settled := fmt.Sprintf("an objective that %.1f %% of requests may meet", math.Floor(1000*mean(best.of(attainment)))/10)
+	if need := max(b.space.Need, b.space.Peak); b.space.MaxLimit > 0 && need >= b.space.MaxLimit {
+		text += fmt.Sprintf("; the peak takes %d ready replicas, and your limit is %d", need, b.space.MaxLimit)
+		settled += fmt.Sprintf(", or a --max-limit above %d", need)
+	}
+	if len(r.Worst) > 0 {
+		text += fmt.Sprintf("; what binds is %s (%s)", r.Worst[0].BoundBy, r.Worst[0].Text)
+		if r.Worst[0].BoundBy == "startup" || r.Worst[0].BoundBy == "lag" {
+			settled += fmt.Sprintf(", a start-up shorter than %.0f s, or more spare replicas", b.space.Start.Seconds())
+		}
+	}
+	return &Refusal{"infeasible", text, settled}
+}

@@ -1,0 +1,179 @@
+package tuner
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/plant"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// bench is what configurations are tried on: one fitted world and other days of
+// its kind, the objectives, and what a replica costs. It is immutable while in use.
+type bench struct {
+	world  *replay.World
+	seed   int64 // of the days
+	goals  goals
+	need   []float64 // ready replicas that the load takes, a tick
+	warmup func(tick int) bool
+
+	space      Space
+	perReplica float64 // requests a second that a replica serves within the limits
+	price      Price
+	replica    Replica
+	represents string // day, week or ""
+	streams    bool   // answers have a first token
+	// day returns the i-th replicate: the same for every candidate.
+	day func(i int) *replay.World
+	// asRecorded begins every replay at the recorded size and with what the
+	// controller remembered: for a replay of what ran, not of a candidate.
+	asRecorded bool
+	stands     *sync.Map // standing's answers
+}
+
+// newBench prepares what every candidate is tried on.
+func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
+	if o.Price.Covers(f.Replica) {
+		g.cost = o.Price.PerReplicaHour(f.Replica)
+	}
+	b := &bench{
+		world: f.World, seed: o.Seed, goals: g, price: o.Price, replica: f.Replica, space: o.Space,
+		represents: run.Meta.Represents, streams: run.Meta.Target.Streams,
+		warmup: warmups(run.Meta.Stages, f.World.Demand.Step), stands: new(sync.Map),
+	}
+	b.space.First = o.First
+	b.day = func(i int) *replay.World { return b.world.Draw(replicate(b.seed, i)) }
+	var total time.Duration
+	for _, p := range f.World.Start {
+		total += p.Total()
+	}
+	b.space.Start = total / time.Duration(max(len(f.World.Start), 1))
+	var err error
+	if b.perReplica, err = capacity(f.World, max(f.World.Replicas, 2), g.want()); err != nil {
+		return nil, fmt.Errorf("capacity of a replica: %w", err)
+	}
+	if b.perReplica > 0 {
+		b.need = needs(f.World.Demand.Bins, f.World.Demand.Step, b.perReplica)
+		b.space.Need = int32(peak(b.need))
+	}
+	return b, nil
+}
+
+// hopeless refuses where no number of replicas can meet the objectives.
+func (b *bench) hopeless() *Refusal {
+	if b.perReplica > 0 {
+		return nil
+	}
+	return &Refusal{"service", fmt.Sprintf("even one idle replica does not meet %s", b.goals),
+		"looser objectives, or a faster service: no number of replicas can meet them"}
+}
+
+// replicate is the seed of the i-th replicate; never 0, which is the world as it
+// was recorded.
+func replicate(seed int64, i int) uint64 { return uint64(seed)<<16 + uint64(i) + 1 }
+
+// warmups tells which ticks belong to a warm-up stage.
+func warmups(stages []results.StageInfo, step time.Duration) func(int) bool {
+	return func(tick int) bool {
+		at := (time.Duration(tick)*step + step/2).Seconds()
+		for _, s := range stages {
+			if s.Warmup && at >= s.FromS && at < s.ToS {
+				return true
+			}
+		}
+		return false
+	}
+}
+
+// fluid is a candidate's one pass over the fluid plant.
+type fluid struct {
+	config     hpa.Config
+	attainment float64
+	hours      float64
+	errors     float64
+	capacity   float64 // time to capacity, seconds; NaN where the need is not known
+	windows    float64 // share of windows within, where an objective asks; else 1
+	margin     float64 // of the goals
+}
+
+// pass runs one configuration over the fluid plant, from where it would stand.
+func (b *bench) pass(w *replay.World, cfg hpa.Config, s *replay.Scratch) fluid {
+	a := tally{step: w.Demand.Step, warmup: b.warmup, need: b.need, by: b.goals.windowTicks(w.Demand.Step)}
+	replay.Simulate(b.under(w, cfg, s), cfg, s, a.tick)
+	f := fluid{config: cfg, attainment: a.attainment(), hours: a.hours(), errors: a.errorRatio(), capacity: a.timeToCapacity(), windows: b.goals.windowShare(&a)}
+	f.margin = b.goals.margin(f)
+	return f
+}
+
+// outcome is what one configuration did on one day.
+type outcome struct {
+	attainment, hours, ready, errors, flaps, capacity, peak float64
+	ttft, e2e                                               float64 // p95, seconds; NaN without answers
+	requests, tokens                                        float64
+	met                                                     bool // every objective held
+}
+
+// timeline runs one configuration over one day with the exact plant. It takes
+// memory from tl and l, and hands it back filled.
+func (b *bench) timeline(w *replay.World, cfg hpa.Config, s *replay.Scratch, tl *results.Timeline, l *plant.Latency) tally {
+	l.TTFT.Reset()
+	l.E2E.Reset()
+	under := b.under(w, cfg, s)
+	s.Latency, s.Warmup = l, b.warmup
+	defer func() { s.Latency, s.Warmup = nil, nil }()
+	tl.Step, tl.Ticks = w.Demand.Step, tl.Ticks[:0]
+	a := tally{step: tl.Step, warmup: b.warmup, need: b.need}
+	replay.SimulateExact(under, cfg, 0, s, func(k *results.Tick) {
+		a.tick(k)
+		tl.Ticks = append(tl.Ticks, *k)
+	})
+	l.Into(tl)
+	return a
+}
+
+// day is the memory of one day's replay. A day's histograms are large, and a search
+// replays thousands.
+type day struct {
+	timeline results.Timeline
+	latency  plant.Latency
+}
+
+var days = sync.Pool{New: func() any { return new(day) }}
+
+// live runs one configuration through one day.
+func (b *bench) live(w *replay.World, cfg hpa.Config, s *replay.Scratch) outcome {
+	d := days.Get().(*day)
+	defer days.Put(d)
+	a := b.timeline(w, cfg, s, &d.timeline, &d.latency)
+	return b.outcome(&d.timeline, &a)
+}
+
+// outcome reads a day off its timeline and tally.
+func (b *bench) outcome(tl *results.Timeline, a *tally) outcome {
+	return outcome{
+		attainment: a.attainment(), hours: a.hours(), ready: a.readyHours(), errors: a.errorRatio(), flaps: float64(a.flaps),
+		capacity: a.timeToCapacity(), peak: a.podMax, ttft: p95(tl.TTFT), e2e: p95(tl.E2E), requests: a.done, tokens: a.tokens,
+		met: b.goals.met(tl, a),
+	}
+}
+
+// try runs one configuration over the first n days.
+func (b *bench) try(cfg hpa.Config, n int, s *replay.Scratch) *trial {
+	t := &trial{config: cfg}
+	for i := range n {
+		t.days = append(t.days, b.live(b.day(i), cfg, s))
+	}
+	return t
+}
+
+func p95(h results.Hist) float64 {
+	d, ok := h.Quantile(0.95)
+	if !ok {
+		return math.NaN()
+	}
+	return d.Seconds()
+}

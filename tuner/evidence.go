@@ -1,0 +1,119 @@
+package tuner
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/fit"
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+// evidence is what the recommendation rests on.
+type evidence struct {
+	runs     []*results.Run // as given
+	run      *results.Run   // whose load is replayed: the first
+	whole    *results.Run   // what is fitted: the first, or all joined
+	trust    string         // valid or unverified: the worst of those used
+	warnings []string
+}
+
+// gather joins runs at fixed sizes and takes the first of others. It refuses runs
+// that are not valid.
+func gather(runs []*results.Run, o Options) (evidence, *Refusal, error) {
+	e := evidence{runs: runs, run: runs[0], whole: runs[0]}
+	used := runs[:1]
+	if fixedSizes(runs) && len(runs) > 1 {
+		var err error
+		if e.whole, err = results.Join(runs...); err != nil {
+			return e, nil, err
+		}
+		used = runs
+	} else if len(runs) > 1 {
+		e.warnings = append(e.warnings, fmt.Sprintf("only %s is evidence: runs under an autoscaler are not joined", e.run.Meta.Run))
+	}
+	for _, run := range used {
+		trust := results.Summarize(run, o.Objectives).Trust
+		if e.trust == "" || trust.Verdict != results.Valid {
+			e.trust = string(trust.Verdict)
+		}
+		if trust.Verdict == results.Invalid {
+			return e, &Refusal{"evidence", run.Meta.Run + ": " + trust.Line(), "a run that is valid: see what the trust line names"}, nil
+		}
+	}
+	return e, nil, nil
+}
+
+func fixedSizes(runs []*results.Run) bool {
+	for _, r := range runs {
+		if r.Meta.Target.Kind != results.OfFixed {
+			return false
+		}
+	}
+	return true
+}
+
+// learn fits the evidence, and refuses where the fit does not reproduce it or
+// cannot show what the configurations scale on, or where no objective is left to
+// judge beside those in not. The model is nil where nothing
+// could be fitted.
+func learn(e evidence, o Options, not []NotCovered) (Fitted, *Model, *Refusal, error) {
+	ran := o.ran()
+	o.Fit.Limits = newGoals(o.Objectives).limits()
+	o.Fit.Seed = uint64(o.Seed)
+	if e.whole != e.run {
+		o.Fit.Load = e.run
+	}
+	f, err := Fit(e.whole, ran, o.Fit)
+	if err != nil {
+		return f, nil, &Refusal{"fit", err.Error(), "a run that shows what is missing, or state it: -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi"}, nil
+	}
+	m := newModel(e.run, f, o)
+	if len(o.Objectives) == 0 && len(not) > 0 {
+		no := uncovered(not)
+		return f, m, &no, nil
+	}
+	if no, bad := unfit(&f); bad {
+		return f, m, &no, nil
+	}
+	if no := unseenMetrics(&f, &o.Current); no != nil {
+		return f, m, no, nil
+	}
+	no, err := unlike(m, e.runs, o)
+	return f, m, no, err
+}
+
+// unseenMetrics refuses a configuration that scales on what the run did not record:
+// simulated as failing, it would be judged for a fault that nobody knows it has.
+func unseenMetrics(f *Fitted, c *hpa.Config) *Refusal {
+	blind := f.World.Blind(c)
+	if len(blind) == 0 {
+		return nil
+	}
+	return &Refusal{"metric", "the HPA scales on what this run did not record: " + strings.Join(blind, ", "),
+		"a run recorded under an HPA with that metric (hpatune run --hpa), or one that records it with --prometheus and --promql"}
+}
+
+// unlike holds the model against the runs at fixed sizes that it was fitted to:
+// no autoscaler decided there, so how many requests were good is what there is to
+// reproduce.
+func unlike(m *Model, runs []*results.Run, o Options) (*Refusal, error) {
+	for _, run := range runs {
+		if run.Meta.Target.Kind != results.OfFixed {
+			return nil, nil
+		}
+		w, err := m.World(run, o.Current)
+		if err != nil {
+			return nil, err
+		}
+		size := hpa.DefaultConfig(w.Replicas)
+		size.MinReplicas = w.Replicas
+		for _, c := range Compare(w, size, run, o.Objectives, o.Seed, 4).Figures {
+			if c.Name == "attainment" && c.Error != nil && *c.Error > fit.AttainmentLimit {
+				return &Refusal{"self-replay", fmt.Sprintf("at %d replicas the model calls %.0f %% of the requests good, and %s had %.0f %%", w.Replicas, 100*c.Predicted.Value, run.Meta.Run, 100**c.Actual),
+					"longer runs, on nodes that nothing else keeps busy: the model knows only requests that are slow, or fail, because there are many of them"}, nil
+			}
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,85 @@
+package tuner
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// firstLoad is the span whose mean load a candidate has settled at before the
+// replay begins.
+const firstLoad = time.Minute
+
+// settled is how long a candidate is left alone with that load beyond its
+// scale-down window and a start-up: a few syncs and scrapes.
+const settled = 2 * time.Minute
+
+// calmed returns the world under the mean load of its first minute for as long as
+// span. It shares w's tables.
+func calmed(w *replay.World, span time.Duration) *replay.World {
+	d := w.Demand
+	n := min(max(int(firstLoad/d.Step), 1), len(d.Bins))
+	sum := 0.0
+	for _, b := range d.Bins[:n] {
+		sum += b
+	}
+	bins := make([]float64, max(int(span/d.Step), 1))
+	for i := range bins {
+		bins[i] = sum / float64(n)
+	}
+	calm := *w
+	calm.Demand = replay.Demand{Step: d.Step, Bins: bins, Source: d.Source, CV2: d.CV2}
+	calm.Memory, calm.Sync.Recorded = hpa.Memory{}, nil
+	return &calm
+}
+
+// standing returns the replicas with which cfg meets the load when the replay
+// begins: the size that its own HPA holds after one stabilization window of the
+// first minute's mean load, within its bounds. Every pod of it is ready. What the
+// rollout of a new HPA does in its first minutes is another question.
+//
+// Where it comes to rest is a matter of bounds, targets and tolerance. Policies
+// only say how fast, so Kubernetes' defaults stand in for them, and
+// configurations that differ in no more than that share one answer.
+func (b *bench) standing(cfg hpa.Config, s *replay.Scratch) int32 {
+	rest := cfg.Clone()
+	if rest.Behavior {
+		up, down := hpa.DefaultScaleUp(), hpa.DefaultScaleDown()
+		rest.ScaleUp.Policies, rest.ScaleUp.Select, rest.ScaleUp.Window = up.Policies, up.Select, 0
+		rest.ScaleDown.Policies, rest.ScaleDown.Select = down.Policies, down.Select
+	}
+	key := fmt.Sprint(rest)
+	if n, ok := b.stands.Load(key); ok {
+		return n.(int32)
+	}
+	flag := b.world.Params.DownscaleStabilization
+	span := window(rest.ScaleDown, flag) + b.space.Start + settled
+	calm := calmed(b.world, span)
+	first := int32(0)
+	if b.perReplica > 0 {
+		first = int32(needs(calm.Demand.Bins[:1], calm.Demand.Step, b.perReplica)[0])
+	}
+	calm.Replicas = min(max(b.world.Replicas, first, cfg.MinReplicas), cfg.MaxReplicas)
+	size := float64(calm.Replicas)
+	show := s.OnDecision
+	s.OnDecision = nil
+	replay.Simulate(calm, rest, s, func(t *results.Tick) { size = t.Spec })
+	s.OnDecision = show
+	n := min(max(int32(size), cfg.MinReplicas, 1), cfg.MaxReplicas)
+	b.stands.Store(key, n)
+	return n
+}
+
+// under returns w as cfg finds it: at the size at which it would stand, and with
+// nothing remembered. A bench without need stands at the recorded size.
+func (b *bench) under(w *replay.World, cfg hpa.Config, s *replay.Scratch) *replay.World {
+	if b.asRecorded {
+		return w
+	}
+	d := *w
+	d.Replicas, d.Memory = b.standing(cfg, s), hpa.Memory{}
+	return &d
+}
