@@ -130,6 +130,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	}
 	w.Pipes, n = pipesOf(&served, cfg.Metrics, out.Replica)
 	say.add(n)
+	quotaPipes(w.Pipes, served.law.Quota)
 	w.Drain, n = drainOf(l)
 	say.add(n)
 	w.Replicas, n = replicasOf(l, o.Replicas, cfg.MinReplicas)

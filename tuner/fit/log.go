@@ -38,6 +38,19 @@ type call struct {
 type server struct {
 	backend int   // index into Meta.Backends; -1 = all of them behind one address
 	calls   []int // indices into log.calls
+	// latest is the last end of the calls up to each.
+	latest []float64
+}
+
+// within are the calls but for the first ones that had all ended by time from.
+func (s *server) within(from float64) []int {
+	i, _ := slices.BinarySearchFunc(s.latest, from, func(end, from float64) int {
+		if end <= from {
+			return -1
+		}
+		return 1
+	})
+	return s.calls[i:]
 }
 
 // life is when a pod entered each phase first; NotYet where it was not seen.
@@ -104,6 +117,11 @@ func readLog(run *results.Run) *log {
 	for i := range l.calls {
 		s := &l.servers[l.calls[i].server]
 		s.calls = append(s.calls, i)
+		end := l.calls[i].done
+		if n := len(s.latest); n > 0 {
+			end = max(end, s.latest[n-1])
+		}
+		s.latest = append(s.latest, end)
 	}
 	for _, s := range l.servers {
 		var done floats
@@ -175,7 +193,7 @@ func (l *log) sharing(t float64) int {
 // insideAt is how many requests a server had inside at time at, in seconds.
 func (l *log) insideAt(server int, at float64) int {
 	n := 0
-	for _, i := range l.servers[server].calls {
+	for _, i := range l.servers[server].within(at) {
 		if c := &l.calls[i]; c.sent > at {
 			break
 		} else if c.done > at {

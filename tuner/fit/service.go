@@ -20,6 +20,9 @@ type service struct {
 	slowing slowing
 	alone   []float64
 	hidden  *hidden // replicas behind one address; nil = visible
+	// own is what a call takes by itself where that is not what was measured: under a
+	// CPU limit, which stops some and not others. nil = it is.
+	own func(i int) plant.ServiceTime
 }
 
 // orEndless is a client's patience in seconds; +Inf for 0.
@@ -85,8 +88,9 @@ func serviceOf(l *log, seed uint64) (service, notes, error) {
 		n.warn("replicas were hardly ever full: %d at once were seen and no more could be, so their capacity is a lower bound; a run past saturation would tell", slots)
 	}
 	n.add(more)
-	s.law, more = ceilinged(&s)
+	s.law, s.own, more = limited(&s)
 	n.add(more)
+	n.add(throttledNotes(&s))
 	s.law.Timeout, s.law.FirstToken = patience, firstToken
 	s.law.Queue, more = queueOf(l, slots)
 	n.add(more)
@@ -124,7 +128,9 @@ func (s *service) ownTimes(arrivals []profiles.Arrival) []plant.ServiceTime {
 	known := map[int]plant.ServiceTime{}
 	for i := range s.calls {
 		if c := &s.calls[i]; c.ok && c.done > s.start[i] {
-			known[c.request.Arrival] = s.unstretched(i, s.alone)
+			if known[c.request.Arrival] = s.unstretched(i, s.alone); s.own != nil {
+				known[c.request.Arrival] = s.own(i)
+			}
 		}
 	}
 	out := make([]plant.ServiceTime, len(arrivals))
@@ -138,13 +144,14 @@ func (s *service) ownTimes(arrivals []profiles.Arrival) []plant.ServiceTime {
 type reading struct {
 	value                  float64
 	done, running, waiting float64 // completions' worth a second, in service, queued: means over the window
+	window                 float64 // seconds
 }
 
 // did is what a server did between two instants (seconds), by the fitted starts.
 func (s *service) did(k int, from, to float64) reading {
-	var r reading
+	r := reading{window: max(0, to-from)}
 	instant := to <= from
-	for _, i := range s.servers[k].calls {
+	for _, i := range s.servers[k].within(from) {
 		c, start := &s.calls[i], s.start[i]
 		if c.sent > to {
 			break

@@ -30,6 +30,7 @@ type Exact struct {
 	limits  [2]float64
 	ticks   []results.Tick
 	latency *Latency
+	watch   func(c *call, first, took float64) // told each good end; nil = nobody asks
 }
 
 // Request is one arrival for the exact plant.
@@ -47,9 +48,11 @@ type call struct {
 	index  int32
 	time   ServiceTime
 	finish float64 // in the server's virtual time; only in service
-	first  float64 // when its first token is out, seconds
-	cut    bool    // its client will have gone by then
-	worth  float64 // completions a second of virtual time while it is in service
+	first  float64 // when its first token is out, seconds; NaN = not known yet, or with its end
+	// firstAt is the same in the server's virtual time, where it is not known yet.
+	firstAt float64
+	cut     bool    // its client will have gone by then
+	worth   float64 // completions a second of virtual time while it is in service
 }
 
 // server is one pod. Its virtual time runs at 1/stretch of real time, so that
@@ -67,6 +70,8 @@ type server struct {
 	// what is in service and queued.
 	done, busy, queued float64
 	load               load
+	bucket             bucket  // of its CPU quota
+	nextFirst          float64 // virtual time of the next first token, where it is not known
 	m                  [MaxPipes]meter
 }
 
@@ -115,7 +120,8 @@ func (e *Exact) newServer(l Life, index int) *server {
 	if k := len(e.free) - 1; k >= 0 {
 		s, e.free = e.free[k], e.free[:k]
 	}
-	*s = server{index: index, life: l, at: e.now, serving: s.serving[:0], queue: s.queue[:0]}
+	*s = server{index: index, life: l, at: e.now, serving: s.serving[:0], queue: s.queue[:0],
+		bucket: e.m.Law.Quota.newBucket(e.seed, index, e.now), nextFirst: math.Inf(1)}
 	for k := range s.m {
 		s.m[k].first = unseen
 	}
@@ -207,9 +213,12 @@ func (e *Exact) arrive(r *Request, t *results.Tick) {
 	// A request whose own time was measured is one completion's worth, however
 	// quick it was: a server at rest is quick, and burns no less. One that is drawn
 	// is worth its time over the mean: which it got does not follow the load.
+	// Under a quota it costs what its own time says.
 	c.worth = 1 / max(1e-6, r.Time.Total)
-	if r.Time.Total == 0 {
+	if r.Time.Total == 0 || e.m.Law.Quota.Cores > 0 {
 		c.worth = 1 / e.mean
+	}
+	if r.Time.Total == 0 {
 		times := e.byClass[r.Class]
 		if times == nil {
 			times = e.m.Law.Times
@@ -255,6 +264,23 @@ func (e *Exact) begin(s *server, c call) {
 	f := e.stretch[len(s.serving)+1]
 	work := c.time.Total
 	c.first = s.at + c.time.First*f
+	if q := &e.m.Law.Quota; q.Cores > 0 {
+		if len(s.serving) == 0 {
+			s.bucket.refill(s.at, q.Base)
+		}
+		if e.m.inOrder < 0 {
+			k := q.costs(e.seed, s.at)
+			work, c.time.First = work*k, c.time.First*k
+		}
+		c.first = math.NaN()
+		if c.time.First < work {
+			c.firstAt = s.virtual + c.time.First
+			s.nextFirst = min(s.nextFirst, c.firstAt)
+		} else {
+			c.firstAt = math.Inf(1)
+		}
+		f *= max(1, (q.Base+q.Each*(s.worth+c.worth)/f)/q.Cores) // in the long run
+	}
 	// The client goes before the end, or before the first token, and the server
 	// stops then.
 	if left := c.at + e.m.toEnd - s.at; left < work*f {
@@ -270,6 +296,10 @@ func (e *Exact) begin(s *server, c call) {
 
 // advance plays a server up to time t.
 func (e *Exact) advance(s *server, t float64) {
+	if e.m.Law.Quota.Cores > 0 {
+		e.advanceLimited(s, t)
+		return
+	}
 	for len(s.serving) > 0 {
 		n := len(s.serving)
 		f := e.stretch[n]
@@ -288,16 +318,21 @@ func (e *Exact) advance(s *server, t float64) {
 		}
 		s.virtual = c.finish
 		e.end(s, &c)
-		for e.expire(s); len(s.serving) < e.m.Law.Slots() && s.head < len(s.queue); {
-			next := s.queue[s.head]
-			if s.head++; s.head == len(s.queue) {
-				s.queue, s.head = s.queue[:0], 0
-			}
-			e.begin(s, next)
-		}
+		e.next(s)
 	}
 	if !math.IsInf(t, 1) {
 		s.at = t
+	}
+}
+
+// next gives the slots that came free to those that wait.
+func (e *Exact) next(s *server) {
+	for e.expire(s); len(s.serving) < e.m.Law.Slots() && s.head < len(s.queue); {
+		c := s.queue[s.head]
+		if s.head++; s.head == len(s.queue) {
+			s.queue, s.head = s.queue[:0], 0
+		}
+		e.begin(s, c)
 	}
 }
 
@@ -313,13 +348,9 @@ func (e *Exact) expire(s *server) {
 
 // account adds d seconds of the present state. Work done is counted as it is
 // done, not when it ends: completions in a second are whole numbers, and their
-// noise under a ceiling would read as idle CPU. Under a CPU limit a replica for
-// whose slots others wait burns all of it, whoever is in.
+// noise under a ceiling would read as idle CPU.
 func (e *Exact) account(s *server, d float64) {
-	switch n := len(s.serving); {
-	case e.m.Law.Limited && s.head < len(s.queue):
-		s.done += e.m.Law.Rate[n] * d
-	case n > 0:
+	if n := len(s.serving); n > 0 {
 		s.done += s.worth / e.stretch[n] * d
 	}
 	s.busy += float64(len(s.serving)) * d
@@ -336,6 +367,12 @@ func (e *Exact) end(s *server, c *call) {
 	t.Done++
 	t.Tokens += c.time.Tokens
 	took, first := s.at-c.at, c.first-c.at
+	if math.IsNaN(first) {
+		first = took
+	}
+	if e.watch != nil {
+		e.watch(c, first, took)
+	}
 	if first <= e.limits[0] && took <= e.limits[1] {
 		t.Good++
 	}

@@ -112,7 +112,9 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 				g = st.good + (next.good-st.good)*frac
 			} else {
 				use = min(in, rho, rhoSteady)
-				back = max(0, q-p.waitingAt(use)) * capInv
+				if back = max(0, q-p.waitingAt(use)) * capInv; p.met != nil { // who is in service waits, too
+					back = max(0, l-p.insideAt(use)) * capInv
+				}
 				g = p.goodAt(use, back)
 			}
 			good += g * (share - lost) * c.n
@@ -223,6 +225,14 @@ func (p *pool) waitingAt(rho float64) float64 {
 	r := rho * rhoCells
 	i := int(r)
 	return p.st[i].waiting + (p.st[i+1].waiting-p.st[i].waiting)*(r-float64(i))
+}
+
+// insideAt returns what is in the system at rest, at a utilisation ≤ rhoSteady.
+func (p *pool) insideAt(rho float64) float64 {
+	r := rho * rhoCells
+	i := int(r)
+	a, b := &p.st[i], &p.st[i+1]
+	return a.serving + a.waiting + (b.serving+b.waiting-a.serving-a.waiting)*(r-float64(i))
 }
 
 // level is the height to which least-connections fills the emptiest replicas

@@ -52,9 +52,13 @@ func (h *Latency) observe(m *Model, p *pool, rho, back, n float64) {
 	pw := a.pw + (b.pw-a.pw)*fr
 	theta := a.theta + (b.theta-a.theta)*fr
 	stretch := a.stretch + (b.stretch-a.stretch)*fr
-	each := n / float64(len(m.times))
+	times := m.times
+	if p.met != nil {
+		times = p.met[min(int(math.Round(r)), len(p.met)-1)]
+	}
+	each := n / float64(len(times))
 	add := func(wait, weight float64) {
-		for _, t := range m.times {
+		for _, t := range times {
 			h.E2E.Add(seconds(wait+t.Total*stretch), each*weight)
 			if t.First < t.Total {
 				h.TTFT.Add(seconds(wait+t.First*stretch), each*weight)

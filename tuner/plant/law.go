@@ -32,7 +32,10 @@ type pool struct {
 	flow [zCells + 2]float64
 	st   [rhoCells + 2]steady
 	good []float64 // (rhoCells+1) rows of waitCols+1: share that meets the limits, over backlog wait
-	wInv float64   // columns a second
+	// met is what requests took at each utilisation, waits and stops included,
+	// where that was measured (compileQuota); else nil, and rows are st's.
+	met  [][]ServiceTime
+	wInv float64 // columns a second
 	wMax float64
 }
 
@@ -141,16 +144,22 @@ func (m *Model) compilePool(n int) *pool {
 	}
 	v := variability{ca2, m.Law.serviceCV2()}
 	mean := meanTotal(m.Law.Times)
-	for j := range p.st {
-		rho := min(float64(j)/rhoCells, 0.9999)
-		p.st[j] = m.Law.stationary(rho, servers, v, mean)
+	var fine []finePoint
+	if m.Law.limited() {
+		m.compileQuota(p, servers, ca2)
+		fine = p.finely()
+	} else {
+		for j := range p.st {
+			rho := min(float64(j)/rhoCells, 0.9999)
+			p.st[j] = m.Law.stationary(rho, servers, v, mean)
+		}
+		fine = m.Law.fine(servers, v, mean)
 	}
 
 	// The flow table: march along ρ finely, then read ρ at even steps of z.
 	ct := m.cap * m.dt
 	p.c = m.slots + ct
 	rho, x := 0.0, 0.0
-	fine := m.Law.fine(servers, v, mean)
 	j := 0
 	for i := range p.flow {
 		z := float64(i) / zCells
@@ -208,6 +217,29 @@ func (l *Law) fine(servers int, v variability, mean float64) []finePoint {
 	return out
 }
 
+// finely is fine of a pool whose rows were measured.
+func (p *pool) finely() []finePoint {
+	var out []finePoint
+	at := func(rho float64) float64 {
+		r := rho * rhoCells
+		i := min(int(r), rhoCells-1)
+		a, b := &p.st[i], &p.st[i+1]
+		return a.serving + a.waiting + (b.serving+b.waiting-a.serving-a.waiting)*(r-float64(i))
+	}
+	for i := range 200 {
+		out = append(out, finePoint{float64(i) / 400, at(float64(i) / 400)})
+	}
+	last := 1 - 1.0/rhoCells // of the rows that are not cut at 0.9999
+	for u := 0.5; u > 2e-5; u *= 0.96 {
+		l := at(min(1-u, last))
+		if u < 1-last {
+			l *= (1 - last) / u
+		}
+		out = append(out, finePoint{1 - u, l})
+	}
+	return out
+}
+
 // stationary solves the birth-death chain of one replica (or of servers pooled
 // ones, as one queue) at utilisation rho: births λ = ρC, deaths Rate[i]. For a
 // slots law this is M/M/c, so pw is Erlang C. The mean queue is corrected by
@@ -260,9 +292,14 @@ func (m *Model) compilePatience() {
 		return
 	}
 	m.patience = make([]patience, patienceCells+1)
-	mean := meanTotal(m.times)
+	mean, stretch := meanTotal(m.times), 1.0
+	if m.Law.limited() { // all slots busy, they stand for most of the time
+		stretch = m.slots / m.cap / mean
+		mean *= stretch
+	}
 	held := func(w float64) (slot, answered float64) {
 		for _, t := range m.times {
+			t.First, t.Total = t.First*stretch, t.Total*stretch
 			h, ok := t.Total, 1.0
 			if w+t.Total > m.toEnd {
 				h, ok = max(0, m.toEnd-w), 0
@@ -332,8 +369,11 @@ func (p *pool) compileGood(m *Model) {
 	for j := range p.st {
 		s := p.st[j]
 		for k := range waitCols + 2 {
-			w, sum := float64(k)/p.wInv, 0.0
-			for _, t := range m.times {
+			w, sum, times := float64(k)/p.wInv, 0.0, m.times
+			if p.met != nil {
+				times = p.met[j]
+			}
+			for _, t := range times {
 				slack := min(lt-t.First*s.stretch, le-t.Total*s.stretch) - w
 				switch {
 				case slack < 0:
@@ -343,7 +383,7 @@ func (p *pool) compileGood(m *Model) {
 					sum += 1 - s.pw*math.Exp(-slack/s.theta)
 				}
 			}
-			p.good[j*(waitCols+2)+k] = sum / float64(len(m.times))
+			p.good[j*(waitCols+2)+k] = sum / float64(len(times))
 		}
 		p.st[j].good = p.good[j*(waitCols+2)]
 	}

@@ -63,9 +63,9 @@ type Law struct {
 	// to the end and to the first token. A request that takes longer fails then
 	// and gives back its place. 0 = endless.
 	Timeout, FirstToken time.Duration
-	// Limited says that a CPU limit is what bounds Rate: whatever waits, the
-	// replica burns all of it.
-	Limited bool
+	// Quota is the CPU limit; its zero is none. Rate and Times are those at full
+	// speed.
+	Quota Quota
 }
 
 // ServiceTime is one request's service without waiting, in seconds.
@@ -90,8 +90,12 @@ func SlotsLaw(slots int, times []ServiceTime) Law {
 // Slots returns how many requests one replica serves at once.
 func (l *Law) Slots() int { return len(l.Rate) - 1 }
 
-// Capacity returns completions per second of one replica with all slots busy.
-func (l *Law) Capacity() float64 { return l.Rate[len(l.Rate)-1] }
+// Capacity returns completions per second of one replica with all slots busy, as
+// far as its CPU limit lets it.
+func (l *Law) Capacity() float64 { return min(l.Rate[len(l.Rate)-1], l.Quota.Most()) }
+
+// limited reports whether the CPU limit is what bounds the capacity.
+func (l *Law) limited() bool { return l.Quota.Most() < l.Rate[len(l.Rate)-1] }
 
 // PhaseSample is one pod's cold start, phase by phase, as it was measured. The
 // phases of one pod stay together: their dependence is part of the sample.
@@ -287,6 +291,7 @@ func (l *Law) check(bad func(string, ...any)) {
 			break
 		}
 	}
+	l.Quota.check(bad)
 	if l.Queue < 0 || l.Timeout < 0 || l.FirstToken < 0 {
 		bad("law: queue %d, timeout %v, first token %v; none may be negative", l.Queue, l.Timeout, l.FirstToken)
 	}

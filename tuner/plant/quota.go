@@ -1,0 +1,318 @@
+package plant
+
+import (
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+)
+
+// Quota is a container's CPU limit as Linux keeps it: in each period of its own
+// phase the container may burn Cores·Period core-seconds. It works at full speed
+// until they are spent, and then stands until the next period.
+//
+// A request in work burns Each/E[S] cores at full speed, E[S] the mean of the law's
+// times: CPU follows a request's own time. The zero Quota is no limit.
+//
+// Source: Documentation/scheduler/sched-bwc.rst of Linux. Slices that other CPUs
+// hold and give back are not modelled, nor is cpu.cfs_burst_us.
+type Quota struct {
+	Cores  float64       // the limit; 0 = none
+	Period time.Duration // cpu.cfs_period_us; 0 = 100 ms, its default
+	Base   float64       // burnt at rest, cores; below Cores
+	Each   float64       // core-seconds of the mean request
+	// Spread is the standard deviation of the logarithm of what the same work
+	// costs from one half minute to the next: neighbours on the node, clocks,
+	// collectors. 0 = none.
+	Spread float64
+}
+
+// Most is how many mean requests a second the quota lets through in the long run;
+// +Inf = no limit.
+func (q *Quota) Most() float64 {
+	if q.Cores <= 0 || q.Each <= 0 {
+		return math.Inf(1)
+	}
+	return (q.Cores - q.Base) / q.Each
+}
+
+func (q *Quota) check(bad func(string, ...any)) {
+	if q.Cores < 0 || q.Period < 0 || q.Base < 0 || q.Each < 0 || q.Spread < 0 || q.Cores > 0 && q.Base >= q.Cores {
+		bad("law: a quota of %g cores, period %v, %g burnt at rest, %g core-seconds a request, spread %g; none may be negative, and rest must be under the limit", q.Cores, q.Period, q.Base, q.Each, q.Spread)
+	}
+}
+
+// bucket is what a container may still burn. The zero bucket has no quota.
+type bucket struct {
+	period float64 // seconds
+	size   float64 // core-seconds a period
+	left   float64 // of them, at the server's present
+	edge   float64 // when the next period begins
+}
+
+// newBucket is a full bucket at time now, with the phase of the pod of the given index.
+func (q *Quota) newBucket(seed uint64, index int, now float64) bucket {
+	if q.Cores <= 0 {
+		return bucket{}
+	}
+	p := q.Period.Seconds()
+	if p == 0 {
+		p = 0.1
+	}
+	phase := float64(mix(seed^0x71756f7461, uint64(index))%1000) / 1000 * p
+	return bucket{period: p, size: q.Cores * p, left: q.Cores * p, edge: now + p - phase}
+}
+
+// refill begins the periods that have begun by time now, the last of which a pod
+// that burns rest cores has burnt since.
+func (b *bucket) refill(now, rest float64) {
+	if now < b.edge {
+		return
+	}
+	k := math.Floor((now-b.edge)/b.period) + 1
+	b.edge += k * b.period
+	b.left = max(0, b.size-rest*(now-(b.edge-b.period)))
+}
+
+// run plays d seconds at most from now on, in which a pod wants to burn cores. It
+// returns for how long it ran, of how long: either it runs for all of it, or it
+// stands for all of it, or, for whole periods, it ran for a part of each.
+//
+// need is how long it has to run for something to end; so long at most it runs.
+func (b *bucket) run(now, d, need, cores float64) (ran, took float64) {
+	if b.period == 0 {
+		d = min(d, need)
+		return d, d
+	}
+	if now >= b.edge-1e-9 {
+		b.refill(now+1e-9, 0)
+	}
+	toEdge := max(0, b.edge-now)
+	if b.left <= 1e-10 { // it stands until the period is over
+		return 0, min(d, toEdge)
+	}
+	switch spent := b.left / max(1e-9, cores); {
+	case cores*b.period <= b.size && spent >= toEdge:
+		// It cannot spend a whole period's, nor what is left of this one.
+		d = min(d, need)
+		if d < toEdge {
+			b.left -= d * cores
+		} else {
+			b.edge += (math.Floor((d-toEdge)/b.period) + 1) * b.period
+			b.left = b.size - cores*(now+d-(b.edge-b.period))
+		}
+		return d, d
+	case b.left >= b.size*(1-1e-9) && toEdge >= b.period*(1-1e-9) && b.size/cores < b.period:
+		// A period begins: as many whole ones as end before anything happens.
+		each := b.size / cores
+		if k := min(math.Floor(need/each), math.Floor(d/b.period)); k >= 2 {
+			k--
+			b.edge += k * b.period
+			return k * each, k * b.period
+		}
+		fallthrough
+	default:
+		d = min(d, need, spent, toEdge)
+		b.left = max(0, b.left-d*cores)
+		return d, d
+	}
+}
+
+// costs is what work costs at a time over what it costs on the average, by half
+// minutes: lognormal with mean 1.
+func (q *Quota) costs(seed uint64, at float64) float64 {
+	if q.Spread == 0 {
+		return 1
+	}
+	k := uint64(int64(math.Floor(at/30)) + 1<<20)
+	u := float64(mix(seed^0x636f737473, 2*k)>>11+1) / (1 << 53)
+	v := float64(mix(seed^0x636f737473, 2*k+1)>>11) / (1 << 53)
+	z := math.Sqrt(-2*math.Log(u)) * math.Cos(2*math.Pi*v)
+	return math.Exp(q.Spread*z - q.Spread*q.Spread/2)
+}
+
+// The fluid plant's tables under a quota are measured: a replica (all of them, for
+// least connections) is played at constant loads.
+const (
+	quotaRequests = 12_000 // at the highest load: a queue takes long to come to rest
+	quotaFewest   = 1500   // at the lowest
+	quotaLoads    = 16
+)
+
+// compileQuota fills a pool's stationary rows by playing the exact plant at
+// quotaLoads loads up to rhoSteady. In between, rows are interpolated; beyond, the
+// number in the system grows as 1/(1−ρ). The same gaps and the same requests come
+// at all loads, only faster: so what is met grows with the load.
+func (m *Model) compileQuota(p *pool, servers int, ca2 float64) {
+	play := *m
+	play.Pipes, play.pipes, play.inOrder = nil, nil, 0
+	play.toEnd, play.toFirst, play.wait, play.Law.Queue = math.Inf(1), math.Inf(1), math.Inf(1), 0
+	play.Law.Quota.Spread = 0
+	play.Limits = Limits{}
+	if servers == 1 {
+		play.Balancer = RoundRobin
+	}
+	r := rand.New(rand.NewPCG(m.Seed, 0x71756f7461))
+	gaps := make([]float64, quotaRequests*min(servers, 4))
+	for i := range gaps {
+		gaps[i] = gammaGap(r, ca2)
+	}
+	type row struct {
+		serving, waiting float64
+		met              []ServiceTime
+	}
+	var rows []row
+	for k := range quotaLoads {
+		rho := rhoSteady * (float64(k) + 0.5) / quotaLoads
+		few := gaps[:quotaFewest+int(float64(len(gaps)-quotaFewest)*rho*rho*rho)]
+		s, w, met := play.constant(few, rho*m.cap*float64(servers), servers)
+		rows = append(rows, row{s, w, met})
+		if k > 0 { // chance aside, more load never leaves less behind
+			before := rows[k-1]
+			rows[k].serving, rows[k].waiting = max(s, before.serving), max(w, before.waiting)
+		}
+	}
+	p.met = make([][]ServiceTime, len(p.st))
+	for j := range p.st {
+		rho := min(float64(j)/rhoCells, 0.9999)
+		x := min(max(rho/rhoSteady*quotaLoads-0.5, 0), quotaLoads-1)
+		i := min(int(x), quotaLoads-2)
+		f := x - float64(i)
+		st := steady{stretch: 1, serving: rows[i].serving + (rows[i+1].serving-rows[i].serving)*f, waiting: rows[i].waiting + (rows[i+1].waiting-rows[i].waiting)*f}
+		if low := 0.5 * rhoSteady / quotaLoads; rho < low {
+			st.serving, st.waiting = rows[0].serving*rho/low, rows[0].waiting*rho/low
+		}
+		if high := rhoSteady * (quotaLoads - 0.5) / quotaLoads; rho > high {
+			more := (st.serving + st.waiting) * (1 - high) / (1 - rho)
+			st.serving = min(more, m.slots)
+			st.waiting = more - st.serving
+		}
+		p.st[j] = st
+		p.met[j] = rows[min(quotaLoads-1, int(math.Round(x)))].met
+	}
+}
+
+// constant plays servers at a constant load (requests a second, all of them) and
+// returns what is in service and queued, a replica, and what requests took, in
+// goodPoints groups by time.
+func (m *Model) constant(gaps []float64, rate float64, servers int) (serving, waiting float64, met []ServiceTime) {
+	var e Exact
+	e.Reset(m, servers, 1, nil, nil)
+	e.watch = func(c *call, first, took float64) {
+		if int(c.index) >= len(gaps)/5 {
+			met = append(met, ServiceTime{Class: c.time.Class, First: min(first, took), Total: took, Tokens: c.time.Tokens})
+		}
+	}
+	at, busy, queued := 0.0, 0.0, 0.0
+	from := 0.0
+	for i, g := range gaps {
+		at += g / rate
+		e.ticks = e.ticks[:0]
+		e.ticks = append(e.ticks, results.Tick{})
+		if i == len(gaps)/5 {
+			for _, s := range e.ready {
+				e.advance(s, at)
+				s.busy, s.queued = 0, 0
+			}
+			from = at
+		}
+		e.arrive(&Request{At: at, Index: i, Class: -1}, &e.ticks[0])
+	}
+	for _, s := range e.ready {
+		e.advance(s, at)
+		busy, queued = busy+s.busy, queued+s.queued
+	}
+	span := (at - from) * float64(servers)
+	e.ticks = append(e.ticks[:0], results.Tick{})
+	e.Finish()
+	serving, waiting = busy/span, queued/span
+	l := Law{Times: met}
+	return serving, waiting, l.condensed(goodPoints)
+}
+
+// gammaGap draws from a gamma distribution of mean 1 and the given squared
+// coefficient of variation; 1 for 0.
+//
+// Source: Marsaglia and Tsang, A simple method for generating gamma variables (2000).
+func gammaGap(r *rand.Rand, cv2 float64) float64 {
+	if cv2 < 1e-3 {
+		return 1
+	}
+	shape := 1 / cv2
+	boost := 1.0
+	if shape < 1 {
+		boost = math.Pow(r.Float64(), 1/shape)
+		shape++
+	}
+	d := shape - 1.0/3
+	c := 1 / math.Sqrt(9*d)
+	for {
+		x := r.NormFloat64()
+		v := 1 + c*x
+		if v <= 0 {
+			continue
+		}
+		v = v * v * v
+		if u := r.Float64(); math.Log(u) < x*x/2+d-d*v+d*math.Log(v) {
+			return d * v * boost * cv2
+		}
+	}
+}
+
+// advanceLimited plays a server under a quota up to time t.
+func (e *Exact) advanceLimited(s *server, t float64) {
+	q := &e.m.Law.Quota
+	for len(s.serving) > 0 && s.at < t {
+		n := len(s.serving)
+		f := e.stretch[n]
+		need := max(0, s.serving[0].finish-s.virtual) * f
+		from, v0, pace := s.at, s.virtual, s.worth/f
+		ran, took := s.bucket.run(s.at, t-s.at, need, q.Base+q.Each*pace)
+		s.virtual += ran / f
+		s.done += pace * ran
+		s.busy += float64(n) * took
+		s.queued += float64(len(s.queue)-s.head) * took
+		s.at += took
+		s.marked(from, v0, took)
+		if ran < need-1e-9 {
+			continue
+		}
+		c := s.pop()
+		if s.worth -= c.worth; len(s.serving) == 0 {
+			s.worth = 0 // no sum of roundings stays
+		}
+		s.virtual = c.finish
+		e.end(s, &c)
+		e.next(s)
+	}
+	if !math.IsInf(t, 1) {
+		s.at = t
+	}
+}
+
+// marked notes when first tokens came in the last took seconds, from time from and
+// virtual time v0 on: a server under a quota stands at times, so that is known
+// only as it comes.
+func (s *server) marked(from, v0, took float64) {
+	if s.virtual < s.nextFirst {
+		return
+	}
+	next := math.Inf(1)
+	for i := range s.serving {
+		c := &s.serving[i]
+		if !math.IsNaN(c.first) {
+			continue
+		}
+		if c.firstAt <= s.virtual {
+			share := 1.0
+			if s.virtual > v0 {
+				share = (c.firstAt - v0) / (s.virtual - v0)
+			}
+			c.first = from + took*max(0, share)
+		} else {
+			next = min(next, c.firstAt)
+		}
+	}
+	s.nextFirst = next
+}
