@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/internal/record"
@@ -58,7 +59,7 @@ func (f *clusterFlags) add(c *cobra.Command) {
 	fl.StringVar(&f.prometheusConfig, "prometheus-config", "", "how to log in to --prometheus: a file in the form of Prometheus' http_config; ${NAME} is read from the environment")
 	fl.StringArrayVar(&f.promql, "promql", nil, "record this PromQL, too, as NAME=EXPRESSION (repeat; needs --prometheus)")
 	fl.StringVar(&f.controller, "controller", "", "the controller's flags where they are not the defaults: syncPeriod=5s,downscaleStabilization=30s,…")
-	fl.BoolVar(&f.throttling, "throttling", false, "record CPU throttling from the kubelets (needs nodes/proxy)")
+	fl.BoolVar(&f.throttling, "throttling", false, "record CPU throttling from the kubelets (needs get on nodes/proxy, which lets its holder do more: hpatune rbac 'run --throttling')")
 	c.MarkFlagsMutuallyExclusive("sandbox", "hpa", "target")
 }
 
@@ -110,6 +111,8 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, p record.Plan, ob
 		return usagef("%s is scaled by the HPA %s: give --hpa %s/%s", subject.Target, subject.HPA.Name, ns, subject.HPA.Name)
 	case f.cluster.hpa != "" && len(f.cluster.fix) > 0:
 		return usagef("--fix-replicas is for --target: the HPA would undo a fixed size")
+	case f.cluster.target != "" && f.cluster.apply:
+		return usagef("--apply is for --hpa: a target without an HPA has no settings to run with others")
 	case f.cluster.apply && f.filename == "":
 		return usagef("--apply needs the HPA to run with: -f hpa.yaml")
 	case f.filename != "" && !f.cluster.apply:
@@ -134,8 +137,12 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, p record.Plan, ob
 			return err
 		}
 	}
+	spec, diff, err := s.applied(f, subject)
+	if err != nil {
+		return err
+	}
 	b, err := record.Look(ctx, c, subject, record.LookOptions{
-		Rights: f.rights(), Changes: f.cluster.apply || len(f.cluster.fix) > 0, Workers: f.fleet.workers > 0,
+		Rights: f.rights(), Apply: spec, Changes: f.cluster.apply || len(f.cluster.fix) > 0, Workers: f.fleet.workers > 0,
 		URL: f.url, Lasts: p.Profile.Duration(), Say: s.say,
 		Describe: func(h *results.HPAContext) error { return controllerFlags(f.cluster.controller, h) },
 	})
@@ -167,10 +174,16 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, p record.Plan, ob
 	switch {
 	case f.cluster.target != "" && len(f.cluster.fix) > 0:
 		return s.runFixed(ctx, f, p, b, objectives)
+	case f.cluster.apply && diff == "":
+		s.warnf("%s is what the live HPA says already: nothing to apply", f.filename)
 	case f.cluster.apply:
-		if err := s.toApply(f, b); err != nil {
-			return err
+		s.warnf("to be applied to HPA %s/%s for this run, and put back at its end:\n%s", subject.Namespace, subject.HPA.Name, diff)
+		if !f.yes {
+			if err := s.ask("Apply it?"); err != nil {
+				return err
+			}
 		}
+		b.Apply = spec
 	}
 	run, err := record.Record(ctx, p)
 	return s.concluded(run, err, p.Dir, objectives, f.output)
@@ -221,47 +234,34 @@ func controllerFlags(text string, h *results.HPAContext) error {
 	return nil
 }
 
-// toApply reads the HPA spec that a run is to have, shows what it changes, and
-// asks.
-func (s streams) toApply(f runFlags, b *record.Cluster) error {
-	subject := b.Subject
+// applied reads the HPA spec that a run is to have in place of the live one, and
+// says in which settings it differs; nil = --apply was not asked for.
+func (s streams) applied(f runFlags, subject *kube.Subject) (spec *autoscalingv2.HorizontalPodAutoscalerSpec, diff string, err error) {
+	if !f.cluster.apply {
+		return nil, "", nil
+	}
 	data, err := s.readManifest(f.filename)
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	if _, err := s.decodeHPA(f.filename, data); err != nil {
-		return err
+		return nil, "", err
 	}
 	docs, _ := manifest.Parse(f.filename, data)
 	i := slices.IndexFunc(docs, func(d manifest.Doc) bool { return d.HPA != nil })
-	spec := docs[i].HPA.Spec
+	spec = &docs[i].HPA.Spec
 	if r, now := spec.ScaleTargetRef, subject.HPA.Spec.ScaleTargetRef; r.Kind != now.Kind || r.Name != now.Name {
-		return usagef("%s scales %s/%s, the live HPA %s/%s: --apply changes settings, not targets", f.filename, r.Kind, r.Name, now.Kind, now.Name)
+		return nil, "", usagef("%s scales %s/%s, the live HPA %s/%s: --apply changes settings, not targets", f.filename, r.Kind, r.Name, now.Kind, now.Name)
 	}
 	from, err := manifest.FromV2(&subject.HPA.Spec)
 	if err != nil {
-		return exit(exitFailed, err)
+		return nil, "", exit(exitFailed, err)
 	}
-	to, err := manifest.FromV2(&spec)
+	to, err := manifest.FromV2(spec)
 	if err != nil {
-		return exit(exitUsage, err)
+		return nil, "", exit(exitUsage, err)
 	}
-	if err := subject.Owned(); err != nil {
-		return exit(exitFailed, err)
-	}
-	diff := manifest.Diff(&from, &to)
-	if diff == "" {
-		s.warnf("%s is what the live HPA says already: nothing to apply", f.filename)
-		return nil
-	}
-	s.warnf("to be applied to HPA %s/%s for this run, and put back at its end:\n%s", subject.Namespace, subject.HPA.Name, diff)
-	if !f.yes {
-		if err := s.ask("Apply it?"); err != nil {
-			return err
-		}
-	}
-	b.Apply = &spec
-	return nil
+	return spec, manifest.Diff(&from, &to), exitIf(exitFailed, subject.Owned())
 }
 
 // runFixed is a run at each fixed size, a folder each, under one Lease.

@@ -172,28 +172,78 @@ func Rules(commands ...string) ([]Rule, error) {
 	return out, nil
 }
 
+// Grantee is whom a Role is bound to: a User, a Group, or a ServiceAccount of a
+// namespace.
+type Grantee struct{ Kind, Namespace, Name string }
+
+// ServiceAccount is the Grantee where none is named: hpatune, in the namespace of
+// the Role ("" = default).
+func ServiceAccount(namespace string) Grantee {
+	return Grantee{rbacv1.ServiceAccountKind, cmp.Or(namespace, metav1.NamespaceDefault), "hpatune"}
+}
+
+func (g Grantee) subject() rbacv1.Subject {
+	s := rbacv1.Subject{Kind: g.Kind, Namespace: g.Namespace, Name: g.Name}
+	if g.Kind != rbacv1.ServiceAccountKind {
+		s.APIGroup = rbacv1.GroupName
+	}
+	return s
+}
+
 // RBAC returns the Role that the commands need in a namespace, and the
-// ClusterRole beside it where they look at nodes, as YAML to apply. A comment
-// before each rule says what it is for, and begins with "optional" where the
-// commands go on without it.
-func RBAC(namespace string, commands ...string) ([]byte, error) {
+// ClusterRole beside it where they look at nodes, each with its binding to a
+// Grantee, as YAML to apply. A comment before each rule says what it is for, and
+// begins with "optional" where the commands go on without it.
+func RBAC(namespace string, to Grantee, commands ...string) ([]byte, error) {
 	rules, err := Rules(commands...)
 	if err != nil {
 		return nil, err
 	}
 	out := []byte("# What these commands ask for: " + strings.Join(commands, ", ") + "\n")
-	const api = "rbac.authorization.k8s.io/v1"
-	role := metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: api, Kind: "Role"}, ObjectMeta: metav1.ObjectMeta{Name: "hpatune", Namespace: namespace}}
-	inCluster := func(r Rule) bool { return r.Cluster }
-	if slices.ContainsFunc(rules, func(r Rule) bool { return !r.Cluster }) {
-		if out, err = appendRole(out, role, rules, false); err != nil || !slices.ContainsFunc(rules, inCluster) {
-			return out, err
-		}
-		out = append(out, "---\n# Not in a namespace.\n"...)
+	if to == ServiceAccount(namespace) {
+		out = fmt.Appendf(out, "# Bound to a service account (kubectl create serviceaccount -n %s %s); for others: --user, --group, --serviceaccount\n", to.Namespace, to.Name)
 	}
-	role = metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: api, Kind: "ClusterRole"}, ObjectMeta: metav1.ObjectMeta{Name: "hpatune"}}
-	return appendRole(out, role, rules, true)
+	const api = "rbac.authorization.k8s.io/v1"
+	head := func(kind, namespace string) metav1.PartialObjectMetadata {
+		return metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: api, Kind: kind}, ObjectMeta: metav1.ObjectMeta{Name: "hpatune", Namespace: namespace}}
+	}
+	first := true
+	for _, part := range []struct {
+		cluster   bool
+		kind      string
+		namespace string
+		comment   string
+	}{{false, "Role", namespace, ""}, {true, "ClusterRole", "", "# Not in a namespace.\n"}} {
+		if !slices.ContainsFunc(rules, func(r Rule) bool { return r.Cluster == part.cluster }) {
+			continue
+		}
+		if !first {
+			out = append(append(out, "---\n"...), part.comment...)
+		}
+		first = false
+		if out, err = appendRole(out, head(part.kind, part.namespace), rules, part.cluster); err != nil {
+			return nil, err
+		}
+		text, err := yaml.Marshal(struct {
+			metav1.PartialObjectMetadata `json:",inline"`
+
+			RoleRef  rbacv1.RoleRef   `json:"roleRef"`
+			Subjects []rbacv1.Subject `json:"subjects"`
+		}{head(part.kind+"Binding", part.namespace), rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: part.kind, Name: "hpatune"}, []rbacv1.Subject{to.subject()}})
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, "---\n"...), text...)
+	}
+	return out, nil
 }
+
+// nodesProxy is what a rule on nodes/proxy really grants.
+//
+// Source: kubernetes.io/docs/concepts/security/rbac-good-practices (access to the
+// proxy subresource of nodes); exec over a WebSocket is a GET.
+const nodesProxy = " (get on nodes/proxy is more than reading: who has it can read all logs and run commands in every container of every node, " +
+	"past admission and audit; grant it for the run only)"
 
 func appendRole(out []byte, head metav1.PartialObjectMetadata, rules []Rule, cluster bool) ([]byte, error) {
 	text, err := yaml.Marshal(head)
@@ -208,6 +258,9 @@ func appendRole(out []byte, head metav1.PartialObjectMetadata, rules []Rule, clu
 		why := r.Why
 		if r.Optional {
 			why = "optional: " + why
+		}
+		if slices.Contains(r.Resources, "nodes/proxy") {
+			why += nodesProxy
 		}
 		if text, err = yaml.Marshal([]rbacv1.PolicyRule{r.PolicyRule}); err != nil {
 			return nil, err

@@ -1,15 +1,16 @@
 package kube
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"errors"
+	"sigs.k8s.io/yaml"
 )
 
 func TestExplain(t *testing.T) {
@@ -50,16 +51,16 @@ func TestRulesNeverWriteUnlessAsked(t *testing.T) {
 			}
 		}
 	}
-	text, err := RBAC("ml", "run --apply")
+	text, err := RBAC("ml", ServiceAccount("ml"), "run --apply")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"namespace: ml", "- update", "- watch", "leases", "kind: ClusterRole"} {
+	for _, want := range []string{"namespace: ml", "- update", "- watch", "leases", "kind: ClusterRole\n", "kind: RoleBinding", "kind: ClusterRoleBinding", "kind: ServiceAccount\n  name: hpatune\n  namespace: ml"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("RBAC(run --apply) lacks %q:\n%s", want, text)
 		}
 	}
-	if _, err := RBAC("ml", "fly"); err == nil || !strings.Contains(err.Error(), "run --apply") {
+	if _, err := RBAC("ml", ServiceAccount("ml"), "fly"); err == nil || !strings.Contains(err.Error(), "run --apply") {
 		t.Errorf("RBAC(fly) = %v, want the commands that are known", err)
 	}
 }
@@ -73,15 +74,45 @@ func TestDoctorEverywhereIsOneClusterRole(t *testing.T) {
 	if err != nil || len(one) < len(everywhere) {
 		t.Errorf("Rules(doctor) = %v, %v, want the same rights in a namespace", one, err)
 	}
-	text, err := RBAC("", "doctor -A")
+	text, err := RBAC("", ServiceAccount(""), "doctor -A")
 	if err != nil || strings.Contains(string(text), "kind: Role\n") || strings.Contains(string(text), "- get\n  - list") || !strings.Contains(string(text), "kind: ClusterRole") {
 		t.Errorf("RBAC(doctor -A) = %s, %v, want a ClusterRole alone", text, err)
 	}
 	// A run beside it keeps its Role.
-	if text, err = RBAC("ml", "run", "doctor -A"); err != nil || !strings.Contains(string(text), "kind: Role\n") {
+	if text, err = RBAC("ml", ServiceAccount("ml"), "run", "doctor -A"); err != nil || !strings.Contains(string(text), "kind: Role\n") {
 		t.Errorf("RBAC(run, doctor -A) = %s, %v, want a Role for the run", text, err)
 	}
 	if got := (&Forbidden{Verb: "list", Resource: "pods", Command: "doctor -A"}).Error(); !strings.HasSuffix(got, "hpatune rbac 'doctor -A' prints the Role") {
 		t.Errorf("Forbidden = %q", got)
+	}
+}
+
+func TestRBACBindsAndSaysWhatItGrants(t *testing.T) {
+	text, err := RBAC("ml", Grantee{"User", "", "jane"}, "run", "run --throttling")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]int{}
+	for doc := range strings.SplitSeq(string(text), "\n---\n") {
+		var b rbacv1.ClusterRoleBinding // a Role has none of its fields but the head
+		if err := yaml.Unmarshal([]byte(doc), &b); err != nil {
+			t.Fatal(err)
+		}
+		kinds[b.Kind]++
+		role, binding := strings.CutSuffix(b.Kind, "Binding")
+		if binding && (b.RoleRef.Kind != role || b.RoleRef.Name != b.Name || len(b.Subjects) != 1 || b.Subjects[0] != rbacv1.Subject{Kind: "User", APIGroup: "rbac.authorization.k8s.io", Name: "jane"}) {
+			t.Errorf("%s binds %+v to %+v", b.Kind, b.RoleRef, b.Subjects)
+		}
+	}
+	for _, k := range []string{"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"} {
+		if kinds[k] != 1 {
+			t.Errorf("%d of kind %s, want 1:\n%s", kinds[k], k, text)
+		}
+	}
+	if !strings.Contains(string(text), "run commands in every container") {
+		t.Errorf("it does not say what get on nodes/proxy grants:\n%s", text)
+	}
+	if text, err = RBAC("ml", ServiceAccount("ml"), "run"); err != nil || strings.Contains(string(text), "nodes/proxy") {
+		t.Errorf("a run without --throttling speaks of nodes/proxy (%v):\n%s", err, text)
 	}
 }

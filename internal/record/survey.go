@@ -18,10 +18,11 @@ import (
 
 // LookOptions say what a run in a cluster is going to do.
 type LookOptions struct {
-	Rights   []string // commands whose rights it needs, as hpatune rbac names them
-	Changes  bool     // it changes the target or its HPA
-	Workers  bool     // the load comes from pods of the cluster
-	URL      string   // the way in; "" = find one
+	Rights   []string                                   // commands whose rights it needs, as hpatune rbac names them
+	Apply    *autoscalingv2.HorizontalPodAutoscalerSpec // in place of the live HPA's; nil = that one
+	Changes  bool                                       // it changes the target or its HPA
+	Workers  bool                                       // the load comes from pods of the cluster
+	URL      string                                     // the way in; "" = find one
 	Lasts    time.Duration
 	Describe func(*results.HPAContext) error // completes what is known of the controller; nil = nothing to add
 	Say      func(text string)               // takes what was found, and warnings
@@ -79,17 +80,22 @@ func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOpt
 			return nil, err
 		}
 	}
-	return b, reach(subject, b.Description, o.Lasts, say)
+	if subject.HPA == nil {
+		return b, nil
+	}
+	spec := o.Apply
+	if spec == nil {
+		spec = &subject.HPA.Spec
+	}
+	return b, reach(spec, b.Description, o.Lasts, say)
 }
 
 // reach says how many replicas the load may bring up and what these cost an hour
 // at list prices, and names a profile too short to show what the HPA does. How
-// long a pod takes to start is not known yet: it comes on top.
-func reach(subject *kube.Subject, d kube.Description, length time.Duration, say func(string, ...any)) error {
-	if subject.HPA == nil {
-		return nil
-	}
-	c, err := manifest.FromV2(&subject.HPA.Spec)
+// long a pod takes to start is not known yet: it comes on top. spec is what the
+// run will have.
+func reach(spec *autoscalingv2.HorizontalPodAutoscalerSpec, d kube.Description, length time.Duration, say func(string, ...any)) error {
+	c, err := manifest.FromV2(spec)
 	if err != nil {
 		return err
 	}

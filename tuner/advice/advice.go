@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
@@ -132,8 +134,9 @@ func (a *Advice) Next(dir, recorded string) []string {
 	if ns != "" {
 		in = " -n " + ns
 	}
-	second := "hpatune run --hpa " + strings.TrimPrefix(ns+"/"+name, "/") + " -p " + profile + " --out results/after"
-	if a.options.Run.Meta.Target.Kind == results.OfSandbox {
+	m := &a.options.Run.Meta
+	second := "hpatune run --hpa " + strings.TrimPrefix(ns+"/"+name, "/") + needed(m) + " -p " + profile + " --out results/after"
+	if m.Target.Kind == results.OfSandbox {
 		second = "hpatune run --sandbox -p " + profile + " -f " + file + " --out results/after"
 	}
 	apply := []string{"kubectl diff -f " + file, "kubectl apply -f " + file}
@@ -146,6 +149,41 @@ func (a *Advice) Next(dir, recorded string) []string {
 		second,
 		"hpatune verify "+dir+" results/after",
 	)
+}
+
+// needed are the flags that the recording needed to reach its target and to know
+// the controller, each after a blank.
+func needed(m *results.Meta) string {
+	flags := ""
+	if n := m.Context["workers"]; n != "" {
+		flags += " --workers " + n
+	}
+	if m.Target.URL != "" {
+		flags += " --url " + m.Target.URL
+	}
+	h, usual := &m.HPA, hpa.DefaultParams()
+	var controller []string
+	for _, x := range []struct {
+		name string
+		s    float64
+		is   time.Duration
+	}{
+		{"syncPeriod", h.SyncPeriodS, usual.SyncPeriod},
+		{"downscaleStabilization", h.DownscaleStabilizationS, usual.DownscaleStabilization},
+		{"cpuInitializationPeriod", h.CPUInitializationPeriodS, usual.CPUInitializationPeriod},
+		{"initialReadinessDelay", h.InitialReadinessDelayS, usual.InitialReadinessDelay},
+	} {
+		if d := time.Duration(x.s * float64(time.Second)); d > 0 && d != x.is {
+			controller = append(controller, x.name+"="+d.String())
+		}
+	}
+	if h.Tolerance > 0 && h.Tolerance != usual.Tolerance {
+		controller = append(controller, fmt.Sprintf("tolerance=%g", h.Tolerance))
+	}
+	if len(controller) > 0 {
+		flags += " --controller " + strings.Join(controller, ",")
+	}
+	return flags
 }
 
 // notesOf are the comments of hpa.yaml: the head says what it is valid for, how

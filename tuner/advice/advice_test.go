@@ -137,3 +137,36 @@ func TestFirst(t *testing.T) {
 		t.Errorf("First without a target: %v, want ErrNoTarget", err)
 	}
 }
+
+// What the recording needed to reach its target and to know the controller is
+// needed again; and the tests beside hpa.yaml tick as this controller does.
+func TestNextRepeatsWhatWasNeeded(t *testing.T) {
+	for _, tt := range []struct {
+		sentence string
+		meta     results.Meta
+		want     string
+	}{
+		{"nothing but the HPA's name", results.Meta{HPA: results.HPAContext{SyncPeriodS: 15, Tolerance: 0.1, DownscaleStabilizationS: 300}}, "--hpa ml/chat -p"},
+		{"a way in", results.Meta{Target: results.Target{Kind: "hpa", URL: "http://10.0.0.7:8000"}}, "--hpa ml/chat --url http://10.0.0.7:8000 -p"},
+		{"from inside", results.Meta{Context: map[string]string{"workers": "2"}}, "--hpa ml/chat --workers 2 -p"},
+		{"a controller with other flags", results.Meta{HPA: results.HPAContext{SyncPeriodS: 5, DownscaleStabilizationS: 30, Tolerance: 0.05}},
+			"--hpa ml/chat --controller syncPeriod=5s,downscaleStabilization=30s,tolerance=0.05 -p"},
+	} {
+		o := optionsOf(manifest.Owner{})
+		o.Run.Meta = tt.meta
+		a, err := Make(pick(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next := strings.Join(a.Next("out", "x"), "\n"); !strings.Contains(next, tt.want) {
+			t.Errorf("%s: Next has no %q:\n%s", tt.sentence, tt.want, next)
+		}
+		every := "every    15s"
+		if tt.meta.HPA.SyncPeriodS == 5 {
+			every = "every    5s"
+		}
+		if got := data(t, a, "hpa.hpa"); !strings.Contains(got, every) {
+			t.Errorf("%s: hpa.hpa has no %q:\n%s", tt.sentence, every, got)
+		}
+	}
+}

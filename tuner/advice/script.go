@@ -14,9 +14,10 @@ import (
 // test writes unit tests for the recommended HPA: how it answers a quiet load,
 // one at twice the target, and a quiet one again. What it expects is what the
 // core decides today, so that an edit of hpa.yaml that changes a decision is
-// seen.
+// seen. A tick is the controller's own sync period.
 func test(c *hpa.Config, p hpa.Params) (string, error) {
-	const quietTicks, fullTicks, afterTicks = 4, 12, 28
+	ticks := func(d time.Duration) int { return int((d + p.SyncPeriod - 1) / p.SyncPeriod) }
+	quietTicks, fullTicks, afterTicks := ticks(time.Minute), ticks(3*time.Minute), ticks(7*time.Minute)
 	var loads []scenario.Load
 	for i := range c.Metrics {
 		m := &c.Metrics[i]
@@ -34,5 +35,5 @@ func test(c *hpa.Config, p hpa.Params) (string, error) {
 		words := slices.Concat(slices.Repeat([]string{quiet}, quietTicks), slices.Repeat([]string{full}, fullTicks), slices.Repeat([]string{quiet}, afterTicks))
 		loads = append(loads, scenario.Load{Metric: m, Words: words})
 	}
-	return scenario.Write("Written by hpatune beside hpa.yaml; run it with: hpatune test hpa.hpa\nA quiet load, one at twice the target, and a quiet one again.", "hpa.yaml", c, p, c.MinReplicas, 15*time.Second, loads)
+	return scenario.Write("Written by hpatune beside hpa.yaml; run it with: hpatune test hpa.hpa\nA quiet load, one at twice the target, and a quiet one again.", "hpa.yaml", c, p, c.MinReplicas, p.SyncPeriod, loads)
 }

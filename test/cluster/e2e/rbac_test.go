@@ -65,6 +65,9 @@ func (s *suite) printed(t *testing.T, ns string, commands ...string) map[right]b
 	}
 	out := map[right]bool{}
 	for doc := range strings.SplitSeq(r.stdout, "\n---\n") {
+		if strings.Contains(doc, "\nroleRef:\n") {
+			continue // the tests bind by themselves
+		}
 		var role rbacv1.ClusterRole // a Role has the same fields
 		if err := yaml.UnmarshalStrict([]byte(doc), &role); err != nil {
 			t.Fatal(err)
