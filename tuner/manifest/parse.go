@@ -27,12 +27,15 @@ type Doc struct {
 	// HPA is the object as autoscaling/v2 with the API server's defaults; nil
 	// for other kinds and for an HPA with problems.
 	HPA *autoscalingv2.HorizontalPodAutoscaler
+	// Scaled is a ScaledObject; HPA is then the one that KEDA makes of it.
+	Scaled *ScaledObject
 	// Problems are what is wrong with it: then HPA is nil.
 	Problems source.Problems
 	// Warnings are what the API server accepts and a person should know.
 	Warnings source.Problems
 
-	doc *source.Document
+	doc    *source.Document
+	origin []int // of each metric of HPA, the trigger of Scaled; -1 = its formula
 }
 
 // JSON returns the object as it was written, as JSON: for kinds that are read elsewhere.
@@ -40,7 +43,16 @@ func (d *Doc) JSON() ([]byte, source.Problems) { return d.doc.JSON() }
 
 // LineOf returns the line of the field at path ("spec.minReplicas"), or of the
 // nearest one around it.
-func (d *Doc) LineOf(path string) int { return d.doc.Line(path) }
+func (d *Doc) LineOf(path string) int { return d.doc.Line(d.SourcePath(path)) }
+
+// SourcePath is where a setting of the HPA stands in the object that was
+// written: the same path, but for an HPA that KEDA makes.
+func (d *Doc) SourcePath(path string) string {
+	if d.Scaled == nil {
+		return path
+	}
+	return d.Scaled.SourcePath(path)
+}
 
 // Config returns the HPA as the core reads it. It must be one (d.HPA not nil).
 func (d *Doc) Config() (hpa.Config, hpa.Identity, error) {
@@ -140,6 +152,8 @@ func (o Options) object(r *source.Document, apiVersion, kind string) Doc {
 	switch {
 	case d.Kind == "":
 		*problems = append(*problems, r.Problem("kind", "is missing: what kind of object is this?", "kind: "+kindHPA))
+	case d.Kind == "ScaledObject" && strings.HasPrefix(d.APIVersion, "keda.sh/"):
+		o.scaledObject(&d, problems)
 	case d.Kind != kindHPA:
 		// A VerticalPodAutoscaler is near by its letters, and no misspelling.
 		if d.Kind != "VerticalPodAutoscaler" && d.Kind != kindHPA+"List" && source.Nearest(d.Kind, []string{kindHPA}) != "" {

@@ -1,0 +1,303 @@
+package manifest
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/hpatune/hpatune/internal/source"
+)
+
+// fault is what KEDA or the API server refuses, or what goes wrong once it runs.
+type fault struct{ path, text, try string }
+
+type checker struct {
+	o              *ScaledObject
+	faults, doubts []fault
+}
+
+func (c *checker) refuse(path, try, format string, args ...any) {
+	c.faults = append(c.faults, fault{path, fmt.Sprintf(format, args...), try})
+}
+
+func (c *checker) doubt(path, try, format string, args ...any) {
+	c.doubts = append(c.doubts, fault{path, fmt.Sprintf(format, args...), try})
+}
+
+// check returns all that the CRD's schema, KEDA's admission webhook and its
+// scalers refuse, and what they accept and a person should know.
+//
+// Source: kedacore/keda v2.21.0 config/crd/bases/keda.sh_scaledobjects.yaml,
+// apis/keda/v1alpha1 (scaledobject_webhook.go, CheckReplicaCountBoundsAreValid,
+// CheckFallbackValid, ValidateTriggers), pkg/scalers.
+func (o *ScaledObject) check() (faults, doubts []fault) {
+	c := &checker{o: o}
+	c.bounds()
+	c.names()
+	c.triggers()
+	c.formula()
+	c.fallback()
+	if a := o.Spec.Advanced; a != nil && a.HorizontalPodAutoscalerConfig != nil && a.HorizontalPodAutoscalerConfig.Behavior != nil {
+		spec := autoscalingv2.HorizontalPodAutoscalerSpec{MaxReplicas: 1, Behavior: a.HorizontalPodAutoscalerConfig.Behavior.DeepCopy()}
+		Default(&spec)
+		for _, e := range validateSpec(&spec) {
+			if rest, ok := strings.CutPrefix(e.Field, "spec."); ok && strings.HasPrefix(rest, "behavior") {
+				c.refuse(kedaBehavior+strings.TrimPrefix(rest, "behavior"), hint(e), "%s", e.ErrorBody())
+			}
+		}
+	}
+	return c.faults, c.doubts
+}
+
+func (c *checker) bounds() {
+	s := &c.o.Spec
+	for _, f := range []struct {
+		name  string
+		value *int32
+		least int32
+	}{
+		{"pollingInterval", s.PollingInterval, 1}, {"initialCooldownPeriod", s.InitialCooldownPeriod, 0}, {"cooldownPeriod", s.CooldownPeriod, 0},
+		{"idleReplicaCount", s.IdleReplicaCount, 0}, {"minReplicaCount", s.MinReplicaCount, 0}, {"maxReplicaCount", s.MaxReplicaCount, 1},
+	} {
+		if f.value != nil && *f.value < f.least {
+			c.refuse("spec."+f.name, fmt.Sprint(f.least), "%d is below %d", *f.value, f.least)
+		}
+	}
+	if lo, hi := c.o.Min(), c.o.Max(); lo > hi {
+		c.refuse("spec.minReplicaCount", "", "minReplicaCount %d is above maxReplicaCount %d", lo, hi)
+	}
+	if i := s.IdleReplicaCount; i != nil {
+		switch {
+		case *i >= c.o.Min():
+			c.refuse("spec.idleReplicaCount", "idleReplicaCount: 0, with minReplicaCount: 1 or more", "idleReplicaCount %d is not below minReplicaCount %d", *i, c.o.Min())
+		case *i != 0:
+			c.doubt("spec.idleReplicaCount", "idleReplicaCount: 0", "idleReplicaCount %d: the HPA brings the size back to minReplicaCount; only 0 works, since an HPA rests at 0", *i)
+		}
+	}
+	if s.ScaleTargetRef.Name == "" {
+		c.refuse("spec.scaleTargetRef.name", "the name of the Deployment", "is missing")
+	}
+}
+
+func (c *checker) names() {
+	if c.o.Name == "" {
+		c.refuse("metadata.name", "", "is missing")
+	}
+	if n := len(c.o.Name); n > longestLabel {
+		c.refuse("metadata.name", "", "the name has %d characters; KEDA allows %d, since it is a label's value", n, longestLabel)
+	} else if n := len(c.o.HPAName()); n > longestLabel {
+		c.refuse("metadata.name", "spec.advanced.horizontalPodAutoscalerConfig.name: a shorter one", "the HPA's name, %s, has %d characters; KEDA allows %d", c.o.HPAName(), n, longestLabel)
+	}
+}
+
+func (c *checker) triggers() {
+	list := c.o.Spec.Triggers
+	if len(list) == 0 {
+		c.refuse("spec.triggers", "- type: prometheus", "no trigger is given")
+	}
+	first := map[string]int{}
+	resources := 0
+	for i := range list {
+		t := &list[i]
+		at := fmt.Sprintf("spec.triggers[%d]", i)
+		if t.Name != "" {
+			if j, twice := first[t.Name]; twice {
+				c.refuse(at+".name", t.Name+"-2", "%q is the name of triggers[%d], too; names must differ", t.Name, j)
+			}
+			first[t.Name] = i
+		}
+		if t.Type == "cpu" || t.Type == "memory" {
+			resources++
+		}
+		if t.UseCachedMetrics && (t.Type == "cpu" || t.Type == "memory" || t.Type == "cron") {
+			c.refuse(at+".useCachedMetrics", "leave it out", "a %s trigger has no cached metrics", t.Type)
+		}
+		c.trigger(t, i, at)
+	}
+	if resources > 0 && resources == len(list) && c.o.Min() == 0 {
+		c.refuse("spec.minReplicaCount", "minReplicaCount: 1", "cpu and memory are not measured at 0 replicas, so with these triggers alone KEDA refuses minReplicaCount 0 (its default)")
+	}
+}
+
+func (c *checker) trigger(t *Trigger, i int, at string) {
+	if _, known := scalerOf(t.Type); !known {
+		what := fmt.Sprintf("%q is no trigger type of KEDA %s", t.Type, KEDAVersion)
+		if t.Type == "" {
+			what = "is missing"
+		}
+		c.refuse(at+".type", source.Nearest(t.Type, triggerTypes()), "%s", what)
+		return
+	}
+	before := len(c.faults)
+	switch t.Type {
+	case "cpu", "memory":
+		if _, old := t.Metadata["type"]; old {
+			c.refuse(at+".metadata.type", "metricType: "+t.Metadata["type"]+", beside metadata", "is gone since KEDA 2.18")
+		}
+	case "prometheus":
+		for _, f := range []string{"serverAddress", "query"} {
+			if strings.TrimSpace(t.Metadata[f]) == "" && (f != "serverAddress" || t.AuthenticationRef == nil) {
+				c.refuse(at+".metadata."+f, "", "is missing")
+			}
+		}
+		c.number(t, at, "activationThreshold")
+		if v, has := t.Metadata["ignoreNullValues"]; has && v != "true" && v != "false" {
+			c.refuse(at+".metadata.ignoreNullValues", `"false"`, "%q is neither true nor false", v)
+		}
+	case "metrics-api":
+		for _, f := range []string{"url", "valueLocation"} {
+			if t.Metadata[f] == "" {
+				c.refuse(at+".metadata."+f, "", "is missing")
+			}
+		}
+	case "cron":
+		c.cron(t, at)
+	}
+	spec, err := t.metric(i)
+	if err != nil {
+		if len(c.faults) == before {
+			path, text := at, err.Error()
+			if rest, ok := strings.CutPrefix(text, "metadata."); ok {
+				field, why, _ := strings.Cut(rest, ": ")
+				if why == "" {
+					field, why, _ = strings.Cut(rest, " ")
+				}
+				path, text = at+".metadata."+field, why
+			} else if strings.HasPrefix(text, "metricType") {
+				path = at + ".metricType"
+			}
+			c.refuse(path, tryFor(t, text), "%s", text)
+		}
+		return
+	}
+	if e := spec.External; e != nil {
+		s, _ := scalerOf(t.Type)
+		if q := quantityOf(e.Target); q != nil && q.Sign() != 1 {
+			field := s.fields[0]
+			c.refuse(at+".metadata."+field, field+`: "5"`, "%q: the API server refuses an HPA whose target is not above 0", t.Metadata[field])
+		}
+	}
+	if u := spec.Resource; u != nil && u.Target.AverageUtilization != nil && *u.Target.AverageUtilization < 1 {
+		c.refuse(at+".metadata.value", `value: "70"`, "%q: the target must be above 0", t.Metadata["value"])
+	}
+}
+
+func tryFor(t *Trigger, text string) string {
+	if strings.Contains(text, "metricType") {
+		if t.Type == "cpu" || t.Type == "memory" {
+			return "metricType: Utilization"
+		}
+		return "metricType: AverageValue"
+	}
+	return ""
+}
+
+func quantityOf(t autoscalingv2.MetricTarget) *resource.Quantity {
+	if t.AverageValue != nil {
+		return t.AverageValue
+	}
+	return t.Value
+}
+
+func (c *checker) number(t *Trigger, at, field string) {
+	if text, has := t.Metadata[field]; has {
+		if _, err := strconv.ParseFloat(strings.TrimSpace(text), 64); err != nil {
+			c.refuse(at+".metadata."+field, "", "%q is not a number", text)
+		}
+	}
+}
+
+func (c *checker) cron(t *Trigger, at string) {
+	for _, f := range []string{"timezone", "start", "end", "desiredReplicas"} {
+		if t.Metadata[f] == "" {
+			c.refuse(at+".metadata."+f, "", "is missing")
+			return
+		}
+	}
+	for _, f := range []string{"start", "end"} {
+		if n := len(strings.Fields(t.Metadata[f])); n != 5 && !strings.HasPrefix(t.Metadata[f], "@") {
+			c.refuse(at+".metadata."+f, "0 8 * * *", "%q has %d fields; a schedule has 5: minute hour day month weekday", t.Metadata[f], n)
+		}
+	}
+	if t.Metadata["start"] == t.Metadata["end"] {
+		c.refuse(at+".metadata.end", "", "start and end are the same")
+	}
+	if n, err := strconv.ParseInt(t.Metadata["desiredReplicas"], 10, 64); err != nil || n == 0 {
+		c.refuse(at+".metadata.desiredReplicas", `"5"`, "%q is not a number above 0", t.Metadata["desiredReplicas"])
+	}
+}
+
+func (c *checker) formula() {
+	m := c.o.modifiers()
+	if m == nil {
+		return
+	}
+	const at = "spec.advanced.scalingModifiers"
+	if v, err := number(m.Target); m.Target == "" {
+		c.refuse(at+".target", `target: "5"`, "is missing: a formula needs the value that one replica may have")
+	} else if err != nil || v <= 0 {
+		c.refuse(at+".target", `target: "5"`, "%q is not a number above 0", m.Target)
+	}
+	if t := m.MetricType; t != "" && t != autoscalingv2.AverageValueMetricType && t != autoscalingv2.ValueMetricType {
+		c.refuse(at+".metricType", "AverageValue", "%q: a formula has AverageValue or Value", t)
+	}
+	for i, t := range c.o.Spec.Triggers {
+		if t.Name == "" && t.Type != "cpu" && t.Type != "memory" {
+			c.refuse(fmt.Sprintf("spec.triggers[%d]", i), "name: "+strings.ReplaceAll(t.Type, "-", "_"), "has no name, and with a formula every trigger but cpu and memory needs one")
+		}
+	}
+	f, err := c.o.Formula()
+	if err != nil {
+		c.refuse(at+".formula", "the names of the triggers: "+strings.Join(c.triggerNames(), ", "), "%s", err)
+		return
+	}
+	switch where, always := f.divides(); {
+	case always:
+		c.refuse(at+".formula", "", "it divides by zero whatever its triggers say")
+	case where != "":
+		c.doubt(at+".formula", "a condition: "+strings.Join(f.Names[:min(1, len(f.Names))], "")+" > 0 ? … : 0", "it divides by zero where %s", where)
+	}
+}
+
+func (c *checker) triggerNames() (out []string) {
+	for _, t := range c.o.Spec.Triggers {
+		if t.Name != "" {
+			out = append(out, t.Name)
+		}
+	}
+	return out
+}
+
+func number(text string) (float64, error) { return strconv.ParseFloat(text, 64) }
+
+var fallbackBehaviors = []string{"static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower", "scalingModifiers"}
+
+func (c *checker) fallback() {
+	f := c.o.Spec.Fallback
+	if f == nil {
+		return
+	}
+	if f.FailureThreshold < 0 || f.Replicas < 0 {
+		c.refuse("spec.fallback", "", "failureThreshold %d and replicas %d must not be below 0", f.FailureThreshold, f.Replicas)
+	}
+	if f.Behavior != "" && !slices.Contains(fallbackBehaviors, f.Behavior) {
+		c.refuse("spec.fallback.behavior", source.Nearest(f.Behavior, fallbackBehaviors), "%q is unknown", f.Behavior)
+	}
+	if f.Behavior == "scalingModifiers" && c.o.modifiers() == nil {
+		c.doubt("spec.fallback.behavior", "static", "scalingModifiers needs a formula; without one nothing falls back")
+	}
+	m := c.o.modifiers()
+	if m == nil {
+		if !slices.ContainsFunc(c.o.Spec.Triggers, func(t Trigger) bool { return t.Type != "cpu" && t.Type != "memory" }) {
+			c.refuse("spec.fallback", "leave it out", "cpu and memory triggers have no fallback")
+		}
+		return
+	}
+	if v, err := strconv.ParseInt(m.Target, 10, 64); err != nil || v <= 0 {
+		c.doubt("spec.fallback", "a whole target", "with a formula whose target (%q) is not a whole number, KEDA passes over the fallback", m.Target)
+	}
+}
