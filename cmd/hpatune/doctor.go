@@ -143,12 +143,13 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	case facts.Live:
 		return exit(exitUsage, fmt.Errorf("doctor: no HorizontalPodAutoscaler %s %s; try: hpatune doctor -A lists those of the whole cluster", name, page.Where))
 	default:
-		return files.nothing("HorizontalPodAutoscaler")
+		return files.nothing("HorizontalPodAutoscaler or ScaledObject")
 	}
 	page.Skipped = files.notJudged()
 	for i := range hpas {
 		page.Missed = append(page.Missed, hpas[i].NotJudged...)
 	}
+	page.Missed = append(page.Missed, files.others()...)
 	page.HPAs, page.One = hpas, name != ""
 	if f.output != "text" || page.Live { // text of files has them in their place
 		for _, m := range page.NotJudged() {

@@ -15,13 +15,15 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// hpaFile is the one HorizontalPodAutoscaler of a manifest.
+// hpaFile is the one autoscaler of a manifest: a HorizontalPodAutoscaler, or the
+// one that KEDA makes of a ScaledObject.
 type hpaFile struct {
 	Config   hpa.Config
 	Identity hpa.Identity
 	Meta     manifest.Meta
-	Data     []byte // as written
-	First    bool   // there is none yet: this one is only to compare with
+	Data     []byte        // as written
+	First    bool          // there is none yet: this one is only to compare with
+	Scaled   *manifest.Doc // the ScaledObject that it is made of; nil = none
 }
 
 // readHPA reads the HPA of -f: a file, a folder, or - for standard input.
@@ -90,16 +92,20 @@ func (s streams) decodeHPA(name string, data []byte) (hpaFile, error) {
 	}
 	switch {
 	case len(found) == 0:
-		return hpaFile{}, exit(exitUsage, fmt.Errorf("manifest %s: no HorizontalPodAutoscaler in it (found %s)", name, kinds(docs)))
+		return hpaFile{}, exit(exitUsage, fmt.Errorf("manifest %s: no HorizontalPodAutoscaler or ScaledObject in it (found %s)", name, kinds(docs)))
 	case len(found) > 1:
-		return hpaFile{}, exit(exitUsage, fmt.Errorf("manifest %s: %d HorizontalPodAutoscalers in it; give a file with the one that is meant", name, len(found)))
+		return hpaFile{}, exit(exitUsage, fmt.Errorf("manifest %s: %d autoscalers in it; give a file with the one that is meant", name, len(found)))
 	}
 	s.warnAll(found[0].Warnings)
 	c, id, err := found[0].Config()
 	if err != nil {
 		return hpaFile{}, exit(exitUsage, fmt.Errorf("manifest %s: %w", name, err))
 	}
-	return hpaFile{Config: c, Identity: id, Meta: manifest.MetaOf(found[0].HPA), Data: data}, nil
+	h := hpaFile{Config: c, Identity: id, Meta: manifest.MetaOf(found[0].HPA), Data: data}
+	if found[0].Scaled != nil {
+		h.Scaled = &found[0]
+	}
+	return h, nil
 }
 
 func (s streams) warnAll(ps source.Problems) {

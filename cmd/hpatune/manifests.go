@@ -176,9 +176,39 @@ func (m *manifests) notJudged() (out []string) {
 	return out
 }
 
+// others names the autoscalers that doctor does not judge.
+func (m *manifests) others() (out []string) {
+	for i := range m.docs {
+		d := &m.docs[i]
+		if d.HPA != nil {
+			continue
+		}
+		group, _, _ := strings.Cut(d.APIVersion, "/")
+		why := map[[2]string]string{
+			{"http.keda.sh", "HTTPScaledObject"}:         "KEDA's HTTP add-on makes a ScaledObject of it, with an external-push trigger; its target's size follows the requests that its interceptor holds",
+			{"keda.sh", "ScaledJob"}:                     "it makes jobs, not replicas",
+			{"serving.knative.dev", "Service"}:           "Knative's own autoscaler (KPA) sizes it, by concurrency or requests a second; it makes no HPA unless class hpa.autoscaling.knative.dev is set",
+			{"serving.knative.dev", "Configuration"}:     "Knative's own autoscaler (KPA) sizes it",
+			{"serving.kserve.io", "InferenceService"}:    "KServe decides at run time who sizes it",
+			{"serving.kserve.io", "LLMInferenceService"}: "KServe makes its workloads; give the ScaledObject or HPA that sizes them",
+			{"autoscaling.x-k8s.io", "CapacityBuffer"}:   "it holds nodes, not replicas",
+			{"autoscaling.aibrix.ai", "PodAutoscaler"}:   "AIBrix's own autoscaler sizes its target (KPA or APA; HPA only where its scalingStrategy says so)",
+			{"ray.io", "RayService"}:                     "Ray scales its replicas itself",
+			{"llmd.ai", "VariantAutoscaling"}:            "it publishes a metric; give the HPA or ScaledObject that reads it",
+		}[[2]string{group, d.Kind}]
+		if why != "" {
+			out = append(out, fmt.Sprintf("%s/%s (%s:%d): %s", d.Kind, d.Name, d.File, d.Line, why))
+		}
+	}
+	return out
+}
+
 // nothing is the error where no autoscaler was found.
 func (m *manifests) nothing(what string) error {
 	text := fmt.Sprintf("no %s in these files (found %s)", what, kinds(m.docs))
+	for _, s := range m.others() {
+		text += "\nnot judged: " + s
+	}
 	for _, s := range m.notJudged() {
 		text += "\nskipped " + s
 	}

@@ -249,6 +249,9 @@ func (s streams) applied(f runFlags, subject *kube.Subject) (spec *autoscalingv2
 	}
 	docs, _ := manifest.Parse(f.filename, data)
 	i := slices.IndexFunc(docs, func(d manifest.Doc) bool { return d.HPA != nil })
+	if so := docs[i].Scaled; so != nil {
+		return nil, "", usagef("%s is a ScaledObject: --apply changes an HPA, and KEDA would undo it; apply it with kubectl, then run --hpa %s/%s", f.filename, subject.Namespace, so.HPAName())
+	}
 	spec = &docs[i].HPA.Spec
 	if r, now := spec.ScaleTargetRef, subject.HPA.Spec.ScaleTargetRef; r.Kind != now.Kind || r.Name != now.Name {
 		return nil, "", usagef("%s scales %s/%s, the live HPA %s/%s: --apply changes settings, not targets", f.filename, r.Kind, r.Name, now.Kind, now.Name)

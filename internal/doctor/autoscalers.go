@@ -1,15 +1,10 @@
 package doctor
 
 import (
-	"fmt"
 	"slices"
 	"strings"
-	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hpatune/hpatune/tuner/hpa"
-	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 // The checks of other autoscalers beside an HPA.
@@ -97,77 +92,6 @@ func vpa(s *subject) (hits []hit, ok bool) {
 				of = " of container " + strings.Join(changed, ", ")
 			}
 			hits = append(hits, s.hit(metricPath(i), "%s changes the %s request%s, and utilization is usage over request: each moves what the other one measures", object(d), m.Name, of))
-		}
-	}
-	return hits, ok
-}
-
-// scaledObject is what the checks read of a ScaledObject.
-type scaledObject struct {
-	Metadata metav1.ObjectMeta
-	Spec     struct {
-		ScaleTargetRef  struct{ Kind, Name string }
-		CooldownPeriod  *int
-		MinReplicaCount int
-		Advanced        struct {
-			HorizontalPodAutoscalerConfig struct{ Name string }
-		}
-	}
-}
-
-// owns says whether an HPA is the one that KEDA makes of a ScaledObject.
-func (k *scaledObject) owns(d *manifest.Doc) bool {
-	name := k.Spec.Advanced.HorizontalPodAutoscalerConfig.Name
-	if name == "" {
-		name = "keda-hpa-" + k.Metadata.Name
-	}
-	if d.HPA.Name == name {
-		return true
-	}
-	return slices.ContainsFunc(d.HPA.OwnerReferences, func(r metav1.OwnerReference) bool {
-		return r.Kind == "ScaledObject" && r.Name == k.Metadata.Name
-	})
-}
-
-func (k *scaledObject) targets(s *subject) bool {
-	ref := s.doc.HPA.Spec.ScaleTargetRef
-	kind := k.Spec.ScaleTargetRef.Kind
-	if kind == "" {
-		kind = "Deployment" // KEDA's default
-	}
-	return kind == ref.Kind && k.Spec.ScaleTargetRef.Name == ref.Name
-}
-
-// kedaBeside finds a ScaledObject on the target of an HPA that is not its own.
-func kedaBeside(s *subject) (hits []hit, ok bool) {
-	for _, d := range s.of("ScaledObject") {
-		k, err := decode[scaledObject](s.facts, d)
-		if err != nil || !k.targets(s) {
-			continue
-		}
-		ok = true
-		if k.owns(s.doc) {
-			continue
-		}
-		hits = append(hits, s.hit("spec.scaleTargetRef", "%s scales the same target, through an HPA that KEDA makes of it: both stop with AmbiguousSelector, and KEDA's admission webhook refuses the second of them", object(d)))
-	}
-	return hits, ok
-}
-
-func keda(s *subject) (hits []hit, ok bool) {
-	for _, d := range s.of("ScaledObject") {
-		k, err := decode[scaledObject](s.facts, d)
-		if err != nil || s.m.Startup == 0 || !k.targets(s) {
-			continue
-		}
-		ok = true
-		cooldown := 300 * time.Second // KEDA's default
-		if k.Spec.CooldownPeriod != nil {
-			cooldown = time.Duration(*k.Spec.CooldownPeriod) * time.Second
-		}
-		// The cooldown counts for the way to zero only.
-		if k.Spec.MinReplicaCount == 0 && cooldown < s.m.Startup {
-			hits = append(hits, hit{doc: d, path: "spec.cooldownPeriod", why: fmt.Sprintf("cooldownPeriod %v is shorter than a start, %s: a pod may be taken to zero while it still loads", cooldown, s.startup)})
 		}
 	}
 	return hits, ok

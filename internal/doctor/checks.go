@@ -83,6 +83,9 @@ func missingRequest(s *subject) (hits []hit, ok bool) {
 }
 
 func autoscalingV1(s *subject) ([]hit, bool) {
+	if s.doc.Scaled != nil {
+		return nil, false
+	}
 	v1 := s.doc.APIVersion == "autoscaling/v1" || strings.Contains(s.doc.HPA.Annotations[corev1.LastAppliedConfigAnnotation], `"autoscaling/v1"`)
 	for _, m := range s.doc.HPA.ManagedFields {
 		// The status is written by the controller, in its own version.
@@ -95,7 +98,7 @@ func autoscalingV1(s *subject) ([]hit, bool) {
 }
 
 func minOne(s *subject) ([]hit, bool) {
-	if s.config.MinReplicas != 1 {
+	if s.config.MinReplicas != 1 || s.keda != nil && s.keda.Scaled.Min() == 0 { // on purpose
 		return nil, true
 	}
 	return []hit{s.hit("spec.minReplicas", "at 1 replica, losing a pod or its node means no service until another one has started%s", prefixed(": a start takes ", s.startup, ""))}, true
@@ -180,7 +183,7 @@ func unreachable(s *subject) (hits []hit, ok bool) {
 			h.why += ": " + why
 			h.fix = "lower the target below " + number(c/(1+s.tolerance()))
 			if most == 1 && t > 1 && t <= 100 {
-				h.fix = fmt.Sprintf("write %s (%.4g %%)", number(t/100), t)
+				h.fix = fmt.Sprintf("write %s (%.4g %%)", s.words(t/100), t)
 			}
 		}
 		hits = append(hits, h)

@@ -86,7 +86,7 @@ func judge(f Facts, name string) (out []HPA, ran map[string]int, err error) {
 	var errs []error
 	for i := range f.Docs {
 		doc := &f.Docs[i]
-		if doc.HPA == nil || name != "" && doc.Name != name {
+		if doc.HPA == nil || name != "" && doc.Name != name || f.present(doc) {
 			continue
 		}
 		s, err := newSubject(&f, doc)
@@ -142,6 +142,12 @@ func (s *subject) notJudged() []string {
 		return []string{fmt.Sprintf("%s: its target %s/%s is not among these files (%s, at %s, %s), so its %s are not judged", key(s.doc), ref.Kind, ref.Name, object(r.near), place(r.near), r.how, pods)}
 	}
 	return []string{fmt.Sprintf("%s: its target %s/%s is not among these files, so its %s are not judged", key(s.doc), ref.Kind, ref.Name, pods)}
+}
+
+// present says whether a document is a ScaledObject whose HPA is among the
+// facts: then that one is judged, with what the ScaledObject tells of it.
+func (f *Facts) present(d *manifest.Doc) bool {
+	return d.Scaled != nil && slices.ContainsFunc(f.beside(d, "HorizontalPodAutoscaler"), func(h *manifest.Doc) bool { return owns(d, h) })
 }
 
 func finding(s *subject, c Check, h hit) Finding {

@@ -104,6 +104,7 @@ type subject struct {
 	facts   *Facts
 	doc     *manifest.Doc
 	config  hpa.Config
+	keda    *manifest.Doc // the ScaledObject that the HPA is made of; nil = none
 	target  resolution
 	work    *workload     // the scale target's pods; nil = not among the facts
 	workDoc *manifest.Doc // the scale target; nil with work
@@ -133,6 +134,7 @@ func newSubject(f *Facts, doc *manifest.Doc) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.keda = f.madeOf(doc)
 	s.target, s.work, s.workDoc, s.spec, s.labels = t.target, t.work, t.workDoc, t.spec, t.labels
 	if s.work != nil {
 		s.see()

@@ -120,12 +120,14 @@ func (s *subject) stranger(whose string, spec corev1.PodSpec, ends bool) hit {
 
 // rival is another HPA that selects pods which this one selects.
 func rivals(s *subject) (hits []hit, ok bool) {
-	for _, d := range s.of("HorizontalPodAutoscaler") {
-		if d == s.doc || d.HPA == nil || same(d, s.doc) {
+	for _, d := range s.autoscalers() {
+		if d == s.doc || d.HPA == nil || same(d, s.doc) || owns(d, s.doc) || owns(s.doc, d) {
 			continue
 		}
-		mine, theirs := s.doc.HPA.Spec.ScaleTargetRef, d.HPA.Spec.ScaleTargetRef
-		if mine.Kind == theirs.Kind && mine.Name == theirs.Name && group(mine.APIVersion) == group(theirs.APIVersion) {
+		if sameTarget(d, s.doc) {
+			if (d.Scaled == nil) != (s.doc.Scaled == nil) {
+				continue // kedaBeside
+			}
 			h := s.hit("spec.scaleTargetRef", "%s (%s) has the same target: both stop with AmbiguousSelector", object(d), place(d))
 			if s.facts.Live {
 				h.why = fmt.Sprintf("%s has the same target: both stop with AmbiguousSelector", object(d))

@@ -12,8 +12,9 @@ type Check struct {
 }
 
 const (
-	walk   = "https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/"
-	probes = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
+	walk     = "https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/"
+	kedaSpec = "https://keda.sh/docs/latest/reference/scaledobject-spec/"
+	probes   = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
 )
 
 // Checks is the registry, in the order of the list that help prints.
@@ -244,9 +245,39 @@ var Checks = []Check{
 		Fix:   "set behavior.scaleUp.tolerance below 1/maxReplicas (Kubernetes 1.35 and later)",
 	},
 	{
-		ID: "keda-cooldown", Severity: Warning, Link: "https://keda.sh/docs/latest/reference/scaledobject-spec/", judge: keda,
+		ID: "keda-cooldown", Severity: Warning, Link: kedaSpec, judge: cooldown,
 		Title: "KEDA's cooldownPeriod is shorter than start-up",
 		Fix:   "set cooldownPeriod above the start-up time",
+	},
+	{
+		ID: "keda-wake", Severity: Error, Link: kedaSpec, judge: wake,
+		Title: "every trigger reads what the pods export, and there are none at zero",
+		Fix:   "add a trigger that sees requests from outside (a gateway's or queue's count), or set minReplicaCount: 1",
+	},
+	{
+		ID: "keda-zero", Severity: Info, Link: kedaSpec, judge: fromZero,
+		Title: "KEDA scales the target to zero",
+		Fix:   "let something hold or retry requests, or set minReplicaCount: 1",
+	},
+	{
+		ID: "keda-idle-setting", Severity: Info, Link: kedaSpec, judge: idleSettings,
+		Title: "a setting that KEDA passes over",
+		Fix:   "leave it out",
+	},
+	{
+		ID: "keda-lost-metric", Severity: Info, Link: kedaSpec, judge: lostMetric,
+		Title: "a query without series counts as no load",
+		Fix:   "set ignoreNullValues: \"false\" and a fallback",
+	},
+	{
+		ID: "keda-paused", Severity: Warning, Link: kedaSpec, judge: pausedKEDA,
+		Title: "an annotation pauses KEDA",
+		Fix:   "remove the annotation",
+	},
+	{
+		ID: "keda-sum", Severity: Warning, Link: kedaSpec, judge: kedaSum,
+		Title: "a sum over the pods with metricType Value",
+		Fix:   "use metricType: AverageValue (the default) with a sum",
 	},
 	{
 		ID: "failing-event", Severity: Error, Link: walk, judge: failing,

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 // The checks of what a metric is: whether it can fall, whether it is there, and
@@ -30,7 +31,20 @@ func (s *subject) reads(i int) (out []series, query bool) {
 }
 
 // query is the PromQL behind a metric, "" where none is known.
-func (s *subject) query(int) string { return "" }
+func (s *subject) query(i int) string {
+	if t := s.trigger(i); t != nil && t.Type == "prometheus" {
+		return t.Metadata["query"]
+	}
+	return ""
+}
+
+// trigger is the KEDA trigger behind a metric; nil where there is none.
+func (s *subject) trigger(i int) *manifest.Trigger {
+	if s.keda == nil || len(s.keda.HPA.Spec.Metrics) != len(s.config.Metrics) {
+		return nil
+	}
+	return s.keda.Trigger(i)
+}
 
 func counters(s *subject) (hits []hit, ok bool) {
 	for i := range s.config.Metrics {
@@ -139,11 +153,11 @@ func metricUnit(s *subject) (hits []hit, ok bool) {
 		switch {
 		case k.unit == percent && t <= 1:
 			h := s.hit(metricPath(i), "%s is in percent, 0 to 100, and the target is %.3g: the least use exceeds it, so the size is always maxReplicas", name, t)
-			h.fix = fmt.Sprintf("write %s", number(100*t))
+			h.fix = "write " + s.words(100*t)
 			hits = append(hits, h)
 		case k.unit == seconds && t >= 50, !known && strings.HasSuffix(low, "_seconds") && t >= 200:
 			h := s.hit(metricPath(i), "%s is in seconds, and the target is %.4g of them: milliseconds were meant?", name, t)
-			h.fix = fmt.Sprintf("write %s for %.4g ms", number(t/1000), t)
+			h.fix = fmt.Sprintf("write %s for %.4g ms", s.words(t/1000), t)
 			hits = append(hits, h)
 		case k.unit == mib && t >= 1<<20:
 			h := s.hit(metricPath(i), "%s is in MiB, and the target is %.4g of them: no GPU has as much, so the size is always minReplicas", name, t)
@@ -156,6 +170,15 @@ func metricUnit(s *subject) (hits []hit, ok bool) {
 		}
 	}
 	return hits, true
+}
+
+// words writes a target as its author would: a trigger's threshold is a plain
+// number, an HPA's target a quantity.
+func (s *subject) words(f float64) string {
+	if s.keda != nil {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return number(f)
 }
 
 // number writes a quantity as people do: 600m for 0.6.

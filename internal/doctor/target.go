@@ -148,7 +148,8 @@ func (s *subject) nearest(kind, name string) (*manifest.Doc, string) {
 
 // named says whether some HPA names an object as its target.
 func (f *Facts) named(d *manifest.Doc) bool {
-	return slices.ContainsFunc(f.of(d.Namespace, "HorizontalPodAutoscaler"), func(h *manifest.Doc) bool {
+	all := slices.Concat(f.of(d.Namespace, "HorizontalPodAutoscaler"), f.of(d.Namespace, "ScaledObject"))
+	return slices.ContainsFunc(all, func(h *manifest.Doc) bool {
 		return h.HPA != nil && h.HPA.Spec.ScaleTargetRef.Kind == d.Kind && h.HPA.Spec.ScaleTargetRef.Name == d.Name
 	})
 }
@@ -183,7 +184,7 @@ func place(d *manifest.Doc) string { return fmt.Sprintf("%s:%d", d.File, d.Line)
 
 // atZero finds targets that stand at 0 replicas, where an HPA does nothing.
 func atZero(s *subject) ([]hit, bool) {
-	if s.config.MinReplicas == 0 {
+	if s.config.MinReplicas == 0 || s.loop() { // KEDA brings it back
 		return nil, true
 	}
 	for _, c := range s.doc.HPA.Status.Conditions {

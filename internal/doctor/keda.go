@@ -1,0 +1,212 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+// The checks of KEDA: of the HPA that it makes, and of its own loop.
+
+// autoscalers are the objects beside a document that make or are an HPA.
+func (s *subject) autoscalers() []*manifest.Doc {
+	return slices.Concat(s.of("HorizontalPodAutoscaler"), s.of("ScaledObject"))
+}
+
+// madeOf finds the ScaledObject that an HPA is made of: the object itself, or
+// the one that the HPA names as its owner.
+func (f *Facts) madeOf(d *manifest.Doc) *manifest.Doc {
+	if d.Scaled != nil {
+		return d
+	}
+	for _, o := range f.beside(d, "ScaledObject") {
+		if o.Scaled != nil && owns(o, d) {
+			return o
+		}
+	}
+	return nil
+}
+
+// owns says whether an HPA is the one that KEDA makes of a ScaledObject, or is to
+// become it.
+func owns(o, d *manifest.Doc) bool {
+	if o.Scaled == nil || d.HPA == nil || d.Scaled != nil {
+		return false
+	}
+	return d.HPA.Name == o.Scaled.HPAName() || slices.ContainsFunc(d.HPA.OwnerReferences, func(r metav1.OwnerReference) bool {
+		return r.Kind == "ScaledObject" && r.Name == o.Name
+	})
+}
+
+// sameTarget says whether two HPAs scale one object.
+func sameTarget(a, b *manifest.Doc) bool {
+	x, y := a.HPA.Spec.ScaleTargetRef, b.HPA.Spec.ScaleTargetRef
+	return x.Kind == y.Kind && x.Name == y.Name && group(x.APIVersion) == group(y.APIVersion)
+}
+
+// kedaBeside finds a ScaledObject on the target of an HPA that is not its own.
+func kedaBeside(s *subject) (hits []hit, ok bool) {
+	for _, d := range s.autoscalers() {
+		if d.HPA == nil || d == s.doc || (d.Scaled == nil) == (s.doc.Scaled == nil) || !sameTarget(d, s.doc) {
+			continue
+		}
+		ok = true
+		if owns(d, s.doc) || owns(s.doc, d) {
+			continue
+		}
+		if s.doc.Scaled != nil {
+			hits = append(hits, s.hit("spec.scaleTargetRef", "%s scales the same target: both HPAs stop with AmbiguousSelector, and KEDA's admission webhook refuses this ScaledObject", object(d)))
+			continue
+		}
+		hits = append(hits, s.hit("spec.scaleTargetRef", "%s scales the same target, through an HPA that KEDA makes of it: both stop with AmbiguousSelector, and KEDA's admission webhook refuses the second of them", object(d)))
+	}
+	return hits, ok
+}
+
+// kedaHit is a hit in the ScaledObject.
+func (s *subject) kedaHit(path, format string, args ...any) hit {
+	return hit{doc: s.keda, path: path, why: fmt.Sprintf(format, args...)}
+}
+
+// loop says whether KEDA's own loop takes the target to zero or idle and back.
+func (s *subject) loop() bool {
+	return s.keda != nil && (s.keda.Scaled.Min() == 0 || s.keda.Scaled.Spec.IdleReplicaCount != nil)
+}
+
+func cooldown(s *subject) (hits []hit, ok bool) {
+	if s.keda == nil || s.m.Startup == 0 {
+		return nil, false
+	}
+	// The cooldown counts for the way to zero only.
+	if c := s.keda.Scaled.Cooldown(); s.loop() && c < s.m.Startup {
+		hits = append(hits, s.kedaHit("spec.cooldownPeriod", "cooldownPeriod %v is shorter than a start, %s: a pod may be taken to zero while it still loads", c, s.startup))
+	}
+	return hits, true
+}
+
+// ofPods are the prefixes of metrics that the serving pods export themselves.
+var ofPods = []string{"vllm", "sglang", "tgi_", "nv_inference", "nv_gpu", "nv_trt_llm", "ts_", "bentoml", "ray_serve", "lmdeploy", "trtllm", "dcgm_fi", "container_"}
+
+// wake finds ScaledObjects that can go to zero and never come back: every signal
+// of theirs is exported by the pods that are then not there.
+func wake(s *subject) ([]hit, bool) {
+	if !s.loop() {
+		return nil, s.keda != nil
+	}
+	own := ""
+	for i := range s.keda.Scaled.Spec.Triggers {
+		t := &s.keda.Scaled.Spec.Triggers[i]
+		switch t.Type {
+		case "cpu", "memory":
+			own = cmp.Or(own, t.Type)
+		case "prometheus":
+			list := readQuery(t.Metadata["query"])
+			if len(list) == 0 || slices.ContainsFunc(list, func(x series) bool { return !exportedByPods(x.name) }) {
+				return nil, true
+			}
+			own = list[0].name
+		default:
+			return nil, true // something outside of the pods, or the clock
+		}
+	}
+	return []hit{s.kedaHit("spec.triggers", "at %d replicas no pod exports %s, so no trigger ever becomes active: the target never comes back from there", cmp.Or(idle(s), 0), own)}, true
+}
+
+func idle(s *subject) int32 {
+	if i := s.keda.Scaled.Spec.IdleReplicaCount; i != nil {
+		return *i
+	}
+	return 0
+}
+
+func exportedByPods(name string) bool {
+	p := plain(name)
+	return slices.ContainsFunc(ofPods, func(prefix string) bool { return strings.HasPrefix(p, strings.TrimSuffix(plain(prefix), "_")) })
+}
+
+// fromZero says how long the first request waits.
+func fromZero(s *subject) ([]hit, bool) {
+	if !s.loop() || idle(s) > 0 {
+		return nil, s.keda != nil
+	}
+	o := s.keda.Scaled
+	return []hit{s.kedaHit("spec.minReplicaCount", "at zero the first request waits for KEDA's next look at the triggers (pollingInterval %v), for Prometheus' scrape where one is asked, and for a start%s; what does not wait is refused, unless something holds it", o.Polling(), prefixed(" of ", s.startup, ""))}, true
+}
+
+// idleSettings finds settings that KEDA passes over.
+func idleSettings(s *subject) (hits []hit, ok bool) {
+	if s.keda == nil {
+		return nil, false
+	}
+	o := s.keda.Scaled
+	if o.Spec.PollingInterval != nil && !o.PollingMatters() {
+		hits = append(hits, s.kedaHit("spec.pollingInterval", "pollingInterval changes no size: with minReplicaCount above 0 the HPA asks the triggers itself, every 15 s"))
+	}
+	if o.Spec.CooldownPeriod != nil && !s.loop() {
+		hits = append(hits, s.kedaHit("spec.cooldownPeriod", "cooldownPeriod changes no size: it counts for the way to zero or idle only, and minReplicaCount is %d; scaling down is slowed by behavior.scaleDown.stabilizationWindowSeconds", o.Min()))
+	}
+	return hits, true
+}
+
+// lostMetric says what happens while a query gives nothing.
+func lostMetric(s *subject) (hits []hit, ok bool) {
+	if s.keda == nil {
+		return nil, false
+	}
+	o := s.keda.Scaled
+	for i := range o.Spec.Triggers {
+		t := &o.Spec.Triggers[i]
+		if t.Type != "prometheus" || t.Metadata["ignoreNullValues"] == "false" || strings.Contains(t.Metadata["query"], "absent(") {
+			continue
+		}
+		hits = append(hits, s.kedaHit(fmt.Sprintf("spec.triggers[%d].metadata.query", i), "a query without series counts as 0 (ignoreNullValues is true by default): where the metric is gone, renamed or not scraped, the size falls to %d as if there were no load", max(o.Min(), 1)))
+	}
+	if f := o.Spec.Fallback; f != nil && f.Replicas < o.Min() {
+		h := s.kedaHit("spec.fallback.replicas", "fallback.replicas %d is below minReplicaCount %d, which holds: the fallback changes nothing", f.Replicas, o.Min())
+		hits = append(hits, h)
+	}
+	return hits, true
+}
+
+// pausedKEDA finds annotations that stop KEDA.
+func pausedKEDA(s *subject) (hits []hit, ok bool) {
+	if s.keda == nil {
+		return nil, false
+	}
+	at, paused := s.keda.Scaled.Paused()
+	if !paused {
+		return nil, true
+	}
+	what := "the size stays as it is"
+	if at >= 0 {
+		what = fmt.Sprintf("the size is pinned to %d", at)
+	}
+	return []hit{s.kedaHit("metadata.annotations", "an annotation pauses KEDA (autoscaling.keda.sh/paused…): it deletes the HPA, and %s", what)}, true
+}
+
+// kedaSum finds sums that are compared by Value: the size multiplies.
+func kedaSum(s *subject) (hits []hit, ok bool) {
+	if s.keda == nil {
+		return nil, false
+	}
+	for i, m := range s.config.Metrics {
+		t := s.trigger(i)
+		if t == nil || t.Type != "prometheus" || m.Source != hpa.External || m.Target.ValueMilli == 0 {
+			continue
+		}
+		list := readQuery(t.Metadata["query"])
+		if len(list) == 1 && list[0].has("sum", "count") && bare(t.Metadata["query"]) == list[0].name {
+			if k, _ := lookUp(list[0].name); matches(list[0].name, "queue", "waiting", "backlog", "pending") && k.kind == gauge {
+				continue // queueValue says it
+			}
+			hits = append(hits, s.hit(metricPath(i), "%s is a sum over the pods, and metricType Value multiplies the present size by sum / threshold: more pods bring a larger sum, and a larger size", describe(list[0], m)))
+		}
+	}
+	return hits, true
+}
