@@ -42,6 +42,8 @@ type Fitted struct {
 	Assumed  []string
 	Warnings []string
 	Doubts   []Doubt
+	// Reaches is how far the recording shows what each metric of a pod can be.
+	Reaches []Reach
 	// Quality is how well each part of the fit meets what was recorded.
 	Quality    []Quality
 	SelfReplay SelfReplay
@@ -131,6 +133,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	w.Pipes, n = pipesOf(&served, cfg.Metrics, out.Replica)
 	say.add(n)
 	quotaPipes(w.Pipes, served.law.Quota)
+	out.Reaches = reachesOf(&served, cfg.Metrics, w.Pipes)
 	w.Drain, n = drainOf(l)
 	say.add(n)
 	w.Replicas, n = replicasOf(l, o.Replicas, cfg.MinReplicas)
