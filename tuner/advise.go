@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
@@ -27,6 +28,11 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 		return b.infeasible(r, k), nil
 	}
 	r.Recommended = b.pick(k.best)
+	if b.reach != nil {
+		if far, text := b.reach(&k.best.config); far != fit.Seen {
+			r.Warnings = append(r.Warnings, text+": beyond what was sampled the replay goes on in a line; a run that takes one replica to saturation would show how it goes there")
+		}
+	}
 	for _, t := range k.equals {
 		if t != k.best {
 			r.Equals = append(r.Equals, b.pick(t))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/plant"
 	"github.com/hpatune/hpatune/tuner/replay"
@@ -29,6 +30,9 @@ type bench struct {
 	streams    bool   // answers have a first token
 	// day returns the i-th replicate: the same for every candidate.
 	day func(i int) *replay.World
+	// reach says how far a configuration's targets are beyond what was sampled, and of
+	// what metric.
+	reach func(*hpa.Config) (fit.Extrapolation, string)
 	// asRecorded begins every replay at the recorded size and with what the
 	// controller remembered: for a replay of what ran, not of a candidate.
 	asRecorded bool
@@ -47,6 +51,7 @@ func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
 	}
 	b.space.First = o.First
 	b.day = func(i int) *replay.World { return b.world.Draw(replicate(b.seed, i)) }
+	b.reach = func(c *hpa.Config) (fit.Extrapolation, string) { return f.Reaching(c, f.World.Params.Tolerance) }
 	var total time.Duration
 	for _, p := range f.World.Start {
 		total += p.Total()

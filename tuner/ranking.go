@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
@@ -69,9 +70,25 @@ func (b *bench) rank(ctx context.Context, o Options) (ranking, error) {
 	return ranking{choice: choose(s.trials, b.space), fluids: s.fluids, trials: s.trials}, err
 }
 
+// reached leaves out candidates whose targets are so far beyond what was sampled
+// that nothing is known of how the metric goes there; the first, which is the
+// present configuration, stays.
+func (b *bench) reached(configs []hpa.Config) []hpa.Config {
+	out := configs[:1]
+	for _, c := range configs[1:] {
+		if b.reach != nil {
+			if far, _ := b.reach(&c); far == fit.Unseen {
+				continue
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
 func (s *search) run() error {
 	b := s.b
-	if err := s.pass(b.space.Candidates(s.current)); err != nil {
+	if err := s.pass(b.reached(b.space.Candidates(s.current))); err != nil {
 		return err
 	}
 	// The first is the present configuration; days are common to all.
