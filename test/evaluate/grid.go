@@ -68,17 +68,17 @@ const sure = 0.9
 func (t *truth) holds() bool { return !t.Dropped && t.Hold >= sure-1e-9 }
 
 // best finds the cheapest configuration of the grid that truly holds, and how many of the grid could
-// not be ruled out. Ten days rule most out; the others get all days, cheapest first, until one holds:
+// not be ruled out. Six days rule most out; the others get all days, cheapest first, until one holds:
 // all after it cost more.
 func (e *evaluation) best(w *world) (all []truth, best *truth, configs []hpa.Config) {
 	configs = w.grid()
 	all = make([]truth, len(configs))
 	days := make([][]outcome, len(configs))
-	const first = 10
+	const first = 6
 	e.parallel(len(configs), func(i int) {
 		days[i] = e.days(w, configs[i], 0, first, 1)
 		all[i] = summed(configs[i], days[i])
-		all[i].Dropped = all[i].Met < 7 // one in eighty that holds on 90 % of days does this by chance
+		all[i].Dropped = all[i].Met < 4 // one in sixty that holds on 90 % of days does this by chance
 	})
 	order := make([]int, 0, len(configs))
 	for i := range all {
