@@ -5,7 +5,7 @@ IMAGE   ?= ghcr.io/hpatune/hpatune:$(VERSION)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint vet-others vulncheck golden fuzz demo check ci bench bench-loadgen conformance conformance-full mutants evaluate evaluate-quick e2e e2e-full image tidy
+.PHONY: help build test race lint vet-others vulncheck golden fuzz demo check ci bench bench-loadgen conformance conformance-full mutants evaluate evaluate-quick evaluate-public e2e e2e-full image tidy
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ evaluate: ## recommendations against the truth of synthetic clusters, within 2 h
 evaluate-quick: ## three of these worlds, in some three minutes
 	$(GO) -C test/evaluate test ./...
 	$(GO) -C test/evaluate run . -quick $(ARGS)
+
+evaluate-public: ## against what others measured: TRUTH=DIR with *.requests.csv of vLLM servers; without it, only what is stated
+	$(GO) -C test/evaluate run ./public -truth '$(TRUTH)'
 
 e2e: ## the product on a real cluster: built, brought up, run, brought down (root, Linux; or KUBECONFIG)
 	$(GO) -C test/cluster run ./cmd/hpacluster test -- -v

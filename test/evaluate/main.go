@@ -46,6 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	out := flags.String("out", filepath.Join("..", "..", "bin", "evaluate"), "folder of the results, a file a world")
 	gate := flags.Bool("gate", false, "recordings and their identity tests only: no truth, no picks")
 	recordings := flags.Int("recordings", 4, "recordings a world")
+	tuned := flags.Int("tuned", 2, "recordings a world that are tuned to the end; the others end with the identity test")
 	days := flags.Int("days", 60, "fresh days a configuration is judged on")
 	fresh := flags.Bool("fresh", false, "judge worlds again that this program has judged")
 	budget := flags.Duration("budget", 0, "begin no further world after so long; 0 = none")
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("-world: %w", err)
 	}
-	e := &evaluation{n: *days, recordings: *recordings, tuned: 2, cover: 10, margin: 30}
+	e := &evaluation{n: *days, recordings: *recordings, tuned: *tuned, cover: 10, margin: 30}
 	all := worlds()
 	if *quick {
 		all, *out = quickWorlds(all), filepath.Join(*out, "quick")

@@ -113,11 +113,11 @@ type serverKind struct {
 }
 
 func ttft(text string, seconds float64) sim.Objective {
-	return sim.Objective{Text: "ttft.p95 < " + text, TTFT: true, Quantile: 0.95, Limit: seconds}
+	return sim.Objective{Text: "ttft.p95 < " + text, Metric: "ttft", Quantile: 0.95, Limit: seconds}
 }
 
 func e2e(text string, seconds float64) sim.Objective {
-	return sim.Objective{Text: "e2e.p95 < " + text, Quantile: 0.95, Limit: seconds}
+	return sim.Objective{Text: "e2e.p95 < " + text, Metric: "e2e", Quantile: 0.95, Limit: seconds}
 }
 
 // chat is a mix of prompts and answers: about 300 tokens in, 90 out.

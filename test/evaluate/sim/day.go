@@ -248,8 +248,11 @@ func (d *day) outcome() Day {
 		all := true
 		for j, ob := range d.w.Objectives {
 			v := e
-			if ob.TTFT {
+			switch ob.Metric {
+			case "ttft":
 				v = t
+			case "tpot":
+				v = (q.done - q.first) / float64(max(1, q.output-1))
 			}
 			if v <= ob.Limit {
 				within[j]++

@@ -75,7 +75,7 @@ func TestADayIsItsSeed(t *testing.T) {
 	w.Load = Load{CV2: 1, Stages: []Stage{Flat("low", 300, 4), Flat("high", 600, 16), Flat("end", 600, 4)}}
 	w.Pod.IdleCores = 0.02
 	w.Startup = Startup{Schedule: 1, Pull: 1, Start: 1, Load: 15, Spread: 0.1}
-	w.Objectives = []Objective{{Text: "e2e.p95 < 8s", Quantile: 0.95, Limit: 8}}
+	w.Objectives = []Objective{{Text: "e2e.p95 < 8s", Metric: "e2e", Quantile: 0.95, Limit: 8}}
 	c := hpa.DefaultConfig(10)
 	c.MinReplicas = 2
 	c.Metrics = []hpa.Metric{{Source: hpa.Pods, Name: InFlight, Target: hpa.Target{Type: hpa.AverageValue, AverageMilli: 3000}}}

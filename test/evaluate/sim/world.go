@@ -44,7 +44,7 @@ type Pod struct {
 // Objective is a limit on a quantile of a latency.
 type Objective struct {
 	Text     string // as the product reads it: "ttft.p95 < 2s"
-	TTFT     bool   // else end to end
+	Metric   string // ttft, e2e, or tpot: seconds a token after the first
 	Quantile float64
 	Limit    float64
 }
