@@ -32,21 +32,22 @@ type Kube struct {
 	o       Options
 	emit    results.Emit
 
-	mu      sync.Mutex
-	pods    map[string]*pod
-	states  []podStates // what the pods were, oldest first
-	scales  []scaleAt   // what the target's size was, oldest first
-	slices  map[string]*discoveryv1.EndpointSlice
-	ready   []string             // the last list of endpoints
-	nodes   map[string]time.Time // since when a node is there
-	hpa     *autoscalingv2.HorizontalPodAutoscaler
-	edits   int // of the HPA's spec, in mid-run
-	undone  bool
-	pending []pending
-	reasons []rescaleReason
-	answers map[int32]string // backends by index: pod or address that has not answered yet
-	metrics metrics
-	every   time.Duration // between polls, until the resolution is known
+	mu       sync.Mutex
+	pods     map[string]*pod
+	states   []podStates    // what the pods were, oldest first
+	scales   []scaleAt      // what the target's size was, oldest first
+	template map[string]any // of the target's pods, as last seen; nil = not yet
+	slices   map[string]*discoveryv1.EndpointSlice
+	ready    []string             // the last list of endpoints
+	nodes    map[string]time.Time // since when a node is there
+	hpa      *autoscalingv2.HorizontalPodAutoscaler
+	edits    int // of the HPA's spec, in mid-run
+	undone   bool
+	pending  []pending
+	reasons  []rescaleReason
+	answers  map[int32]string // backends by index: pod or address that has not answered yet
+	metrics  metrics
+	every    time.Duration // between polls, until the resolution is known
 }
 
 // Options are what a caller may add to watching.
@@ -215,6 +216,7 @@ func (k *Kube) targetSeen(ctx context.Context, u *unstructured.Unstructured) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.meddled(u, s)
 	k.scales = append(k.scales, s)
 	if len(k.scales) > keepStates {
 		k.scales = slices.Delete(k.scales, 0, len(k.scales)-keepStates)

@@ -1,9 +1,6 @@
 package results
 
-import (
-	"strings"
-	"time"
-)
+import "strings"
 
 // HidesDecisions reports whether the gap's source is one of what the autoscaler
 // reads or does: its HPA, its target, the pods, or a metrics API.
@@ -18,14 +15,3 @@ func (g Gap) HidesDecisions() bool {
 // HidesPods reports whether in the gap nobody saw which pods there were, or
 // which of them got traffic.
 func (g Gap) HidesPods() bool { return g.Source == "kube/pods" || g.Source == "kube/endpoints" }
-
-// Edited returns when the HPA's spec was first changed in mid-run; ok is false
-// where it stayed.
-func (r *Run) Edited() (at time.Duration, ok bool) {
-	for _, w := range r.Warnings {
-		if (w.ID == "hpa-edited" || w.ID == "change-undone") && (!ok || w.At < at) {
-			at, ok = w.At, true
-		}
-	}
-	return at, ok
-}

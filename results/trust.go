@@ -69,7 +69,7 @@ const (
 func judgeTrust(r *Run, s Summary, limits Limits) Trust {
 	t := Trust{Verdict: Valid}
 	checks := []func(*Run, Summary, Limits) []Reason{
-		trustWhole, trustDelivered, trustLateness, trustCPU, trustShares, trustForeign, trustGaps, trustEdited, trustFloor,
+		trustWhole, trustDelivered, trustLateness, trustCPU, trustShares, trustForeign, trustGaps, trustMeddled, trustFrozen, trustFloor,
 	}
 	if r.Meta.Target.Kind == "log" { // others sent the load
 		checks = []func(*Run, Summary, Limits) []Reason{trustWhole, trustImported, trustShares, trustGaps}
@@ -347,15 +347,6 @@ func trustGaps(r *Run, _ Summary, _ Limits) []Reason {
 		verdict = Unverified
 	}
 	return []Reason{reason("observer-gaps", verdict, v, gapLimit, "%s was blind for %s of the run", source, figure.Percent(v))}
-}
-
-// trustEdited: was the HPA one and the same all along?
-func trustEdited(r *Run, _ Summary, _ Limits) []Reason {
-	at, ok := r.Edited()
-	if !ok {
-		return nil
-	}
-	return []Reason{reason("hpa-edited", Unverified, at.Seconds(), math.NaN(), "the HPA was changed in mid-run, at %s: what follows is of another configuration", at.Round(time.Second))}
 }
 
 func trustFloor(r *Run, _ Summary, limits Limits) []Reason {

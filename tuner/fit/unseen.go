@@ -63,8 +63,11 @@ func unseenOf(run *results.Run, p hpa.Params, cfg hpa.Config) notes {
 		n.warn("%s could not be watched at times between %v and %v: what happened then is no evidence, nor what was decided up to %v later, while the autoscaler remembered it",
 			strings.Join(slices.Compact(sources), ", "), from.Round(time.Second), to.Round(time.Second), replay.Remembered(p, cfg))
 	}
-	if at, ok := run.Edited(); ok {
-		n.warn("the HPA was edited in mid-run, at %v: what it decided from then on is no evidence of the configuration before", at.Round(time.Second))
+	for _, m := range run.Meddled() {
+		if m.Ends {
+			n.warn("%s", m.Text)
+			break
+		}
 	}
 	return n
 }

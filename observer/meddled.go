@@ -1,0 +1,64 @@
+package observer
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// meddled warns of what somebody other than the autoscaler did to the target
+// since it was last seen: set its size, or changed its pods' template. Who wrote
+// the size is in the object's managed fields; an object without them tells
+// nothing. The caller holds mu.
+func (k *Kube) meddled(u *unstructured.Unstructured, now scaleAt) {
+	template, _, _ := unstructured.NestedMap(u.Object, "spec", "template")
+	before := k.template
+	k.template = template
+	if before != nil && template != nil && !equality.Semantic.DeepEqual(before, template) {
+		k.warn("target-changed", "the pod template of %s was changed in mid-run by %s", k.subject.Target, orUnknown(lastWriter(u, "template")))
+	}
+	if len(k.scales) == 0 || k.scales[len(k.scales)-1].spec == now.spec || k.subject.HPA == nil {
+		return
+	}
+	who := lastWriter(u, "replicas")
+	if who == "" || isAutoscaler(who) {
+		return
+	}
+	k.warn("target-scaled", "%s was set to %d replicas in mid-run by %s, not by its HPA", k.subject.Target, now.spec, who)
+}
+
+// lastWriter returns the field manager that last wrote a field of the object's
+// spec, through the object or its scale; "" where the object does not say.
+func lastWriter(u *unstructured.Unstructured, field string) string {
+	name, at := "", time.Time{}
+	for _, m := range u.GetManagedFields() {
+		if m.Subresource == "status" || m.FieldsV1 == nil || m.Time == nil || m.Time.Time.Before(at) {
+			continue
+		}
+		if bytes.Contains(m.FieldsV1.Raw, []byte(`"f:`+field+`"`)) {
+			name, at = m.Manager, m.Time.Time
+		}
+	}
+	return name
+}
+
+// isAutoscaler says that a field manager is one of those that scale for the HPA:
+// the controller itself, KEDA at zero, and this program, which says so elsewhere.
+func isAutoscaler(manager string) bool {
+	for _, known := range []string{"kube-controller-manager", "keda", "hpatune", "vpa", "knative"} {
+		if strings.HasPrefix(manager, known) {
+			return true
+		}
+	}
+	return false
+}
+
+func orUnknown(name string) string {
+	if name == "" {
+		return "somebody unknown"
+	}
+	return name
+}

@@ -1,0 +1,229 @@
+package results
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hpatune/hpatune/internal/figure"
+)
+
+// Meddling is what somebody other than the autoscaler did in mid-run to the HPA,
+// its target or the pods.
+type Meddling struct {
+	At   time.Duration
+	ID   string // as in Reason: hpa-edited, hpa-deleted, target-scaled, target-changed, pods-deleted, pod-restarted
+	Text string // for the trust line
+	// Ends says that what follows is no evidence of the configuration that ran.
+	Ends bool
+}
+
+// meddlings are the warnings of the recorder that tell of one.
+var meddlings = map[string]struct {
+	id   string
+	text string // with the instant
+	ends bool
+}{
+	"hpa-edited":     {"hpa-edited", "the HPA was changed in mid-run, at %s: what follows is of another configuration", true},
+	"change-undone":  {"hpa-edited", "what this run had set was changed by somebody else, at %s: what follows is of another configuration", true},
+	"hpa-deleted":    {"hpa-deleted", "the HPA was deleted in mid-run, at %s: nothing scaled the target from then on", true},
+	"target-scaled":  {"target-scaled", "somebody else set the target's size in mid-run, at %s: what follows is not the HPA's doing", true},
+	"target-changed": {"target-changed", "the pod template was changed in mid-run, at %s: what follows is of other pods", true},
+	"pod-restarted":  {"pod-restarted", "a container was restarted in mid-run, at %s: requests that it held are lost, and its CPU is that of a start", false},
+}
+
+// Meddled returns what others did in mid-run, in order of time, each kind once.
+func (r *Run) Meddled() []Meddling {
+	var out []Meddling
+	seen := map[string]bool{}
+	for _, w := range r.Warnings {
+		m, ok := meddlings[w.ID]
+		if !ok || seen[m.id] {
+			continue
+		}
+		seen[m.id] = true
+		out = append(out, Meddling{w.At, m.id, fmt.Sprintf(m.text, w.At.Round(time.Second)), m.ends})
+	}
+	if m, ok := r.deletions(); ok {
+		out = append(out, m)
+	}
+	slices.SortStableFunc(out, func(a, b Meddling) int { return int(a.At - b.At) })
+	return out
+}
+
+// Edited returns when somebody first changed what the run is evidence of; ok is
+// false where nobody did.
+func (r *Run) Edited() (at time.Duration, ok bool) {
+	for _, m := range r.Meddled() {
+		if m.Ends {
+			return m.At, true
+		}
+	}
+	return 0, false
+}
+
+// downLag is how long after a decision to scale down its pods are deleted at
+// most: the workload's own controller acts in between.
+const downLag = 15 * time.Second
+
+// deletions finds pods that were deleted although the target was not made
+// smaller: an eviction, a drained node, kubectl delete pod. It needs all
+// decisions and all pods: where one of them could not be watched it finds none.
+func (r *Run) deletions() (Meddling, bool) {
+	if len(r.Syncs) == 0 || slices.ContainsFunc(r.Gaps, func(g Gap) bool { return g.HidesDecisions() || g.HidesPods() }) {
+		return Meddling{}, false
+	}
+	for _, m := range r.Warnings { // a rollout and a size set by hand delete pods, too
+		if id := meddlings[m.ID].id; id != "" && id != "pod-restarted" {
+			return Meddling{}, false
+		}
+	}
+	var downs []time.Duration // one entry for each pod that a decision takes away
+	for i := range r.Syncs {
+		s := &r.Syncs[i]
+		for range s.Spec - s.Replicas {
+			downs = append(downs, s.At)
+		}
+	}
+	var lost []string
+	first := time.Duration(0)
+	end := r.End()
+	for _, p := range r.Pods {
+		if p.Phase != PodDeleted || p.At <= 0 || p.At > end {
+			continue
+		}
+		// The decision that explains it is the oldest one that is still open.
+		i := slices.IndexFunc(downs, func(at time.Duration) bool { return p.At >= at-2*time.Second && p.At <= at+downLag })
+		if i >= 0 {
+			downs = slices.Delete(downs, i, i+1)
+			continue
+		}
+		if len(lost) == 0 {
+			first = p.At
+		}
+		lost = append(lost, p.Name)
+	}
+	if len(lost) == 0 {
+		return Meddling{}, false
+	}
+	text := fmt.Sprintf("pod %s was deleted in mid-run, at %s, and not by the HPA: an eviction, a drained node or a person", lost[0], first.Round(time.Second))
+	if len(lost) > 1 {
+		text = fmt.Sprintf("%d pods were deleted in mid-run, the first at %s, and not by the HPA: an eviction, a drained node or a person", len(lost), first.Round(time.Second))
+	}
+	return Meddling{At: first, ID: "pods-deleted", Text: text}, true
+}
+
+// trustMeddled: was it one and the same cluster all along?
+func trustMeddled(r *Run, _ Summary, _ Limits) []Reason {
+	var out []Reason
+	for _, m := range r.Meddled() {
+		at := m.At.Seconds()
+		out = append(out, Reason{ID: m.ID, Verdict: Unverified, Value: &at, Text: m.Text})
+	}
+	return out
+}
+
+// Freeze is a stretch in which a replica answered nothing at all, although it had
+// requests inside and is used to answer.
+type Freeze struct {
+	Backend string // as Meta.Backends names it
+	From    time.Duration
+	Length  time.Duration
+	Inside  int // requests that were inside from its beginning to its end
+}
+
+const (
+	// freezeLeast is the shortest stretch that is called a freeze: below it lie
+	// garbage collections and the periods of a CPU quota.
+	freezeLeast = time.Second
+	// freezeInside is how many requests must be inside all along: one or two long
+	// answers give no sign of life for long.
+	freezeInside = 3
+	// freezeTimes is how many times longer than nearly all (95 %) of the replica's
+	// other pauses with as many inside it must be, and freezePauses how many of
+	// those there must be to compare with.
+	freezeTimes  = 8
+	freezePauses = 20
+)
+
+// Freezes returns the stretches in which a replica stood still, in order of time.
+// A sign of life is a first token or the end of an answer. It needs visible
+// backends.
+func (r *Run) Freezes() []Freeze {
+	byBackend := make([][]*Request, len(r.Meta.Backends))
+	for i := range r.Requests {
+		if q := &r.Requests[i]; Happened(q.Sent) && Happened(q.Done) && q.Backend >= 0 && int(q.Backend) < len(byBackend) {
+			byBackend[q.Backend] = append(byBackend[q.Backend], q)
+		}
+	}
+	var out []Freeze
+	for b, requests := range byBackend {
+		name := r.Meta.Backends[b].Name
+		if name == "" {
+			name = r.Meta.Backends[b].Address
+		}
+		out = append(out, freezes(name, requests)...)
+	}
+	slices.SortStableFunc(out, func(a, b Freeze) int { return int(a.From - b.From) })
+	return out
+}
+
+// freezes finds those of one replica.
+func freezes(backend string, requests []*Request) []Freeze {
+	var signs []time.Duration
+	for _, q := range requests {
+		if Happened(q.First) {
+			signs = append(signs, q.First)
+		}
+		if q.Outcome == OK {
+			signs = append(signs, q.Done)
+		}
+	}
+	slices.Sort(signs)
+	slices.SortFunc(requests, func(a, b *Request) int { return int(a.Sent - b.Sent) })
+	var pauses []Freeze
+	open, next := []*Request{}, 0
+	for i := 0; i+1 < len(signs); i++ {
+		from, to := signs[i], signs[i+1]
+		for next < len(requests) && requests[next].Sent <= from {
+			open = append(open, requests[next])
+			next++
+		}
+		open = slices.DeleteFunc(open, func(q *Request) bool { return q.Done <= from })
+		inside := 0
+		for _, q := range open {
+			if q.Done >= to {
+				inside++
+			}
+		}
+		if inside >= freezeInside {
+			pauses = append(pauses, Freeze{backend, from, to - from, inside})
+		}
+	}
+	if len(pauses) < freezePauses {
+		return nil
+	}
+	lengths := make([]float64, len(pauses))
+	for i, p := range pauses {
+		lengths[i] = p.Length.Seconds()
+	}
+	usual := Percentile(lengths, 0.95)
+	return slices.DeleteFunc(pauses, func(p Freeze) bool {
+		return p.Length < freezeLeast || p.Length.Seconds() < freezeTimes*usual
+	})
+}
+
+// trustFrozen: did every replica that had requests work on them?
+func trustFrozen(r *Run, _ Summary, _ Limits) []Reason {
+	found := r.Freezes()
+	if len(found) == 0 {
+		return nil
+	}
+	longest := slices.MaxFunc(found, func(a, b Freeze) int { return int(a.Length - b.Length) })
+	text := fmt.Sprintf("replica %s answered nothing for %s from %s on, with %d requests inside", longest.Backend, figure.Time(longest.Length.Seconds()),
+		longest.From.Round(time.Second), longest.Inside)
+	if len(found) > 1 {
+		text += fmt.Sprintf("; %d such stretches in all", len(found))
+	}
+	return []Reason{reason("replica-froze", Unverified, longest.Length.Seconds(), freezeLeast.Seconds(), "%s", text)}
+}
