@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -144,7 +142,7 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, p record.Plan, ob
 	b, err := record.Look(ctx, c, subject, record.LookOptions{
 		Rights: f.rights(), Apply: spec, Changes: f.cluster.apply || len(f.cluster.fix) > 0, Workers: f.fleet.workers > 0,
 		URL: f.url, Lasts: p.Profile.Duration(), Say: s.say,
-		Describe: func(h *results.HPAContext) error { return controllerFlags(f.cluster.controller, h) },
+		Describe: func(h *results.HPAContext) error { return record.ControllerFlags(f.cluster.controller, h) },
 	})
 	if err != nil {
 		return recordError(err)
@@ -203,35 +201,6 @@ func (f *clusterFlags) prometheusOf(ctx context.Context, c *kube.Cluster, subjec
 	}
 	prom, err := observer.NewPrometheus(ctx, c, subject, access, queries)
 	return prom, exitIf(exitFailed, err)
-}
-
-// controllerFlags reads --controller into what the run says of the controller.
-func controllerFlags(text string, h *results.HPAContext) error {
-	if text == "" {
-		return nil
-	}
-	durations := map[string]*float64{
-		"syncPeriod": &h.SyncPeriodS, "downscaleStabilization": &h.DownscaleStabilizationS,
-		"cpuInitializationPeriod": &h.CPUInitializationPeriodS, "initialReadinessDelay": &h.InitialReadinessDelayS,
-	}
-	for pair := range strings.SplitSeq(text, ",") {
-		name, value, _ := strings.Cut(pair, "=")
-		if to, ok := durations[name]; ok {
-			d, err := time.ParseDuration(value)
-			if err != nil || d < 0 {
-				return usagef("--controller %s: %q is not a duration; try %s=15s", name, value, name)
-			}
-			*to = d.Seconds()
-			continue
-		}
-		v, err := strconv.ParseFloat(value, 64)
-		if name != "tolerance" || err != nil || v < 0 {
-			return usagef("--controller %q: want syncPeriod, downscaleStabilization, cpuInitializationPeriod, initialReadinessDelay (durations) or tolerance (a ratio)", pair)
-		}
-		h.Tolerance = v
-	}
-	h.Assumed = false
-	return nil
 }
 
 // applied reads the HPA spec that a run is to have in place of the live one, and
