@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sort"
 
 	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
@@ -17,8 +18,9 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 	current := k.trials[0]
 	r.Current = b.pick(current)
 	r.Verdict = Change
-	if k.keeps(r.Measured, o) {
+	if ran := !o.First && o.Recorded == nil; ran && k.keeps(r.Measured, b.goals.want(), b.space) {
 		r.Verdict, k.best = Keep, current
+		k.equals = only(k.equals, func(t *trial) bool { return math.Abs(t.cost()/current.cost()-1) <= unparted })
 		if current.fate() != holds {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("the recorded run met its objectives; the model expects that of %.0f %% of such days, and of 90 %% or more with: %s", 100*current.pMet(), Describe(k.cheapest.config)))
 		}
@@ -54,17 +56,26 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 	return nil, nil
 }
 
-// likely is how often the objectives of a run that met them must hold by the model
-// for it to be believed: as the run says so itself, more often than not will do.
-const likely = 0.5
+// When a run that met its objectives is left alone although the model is not sure
+// that it would again.
+const (
+	// likely is how often the objectives must hold by the model: more often than not,
+	// since the run itself says so, too.
+	likely = 0.5
+	// comfort is the share of the misses that the objectives allow which the run may
+	// have had: one that met them by luck mostly came nearer to the limit.
+	comfort = 1.0 / 3
+)
 
 // keeps says that the present configuration stays although another was chosen: the
-// run met its objectives under it, the model does not think that mere luck, and
-// nothing that holds costs less beyond the noise of one day.
-func (k *ranking) keeps(m *Measured, o Options) bool {
+// run met its objectives under it, neither barely nor by what the model calls luck,
+// and nothing that holds costs less beyond the noise of one day.
+func (k *ranking) keeps(m *Measured, want float64, s Space) bool {
 	current := k.trials[0]
-	ran := !o.First && o.Recorded == nil
-	if !ran || m == nil || m.Met == nil || !*m.Met || k.cheapest == nil || !o.Space.allows(&current.config) || !(current.pMet() >= likely) {
+	if m == nil || m.Met == nil || !*m.Met || k.cheapest == nil || !s.allows(&current.config) || !(current.pMet() >= likely) {
+		return false
+	}
+	if m.Attainment != nil && 1-*m.Attainment > (1-want)*comfort {
 		return false
 	}
 	saved := paired(k.cheapest, current, hours, 1)
@@ -195,12 +206,17 @@ func (k *ranking) known(c hpa.Config) *trial {
 
 // margin is the largest multiple of the load, up to 4 and in steps of 5 %, at which
 // the objectives still hold as often as they must: Value and Lo; at Hi, the next
-// step, they do not. Lo and Hi are nil where they hold at 4.
+// step, they do not. Lo and Hi are nil where they hold at 4. Of a configuration that
+// does not hold at the recorded load it is below 1, and 0.5 at least.
 //
 // It begins where the fluid plant would, relative to its own margin at the recorded
 // load, and goes by days of the exact plant from there.
 func (b *bench) margin(ctx context.Context, o Options, t *trial) (*Interval, error) {
 	const step, top = 1.05, 29 // 1.05^29 = 4.1
+	bottom := 0
+	if t.fate() != holds {
+		bottom = -14 // 1.05^-14 = 0.5
+	}
 	at := func(k int) float64 { return min(4, math.Pow(step, float64(k))) }
 	days := min(30, max(6, int(effort/4/max(sum(b.world.Demand.Bins), 1))))
 	done := 0
@@ -211,25 +227,15 @@ func (b *bench) margin(ctx context.Context, o Options, t *trial) (*Interval, err
 		scaled.day = func(i int) *replay.World { return w.Draw(replicate(b.seed, i)) }
 		s := &search{b: &scaled, ctx: ctx, o: o, budget: days}
 		s.o.Progress = func(string, int, int) {}
-		x := &trial{config: t.config}
 		done++
 		o.Progress("margin", done, max(done, 6))
-		return s.probe(x, days)
+		return s.probe(&trial{config: t.config}, days)
 	}
 	var s replay.Scratch
 	base := min(0, b.pass(b.world, t.config, &s).margin)
-	lo, hi := 0, top+1 // lo holds
-	fl, fh := 0, top+1
-	for fh-fl > 1 {
-		mid := (fl + fh) / 2
-		if b.pass(b.world.Scaled(at(mid)), t.config, &s).margin >= base {
-			fl = mid
-		} else {
-			fh = mid
-		}
-	}
-	k := min(max(fl, 1), top)
-	for jump := 1; hi-lo > 1; jump *= 2 {
+	guess := sort.Search(top, func(k int) bool { return b.pass(b.world.Scaled(at(k+1)), t.config, &s).margin < base })
+	lo, hi := bottom, top+1 // lo holds, or is as far down as is looked; hi does not
+	for k, jump := min(max(guess, bottom+1), top), 1; hi-lo > 1; jump *= 2 {
 		ok, err := holdsAt(k)
 		if err != nil {
 			return nil, err
@@ -240,15 +246,12 @@ func (b *bench) margin(ctx context.Context, o Options, t *trial) (*Interval, err
 			hi = k
 		}
 		switch {
-		case lo > 0 && hi <= top:
+		case lo > bottom && hi <= top:
 			k = (lo + hi) / 2
 		case ok:
 			k = min(top, lo+jump)
 		default:
-			k = max(1, hi-jump)
-			if hi == 1 {
-				k = 0
-			}
+			k = max(lo+1, hi-jump)
 		}
 	}
 	m := &Interval{Value: at(lo)}

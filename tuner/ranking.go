@@ -446,18 +446,16 @@ func (s *search) simplify() error {
 	}
 }
 
-// level gives those that will be shown side by side the same days.
+// level gives those that will be shown side by side the same days, more than they
+// need where these come cheap: their intervals are the better for it.
 func (s *search) level() error {
 	c := choose(s.trials, s.b.space)
 	shown := append([]*trial{s.trials[0], c.best, c.cheapest, c.safest, c.minimal}, c.equals...)
 	shown = only(shown, func(t *trial) bool { return t != nil })
 	slices.SortFunc(shown, func(a, b *trial) int { return slices.Index(s.trials, a) - slices.Index(s.trials, b) })
 	shown = slices.Compact(shown)
-	n := s.o.Replicates
-	for _, t := range shown {
-		n = max(n, len(t.days))
-	}
-	return s.play(shown, n)
+	spare := (s.budget - s.used) / max(1, len(shown))
+	return s.play(shown, max(s.o.Replicates, min(enough, spare)))
 }
 
 // resampled returns the highest need of the first n days.

@@ -49,7 +49,7 @@ type Advice struct {
 // Make fills the manifests of r's picks into r and returns its files.
 func Make(r *tuner.Recommendation, o Options) (Advice, error) {
 	a := Advice{options: o}
-	for _, p := range []*tuner.Pick{r.Current, r.Recommended, r.Alternatives.Cheapest, r.Alternatives.Safest, r.Alternatives.MinimalChange} {
+	for _, p := range append([]*tuner.Pick{r.Current, r.Recommended, r.Alternatives.Cheapest, r.Alternatives.Safest, r.Alternatives.MinimalChange}, r.Equals...) {
 		if p == nil {
 			continue
 		}
