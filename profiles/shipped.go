@@ -12,6 +12,12 @@ import (
 //go:embed *.yaml trace.csv
 var shipped embed.FS
 
+//go:embed README.md
+var manual string
+
+// Manual is the page that goes through a profile's fields, in Markdown.
+func Manual() string { return manual }
+
 // Shipped returns the profiles that come with hpatune, and what they need: each
 // is also an example to copy.
 func Shipped() fs.FS { return shipped }

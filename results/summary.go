@@ -36,27 +36,29 @@ func NewQ(values []float64) *Q {
 // are left out of everything but Replicas; latencies are those of answered
 // requests, in seconds of run time. nil = not measured.
 type Summary struct {
-	Schema     string          `json:"schema"`
-	Run        string          `json:"run"`
-	Partial    bool            `json:"partial"`
-	Why        string          `json:"why,omitempty"` // why it is partial
-	Start      time.Time       `json:"start"`
-	DurationS  float64         `json:"duration_s"`
-	Speed      float64         `json:"speed"`
-	Trust      Trust           `json:"trust"`
-	Load       Load            `json:"load"`
-	LatencyS   Latencies       `json:"latency_s"`
-	Tokens     Tokens          `json:"tokens"`
-	Objectives []Judgement     `json:"objectives"`
-	Replicas   Replicas        `json:"replicas"`
-	Backends   []BackendShare  `json:"backends"`
-	Gaps       []GapS          `json:"gaps"`
-	Stages     []StageSummary  `json:"stages"`
-	Classes    []ClassSummary  `json:"classes"`
-	Errors     []ErrorCount    `json:"errors"`
-	Capacity   *Capacity       `json:"capacity,omitempty"` // of a capacity search
-	Reactions  []ReactionS     `json:"reactions,omitempty"`
-	Warnings   []WarningInJSON `json:"warnings"`
+	Schema     string         `json:"schema"`
+	Run        string         `json:"run"`
+	Partial    bool           `json:"partial"`
+	Why        string         `json:"why,omitempty"` // why it is partial
+	Start      time.Time      `json:"start"`
+	DurationS  float64        `json:"duration_s"`
+	Speed      float64        `json:"speed"`
+	Trust      Trust          `json:"trust"`
+	Load       Load           `json:"load"`
+	LatencyS   Latencies      `json:"latency_s"`
+	Tokens     Tokens         `json:"tokens"`
+	Objectives []Judgement    `json:"objectives"`
+	Replicas   Replicas       `json:"replicas"`
+	Backends   []BackendShare `json:"backends"`
+	Gaps       []GapS         `json:"gaps"`
+	Stages     []StageSummary `json:"stages"`
+	Classes    []ClassSummary `json:"classes"`
+	Errors     []ErrorCount   `json:"errors"`
+	// WarmupErrors are those of warm-up stages, which no figure counts.
+	WarmupErrors []ErrorCount    `json:"warmup_errors"`
+	Capacity     *Capacity       `json:"capacity,omitempty"` // of a capacity search
+	Reactions    []ReactionS     `json:"reactions,omitempty"`
+	Warnings     []WarningInJSON `json:"warnings"`
 }
 
 // Load is what was offered, and what became of it. Scheduled = Sent + Shed,
@@ -220,6 +222,7 @@ func Summarize(r *Run, objectives []Objective, extra ...Figure) Summary {
 		s.Classes = append(s.Classes, ClassSummary{name, l.Scheduled, l.Sent, l.OK, l.Good, latenciesOf(in), tokensOf(in)})
 	}
 	s.Errors = r.errorCounts(measured)
+	s.WarmupErrors = r.errorCounts(r.warmedUp())
 	s.Trust = judgeTrust(r, s, limits)
 	return s
 }
@@ -305,6 +308,16 @@ func tokensOf(rs []*Request) Tokens {
 }
 
 // errorCounts returns the errors met, the commonest first.
+// warmedUp are the requests of warm-up stages.
+func (r *Run) warmedUp() (list []*Request) {
+	for i := range r.Requests {
+		if q := &r.Requests[i]; r.warmup(q) {
+			list = append(list, q)
+		}
+	}
+	return list
+}
+
 func (r *Run) errorCounts(rs []*Request) []ErrorCount {
 	counts := make([]ErrorCount, len(r.Meta.Errors))
 	for i, text := range r.Meta.Errors {

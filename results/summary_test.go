@@ -123,6 +123,7 @@ func TestTrust(t *testing.T) {
 			}
 		}
 	}
+	atURL := func(r *Run) { r.Meta.Target.Kind = "url" }
 	foreign := func(v float64) func(*Run) { return func(r *Run) { r.Meta.Client.ForeignRatio = &v } }
 	for _, c := range []struct {
 		sentence string
@@ -156,6 +157,8 @@ func TestTrust(t *testing.T) {
 		{"a client nobody measured", func(r *Run) { r.Meta.Client.CPUMeasured = false }, Unverified, "client-cpu"},
 		{"others used the servers too", foreign(0.2), Invalid, "foreign-traffic"},
 		{"few others", foreign(0.03), Valid, ""},
+		{"an address whose servers do not say whom they served", atURL, Unverified, "foreign-traffic"},
+		{"an address whose servers agree", func(r *Run) { atURL(r); foreign(0)(r) }, Valid, ""},
 		{"a new replica that got a tenth", func(r *Run) { *r = *scaled(0.1) }, Invalid, "new-replicas"},
 		{"a tenth over a few connections of limited age is what luck deals out", realistic(0.1, 10), Valid, ""},
 		{"a tenth over many connections is not", realistic(0.1, 5), Invalid, "new-replicas"},
@@ -199,6 +202,70 @@ func TestTrust(t *testing.T) {
 	want := "load delivered 100 % · lateness p99 0 s · client CPU 30 % · new replicas got 100 % of their fair share · foreign traffic not checked → VALID"
 	if got := Summarize(scaled(0.5), nil).Trust.Line(); got != want {
 		t.Errorf("line %q, want %q", got, want)
+	}
+}
+
+// A reason spoils the metrics that it touches, and no others.
+func TestAReasonSpoilsWhatItTouches(t *testing.T) {
+	late := func(r *Run) {
+		for i := range r.Requests {
+			r.Requests[i].Sent += sec
+		}
+	}
+	busy := func(r *Run) { r.Meta.Client.CPURatio = 0.95 }
+	missing := func(r *Run) { r.Requests = r.Requests[1:] }
+	for _, c := range []struct {
+		sentence  string
+		change    func(*Run)
+		objective string
+		want      bool
+	}{
+		{"lateness spoils what counts from the schedule", late, "e2e.p95 < 2s", true},
+		{"lateness spoils no error rate", late, "error_rate < 1%", false},
+		{"nor time per token", late, "tpot.p95 < 1s", false},
+		{"nor what counts from the send", late, "e2e_from_sent.p95 < 2s", false},
+		{"a busy client spoils that", busy, "e2e_from_sent.p95 < 2s", true},
+		{"but no error rate", busy, "error_rate < 1%", false},
+		{"nor the size", busy, "replica_hours < 9", false},
+		{"a log that lacks arrivals spoils all", missing, "error_rate < 1%", true},
+		{"and the size", missing, "replica_hours < 9", true},
+		{"a valid run spoils nothing", func(*Run) {}, "e2e.p95 < 2s", false},
+		{"without objectives any reason does", late, "", true},
+	} {
+		r := scaled(0.5)
+		c.change(r)
+		var texts []string
+		if c.objective != "" {
+			texts = []string{c.objective}
+		}
+		objectives, err := ParseObjectives(texts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trust := Summarize(r, objectives).Trust
+		if got := trust.Spoils(objectives); got != c.want {
+			t.Errorf("%s: %s spoils %q: %v, want %v", c.sentence, trust.Line(), c.objective, got, c.want)
+		}
+		for _, reason := range trust.Reasons {
+			if len(reason.Touches) == 0 {
+				t.Errorf("%s: reason %s touches nothing", c.sentence, reason.ID)
+			}
+		}
+	}
+}
+
+func TestErrorsOfTheWarmUpStandApart(t *testing.T) {
+	r := scaled(0.5)
+	r.Meta.Errors = []string{"HTTP 404", "HTTP 500"}
+	r.Meta.Stages = append([]StageInfo{{Name: "warm-up", Warmup: true}}, r.Meta.Stages...)
+	for i := range r.Requests {
+		r.Requests[i].Stage = 1
+	}
+	r.Requests[0].Stage, r.Requests[0].Outcome, r.Requests[0].Err = 0, HTTP4xx, 0
+	r.Requests[9].Outcome, r.Requests[9].Err = HTTP5xx, 1
+	s := Summarize(r, nil)
+	if len(s.WarmupErrors) != 1 || s.WarmupErrors[0].Error != "HTTP 404" || len(s.Errors) != 1 || s.Errors[0].Error != "HTTP 500" {
+		t.Errorf("errors %v, of the warm-up %v", s.Errors, s.WarmupErrors)
 	}
 }
 

@@ -33,6 +33,8 @@ type Reason struct {
 	Value   *float64     `json:"value"`
 	Limit   *float64     `json:"limit"`
 	Text    string       `json:"text"` // for the trust line
+	// Touches are the metrics that it spoils where it is not valid.
+	Touches []string `json:"touches"`
 }
 
 // The limits of trust, and why they are where they are.
@@ -107,7 +109,7 @@ func (t Trust) Line() string {
 }
 
 func reason(id string, v TrustVerdict, value, limit float64, format string, args ...any) Reason {
-	return Reason{ID: id, Verdict: v, Value: number(value), Limit: number(limit), Text: fmt.Sprintf(format, args...)}
+	return Reason{ID: id, Verdict: v, Value: number(value), Limit: number(limit), Text: fmt.Sprintf(format, args...), Touches: touched(id)}
 }
 
 // trustWhole: did it end as planned, and is there enough of it?
@@ -307,10 +309,16 @@ func (r *Run) silent(lives []*life, backends []BackendShare) []string {
 	return out
 }
 
-// trustForeign: "not checked" spoils nothing, and says so.
+// trustForeign: did the servers serve what was sent, and nothing else? Where
+// nobody could tell, a run at a URL rests on the word of whoever gave the URL;
+// in a cluster what is measured of the pods is judged, too.
 func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
 	ratio := r.Meta.Client.ForeignRatio
-	if ratio == nil {
+	switch {
+	case ratio == nil && r.Meta.Target.Kind == "url":
+		return []Reason{reason("foreign-traffic", Unverified, math.NaN(), foreignLimit,
+			"foreign traffic not checked: the server shows no request counter at /metrics, so others may have loaded it too")}
+	case ratio == nil:
 		return []Reason{reason("foreign-traffic", Valid, math.NaN(), foreignLimit, "foreign traffic not checked")}
 	}
 	verdict, text := Valid, fmt.Sprintf("foreign traffic %s", figure.Percent(*ratio))

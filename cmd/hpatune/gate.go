@@ -76,7 +76,7 @@ func (s streams) gateRun(dir string, f tuneFlags) error {
 		return err
 	}
 	sum := results.Summarize(run, objectives, figures...)
-	return s.gate(sum, f.output, "")
+	return s.gate(sum, objectives, f.output, "")
 }
 
 // costFigures are the figures that a run does not know by itself: what its
@@ -110,14 +110,14 @@ func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error 
 	sum.Objectives = r.outcome.Judged
 	if self := r.outcome.SelfReplay; self.Verdict == "fail" {
 		s.warnf("the replay does not reproduce the recorded run (%d of %d rescales met): its verdict means nothing", self.RescalesMatched, self.Rescales)
-		sum.Trust.Verdict = results.Invalid
+		sum.Trust.Doubt("self-replay", "the replay does not reproduce the recorded run")
 	}
-	return s.gate(sum, f.output, fmt.Sprintf("Predicted, not measured: %s replayed under %s, %d replicates.", r.run.Meta.Run, f.filename, r.replicates))
+	return s.gate(sum, r.objectives, f.output, fmt.Sprintf("Predicted, not measured: %s replayed under %s, %d replicates.", r.run.Meta.Run, f.filename, r.replicates))
 }
 
 // gate prints the verdict over all objectives and makes it an exit code. predicted
 // says what was replayed; "" = what was measured is judged.
-func (s streams) gate(sum results.Summary, output, predicted string) error {
+func (s streams) gate(sum results.Summary, objectives []results.Objective, output, predicted string) error {
 	verdict := overall(sum.Objectives)
 	var err error
 	switch output {
@@ -140,7 +140,7 @@ func (s streams) gate(sum results.Summary, output, predicted string) error {
 		return exit(exitFailed, err)
 	}
 	code := map[results.Verdict]int{results.Pass: exitOK, results.Fail: exitMissed, results.Inconclusive: exitInconclusive, results.Unknown: exitInconclusive}[verdict]
-	if sum.Trust.Verdict == results.Invalid {
+	if sum.Trust.Spoils(objectives) {
 		code = worse(code, exitNotValid)
 	}
 	return exit(code, nil)

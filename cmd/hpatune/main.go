@@ -186,7 +186,9 @@ offered load under hundreds of candidate configurations.`,
 	}
 	root.AddCommand(newWorkerCmd(s)) // hidden: what the pods of a fleet run
 	root.AddCommand(newTopicCmds()...)
+	root.SetHelpCommand(newHelpCmd())
 	root.SetHelpCommandGroupID("more")
+	complete(root)
 	return root
 }
 

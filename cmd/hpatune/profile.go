@@ -21,13 +21,21 @@ func newProfileCmd(s streams) *cobra.Command {
 		Use:   "profile",
 		Short: "Look at load profiles: list, show, check, preview, arrivals",
 		Long: `A profile is the load: stages of constant rates, ramps, sines and real traces.
-profiles/README.md goes through its fields; the shipped ones are examples.`,
+help profile goes through its fields; the shipped ones are examples.`,
 		Example: `  hpatune profile list
   hpatune profile show spike > my-load.yaml
   hpatune profile check my-load.yaml
   hpatune profile preview my-load.yaml
   hpatune profile arrivals my-load.yaml --seed 2 | head`,
 	}
+	withSubcommands(c)
+	help := c.HelpFunc()
+	c.SetHelpFunc(func(called *cobra.Command, args []string) {
+		help(called, args)
+		if called == c { // not of a command below it
+			fmt.Fprintf(c.OutOrStdout(), "\n%s", profiles.Manual())
+		}
+	})
 	c.AddCommand(newProfileListCmd(s), newProfileShowCmd(s), newProfileCheckCmd(s), newProfilePreviewCmd(s), newProfileArrivalsCmd(s))
 	return c
 }
@@ -85,9 +93,12 @@ func newProfileCheckCmd(s streams) *cobra.Command {
 		Use: "check PROFILE…", Short: "Name every mistake of a profile, with its line", Args: cobra.MinimumNArgs(1),
 		Example: "  hpatune profile check my-load.yaml",
 		RunE: func(_ *cobra.Command, args []string) error {
-			found := source.Problems{}
+			found, notes := source.Problems{}, []string{}
 			for _, name := range args {
-				_, _, err := s.readProfile(name, false)
+				p, _, err := s.readProfile(name, false)
+				if p != nil {
+					notes = append(notes, p.Notes...)
+				}
 				var ps source.Problems
 				switch {
 				case errors.As(err, &ps):
@@ -99,12 +110,16 @@ func newProfileCheckCmd(s streams) *cobra.Command {
 			if output == "json" {
 				if err := s.json(struct {
 					Problems source.Problems `json:"problems"`
-				}{found}); err != nil {
+					Notes    []string        `json:"notes"`
+				}{found, notes}); err != nil {
 					return err
 				}
 			} else {
-				for _, p := range found {
-					fmt.Fprintln(s.out, p)
+				for _, note := range notes {
+					fmt.Fprintln(s.out, note)
+				}
+				if len(found) > 0 {
+					fmt.Fprintln(s.out, found.Error())
 				}
 				if len(found) == 0 {
 					fmt.Fprintf(s.out, "%s: no problems\n", strings.Join(args, ", "))
@@ -132,6 +147,9 @@ func newProfilePreviewCmd(s streams) *cobra.Command {
 			p, _, err := s.readProfile(args[0], false)
 			if err != nil {
 				return err
+			}
+			for _, note := range p.Notes {
+				s.say(note)
 			}
 			v := p.Preview(seedOf(seed, p))
 			if output == "json" {

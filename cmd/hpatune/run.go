@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 
 	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/internal/sandbox"
+	"github.com/hpatune/hpatune/internal/source"
+	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/loadgen"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
@@ -89,7 +92,7 @@ A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
 	fl := c.Flags()
 	fl.BoolVar(&f.sandbox, "sandbox", false, "load a cluster in a box on this machine")
 	fl.StringVar(&f.url, "url", "", "load this endpoint")
-	fl.StringVarP(&f.profile, "profile", "p", "", "the load: a file, or a shipped name (hpatune profile list)")
+	fl.StringVarP(&f.profile, "profile", "p", "", "the load: a file, a shipped name (hpatune profile list), or a run folder: what it sent")
 	fl.StringVar(&f.override.Model, "model", "", "model to ask for, instead of the profile's target.model")
 	fl.StringVar(&f.override.Path, "path", "", "path of the requests, instead of the profile's and the protocol's")
 	fl.StringVar(&f.rate, "rate", "", "what the profile's highest rate becomes; the others follow it: 5/s, 300/m")
@@ -310,10 +313,11 @@ func (s streams) concluded(run *results.Run, err error, dir string, objectives [
 	}
 	sum := results.Summarize(run, objectives)
 	switch {
-	case sum.Load.Scheduled > 0 && sum.Load.OK == 0:
+	case sum.Load.OK == 0 && sum.Load.Scheduled+len(sum.WarmupErrors) > 0:
 		why := "no error was recorded"
-		if len(sum.Errors) > 0 {
-			why = sum.Errors[0].Error
+		for _, e := range slices.Concat(sum.Errors, sum.WarmupErrors) {
+			why = e.Error
+			break
 		}
 		return exit(exitFailed, fmt.Errorf("no request was answered: %s\nIs %s up, and does it speak %s? The run is kept: hpatune report %s", why, run.Meta.Target.URL, run.Meta.Target.Protocol, dir))
 	case run.Meta.Context[record.ShardKey] != "":
@@ -337,8 +341,9 @@ func (s streams) readProfile(name string, sandboxed bool) (*profiles.Profile, []
 		p, err := profiles.Parse("demo.yaml", sandbox.DemoProfile, nil)
 		return p, sandbox.DemoProfile, err
 	}
-	if data, err := os.ReadFile(name); err == nil {
-		p, err := profiles.Parse(name, data, os.DirFS(filepath.Dir(name)))
+	file, files := profileFile(name)
+	if data, err := os.ReadFile(file); err == nil {
+		p, err := profiles.Parse(file, data, os.DirFS(files))
 		if err != nil {
 			return nil, nil, exit(exitUsage, err)
 		}
@@ -346,12 +351,29 @@ func (s streams) readProfile(name string, sandboxed bool) (*profiles.Profile, []
 	} else if !errors.Is(err, fs.ErrNotExist) || strings.ContainsAny(name, `/\.`) {
 		return nil, nil, exit(exitUsage, fmt.Errorf("profile %s: %w", name, err))
 	}
+	if near := source.Nearest(name, append([]string{"demo"}, profiles.Names()...)); near != "" && near != name {
+		return nil, nil, usagef("profile %q: neither a file nor shipped\nTry: %s", name, near)
+	}
 	data, err := fs.ReadFile(profiles.Shipped(), name+".yaml")
 	if err != nil {
 		return nil, nil, usagef("profile %q: neither a file nor shipped; shipped are demo, %s", name, strings.Join(profiles.Names(), ", "))
 	}
 	p, err := profiles.Load(name)
 	return p, data, err
+}
+
+// profileFile is the file of a profile, and the folder of the files that it
+// names. A run folder holds the profile that it sent, and those files.
+func profileFile(name string) (file, files string) {
+	file = name
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		file = filepath.Join(name, "profile.yaml")
+	}
+	files = filepath.Dir(file)
+	if _, err := os.Stat(filepath.Join(files, "meta.json")); err == nil {
+		files = filepath.Join(files, store.InputsDir)
+	}
+	return file, files
 }
 
 // sandboxOf reads the HPA that the sandbox runs.

@@ -119,6 +119,9 @@ func Record(ctx context.Context, p Plan) (run *results.Run, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.keepInputs(log); err != nil {
+		return nil, errors.Join(err, log.Close(meta))
+	}
 	s.Pace = log.Pace
 	s.File = func(name string, data []byte) { _ = log.File(name, data) } // a full disk ends the run by itself
 	for _, name := range slices.Sorted(maps.Keys(scene.Files)) {
@@ -135,6 +138,24 @@ func Record(ctx context.Context, p Plan) (run *results.Run, err error) {
 		return nil, errors.Join(end, err)
 	}
 	return run, end
+}
+
+// keepInputs keeps the files that the profile names with the run, so that it can
+// be sent again from itself; it says which are not.
+func (p *Plan) keepInputs(log *store.Writer) error {
+	names, err := p.Profile.Needs()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		switch err := log.Input(p.Profile.Files, name); {
+		case errors.Is(err, store.ErrNotKept):
+			p.say("warning: %v; without it the run cannot be sent again from its folder", err)
+		case err != nil:
+			return err
+		}
+	}
+	return nil
 }
 
 // run sends and watches, and completes the session's meta; its error is how the

@@ -84,18 +84,25 @@ func RunText(w io.Writer, s results.Summary) error {
 		rows = append(rows, []string{l.Name, fmt.Sprint(l.Q.N), seconds(l.Q.Mean), seconds(l.Q.P50), seconds(l.Q.P95), seconds(l.Q.P99), seconds(l.Q.Max)})
 	}
 	p.table(rows)
-	if len(s.Errors) > 0 {
-		p.line("\nErrors:")
-		rows = nil
-		for _, e := range s.Errors {
-			rows = append(rows, []string{fmt.Sprint(e.N), e.Error})
-		}
-		p.table(rows)
-	}
+	p.errors("Errors:", s.Errors)
+	p.errors("Errors in warm-up, which no figure counts:", s.WarmupErrors)
 	for _, x := range s.Warnings {
 		p.line("Warning at %s: %s", clock(x.AtS), x.Text)
 	}
 	return p.err
+}
+
+// errors prints a table of errors under a title, if there are any.
+func (p *printer) errors(title string, list []results.ErrorCount) {
+	if len(list) == 0 {
+		return
+	}
+	p.line("\n%s", title)
+	var rows [][]string
+	for _, e := range list {
+		rows = append(rows, []string{fmt.Sprint(e.N), e.Error})
+	}
+	p.table(rows)
 }
 
 // failures lists the kinds that occurred: " (12 timeout, 3 http_429)".
