@@ -211,7 +211,8 @@ func (c *Cluster) Restore(ctx context.Context, s *Subject, run string) ([]Restor
 func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) ([]Restored, error) {
 	leases, err := c.leases(ctx, namespace)
 	if err != nil {
-		return nil, fmt.Errorf("leases of %s: %w: which runs are on is not known, so nothing was touched", namespace, Explain(err, "restore"))
+		return nil, fmt.Errorf("leases of %s: %w: which runs are on is not known, so nothing was touched", namespace,
+			Explain(err, "restore"))
 	}
 	held := map[string]string{} // run by the Lease's name
 	for _, l := range leases {
@@ -243,7 +244,8 @@ func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) 
 		if by == "" {
 			return false
 		}
-		out = append(out, Restored{Object: object, Run: j.Run, Text: "run " + by + " is still active (lease held): wait for it to end, or restore it now with --force"})
+		out = append(out, Restored{Object: object, Run: j.Run,
+			Text: "run " + by + " is still active (lease held): wait for it to end, or restore it now with --force"})
 		return true
 	}
 	there := map[string]bool{}
@@ -280,7 +282,8 @@ func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) 
 			continue
 		}
 		only := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &l.ResourceVersion}} // not one that a run has taken since
-		if err := c.Clients.CoordinationV1().Leases(namespace).Delete(ctx, l.Name, only); err != nil && !apierrors.IsNotFound(err) {
+		err := c.Clients.CoordinationV1().Leases(namespace).Delete(ctx, l.Name, only)
+		if err != nil && !apierrors.IsNotFound(err) {
 			errs = append(errs, fmt.Errorf("lease %s: %w", l.Name, Explain(err, "restore")))
 		}
 	}

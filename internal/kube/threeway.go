@@ -78,7 +78,8 @@ func (m *merged) field(path string, original, applied, now any) any {
 	if reflect.DeepEqual(original, applied) {
 		m.Theirs = append(m.Theirs, fmt.Sprintf("%s %s→%s", path, value(applied), value(now)))
 	} else {
-		m.Left = append(m.Left, fmt.Sprintf("%s (was %s, the run set %s, now %s)", path, value(original), value(applied), value(now)))
+		m.Left = append(m.Left, fmt.Sprintf("%s (was %s, the run set %s, now %s)", path, value(original), value(applied),
+			value(now)))
 	}
 	return now
 }

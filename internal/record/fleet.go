@@ -44,7 +44,8 @@ func (b *Fleet) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 		return timing, err
 	}
 	timing.Lead = max(timing.Lead, tell)
-	b.order = fleet.Order{Seed: p.Seed, Profile: "profile.yaml", MaxRate: p.MaxRate, InFlight: p.InFlight, HTTP2: p.HTTP2, CA: b.CA, Insecure: b.Insecure}
+	b.order = fleet.Order{Seed: p.Seed, Profile: "profile.yaml", MaxRate: p.MaxRate, InFlight: p.InFlight,
+		HTTP2: p.HTTP2, CA: b.CA, Insecure: b.Insecure}
 	b.order.Files, err = fleet.Bundle(b.order.Profile, p.Source, p.Profile.Files, func(files fs.FS) error {
 		_, err := profiles.Parse(b.order.Profile, p.Source, files)
 		return err
@@ -65,7 +66,8 @@ func (b *Fleet) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 		return timing, kube.Explain(err, "run --workers")
 	}
 	for k, w := range b.many.Workers {
-		p.say("worker %d: %s on %s, clock %+.1f ms ± %.1f ms", k, w.Pod, w.Node, w.Ahead.Seconds()*1e3, w.Error.Seconds()*1e3)
+		p.say("worker %d: %s on %s, clock %+.1f ms ± %.1f ms", k, w.Pod, w.Node, w.Ahead.Seconds()*1e3,
+			w.Error.Seconds()*1e3)
 	}
 	return timing, nil
 }
@@ -97,7 +99,8 @@ func (b *Fleet) Open(s *Session) (Scene, error) {
 // send has the fleet send, and takes its runs as one.
 func (b *Fleet) send(ctx context.Context, s *Session, l loadgen.Options) (loadgen.Report, error) {
 	p := s.Plan
-	p.say("the workers send from %s to %s; what they saw is fetched then", s.Clock.Start.Format(time.TimeOnly), s.Clock.Start.Add(p.Profile.Duration()).Format(time.TimeOnly))
+	p.say("the workers send from %s to %s; what they saw is fetched then", s.Clock.Start.Format(time.TimeOnly),
+		s.Clock.Start.Add(p.Profile.Duration()).Format(time.TimeOnly))
 	order := b.order
 	order.Start = l.Clock.Start
 	b.many.Start(ctx, order)
@@ -130,7 +133,8 @@ func (b *Fleet) send(ctx context.Context, s *Session, l loadgen.Options) (loadge
 func (b *Fleet) PutBack(ctx context.Context, p *Plan) error {
 	if b.many != nil {
 		if err := b.many.Close(ctx); err != nil {
-			p.say("warning: Job %s/%s could not be deleted (%v); it ends by itself, or: kubectl delete job -n %s %s", b.job.Namespace, b.job.Name, err, b.job.Namespace, b.job.Name)
+			p.say("warning: Job %s/%s could not be deleted (%v); it ends by itself, or: kubectl delete job -n %s %s",
+				b.job.Namespace, b.job.Name, err, b.job.Namespace, b.job.Name)
 		}
 		b.many = nil
 	}

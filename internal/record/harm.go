@@ -153,7 +153,8 @@ func forwarded(ctx context.Context, raw string) bool {
 	for line := range strings.Lines(string(list)) {
 		words := strings.Fields(line)
 		i := slices.Index(words, "port-forward")
-		if i > 0 && slices.ContainsFunc(words[i:], func(w string) bool { return w == port || strings.HasPrefix(w, port+":") }) {
+		to := func(w string) bool { return w == port || strings.HasPrefix(w, port+":") }
+		if i > 0 && slices.ContainsFunc(words[i:], to) {
 			return true
 		}
 	}

@@ -292,7 +292,8 @@ func (p *Plan) meta(clock results.Clock) results.Meta {
 		m.Context[ShardKey] = p.Shard.String()
 	}
 	for _, st := range f.Preview(p.Seed).Stages {
-		m.Stages = append(m.Stages, results.StageInfo{Name: st.Name, Shape: string(st.Shape), FromS: st.FromS, ToS: st.ToS, Warmup: st.Warmup, Arrivals: st.Arrivals})
+		m.Stages = append(m.Stages, results.StageInfo{Name: st.Name, Shape: string(st.Shape), FromS: st.FromS, ToS: st.ToS,
+			Warmup: st.Warmup, Arrivals: st.Arrivals})
 	}
 	for _, c := range f.Classes {
 		m.Classes = append(m.Classes, c.Name)
@@ -320,7 +321,8 @@ func (p *Plan) send(ctx context.Context, s *Session, l loadgen.Options) (loadgen
 	}
 	c, err := loadgen.FindCapacity(ctx, loadgen.CapacityOptions{Load: l, Step: p.Capacity, Meets: p.meets})
 	s.Meta.Stages = c.Stages
-	s.Meta.Capacity = &results.Capacity{PerSec: c.Value, LoPerSec: c.Lo, Why: c.Why, PeakPerSec: c.Peak, Concurrency: c.Concurrency}
+	s.Meta.Capacity = &results.Capacity{PerSec: c.Value, LoPerSec: c.Lo, Why: c.Why, PeakPerSec: c.Peak,
+		Concurrency: c.Concurrency}
 	if !math.IsInf(c.Hi, 1) {
 		s.Meta.Capacity.HiPerSec = &c.Hi
 	}

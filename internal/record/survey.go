@@ -48,7 +48,8 @@ func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOpt
 		return nil, err
 	}
 	if run := c.Held(ctx, subject); run != "" {
-		return nil, fmt.Errorf("%s is held by run %s: two runs on one target would measure each other; wait for it to end", subject.Target, run)
+		return nil, fmt.Errorf("%s is held by run %s: two runs on one target would measure each other; wait for it to end",
+			subject.Target, run)
 	}
 	if err := subject.Left(); err != nil && o.Changes {
 		return nil, err
@@ -95,16 +96,20 @@ func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOpt
 // at list prices, and names a profile too short to show what the HPA does. How
 // long a pod takes to start is not known yet: it comes on top. spec is what the
 // run will have.
-func reach(spec *autoscalingv2.HorizontalPodAutoscalerSpec, d kube.Description, length time.Duration, say func(string, ...any)) error {
+func reach(
+	spec *autoscalingv2.HorizontalPodAutoscalerSpec, d kube.Description, length time.Duration, say func(string, ...any),
+) error {
 	c, err := manifest.FromV2(spec)
 	if err != nil {
 		return err
 	}
 	w := d.Workload
-	replica := cost.Replica{CPUCores: float64(w.CPUMilli) / 1000, MemoryGB: float64(w.MemoryBytes) / (1 << 30), GPUs: float64(w.GPUs)}
+	replica := cost.Replica{CPUCores: float64(w.CPUMilli) / 1000, MemoryGB: float64(w.MemoryBytes) / (1 << 30),
+		GPUs: float64(w.GPUs)}
 	money := "what they cost is not known, since their requests are not"
 	if price := cost.DefaultPrice(); replica.Known() {
-		money = fmt.Sprintf("%.2f %s an hour at the list prices of %s", float64(c.MaxReplicas)*price.PerReplicaHour(replica), price.Currency, price.Name)
+		money = fmt.Sprintf("%.2f %s an hour at the list prices of %s",
+			float64(c.MaxReplicas)*price.PerReplicaHour(replica), price.Currency, price.Name)
 	}
 	say("It may bring up as many as %d replicas: %s.", c.MaxReplicas, money)
 	if text, short := TooShort(length, c, replay.Params(&results.Run{Meta: results.Meta{HPA: d.HPA}}), 0); short {
@@ -127,19 +132,23 @@ func preflight(ctx context.Context, c *kube.Cluster, subject *kube.Subject, say 
 	}
 	say("cluster: %s, %s", c.Config.Host, c.Version)
 	if c.Ahead != 0 {
-		say("clock: the cluster's is %v ahead of this machine's; its times are put on ours", c.Ahead.Round(100*time.Millisecond))
+		say("clock: the cluster's is %v ahead of this machine's; its times are put on ours",
+			c.Ahead.Round(100*time.Millisecond))
 	}
-	say("target: %s, %d replicas, %d of %d pods ready, owner %v; Services: %s", subject.Target, subject.Replicas, ready, len(subject.Pods), subject.Owner, orNone(services))
+	say("target: %s, %d replicas, %d of %d pods ready, owner %v; Services: %s", subject.Target, subject.Replicas, ready,
+		len(subject.Pods), subject.Owner, orNone(services))
 	h := subject.HPA
 	if h == nil {
 		return nil
 	}
-	say("HPA: %s/%s, %d to %d replicas, %s, owner %v", h.Namespace, h.Name, *h.Spec.MinReplicas, h.Spec.MaxReplicas, metricsText(h), subject.HPAOwner)
+	say("HPA: %s/%s, %d to %d replicas, %s, owner %v", h.Namespace, h.Name, *h.Spec.MinReplicas, h.Spec.MaxReplicas,
+		metricsText(h), subject.HPAOwner)
 	// A pod that has just started has no CPU figure for up to two scrapes.
 	for deadline := time.Now().Add(time.Minute); ; wait(ctx, 2*time.Second) {
 		bad := ""
 		for _, x := range h.Status.Conditions {
-			if x.Status == corev1.ConditionFalse && (x.Type == autoscalingv2.ScalingActive || x.Type == autoscalingv2.AbleToScale) {
+			if x.Status == corev1.ConditionFalse && (x.Type == autoscalingv2.ScalingActive ||
+				x.Type == autoscalingv2.AbleToScale) {
 				bad = x.Reason + ": " + x.Message
 			}
 		}

@@ -49,7 +49,9 @@ type Advice struct {
 // Make fills the manifests of r's picks into r and returns its files.
 func Make(r *tuner.Recommendation, o Options) (Advice, error) {
 	a := Advice{options: o}
-	for _, p := range append([]*tuner.Pick{r.Current, r.Recommended, r.Alternatives.Cheapest, r.Alternatives.Safest, r.Alternatives.MinimalChange}, r.Equals...) {
+	picks := []*tuner.Pick{r.Current, r.Recommended, r.Alternatives.Cheapest, r.Alternatives.Safest,
+		r.Alternatives.MinimalChange}
+	for _, p := range append(picks, r.Equals...) {
 		if p == nil {
 			continue
 		}
@@ -135,7 +137,8 @@ func (a *Advice) Next(dir, recorded string) []string {
 		in = " -n " + ns
 	}
 	m := &a.options.Run.Meta
-	second := "hpatune run --hpa " + strings.TrimPrefix(ns+"/"+name, "/") + needed(m) + " -p " + profile + " --out results/after"
+	second := "hpatune run --hpa " + strings.TrimPrefix(ns+"/"+name, "/") + needed(m) +
+		" -p " + profile + " --out results/after"
 	if m.Target.Kind == results.OfSandbox {
 		second = "hpatune run --sandbox -p " + profile + " -f " + file + " --out results/after"
 	}
@@ -206,7 +209,8 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 	}
 	add("Valid for: %s.", strings.Join(where, "; "))
 	p := r.Recommended.Predicted
-	sure := fmt.Sprintf("How sure: %s held in %.0f %% of the replicates", strings.Join(r.Covered(), " and "), 100*p.PSLOMet)
+	sure := fmt.Sprintf("How sure: %s held in %.0f %% of the replicates", strings.Join(r.Covered(), " and "),
+		100*p.PSLOMet)
 	if s := r.SelfReplay; s.ReplicaHoursError != nil {
 		sure += fmt.Sprintf("; the replay met the recorded run within %+.1f %% of its replica-hours above the floor and %d of %d rescales", 100**s.ReplicaHoursError, s.RescalesMatched, s.Rescales)
 	}

@@ -37,7 +37,8 @@ func First(runs []*results.Run) (hpa.Config, manifest.Meta, error) {
 		}
 		largest = max(largest, len(there))
 	}
-	ref := autoscalingv2.CrossVersionObjectReference{APIVersion: target.APIVersion, Kind: target.Kind, Name: target.Metadata.Name}
+	ref := autoscalingv2.CrossVersionObjectReference{APIVersion: target.APIVersion, Kind: target.Kind,
+		Name: target.Metadata.Name}
 	meta := manifest.Meta{Namespace: runs[0].Meta.Workload.Namespace, Name: target.Metadata.Name, Target: ref}
 	return hpa.DefaultConfig(int32(largest)), meta, nil
 }

@@ -32,7 +32,8 @@ func test(c *hpa.Config, p hpa.Params) (string, error) {
 			at := max(t.AverageMilli, t.ValueMilli)
 			quiet, full = fmt.Sprintf("%dm", max(at/3, 1)), fmt.Sprintf("%dm", at*2)
 		}
-		words := slices.Concat(slices.Repeat([]string{quiet}, quietTicks), slices.Repeat([]string{full}, fullTicks), slices.Repeat([]string{quiet}, afterTicks))
+		words := slices.Concat(slices.Repeat([]string{quiet}, quietTicks), slices.Repeat([]string{full}, fullTicks),
+			slices.Repeat([]string{quiet}, afterTicks))
 		loads = append(loads, scenario.Load{Metric: m, Words: words})
 	}
 	return scenario.Write("Written by hpatune beside hpa.yaml; run it with: hpatune test hpa.hpa\nA quiet load, one at twice the target, and a quiet one again.", "hpa.yaml", c, p, c.MinReplicas, p.SyncPeriod, loads)
