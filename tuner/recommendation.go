@@ -76,8 +76,11 @@ type Pick struct {
 	Config hpa.Config `json:"-"`
 	// Spec is Config as an autoscaling/v2 spec with defaults filled; the
 	// caller writes it, since manifests are another room's.
-	Spec      json.RawMessage `json:"spec"`
-	Predicted Predicted       `json:"predicted"`
+	Spec json.RawMessage `json:"spec"`
+	// ScaledObject is the whole object that KEDA makes that spec of; null where
+	// the HPA is nobody's.
+	ScaledObject json.RawMessage `json:"scaled_object"`
+	Predicted    Predicted       `json:"predicted"`
 }
 
 // Predicted is what the replay says of a configuration, each figure over the
@@ -122,8 +125,11 @@ type Alternatives struct {
 // Changed is one knob that the recommendation changes, and what that does.
 type Changed struct {
 	Path string `json:"path"`
-	From string `json:"from"`
-	To   string `json:"to"`
+	// SourcePath is where the setting stands in the ScaledObject; "" = the HPA
+	// is nobody's.
+	SourcePath string `json:"source_path,omitempty"`
+	From       string `json:"from"`
+	To         string `json:"to"`
 	// Effect is what the change does, the others given: recommended minus the same
 	// with this knob put back. Reverted is the same with the opposite sign. Both are
 	// null where putting it back is no valid configuration.

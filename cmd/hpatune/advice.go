@@ -20,7 +20,7 @@ func writeAdvice(a *advised, run *results.Run, dirs []string, current hpaFile, o
 	r := &a.recommendation
 	var err error
 	a.files, err = advice.Make(r, advice.Options{
-		Run: run, Meta: current.Meta, First: current.First, Command: f.command(r), Model: a.model,
+		Run: run, Meta: current.Meta, First: current.First, Scaled: current.Scaled, Command: f.command(r), Model: a.model,
 		Owner: manifest.Owner{Kind: run.Meta.Context[kube.HPAOwner], Name: run.Meta.Context[kube.HPAOwnerName]},
 	})
 	if err != nil {

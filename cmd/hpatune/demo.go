@@ -71,7 +71,7 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	}
 
 	s.step(3, "load it again under the recommendation")
-	after, _, err = s.loadDemo(ctx, s.planOf(record.Plan{Dir: after, Profile: profile, Source: source, Seed: seed}), filepath.Join(a.dir, "hpa.yaml"), box.Speed, objectives)
+	after, _, err = s.loadDemo(ctx, s.planOf(record.Plan{Dir: after, Profile: profile, Source: source, Seed: seed}), settingsIn(a.dir), box.Speed, objectives)
 	if err != nil {
 		return err
 	}

@@ -227,7 +227,7 @@ func (s streams) findings(output string, p *report.Doctor) error {
 	case "sarif":
 		return report.SARIF(s.out, version, p.Found())
 	case "junit":
-		return report.JUnitFindings(s.out, p.Found())
+		return report.DoctorJUnit(s.out, p)
 	}
 	return report.DoctorText(s.out, p)
 }

@@ -145,7 +145,7 @@ func (s streams) compareReport(dir string, a advised, dirs []string, agreed *tun
 		v := report.VerifiedOf(agreed)
 		page.Verify = &v
 	}
-	yaml, err := os.ReadFile(filepath.Join(a.dir, "hpa.yaml"))
+	yaml, err := os.ReadFile(settingsIn(a.dir))
 	if err != nil {
 		return err
 	}

@@ -336,7 +336,14 @@ func (s streams) currentHPA(run *results.Run, file string) (hpaFile, error) {
 		return given, s.sameWorkload(run, file, given)
 	}
 	if data, ok := run.Cluster["hpa.yaml"]; ok {
-		return s.decodeHPA("cluster/hpa.yaml", data)
+		h, err := s.decodeHPA("cluster/hpa.yaml", data)
+		if so, has := run.Cluster["scaledobject.yaml"]; has && err == nil && h.Scaled == nil {
+			// What KEDA made is what ran; what is advised is the object above it.
+			if made, err := s.decodeHPA("cluster/scaledobject.yaml", so); err == nil && made.Config.Equal(&h.Config) {
+				h.Scaled = made.Scaled
+			}
+		}
+		return h, err
 	}
 	if run.Meta.Target.Kind == results.OfURL {
 		return hpaFile{}, exit(exitNotValid, errors.New("no advice: this run saw an endpoint, but neither pods nor an autoscaler\nTry: hpatune tune RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi    (stated, not measured: the advice will say so)"))

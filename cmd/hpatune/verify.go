@@ -14,6 +14,7 @@ import (
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/advice"
 )
 
 // verifyReplicates is how many draws of luck a prediction is made of.
@@ -39,11 +40,19 @@ have run that hpa.yaml; with -f, another one that was applied instead.`,
 	return c
 }
 
+// settingsIn is the file of an advice folder that holds the recommended settings.
+func settingsIn(dir string) string {
+	return filepath.Join(dir, advice.FileIn(func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}))
+}
+
 // runVerify verifies the advice in dir by a run under filename's HPA; "" = the
 // recommended one.
 func (s streams) runVerify(_ context.Context, dir, runDir, filename, output string) (*tuner.Agreement, error) {
 	what := cmp.Or(filename, "the recommended configuration")
-	advised, err := s.readHPA(cmp.Or(filename, filepath.Join(dir, "hpa.yaml")))
+	advised, err := s.readHPA(cmp.Or(filename, settingsIn(dir)))
 	if err != nil {
 		return nil, err
 	}

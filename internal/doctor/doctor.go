@@ -48,6 +48,8 @@ type HPA struct {
 	Max      int32     `json:"max_replicas"`
 	Now      *int32    `json:"current_replicas"` // by its status; nil = no status
 	Findings []Finding `json:"-"`                // worst first
+	// Judged are the checks that had what they need, by id; the others say nothing.
+	Judged []string `json:"-"`
 	// NotJudged says what could not be judged of it, a sentence each.
 	NotJudged []string `json:"-"`
 }
@@ -110,6 +112,7 @@ func judge(f Facts, name string) (out []HPA, ran map[string]int, err error) {
 			if silent[c.ID] {
 				continue
 			}
+			h.Judged = append(h.Judged, c.ID)
 			for _, x := range hits {
 				h.Findings = append(h.Findings, finding(s, c, x))
 			}

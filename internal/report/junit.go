@@ -4,8 +4,10 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
+	"github.com/hpatune/hpatune/internal/doctor"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -29,6 +31,7 @@ type (
 		Failure *message `xml:"failure"`
 		Error   *message `xml:"error"`
 		Skipped *message `xml:"skipped"`
+		Out     string   `xml:"system-out,omitempty"`
 	}
 	message struct {
 		Message string `xml:"message,attr"`
@@ -99,6 +102,50 @@ func TestsJUnit(w io.Writer, name string, cases []Case) error {
 			out.Failures++
 		}
 		out.Cases = append(out.Cases, c)
+	}
+	return out.write(w)
+}
+
+// DoctorJUnit writes a case for each check of each HPA: a failure with what was
+// found, passed with an info as its output, or skipped where the check lacked a
+// fact or is silenced. What could not be judged at all is skipped, too.
+func DoctorJUnit(w io.Writer, p *Doctor) error {
+	out := suite{Name: "hpatune doctor"}
+	for i := range p.HPAs {
+		h := &p.HPAs[i]
+		for _, check := range doctor.Checks {
+			c := suiteCase{Class: "hpatune.doctor." + h.Name, Name: check.ID}
+			var failed, noted []string
+			for _, f := range h.Findings {
+				text := fmt.Sprintf("%s: %s. Fix: %s", f.Severity, f.Why, f.Fix)
+				if f.File != "" {
+					text = fmt.Sprintf("%s:%d: %s", f.File, f.Line, text)
+				}
+				switch {
+				case f.ID != check.ID:
+				case f.Severity == doctor.Info:
+					noted = append(noted, text)
+				default:
+					failed = append(failed, text)
+				}
+			}
+			switch {
+			case len(failed) > 0:
+				c.Failure = &message{Message: failed[0], Text: strings.Join(slices.Concat(failed, noted), "\n")}
+				out.Failures++
+			case !slices.Contains(h.Judged, check.ID):
+				c.Skipped = &message{Message: "a fact that it needs is not known, or it is silenced"}
+				out.Skipped++
+			}
+			if len(failed) == 0 {
+				c.Out = strings.Join(noted, "\n")
+			}
+			out.Cases = append(out.Cases, c)
+		}
+	}
+	for _, text := range p.NotJudged() {
+		out.Cases = append(out.Cases, suiteCase{Class: "hpatune.doctor", Name: text, Skipped: &message{Message: text}})
+		out.Skipped++
 	}
 	return out.write(w)
 }

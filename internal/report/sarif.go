@@ -41,19 +41,3 @@ func SARIF(w io.Writer, version string, found []Found) error {
 	_, err = fmt.Fprintf(w, "%s\n", b)
 	return err
 }
-
-// JUnitFindings writes findings as a test suite, each a failure; a suite without
-// findings has one case that passed.
-func JUnitFindings(w io.Writer, found []Found) error {
-	out := suite{Name: "hpatune doctor"}
-	for _, f := range found {
-		text := f.Text + ". " + f.Help
-		out.Cases = append(out.Cases, suiteCase{Class: "hpatune.doctor." + f.ID, Name: f.Object,
-			Failure: &message{Message: f.Level + ": " + f.Text, Text: fmt.Sprintf("%s:%d: %s", f.File, f.Line, text)}})
-		out.Failures++
-	}
-	if len(found) == 0 {
-		out.Cases = []suiteCase{{Class: "hpatune.doctor", Name: "no findings"}}
-	}
-	return out.write(w)
-}

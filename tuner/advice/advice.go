@@ -7,9 +7,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
@@ -20,12 +23,15 @@ import (
 
 // Options say what a recommendation is about and how it came to be.
 type Options struct {
-	Run     *results.Run   // the recording; of several, the first
-	Meta    manifest.Meta  // name, namespace and target of the HPA
-	Owner   manifest.Owner // of the recorded HPA; zero = nobody that could be seen
-	First   bool           // the workload has no HPA yet
-	Command string         // what made the recommendation, as typed
-	Model   *tuner.Model   // nil = none was fitted
+	Run   *results.Run   // the recording; of several, the first
+	Meta  manifest.Meta  // name, namespace and target of the HPA
+	Owner manifest.Owner // of the recorded HPA; zero = nobody that could be seen
+	First bool           // the workload has no HPA yet
+	// Scaled is the ScaledObject that the HPA is made of: then it is written, and
+	// no hpa.yaml. nil = none, or not known.
+	Scaled  *manifest.Doc
+	Command string       // what made the recommendation, as typed
+	Model   *tuner.Model // nil = none was fitted
 }
 
 // File is one file of the advice folder.
@@ -40,9 +46,11 @@ type Advice struct {
 	// owner, hpa.yaml, hpa.hpa, model.json, recommendation.json. A refusal has
 	// no manifest and no test.
 	Files    []File
-	Manifest string // hpa.yaml; "" = refused
+	Manifest string // hpa.yaml or scaledobject.yaml; "" = refused
+	Name     string // of the file that Manifest is
 
-	owned   *owned // nil = hpa.yaml may be applied
+	owned   *owned   // nil = the manifest may be applied
+	rest    []string // what of the recommendation the ScaledObject cannot say
 	options Options
 }
 
@@ -60,6 +68,21 @@ func Make(r *tuner.Recommendation, o Options) (Advice, error) {
 			return a, err
 		}
 		p.Spec = json.RawMessage(spec)
+		if o.Scaled == nil {
+			continue
+		}
+		text, _, err := o.Scaled.Rewrite(&p.Config, nil)
+		if err != nil {
+			return a, err
+		}
+		if p.ScaledObject, err = yaml.YAMLToJSON(text); err != nil {
+			return a, err
+		}
+	}
+	for i := range r.Changes {
+		if o.Scaled != nil {
+			r.Changes[i].SourcePath = o.Scaled.SourcePath(r.Changes[i].Path)
+		}
 	}
 	if r.Recommended != nil {
 		if err := a.manifests(r); err != nil {
@@ -74,30 +97,86 @@ func Make(r *tuner.Recommendation, o Options) (Advice, error) {
 	return a, a.json("recommendation.json", r)
 }
 
-// manifests adds hpa.yaml, its unit tests, and the patch for its owner.
+// The files that hold the recommended settings.
+const (
+	hpaYAML    = "hpa.yaml"
+	scaledYAML = "scaledobject.yaml"
+)
+
+// FileIn returns the name of the file in an advice folder that holds the
+// recommended settings, given what is there.
+func FileIn(has func(name string) bool) string {
+	if !has(hpaYAML) && has(scaledYAML) {
+		return scaledYAML
+	}
+	return hpaYAML
+}
+
+// manifests adds hpa.yaml (or scaledobject.yaml), its unit tests, and the patch
+// for its owner.
 func (a *Advice) manifests(r *tuner.Recommendation) error {
 	c, meta := &r.Recommended.Config, a.options.Meta
 	notes := notesOf(r, a.options)
-	if a.owned = ownedBy(a.options.Owner, c, meta.Namespace, notes); a.owned != nil {
+	// Whoever writes the ScaledObject is told of by nobody; KEDA writes the HPA.
+	if a.options.Scaled == nil {
+		a.owned = ownedBy(a.options.Owner, c, meta.Namespace, notes)
+	}
+	if a.owned != nil {
 		notes[0].Text = a.owned.warning() + "\n" + notes[0].Text
 		if a.owned.file != "" {
 			a.add(a.owned.file, a.owned.patch.Body)
 		}
 	}
-	yaml := manifest.V2(c, meta, notes)
-	a.Manifest = string(yaml)
-	a.add("hpa.yaml", []byte(a.Manifest))
-	// Dead policies are left out of the manifest: the test is of what it says.
-	written, _, err := manifest.Decode(yaml)
+	text, err := a.settings(c, meta, notes)
 	if err != nil {
-		return fmt.Errorf("hpa.yaml: what was written does not read back: %w", err)
+		return err
 	}
-	script, err := test(&written, replay.Params(a.options.Run))
+	a.Manifest = string(text)
+	a.add(a.Name, text)
+	// Dead policies are left out of the manifest: the test is of what it says.
+	written, _, err := manifest.Decode(text)
+	if err != nil {
+		return fmt.Errorf("%s: what was written does not read back: %w", a.Name, err)
+	}
+	script, err := test(a.Name, &written, replay.Params(a.options.Run))
 	if err != nil {
 		return fmt.Errorf("hpa.hpa: %w", err)
 	}
 	a.add("hpa.hpa", []byte(script))
 	return nil
+}
+
+// settings writes the file that holds the recommended settings.
+func (a *Advice) settings(c *hpa.Config, meta manifest.Meta, notes []manifest.Note) ([]byte, error) {
+	if a.options.Scaled == nil {
+		a.Name = hpaYAML
+		return manifest.V2(c, silenced(c, meta), notes), nil
+	}
+	text, rest, err := a.options.Scaled.Rewrite(c, notes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", scaledYAML, err)
+	}
+	a.Name, a.rest = scaledYAML, rest
+	return text, nil
+}
+
+// silenced says to doctor why a recommendation has no behavior, where it has
+// none: the search tried it, and it paid nothing.
+func silenced(c *hpa.Config, meta manifest.Meta) manifest.Meta {
+	if c.Behavior {
+		return meta
+	}
+	const key, line = "hpatune.dev/ignore", "no-behavior the replay found no behavior that does better"
+	old := meta.Annotations[key]
+	if strings.Contains(old, "no-behavior ") {
+		return meta
+	}
+	meta.Annotations = maps.Clone(meta.Annotations)
+	if meta.Annotations == nil {
+		meta.Annotations = map[string]string{}
+	}
+	meta.Annotations[key] = strings.TrimLeft(old+"\n"+line, "\n")
+	return meta
 }
 
 func (a *Advice) add(name string, data []byte) { a.Files = append(a.Files, File{name, data}) }
@@ -130,7 +209,7 @@ func (a *Advice) Next(dir, recorded string) []string {
 	if a.Manifest == "" {
 		return nil
 	}
-	file, profile := filepath.Join(dir, "hpa.yaml"), filepath.Join(recorded, "profile.yaml")
+	file, profile := filepath.Join(dir, a.Name), filepath.Join(recorded, "profile.yaml")
 	ns, name := a.options.Meta.Namespace, a.options.Meta.Name
 	in := ""
 	if ns != "" {
@@ -145,6 +224,9 @@ func (a *Advice) Next(dir, recorded string) []string {
 	apply := []string{"kubectl diff -f " + file, "kubectl apply -f " + file}
 	if a.owned != nil {
 		apply = a.owned.next(dir, in)
+	}
+	for _, r := range a.rest {
+		apply = append(apply, "# and by hand: "+r)
 	}
 	return append(apply,
 		"kubectl get hpa"+in+" "+name+" -o wide",

@@ -11,11 +11,11 @@ import (
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
-// test writes unit tests for the recommended HPA: how it answers a quiet load,
+// test writes unit tests for the recommended HPA, which file holds: how it answers a quiet load,
 // one at twice the target, and a quiet one again. What it expects is what the
 // core decides today, so that an edit of hpa.yaml that changes a decision is
 // seen. A tick is the controller's own sync period.
-func test(c *hpa.Config, p hpa.Params) (string, error) {
+func test(file string, c *hpa.Config, p hpa.Params) (string, error) {
 	ticks := func(d time.Duration) int { return int((d + p.SyncPeriod - 1) / p.SyncPeriod) }
 	quietTicks, fullTicks, afterTicks := ticks(time.Minute), ticks(3*time.Minute), ticks(7*time.Minute)
 	var loads []scenario.Load
@@ -36,5 +36,5 @@ func test(c *hpa.Config, p hpa.Params) (string, error) {
 			slices.Repeat([]string{quiet}, afterTicks))
 		loads = append(loads, scenario.Load{Metric: m, Words: words})
 	}
-	return scenario.Write("Written by hpatune beside hpa.yaml; run it with: hpatune test hpa.hpa\nA quiet load, one at twice the target, and a quiet one again.", "hpa.yaml", c, p, c.MinReplicas, p.SyncPeriod, loads)
+	return scenario.Write("Written by hpatune beside "+file+"; run it with: hpatune test hpa.hpa\nA quiet load, one at twice the target, and a quiet one again.", file, c, p, c.MinReplicas, p.SyncPeriod, loads)
 }
