@@ -86,7 +86,7 @@ func (s streams) decodeHPA(name string, data []byte) (hpaFile, error) {
 	}
 	var found []manifest.Doc
 	for _, d := range docs {
-		if d.HPA != nil {
+		if d.HPA != nil && d.Kind != "InferenceService" { // KServe would undo an HPA in place of its own
 			found = append(found, d)
 		}
 	}

@@ -189,7 +189,7 @@ func (m *manifests) others() (out []string) {
 			{"keda.sh", "ScaledJob"}:                     "it makes jobs, not replicas",
 			{"serving.knative.dev", "Service"}:           "Knative's own autoscaler (KPA) sizes it, by concurrency or requests a second; it makes no HPA unless class hpa.autoscaling.knative.dev is set",
 			{"serving.knative.dev", "Configuration"}:     "Knative's own autoscaler (KPA) sizes it",
-			{"serving.kserve.io", "InferenceService"}:    "KServe decides at run time who sizes it",
+			{"serving.kserve.io", "InferenceService"}:    "KServe makes an HPA of it in raw deployment mode only (annotations serving.kserve.io/deploymentMode: RawDeployment, autoscalerClass: hpa); here another autoscaler sizes it, or the mode is set elsewhere",
 			{"serving.kserve.io", "LLMInferenceService"}: "KServe makes its workloads; give the ScaledObject or HPA that sizes them",
 			{"autoscaling.x-k8s.io", "CapacityBuffer"}:   "it holds nodes, not replicas",
 			{"autoscaling.aibrix.ai", "PodAutoscaler"}:   "AIBrix's own autoscaler sizes its target (KPA or APA; HPA only where its scalingStrategy says so)",

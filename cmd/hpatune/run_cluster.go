@@ -217,7 +217,7 @@ func (s streams) applied(f runFlags, subject *kube.Subject) (spec *autoscalingv2
 		return nil, "", err
 	}
 	docs, _ := manifest.Parse(f.filename, data)
-	i := slices.IndexFunc(docs, func(d manifest.Doc) bool { return d.HPA != nil })
+	i := slices.IndexFunc(docs, func(d manifest.Doc) bool { return d.HPA != nil && d.Kind != "InferenceService" })
 	if so := docs[i].Scaled; so != nil {
 		return nil, "", usagef("%s is a ScaledObject: --apply changes an HPA, and KEDA would undo it; apply it with kubectl, then run --hpa %s/%s", f.filename, subject.Namespace, so.HPAName())
 	}

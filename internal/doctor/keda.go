@@ -16,7 +16,7 @@ import (
 
 // autoscalers are the objects beside a document that make or are an HPA.
 func (s *subject) autoscalers() []*manifest.Doc {
-	return slices.Concat(s.of("HorizontalPodAutoscaler"), s.of("ScaledObject"))
+	return slices.Concat(s.of("HorizontalPodAutoscaler"), s.of("ScaledObject"), s.of("InferenceService"))
 }
 
 // madeOf finds the ScaledObject that an HPA is made of: the object itself, or

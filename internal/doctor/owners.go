@@ -124,6 +124,9 @@ func rivals(s *subject) (hits []hit, ok bool) {
 		if d == s.doc || d.HPA == nil || same(d, s.doc) || owns(d, s.doc) || owns(s.doc, d) {
 			continue
 		}
+		if d.Kind != s.doc.Kind && d.HPA.Name == s.doc.HPA.Name && d.Scaled == nil && s.doc.Scaled == nil {
+			continue // KServe's own, and the InferenceService that it is made of
+		}
 		if sameTarget(d, s.doc) {
 			if (d.Scaled == nil) != (s.doc.Scaled == nil) {
 				continue // kedaBeside

@@ -24,8 +24,9 @@ type Doc struct {
 	Kind       string
 	Namespace  string // "" = not said
 	Name       string
-	// HPA is the object as autoscaling/v2 with the API server's defaults; nil
-	// for other kinds and for an HPA with problems.
+	// HPA is the object as autoscaling/v2 with the API server's defaults, or the one
+	// that KEDA makes of a ScaledObject, or KServe of an InferenceService in raw
+	// deployment mode; nil for other kinds and for one with problems.
 	HPA *autoscalingv2.HorizontalPodAutoscaler
 	// Scaled is a ScaledObject; HPA is then the one that KEDA makes of it.
 	Scaled *ScaledObject
@@ -35,7 +36,8 @@ type Doc struct {
 	Warnings source.Problems
 
 	doc    *source.Document
-	origin []int // of each metric of HPA, the trigger of Scaled; -1 = its formula
+	origin []int             // of each metric of HPA, the trigger of Scaled; -1 = its formula
+	paths  map[string]string // of an InferenceService: where parts of HPA stand
 }
 
 // JSON returns the object as it was written, as JSON: for kinds that are read elsewhere.
@@ -46,12 +48,21 @@ func (d *Doc) JSON() ([]byte, source.Problems) { return d.doc.JSON() }
 func (d *Doc) LineOf(path string) int { return d.doc.Line(d.SourcePath(path)) }
 
 // SourcePath is where a setting of the HPA stands in the object that was
-// written: the same path, but for an HPA that KEDA makes.
+// written: the same path, but for an HPA that KEDA or KServe makes.
 func (d *Doc) SourcePath(path string) string {
-	if d.Scaled == nil {
+	if d.Scaled != nil {
+		return d.Scaled.SourcePath(path)
+	}
+	best := ""
+	for p := range d.paths { // the longest that leads there
+		if strings.HasPrefix(path, p) && len(p) > len(best) {
+			best = p
+		}
+	}
+	if best == "" || strings.HasPrefix(path, "spec.predictor") {
 		return path
 	}
-	return d.Scaled.SourcePath(path)
+	return d.paths[best]
 }
 
 // Config returns the HPA as the core reads it. It must be one (d.HPA not nil).
@@ -154,6 +165,8 @@ func (o Options) object(r *source.Document, apiVersion, kind string) Doc {
 		*problems = append(*problems, r.Problem("kind", "is missing: what kind of object is this?", "kind: "+kindHPA))
 	case d.Kind == "ScaledObject" && strings.HasPrefix(d.APIVersion, "keda.sh/"):
 		o.scaledObject(&d, problems)
+	case d.Kind == "InferenceService" && strings.HasPrefix(d.APIVersion, "serving.kserve.io/"):
+		o.inference(&d, problems)
 	case d.Kind != kindHPA:
 		// A VerticalPodAutoscaler is near by its letters, and no misspelling.
 		if d.Kind != "VerticalPodAutoscaler" && d.Kind != kindHPA+"List" && source.Nearest(d.Kind, []string{kindHPA}) != "" {

@@ -302,3 +302,35 @@ func TestOneMistakeIsOneProblem(t *testing.T) {
 		}
 	}
 }
+
+func TestTheHPAThatKServeMakes(t *testing.T) {
+	const head = "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata:\n  name: llm\n  annotations:\n    serving.kserve.io/deploymentMode: "
+	for _, tt := range []struct {
+		name, text       string
+		metric           string // "" = none is made
+		target, min, max int32
+		line             int // of the metric
+	}{
+		{"annotations", head + "RawDeployment\n    serving.kserve.io/metric: memory\n    serving.kserve.io/targetUtilizationPercentage: \"70\"\nspec:\n  predictor: {minReplicas: 1, maxReplicas: 3, model: {}}\n", "memory", 70, 1, 3, 7},
+		{"fields before annotations", head + "RawDeployment\n    serving.kserve.io/metric: memory\nspec:\n  predictor:\n    scaleMetric: cpu\n    scaleTarget: 50\n", "cpu", 50, 1, 1, 10},
+		{"its defaults", head + "Standard\nspec:\n  predictor: {minReplicas: 0}\n", "cpu", 80, 1, 1, 8},
+		{"Knative sizes it", head + "Serverless\nspec:\n  predictor: {}\n", "", 0, 0, 0, 0},
+		{"somebody else sizes it", head + "RawDeployment\n    serving.kserve.io/autoscalerClass: external\nspec:\n  predictor: {}\n", "", 0, 0, 0, 0},
+	} {
+		docs, ps := Parse("f.yaml", []byte(tt.text))
+		if len(ps) > 0 || len(docs) != 1 || (docs[0].HPA == nil) != (tt.metric == "") {
+			t.Errorf("%s: Parse = %+v, %v", tt.name, docs, ps)
+			continue
+		}
+		if tt.metric == "" {
+			continue
+		}
+		c, _, err := docs[0].Config()
+		if err != nil || c.Metrics[0].Name != tt.metric || c.Metrics[0].Target.Utilization != tt.target || c.MinReplicas != tt.min || c.MaxReplicas != tt.max {
+			t.Errorf("%s: %+v, %v", tt.name, c, err)
+		}
+		if got := docs[0].LineOf("spec.metrics[0]"); got != tt.line {
+			t.Errorf("%s: the metric is on line %d, want %d", tt.name, got, tt.line)
+		}
+	}
+}
