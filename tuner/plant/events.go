@@ -39,6 +39,9 @@ type Request struct {
 	Index int         // decides, with the seed, its luck: the same in every candidate
 	Class int16       // negative: any
 	Time  ServiceTime // as it was measured; Total 0 = unknown: drawn from the law
+	// Prompt and Output are its tokens, for a law of iterations; Output 0 = unknown:
+	// drawn, too.
+	Prompt, Output int
 }
 
 // call is a request inside a server.
@@ -51,6 +54,7 @@ type call struct {
 	first  float64 // when its first token is out, seconds; NaN = not known yet, or with its end
 	// firstAt is the same in the server's virtual time, where it is not known yet.
 	firstAt float64
+	gap     float64 // longest time between two tokens, seconds; of a server of language models
 	cut     bool    // its client will have gone by then
 	worth   float64 // completions a second of virtual time while it is in service
 }
@@ -70,8 +74,9 @@ type server struct {
 	// what is in service and queued.
 	done, busy, queued float64
 	load               load
-	bucket             bucket  // of its CPU quota
-	nextFirst          float64 // virtual time of the next first token, where it is not known
+	bucket             bucket       // of its CPU quota
+	nextFirst          float64      // virtual time of the next first token, where it is not known
+	model              *modelServer // of language models; nil = slots
 	m                  [MaxPipes]meter
 }
 
@@ -120,8 +125,9 @@ func (e *Exact) newServer(l Life, index int) *server {
 	if k := len(e.free) - 1; k >= 0 {
 		s, e.free = e.free[k], e.free[:k]
 	}
-	*s = server{index: index, life: l, at: e.now, serving: s.serving[:0], queue: s.queue[:0],
+	*s = server{index: index, life: l, at: e.now, serving: s.serving[:0], queue: s.queue[:0], model: s.model,
 		bucket: e.m.Law.Quota.newBucket(e.seed, index, e.now), nextFirst: math.Inf(1)}
+	s.model = e.newModelServer(s)
 	for k := range s.m {
 		s.m[k].first = unseen
 	}
@@ -145,6 +151,7 @@ func (e *Exact) Step(requests []Request) {
 	each := func(s *server, stage Stage) {
 		e.advance(s, e.now)
 		e.expire(s)
+		s.read(e.now)
 		s.load = load{s.done / m.dt, s.busy / m.dt, s.queued / m.dt}
 		s.done, s.busy, s.queued = 0, 0, 0
 		for k := range m.pipes {
@@ -152,8 +159,8 @@ func (e *Exact) Step(requests []Request) {
 				s.m[k].cum += p.value(s.load, stage) * m.dt
 			}
 		}
-		inside += len(s.serving) + len(s.queue) - s.head
-		waiting += len(s.queue) - s.head
+		inside += s.inside()
+		waiting += s.waiting()
 	}
 	for _, s := range e.ready {
 		each(s, Ready)
@@ -227,6 +234,13 @@ func (e *Exact) arrive(r *Request, t *results.Tick) {
 	}
 	e.expire(s)
 	switch {
+	case s.model != nil && (e.m.Law.Queue == 0 || s.waiting() < e.m.Law.Queue):
+		if r.Output > 0 { // the recorded request's own
+			c.time.Prompt, c.time.Tokens = float64(r.Prompt), float64(r.Output)
+		}
+		s.model.join(c)
+	case s.model != nil:
+		t.Failed++
 	case len(s.serving) < e.m.Law.Slots():
 		e.begin(s, c)
 	case e.m.Law.Queue > 0 && len(s.queue)-s.head >= e.m.Law.Queue:
@@ -247,7 +261,7 @@ func (e *Exact) pick(r *Request) *server {
 		for i := range n {
 			s := e.ready[(e.turn+i)%n]
 			e.advance(s, r.At)
-			if k := len(s.serving) + len(s.queue) - s.head; k < least {
+			if k := s.inside(); k < least {
 				best, least = s, k
 			}
 		}
@@ -296,6 +310,10 @@ func (e *Exact) begin(s *server, c call) {
 
 // advance plays a server up to time t.
 func (e *Exact) advance(s *server, t float64) {
+	if s.model != nil {
+		e.advanceModel(s, t)
+		return
+	}
 	if e.m.Law.Quota.Cores > 0 {
 		e.advanceLimited(s, t)
 		return
@@ -373,14 +391,11 @@ func (e *Exact) end(s *server, c *call) {
 	if e.watch != nil {
 		e.watch(c, first, took)
 	}
-	if first <= e.limits[0] && took <= e.limits[1] {
+	if e.within(c, first, took) {
 		t.Good++
 	}
 	if e.latency != nil && !t.Warmup {
-		e.latency.E2E.Record(seconds(took))
-		if c.time.First < c.time.Total {
-			e.latency.TTFT.Record(seconds(first))
-		}
+		e.latency.record(c, first, took, s.model != nil)
 	}
 }
 
@@ -433,7 +448,7 @@ func (e *Exact) Scale(n int, at float64) {
 func (e *Exact) drain() {
 	e.leaving = slices.DeleteFunc(e.leaving, func(s *server) bool {
 		age := e.now - s.life.Deleted
-		empty := len(s.serving) == 0 && s.head == len(s.queue)
+		empty := s.inside() == 0
 		if !(empty && age >= e.m.drain) && age < e.m.grace {
 			return false
 		}
@@ -442,6 +457,9 @@ func (e *Exact) drain() {
 		}
 		for _, c := range s.queue[s.head:] {
 			e.ticks[c.tick].Failed++
+		}
+		if s.model != nil {
+			s.model.each(func(c *call) { e.ticks[c.tick].Failed++ })
 		}
 		e.free = append(e.free, s)
 		return true

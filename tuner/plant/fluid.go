@@ -112,7 +112,10 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 				g = st.good + (next.good-st.good)*frac
 			} else {
 				use = min(in, rho, rhoSteady)
-				if back = max(0, q-p.waitingAt(use)) * capInv; p.met != nil { // who is in service waits, too
+				if m.Law.Iterations != nil { // who is inside makes iterations long, not who came now
+					use = min(rho, rhoSteady)
+				}
+				if back = max(0, q-p.waitingAt(use)) * capInv; m.Law.limited() { // who is in service waits, too
 					back = max(0, l-p.insideAt(use)) * capInv
 				}
 				g = p.goodAt(use, back)

@@ -94,6 +94,7 @@ type seq struct {
 	finish  int // iteration after which the answer is complete; only while answering
 	began   int // iteration that brought the first token
 	first   float64
+	started float64 // when it was let in first
 	gap     float64 // longest so far, before a preemption
 	last    float64 // the last token's time before a preemption; 0 = none
 }
@@ -101,6 +102,7 @@ type seq struct {
 // finished is a request that left an engine.
 type finished struct {
 	id          int
+	started     float64 // let in, seconds
 	first, last float64 // seconds
 	gap         float64 // longest time between two tokens, seconds; 0 with fewer than two
 }
@@ -129,11 +131,20 @@ type engine struct {
 	preempt int // preemptions so far
 	// tokens out since the engine began, prompts not counted.
 	tokens int
+	worth  float64 // Σ 1/output over answers being written: requests' worth an iteration
+	earned float64 // Σ worth over iterations until at, first tokens included
+	use    usage
 	onEnd  func(finished, *engine)
 	onTok  func(id int, e *engine) // a request's first token is out at e.at
-	weight func(id int) float64    // of a request, in worth
-	worth  float64                 // Σ weight/output over answers being written
-	earned float64                 // Σ worth over iterations until at, first tokens included
+}
+
+// usage is what a metrics pipe asks of an engine.
+type usage struct {
+	until          float64 // accounted so far
+	during         int     // running in the iteration under way
+	began          float64 // when the jump that ends at engine.at began
+	won            float64 // requests' worth that it does
+	running, queue float64 // integrals since the last reading, request-seconds
 }
 
 // jumpTime is the duration of the longest iteration among those up to iter and
@@ -144,7 +155,8 @@ type jumpTime struct {
 }
 
 func (e *engine) reset(l *Iterations, at float64) {
-	*e = engine{law: l, at: at, waiting: e.waiting[:0], prefill: e.prefill[:0], answer: e.answer[:0], longest: e.longest[:0], onEnd: e.onEnd, onTok: e.onTok, weight: e.weight}
+	*e = engine{law: l, at: at, waiting: e.waiting[:0], prefill: e.prefill[:0], answer: e.answer[:0], longest: e.longest[:0], onEnd: e.onEnd, onTok: e.onTok}
+	e.use.until, e.use.began = at, at
 }
 
 func (e *engine) queued() int  { return len(e.waiting) - e.head }
@@ -153,8 +165,9 @@ func (e *engine) inside() int  { return e.queued() + e.running() }
 
 // push queues a request that arrives at time t; the engine was advanced to t.
 func (e *engine) push(t float64, id, prompt, output int) {
+	e.account(t)
 	if e.inside() == 0 {
-		e.at = max(e.at, t)
+		e.idle(t)
 		e.before, e.left = e.at, 0
 	}
 	e.waiting = append(e.waiting, seq{id: id, came: t, prompt: max(1, prompt), left: max(1, prompt), output: max(1, output)})
@@ -170,19 +183,60 @@ func (e *engine) workAt(t float64) Work {
 	return w
 }
 
+// idle lets an empty engine's time pass to t.
+func (e *engine) idle(t float64) {
+	if t <= e.at {
+		return
+	}
+	e.account(e.at)
+	e.at, e.use.during, e.use.until = t, 0, t
+}
+
+// account brings the integrals up to time t.
+func (e *engine) account(t float64) {
+	u := &e.use
+	if t <= u.until {
+		return
+	}
+	u.queue += float64(e.queued()) * (t - u.until)
+	if busy := min(t, e.at) - u.until; busy > 0 {
+		u.running += float64(u.during) * busy
+	}
+	u.until = t
+}
+
+// earnedAt is the requests' worth of work done until t, where t is in the jump
+// under way or not before its end.
+func (e *engine) earnedAt(t float64) float64 {
+	if t < e.at && e.at > e.use.began {
+		return e.earned - e.use.won*min(1, (e.at-t)/(e.at-e.use.began))
+	}
+	return e.earned
+}
+
+// runningAt is how many run at time t, in the jump under way or after its end.
+func (e *engine) runningAt(t float64) int {
+	if t < e.at {
+		return e.use.during
+	}
+	return e.running()
+}
+
 // advance begins every iteration that begins before t.
 func (e *engine) advance(t float64) {
 	for e.at < t && e.inside() > 0 {
 		e.step(t)
 	}
 	if e.inside() == 0 && !math.IsInf(t, 1) {
-		e.at = max(e.at, t)
+		e.idle(t)
 	}
 }
 
 // step takes one iteration, or a jump of equal ones of which all but the first
 // begin before t.
 func (e *engine) step(t float64) {
+	e.account(e.at)
+	began, earned := e.at, e.earned
 	short := e.law.KV > 0 && e.makeRoom()
 	n := len(e.answer)
 	prompt, late := e.schedule(n, short)
@@ -211,6 +265,7 @@ func (e *engine) step(t float64) {
 	e.tokens += n * k
 	e.earned += e.worth * float64(k)
 	e.before, e.left = e.at-e.lastRun, 0
+	e.use.during = e.running()
 	for len(e.longest) > 0 && e.longest[len(e.longest)-1].took <= e.lastRun {
 		e.longest = e.longest[:len(e.longest)-1]
 	}
@@ -221,6 +276,7 @@ func (e *engine) step(t float64) {
 	if prompt > 0 {
 		e.firstTokens()
 	}
+	e.use.began, e.use.won = began, e.earned-earned
 	if e.inside() == 0 {
 		e.longest = e.longest[:0]
 	}
@@ -280,8 +336,11 @@ func (e *engine) schedule(answers int, full bool) (total int, late bool) {
 		}
 		s.left -= c
 		budget, room, total = budget-c, room-c, total+c
-		s.entered = e.entered
+		if s.entered == 0 {
+			s.started = e.at
+		}
 		e.entered++
+		s.entered = e.entered // from 1
 		e.prefill = append(e.prefill, s)
 	}
 	return total, full
@@ -298,7 +357,7 @@ func (e *engine) firstTokens() {
 		}
 		s.written++
 		e.tokens++
-		w := e.share(&s)
+		w := s.share()
 		e.earned += w
 		if s.written == 1 {
 			s.first = e.at
@@ -321,17 +380,13 @@ func (e *engine) firstTokens() {
 	e.prefill = keep
 }
 
-func (e *engine) share(s *seq) float64 {
-	if e.weight == nil {
-		return 0
-	}
-	return e.weight(s.id) / float64(s.output)
-}
+// share is a token's part of its request.
+func (s *seq) share() float64 { return 1 / float64(s.output) }
 
 // leave ends an answer whose last token is out.
 func (e *engine) leave(s seq) {
 	e.held -= s.prompt + s.finish - s.began
-	if e.worth -= e.share(&s); len(e.answer) == 0 {
+	if e.worth -= s.share(); len(e.answer) == 0 {
 		e.worth = 0
 	}
 	s.gap = max(s.gap, e.gapSince(s.began))
@@ -342,7 +397,7 @@ func (e *engine) leave(s seq) {
 func (e *engine) end(s *seq) {
 	e.left++
 	if e.onEnd != nil {
-		e.onEnd(finished{s.id, s.first, e.at, s.gap}, e)
+		e.onEnd(finished{s.id, s.started, s.first, e.at, s.gap}, e)
 	}
 }
 
@@ -389,7 +444,7 @@ func (e *engine) makeRoom() bool {
 			s = e.removeAnswer(newest)
 			wrote := e.iter - s.began
 			e.held -= s.prompt + wrote
-			e.worth -= e.share(&s)
+			e.worth -= s.share()
 			s.gap = max(s.gap, e.gapSince(s.began))
 			s.last = e.at
 			s.written += wrote

@@ -10,14 +10,12 @@ type Call struct {
 
 // Played is what a call met.
 type Played struct {
+	Start       float64 // when it was let into an iteration, seconds
 	First, Last float64 // when its first and its last token were out, seconds
 	Gap         float64 // longest time between two tokens, seconds
 	// Wait is the work that the server did from the call's arrival to its first
 	// token, as far as it was not idle; Write that from there to its last.
 	Wait, Write Work
-	// Held is the law's Took(Wait) less the time from arrival to the first
-	// token: what of it is not an iteration's.
-	Ended bool
 }
 
 // Play serves calls, in order of their arrival, on one empty server, and
@@ -33,7 +31,7 @@ func (l *Iterations) Play(calls []Call) ([]Played, int) {
 	}
 	e.onEnd = func(f finished, e *engine) {
 		p := &out[f.id]
-		p.Last, p.Gap, p.Ended = f.last, f.gap, true
+		p.Start, p.Last, p.Gap = f.started, f.last, f.gap
 		p.Write = e.done.Minus(came[f.id])
 	}
 	if len(calls) == 0 {

@@ -9,13 +9,13 @@ import (
 
 // Latency collects what answered requests took, from arrival: for the few
 // replays that are shown. TTFT stays empty where answers do not stream.
-type Latency struct{ TTFT, E2E results.Hist }
+type Latency struct{ TTFT, ITL, TPOT, E2E results.Hist }
 
 // Into puts the latencies into the timeline of the same replay. What is not among
 // them is not predicted, and no objective about it is judged. A replay sends every
 // request when it is scheduled.
 func (h *Latency) Into(t *results.Timeline) {
-	t.TTFT, t.E2E = h.TTFT, h.E2E
+	t.TTFT, t.ITL, t.TPOT, t.E2E = h.TTFT, h.ITL, h.TPOT, h.E2E
 	t.TTFTFromSent, t.E2EFromSent = h.TTFT, h.E2E
 }
 
@@ -62,6 +62,12 @@ func (h *Latency) observe(m *Model, p *pool, rho, back, n float64) {
 			h.E2E.Add(seconds(wait+t.Total*stretch), each*weight)
 			if t.First < t.Total {
 				h.TTFT.Add(seconds(wait+t.First*stretch), each*weight)
+			}
+			if tpot, ok := t.perToken(); ok {
+				h.TPOT.Add(seconds(tpot*stretch), each*weight)
+				if t.Gap > 0 {
+					h.ITL.Add(seconds(t.Gap*stretch), each*weight)
+				}
 			}
 		}
 	}

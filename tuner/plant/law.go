@@ -73,6 +73,9 @@ func (m *Model) compilePools() {
 // 0.08 and 6.9 s under all three balancers; from 2 on nothing is gained.
 func (m *Model) unseenCV2() float64 {
 	s := 2 * meanTotal(m.Law.Times)
+	if m.Law.Iterations != nil { // prompts queue for iterations, requests for places: in between
+		s = 2 * math.Sqrt(meanFirst(m.Law.Times)*meanTotal(m.Law.Times))
+	}
 	return m.ArrivalCV2 * (1 - m.NoiseSeen*s/(m.dt+s))
 }
 
@@ -145,7 +148,7 @@ func (m *Model) compilePool(n int) *pool {
 	v := variability{ca2, m.Law.serviceCV2()}
 	mean := meanTotal(m.Law.Times)
 	var fine []finePoint
-	if m.Law.limited() {
+	if m.Law.measured() {
 		m.compileQuota(p, servers, ca2)
 		fine = p.finely()
 	} else {
@@ -293,7 +296,7 @@ func (m *Model) compilePatience() {
 	}
 	m.patience = make([]patience, patienceCells+1)
 	mean, stretch := meanTotal(m.times), 1.0
-	if m.Law.limited() { // all slots busy, they stand for most of the time
+	if m.Law.measured() { // all slots busy, they stand for most of the time
 		stretch = m.slots / m.cap / mean
 		mean *= stretch
 	}
@@ -357,7 +360,7 @@ func (p *pool) compileGood(m *Model) {
 	if m.Limits.E2E > 0 {
 		le = m.Limits.E2E.Seconds()
 	}
-	if math.IsInf(lt, 1) && math.IsInf(le, 1) {
+	if m.Limits == (Limits{}) {
 		for j := range p.st {
 			p.st[j].good = 1
 		}
@@ -369,14 +372,17 @@ func (p *pool) compileGood(m *Model) {
 	for j := range p.st {
 		s := p.st[j]
 		for k := range waitCols + 2 {
-			w, sum, times := float64(k)/p.wInv, 0.0, m.times
+			w, sum, times := 0.0, 0.0, m.times
+			if p.wInv > 0 { // else no limit is about waiting
+				w = float64(k) / p.wInv
+			}
 			if p.met != nil {
 				times = p.met[j]
 			}
 			for _, t := range times {
 				slack := min(lt-t.First*s.stretch, le-t.Total*s.stretch) - w
 				switch {
-				case slack < 0:
+				case slack < 0 || !m.Limits.steady(&t, s.stretch):
 				case s.theta == 0 || s.pw == 0:
 					sum++
 				default:

@@ -66,6 +66,10 @@ type Law struct {
 	// Quota is the CPU limit; its zero is none. Rate and Times are those at full
 	// speed.
 	Quota Quota
+	// Iterations is how a server of language models serves; nil = by slots. Rate is
+	// then what it completes with so many inside, and Times are of requests that are
+	// alone (LanguageLaw).
+	Iterations *Iterations `json:",omitempty"`
 }
 
 // ServiceTime is one request's service without waiting, in seconds.
@@ -74,6 +78,8 @@ type ServiceTime struct {
 	First  float64 // to the first token; equal to Total where answers do not stream
 	Total  float64 // to the end
 	Tokens float64 // answered
+	Prompt float64 `json:",omitempty"` // tokens asked; 0 = unknown
+	Gap    float64 `json:",omitempty"` // longest time between two tokens; 0 = unknown
 }
 
 // SlotsLaw is a replica with the given number of independent slots, whose
@@ -117,7 +123,7 @@ type Drain struct {
 }
 
 // Limits are the per-request limits that Tick.Good counts; 0 = none.
-type Limits struct{ TTFT, E2E time.Duration }
+type Limits struct{ TTFT, ITL, TPOT, E2E time.Duration }
 
 // MaxPipes is the number of metrics one world can have.
 const MaxPipes = 4

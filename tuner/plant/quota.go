@@ -201,7 +201,7 @@ func (m *Model) constant(gaps []float64, rate float64, servers int) (serving, wa
 	e.Reset(m, servers, 1, nil, nil)
 	e.watch = func(c *call, first, took float64) {
 		if int(c.index) >= len(gaps)/5 {
-			met = append(met, ServiceTime{Class: c.time.Class, First: min(first, took), Total: took, Tokens: c.time.Tokens})
+			met = append(met, ServiceTime{Class: c.time.Class, First: min(first, took), Total: took, Tokens: c.time.Tokens, Gap: c.gap})
 		}
 	}
 	at, busy, queued := 0.0, 0.0, 0.0
@@ -213,6 +213,7 @@ func (m *Model) constant(gaps []float64, rate float64, servers int) (serving, wa
 		if i == len(gaps)/5 {
 			for _, s := range e.ready {
 				e.advance(s, at)
+				s.read(at)
 				s.busy, s.queued = 0, 0
 			}
 			from = at
@@ -221,12 +222,16 @@ func (m *Model) constant(gaps []float64, rate float64, servers int) (serving, wa
 	}
 	for _, s := range e.ready {
 		e.advance(s, at)
+		s.read(at)
 		busy, queued = busy+s.busy, queued+s.queued
 	}
 	span := (at - from) * float64(servers)
 	e.ticks = append(e.ticks[:0], results.Tick{})
 	e.Finish()
 	serving, waiting = busy/span, queued/span
+	if m.Law.Iterations != nil {
+		return serving, waiting, someOf(met, metPoints)
+	}
 	l := Law{Times: met}
 	return serving, waiting, l.condensed(goodPoints)
 }
