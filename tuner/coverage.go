@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
@@ -56,6 +57,12 @@ func specimen(run *results.Run, o Options) (results.Timeline, []results.Figure) 
 	l.E2E.Record(time.Second)
 	if run.Meta.Target.Streams {
 		l.TTFT.Record(time.Second)
+		if slices.ContainsFunc(run.Requests, func(r results.Request) bool { _, ok := r.Latency("tpot"); return ok }) {
+			l.TPOT.Record(time.Second)
+		}
+		if slices.ContainsFunc(o.Objectives, func(o results.Objective) bool { return o.Metric == "itl" }) && fit.PredictsGaps(run) {
+			l.ITL.Record(time.Second)
+		}
 	}
 	l.Into(&tl)
 	g := goals{cost: math.NaN()}

@@ -30,11 +30,16 @@ func (g goals) String() string {
 func isTTFT(o results.Objective) bool { return strings.HasPrefix(o.Metric, "ttft") }
 func isE2E(o results.Objective) bool  { return strings.HasPrefix(o.Metric, "e2e") }
 
-// limits are the per-request limits that a replay knows: the tightest TTFT and
-// E2E limit of the objectives.
+// ofRequests reports whether an objective is about what each request met.
+func ofRequests(o results.Objective) bool {
+	return isTTFT(o) || isE2E(o) || o.Metric == "itl" || o.Metric == "tpot"
+}
+
+// limits are the per-request limits that a replay knows: the tightest of the
+// objectives about each latency.
 func (g goals) limits() plant.Limits {
 	l := results.LimitsOf(g.list)
-	return plant.Limits{TTFT: tightest(l.TTFT, l.TTFTFromSent), E2E: tightest(l.E2E, l.E2EFromSent)}
+	return plant.Limits{TTFT: tightest(l.TTFT, l.TTFTFromSent), ITL: l.ITL, TPOT: l.TPOT, E2E: tightest(l.E2E, l.E2EFromSent)}
 }
 
 // tightest is the smaller of two limits, of which 0 is none.
@@ -52,7 +57,7 @@ func (g goals) want() float64 {
 	want := 0.0
 	for _, o := range g.list {
 		switch {
-		case isTTFT(o) || isE2E(o):
+		case ofRequests(o):
 			q := o.Stat
 			if q < 0 {
 				q = 0.5
@@ -114,7 +119,7 @@ func (g goals) margin(f fluid) float64 {
 		switch {
 		case o.Window > 0:
 			add((f.windows - o.For) / 2)
-		case isTTFT(o) || isE2E(o) || o.Metric == "goodput":
+		case ofRequests(o) || o.Metric == "goodput":
 			plain = true
 		case o.Metric == "error_rate" && f.errors > 0: // without any there is no more to gain
 			add(o.Limit - f.errors)

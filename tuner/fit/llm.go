@@ -13,6 +13,8 @@ import (
 type answer struct {
 	plant.Call
 	server      int
+	arrival     int // in the run
+	class       int16
 	first, last float64 // from the run's start
 	gap         float64
 	seen        bool // what it measured may be used
@@ -31,7 +33,7 @@ func answers(run *results.Run) (out []answer, left int) {
 			left++
 			continue
 		}
-		a := answer{Call: plant.Call{At: r.Scheduled.Seconds(), Prompt: r.Prompt, Output: r.Tokens}, server: int(r.Backend),
+		a := answer{Call: plant.Call{At: r.Scheduled.Seconds(), Prompt: r.Prompt, Output: r.Tokens}, server: int(r.Backend), arrival: r.Arrival, class: r.Class,
 			first: math.NaN(), last: math.NaN(), gap: math.NaN(), seen: r.Outcome == results.OK}
 		if results.Happened(r.First) {
 			a.first = r.First.Seconds()

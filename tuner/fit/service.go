@@ -45,6 +45,9 @@ func serviceOf(l *log, seed uint64) (service, notes, error) {
 	if ok < 20 {
 		return service{}, n, errors.New("fit: fewer than 20 requests were answered while the pods were watched, too few to say how long one takes; record a longer run")
 	}
+	if s, notes, ok := languageService(l); ok {
+		return s, notes, nil
+	}
 	switch {
 	case l.visible:
 	case len(l.traffic) > 0:
@@ -125,6 +128,9 @@ func (s *service) times() (sample []plant.ServiceTime, waited int) {
 // replay of the run itself meets the same requests; Total 0 = not measured. What
 // those beside it stretched it by is taken out: the replay stretches it again.
 func (s *service) ownTimes(arrivals []profiles.Arrival) []plant.ServiceTime {
+	if s.law.Iterations != nil {
+		return nil // a request's own are its tokens, which the arrivals carry
+	}
 	known := map[int]plant.ServiceTime{}
 	for i := range s.calls {
 		if c := &s.calls[i]; c.ok && c.done > s.start[i] {

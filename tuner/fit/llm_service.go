@@ -1,0 +1,140 @@
+package fit
+
+import (
+	"math"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// A law of iterations is taken for a replay where it explains a run's times this
+// well, and this much better than constant slots do: what a service of slots draws
+// at random no law of tokens explains, and has no need to.
+const (
+	iterationsOff  = 0.25 // mean |ln(predicted/measured)| at most
+	iterationsGain = 1.5  // times less than that of slots
+	// Answers whose tokens come at one pace at all loads are served in slots: the
+	// ninth tenth's time per token over the first tenth's.
+	onePace = 1.15
+)
+
+// PredictsGaps reports whether the law that fits a run knows how tokens come one
+// by one, so that a replay predicts ITL.
+func PredictsGaps(run *results.Run) bool {
+	_, _, ok := languageOf(readLog(run))
+	return ok
+}
+
+// languageOf is the law of iterations of a run in which requests carry their token
+// counts; false where there is none, or slots explain the run as well.
+func languageOf(l *log) (LLM, []answer, bool) {
+	if !l.visible {
+		for _, c := range l.calls {
+			if l.sharing(c.sent) > 1 {
+				return LLM{}, nil, false // who served it is not known
+			}
+		}
+	}
+	all, left := answers(l.run)
+	known := all[:0]
+	for _, a := range all {
+		if !l.visible {
+			a.server = -1
+		} else if a.server < 0 {
+			left++
+			continue
+		}
+		known = append(known, a)
+	}
+	if left*20 > len(known) || !l.streams() || !paced(known) {
+		return LLM{}, nil, false
+	}
+	law, err := fitAnswers(known, LawOptions{})
+	if err != nil || law.Name == "slots" || law.Error > iterationsOff {
+		return LLM{}, nil, false
+	}
+	for _, r := range law.Rivals {
+		if r.Name == "slots" && r.Error < iterationsGain*law.Error {
+			return LLM{}, nil, false
+		}
+	}
+	return law, known, true
+}
+
+// paced reports whether the time per token differs from answer to answer, as it
+// does where answers share iterations.
+func paced(all []answer) bool {
+	var each []float64
+	for i := range all {
+		if a := &all[i]; a.measured() && !math.IsNaN(a.first) && a.Output > 1 {
+			each = append(each, (a.last-a.first)/float64(a.Output-1))
+		}
+	}
+	lo, hi := results.Percentile(each, 0.1), results.Percentile(each, 0.9)
+	return hi > onePace*lo // false for NaN
+}
+
+// languageService is serviceOf where the replicas are servers of language models;
+// false where they are not.
+func languageService(l *log) (service, notes, bool) {
+	var n notes
+	law, all, ok := languageOf(l)
+	if !ok {
+		return service{}, n, false
+	}
+	s := service{log: l, start: make([]float64, len(l.calls))}
+	var sample []plant.ServiceTime
+	for i := range all {
+		if a := &all[i]; a.measured() {
+			sample = append(sample, plant.ServiceTime{Class: a.class, Prompt: float64(a.Prompt), Tokens: float64(a.Output)})
+		}
+	}
+	iterations := law.Law
+	if iterations.Seqs == 0 && law.Most > plant.UnboundPlaces {
+		iterations.Seqs = law.Most
+	}
+	s.law = plant.LanguageLaw(iterations, thin(sample, 1024))
+	s.law.Timeout, s.law.FirstToken = patienceOf(l.run, true)
+	var more notes
+	s.law.Queue, more = queueOf(l, s.law.Slots())
+	s.startsBy(all, &law.Law)
+	n.quality("law", law.Error, law.N, "a law of %s, %s; mean |ln(predicted/measured)| of the times to the first token and from there to the last", law.Name, law.Law.String())
+	n.quality("service", meanTotal(s.law.Times), len(sample), "mean service time of a request that is alone, seconds, by the law")
+	for _, w := range law.Warnings {
+		n.warn("%s", w)
+	}
+	if !l.visible {
+		n.assume("all replicas are one: which of them answered is not visible")
+	}
+	if !law.SeqsSeen {
+		n.warn("no limit of requests at once was seen to bind (%d were): %d are taken for it; a run past saturation would tell", law.Most, s.law.Slots())
+	}
+	n.add(more)
+	return s, n, true
+}
+
+// startsBy fills in when each call was let into an iteration, by the law.
+func (s *service) startsBy(all []answer, law *plant.Iterations) {
+	byArrival := map[int]float64{}
+	byServer := map[int][]int{}
+	for i := range all {
+		byServer[all[i].server] = append(byServer[all[i].server], i)
+	}
+	for _, k := range sortedKeys(byServer) {
+		var calls []plant.Call
+		for _, i := range byServer[k] {
+			calls = append(calls, all[i].Call)
+		}
+		played, _ := law.Play(calls)
+		for j, i := range byServer[k] {
+			byArrival[all[i].arrival] = played[j].Start
+		}
+	}
+	for i := range s.calls {
+		c := &s.calls[i]
+		s.start[i] = c.sent
+		if at, ok := byArrival[c.request.Arrival]; ok {
+			s.start[i] = min(max(c.sent, at), c.first)
+		}
+	}
+}
