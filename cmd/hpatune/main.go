@@ -175,7 +175,7 @@ offered load under hundreds of candidate configurations.`,
 	}{
 		{"job", "The job:", []*cobra.Command{newDemoCmd(s), newRunCmd(s), newTuneCmd(s), newVerifyCmd(s), newGateCmd(s)}},
 		{"look", "To look closer:", []*cobra.Command{newReportCmd(s), newExplainCmd(s), newImportCmd(s), newFitCmd(s), newMergeCmd(s), newReplayCmd(s), newDecideCmd(s), newTestCmd(s), newDoctorCmd(s), newProfileCmd(s)}},
-		{"more", "More:", []*cobra.Command{newRestoreCmd(s), newRBACCmd(s), newInitCmd(s), newVersionCmd(s)}},
+		{"more", "More:", []*cobra.Command{newRestoreCmd(s), newRBACCmd(s), newInitCmd(s), newSchemaCmd(s), newVersionCmd(s)}},
 	}
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
