@@ -1,6 +1,7 @@
 package tuner
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -65,6 +66,10 @@ func learn(e evidence, o Options, not []NotCovered) (Fitted, *Model, *Refusal, e
 		o.Fit.Load = e.run
 	}
 	f, err := Fit(e.whole, ran, o.Fit)
+	if d := (*fit.Doubt)(nil); errors.As(err, &d) {
+		no := Refusal(*d)
+		return f, nil, &no, nil
+	}
 	if err != nil {
 		return f, nil, &Refusal{"fit", err.Error(), "a run that shows what is missing, or state it: -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi"}, nil
 	}

@@ -127,13 +127,22 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	say.add(n)
 	w.Start, n, errs[3] = startsOf(l, o.Startup)
 	say.add(n)
-	if err := errors.Join(errs[:]...); err != nil {
-		return done(err)
+	if err := errors.Join(errs[0], errs[1], errs[2]); err != nil {
+		return done(errors.Join(err, errs[3]))
 	}
 	w.Pipes, n = pipesOf(&served, cfg.Metrics, out.Replica)
 	say.add(n)
 	quotaPipes(w.Pipes, served.law.Quota)
 	out.Reaches = reachesOf(&served, cfg.Metrics, w.Pipes)
+	if d := blindOf(&served, &out, &cfg, w.Pipes, w.Params.Tolerance); d != nil {
+		if errs[3] != nil { // of course no pod started
+			return done(d)
+		}
+		say.doubts = append(say.doubts, *d)
+	}
+	if errs[3] != nil {
+		return done(errs[3])
+	}
 	w.Drain, n = drainOf(l)
 	say.add(n)
 	w.Replicas, n = replicasOf(l, o.Replicas, cfg.MinReplicas)
