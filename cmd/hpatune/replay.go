@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
@@ -62,6 +63,9 @@ type replayed struct {
 // replayOver fits the run and replays it under f's HPA.
 func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*replayed, error) {
 	run, err := openRun(dir)
+	if err == nil {
+		err = recordError(record.ControllerFlags(f.controller, &run.Meta.HPA))
+	}
 	if err != nil {
 		return nil, err
 	}

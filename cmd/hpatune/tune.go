@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
+	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
@@ -32,6 +33,7 @@ type tuneFlags struct {
 	maxLimit   int32
 	startup    time.Duration
 	requests   string
+	controller string
 	replicates int // of replay and gate
 	replicas   int32
 	output     string
@@ -94,6 +96,7 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 func (f *tuneFlags) bindStated(fl *pflag.FlagSet) {
 	fl.DurationVar(&f.startup, "startup", 0, "pod start-up time, for runs in which no pod started")
 	fl.StringVar(&f.requests, "requests", "", "a pod's requests, for runs that saw none: cpu=1,memory=2Gi,nvidia.com/gpu=1")
+	fl.StringVar(&f.controller, "controller", "", "controller flags of the recorded run, for runs that did not record them: syncPeriod=5s,tolerance=0.2,…")
 	fl.Int32Var(&f.replicas, "replicas", 0, "number of pods behind the URL when the run began, for runs that saw none")
 }
 
@@ -136,6 +139,9 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	var runs []*results.Run
 	for _, dir := range dirs {
 		run, err := openRun(dir)
+		if err == nil {
+			err = recordError(record.ControllerFlags(f.controller, &run.Meta.HPA))
+		}
 		if err != nil {
 			return advised{}, err
 		}

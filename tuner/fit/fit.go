@@ -100,6 +100,8 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 		out.Assumed, out.Warnings, out.Doubts, out.Quality = say.assumed, say.warnings, say.doubts, say.qualities
 		return out, err
 	}
+	run, n := withFlags(run, cfg)
+	say.add(n)
 	l := readLog(run)
 	w := replay.World{Limits: o.Limits, Seed: o.Seed, Params: replay.Params(run)}
 	say.add(unseenOf(run, w.Params, cfg))
@@ -108,7 +110,6 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	if o.Load != nil {
 		offered = o.Load
 	}
-	var n notes
 	var errs [4]error
 	w.Demand, n, errs[0] = demandOf(offered, run.Meta.Stages, run.Gaps)
 	say.add(n)

@@ -29,6 +29,7 @@ type Truth struct {
 	Streams  bool                    // answers have a first token
 	Balancer plant.Balancer
 	Seed     uint64
+	Params   hpa.Params // the controller's flags; zero fields are the defaults
 }
 
 type truthPod struct {
@@ -95,7 +96,11 @@ func (c Truth) Run() *results.Run {
 		add(0, true)
 	}
 	size := int32(c.Replicas)
-	controller := hpa.New(hpa.DefaultParams())
+	params := hpa.DefaultParams()
+	if c.Params.DownscaleStabilization > 0 {
+		params.DownscaleStabilization = c.Params.DownscaleStabilization
+	}
+	controller := hpa.New(params)
 	var d hpa.Decision
 	turn := 0
 	nextSync, lastScrape := 4.0, -9.6 // stamps are cut to whole seconds

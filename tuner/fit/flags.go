@@ -1,0 +1,128 @@
+package fit
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// withFlags returns the run with the controller's flags as its reconciles show
+// them, where nobody gave them: the defaults stay unless they are disproved, and
+// what takes their place is noted as assumed. The run itself stays as it is.
+//
+// The sync period is read off the distances of reconciles. Any other flag is tried
+// with other usual values, one flag after the other, and one is taken that leaves
+// at most a third of the reconciles that the core decides otherwise.
+func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
+	var n notes
+	h := run.Meta.HPA
+	if !h.Assumed || h.Controller == "sandbox" || len(run.Syncs) < 4 {
+		return run, n
+	}
+	out := *run
+	if h.SyncPeriodS == 0 {
+		stated := replay.Params(run).SyncPeriod
+		if p, ok := periodOf(run.Syncs, stated); ok {
+			out.Meta.HPA.SyncPeriodS = p.Seconds()
+			n.assume("the controller reconciles every %v, not every %v, its default: its reconciles show it (--controller syncPeriod=… says otherwise)", p, stated)
+		}
+	}
+	differ := func(r *results.Run) int {
+		s, err := replay.Shadowed(r, cfg)
+		if err != nil {
+			return math.MaxInt
+		}
+		return s.Differ
+	}
+	before := differ(&out)
+	if before == 0 || before == math.MaxInt {
+		return &out, n
+	}
+	flags := []struct {
+		name   string
+		to     *float64
+		value  float64
+		usual  []float64
+		inText func(float64) string
+	}{
+		{"downscaleStabilization", &out.Meta.HPA.DownscaleStabilizationS, replay.Params(run).DownscaleStabilization.Seconds(), []float64{1, 10, 15, 30, 60, 120, 180, 600}, inSeconds},
+		{"tolerance", &out.Meta.HPA.Tolerance, replay.Params(run).Tolerance, []float64{0.01, 0.02, 0.05, 0.15, 0.2}, inRatio},
+		{"cpuInitializationPeriod", &out.Meta.HPA.CPUInitializationPeriodS, replay.Params(run).CPUInitializationPeriod.Seconds(), []float64{1, 10, 30, 60, 120, 600}, inSeconds},
+		{"initialReadinessDelay", &out.Meta.HPA.InitialReadinessDelayS, replay.Params(run).InitialReadinessDelay.Seconds(), []float64{1, 5, 10, 60, 120}, inSeconds},
+	}
+	for _, f := range flags {
+		if *f.to > 0 {
+			continue
+		}
+		best, value := before, 0.0
+		for _, v := range f.usual {
+			*f.to = v
+			if d := differ(&out); d < best {
+				best, value = d, v
+			}
+		}
+		if *f.to = 0; 3*best > before {
+			continue
+		}
+		*f.to = value
+		n.assume("the controller's %s is %s, not %s, its default: with it the core decides otherwise than the controller in %d reconciles, else in %d (--controller %s=… says otherwise)",
+			f.name, f.inText(value), f.inText(f.value), best, before, f.name)
+		if before = best; before == 0 {
+			break
+		}
+	}
+	return &out, n
+}
+
+func inSeconds(s float64) string { return seconds(s).String() }
+func inRatio(v float64) string   { return fmt.Sprintf("%g", v) }
+
+// periodOf is the sync period that reconciles show, where they disprove the stated
+// one: at least three of them are closer than it allows. A controller leaves a trace
+// only of what changes its status, so distances are whole numbers of periods, each
+// a reconcile's own time longer.
+func periodOf(syncs []results.Sync, stated time.Duration) (time.Duration, bool) {
+	var gaps []float64
+	closer := 0
+	for i := 1; i < len(syncs); i++ {
+		if syncs[i].Restart {
+			continue
+		}
+		d := (syncs[i].At - syncs[i-1].At).Seconds()
+		if d <= 0.2 {
+			continue
+		}
+		if gaps = append(gaps, d); d < 0.8*stated.Seconds() {
+			closer++
+		}
+	}
+	if closer < 3 {
+		return 0, false
+	}
+	usual := []float64{1, 2, 3, 5, 10, 15, 20, 30, 60}
+	sorted := slices.Clone(gaps)
+	slices.Sort(sorted)
+	usual = append(usual, math.Round(sorted[len(sorted)/20]))
+	best := 0.0
+	for _, p := range usual {
+		fits := 0
+		for _, d := range gaps {
+			k := max(1, math.Round(d/p))
+			if off := d - k*p; off > -0.1*p && off < 0.04*k*p+0.1*p {
+				fits++
+			}
+		}
+		if fits*20 >= len(gaps)*19 {
+			best = max(best, p)
+		}
+	}
+	if best == 0 {
+		return 0, false
+	}
+	return seconds(best), true
+}
