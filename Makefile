@@ -70,7 +70,7 @@ evaluate-quick: ## three of these worlds, in some three minutes
 	$(GO) -C test/evaluate run . -quick $(ARGS)
 
 evaluate-public: ## against what others measured: TRUTH=DIR with *.requests.csv of vLLM servers; without it, only what is stated
-	$(GO) -C test/evaluate run ./public -truth '$(TRUTH)'
+	$(GO) -C test/evaluate run ./public -truth '$(if $(TRUTH),$(abspath $(TRUTH)))'
 
 e2e: ## the product on a real cluster: built, brought up, run, brought down (root, Linux; or KUBECONFIG)
 	$(GO) -C test/cluster run ./cmd/hpacluster test -- -v
