@@ -134,7 +134,8 @@ func (e *evaluation) parallel(n int, work func(i int)) {
 
 // world finds out everything about one world.
 func (e *evaluation) world(ctx context.Context, w world, say func(string, ...any)) (*report, error) {
-	r := &report{World: w.Name, Family: w.Family, Hidden: w.Record.Hidden, Censored: w.Censored, Baselines: map[string]truth{}, Seconds: map[string]float64{}}
+	r := &report{World: w.Name, Family: w.Family, Hidden: w.Record.Hidden, Censored: w.Censored,
+		Baselines: map[string]truth{}, Seconds: map[string]float64{}}
 	began := time.Now()
 	lap := func(name string) {
 		r.Seconds[name] += time.Since(began).Seconds()
@@ -181,7 +182,8 @@ func (e *evaluation) world(ctx context.Context, w world, say func(string, ...any
 }
 
 func (e *evaluation) baselines(w *world, run *results.Run, r *report) {
-	for name, c := range map[string]hpa.Config{"hand-written": w.Current, "defaults": hpa.DefaultConfig(w.Most), "crane": crane(run, w.Pod.CPURequest), "tortoise": tortoise(run, w.Pod.CPURequest, 60)} {
+	for name, c := range map[string]hpa.Config{"hand-written": w.Current, "defaults": hpa.DefaultConfig(w.Most),
+		"crane": crane(run, w.Pod.CPURequest), "tortoise": tortoise(run, w.Pod.CPURequest, 60)} {
 		r.Baselines[name] = summed(c, e.spread(w, c, e.n, 1))
 	}
 }
@@ -196,7 +198,8 @@ func (e *evaluation) tune(ctx context.Context, w *world, run *results.Run, x *re
 	defer cancel()
 	began := time.Now()
 	reached := false
-	o := tuner.Options{Current: w.Current, Objectives: objectives, Price: tuner.DefaultPrice(), Seed: 1, Version: "evaluate", Space: tuner.Space{MaxLimit: w.Most},
+	o := tuner.Options{Current: w.Current, Objectives: objectives, Price: tuner.DefaultPrice(), Seed: 1,
+		Version: "evaluate", Space: tuner.Space{MaxLimit: w.Most},
 		Progress: func(stage string, _, _ int) {
 			if stage == "search" {
 				reached = true
@@ -232,7 +235,8 @@ func (e *evaluation) tune(ctx context.Context, w *world, run *results.Run, x *re
 func (e *evaluation) judge(w *world, r *tuner.Recommendation, best *truth) *picked {
 	pick := r.Recommended
 	days := e.spread(w, pick.Config, e.n, 1)
-	p := &picked{Text: tuner.Describe(pick.Config), PSLOMet: pick.Predicted.PSLOMet, Truth: summed(pick.Config, days), Regret: -1}
+	p := &picked{Text: tuner.Describe(pick.Config), PSLOMet: pick.Predicted.PSLOMet, Truth: summed(pick.Config, days),
+		Regret: -1}
 	if best != nil && p.Truth.holds() {
 		p.Regret = max(0, p.Truth.Hours/best.Hours-1)
 	}
@@ -251,7 +255,8 @@ func (e *evaluation) judge(w *world, r *tuner.Recommendation, best *truth) *pick
 		if f.interval == nil || f.interval.Lo == nil || f.interval.Hi == nil {
 			continue
 		}
-		h := held{Name: f.name, Value: f.interval.Value, Lo: *f.interval.Lo, Hi: *f.interval.Hi, HalfWidth: (*f.interval.Hi - *f.interval.Lo) / 2}
+		h := held{Name: f.name, Value: f.interval.Value, Lo: *f.interval.Lo, Hi: *f.interval.Hi,
+			HalfWidth: (*f.interval.Hi - *f.interval.Lo) / 2}
 		var values []float64
 		for i := range days {
 			v := f.of(&days[i])

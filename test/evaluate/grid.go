@@ -15,7 +15,8 @@ func (w *world) grid() []hpa.Config {
 	for _, least := range w.mins() {
 		for _, target := range w.targets() {
 			for _, window := range []time.Duration{time.Minute, 5 * time.Minute} {
-				for _, up := range [][]hpa.Policy{hpa.DefaultScaleUp().Policies, {{Type: hpa.PodsPolicy, Value: 2, Period: time.Minute}}} {
+				for _, up := range [][]hpa.Policy{hpa.DefaultScaleUp().Policies,
+					{{Type: hpa.PodsPolicy, Value: 2, Period: time.Minute}}} {
 					c := down(base, window)
 					c.MinReplicas, c.MaxReplicas = least, max(w.Most, least)
 					c.ScaleUp.Policies = up

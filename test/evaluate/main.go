@@ -46,7 +46,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	out := flags.String("out", filepath.Join("..", "..", "bin", "evaluate"), "folder of the results, a file a world")
 	gate := flags.Bool("gate", false, "recordings and their identity tests only: no truth, no picks")
 	recordings := flags.Int("recordings", 4, "recordings a world")
-	tuned := flags.Int("tuned", 2, "recordings a world that are tuned to the end; the others end with the identity test")
+	tuned := flags.Int("tuned", 2,
+		"recordings a world that are tuned to the end; the others end with the identity test")
 	days := flags.Int("days", 60, "fresh days a configuration is judged on")
 	fresh := flags.Bool("fresh", false, "judge worlds again that this program has judged")
 	budget := flags.Duration("budget", 0, "begin no further world after so long; 0 = none")
@@ -112,7 +113,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	heading := ""
 	if *rows == "" && len(reports) > 0 {
-		heading = fmt.Sprintf("%s, %d worlds, %d recordings a world, %d days", time.Now().Format(time.DateOnly), len(reports), len(reports[0].Recordings), e.n)
+		heading = fmt.Sprintf("%s, %d worlds, %d recordings a world, %d days", time.Now().Format(time.DateOnly),
+			len(reports), len(reports[0].Recordings), e.n)
 	}
 	printTable(stdout, reports, *rows, heading)
 	if *quick {
@@ -133,11 +135,14 @@ func below(reports []*report) error {
 			x := &r.Recordings[i]
 			switch {
 			case !x.Passed:
-				errs = append(errs, fmt.Errorf("%s, recording %d: the identity test says %s: %s", r.World, i+1, x.SelfReplay.Verdict, x.Text))
+				errs = append(errs, fmt.Errorf("%s, recording %d: the identity test says %s: %s", r.World, i+1,
+					x.SelfReplay.Verdict, x.Text))
 			case x.Refusal == "infeasible" && r.Best != nil:
-				errs = append(errs, fmt.Errorf("%s, recording %d: no candidate, and yet %s holds", r.World, i+1, r.Best.Text))
+				errs = append(errs, fmt.Errorf("%s, recording %d: no candidate, and yet %s holds", r.World, i+1,
+					r.Best.Text))
 			case x.Pick != nil && x.Pick.Truth.Hold < 0.8:
-				errs = append(errs, fmt.Errorf("%s, recording %d: the pick %s holds on %.0f %% of days", r.World, i+1, x.Pick.Text, 100*x.Pick.Truth.Hold))
+				errs = append(errs, fmt.Errorf("%s, recording %d: the pick %s holds on %.0f %% of days", r.World, i+1,
+					x.Pick.Text, 100*x.Pick.Truth.Hold))
 			}
 		}
 	}

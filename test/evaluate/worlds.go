@@ -18,6 +18,9 @@ type world struct {
 	Quick    bool    // one of the three that every change is tried on
 }
 
+// families are the groups that worlds are counted in.
+var families = []string{"cpu", "gauge", "hidden", "censored", "wrong"}
+
 // A world is named METRIC/SERVICE/BALANCER/LOAD[/START][/WHAT IS WRONG WITH THE RECORDING OR THE MODEL].
 var names = strings.Fields(`
 cpu/slots/random/steps
@@ -78,7 +81,8 @@ cpu/slots/random/ramp/wrong-start
 `)
 
 // quick are three worlds that differ in all of metric, service and balancer.
-var quick = map[string]bool{"cpu/slots/least-conn/ramp/slow": true, "cpu/quota/rr/sine": true, "inflight/slots/random/steps": true}
+var quick = map[string]bool{"cpu/slots/least-conn/ramp/slow": true, "cpu/quota/rr/sine": true,
+	"inflight/slots/random/steps": true}
 
 // bars are those of them in which every recording has to pass, and every pick to hold.
 var bars = map[string]bool{"cpu/slots/least-conn/ramp/slow": true, "cpu/quota/rr/sine": true}
@@ -130,32 +134,43 @@ func kinds() map[string]serverKind {
 	long.Prompt, long.Output = 500, 120
 	return map[string]serverKind{
 		// 8 slots of 1.65 s on the average: 4.9 requests a second.
-		"slots": {&sim.Slots{Slots: 8, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.015, Noise: 0.1}, PerBusy: 0.11}, chat(),
+		"slots": {&sim.Slots{Slots: 8, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.015, Noise: 0.1},
+			PerBusy: 0.11}, chat(),
 			sim.Pod{CPURequest: 1, MemoryBytes: 2 << 30, IdleCores: 0.02}, 8, 5, 26, []sim.Objective{ttft("2s", 2)}, 5},
 		// One at a time in 1.65 s, 24 at once each 3.8 times as long: 3.9 requests a second.
-		"slowing": {&sim.Slowing{Most: 24, Drag: 0.12, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.015, Noise: 0.1}, PerWork: 0.2}, chat(),
+		"slowing": {&sim.Slowing{Most: 24, Drag: 0.12, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.015,
+			Noise: 0.1}, PerWork: 0.2}, chat(),
 			sim.Pod{CPURequest: 1, MemoryBytes: 2 << 30, IdleCores: 0.02}, 7, 4, 20, []sim.Objective{e2e("8s", 8)}, 6},
 		// 0.1 core-seconds a request under a limit of half a core: 4.7 requests a second.
-		"quota": {&sim.Quota{Limit: 0.5, Threads: 2, Idle: 0.015, Work: sim.Work{First: 0.03, PerToken: 0.0008, Noise: 0.2}}, chat(),
-			sim.Pod{CPURequest: 0.4, CPULimit: 0.5, MemoryBytes: 512 << 20, IdleCores: 0.015}, 8, 5, 24, []sim.Objective{e2e("1500ms", 1.5)}, 3},
+		"quota": {&sim.Quota{Limit: 0.5, Threads: 2, Idle: 0.015,
+			Work: sim.Work{First: 0.03, PerToken: 0.0008, Noise: 0.2}}, chat(),
+			sim.Pod{CPURequest: 0.4, CPULimit: 0.5, MemoryBytes: 512 << 20,
+				IdleCores: 0.015}, 8, 5, 24, []sim.Objective{e2e("1500ms", 1.5)}, 3},
 		// A small GPU: 32 sequences at 48 ms an iteration, 0.06 s of prefill a request: 3.5 requests a second.
-		"llm": {&sim.LLM{Alpha: 0.02, Beta: 0.0008, Gamma: 0.0001, Delta: 1e-7, Budget: 2048, Most: 32, BusyCores: 0.1, PerToken: 0.0007}, long,
-			sim.Pod{CPURequest: 1, MemoryBytes: 8 << 30, IdleCores: 0.03}, 7, 4, 18, []sim.Objective{ttft("500ms", 0.5), e2e("12s", 12)}, 16},
+		"llm": {&sim.LLM{Alpha: 0.02, Beta: 0.0008, Gamma: 0.0001, Delta: 1e-7, Budget: 2048, Most: 32,
+			BusyCores: 0.1, PerToken: 0.0007}, long,
+			sim.Pod{CPURequest: 1, MemoryBytes: 8 << 30, IdleCores: 0.03}, 7, 4, 18, []sim.Objective{ttft("500ms",
+				0.5), e2e("12s", 12)}, 16},
 	}
 }
 
 func loads(low, high float64) map[string]sim.Load {
 	one := func(stages ...sim.Stage) sim.Load { return sim.Load{CV2: 1, Stages: stages} }
 	middle := (low + high) / 2
-	bursty := one(sim.Flat("low", 600, low), sim.Ramp("up", 300, low, 0.7*high), sim.Flat("high", 600, 0.7*high), sim.Ramp("down", 300, 0.7*high, low), sim.Flat("end", 300, low))
+	bursty := one(sim.Flat("low", 600, low), sim.Ramp("up", 300, low, 0.7*high), sim.Flat("high", 600, 0.7*high),
+		sim.Ramp("down", 300, 0.7*high, low), sim.Flat("end", 300, low))
 	bursty.CV2 = 4
 	return map[string]sim.Load{
-		"steps":  one(sim.Flat("low", 300, low), sim.Flat("middle", 400, middle), sim.Flat("high", 400, high), sim.Flat("middle again", 300, middle), sim.Flat("end", 400, low)),
-		"spikes": one(sim.Flat("low", 300, middle/2), sim.Flat("spike", 90, middle), sim.Flat("between", 400, middle/2), sim.Flat("higher spike", 120, 0.8*high), sim.Flat("end", 500, middle/2), sim.Flat("last spike", 90, middle), sim.Flat("after", 300, middle/2)),
-		"sine":   one(sim.Sine("waves", 2100, 700, low, high)),
-		"ramp":   one(sim.Flat("low", 200, low), sim.Ramp("up", 600, low, high), sim.Flat("high", 300, high), sim.Ramp("down", 500, high, low), sim.Flat("end", 300, low)),
-		"gamma":  bursty,
-		"trace":  one(sim.Trace("conversations", conversations, 20, 0.6*high)),
+		"steps": one(sim.Flat("low", 300, low), sim.Flat("middle", 400, middle), sim.Flat("high", 400, high),
+			sim.Flat("middle again", 300, middle), sim.Flat("end", 400, low)),
+		"spikes": one(sim.Flat("low", 300, middle/2), sim.Flat("spike", 90, middle),
+			sim.Flat("between", 400, middle/2), sim.Flat("higher spike", 120, 0.8*high), sim.Flat("end", 500,
+				middle/2), sim.Flat("last spike", 90, middle), sim.Flat("after", 300, middle/2)),
+		"sine": one(sim.Sine("waves", 2100, 700, low, high)),
+		"ramp": one(sim.Flat("low", 200, low), sim.Ramp("up", 600, low, high), sim.Flat("high", 300, high),
+			sim.Ramp("down", 500, high, low), sim.Flat("end", 300, low)),
+		"gamma": bursty,
+		"trace": one(sim.Trace("conversations", conversations, 20, 0.6*high)),
 	}
 }
 
@@ -167,7 +182,8 @@ func starts() map[string]sim.Startup {
 	}
 }
 
-var balancers = map[string]sim.Balancer{"rr": sim.RoundRobin, "random": sim.Random, "least-conn": sim.LeastConnections, "least-wait": sim.LeastWaiting, "prefix": sim.PrefixAffine, "aged": sim.Aged}
+var balancers = map[string]sim.Balancer{"rr": sim.RoundRobin, "random": sim.Random,
+	"least-conn": sim.LeastConnections, "least-wait": sim.LeastWaiting, "prefix": sim.PrefixAffine, "aged": sim.Aged}
 
 // worldOf makes the world of a name.
 func worldOf(name string) world {
@@ -216,7 +232,8 @@ func (w *world) misled(how string) {
 	switch how {
 	case "wrong-law": // a request takes half as long again for each other beside it, though slots are free
 		w.Objectives = []sim.Objective{e2e("3s", 3)}
-		w.Service = &sim.Slowing{Most: 8, Drag: 0.3, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.005, Noise: 0.1}, PerWork: 0.4}
+		w.Service = &sim.Slowing{Most: 8, Drag: 0.3, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.005,
+			Noise: 0.1}, PerWork: 0.4}
 	case "wrong-balancer": // half of the pods get everything that shares a prefix with what they had
 		w.Balancer = sim.PrefixAffine
 		w.Text.Prefixes = 12
@@ -231,7 +248,8 @@ func handWritten(metric string, inFlight int64) hpa.Config {
 	c := hpa.DefaultConfig(14)
 	c.MinReplicas = 2
 	average := func(source hpa.Source, name string, milli int64) {
-		c.Metrics = []hpa.Metric{{Source: source, Name: name, Target: hpa.Target{Type: hpa.AverageValue, AverageMilli: milli}}}
+		c.Metrics = []hpa.Metric{{Source: source, Name: name,
+			Target: hpa.Target{Type: hpa.AverageValue, AverageMilli: milli}}}
 	}
 	switch metric {
 	case "cpu":

@@ -21,9 +21,11 @@ func TestWorldsTellSomething(t *testing.T) {
 		w.Load.PerPod = 1
 		d := w.Run(sim.Options{Seed: 1, Config: w.Current})
 		ample := w.Run(sim.Options{Seed: 1, Fixed: int(w.Most)})
-		t.Logf("%-40s %6d requests, attainment %.3f, peak %2.0f, hours %.2f, ttft p95 %6.2f, e2e p95 %6.2f; fixed at %d: %.3f", w.Name, d.Requests, d.Attainment, d.Peak, d.Hours, d.TTFTP95, d.E2EP95, w.Most, ample.Attainment)
+		t.Logf("%-40s %6d requests, attainment %.3f, peak %2.0f, hours %.2f, ttft p95 %6.2f, e2e p95 %6.2f; fixed at %d: %.3f",
+			w.Name, d.Requests, d.Attainment, d.Peak, d.Hours, d.TTFTP95, d.E2EP95, w.Most, ample.Attainment)
 		if d.Peak < 4 || d.Errors > 0.02 || !ample.Met {
-			t.Errorf("%s: peak %v, errors %.3f; an ample size meets the objectives: %v (%.3f)", w.Name, d.Peak, d.Errors, ample.Met, ample.Attainment)
+			t.Errorf("%s: peak %v, errors %.3f; an ample size meets the objectives: %v (%.3f)", w.Name, d.Peak,
+				d.Errors, ample.Met, ample.Attainment)
 		}
 	}
 	if len(seen) < 40 {

@@ -27,7 +27,8 @@ func logs(dir, program string) ([]bar, error) {
 	defer os.RemoveAll(temp)
 	if program == "" {
 		program = filepath.Join(temp, "hpatune")
-		if out, err := exec.Command("go", "build", "-C", filepath.Join("..", ".."), "-o", program, "./cmd/hpatune").CombinedOutput(); err != nil {
+		if out, err := exec.Command("go", "build", "-C", filepath.Join("..", ".."), "-o", program,
+			"./cmd/hpatune").CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("building the product: %w\n%s", err, out)
 		}
 	}

@@ -30,11 +30,14 @@ func vector() ([]bar, error) {
 	}
 	var start []plant.PhaseSample
 	for _, s := range []time.Duration{1, 2, 4, 6, 10} {
-		start = append(start, plant.PhaseSample{Schedule: time.Second / 2, Pull: time.Second / 2, Start: time.Second, Ready: s * time.Second})
+		start = append(start, plant.PhaseSample{Schedule: time.Second / 2, Pull: time.Second / 2, Start: time.Second,
+			Ready: s * time.Second})
 	}
 	w, err := replay.New(replay.World{
-		Demand: replay.Demand{Step: time.Second, Bins: bins, CV2: 1}, Service: law, Balancer: plant.RoundRobin, Start: start, Replicas: 1, Seed: 1,
-		Pipes:      []plant.Pipe{{Name: "cpu", PerDone: 1 / perPod, Ceiling: 1, Every: 15 * time.Second, Window: 15 * time.Second, Delay: 2 * time.Second, Fresh: 10 * time.Second}},
+		Demand: replay.Demand{Step: time.Second, Bins: bins,
+			CV2: 1}, Service: law, Balancer: plant.RoundRobin, Start: start, Replicas: 1, Seed: 1,
+		Pipes: []plant.Pipe{{Name: "cpu", PerDone: 1 / perPod, Ceiling: 1, Every: 15 * time.Second,
+			Window: 15 * time.Second, Delay: 2 * time.Second, Fresh: 10 * time.Second}},
 		Containers: []hpa.Container{{Name: "vector", CPU: 1000, HasCPU: true}},
 	})
 	if err != nil {
@@ -51,7 +54,8 @@ func vector() ([]bar, error) {
 		replay.SimulateExact(w, c, day+1, &s, func(t *results.Tick) { last = t.Spec })
 		rest[int(last)] += 1.0 / days
 	}
-	of := "Vector under a CPU HPA (stated, nothing fitted; its source is a closed loop of 100 connections that holds requests back under load, the model's load is open)"
+	of := "Vector under a CPU HPA (stated, nothing fitted; its source is a closed loop of 100 connections " +
+		"that holds requests back under load, the model's load is open)"
 	share := func(v float64) string { return fmt.Sprintf("%.2f", v) }
 	return []bar{
 		{of, "P(rests at 5)", share(rest[5]), "1 of 2 runs", "≥ 0.15", is(rest[5] >= 0.15)},

@@ -18,7 +18,8 @@ const (
 	Aged             // connections opened to a pod at random, kept, used again, closed at an age
 )
 
-var balancerWords = [...]string{"round robin", "random", "least connections", "least waiting", "prefix-affine", "aged connections"}
+var balancerWords = [...]string{"round robin", "random", "least connections", "least waiting", "prefix-affine",
+	"aged connections"}
 
 func (b Balancer) String() string { return balancerWords[b] }
 

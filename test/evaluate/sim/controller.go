@@ -62,13 +62,16 @@ type sighting struct {
 }
 
 func (d *day) see(now float64) []sighting {
-	requests := []hpa.Container{{Name: "server", CPU: int64(math.Round(d.w.Pod.CPURequest * 1000)), HasCPU: d.w.Pod.CPURequest > 0,
+	requests := []hpa.Container{{Name: "server", CPU: int64(math.Round(d.w.Pod.CPURequest * 1000)),
+		HasCPU: d.w.Pod.CPURequest > 0,
 		Memory: d.w.Pod.MemoryBytes * 1000, HasMemory: d.w.Pod.MemoryBytes > 0}}
 	out := make([]sighting, 0, len(d.alive))
 	for _, p := range d.alive {
-		s := hpa.Pod{Name: p.name, Containers: requests, Deleted: p.deleted <= now, Phase: hpa.Pending, Ready: hpa.ReadyAbsent, NotStarted: true}
+		s := hpa.Pod{Name: p.name, Containers: requests, Deleted: p.deleted <= now, Phase: hpa.Pending,
+			Ready: hpa.ReadyAbsent, NotStarted: true}
 		if p.scheduled <= now {
-			s.NotStarted, s.StartTime, s.ReadySince, s.Ready = false, whole(p.scheduled), whole(p.scheduled), hpa.ReadyFalse
+			s.NotStarted, s.Ready = false, hpa.ReadyFalse
+			s.StartTime, s.ReadySince = whole(p.scheduled), whole(p.scheduled)
 		}
 		if p.started <= now {
 			s.Phase = hpa.Running
@@ -97,7 +100,8 @@ func (d *day) read(m *hpa.Metric, seen []sighting, now float64) hpa.Reading {
 		r.Samples = make([]hpa.Sample, len(seen))
 		for i, s := range seen {
 			if s.p.gauge.ok {
-				r.Samples[i] = hpa.Sample{Milli: milli(s.p.gauged(m.Name)), At: whole(now), Window: time.Minute, OK: true}
+				r.Samples[i] = hpa.Sample{Milli: milli(s.p.gauged(m.Name)), At: whole(now), Window: time.Minute,
+					OK: true}
 				r.Listed = true
 			}
 		}

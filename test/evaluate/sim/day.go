@@ -107,7 +107,8 @@ func (w *World) run(o Options, inside **day) Day {
 	d.requests = make([]request, len(at))
 	for i := range d.requests {
 		q := &d.requests[i]
-		*q = request{index: i, at: at[i], sent: at[i] + 0.0002*texts.ExpFloat64(), first: math.Inf(1), done: math.Inf(1), stage: stage[i], pod: -1, connection: -1}
+		*q = request{index: i, at: at[i], sent: at[i] + 0.0002*texts.ExpFloat64(), first: math.Inf(1),
+			done: math.Inf(1), stage: stage[i], pod: -1, connection: -1}
 		q.prompt, q.output, q.prefix = w.Text.draw(texts)
 		q.shared = w.Text.Shared
 	}

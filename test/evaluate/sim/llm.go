@@ -14,7 +14,7 @@ import (
 type LLM struct {
 	Alpha, Beta, Gamma, Delta float64
 	Budget, Most              int
-	KV                        int     // context tokens that fit; 0 = more than enough. Beyond it the youngest is put back
+	KV                        int     // context tokens that fit; 0 = enough. Beyond it the youngest is put back
 	Cache                     bool    // prefixes that were met of late are not computed again
 	BusyCores, PerToken       float64 // CPU while it iterates, and core-seconds a token
 }
@@ -140,7 +140,8 @@ func (s *iterating) iterate(now float64) {
 		return
 	}
 	s.busy, s.from, s.n = true, now, 1
-	s.first = s.spec.Alpha + s.spec.Beta*float64(decoding) + s.spec.Gamma*float64(prompts) + s.spec.Delta*float64(context)
+	s.first = s.spec.Alpha + s.spec.Beta*float64(decoding) + s.spec.Gamma*float64(prompts) +
+		s.spec.Delta*float64(context)
 	s.grows = s.spec.Delta * float64(decoding)
 	if prompts == 0 && (s.queue.len()+len(s.back) == 0 || len(s.inside) >= s.spec.Most) {
 		s.n = math.MaxInt

@@ -58,7 +58,8 @@ func (d *day) add(now float64, old bool) *pod {
 	inf := math.Inf(1)
 	r, s := d.starts, &d.w.Startup
 	i := len(d.pods)
-	p := &pod{index: i, name: fmt.Sprintf("server-7c9f6d5b4-%05d", i), address: fmt.Sprintf("10.0.%d.%d:8080", i/200, i%200+10), created: now, deleted: inf, gone: inf, backend: -1,
+	p := &pod{index: i, name: fmt.Sprintf("server-7c9f6d5b4-%05d", i),
+		address: fmt.Sprintf("10.0.%d.%d:8080", i/200, i%200+10), created: now, deleted: inf, gone: inf, backend: -1,
 		server: d.w.Service.Server(d.service), promPhase: d.luck.Float64() * d.w.Metric.GaugeEvery}
 	phase := func(median float64) float64 { return median * math.Exp(s.Spread*r.NormFloat64()) }
 	p.scheduled = now + phase(s.Schedule)
@@ -159,5 +160,6 @@ func (d *day) leave(now float64, p *pod, forced bool) {
 // burnt is all the core-seconds that the pod's containers have taken.
 func (d *day) burnt(now float64, p *pod) float64 {
 	p.server.advance(now)
-	return p.server.cpu() + d.w.Pod.IdleCores*max(0, now-p.started) + d.w.Startup.BurnCores*max(0, min(now, p.ready)-p.started)
+	return p.server.cpu() + d.w.Pod.IdleCores*max(0, now-p.started) + d.w.Startup.BurnCores*max(0,
+		min(now, p.ready)-p.started)
 }

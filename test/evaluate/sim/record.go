@@ -27,7 +27,8 @@ type recorder struct {
 const pollEvery = 5.0
 
 func newRecorder(d *day) *recorder {
-	return &recorder{d: d, r: rand.New(rand.NewPCG(d.o.Seed, 7)), run: &results.Run{}, last: map[string]time.Duration{}, series: map[string]int64{}}
+	return &recorder{d: d, r: rand.New(rand.NewPCG(d.o.Seed, 7)), run: &results.Run{},
+		last: map[string]time.Duration{}, series: map[string]int64{}}
 }
 
 func (x *recorder) begin() {
@@ -55,7 +56,8 @@ func (x *recorder) answered(q *request, p *pod) {
 }
 
 func (x *recorder) pod(p *pod, phase results.PodPhase, at float64) {
-	x.run.Pods = append(x.run.Pods, results.Pod{At: dur(at), Name: p.name, Phase: phase, Node: "node-1", Backend: p.address})
+	x.run.Pods = append(x.run.Pods, results.Pod{At: dur(at), Name: p.name, Phase: phase, Node: "node-1",
+		Backend: p.address})
 }
 
 // poll reads the metrics APIs.
@@ -71,7 +73,8 @@ func (x *recorder) poll(now float64) {
 			continue
 		}
 		x.last[p.name] = whole(v.at)
-		s := results.Sample{At: dur(now), Source: "metrics.k8s.io", Pod: p.name, Container: "server", Window: dur(v.window), SampledAt: whole(v.at)}
+		s := results.Sample{At: dur(now), Source: "metrics.k8s.io", Pod: p.name, Container: "server",
+			Window: dur(v.window), SampledAt: whole(v.at)}
 		s.Name, s.Value = "cpu_milli", float64(milli(v.cores))
 		x.run.Samples = append(x.run.Samples, s)
 		s.Name, s.Value = "memory_bytes", 0.6*float64(d.w.Pod.MemoryBytes)
@@ -83,7 +86,9 @@ func (x *recorder) poll(now float64) {
 		case hpa.Pods:
 			for _, p := range d.alive {
 				if p.gauge.ok { // the adapter stamps with the time of the query, and says no window
-					x.run.Samples = append(x.run.Samples, results.Sample{At: dur(now), Source: "custom.metrics.k8s.io", Name: m.Name, Pod: p.name, Value: float64(milli(p.gauged(m.Name))) / 1000, SampledAt: whole(now)})
+					x.run.Samples = append(x.run.Samples, results.Sample{At: dur(now),
+						Source: "custom.metrics.k8s.io", Name: m.Name, Pod: p.name,
+						Value: float64(milli(p.gauged(m.Name))) / 1000, SampledAt: whole(now)})
 				}
 			}
 		case hpa.External:
@@ -92,7 +97,8 @@ func (x *recorder) poll(now float64) {
 				continue
 			}
 			x.series[m.Name] = v
-			x.run.Samples = append(x.run.Samples, results.Sample{At: dur(now), Source: "external.metrics.k8s.io", Name: m.Name, Value: float64(v) / 1000, SampledAt: results.NotYet})
+			x.run.Samples = append(x.run.Samples, results.Sample{At: dur(now), Source: "external.metrics.k8s.io",
+				Name: m.Name, Value: float64(v) / 1000, SampledAt: results.NotYet})
 		}
 	}
 }
@@ -110,13 +116,15 @@ func (x *recorder) sync(now float64, before int32, o *hpa.Observation, seen []si
 		return
 	}
 	x.status = status
-	s := results.Sync{At: dur(now + 0.004 + 0.01*x.r.Float64()), Spec: before, Status: o.StatusReplicas, Desired: d.Desired, Replicas: d.Replicas, Selector: o.Selector}
+	s := results.Sync{At: dur(now + 0.004 + 0.01*x.r.Float64()), Spec: before, Status: o.StatusReplicas,
+		Desired: d.Desired, Replicas: d.Replicas, Selector: o.Selector}
 	if d.Scaled {
 		s.Reason = d.RescaleReason()
 	}
 	for _, c := range d.Conditions {
 		if c.Type != hpa.None {
-			s.Conditions = append(s.Conditions, results.Condition{Type: c.Type.String(), Status: c.Status.String(), Reason: c.ReasonText(), Message: c.Message()})
+			s.Conditions = append(s.Conditions, results.Condition{Type: c.Type.String(), Status: c.Status.String(),
+				Reason: c.ReasonText(), Message: c.Message()})
 		}
 	}
 	if d.Err != nil {
@@ -124,7 +132,8 @@ func (x *recorder) sync(now float64, before int32, o *hpa.Observation, seen []si
 	}
 	for _, v := range seen {
 		p := v.pod
-		q := results.PodState{Name: p.Name, Phase: p.Phase.String(), Ready: p.Ready.String(), ReadySince: p.ReadySince, Started: p.StartTime, Deleted: p.Deleted, PodCPUMilli: -1, PodMemoryBytes: -1}
+		q := results.PodState{Name: p.Name, Phase: p.Phase.String(), Ready: p.Ready.String(),
+			ReadySince: p.ReadySince, Started: p.StartTime, Deleted: p.Deleted, PodCPUMilli: -1, PodMemoryBytes: -1}
 		if p.NotStarted {
 			q.Started = results.NotYet
 		}
@@ -144,7 +153,8 @@ func (x *recorder) sync(now float64, before int32, o *hpa.Observation, seen []si
 		r := results.Reading{Metric: x.d.o.Config.Metrics[i].Name, Values: o.Metrics[i].Series}
 		for j, v := range o.Metrics[i].Samples {
 			if v.OK {
-				r.Pods = append(r.Pods, results.PodValue{Pod: seen[j].p.name, Milli: v.Milli, At: v.At, Window: v.Window})
+				r.Pods = append(r.Pods, results.PodValue{Pod: seen[j].p.name, Milli: v.Milli, At: v.At,
+					Window: v.Window})
 			}
 		}
 		s.Metrics = append(s.Metrics, r)
@@ -159,8 +169,11 @@ func (x *recorder) finish() *results.Run {
 		for _, e := range []struct {
 			phase results.PodPhase
 			at    float64
-		}{{results.PodCreated, p.created}, {results.PodScheduled, p.scheduled}, {results.PodPulled, p.pulled}, {results.PodStarted, p.started}, {results.PodReady, p.ready}, {results.PodDeleted, p.deleted}, {results.PodGone, p.gone}} {
-			if e.at > d.end || e.at >= min(p.deleted, p.gone) && e.phase != results.PodDeleted && e.phase != results.PodGone {
+		}{{results.PodCreated, p.created}, {results.PodScheduled, p.scheduled}, {results.PodPulled,
+			p.pulled}, {results.PodStarted, p.started},
+			{results.PodReady, p.ready}, {results.PodDeleted, p.deleted}, {results.PodGone, p.gone}} {
+			if e.at > d.end || e.at >= min(p.deleted,
+				p.gone) && e.phase != results.PodDeleted && e.phase != results.PodGone {
 				continue
 			}
 			x.pod(p, e.phase, e.at)
@@ -176,8 +189,10 @@ func (x *recorder) finish() *results.Run {
 	var changes []change
 	for i := range d.requests {
 		q := &d.requests[i]
-		r := results.Request{Arrival: i, Stage: q.stage, Scheduled: dur(q.at), Sent: dur(q.sent), First: results.NotYet, Last: results.NotYet, Done: dur(min(q.done, d.end+3600)),
-			Prompt: q.prompt, Tokens: q.output, TokensFrom: results.TokensUsage, Code: 200, Err: -1, Backend: -1, NewConn: q.newConn}
+		r := results.Request{Arrival: i, Stage: q.stage, Scheduled: dur(q.at), Sent: dur(q.sent),
+			First: results.NotYet, Last: results.NotYet, Done: dur(min(q.done, d.end+3600)),
+			Prompt: q.prompt, Tokens: q.output, TokensFrom: results.TokensUsage,
+			Code: 200, Err: -1, Backend: -1, NewConn: q.newConn}
 		switch {
 		case q.failed || math.IsInf(q.done, 1):
 			r.Outcome, r.Code, r.Tokens, r.TokensFrom = results.Reset, 0, 0, results.TokensNone
@@ -231,7 +246,8 @@ func (x *recorder) endpoints() {
 func (x *recorder) meta() {
 	d, w := x.d, x.d.w
 	m := &x.run.Meta
-	m.Schema, m.Run, m.Version, m.Speed, m.Seed, m.DurationS = results.Schema, w.Name, "evaluate", 1, int64(d.o.Seed), d.end
+	m.Schema, m.Run, m.Version = results.Schema, w.Name, "evaluate"
+	m.Speed, m.Seed, m.DurationS = 1, int64(d.o.Seed), d.end
 	m.Start = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
 	m.Profile = w.Name
 	for _, ob := range w.Objectives {
@@ -241,11 +257,16 @@ func (x *recorder) meta() {
 	if w.Balancer == Aged {
 		m.Target.Connections = "realistic"
 	}
-	m.Workload = results.Workload{Name: "Deployment/server", Namespace: "default", CPUMilli: int64(math.Round(1000 * w.Pod.CPURequest)), CPULimitMilli: int64(math.Round(1000 * w.Pod.CPULimit)), MemoryBytes: w.Pod.MemoryBytes}
+	m.Workload = results.Workload{Name: "Deployment/server", Namespace: "default",
+		CPUMilli: int64(math.Round(1000 * w.Pod.CPURequest)), CPULimitMilli: int64(math.Round(1000 * w.Pod.CPULimit)),
+		MemoryBytes: w.Pod.MemoryBytes}
 	p := hpa.DefaultParams()
-	m.HPA = results.HPAContext{Name: "server", Controller: "kube-controller-manager", Kubernetes: "v1.37.2", SyncPeriodS: syncEvery, Tolerance: p.Tolerance, DownscaleStabilizationS: p.DownscaleStabilization.Seconds(),
-		CPUInitializationPeriodS: p.CPUInitializationPeriod.Seconds(), InitialReadinessDelayS: p.InitialReadinessDelay.Seconds(), Assumed: true}
-	m.Client = results.Client{CPURatio: 0.05, CPUMeasured: true, Pacer: "nanosleep", Connections: max(d.balancer.opens, x.maximum), InFlightCap: 100000, MaxInFlight: x.maximum}
+	m.HPA = results.HPAContext{Name: "server", Controller: "kube-controller-manager", Kubernetes: "v1.37.2",
+		SyncPeriodS: syncEvery, Tolerance: p.Tolerance, DownscaleStabilizationS: p.DownscaleStabilization.Seconds(),
+		CPUInitializationPeriodS: p.CPUInitializationPeriod.Seconds(),
+		InitialReadinessDelayS:   p.InitialReadinessDelay.Seconds(), Assumed: true}
+	m.Client = results.Client{CPURatio: 0.05, CPUMeasured: true, Pacer: "nanosleep",
+		Connections: max(d.balancer.opens, x.maximum), InFlightCap: 100000, MaxInFlight: x.maximum}
 	m.Classes = []string{"chat"}
 	from := 0.0
 	for i, s := range w.Load.Stages {
@@ -255,7 +276,8 @@ func (x *recorder) meta() {
 				n++
 			}
 		}
-		m.Stages = append(m.Stages, results.StageInfo{Name: s.Name, Shape: s.Shape, FromS: from, ToS: from + s.Seconds, Arrivals: n})
+		m.Stages = append(m.Stages, results.StageInfo{Name: s.Name, Shape: s.Shape, FromS: from,
+			ToS: from + s.Seconds, Arrivals: n})
 		from += s.Seconds
 	}
 }

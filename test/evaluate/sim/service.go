@@ -45,7 +45,8 @@ type request struct {
 
 // Work is how much a request takes by itself, without waiting.
 type Work struct {
-	First, PerPrompt, PerToken float64 // seconds (core-seconds under a quota): to the first token, a prompt token, an output token
+	// Seconds, core-seconds under a quota: to the first token, a prompt token, an output token.
+	First, PerPrompt, PerToken float64
 	Noise                      float64 // σ of the logarithm of a factor on all of it
 }
 

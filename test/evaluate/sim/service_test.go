@@ -54,7 +54,8 @@ func TestIterations(t *testing.T) {
 	qs := alone(l, []float64{0, 0.5}, 100, 200)
 	slow, fast := qs[0], alone(l, []float64{0}, 100, 200)[0]
 	if !(slow.done > fast.done+0.05) || qs[1].first < 0.5+0.02 {
-		t.Errorf("ends %.3f beside another and %.3f alone; the other's first token at %.3f", slow.done, fast.done, qs[1].first)
+		t.Errorf("ends %.3f beside another and %.3f alone; the other's first token at %.3f", slow.done, fast.done,
+			qs[1].first)
 	}
 	near(t, "longest gap", slow.gapMax, 0.01+0.001+100*0.0001+1e-6*float64(100+46), 0.0002)
 	// Beyond Most they wait.
@@ -63,7 +64,8 @@ func TestIterations(t *testing.T) {
 		t.Errorf("the fifth began at %.3f, before the first ended at %.3f", qs[4].start, qs[0].done)
 	}
 	// Jumps over alike iterations change nothing: the same with a neighbour that forces single steps.
-	if alone(&LLM{Alpha: 0.01, Beta: 0.001, Gamma: 0.0001, Budget: 512, Most: 4, KV: 300}, []float64{0, 0, 0}, 80, 100) == nil {
+	if alone(&LLM{Alpha: 0.01, Beta: 0.001, Gamma: 0.0001, Budget: 512, Most: 4, KV: 300}, []float64{0, 0, 0}, 80,
+		100) == nil {
 		t.Error("with room for 300 tokens not all of three requests of 180 ended")
 	}
 }

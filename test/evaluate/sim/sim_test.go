@@ -29,7 +29,8 @@ func TestSharesNoCodeWithTheModel(t *testing.T) {
 		}
 		for _, i := range f.Imports {
 			path, _ := strconv.Unquote(i.Path.Value)
-			if rest, ok := strings.CutPrefix(path, "github.com/hpatune/hpatune/"); ok && rest != "results" && rest != "tuner/hpa" {
+			if rest, ok := strings.CutPrefix(path,
+				"github.com/hpatune/hpatune/"); ok && rest != "results" && rest != "tuner/hpa" {
 				t.Errorf("%s imports %s", e.Name(), path)
 			}
 		}
@@ -38,7 +39,8 @@ func TestSharesNoCodeWithTheModel(t *testing.T) {
 
 // mmc is a world of exponential answers: its mean wait is known.
 func mmc(slots int, rate float64) *World {
-	w := &World{Service: expo{slots}, Balancer: Random, Startup: Startup{Load: 1}, Metric: DefaultPipeline(), Pod: Pod{CPURequest: 1}}
+	w := &World{Service: expo{slots}, Balancer: Random, Startup: Startup{Load: 1}, Metric: DefaultPipeline(),
+		Pod: Pod{CPURequest: 1}}
 	w.Text = Text{Prompt: 10, Output: 1}
 	w.Load = Load{CV2: 1, Stages: []Stage{Flat("all", 40000, rate)}}
 	return w
@@ -78,14 +80,16 @@ func TestADayIsItsSeed(t *testing.T) {
 	w.Objectives = []Objective{{Text: "e2e.p95 < 8s", Metric: "e2e", Quantile: 0.95, Limit: 8}}
 	c := hpa.DefaultConfig(10)
 	c.MinReplicas = 2
-	c.Metrics = []hpa.Metric{{Source: hpa.Pods, Name: InFlight, Target: hpa.Target{Type: hpa.AverageValue, AverageMilli: 3000}}}
+	c.Metrics = []hpa.Metric{{Source: hpa.Pods, Name: InFlight,
+		Target: hpa.Target{Type: hpa.AverageValue, AverageMilli: 3000}}}
 	o := Options{Seed: 4, Config: c, Record: true}
 	a, b := w.Run(o), w.Run(o)
 	if a.Hours != b.Hours || a.Attainment != b.Attainment || len(a.Run.Syncs) != len(b.Run.Syncs) {
 		t.Errorf("seed 4 twice: %+v and %+v", a, b)
 	}
 	if a.Errors > 0 || a.Peak < 5 {
-		t.Errorf("errors %v, peak %v; want none, and more than the 16/s over 4/s a pod takes, for the backlog", a.Errors, a.Peak)
+		t.Errorf("errors %v, peak %v; want none, and more than the 16/s over 4/s a pod takes, for the backlog",
+			a.Errors, a.Peak)
 	}
 	o.Seed = 5
 	if c := w.Run(o); c.Hours == a.Hours && c.Attainment == a.Attainment {
