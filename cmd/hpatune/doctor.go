@@ -36,8 +36,9 @@ func newDoctorCmd(s streams) *cobra.Command {
 		Use:   "doctor [NAME]",
 		Short: "Find what is wrong with HPAs, in files or on a cluster",
 		Long: `doctor judges HorizontalPodAutoscalers by the objects around them. With -f it
-reads manifests (the HPA beside its Deployment or StatefulSet, PodDisruptionBudget,
-VerticalPodAutoscaler, ScaledObject, ResourceQuota); without, it reads a cluster
+reads manifests (the HPA beside its Deployment, StatefulSet, Rollout or
+LeaderWorkerSet, PodDisruptionBudget, VerticalPodAutoscaler, ResourceQuota); a
+ScaledObject or InferenceService is judged as the HPA that it makes; without, it reads a cluster
 within five seconds and changes nothing: HPAs and their targets, pods (how long a
 start takes, what they use), metrics APIs, quota, nodes, and what the autoscaler
 says of itself. What was measured elsewhere can be told by flags, and wins:

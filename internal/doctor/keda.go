@@ -210,3 +210,15 @@ func kedaSum(s *subject) (hits []hit, ok bool) {
 	}
 	return hits, true
 }
+
+// renamed finds a ScaledObject whose HPA has another name than it is to have.
+func renamed(s *subject) ([]hit, bool) {
+	if s.keda == nil || s.keda.Scaled.Status.HPAName == "" {
+		return nil, false
+	}
+	was, now := s.keda.Scaled.Status.HPAName, s.keda.Scaled.HPAName()
+	if was == now {
+		return nil, true
+	}
+	return []hit{s.kedaHit("spec.advanced.horizontalPodAutoscalerConfig.name", "its status names the HPA %s, and its spec makes %s: KEDA deletes the first and makes the second, which begins without the first one's memory", was, now)}, true
+}

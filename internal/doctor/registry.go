@@ -280,6 +280,11 @@ var Checks = []Check{
 		Fix:   "use metricType: AverageValue (the default) with a sum",
 	},
 	{
+		ID: "keda-renamed", Severity: Warning, Link: kedaSpec, judge: renamed,
+		Title: "the HPA of a ScaledObject is to have another name",
+		Fix:   "rename it while the load is low, and name the new one to whatever reads it",
+	},
+	{
 		ID: "failing-event", Severity: Error, Link: walk, judge: failing,
 		Title: "the autoscaler reports a failure",
 		Fix:   "see what the autoscaler says, and hpatune help checks",

@@ -16,26 +16,37 @@ import (
 // object (kind, namespace, name) is written twice.
 type environments map[string]map[[2]string]bool // folder → pairs of its branches, in both orders
 
-// newEnvironments finds the branches that hold the same object.
+// newEnvironments finds the branches that hold the same object. A namespace that
+// is not said may be any.
 func newEnvironments(docs []manifest.Doc) environments {
-	out, files := environments{}, map[[3]string][]string{}
+	type copyOf struct{ file, namespace string }
+	out, copies := environments{}, map[[2]string][]copyOf{}
 	for i := range docs {
 		d := &docs[i]
-		id := [3]string{d.Kind, d.Namespace, d.Name}
-		if d.Name == "" || slices.Contains(files[id], d.File) {
+		id := [2]string{d.Kind, d.Name}
+		if d.Name == "" {
 			continue
 		}
-		for _, other := range files[id] {
-			at, a, b := parting(d.File, other)
+		for _, other := range copies[id] {
+			if other.file == d.File || !sameNamespace(other.namespace, d.Namespace) {
+				continue
+			}
+			at, a, b := parting(d.File, other.file)
 			if out[at] == nil {
 				out[at] = map[[2]string]bool{}
 			}
 			out[at][[2]string{a, b}], out[at][[2]string{b, a}] = true, true
 		}
-		files[id] = append(files[id], d.File)
+		if !slices.Contains(copies[id], copyOf{d.File, d.Namespace}) {
+			copies[id] = append(copies[id], copyOf{d.File, d.Namespace})
+		}
 	}
 	return out
 }
+
+// sameNamespace says whether two objects may stand in one namespace: one that is
+// not said may be any.
+func sameNamespace(a, b string) bool { return a == b || a == "" || b == "" }
 
 // apart says whether two files belong to different environments.
 func (e environments) apart(a, b string) bool {
@@ -87,7 +98,7 @@ func (f *Facts) beside(d *manifest.Doc, kind string) []*manifest.Doc {
 
 // same says whether two documents are one object, written twice.
 func same(a, b *manifest.Doc) bool {
-	return a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name
+	return a.Kind == b.Kind && sameNamespace(a.Namespace, b.Namespace) && a.Name == b.Name
 }
 
 // group is the API group of an apiVersion; "" is the core group.

@@ -115,7 +115,44 @@ func (s *subject) bound(i int) (most float64, why string, ok bool) {
 	case k.unit == percent:
 		return 100, fmt.Sprintf("%s of %s is in percent, 0 to 100", list[0].name, k.server), true
 	}
+	if flag := slots[plain(list[0].name)]; flag != "" {
+		if n := s.argument(flag); n > 0 {
+			return n, fmt.Sprintf("the server runs %.0f requests at once (%s), and the others wait", n, flag), true
+		}
+	}
 	return 0, "", false
+}
+
+// slots are the arguments that bound how many requests a server runs at once, by
+// the metric that counts them.
+var slots = map[string]string{
+	"vllm_num_requests_running": "--max-num-seqs", "sglang_num_running_reqs": "--max-running-requests",
+	"tgi_batch_current_size": "--max-batch-size", "lmdeploy_num_requests_running": "--max-batch-size",
+	"trtllm_num_requests_running": "--max_batch_size",
+}
+
+// argument is the number behind an argument of one of the containers; 0 = none.
+func (s *subject) argument(flag string) float64 {
+	if s.work == nil {
+		return 0
+	}
+	list, _ := s.written() // of a live pod, arguments are not read
+	for _, c := range list {
+		words := slices.Concat(c.Command, c.Args)
+		if len(words) > 0 { // sh -c "vllm serve … --max-num-seqs 64"
+			words = strings.Fields(strings.Join(words, " "))
+		}
+		for i, w := range words {
+			text, has := strings.CutPrefix(w, flag+"=")
+			if !has && w == flag && i+1 < len(words) {
+				text, has = words[i+1], true
+			}
+			if n, err := strconv.ParseFloat(strings.Trim(text, `"'`), 64); has && err == nil {
+				return n
+			}
+		}
+	}
+	return 0
 }
 
 // bare is a query without one sum, avg or max around it and without its labels:

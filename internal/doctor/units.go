@@ -11,10 +11,12 @@ import (
 
 // The checks of quantities that mean something else than was meant.
 
-// What no pod has: less memory than any process, more cores than most nodes.
+// What hardly any pod has: less memory than any process, more cores than a node,
+// or than a target can mean.
 const (
 	leastMemory = 1 << 20
 	manyCores   = 128
+	highTarget  = 32
 )
 
 // resourceMetric finds Resource metrics that metrics-server does not serve.
@@ -43,7 +45,7 @@ func oddQuantity(s *subject) (hits []hit, ok bool) {
 		} else if text.ContainerResource != nil && text.ContainerResource.Target.AverageValue != nil {
 			written = text.ContainerResource.Target.AverageValue.String()
 		}
-		if what, fix := odd(m.Name, amount, written); what != "" {
+		if what, fix := odd(m.Name, amount, written, highTarget); what != "" {
 			h := s.hit(metricPath(i), "the target of %s a pod is %s: %s", m.Name, what, map[bool]string{true: "every pod uses more, so the size is always maxReplicas", false: "no pod uses as much, so the size is always minReplicas"}[m.Name == "memory"])
 			h.fix = fix
 			hits = append(hits, h)
@@ -63,7 +65,7 @@ func oddQuantity(s *subject) (hits []hit, ok bool) {
 				if !has {
 					continue
 				}
-				if what, fix := odd(name, q.AsApproximateFloat64(), q.String()); what != "" {
+				if what, fix := odd(name, q.AsApproximateFloat64(), q.String(), manyCores); what != "" {
 					h := s.podHit(paths[k]+".resources."+r.field+"."+name, "container %s %s %s: %s", c.Name, r.field, name, what)
 					h.fix = fix
 					hits = append(hits, h)
@@ -74,8 +76,9 @@ func oddQuantity(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
-// odd says what an amount of cpu or memory means where nobody can mean it.
-func odd(name string, amount float64, written string) (what, fix string) {
+// odd says what an amount of cpu (from so many cores) or memory means where
+// nobody can mean it.
+func odd(name string, amount float64, written string, cores float64) (what, fix string) {
 	number := strings.TrimSuffix(written, "m")
 	switch {
 	case name == "memory" && amount > 0 && amount < leastMemory:
@@ -84,7 +87,7 @@ func odd(name string, amount float64, written string) (what, fix string) {
 			what += " (m is a thousandth)"
 		}
 		return what, fmt.Sprintf("write the unit: %sMi or %sGi", number, number)
-	case name == "cpu" && amount >= manyCores:
+	case name == "cpu" && amount >= cores:
 		return fmt.Sprintf("%s, which is %.4g cores", written, amount), fmt.Sprintf("write thousandths of a core with m: %sm", number)
 	}
 	return "", ""

@@ -24,7 +24,14 @@ const KEDAVersion = "2.21.0"
 type ScaledObject struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
-	Spec              ScaledObjectSpec `json:"spec"`
+	Spec              ScaledObjectSpec   `json:"spec"`
+	Status            ScaledObjectStatus `json:"status"`
+}
+
+// ScaledObjectStatus is what KEDA wrote of the HPA that it made.
+type ScaledObjectStatus struct {
+	HPAName             string   `json:"hpaName"`
+	ExternalMetricNames []string `json:"externalMetricNames"`
 }
 
 // ScaledObjectSpec is a ScaledObject's spec; nil is "not said".
@@ -204,6 +211,9 @@ func deref[T any](p *T, otherwise T) T {
 func (o Options) scaledObject(d *Doc, problems *source.Problems) {
 	k := &ScaledObject{}
 	for _, p := range tidy(d.doc.Decode(k)) {
+		if strings.HasPrefix(p.Path, "status") {
+			continue // KEDA's own
+		}
 		if strings.HasPrefix(p.Text, "unknown field") {
 			p.Text += fmt.Sprintf(" in KEDA %s; it is passed over, and kept where the object is written again", KEDAVersion)
 			d.Warnings = append(d.Warnings, p)

@@ -105,6 +105,9 @@ func (o *ScaledObject) metrics() (specs []autoscalingv2.MetricSpec, origin []int
 			return nil, nil, fmt.Errorf("triggers[%d]: %w", i, err)
 		}
 		if e := spec.External; e != nil {
+			if o.Spec.Triggers[i].Guessed() {
+				e.Metric.Name = o.recorded(i, e.Metric.Name)
+			}
 			if slices.Contains(names, e.Metric.Name) {
 				return nil, nil, fmt.Errorf("metricName %s defined multiple times in ScaledObject %s", e.Metric.Name, o.Name)
 			}
@@ -134,6 +137,17 @@ func (o *ScaledObject) metrics() (specs []autoscalingv2.MetricSpec, origin []int
 		specs, origin = append(specs, m.spec), append(origin, m.from)
 	}
 	return specs, origin, nil
+}
+
+// recorded is the name of a trigger's metric as KEDA wrote it to status, where
+// it did.
+func (o *ScaledObject) recorded(index int, otherwise string) string {
+	for _, name := range o.Status.ExternalMetricNames {
+		if strings.HasPrefix(name, fmt.Sprintf("s%d-", index)) {
+			return name
+		}
+	}
+	return otherwise
 }
 
 func external(name string, t autoscalingv2.MetricTarget) autoscalingv2.MetricSpec {
