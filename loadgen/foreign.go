@@ -25,6 +25,7 @@ type served struct {
 var servedBy = []served{
 	{"vllm:request_success_total", true},
 	{"vllm:request_success", true}, // before the client library added _total
+	{"sglang:num_requests_total", true},
 	{"nv_inference_request_success", true},
 	{"tgi_request_success", true},
 	{"tgi_request_success_total", true},

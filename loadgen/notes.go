@@ -119,8 +119,12 @@ func (n *notes) warnings(at time.Duration) (list []results.Warning) {
 		case noteNoText:
 			say(kind, "%d answers held no text, so they have no time to first token (the first: %s)", count, example)
 		case noteOnePiece:
-			say(kind, "%d of %d streamed answers came in one piece, so first token = end: "+
-				"this server, or a proxy before it, does not stream; they have no ITL and no TPOT", count, n.streams)
+			why := "those"
+			if 10*count >= 9*n.streams {
+				why = "this server, or a proxy before it, does not stream: they"
+			}
+			say(kind, "%d of %d streamed answers came in one piece, the first token together with the last; %s have no ITL and no TPOT",
+				count, n.streams, why)
 		}
 	}
 	if n.sized > 0 && float64(n.came) < shortOf*float64(n.asked) {

@@ -57,6 +57,21 @@ type Target struct {
 	Request map[string]any `json:"request"`
 }
 
+// OtherNames are what other tools call fields of a target, and what to write.
+func (Target) OtherNames() map[string]string {
+	return map[string]string{"extra_body": "request", "extra": "request", "params": "request", "sampling_params": "request", "endpoint": "path", "streaming": "stream"}
+}
+
+// OtherNames are what other tools call fields of a stage, and what to write.
+func (Stage) OtherNames() map[string]string {
+	const open = "rate: 5/s; the load is requests a second, whatever is in flight"
+	return map[string]string{
+		"vus": open, "users": open, "concurrency": open, "connections": open, "target": open,
+		"rps": "rate: 5/s", "qps": "rate: 5/s", "requests_per_second": "rate: 5/s", "rate_per_s": "rate: 5/s",
+		"time": "duration: 5m", "length": "duration: 5m", "for": "duration: 5m",
+	}
+}
+
 // Streams reports whether answers are asked for as event streams.
 func (t Target) Streams() bool {
 	if t.Stream != nil {

@@ -103,6 +103,11 @@ func (r *recording) noTime(names []string) (text, try string) {
 	if r.mapped(0) {
 		return text, "one of those that are there"
 	}
+	for _, mark := range []string{";", "\t"} {
+		if len(names) == 1 && strings.Contains(names[0], mark) {
+			return text, fmt.Sprintf("commas between the columns, where %q is now, and points in numbers", mark)
+		}
+	}
 	for _, h := range names {
 		if near := source.Nearest(h, []string{r.layout.columns[0]}); near != "" {
 			try = "rename " + h + " to " + near

@@ -107,6 +107,8 @@ func TestTracesThatCannotBeReadSayWhatToDo(t *testing.T) {
 		{"an unknown unit", "a.csv", "t_s\n1\n", "time: minutes", "p.yaml:1: stages[0].trace.time: \"minutes\" is unknown\n  Try: s, ms, rfc3339"},
 		{"an epoch in our own layout", "a.csv", "t_s\n1715299200\n", "", "a.csv:2: t_s: time 1.7152992e+09 is beyond a year\n  Try: seconds from the recording's start"},
 		{"another header", "a.csv", "alpha,beta\n1,2\n", "", "a.csv:1: no column t_s in the header \"alpha,beta\"\n  Try: a first line of t_s,input_tokens,output_tokens; or name the columns in the profile: columns: {t: …, input: …, output: …}"},
+		{"semicolons", "a.csv", "t_s;input_tokens\n0,5;1\n", "", "a.csv:1: no column t_s in the header \"t_s;input_tokens\"\n  Try: commas between the columns, where \";\" is now, and points in numbers"},
+		{"tabs", "a.csv", "t_s\tx\n1\t1\n", "", "a.csv:1: no column t_s in the header \"t_s\\tx\"\n  Try: commas between the columns, where \"\\t\" is now, and points in numbers"},
 		{"a negative count", "a.csv", "t_s,input_tokens\n1,-1\n", "", "a.csv:2: input_tokens: -1 is not a whole number from 0 to 100000000\n  Try: leave it empty where it is unknown"},
 	} {
 		how := c.how

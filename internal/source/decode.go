@@ -22,6 +22,7 @@ import (
 // Besides the plain kinds it knows time.Duration ("1m30s"), types with
 // UnmarshalText (a Hint error gives the Try), with UnmarshalSource (which read
 // their Value themselves) and with UnmarshalJSON. null leaves a field as it is.
+// A struct with OtherNames says what to write for names that other tools have.
 func (d *Document) Decode(v any) Problems {
 	dec := &decoder{file: d.File, budget: maxNodes}
 	if d.node != nil {
@@ -293,7 +294,9 @@ func (d *decoder) object(n *yaml.Node, path string, to reflect.Value, depth int)
 		index, ok := known[key]
 		if !ok {
 			text, try := fmt.Sprintf("unknown field %q", clip(key)), ""
-			if near := Nearest(key, names); near != "" {
+			if other, ok := reflect.Zero(to.Type()).Interface().(interface{ OtherNames() map[string]string }); ok && other.OtherNames()[key] != "" {
+				try = other.OtherNames()[key]
+			} else if near := Nearest(key, names); near != "" {
 				try = near
 			} else if len(names) <= 20 {
 				slices.Sort(names)
