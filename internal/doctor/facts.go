@@ -35,6 +35,9 @@ type Facts struct {
 	kinds   map[string]map[string][]*manifest.Doc // kind, namespace ("" = not said)
 	apart   environments
 	decoded map[*manifest.Doc]any
+	// What is asked for again and again, by document.
+	workloads map[*manifest.Doc]*workload
+	targets   map[*manifest.Doc]*subject
 }
 
 // Measured is what no manifest says. Zero values and nil maps are "not known".
@@ -56,6 +59,7 @@ type Probe struct {
 // index prepares Facts to be asked many times: a cluster has thousands of objects.
 func (f *Facts) index() {
 	f.kinds, f.decoded = map[string]map[string][]*manifest.Doc{}, map[*manifest.Doc]any{}
+	f.workloads, f.targets = map[*manifest.Doc]*workload{}, map[*manifest.Doc]*subject{}
 	if !f.Live {
 		f.apart = newEnvironments(f.Docs)
 	}

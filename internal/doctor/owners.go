@@ -24,7 +24,7 @@ func selectorTemplate(s *subject) ([]hit, bool) {
 	case w.selector == nil:
 		return []hit{{doc: s.workDoc, path: "spec", why: fmt.Sprintf("%s has no spec.selector: the API server refuses it", object(s.workDoc)),
 			fix: "add selector: {matchLabels: …} with the labels of its template"}}, true
-	case !picks(w.selector, w.template.Labels):
+	case !w.picks(w.template.Labels):
 		return []hit{{doc: s.workDoc, path: "spec.selector", why: fmt.Sprintf("the selector (%s) does not select the pods of its own template (labels %s): the API server refuses it, and an HPA would see no pods",
 			metav1.FormatLabelSelector(w.selector), labelsText(w.template.Labels))}}, true
 	}
@@ -58,7 +58,7 @@ func strangers(s *subject) (hits []hit, ok bool) {
 		}
 		for _, d := range s.of(kind) {
 			w, err := s.facts.workload(d)
-			if err != nil || w == nil || d == s.workDoc || d == s.work.doc || same(d, s.workDoc) || !picks(s.work.selector, w.template.Labels) {
+			if err != nil || w == nil || d == s.workDoc || d == s.work.doc || same(d, s.workDoc) || !s.work.picks(w.template.Labels) {
 				continue
 			}
 			if kind == "ReplicaSet" && len(w.meta.OwnerReferences) > 0 {
@@ -145,7 +145,7 @@ func rivals(s *subject) (hits []hit, ok bool) {
 		if err != nil || o.work == nil || s.work == nil {
 			continue
 		}
-		if picks(s.work.selector, o.work.template.Labels) || picks(o.work.selector, s.work.template.Labels) {
+		if s.work.picks(o.work.template.Labels) || o.work.picks(s.work.template.Labels) {
 			hits = append(hits, s.hit("spec.scaleTargetRef", "%s selects pods of the same labels (its target is %s): both stop with AmbiguousSelector", object(d), o.work.doc.Kind+"/"+o.work.doc.Name))
 		}
 	}
@@ -167,14 +167,21 @@ func twice(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
-// newTarget is as much of a subject as tells its pods.
+// newTarget is as much of a subject as tells its pods; it is found once.
 func newTarget(f *Facts, doc *manifest.Doc) (*subject, error) {
+	if s := f.targets[doc]; s != nil {
+		return s, nil
+	}
 	s := &subject{facts: f, doc: doc}
+	f.targets[doc] = s
 	s.target = s.resolve(doc.HPA.Spec.ScaleTargetRef)
 	if s.target.doc == nil {
 		return s, nil
 	}
 	w, err := f.workload(s.target.doc)
+	if err != nil {
+		delete(f.targets, doc)
+	}
 	if err != nil || w == nil {
 		return s, err
 	}

@@ -17,6 +17,7 @@ type workload struct {
 	meta     metav1.ObjectMeta
 	replicas *int32                // spec.replicas as written; nil = not said
 	selector *metav1.LabelSelector // nil = the kind has none
+	match    labels.Selector       // the same, compiled; nil = none, or one that selects nothing
 	template corev1.PodTemplateSpec
 }
 
@@ -49,8 +50,26 @@ var makers = []string{
 	"LeaderWorkerSet", "CloneSet", "Pod",
 }
 
-// workload reads an object's pod template; nil where it has none that is known.
+// workload reads an object's pod template, once; nil where it has none that is
+// known.
 func (f *Facts) workload(d *manifest.Doc) (*workload, error) {
+	if w, done := f.workloads[d]; done {
+		return w, nil
+	}
+	w, err := f.readWorkload(d)
+	if err != nil {
+		return nil, err
+	}
+	if w != nil && w.selector != nil {
+		if l, err := metav1.LabelSelectorAsSelector(w.selector); err == nil && !l.Empty() {
+			w.match = l
+		}
+	}
+	f.workloads[d] = w
+	return w, nil
+}
+
+func (f *Facts) readWorkload(d *manifest.Doc) (*workload, error) {
 	r, err := decode[raw](f, d)
 	if err != nil {
 		return nil, err
@@ -141,10 +160,9 @@ func requirement(v any) (out metav1.LabelSelectorRequirement) {
 	return out
 }
 
-// picks says whether a selector is one and selects pods with these labels.
-func picks(sel *metav1.LabelSelector, set map[string]string) bool {
-	l, err := metav1.LabelSelectorAsSelector(sel)
-	return sel != nil && err == nil && !l.Empty() && l.Matches(labels.Set(set))
+// picks says whether the workload's selector selects pods with these labels.
+func (w *workload) picks(set map[string]string) bool {
+	return w.match != nil && w.match.Matches(labels.Set(set))
 }
 
 // container is the path of a container of the pod template.
