@@ -115,15 +115,15 @@ func (b *bench) pick(t *trial) *Pick {
 		return nil
 	}
 	lo, hi := t.pMetEnds()
-	series := t.of
+	series, off := t.of, b.world.Doubt.Off
 	p := &Pick{Config: t.config, Predicted: Predicted{
-		Attainment: over(series(attainment)), PSLOMet: t.pMet(), PSLOMetInterval: &Interval{t.pMet(), &lo, &hi}, Replicates: len(t.days),
-		ReplicaHours: over(series(hours)), ReadyHours: over(series(func(o *outcome) float64 { return o.ready })),
-		E2EP95: typical(series(func(o *outcome) float64 { return o.e2e })), ErrorRatio: over(series(func(o *outcome) float64 { return o.errors })),
-		Flaps: over(series(flaps)), TimeToCapacity: typical(series(toCapacity)), MaxReplicas: over(series(func(o *outcome) float64 { return o.peak })),
+		Attainment: carriedShare(over(series(attainment)), off.Misses), PSLOMet: t.pMet(), PSLOMetInterval: &Interval{t.pMet(), &lo, &hi}, Replicates: len(t.days),
+		ReplicaHours: carried(over(series(hours)), off.Hours), ReadyHours: over(series(func(o *outcome) float64 { return o.ready })),
+		E2EP95: carried(typical(series(func(o *outcome) float64 { return o.e2e })), off.E2E), ErrorRatio: over(series(func(o *outcome) float64 { return o.errors })),
+		Flaps: over(series(flaps)), TimeToCapacity: carried(typical(series(toCapacity)), off.Capacity), MaxReplicas: over(series(func(o *outcome) float64 { return o.peak })),
 	}}
 	if b.streams {
-		p.Predicted.TTFTP95 = typical(series(func(o *outcome) float64 { return o.ttft }))
+		p.Predicted.TTFTP95 = carried(typical(series(func(o *outcome) float64 { return o.ttft })), off.TTFT)
 	}
 	rate, ok := b.rate()
 	if !ok {

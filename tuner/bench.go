@@ -49,9 +49,19 @@ func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
 		represents: run.Meta.Represents, streams: run.Meta.Target.Streams,
 		warmup: warmups(run.Meta.Stages, f.World.Demand.Step), stands: new(sync.Map),
 	}
-	b.space.First = o.First
+	w := *f.World // its doubts are the bench's own
+	w.Doubt = doubtOf(&f)
+	b.world, b.space.First = &w, o.First
 	b.day = func(i int) *replay.World { return b.world.Draw(replicate(b.seed, i)) }
-	b.reach = func(c *hpa.Config) (fit.Extrapolation, string) { return f.Reaching(c, f.World.Params.Tolerance) }
+	// Only the target that the search turns: one that nobody moves, of memory for
+	// example, is as it was when the run was recorded.
+	b.reach = func(c *hpa.Config) (fit.Extrapolation, string) {
+		one := *c
+		if i := Primary(c); i >= 0 {
+			one.Metrics = c.Metrics[i : i+1]
+		}
+		return f.Reaching(&one, f.World.Params.Tolerance)
+	}
 	var total time.Duration
 	for _, p := range f.World.Start {
 		total += p.Total()

@@ -55,8 +55,13 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	}); err != nil {
 		return r, err
 	}
+	own, err := b.itself(ctx, run, o.ran(), o.Replicates)
+	if err != nil {
+		return r, err
+	}
+	r.SelfReplay = within(r.SelfReplay, run, b, own)
+	b.world.Doubt.Off = offOf(b.measured(run, o.Objectives), own)
 	r.Pick = *b.pick(t)
-	r.SelfReplay = within(r.SelfReplay, run, b, o.ran(), o.Replicates)
 	var s replay.Scratch
 	b.timeline(fit.World, cfg, &s, &r.Timeline, new(plant.Latency))
 	r.Judged = asAsked(asked, results.JudgeReplicates(o.Objectives, judged), not)

@@ -85,8 +85,14 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	if no := b.hopeless(); no != nil {
 		return refuse(model, no, nil)
 	}
-	f.SelfReplay = within(f.SelfReplay, seen.run, b, o.ran(), o.Replicates)
+	own, err := b.itself(ctx, seen.run, o.ran(), o.Replicates)
+	if err != nil {
+		return r, model, err
+	}
+	f.SelfReplay = within(f.SelfReplay, seen.run, b, own)
 	r.SelfReplay, r.Measured = f.SelfReplay, b.measured(seen.run, o.Objectives)
+	b.world.Doubt.Off = offOf(r.Measured, own)
+	model.Fitted.Doubt = b.world.Doubt
 	if no, bad := unfit(&f); bad {
 		return refuse(model, &no, nil)
 	}

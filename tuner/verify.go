@@ -30,6 +30,9 @@ type Compared struct {
 	// actual for ratios and counts.
 	Error *float64 `json:"error"`
 	Unit  string   `json:"unit"`
+	// Within says whether the actual figure lies in the predicted interval; null
+	// where either is missing.
+	Within *bool `json:"within"`
 }
 
 // Compare holds the prediction of w under cfg against what happened. w's demand
@@ -56,33 +59,37 @@ func Compare(w *replay.World, cfg hpa.Config, run *results.Run, objectives []res
 	sum := results.Summarize(run, objectives)
 
 	out := Agreement{Schema: VerifySchema}
-	add := func(name, unit string, values []float64, got float64, relative bool) {
-		c := Compared{Name: name, Unit: unit, Predicted: over(values)}
-		if !math.IsNaN(got) && !math.IsInf(got, 0) {
-			c.Actual = &got
-			if c.Predicted != nil {
-				e := c.Predicted.Value - got
-				if relative {
-					e = ratio(e, got)
-				}
-				if !math.IsNaN(e) && !math.IsInf(e, 0) {
-					c.Error = &e
-				}
+	off := w.Doubt.Off
+	if off == (replay.Off{}) {
+		off = replay.NotOff // a model of before there were any
+	}
+	add := func(name, unit string, p *Interval, got float64, relative bool) {
+		c := Compared{Name: name, Unit: unit, Predicted: p, Actual: known(got)}
+		if c.Actual != nil && p != nil {
+			e := p.Value - got
+			if relative {
+				e = ratio(e, got)
+			}
+			c.Error = known(e)
+			if p.Lo != nil && p.Hi != nil {
+				within := *p.Lo <= got && got <= *p.Hi
+				c.Within = &within
 			}
 		}
 		out.Figures = append(out.Figures, c)
 	}
-	add("replica_hours", "h", predicted.of(hours), a.hours(), true)
-	add("ready_hours", "h", predicted.of(func(o *outcome) float64 { return o.ready }), a.readyHours(), true)
-	add("attainment", "ratio", predicted.of(attainment), a.attainment(), false)
+	of := predicted.of
+	add("replica_hours", "h", carried(over(of(hours)), off.Hours), a.hours(), true)
+	add("ready_hours", "h", over(of(func(o *outcome) float64 { return o.ready })), a.readyHours(), true)
+	add("attainment", "ratio", carriedShare(over(of(attainment)), off.Misses), a.attainment(), false)
 	if run.Meta.Target.Streams {
-		add("ttft_p95_s", "s", predicted.of(func(o *outcome) float64 { return o.ttft }), quantile95(sum.LatencyS.TTFT), true)
+		add("ttft_p95_s", "s", carried(typical(of(func(o *outcome) float64 { return o.ttft })), off.TTFT), quantile95(sum.LatencyS.TTFT), true)
 	}
-	add("e2e_p95_s", "s", predicted.of(func(o *outcome) float64 { return o.e2e }), quantile95(sum.LatencyS.E2E), true)
-	add("error_ratio", "ratio", predicted.of(func(o *outcome) float64 { return o.errors }), a.errorRatio(), false)
-	add("flaps", "", predicted.of(flaps), float64(a.flaps), false)
-	add("time_to_capacity_s", "s", predicted.of(toCapacity), a.timeToCapacity(), true)
-	add("peak_replicas", "", predicted.of(func(o *outcome) float64 { return o.peak }), a.podMax, false)
+	add("e2e_p95_s", "s", carried(typical(of(func(o *outcome) float64 { return o.e2e })), off.E2E), quantile95(sum.LatencyS.E2E), true)
+	add("error_ratio", "ratio", over(of(func(o *outcome) float64 { return o.errors })), a.errorRatio(), false)
+	add("flaps", "", over(of(flaps)), float64(a.flaps), false)
+	add("time_to_capacity_s", "s", carried(typical(of(toCapacity)), off.Capacity), a.timeToCapacity(), true)
+	add("peak_replicas", "", over(of(func(o *outcome) float64 { return o.peak })), a.podMax, false)
 
 	// The size over time, each replicate against what happened.
 	n := 0.0

@@ -1,6 +1,7 @@
 package tuner
 
 import (
+	"context"
 	"math"
 
 	"github.com/hpatune/hpatune/results"
@@ -25,14 +26,12 @@ func (b *bench) tallied(run *results.Run, limits results.Limits) tally {
 // configuration that ran, by the fitted law and no request's own time, against
 // what was recorded. Sizes may be met while the law is wrong: then the HPA's part
 // is understood and the service's is not.
-func within(s SelfReplay, run *results.Run, b *bench, ran hpa.Config, days int) SelfReplay {
+func within(s SelfReplay, run *results.Run, b *bench, t *trial) SelfReplay {
 	limits := results.LimitsOf(b.goals.list)
 	if limits.Tightest() <= 0 || len(run.Syncs) == 0 {
 		return s
 	}
-	own, a := b.own(), b.tallied(run, limits)
-	var scratch replay.Scratch
-	t := own.try(ran, days, &scratch)
+	a := b.tallied(run, limits)
 	was, predicted := a.attainment(), over(t.of(attainment))
 	if predicted == nil || math.IsNaN(was) {
 		return s
@@ -47,6 +46,17 @@ func within(s SelfReplay, run *results.Run, b *bench, ran hpa.Config, days int) 
 		s.Verdict = "fail"
 	}
 	return s
+}
+
+// itself replays the run n times under the configuration that ran: its own arrivals
+// and other luck. There is nothing to replay where no autoscaler was seen.
+func (b *bench) itself(ctx context.Context, run *results.Run, ran hpa.Config, n int) (*trial, error) {
+	if len(run.Syncs) == 0 {
+		return &trial{config: ran}, nil
+	}
+	own, t := b.own(), &trial{config: ran, days: make([]outcome, n)}
+	err := parallel(ctx, n, nil, func(i int, s *replay.Scratch) { t.days[i] = own.live(own.day(i), ran, s) })
+	return t, err
 }
 
 // own is a bench whose days have the run's own arrivals and other luck, and begin

@@ -51,6 +51,7 @@ func funcsOf(currency string) template.FuncMap {
 		"latency":   latencyRows,
 		"figures":   figuresOf,
 		"off":       off,
+		"within":    yesNo,
 		"points":    func(x *float64) string { return delta(point(x), "ratio").Value },
 		"service":   servicePicked,
 		"costs":     costPicked,

@@ -54,9 +54,9 @@ func Markdown(w io.Writer, page Page) error {
 		p.line("<details><summary>hpa.yaml</summary>\n\n```yaml\n%s```\n</details>", strings.ReplaceAll(page.Manifest, "```", "` ` `"))
 	}
 	if v := page.Verify; v != nil {
-		rows := [][]string{{"", "predicted", "actual", "error"}}
+		rows := [][]string{{"", "predicted", "actual", "error", "within its interval"}}
 		for _, f := range v.Figures {
-			rows = append(rows, []string{f.Name, interval(f.Predicted, f.Unit).String(), quantity(f.Actual, f.Unit), off(f)})
+			rows = append(rows, []string{f.Name, interval(f.Predicted, f.Unit).String(), quantity(f.Actual, f.Unit), off(f), yesNo(f.Within)})
 		}
 		p.markdownTable(rows)
 	}

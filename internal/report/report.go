@@ -64,7 +64,7 @@ type Verified struct {
 func VerifiedOf(a *tuner.Agreement) Verified {
 	v := Verified{MeanAbsReplicas: &a.Replicas.MeanAbs, MaxAbsReplicas: &a.Replicas.MaxAbs}
 	for _, f := range a.Figures {
-		v.Figures = append(v.Figures, VerifiedFigure{Name: strings.TrimSuffix(f.Name, "_s"), Unit: f.Unit, Predicted: f.Predicted, Actual: f.Actual, Error: f.Error})
+		v.Figures = append(v.Figures, VerifiedFigure{Name: strings.TrimSuffix(f.Name, "_s"), Unit: f.Unit, Predicted: f.Predicted, Actual: f.Actual, Error: f.Error, Within: f.Within})
 	}
 	return v
 }
@@ -75,6 +75,7 @@ type VerifiedFigure struct {
 	Predicted  *tuner.Interval
 	Actual     *float64
 	Error      *float64 // ratio of predicted
+	Within     *bool    // the actual figure lies in the predicted interval; nil = not known
 }
 
 // HTML writes the page: one file that needs nothing else, neither network nor

@@ -316,15 +316,26 @@ func ReplayText(w io.Writer, pick *tuner.Pick, name string, price tuner.Price, s
 // VerifyText writes predicted beside actual.
 func VerifyText(w io.Writer, v Verified) error {
 	p := printer{w: w}
-	rows := [][]string{{"", "predicted", "actual", "error"}}
+	rows := [][]string{{"", "predicted", "actual", "error", "within its interval"}}
 	for _, f := range v.Figures {
-		rows = append(rows, []string{strings.ReplaceAll(f.Name, "_", " "), interval(f.Predicted, f.Unit).String(), quantity(f.Actual, f.Unit), off(f)})
+		rows = append(rows, []string{strings.ReplaceAll(f.Name, "_", " "), interval(f.Predicted, f.Unit).String(), quantity(f.Actual, f.Unit), off(f), yesNo(f.Within)})
 	}
 	p.table(rows)
 	if v.MeanAbsReplicas != nil {
 		p.line("  Replicas differ by %s on average and by %s at most.", quantity(v.MeanAbsReplicas, ""), quantity(v.MaxAbsReplicas, ""))
 	}
 	return p.err
+}
+
+// yesNo prints an answer; a dash where there is none.
+func yesNo(v *bool) string {
+	switch {
+	case v == nil:
+		return dash
+	case *v:
+		return "yes"
+	}
+	return "no"
 }
 
 // off prints an error with its sign: in points of a ratio, in percent of hours

@@ -95,6 +95,9 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	}
 	mean := meanTotal(m.Law.Times)
 	e.mean = mean
+	if m.pace > 0 && m.Law.Quota.Cores == 0 {
+		e.mean *= m.pace // a slower request burns no more, unless CPU is what it takes
+	}
 	e.stretch = e.stretch[:0]
 	for i, r := range m.Law.Rate {
 		f := 1.0
@@ -230,7 +233,7 @@ func (e *Exact) arrive(r *Request, t *results.Tick) {
 		if times == nil {
 			times = e.m.Law.Times
 		}
-		c.time = times[mix(e.seed, uint64(r.Index))%uint64(len(times))]
+		c.time = e.m.paced(times[mix(e.seed, uint64(r.Index))%uint64(len(times))])
 	}
 	e.expire(s)
 	switch {

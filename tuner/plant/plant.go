@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -196,6 +195,8 @@ type Model struct {
 	start []startTimes
 	// inOrder is the index of the pod that takes the first cold start; -1: they are drawn.
 	inOrder int
+	// pace multiplies what requests take in the exact plant; 0 = 1.
+	pace float64
 }
 
 // pipe is a Pipe in ticks and seconds.
@@ -372,20 +373,4 @@ func meanTotal(times []ServiceTime) float64 {
 		sum += t.Total
 	}
 	return sum / float64(len(times))
-}
-
-// Draw returns a model of the same laws and tables with other luck: its cold
-// starts come from seed, and its scrapes begin at the given phases, one a pipe
-// (nil: as they were).
-func (m *Model) Draw(seed uint64, phases []time.Duration) *Model {
-	d := *m
-	d.Seed, d.inOrder = seed, -1
-	if phases != nil {
-		d.Pipes, d.pipes = slices.Clone(m.Pipes), slices.Clone(m.pipes)
-		for i, p := range phases {
-			d.Pipes[i].Phase = p
-			d.pipes[i].setPhase(p, m.Step)
-		}
-	}
-	return &d
 }

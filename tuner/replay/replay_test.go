@@ -254,7 +254,7 @@ func TestAMetricWithoutPipeFailsAsInACluster(t *testing.T) {
 	w := world(t, web(diurnal(100)))
 	cfg := cpu(2, 20, 60)
 	cfg.Metrics = append(cfg.Metrics, hpa.Metric{Source: hpa.External, Name: "queue", Target: hpa.Target{Type: hpa.AverageValue, AverageMilli: 3000}})
-	if got := w.Blind(&cfg); len(got) != 1 || got[0] != "External queue" {
+	if got := w.Blind(&cfg); len(got) != 1 || got[0] != "External metric queue" {
 		t.Errorf("Blind = %q", got)
 	}
 	var s Scratch

@@ -41,8 +41,10 @@ type World struct {
 	// Containers are a pod's, with their requests.
 	Containers []hpa.Container
 	Seed       uint64
+	Doubt      Doubt
 
 	model *plant.Model
+	level float64         // of a redrawn day's rate
 	syncs []time.Duration // when to reconcile; nil = by Sync's Phase and Slip
 }
 
@@ -205,7 +207,7 @@ func (w *World) Scaled(k float64) *World {
 
 // Luck returns the world with other luck, on the same tables and with the same
 // arrivals: other cold starts from the sample, other phases of scrapes and
-// syncs. The same seed gives the same world.
+// syncs, and other parameters as far as these are in doubt. The same seed gives the same world.
 func (w *World) Luck(seed uint64) *World {
 	d, _ := w.luck(seed)
 	return d
@@ -227,7 +229,17 @@ func (w *World) luck(seed uint64) (*World, *rand.Rand) {
 		phases[i] = time.Duration(r.Int64N(int64(every)))
 		d.Pipes[i].Phase = phases[i]
 	}
-	d.model = w.model.Draw(d.Seed, phases)
+	vary := rand.New(rand.NewPCG(seed, 0x646f756274)) // its own: doubt does not change the luck
+	d.level = about(vary, w.Doubt.Rate)
+	a := plant.Another{Seed: d.Seed, Phases: phases, Pace: about(vary, w.Doubt.Service), Resample: w.Doubt.Starts}
+	for i := range w.Pipes {
+		s := 0.0
+		if i < len(w.Doubt.Pipes) {
+			s = w.Doubt.Pipes[i]
+		}
+		a.Slopes = append(a.Slopes, about(vary, s))
+	}
+	d.model = w.model.Draw(a)
 	return &d, r
 }
 
@@ -239,6 +251,7 @@ func (w *World) Draw(seed uint64) *World {
 	rates := smooth(w.Demand.Bins, max(1, int(10*time.Second/w.Demand.Step)), w.Demand.breaks())
 	d.Demand.Bins = make([]float64, len(rates))
 	for i, rate := range rates {
+		rate *= d.level
 		d.Demand.Bins[i] = count(r, rate, w.Demand.CV2)
 	}
 	d.Demand.Arrivals, d.Demand.Times = nil, nil

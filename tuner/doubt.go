@@ -1,0 +1,98 @@
+package tuner
+
+import (
+	"math"
+	"slices"
+
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// leastDoubt is the relative standard error of service times and metrics in any
+// case: two runs of one service on one node differ by as much.
+const leastDoubt = 0.01
+
+// doubtOf is how far a fit may be off for what it was fitted from: the standard
+// errors of means over what was observed.
+func doubtOf(f *Fitted) replay.Doubt {
+	w := f.World
+	d := replay.Doubt{Starts: true, Off: replay.NotOff, Service: leastDoubt}
+	arrivals := 0.0
+	for _, n := range w.Demand.Bins {
+		arrivals += n
+	}
+	if arrivals > 0 {
+		d.Rate = math.Sqrt(w.Demand.CV2 / arrivals)
+	}
+	mean, sq := 0.0, 0.0
+	for _, t := range w.Service.Times {
+		mean += t.Total
+		sq += t.Total * t.Total
+	}
+	if n := float64(len(w.Service.Times)); n > 1 && mean > 0 {
+		cv2 := max(0, sq*n/mean/mean-1)
+		d.Service = max(d.Service, math.Sqrt(cv2/n))
+	}
+	for i := range w.Pipes {
+		d.Pipes = append(d.Pipes, leastDoubt)
+		for _, q := range f.Quality {
+			if q.Part == w.Pipes[i].Name && q.N > 0 {
+				d.Pipes[i] = max(leastDoubt, q.Value/math.Sqrt(float64(q.N)))
+			}
+		}
+	}
+	return d
+}
+
+// offOf compares what a run recorded with what the model makes of it, day by day of
+// the same arrivals and other luck.
+func offOf(m *Measured, own *trial) replay.Off {
+	ratioOf := func(recorded *float64, figure func(*outcome) float64) float64 {
+		if recorded == nil {
+			return 1
+		}
+		vs := slices.DeleteFunc(own.of(figure), func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
+		if len(vs) < 5 {
+			return 1
+		}
+		slices.Sort(vs)
+		near := min(max(*recorded, rank(vs, 0.25)), rank(vs, 0.75))
+		if k := *recorded / near; k > 0 && !math.IsInf(k, 0) {
+			return k
+		}
+		return 1
+	}
+	var misses *float64
+	if m.Attainment != nil {
+		misses = known(missed(*m.Attainment))
+	}
+	return replay.Off{
+		Misses: ratioOf(misses, func(o *outcome) float64 { return missed(o.attainment) }),
+		TTFT:   ratioOf(m.TTFTP95, func(o *outcome) float64 { return o.ttft }),
+		E2E:    ratioOf(m.E2EP95, func(o *outcome) float64 { return o.e2e }),
+		Hours:  ratioOf(m.ReplicaHours, hours), Capacity: ratioOf(m.TimeToCapacity, toCapacity),
+	}
+}
+
+// missed is the share of requests outside the limits, and never 0, since a ratio of
+// it is taken: one in ten thousand at least.
+func missed(attainment float64) float64 { return max(1-attainment, 1e-4) }
+
+// carried widens an interval by how far the model was off on the recorded run: on
+// the side on which the record lay, by as many times.
+func carried(i *Interval, off float64) *Interval {
+	if i == nil || i.Lo == nil || i.Hi == nil || off <= 0 {
+		return i
+	}
+	lo, hi := *i.Lo*min(1, off), *i.Hi*max(1, off)
+	return &Interval{i.Value, &lo, &hi}
+}
+
+// carriedShare is carried for a share of requests within the limits: the ratio is
+// of those outside.
+func carriedShare(i *Interval, off float64) *Interval {
+	if i == nil || i.Lo == nil || i.Hi == nil || off <= 0 {
+		return i
+	}
+	lo, hi := max(0, 1-(1-*i.Lo)*max(1, off)), min(1, 1-(1-*i.Hi)*min(1, off))
+	return &Interval{i.Value, &lo, &hi}
+}

@@ -1,0 +1,35 @@
+package tuner
+
+import (
+	"math"
+	"testing"
+)
+
+func TestIntervals(t *testing.T) {
+	nan := math.NaN()
+	if i := over([]float64{1, 2, 3, 10}); i.Value != 4 || i.Lo != nil {
+		t.Errorf("four values: %+v, want their mean and no ends", i)
+	}
+	if i := over([]float64{5, 1, nan, 2, 3, 4}); i.Value != 3 || *i.Lo != 1 || *i.Hi != 5 {
+		t.Errorf("five and a NaN: %v, %v – %v, want 3, 1 – 5", i.Value, *i.Lo, *i.Hi)
+	}
+	var hundred []float64
+	for i := range 100 {
+		hundred = append(hundred, float64(i+1))
+	}
+	if i := over(hundred); *i.Lo != 5 || *i.Hi != 95 {
+		t.Errorf("of 1 … 100: %v – %v, want 5 – 95", *i.Lo, *i.Hi)
+	}
+	if over([]float64{nan}) != nil || over(nil) != nil || over([]float64{1, math.Inf(1)}) != nil || typical(nil) != nil {
+		t.Error("what is not known, or not finite, has no figure")
+	}
+	if i := typical([]float64{1, 1, 1, 2, 9, nan}); i.Value != 1 || *i.Hi != 9 {
+		t.Errorf("typical = %+v, want the median 1 and 9 at the end", i)
+	}
+	if i := typical([]float64{1, 2, 4, 9}); i.Value != 3 {
+		t.Errorf("the median of an even number is %v, want 3", i.Value)
+	}
+	if i := ends(-2, 0, 5).negated(); math.Signbit(i.Value) || *i.Lo != -5 || *i.Hi != 2 {
+		t.Errorf("negated: %v, %v – %v, want 0, −5 – 2", i.Value, *i.Lo, *i.Hi)
+	}
+}

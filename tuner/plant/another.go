@@ -1,0 +1,54 @@
+package plant
+
+import (
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Another is how a model differs on another day, or as far as is known.
+type Another struct {
+	Seed   uint64          // of cold starts and of each request's luck
+	Phases []time.Duration // of the first scrapes, one a pipe; nil = as they are
+	// Pace multiplies what every request takes, and divides what a replica can serve;
+	// 0 = 1. The fluid plant, whose tables are compiled, does not know it.
+	Pace float64
+	// Slopes multiply what load adds to each pipe's value; nil = 1 each.
+	Slopes []float64
+	// Resample draws the sample of cold starts anew from itself, with repetition: a
+	// few that were seen say little of how long they take.
+	Resample bool
+}
+
+// Draw returns a model of the same laws and tables that differs as a says.
+func (m *Model) Draw(a Another) *Model {
+	d := *m
+	d.Seed, d.inOrder, d.pace = a.Seed, -1, a.Pace
+	if a.Phases != nil || a.Slopes != nil {
+		d.Pipes, d.pipes = slices.Clone(m.Pipes), slices.Clone(m.pipes)
+	}
+	for i, p := range a.Phases {
+		d.Pipes[i].Phase = p
+		d.pipes[i].setPhase(p, m.Step)
+	}
+	for i, k := range a.Slopes {
+		p := &d.pipes[i]
+		p.perDone, p.perRunning, p.perWaiting = p.perDone*k, p.perRunning*k, p.perWaiting*k
+	}
+	if a.Resample && len(m.start) > 1 {
+		r := rand.New(rand.NewPCG(a.Seed, 0x7374617274))
+		d.start = make([]startTimes, len(m.start))
+		for i := range d.start {
+			d.start[i] = m.start[r.IntN(len(m.start))]
+		}
+	}
+	return &d
+}
+
+// paced is a request's own time on such a day.
+func (m *Model) paced(t ServiceTime) ServiceTime {
+	if m.pace > 0 {
+		t.First, t.Total = t.First*m.pace, t.Total*m.pace
+	}
+	return t
+}
