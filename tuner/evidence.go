@@ -41,6 +41,11 @@ func gather(runs []*results.Run, o Options) (evidence, *Refusal, error) {
 		if trust.Verdict == results.Invalid {
 			return e, &Refusal{"evidence", run.Meta.Run + ": " + trust.Line(), "a run that is valid: see what the trust line names"}, nil
 		}
+		for _, r := range trust.Reasons {
+			if r.ID == "foreign-traffic" && r.Verdict == results.Unverified {
+				e.warnings = append(e.warnings, run.Meta.Run+": the recommendation rests on this load being the only one; "+r.Text)
+			}
+		}
 	}
 	return e, nil, nil
 }
