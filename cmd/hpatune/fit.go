@@ -26,7 +26,8 @@ Then it holds the law to account: it fits the first two thirds of the requests, 
 all of them from an empty server, and prints what it predicts beside what was measured.
 Of the last third it uses arrival times and token counts, nothing that was measured.
 
-Each request needs its prompt and answer tokens and its times; see hpatune import.`,
+A log without token counts gets a law of slots: so many requests at once, each of which
+takes what those of its class took. See hpatune import for logs.`,
 		Example: `  hpatune fit results/RUN
   hpatune fit results/RUN -o json
   hpatune fit results/RUN --max-num-seqs 128 --max-num-batched-tokens 2048`,
@@ -49,11 +50,11 @@ func (s streams) runFit(dir string, o fit.LawOptions, output string) error {
 	if err != nil {
 		return err
 	}
-	law, err := fit.FitLLM(run, o)
+	law, err := fit.FitLaw(run, o)
 	if err != nil {
 		return exit(exitNotValid, fmt.Errorf("run %s: %w", dir, err))
 	}
-	h, err := fit.HoldoutLLM(run, o)
+	h, err := fit.HoldoutLaw(run, o)
 	if err != nil {
 		law.Warnings = append(law.Warnings, "no holdout: of the first two thirds, "+err.Error())
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/fit"
 )
 
@@ -24,18 +25,19 @@ type Fitted struct {
 type FitLaw struct {
 	Name      string     `json:"name"` // iterations, batch, slots
 	Words     string     `json:"words"`
-	AlphaS    float64    `json:"alpha_s"`
-	BetaS     float64    `json:"beta_s"`
-	GammaS    float64    `json:"gamma_s"`
-	DeltaS    float64    `json:"delta_s"`
-	OwnS      float64    `json:"own_s"`
-	Batch     *int       `json:"batch_tokens"`  // an iteration at most; null = no bound was seen
-	Seqs      *int       `json:"max_sequences"` // at once; null = not seen to bind
+	AlphaS    *float64   `json:"alpha_s"` // to own_s: null where the log has no token counts
+	BetaS     *float64   `json:"beta_s"`
+	GammaS    *float64   `json:"gamma_s"`
+	DeltaS    *float64   `json:"delta_s"`
+	OwnS      *float64   `json:"own_s"`
+	ServiceS  *float64   `json:"service_mean_s"` // of a request by itself, by slots; else null
+	Batch     *int       `json:"batch_tokens"`   // an iteration at most; null = no bound was seen
+	Seqs      *int       `json:"max_sequences"`  // at once; null = not seen to bind
 	SeqsMost  int        `json:"sequences_seen"`
 	KV        *int       `json:"kv_tokens"` // null = not seen to bind
 	Ahead     bool       `json:"scheduled_ahead"`
 	Terms     []FitTerm  `json:"terms"`
-	Error     float64    `json:"error"` // mean |ln(predicted/measured)|
+	Error     *float64   `json:"error"` // mean |ln(predicted/measured)|; null by slots
 	N         int        `json:"n"`
 	Rivals    []FitRival `json:"rivals"`
 	Unsure    []string   `json:"unsure"`
@@ -89,9 +91,18 @@ type HoldoutFigure struct {
 func FittedOf(run string, l *fit.LLM, h *fit.Holdout) Fitted {
 	out := Fitted{Schema: FitSchema, Run: run, Warnings: append([]string{}, l.Warnings...)}
 	f := &out.Law
-	*f = FitLaw{Name: l.Name, Words: lawWords(l), AlphaS: l.Law.Alpha, BetaS: l.Law.Beta, GammaS: l.Law.Gamma, DeltaS: l.Law.Delta, OwnS: l.Law.Own,
-		Batch: positive(l.Law.Batch), Seqs: positive(l.Law.Seqs), KV: positive(l.Law.KV), SeqsMost: l.Most, Ahead: l.Law.Ahead, Error: l.Error, N: l.N,
+	*f = FitLaw{Name: l.Name, Words: lawWords(l),
+		Batch: positive(l.Law.Batch), Seqs: positive(l.Law.Seqs), KV: positive(l.Law.KV), SeqsMost: l.Most, Ahead: l.Law.Ahead, Error: finite(l.Error), N: l.N,
 		Unsure: append([]string{}, l.Unsure...), Terms: []FitTerm{}, Rivals: []FitRival{}, LoadClass: []FitLoad{}}
+	if l.Slots != nil {
+		mean := 0.0
+		for _, t := range l.Slots.Times {
+			mean += t.Total / float64(len(l.Slots.Times))
+		}
+		f.Seqs, f.ServiceS = positive(l.Slots.Slots()), &mean
+	} else {
+		f.AlphaS, f.BetaS, f.GammaS, f.DeltaS, f.OwnS = &l.Law.Alpha, &l.Law.Beta, &l.Law.Gamma, &l.Law.Delta, &l.Law.Own
+	}
 	for _, t := range l.Terms {
 		f.Terms = append(f.Terms, FitTerm{t.Name, t.Value, finite(t.StdError), t.Unit})
 	}
@@ -131,6 +142,13 @@ func positive(n int) *int {
 
 // lawWords is the law in a sentence.
 func lawWords(l *fit.LLM) string {
+	if l.Slots != nil {
+		total := make([]float64, len(l.Slots.Times))
+		for i, t := range l.Slots.Times {
+			total[i] = t.Total
+		}
+		return fmt.Sprintf("%d requests at once; by itself one takes %s (p50), %s (p95)", l.Slots.Slots(), seconds(results.Percentile(total, 0.5)), seconds(results.Percentile(total, 0.95)))
+	}
 	s := fmt.Sprintf("an iteration takes %s", seconds(l.Law.Alpha))
 	for _, t := range []struct {
 		v    float64
@@ -169,7 +187,10 @@ func FitText(w io.Writer, f Fitted) error {
 	l := &f.Law
 	p.line("Law of a replica (%s): %s.", l.Name, l.Words)
 	p.line("")
-	rows := [][]string{{"", "value", "± std. error", ""}}
+	var rows [][]string
+	if len(l.Terms) > 0 {
+		rows = append(rows, []string{"", "value", "± std. error", ""})
+	}
 	for _, t := range l.Terms {
 		e := dash
 		if t.StdError != nil {
@@ -181,9 +202,15 @@ func FitText(w io.Writer, f Fitted) error {
 		}
 		rows = append(rows, []string{t.Name, v, e, t.Unit})
 	}
-	p.table(rows)
-	p.line("")
-	p.line("Fitted to %d requests; times are off by a factor of %.3f on average.", l.N, math.Exp(l.Error))
+	if len(rows) > 0 {
+		p.table(rows)
+		p.line("")
+	}
+	if l.Error != nil {
+		p.line("Fitted to %d requests; times are off by a factor of %.3f on average.", l.N, math.Exp(*l.Error))
+	} else {
+		p.line("Fitted to %d requests that did not wait.", l.N)
+	}
 	for _, r := range l.Rivals {
 		p.line("  A %s law leaves a factor of %.3f.", r.Name, math.Exp(r.Error))
 	}

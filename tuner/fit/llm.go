@@ -56,6 +56,9 @@ func answers(run *results.Run) (out []answer, left int) {
 // LLM is the law of a server of language models as it was fitted.
 type LLM struct {
 	Law plant.Iterations
+	// Slots is the law of a run whose requests do not carry their tokens; Law is
+	// empty then. nil = Law holds.
+	Slots *plant.Law
 	// Name is which of the laws explained the log with the fewest coefficients:
 	// "slots" (an iteration takes a constant time), "batch" (longer with more
 	// answers in it), or "iterations" (prompts and context count, too).

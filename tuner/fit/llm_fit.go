@@ -36,6 +36,9 @@ var ErrNoTokens = errors.New("fewer than 20 requests have their prompt tokens, a
 func FitLLM(run *results.Run, o LawOptions) (LLM, error) {
 	a, left := answers(run)
 	out, err := fitAnswers(a, o)
+	if n := hiddenServers(readLog(run)); n > 1 {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("which of up to %d replicas answered is not visible: the law is of all of them as one server", n))
+	}
 	if left > 0 {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests have no token counts and are left out of the load, too", left, left+len(a)))
 	}
@@ -256,4 +259,16 @@ func (f *engineFit) classes(out *LLM) {
 	if quick >= 5 && quick*20 > asked {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests had their first token in less than 60 %% of what their prompt takes on an idle server: a prefix cache that had part of it, perhaps; the law takes every prompt for new", quick, asked))
 	}
+}
+
+// hiddenServers is how many replicas answered at once at most, where it is not
+// visible which; 1 where it is, or nobody saw pods.
+func hiddenServers(l *log) int {
+	n := 1
+	if !l.visible {
+		for i := range l.calls {
+			n = max(n, l.sharing(l.calls[i].sent))
+		}
+	}
+	return n
 }

@@ -28,12 +28,8 @@ func PredictsGaps(run *results.Run) bool {
 // languageOf is the law of iterations of a run in which requests carry their token
 // counts; false where there is none, or slots explain the run as well.
 func languageOf(l *log) (LLM, []answer, bool) {
-	if !l.visible {
-		for _, c := range l.calls {
-			if l.sharing(c.sent) > 1 {
-				return LLM{}, nil, false // who served it is not known
-			}
-		}
+	if hiddenServers(l) > 1 {
+		return LLM{}, nil, false // who served what is not known
 	}
 	all, left := answers(l.run)
 	known := all[:0]

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/fit/fittest"
 )
@@ -160,6 +161,39 @@ func TestHoldoutDoesNotLookAhead(t *testing.T) {
 	for i := range honest.FiguresAll {
 		if a, b := honest.FiguresAll[i].Predicted, blind.FiguresAll[i].Predicted; a != b {
 			t.Errorf("%s: predicted %v, was %v", honest.FiguresAll[i].Name, b, a)
+		}
+	}
+}
+
+// A log without tokens has a law of slots, and a holdout of it.
+func TestALogWithoutTokensIsFittedBySlots(t *testing.T) {
+	run := fittest.Serve{Seconds: 400, Slots: 6, Rate: func(t float64) float64 { return 6 + 4*math.Sin(t/40) }, Streams: true, Seed: 8}.Run()
+	for i := range run.Requests {
+		r := &run.Requests[i]
+		r.Prompt, r.Tokens, r.TokensFrom = 0, 0, results.TokensNone
+	}
+	law, err := fit.FitLaw(run, fit.LawOptions{})
+	if err != nil || law.Name != "slots" || law.Slots == nil || law.Slots.Slots() < 5 || law.Slots.Slots() > 7 {
+		t.Fatalf("law %+v, error %v, want 6 slots", law, err)
+	}
+	h, err := fit.HoldoutLaw(run, fit.LawOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range h.FiguresAll {
+		if f.Name == "itl.p95" {
+			if !math.IsNaN(f.Predicted) || !math.IsNaN(f.Actual) {
+				t.Errorf("%s is %v for %v, want neither", f.Name, f.Predicted, f.Actual)
+			}
+			continue
+		}
+		off := f.Predicted - f.Actual
+		if f.Unit == "s" {
+			off /= f.Actual
+		}
+		t.Logf("%s: %.3f for %.3f", f.Name, f.Predicted, f.Actual)
+		if !(math.Abs(off) < 0.25) {
+			t.Errorf("%s: predicted %.3f, measured %.3f", f.Name, f.Predicted, f.Actual)
 		}
 	}
 }

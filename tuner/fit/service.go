@@ -40,13 +40,24 @@ func orEndless(d time.Duration) float64 {
 // It returns an error where fewer than 20 requests were answered while the pods
 // were watched.
 func serviceOf(l *log, seed uint64) (service, notes, error) {
+	if l.good() >= fewestAnswers {
+		if s, notes, ok := languageService(l); ok {
+			return s, notes, nil
+		}
+	}
+	return serviceBySlots(l, seed)
+}
+
+// fewestAnswers is how many tell what a request takes.
+const fewestAnswers = 20
+
+// serviceBySlots is serviceOf for replicas that work on so many requests at once,
+// each at its own pace.
+func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	var n notes
 	ok := l.good()
-	if ok < 20 {
+	if ok < fewestAnswers {
 		return service{}, n, errors.New("fit: fewer than 20 requests were answered while the pods were watched, too few to say how long one takes; record a longer run")
-	}
-	if s, notes, ok := languageService(l); ok {
-		return s, notes, nil
 	}
 	switch {
 	case l.visible:
