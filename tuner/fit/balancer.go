@@ -7,40 +7,57 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// balancerOf says who gets the next request, by two signs: a balancer that takes
-// turns gives every replica the same count within few requests, one that looks
-// at load gives the next to a replica with the fewest inside. Where replicas are
-// hidden, it is the one whose latencies are nearest (hiddenOf). Where no pods were
-// seen, or only one replica answered, random is assumed.
-func balancerOf(s *service) (plant.Balancer, notes) {
+// balancerOf says who gets the next request, by these signs: a balancer that takes
+// turns gives every replica the same count within few requests; one that looks at
+// load gives the next to a replica with the fewest inside, or with the shortest
+// queue; connections that are kept pin requests to replicas for as long as they
+// last. Where replicas are hidden, it is the one whose latencies are nearest
+// (hiddenOf). Where no pods were seen, or only one replica answered, random is
+// assumed. The connections are those of plant.Aged.
+func balancerOf(s *service) (plant.Balancer, plant.Connections, notes) {
 	var n notes
 	l := s.log
+	wires, kept := connectionsOf(l)
 	if h := s.hidden; h != nil {
-		n.quality("balancer", h.off, len(l.calls), "%s: of those tried, its latencies are nearest to the recorded ones; mean difference of their logarithms", h.balancer)
-		return h.balancer, n
+		b := h.balancer
+		if b == plant.Random && kept {
+			b = plant.Aged
+		}
+		n.quality("balancer", h.off, len(l.calls), "%s: of those tried, its latencies are nearest to the recorded ones; mean difference of their logarithms", b)
+		return b, wires, n
 	}
 	if !l.visible || len(l.servers) < 2 {
 		n.assume("requests are spread at random over the replicas: the recording does not show how")
-		return plant.Random, n
+		return plant.Random, plant.Connections{}, n
 	}
 	b := plant.Random
-	even, fewest := l.evenness(), l.fewest()
+	even, fewest := l.evenness(10), l.fewest()
+	shortest, decided := s.emptiest()
 	switch {
 	case fewest > 0.9 && even > 0.05:
 		b = plant.LeastConnections
 	case even < 0.4:
 		b = plant.RoundRobin
+	case decided >= 50 && shortest > 0.9:
+		b = plant.LeastWaiting
+	case kept && l.pinned():
+		b = plant.Aged
 	}
 	n.quality("balancer", even, len(l.calls), "%s: variance of replicas' counts over that of random spreading; the least busy one was taken in %.0f %% of the cases", b, fewest*100)
-	if b == plant.Random && even > 2 {
-		n.warn("requests are spread less evenly than at random (variance %.1f times as large): connections are pinned, or replicas are not alike; the replay knows neither", even)
+	if b == plant.Aged {
+		n.quality("connections", wires.Age.Seconds(), len(l.calls), "seconds that a connection lives at most (0 = it does not age), over %d pools; %.0f %% of the requests came over one that was open", max(1, wires.Pools), 100*l.reused())
+		return b, wires, n
 	}
-	return b, n
+	if b == plant.Random && even > 2 {
+		n.warn("requests are spread less evenly than at random (variance %.1f times as large): replicas are not alike, and the replay does not know it", even)
+	}
+	return b, plant.Connections{}, n
 }
 
-// evenness is the variance of counts per replica over windows of ten requests a
-// replica, divided by what independent random choice would give.
-func (l *log) evenness() float64 {
+// evenness is the variance of counts per replica over windows of the given number
+// of requests a replica, divided by what independent random choice would give; NaN
+// where there is no such window.
+func (l *log) evenness(each int) float64 {
 	sum, n := 0.0, 0.0
 	counts := make([]float64, len(l.servers))
 	for _, span := range l.stable() {
@@ -48,16 +65,16 @@ func (l *log) evenness() float64 {
 		if k < 2 {
 			continue
 		}
-		size := 10 * k
+		size := each * k
 		for from := span.from; from+size <= span.to; from += size {
 			clear(counts)
 			for i := from; i < from+size; i++ {
 				counts[l.calls[i].server]++
 			}
 			for _, s := range span.servers {
-				sum += (counts[s] - 10) * (counts[s] - 10)
+				sum += (counts[s] - float64(each)) * (counts[s] - float64(each))
 			}
-			n += float64(k) * 10 * (1 - 1/float64(k))
+			n += float64(k) * float64(each) * (1 - 1/float64(k))
 		}
 	}
 	if n == 0 {

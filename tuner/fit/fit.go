@@ -121,7 +121,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	if errs[0] == nil && errs[1] == nil {
 		w.Service = served.law
 		w.Demand.Times = served.ownTimes(w.Demand.Arrivals)
-		w.Balancer, n = balancerOf(&served)
+		w.Balancer, w.Connections, n = balancerOf(&served)
 		say.add(n)
 	}
 	w.Containers, out.Replica, n, errs[2] = containersOf(run, cfg.Metrics, o)

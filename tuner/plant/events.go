@@ -30,6 +30,8 @@ type Exact struct {
 	limits  [2]float64
 	ticks   []results.Tick
 	latency *Latency
+	conns   []conn                             // that were opened, for Aged
+	idle    [][]int32                          // of each pool, the last used on top
 	watch   func(c *call, first, took float64) // told each good end; nil = nobody asks
 }
 
@@ -49,6 +51,7 @@ type call struct {
 	at     float64 // arrival, seconds
 	tick   int32
 	index  int32
+	conn   int32 // index into Exact.conns; none
 	time   ServiceTime
 	finish float64 // in the server's virtual time; only in service
 	first  float64 // when its first token is out, seconds; NaN = not known yet, or with its end
@@ -89,6 +92,7 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	}
 	e.ready, e.coming, e.leaving = e.ready[:0], e.coming[:0], e.leaving[:0]
 	e.m, e.seed, e.tick, e.now, e.created, e.turn, e.ticks, e.latency = m, seed, 0, 0, n, 0, ticks, latency
+	e.conns, e.idle = e.conns[:0], nil
 	e.byClass = map[int16][]ServiceTime{-1: m.Law.Times}
 	for _, t := range m.Law.Times {
 		e.byClass[t.Class] = append(e.byClass[t.Class], t)
@@ -217,9 +221,9 @@ func (e *Exact) arrive(r *Request, t *results.Tick) {
 		t.Failed++
 		return
 	}
-	s := e.pick(r)
+	s, wire := e.pick(r)
 	e.advance(s, r.At)
-	c := call{at: r.At, tick: int32(e.tick), index: int32(r.Index), time: r.Time}
+	c := call{at: r.At, tick: int32(e.tick), index: int32(r.Index), conn: wire, time: r.Time}
 	// A request whose own time was measured is one completion's worth, however
 	// quick it was: a server at rest is quick, and burns no less. One that is drawn
 	// is worth its time over the mean: which it got does not follow the load.
@@ -253,27 +257,33 @@ func (e *Exact) arrive(r *Request, t *results.Tick) {
 	}
 }
 
-func (e *Exact) pick(r *Request) *server {
+func (e *Exact) pick(r *Request) (*server, int32) {
 	n := uint64(len(e.ready))
 	switch e.m.Balancer {
 	case Random:
-		return e.ready[mix(e.seed^0x62616c, uint64(r.Index))%n]
-	case LeastConnections:
+		return e.ready[mix(e.seed^0x62616c, uint64(r.Index))%n], none
+	case Aged:
+		return e.wired(r)
+	case LeastConnections, LeastWaiting:
 		best, least := e.ready[0], math.MaxInt
 		// Ties go round, so that idle replicas share.
 		for i := range n {
 			s := e.ready[(e.turn+i)%n]
 			e.advance(s, r.At)
-			if k := s.inside(); k < least {
+			k := s.inside()
+			if e.m.Balancer == LeastWaiting {
+				k = max(0, k-e.m.Law.Slots())
+			}
+			if k < least {
 				best, least = s, k
 			}
 		}
 		e.turn++
-		return best
+		return best, none
 	}
 	s := e.ready[e.turn%n]
 	e.turn++
-	return s
+	return s, none
 }
 
 // begin gives a call a slot at s.at.
@@ -381,6 +391,7 @@ func (e *Exact) account(s *server, d float64) {
 // end counts a call that leaves its slot.
 func (e *Exact) end(s *server, c *call) {
 	t := &e.ticks[c.tick]
+	e.hangUp(c, c.cut)
 	if c.cut {
 		t.Failed++
 		return

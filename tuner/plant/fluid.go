@@ -78,7 +78,7 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 		p := f.pool
 		level := 0.0
 		share := arrivals / float64(f.nReady)
-		least := m.Balancer == LeastConnections && len(f.ready) > 1
+		least := (m.Balancer == LeastConnections || m.Balancer == LeastWaiting) && len(f.ready) > 1
 		if least {
 			level = f.level(arrivals)
 		}

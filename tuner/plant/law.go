@@ -55,7 +55,7 @@ var poolSizes = []int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64}
 
 func (m *Model) compilePools() {
 	sizes := poolSizes
-	if m.Balancer == Random && m.unseenCV2() == 1 {
+	if (m.Balancer == Random || m.Balancer == Aged) && m.unseenCV2() == 1 {
 		sizes = sizes[:1] // thinned Poisson is Poisson, whatever n
 	}
 	m.pools = make([]*pool, len(sizes))
@@ -140,9 +140,9 @@ func (m *Model) compilePool(n int) *pool {
 	switch m.Balancer {
 	case RoundRobin:
 		ca2 /= float64(n) // every n-th arrival of the stream
-	case Random:
+	case Random, Aged:
 		ca2 = 1 + (ca2-1)/float64(n) // thinning
-	case LeastConnections:
+	case LeastConnections, LeastWaiting:
 		servers = n // one queue for all, nearly
 	}
 	v := variability{ca2, m.Law.serviceCV2()}

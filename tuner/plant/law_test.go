@@ -97,9 +97,9 @@ func TestFluidReachesTheStationaryState(t *testing.T) {
 				tick := steps(&f, 4000, lambda)
 				v, servers := variability{0.25, m.Law.serviceCV2()}, 1
 				switch b {
-				case Random:
+				case Random, Aged:
 					v = variability{1, m.Law.serviceCV2()}
-				case LeastConnections:
+				case LeastConnections, LeastWaiting:
 					v, servers = variability{1, m.Law.serviceCV2()}, 4
 				}
 				s := m.Law.stationary(rho, servers, v, 0.5)

@@ -26,10 +26,12 @@ const (
 	RoundRobin       Balancer = iota // ready replicas in turn
 	Random                           // a ready replica, independently (kube-proxy per connection, fresh connections)
 	LeastConnections                 // the ready replica with the fewest in flight
+	LeastWaiting                     // the ready replica with the shortest queue
+	Aged                             // the replica of the connection, which was picked at random when it was opened: Connections
 )
 
 // Balancers lists all of them, in the order of the constants.
-var Balancers = []Balancer{RoundRobin, Random, LeastConnections}
+var Balancers = []Balancer{RoundRobin, Random, LeastConnections, LeastWaiting, Aged}
 
 func (b Balancer) String() string {
 	switch b {
@@ -39,6 +41,10 @@ func (b Balancer) String() string {
 		return "random"
 	case LeastConnections:
 		return "least-connections"
+	case LeastWaiting:
+		return "least-waiting"
+	case Aged:
+		return "aged-connections"
 	}
 	return "unknown"
 }
@@ -160,10 +166,12 @@ type Spec struct {
 	Step     time.Duration // of a tick; 0 = 1 s
 	Law      Law
 	Balancer Balancer
-	Start    []PhaseSample
-	Drain    Drain
-	Pipes    []Pipe
-	Limits   Limits
+	// Connections are the clients', for Aged.
+	Connections Connections
+	Start       []PhaseSample
+	Drain       Drain
+	Pipes       []Pipe
+	Limits      Limits
 	// ArrivalCV2 is the squared coefficient of variation of the whole arrival
 	// stream's gaps: 0 constant, 1 Poisson.
 	ArrivalCV2 float64

@@ -29,10 +29,12 @@ type World struct {
 	Demand   Demand
 	Service  plant.Law
 	Balancer plant.Balancer
-	Start    []plant.PhaseSample // cold starts as measured
-	Drain    plant.Drain
-	Pipes    []plant.Pipe // the metrics there are, by name
-	Limits   plant.Limits // per-request limits that Tick.Good counts
+	// Connections are the clients', where they say who gets a request (plant.Aged).
+	Connections plant.Connections
+	Start       []plant.PhaseSample // cold starts as measured
+	Drain       plant.Drain
+	Pipes       []plant.Pipe // the metrics there are, by name
+	Limits      plant.Limits // per-request limits that Tick.Good counts
 
 	Params   hpa.Params
 	Sync     Sync
@@ -180,7 +182,7 @@ func New(w World) (*World, error) {
 		bad("the controller's memory: %w", err)
 	}
 	m, err := plant.Compile(plant.Spec{
-		Step: w.Demand.Step, Law: w.Service, Balancer: w.Balancer, Start: w.Start, Drain: w.Drain,
+		Step: w.Demand.Step, Law: w.Service, Balancer: w.Balancer, Connections: w.Connections, Start: w.Start, Drain: w.Drain,
 		Pipes: w.Pipes, Limits: w.Limits, ArrivalCV2: w.Demand.CV2, NoiseSeen: w.Demand.noise(), Seed: w.Seed,
 	})
 	if err = errors.Join(append(errs, err)...); err != nil {

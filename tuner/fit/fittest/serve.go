@@ -28,7 +28,7 @@ type Serve struct {
 	Limit, Idle, Density float64
 
 	Patience float64 // seconds until a client goes; 0 = endless
-	Pick     string  // random, turns, least, pinned; "" = turns
+	Pick     string  // random, turns, least (inside), waiting (the shortest queue), pinned; "" = turns
 	Pools    int     // of connections, pinned
 	Age      float64 // of a connection in seconds, pinned
 	Streams  bool
@@ -81,7 +81,7 @@ func (s Serve) Run() *results.Run {
 	run := &results.Run{Meta: results.Meta{Run: "serve", Classes: []string{"only"}, DurationS: s.Seconds, Stages: []results.StageInfo{{Name: "all", ToS: s.Seconds}},
 		Target: results.Target{Kind: "fixed", Streams: s.Streams}, Workload: results.Workload{CPUMilli: 500, MemoryBytes: 1 << 30, CPULimitMilli: int64(s.Limit * 1000)}}}
 	if s.Pick == "pinned" {
-		run.Profile = fmt.Appendf(nil, "target: {protocol: http}\nconnections: {mode: realistic, pools: %d, max_age: %gs}\nstages: [{rate: 1/s, for: 1m}]\n", s.Pools, s.Age)
+		run.Profile = fmt.Appendf(nil, "target: {url: \"http://127.0.0.1:8000/\"}\nconnections: {mode: realistic, pools: %d, max_age: %gs}\nstages: [{name: all, rate: 1/s, duration: 1m}]\n", s.Pools, s.Age)
 		run.Meta.Target.Connections = "realistic"
 	}
 	var pods []*servePod
@@ -110,15 +110,21 @@ func (s Serve) Run() *results.Run {
 		switch s.Pick {
 		case "random":
 			return r.IntN(alive), nil, false
-		case "least":
-			best := turn % alive
+		case "least", "waiting":
+			size := func(k int) int {
+				if n := len(pods[k].running) + len(pods[k].queue); s.Pick == "least" {
+					return n
+				} else {
+					return max(0, n-s.Slots)
+				}
+			}
+			first := r.IntN(alive) // of equal ones
+			best := first
 			for i := range alive {
-				k := (turn + i) % alive
-				if len(pods[k].running)+len(pods[k].queue) < len(pods[best].running)+len(pods[best].queue) {
+				if k := (first + i) % alive; size(k) < size(best) {
 					best = k
 				}
 			}
-			turn++
 			return best, nil, false
 		case "pinned":
 			l := &lanes[turn%len(lanes)]
