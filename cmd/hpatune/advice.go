@@ -78,6 +78,6 @@ func (s streams) printAdvice(a advised) error {
 	if err := report.TuneText(s.out, &a.recommendation, a.next); err != nil {
 		return err
 	}
-	s.warnf("advice: %s (%s, report.html)", a.dir, a.files.Names())
+	s.warnf("Wrote to %s: %s, report.html", a.dir, a.files.Names())
 	return nil
 }

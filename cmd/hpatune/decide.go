@@ -25,16 +25,19 @@ func newDecideCmd(s streams) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "decide FILE | - | RUN",
-		Short: "Recorded inputs through the core: what the HPA controller would decide",
-		Long: `decide is the dry run of an HPA: it takes what the controller sees at each
-reconcile and prints a JSON line per decision, as kube-controller-manager v1.37
-takes it, reason for reason. The format is in tuner/scenario/SCENARIO.md.
+		Short: "Print what the HPA controller would decide, given its inputs",
+		Long: `decide is a dry run of an HPA. It reads what the controller sees at each
+reconcile (one pass of the HPA controller) and prints one JSON line per
+decision, with the same reasons as kube-controller-manager v1.37. SCENARIO.md in
+tuner/scenario describes the input format.
 
-FILE holds one scenario, or one a line; - reads them from standard input and
-answers each observation as it comes. RUN is a run folder: its recorded syncs are
-the observations. From the first tick where the decided size leaves the recorded
-one, what was observed belongs to another size: the line then carries
-"diverged": true. What would have happened instead needs a model of the pods:
+FILE contains one scenario, or one per line. Use - to read scenarios from stdin;
+each observation is answered as it arrives. RUN is a run folder, and its
+recorded reconciles are the observations.
+
+Once the decided size differs from the recorded one, the remaining observations
+belong to a cluster of another size. Those lines have "diverged": true. To see
+what would have happened instead, use:
 
   hpatune replay RUN -f hpa.yaml`,
 		Example: `  hpatune decide scenario.json
@@ -59,14 +62,14 @@ one, what was observed belongs to another size: the line then carries
 				return s.decideRun(args[0], spec, minor, print)
 			}
 			if print {
-				return usagef("--print-scenario: %s is not a run folder, but a scenario already", args[0])
+				return usagef("--print-scenario needs a run folder; %s is already a scenario", args[0])
 			}
 			return s.decideFile(args[0], spec, minor)
 		},
 	}
-	c.Flags().StringVarP(&filename, "filename", "f", "", "decide under this HPA instead of the recorded one")
-	c.Flags().StringVar(&release, "kubernetes-version", "", "release to decide like, 1.30 to 1.37 (default: 1.37; what differs below is listed in tuner/hpa/HPA.md 18 and not proven)")
-	c.Flags().BoolVar(&print, "print-scenario", false, "print a run's recorded inputs as a scenario")
+	c.Flags().StringVarP(&filename, "filename", "f", "", "use this HPA instead of the recorded one")
+	c.Flags().StringVar(&release, "kubernetes-version", "", "Kubernetes release to follow, 1.30 to 1.37 (default 1.37; older ones are untested, see tuner/hpa/HPA.md section 18)")
+	c.Flags().BoolVar(&print, "print-scenario", false, "print the recorded inputs of a run as a scenario")
 	return c
 }
 
@@ -123,7 +126,7 @@ func (s streams) decideFile(name string, spec *hpa.Config, minor int) error {
 	case err != nil:
 		return exit(exitUsage, fmt.Errorf("scenario %s: %w", name, err))
 	case failed > 0:
-		return exit(exitUsage, fmt.Errorf("%d of the scenarios cannot run: see their scenarioError", failed))
+		return exit(exitUsage, fmt.Errorf("%d scenarios are invalid; see scenarioError in the output", failed))
 	}
 	return nil
 }
@@ -165,7 +168,7 @@ func runScenario(run *results.Run, h hpaFile) (*scenario.Scenario, []scenario.Si
 		return nil, nil, err
 	}
 	if len(observations) == 0 {
-		return nil, nil, errors.New("no reconcile of an HPA was recorded: there is nothing to decide")
+		return nil, nil, errors.New("the run recorded no HPA reconcile, so there is nothing to decide")
 	}
 	sc := scenario.FromObservations(run.Meta.Run, replay.Params(run), h.Identity, run.Meta.Start, hpa.Memory{}, observations)
 	sizes := make([]scenario.Size, len(observations))

@@ -21,21 +21,22 @@ func newDemoCmd(s streams) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "The whole job on this machine, twice, predicted beside actual",
-		Long: `demo needs no cluster. It starts a sandbox (an inference endpoint of several
-replicas behind a balancer, scaled by an HPA), loads it under the configuration that
-everybody copies, tunes it, and loads it again under the recommendation.
+		Short: "Record, tune and verify in a sandbox on this machine",
+		Long: `demo needs no cluster. It starts a sandbox: an inference endpoint with several
+replicas behind a load balancer, scaled by an HPA. It loads the sandbox under a
+commonly copied HPA, tunes that HPA, loads the sandbox again under the
+recommendation, and compares the prediction with the second run.
 
-What is real in it: requests, sockets, streams, queueing, balancing and timing. What
-is circular: the autoscaler is our own core, the one that the replay uses, so the
-demo says nothing about how faithful that core is. test/conformance does.`,
+Requests, sockets, streams, queueing, balancing and timing are real. The
+autoscaler is hpatune's own implementation, which the replay uses, too, so the
+demo does not show that it matches Kubernetes. 'make conformance' does.`,
 		Example: "  hpatune demo\n  hpatune demo --speed 10",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return s.runDemo(cmd.Context(), out, seed, speed) },
 	}
 	c.Flags().StringVar(&out, "out", "", "folder for both runs (default: results/demo-TIME)")
-	c.Flags().Int64Var(&seed, "seed", 1, "seed of arrivals, prompts and the sandbox's luck")
-	c.Flags().Float64Var(&speed, "speed", 20, "world seconds a wall second, 1 to 20")
+	c.Flags().Int64Var(&seed, "seed", 1, "seed for arrivals, prompts and the sandbox's randomness")
+	c.Flags().Float64Var(&speed, "speed", 20, "simulated seconds per real second, 1 to 20")
 	return c
 }
 
@@ -54,29 +55,29 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	}
 	before, after := filepath.Join(dir, "before"), filepath.Join(dir, "after")
 
-	s.step(1, "load a sandbox under the configuration that everybody copies")
+	s.step(1, "Load a sandbox under a commonly copied HPA")
 	before, box, err := s.loadDemo(ctx, s.planOf(record.Plan{Dir: before, Profile: profile, Source: source, Seed: seed}), "", speed, objectives)
 	if err != nil {
 		return err
 	}
 
-	s.step(2, "replay that load under hundreds of configurations")
+	s.step(2, "Replay the load under hundreds of configurations")
 	a, err := s.runTune(ctx, []string{before}, tuneFlags{seed: 1, minFloor: 2, output: "text"})
 	if err != nil {
 		return err
 	}
 	if a.recommendation.Verdict != tuner.Change {
-		s.warnf("the configuration stays: nothing to run again")
+		s.warnf("No change recommended, so there is no second run")
 		return nil
 	}
 
-	s.step(3, "load it again under the recommendation")
+	s.step(3, "Load the sandbox again under the recommendation")
 	after, _, err = s.loadDemo(ctx, s.planOf(record.Plan{Dir: after, Profile: profile, Source: source, Seed: seed}), settingsIn(a.dir), box.Speed, objectives)
 	if err != nil {
 		return err
 	}
 
-	s.step(4, "predicted beside actual")
+	s.step(4, "Compare predicted with actual")
 	agreed, err := s.runVerify(ctx, a.dir, after, "", "text")
 	if err != nil {
 		return err
@@ -85,11 +86,11 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 		return exit(exitFailed, err)
 	}
 	fmt.Fprintf(s.out, `
-What is circular here: the autoscaler of the sandbox is our own core, the one that the
-replay uses. What is real: requests, sockets, streams, queueing, balancing and timing.
+Note: the sandbox's autoscaler is hpatune's own implementation, which the replay
+uses, too. Requests, sockets, streams, queueing, balancing and timing are real.
 
-Look:  %s
-Next:  hpatune run --url http://YOUR-ENDPOINT -p spike
+Report:  %s
+Next:    hpatune run --url http://YOUR-ENDPOINT -p spike
 `, filepath.Join(dir, "report.html"))
 	return nil
 }
@@ -112,7 +113,7 @@ func (s streams) loadDemo(ctx context.Context, p record.Plan, file string, speed
 		}
 		speed /= 2
 		p.Dir += "-slower"
-		fmt.Fprintf(s.out, "\nThis machine is too busy for that speed: once more at %g× the wall clock.\n", speed)
+		fmt.Fprintf(s.out, "\nThis machine is too busy for that speed. Trying again at speed %g.\n", speed)
 	}
 }
 

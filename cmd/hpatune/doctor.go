@@ -34,24 +34,34 @@ func newDoctorCmd(s streams) *cobra.Command {
 	var f doctorFlags
 	c := &cobra.Command{
 		Use:   "doctor [NAME]",
-		Short: "Find what is wrong with HPAs, in files or on a cluster",
-		Long: `doctor judges HorizontalPodAutoscalers by the objects around them. With -f it
-reads manifests (the HPA beside its Deployment, StatefulSet, Rollout or
-LeaderWorkerSet, PodDisruptionBudget, VerticalPodAutoscaler, ResourceQuota); a
-ScaledObject or InferenceService is judged as the HPA that it makes; without, it reads a cluster
-within five seconds and changes nothing: HPAs and their targets, pods (how long a
-start takes, what they use), metrics APIs, quota, nodes, and what the autoscaler
-says of itself. What was measured elsewhere can be told by flags, and wins:
---startup and others. A check whose facts are not known says nothing; what could
-not be read is said. hpatune rbac doctor prints the Role that it needs,
-hpatune rbac 'doctor -A' the ClusterRole.
+		Short: "Check HPAs in a cluster or in files for mistakes",
+		Long: `doctor checks HorizontalPodAutoscalers against the objects that they depend on.
 
-hpatune help checks lists the checks. The annotation
+Without -f it reads a cluster: HPAs and their targets, pods (start-up time and
+use), metrics APIs, quotas, nodes, and the status that the autoscaler reports.
+It takes at most five seconds and changes nothing. It lists what it could not
+read.
+
+With -f it reads manifests: the HPA with its Deployment, StatefulSet, Rollout or
+LeaderWorkerSet, PodDisruptionBudget, VerticalPodAutoscaler and ResourceQuota. A
+ScaledObject or InferenceService is checked as the HPA that is created from it.
+
+Flags such as --startup override what is read from the cluster. A check that
+does not have its facts reports nothing.
+
+To see the rights that doctor needs: hpatune rbac doctor, hpatune rbac 'doctor
+-A'. To list the checks: hpatune help checks. To silence one, annotate the HPA
+(one line per check; a reason is required):
   hpatune.dev/ignore: ID reason
-on an HPA silences one (a line each; the reason is required). Exit code 3 when
-there is a finding of --fail-on's severity.`,
-		Example: `  hpatune doctor -A                              every HPA of the cluster, worst first
+
+The exit code is 3 if there is a finding at or above the severity of --fail-on.`,
+		Example: `  # Check every HPA in the cluster, worst first
+  hpatune doctor -A
+
+  # Check one HPA
   hpatune doctor -n ml-serving inference-endpoint
+
+  # Check manifests, in CI
   hpatune doctor -f deploy/ --startup 90s
   hpatune doctor -f hpa.yaml -o sarif > doctor.sarif`,
 		Args: cobra.MaximumNArgs(1),
@@ -59,16 +69,16 @@ there is a finding of --fail-on's severity.`,
 	}
 	fl := c.Flags()
 	f.kube.add(c)
-	fl.StringArrayVarP(&f.files, "filename", "f", nil, "manifest: file, folder or - (repeat)")
-	fl.BoolVarP(&f.all, "all-namespaces", "A", false, "every HPA that may be read")
-	fl.StringVarP(&f.output, "output", "o", "text", "text, json, sarif or junit")
-	fl.StringVar(&f.failOn, "fail-on", "error", "exit 3 on: error, warning or never")
-	fl.DurationVar(&f.told.Startup, "startup", 0, "measured time from a pod's creation to ready")
-	fl.DurationVar(&f.told.LongestAnswer, "longest-answer", 0, "measured longest answer")
-	fl.BoolVar(&f.told.MemoryFalls, "memory-falls", false, "memory was seen to fall with load")
-	fl.StringArrayVar(&f.ceiling, "ceiling", nil, "METRIC=VALUE: the highest value it can reach (repeat)")
-	fl.StringArrayVar(&f.series, "series", nil, "METRIC=COUNT: how many series it has (repeat)")
-	fl.StringArrayVar(&f.usage, "usage", nil, "RESOURCE=RATIO: mean use at load over its request (repeat)")
+	fl.StringArrayVarP(&f.files, "filename", "f", nil, "manifests to check: a file, a folder, or - for stdin (repeatable)")
+	fl.BoolVarP(&f.all, "all-namespaces", "A", false, "check all namespaces")
+	fl.StringVarP(&f.output, "output", "o", "text", "output format: text, json, sarif or junit")
+	fl.StringVar(&f.failOn, "fail-on", "error", "lowest severity that fails: error, warning or never")
+	fl.DurationVar(&f.told.Startup, "startup", 0, "measured time from a pod's creation until it is ready")
+	fl.DurationVar(&f.told.LongestAnswer, "longest-answer", 0, "measured duration of the longest answer")
+	fl.BoolVar(&f.told.MemoryFalls, "memory-falls", false, "memory use is known to fall when the load falls")
+	fl.StringArrayVar(&f.ceiling, "ceiling", nil, "highest value that a metric can reach, as METRIC=VALUE (repeatable)")
+	fl.StringArrayVar(&f.series, "series", nil, "number of series of a metric, as METRIC=COUNT (repeatable)")
+	fl.StringArrayVar(&f.usage, "usage", nil, "mean use under load divided by the request, as RESOURCE=RATIO (repeatable)")
 	return c
 }
 
@@ -79,7 +89,7 @@ func numbers(flag string, texts []string) (map[string]float64, error) {
 		name, number, _ := strings.Cut(t, "=")
 		v, err := strconv.ParseFloat(number, 64)
 		if err != nil || name == "" || v < 0 {
-			return nil, usagef("--%s %q: give NAME=NUMBER", flag, t)
+			return nil, usagef("--%s %q: want NAME=NUMBER", flag, t)
 		}
 		out[name] = v
 	}
@@ -88,13 +98,13 @@ func numbers(flag string, texts []string) (map[string]float64, error) {
 
 func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error {
 	if !slices.Contains([]string{"text", "json", "sarif", "junit"}, f.output) {
-		return usagef("-o %q: give text, json, sarif or junit", f.output)
+		return usagef("-o %q: want text, json, sarif or junit", f.output)
 	}
 	if !slices.Contains([]string{"error", "warning", "never"}, f.failOn) {
-		return usagef("--fail-on %q: give error, warning or never", f.failOn)
+		return usagef("--fail-on %q: want error, warning or never", f.failOn)
 	}
 	if len(f.files) > 0 && (f.all || len(args) > 0) || f.all && len(args) > 0 {
-		return usagef("give one of -f, -A and a NAME")
+		return usagef("-f, -A and NAME exclude each other; pass one of them")
 	}
 	var err error
 	if f.told.Ceiling, err = numbers("ceiling", f.ceiling); err != nil {
@@ -142,7 +152,7 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	case bad != nil:
 		return bad
 	case facts.Live:
-		return exit(exitUsage, fmt.Errorf("doctor: no HorizontalPodAutoscaler %s %s; try: hpatune doctor -A lists those of the whole cluster", name, page.Where))
+		return exit(exitUsage, fmt.Errorf("doctor: no HorizontalPodAutoscaler %s %s\nTry: hpatune doctor -A", name, page.Where))
 	default:
 		return files.nothing("HorizontalPodAutoscaler or ScaledObject")
 	}
@@ -193,7 +203,7 @@ func (s streams) clusterFacts(ctx context.Context, f doctorFlags, name string, f
 	case ctx.Err() != nil:
 		return exit(exitInterrupted, ctx.Err())
 	case errors.Is(err, context.DeadlineExceeded):
-		return exit(exitFailed, fmt.Errorf("doctor: %w: the cluster did not list its HPAs within %v; try: kubectl get --raw /readyz, or one namespace with -n", err, lookFor))
+		return exit(exitFailed, fmt.Errorf("doctor: %w: the cluster did not list its HPAs within %v\nTry: one namespace (-n), or kubectl get --raw /readyz", err, lookFor))
 	case err != nil:
 		return exit(exitFailed, fmt.Errorf("doctor: %w", err))
 	}
@@ -215,7 +225,7 @@ func (s streams) clusterFacts(ctx context.Context, f doctorFlags, name string, f
 // newChecksCmd is the page of the doctor's checks, made from their registry.
 func newChecksCmd() *cobra.Command {
 	c := &cobra.Command{Use: "checks", Short: "What hpatune doctor looks for"}
-	c.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), doctor.Page()) })
+	c.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), wrapPage(doctor.Page())) })
 	c.Long = c.Short
 	return c
 }

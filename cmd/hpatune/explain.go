@@ -17,18 +17,20 @@ func newExplainCmd(s streams) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "explain RUN",
-		Short: "What the HPA decided at each reconcile, and why",
-		Long: `explain goes through the recorded reconciles of a run and says in a sentence each
-what was decided and why: what the metrics asked for, which window or policy held it
-back, which pods were not counted. Only reconciles that rescaled, or that differ from
-the one before, are shown; --all shows every one.`,
+		Short: "Explain each recorded decision of the HPA",
+		Long: `explain prints what the HPA decided at each recorded reconcile of a run, and
+why: the size that the metrics proposed, the window or policy that limited it,
+and the pods that were not counted.
+
+By default it prints only the reconciles that changed the size or that differ
+from the one before; --all prints all of them.`,
 		Example: `  hpatune explain results/RUN
   hpatune explain results/RUN --from 3m --to 5m`,
 		Args: cobra.ExactArgs(1),
 	}
 	all := c.Flags().Bool("all", false, "every reconcile")
-	c.Flags().DurationVar(&from, "from", 0, "from this run time on")
-	c.Flags().DurationVar(&to, "to", math.MaxInt64, "up to this run time")
+	c.Flags().DurationVar(&from, "from", 0, "start at this time of the run")
+	c.Flags().DurationVar(&to, "to", math.MaxInt64, "stop at this time of the run")
 	outputFlag(c.Flags(), &output, " (the lines of hpatune decide)", "json")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		run, err := openRun(args[0])
@@ -72,7 +74,7 @@ func (s streams) explainLines(all bool) func(*scenario.Line) error {
 		}
 		note := ""
 		if l.Diverged {
-			note = "  (recorded otherwise)"
+			note = "  (the recorded decision differs)"
 		}
 		_, err := fmt.Fprintf(s.out, "%8s  %-8s %s%s\n", secs(math.Round(l.T)), size, l.Explanation, note)
 		return err

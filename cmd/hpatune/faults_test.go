@@ -152,7 +152,7 @@ func TestCtrlCKeepsThePartialRun(t *testing.T) {
 	p := start(t, dir, "run", "--url", url, "-p", write(t, dir, "long.yaml", longProfile), "--out", "run", "--yes")
 	until(t, "50 requests", func() bool { return n.Load() > 50 })
 	p.cmd.Process.Signal(os.Interrupt)
-	p.wait().want(t, 130, "interrupted: what was recorded is kept", "hpatune report run")
+	p.wait().want(t, 130, "interrupted; the partial run is kept", "hpatune report run")
 	readable(t, dir, "run")
 }
 
@@ -213,7 +213,7 @@ func TestCtrlCDuringTuneWritesNoAdvice(t *testing.T) {
 		rest += lines.Text() + "\n"
 	}
 	cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(rest, "interrupted: no advice was written") {
+	if code := cmd.ProcessState.ExitCode(); code != 130 || !strings.Contains(rest, "interrupted; no recommendation was written") {
 		t.Errorf("exit code %d, want 130\n%s", code, rest)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "advice")); err == nil {
@@ -302,7 +302,7 @@ timeouts: {total: 2s, first_token: 1s}
 `
 	dir := t.TempDir()
 	hpatune(t, dir, "run", "--url", url, "-p", write(t, dir, "p.yaml", stream), "--out", "run", "--yes").
-		want(t, 1, `asked for an event stream, got "text/plain`, "does it speak openai-chat?", "The run is kept")
+		want(t, 1, `asked for an event stream, got "text/plain`, "speaks openai-chat", "The run is kept")
 	hpatune(t, dir, "report", "run").want(t, 0, "asked for an event stream")
 }
 

@@ -16,18 +16,20 @@ func newFitCmd(s streams) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "fit RUN",
-		Short: "How a replica serves, as a law, and how well the law predicts",
-		Long: `fit finds the law by which a server of language models served RUN, from outside:
-an iteration takes alpha + beta per answer + gamma per prompt token + delta per token
-of context, with limits on tokens and requests in it. It says how sure each number is,
-what this log cannot tell apart, and which simpler law would explain less.
+		Short: "Fit a model of a language model server to a run",
+		Long: `fit finds out how fast the language model server in RUN serves, from the times
+of its requests. In the model, one iteration of the server's loop takes alpha +
+beta per running request + gamma per prompt token + delta per token of context,
+with limits on tokens and requests per iteration. fit prints each number with
+its error, what this run cannot tell apart, and how simpler models compare.
 
-Then it holds the law to account: it fits the first two thirds of the requests, replays
-all of them from an empty server, and prints what it predicts beside what was measured.
-Of the last third it uses arrival times and token counts, nothing that was measured.
+It then tests the model: it fits the first two thirds of the requests, replays
+all of them from an empty server, and compares the prediction with what was
+measured. Of the last third it uses only arrival times and token counts.
 
-A log without token counts gets a law of slots: so many requests at once, each of which
-takes what those of its class took. See hpatune import for logs.`,
+For a run without token counts, fit uses a simpler model: N requests at once,
+each taking as long as the requests of its class took. To convert a log:
+hpatune import requests --help`,
 		Example: `  hpatune fit results/RUN
   hpatune fit results/RUN -o json
   hpatune fit results/RUN --max-num-seqs 128 --max-num-batched-tokens 2048`,
@@ -35,16 +37,16 @@ takes what those of its class took. See hpatune import for logs.`,
 		RunE: func(_ *cobra.Command, args []string) error { return s.runFit(args[0], o, output) },
 	}
 	fl := c.Flags()
-	fl.IntVar(&o.Seqs, "max-num-seqs", 0, "requests at once, where known (default: find it)")
-	fl.IntVar(&o.Batch, "max-num-batched-tokens", 0, "tokens in an iteration, where known (default: find it)")
-	fl.IntVar(&o.KV, "kv-tokens", 0, "tokens of context that fit, where known (default: find it)")
+	fl.IntVar(&o.Seqs, "max-num-seqs", 0, "most requests per iteration, if known (default: fitted)")
+	fl.IntVar(&o.Batch, "max-num-batched-tokens", 0, "most tokens per iteration, if known (default: fitted)")
+	fl.IntVar(&o.KV, "kv-tokens", 0, "KV cache size in tokens, if known (default: fitted)")
 	outputFlag(fl, &output, "", "json")
 	return c
 }
 
 func (s streams) runFit(dir string, o fit.LawOptions, output string) error {
 	if o.Seqs < 0 || o.Batch < 0 || o.KV < 0 {
-		return usagef("limits are positive numbers: --max-num-seqs %d, --max-num-batched-tokens %d, --kv-tokens %d", o.Seqs, o.Batch, o.KV)
+		return usagef("--max-num-seqs %d, --max-num-batched-tokens %d, --kv-tokens %d: want positive numbers", o.Seqs, o.Batch, o.KV)
 	}
 	run, err := openRun(dir)
 	if err != nil {

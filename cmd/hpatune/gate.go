@@ -21,21 +21,22 @@ func newGateCmd(s streams) *cobra.Command {
 		recording string
 	)
 	c := &cobra.Command{
-		Use:   "gate RUN | --recording RUN -f hpa.yaml",
-		Short: "Objectives as an exit code, for CI",
-		Long: `gate judges what a run measured by objectives. With --recording it replays a
-changed manifest over a recorded run and judges that prediction: it needs no
-cluster, and is a test of a pull request that edits an HPA.
+		Use:   "gate {RUN | --recording RUN -f hpa.yaml}",
+		Short: "Check a run or a changed HPA against objectives, for CI",
+		Long: `gate checks what a run measured against objectives. With --recording it replays
+a recorded run under a changed HPA and checks the prediction. That needs no
+cluster: use it to test pull requests that edit an HPA.
 
-A measured objective passes where its 90 % interval meets the limit, and fails
-where none of it does. A predicted one passes where it holds in nine of ten
-replicates of the replay, as for tune, and fails where it holds in one of ten.
-Between the two it is inconclusive, and gate says how many requests or
-replicates would decide. What a replay does not predict is unknown, never a pass.
+A measured objective passes if its whole 90 % interval is within the limit, and
+fails if none of it is. A predicted objective passes if it holds in at least 90
+% of the replicates (replays that differ only by chance), and fails if it holds
+in at most 10 %. In between it is inconclusive, and gate prints how many
+requests or replicates would decide it. What a replay cannot predict is unknown;
+it never counts as a pass.
 
-Exit codes: 0 all pass · 3 one is missed · 4 the run is not valid evidence ·
-5 inconclusive, or not measured`,
-		Example: `  hpatune gate results/RUN --objective "ttft.p95 < 500ms" --objective "error_rate < 0.1%"
+Exit codes: 0 all pass, 3 an objective is missed, 4 the run is not valid
+evidence, 5 inconclusive or not measured.`,
+		Example: `  hpatune gate results/RUN --objective "ttft.p95 < 500ms"
   hpatune gate --recording results/RUN -f deploy/hpa.yaml
   hpatune gate results/RUN -o junit > gate.xml`,
 		Args: cobra.MaximumNArgs(1),
@@ -43,22 +44,22 @@ Exit codes: 0 all pass · 3 one is missed · 4 the run is not valid evidence ·
 			switch {
 			case recording != "" && len(args) == 0:
 				if f.tune.filename == "" {
-					return usagef("--recording needs -f: the manifest to judge\nTry: hpatune gate --recording %s -f hpa.yaml", recording)
+					return usagef("--recording needs -f, the manifest to check\nTry: hpatune gate --recording %s -f hpa.yaml", recording)
 				}
 				return s.gateReplay(cmd.Context(), recording, f.tune)
 			case recording == "" && len(args) == 1:
 				for _, name := range []string{"filename", "seed", "startup", "requests", "replicates"} {
 					if flag := cmd.Flags().Lookup(name); flag.Changed {
-						return usagef("--%s says how to replay a run, and gate RUN judges what was measured\nTry: hpatune gate --recording %s -f hpa.yaml", name, args[0])
+						return usagef("--%s is for replays, and gate RUN does not replay\nTry: hpatune gate --recording %s -f hpa.yaml", name, args[0])
 					}
 				}
 				return s.gateRun(args[0], f.tune)
 			}
-			return usagef("give a RUN, or --recording RUN -f hpa.yaml")
+			return usagef("no run: pass RUN, or --recording RUN -f hpa.yaml")
 		},
 	}
 	f.bind(c, "json", "junit")
-	c.Flags().StringVar(&recording, "recording", "", "judge a replay of this run under -f, not what the run measured")
+	c.Flags().StringVar(&recording, "recording", "", "replay this run under -f and check the prediction")
 	return c
 }
 
@@ -109,7 +110,7 @@ func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error 
 	sum.Run += " replayed under " + f.filename
 	sum.Objectives = r.outcome.Judged
 	if self := r.outcome.SelfReplay; self.Verdict == "fail" {
-		s.warnf("the replay does not reproduce the recorded run (%d of %d rescales met): its verdict means nothing", self.RescalesMatched, self.Rescales)
+		s.warnf("the replay does not reproduce the recorded run (%d of %d rescales matched), so its verdict is not valid", self.RescalesMatched, self.Rescales)
 		sum.Trust.Doubt("self-replay", "the replay does not reproduce the recorded run")
 	}
 	return s.gate(sum, r.objectives, f.output, fmt.Sprintf("Predicted, not measured: %s replayed under %s, %d replicates.", r.run.Meta.Run, f.filename, r.replicates))

@@ -4,8 +4,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/profiles"
@@ -15,7 +17,7 @@ import (
 // usage error, as it is elsewhere.
 func newHelpCmd() *cobra.Command {
 	return &cobra.Command{
-		Use: "help [COMMAND | TOPIC]", Short: "Help about a command or a topic",
+		Use: "help [COMMAND | TOPIC]", Short: "Show help for a command or a topic",
 		Example: "  hpatune help run\n  hpatune help profile\n  hpatune help objectives",
 		RunE: func(c *cobra.Command, args []string) error {
 			found, rest, err := c.Root().Find(args)
@@ -36,6 +38,73 @@ func newHelpCmd() *cobra.Command {
 			return wordsBelow(at), cobra.ShellCompDirectiveNoFileComp
 		},
 	}
+}
+
+// helpWidth is the number of columns that help fits in.
+const helpWidth = 80
+
+// wrapHelp has cobra print the flags of every command below root in helpWidth
+// columns.
+func wrapHelp(root *cobra.Command) {
+	cobra.AddTemplateFunc("wrapped", func(f *pflag.FlagSet) string { return f.FlagUsagesWrapped(helpWidth) })
+	t := root.UsageTemplate()
+	for _, flags := range []string{".LocalFlags", ".InheritedFlags"} {
+		t = strings.ReplaceAll(t, flags+".FlagUsages", "wrapped "+flags)
+	}
+	root.SetUsageTemplate(t)
+}
+
+// wrapPage breaks the lines of a page that are wider than helpWidth, at a space
+// or after a comma or bar, and indents what follows like the line itself.
+// A word that is wider stays whole.
+func wrapPage(page string) string {
+	var b strings.Builder
+	for line := range strings.Lines(page) {
+		text := strings.TrimRight(line, "\n")
+		indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
+		switch body := text[len(indent):]; {
+		case strings.HasPrefix(body, "- "):
+			indent += "  "
+		case indent != "":
+			indent += "    "
+		}
+		for {
+			cut := breakAt(text)
+			if cut < 0 {
+				break
+			}
+			b.WriteString(strings.TrimRight(text[:cut], " ") + "\n")
+			text = indent + strings.TrimLeft(text[cut:], " ")
+		}
+		b.WriteString(text + "\n")
+	}
+	return b.String()
+}
+
+// breakAt returns the byte at which the next line begins; -1 = text fits, or
+// there is no place to break it.
+func breakAt(text string) int {
+	if utf8.RuneCountInString(text) <= helpWidth {
+		return -1
+	}
+	start := len(text) - len(strings.TrimLeft(text, " "))
+	space, mark, n := -1, -1, 0
+	for i, r := range text {
+		if n++; n > helpWidth+1 {
+			break
+		}
+		switch {
+		case i <= start:
+		case r == ' ':
+			space = i
+		case (r == ',' || r == '|' || r == '}') && n <= helpWidth:
+			mark = i + 1
+		}
+	}
+	if space > start+helpWidth/3 || mark < 0 && space > 0 {
+		return space
+	}
+	return mark
 }
 
 // withSubcommands makes a command that only holds others refuse words that are

@@ -92,9 +92,9 @@ func (s streams) decodeHPA(name string, data []byte) (hpaFile, error) {
 	}
 	switch {
 	case len(found) == 0:
-		return hpaFile{}, exit(exitUsage, fmt.Errorf("manifest %s: no HorizontalPodAutoscaler or ScaledObject in it (found %s)", name, kinds(docs)))
+		return hpaFile{}, exit(exitUsage, fmt.Errorf("manifest %s: no HorizontalPodAutoscaler or ScaledObject (found %s)", name, kinds(docs)))
 	case len(found) > 1:
-		return hpaFile{}, exit(exitUsage, fmt.Errorf("manifest %s: %d autoscalers in it; give a file with the one that is meant", name, len(found)))
+		return hpaFile{}, exit(exitUsage, fmt.Errorf("manifest %s: found %d autoscalers, want one", name, len(found)))
 	}
 	s.warnAll(found[0].Warnings)
 	c, id, err := found[0].Config()
@@ -129,7 +129,7 @@ func kinds(docs []manifest.Doc) string {
 func firstHPA(runs []*results.Run) (hpaFile, error) {
 	c, meta, err := advice.First(runs)
 	if err != nil {
-		return hpaFile{}, usagef("%w: give -f hpa.yaml", err)
+		return hpaFile{}, usagef("%w; pass -f hpa.yaml", err)
 	}
 	return hpaFile{Config: c, First: true, Meta: meta}, nil
 }

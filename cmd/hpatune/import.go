@@ -17,7 +17,7 @@ import (
 func newImportCmd(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import",
-		Short: "Make a run of what others recorded",
+		Short: "Convert other recordings into a run",
 		Args:  cobra.NoArgs,
 	}
 	c.AddCommand(newImportRequestsCmd(s))
@@ -32,25 +32,28 @@ func newImportRequestsCmd(s streams) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "requests FILE…",
-		Short: "Make a run of logs with a request a line",
-		Long: `requests reads logs of requests and leaves a run (kind: log) that report and fit
-take, and tune, once you say how pods start (--startup) and what they request.
+		Short: "Convert request logs into a run",
+		Long: `requests reads request logs and writes a run (kind: log). Use it with report and
+fit, or with tune, where --startup and --requests describe the pods.
 
-Formats are recognised by their header:
-  a table (comma, semicolon or tab) or JSON lines, with an arrival time and what there
-    is of: prompt and answer tokens, first token, last token or end
-  vllm bench serve --save-result --save-detailed (with start_times), guidellm's JSON
-    report, aiperf's profile_export.jsonl, inference-perf's
+Formats are detected by their header:
+  tables (comma, semicolon or tab) and JSON lines, with the arrival time and any
+    of: prompt and answer tokens, first token, last token, end
+  vllm bench serve --save-result --save-detailed (with start_times), guidellm's
+    JSON report, aiperf's profile_export.jsonl, inference-perf's
     per_request_lifecycle_metrics.json
-  access logs: nginx and Envoy in their default formats, or any other with --format
+  access logs of nginx and Envoy in their default formats, others with --format
 
-Times are seconds, milliseconds, micro- or nanoseconds (_s, _ms, _us, _ns at the end of
-a name, or ":ms" after it), a Unix time, or RFC 3339. TTFT and latency columns count
-from the arrival. Files may be gzipped. A line that is no request is left out and
-counted; of several files the clocks must agree.`,
+Times are seconds, milliseconds, microseconds or nanoseconds (a column name that
+ends in _s, _ms, _us or _ns, or ":ms" after the name), Unix times, or RFC 3339.
+TTFT and latency columns count from the arrival. Files may be gzipped. Lines
+that are not requests are skipped and counted. Several files must share one
+clock.`,
 		Example: `  hpatune import requests server-log.csv --out results/night
-  hpatune import requests log.csv --columns t=arrived:ms,input=in,output=out,first=+wait:ms,done=+took:ms
-  hpatune import requests access.log --format '$msec $request_time $status $upstream_addr'`,
+  hpatune import requests log.csv \
+    --columns t=arrived:ms,input=in,output=out,first=+wait:ms,done=+took:ms
+  hpatune import requests access.log \
+    --format '$msec $request_time $status $upstream_addr'`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var err error
@@ -64,9 +67,9 @@ counted; of several files the clocks must agree.`,
 		},
 	}
 	fl := c.Flags()
-	fl.StringVar(&columns, "columns", "", "names of columns: t=NAME,input=NAME,output=NAME,queued=NAME,first=NAME,last=NAME,done=NAME,status=NAME,backend=NAME,class=NAME")
-	fl.StringVar(&o.Format, "format", "", "format string of an access log: nginx, envoy, or the string itself")
-	fl.StringArrayVar(&objectives, "objective", nil, "objective that the run is judged by (repeat)")
+	fl.StringVar(&columns, "columns", "", "column names: t=NAME, input=, output=, queued=, first=, last=, done=, status=, backend=, class=")
+	fl.StringVar(&o.Format, "format", "", "access log format: nginx, envoy, or a format string")
+	fl.StringArrayVar(&objectives, "objective", nil, "objective to check the run against (repeatable)")
 	fl.StringVar(&out, "out", "", "run folder (default: results/FILE-TIME)")
 	return c
 }
@@ -86,7 +89,7 @@ func (s streams) importRequests(files []string, o logs.Options, out string, obje
 				s.warnf("  … and %d more", len(l.Bad)-i)
 				break
 			}
-			s.warnf("  left out: %s", b)
+			s.warnf("  skipped: %s", b)
 		}
 		for _, w := range l.Warnings {
 			s.warnf("warning: %s", w)
@@ -114,7 +117,7 @@ func (s streams) importRequests(files []string, o logs.Options, out string, obje
 	}
 	for _, l := range all {
 		if len(l.Bad) > 0 {
-			log.Emit(results.Warning{ID: "log-lines", Text: fmt.Sprintf("%d of %d lines of %s are no requests and were left out; the first: line %d: %s",
+			log.Emit(results.Warning{ID: "log-lines", Text: fmt.Sprintf("%d of %d lines of %s are not requests and were skipped; the first: line %d: %s",
 				len(l.Bad), len(l.Bad)+len(l.Entries), l.Name, l.Bad[0].Line, l.Bad[0].Text)})
 		}
 		for _, w := range l.Warnings {

@@ -17,9 +17,10 @@ import (
 func newInitCmd(s streams) *cobra.Command {
 	return &cobra.Command{
 		Use:   "init [DIR]",
-		Short: "A profile and an HPA to start from",
-		Long: `init writes two files to edit: load.yaml, a load with a climb, a spike and a quiet
-end, and hpa.yaml, the configuration that everybody copies. Nothing is overwritten.`,
+		Short: "Write a load profile and an HPA to start from",
+		Long: `init writes two files for you to edit: load.yaml, a load with a ramp, a spike
+and a quiet end, and hpa.yaml, a commonly copied HPA. It does not overwrite
+files.`,
 		Example: "  hpatune init perf\n  hpatune run --sandbox -p perf/load.yaml -f perf/hpa.yaml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -42,7 +43,7 @@ end, and hpa.yaml, the configuration that everybody copies. Nothing is overwritt
 				name := filepath.Join(dir, f.name)
 				out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 				if errors.Is(err, fs.ErrExist) {
-					return exit(exitFailed, fmt.Errorf("%s: there is one already; nothing is overwritten", name))
+					return exit(exitFailed, fmt.Errorf("%s already exists; init does not overwrite files", name))
 				}
 				if err != nil {
 					return exit(exitFailed, err)

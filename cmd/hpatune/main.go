@@ -144,17 +144,22 @@ func answering(c *cobra.Command) {
 func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hpatune",
-		Short: "Which HPA settings meet my SLO at the lowest cost?",
-		Long: `hpatune answers: which minReplicas, maxReplicas, stabilization windows, policies
-and targets meet my SLO at the lowest cost, how sure is that, and what does it
-cost a month?
+		Short: "Find the HPA settings that meet an SLO at the lowest cost",
+		Long: `hpatune finds the minReplicas, maxReplicas, stabilization windows, policies and
+targets of a HorizontalPodAutoscaler that meet an SLO at the lowest cost.
 
-It sends a staged load at a real endpoint, records every request and all that the
-autoscaler saw and did, says whether that evidence can be trusted, and replays the
-offered load under hundreds of candidate configurations.`,
-		Example: `  hpatune demo                                             the whole job on this machine, no cluster
-  hpatune run --url http://localhost:8000 -p spike         load an endpoint, leave a run in results/
-  hpatune tune results/RUN --objective "ttft.p95 < 500ms"  the recommended hpa.yaml, and why`,
+It sends a load to an inference endpoint and records every request and what the
+autoscaler saw and did. It then checks whether the recording can be trusted,
+replays the same load under hundreds of candidate configurations, and recommends
+one, with its cost and how sure that is.`,
+		Example: `  # Try everything on this machine; no cluster needed
+  hpatune demo
+
+  # Load an endpoint and record a run in results/
+  hpatune run --url http://localhost:8000 -p spike
+
+  # Recommend an hpa.yaml from a run
+  hpatune tune results/RUN --objective "ttft.p95 < 500ms"`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
@@ -173,9 +178,9 @@ offered load under hundreds of candidate configurations.`,
 		id, title string
 		cmds      []*cobra.Command
 	}{
-		{"job", "The job:", []*cobra.Command{newDemoCmd(s), newRunCmd(s), newTuneCmd(s), newVerifyCmd(s), newGateCmd(s)}},
-		{"look", "To look closer:", []*cobra.Command{newReportCmd(s), newExplainCmd(s), newImportCmd(s), newFitCmd(s), newMergeCmd(s), newReplayCmd(s), newDecideCmd(s), newTestCmd(s), newDoctorCmd(s), newProfileCmd(s)}},
-		{"more", "More:", []*cobra.Command{newRestoreCmd(s), newRBACCmd(s), newInitCmd(s), newSchemaCmd(s), newVersionCmd(s)}},
+		{"job", "Main commands:", []*cobra.Command{newDemoCmd(s), newRunCmd(s), newTuneCmd(s), newVerifyCmd(s), newGateCmd(s)}},
+		{"look", "Inspect and debug:", []*cobra.Command{newReportCmd(s), newExplainCmd(s), newImportCmd(s), newFitCmd(s), newMergeCmd(s), newReplayCmd(s), newDecideCmd(s), newTestCmd(s), newDoctorCmd(s), newProfileCmd(s)}},
+		{"more", "Other commands:", []*cobra.Command{newRestoreCmd(s), newRBACCmd(s), newInitCmd(s), newSchemaCmd(s), newVersionCmd(s)}},
 	}
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
@@ -189,13 +194,14 @@ offered load under hundreds of candidate configurations.`,
 	root.SetHelpCommand(newHelpCmd())
 	root.SetHelpCommandGroupID("more")
 	complete(root)
+	wrapHelp(root)
 	return root
 }
 
 func newVersionCmd(s streams) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Print the version and what it decides like",
+		Short:   "Print the version",
 		Example: "  hpatune version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {

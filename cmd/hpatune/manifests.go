@@ -102,7 +102,7 @@ func (m *manifests) read(file string, data []byte, folder, patch bool) error {
 		skip(isTemplate)
 		return nil
 	case folder && len(broken) > 0 && !autoscaler.Match(data):
-		skip("not read: " + broken[0].Text)
+		skip("could not read: " + broken[0].Text)
 		return nil
 	}
 	m.problems = append(m.problems, broken...)
@@ -185,16 +185,16 @@ func (m *manifests) others() (out []string) {
 		}
 		group, _, _ := strings.Cut(d.APIVersion, "/")
 		why := map[[2]string]string{
-			{"http.keda.sh", "HTTPScaledObject"}:         "KEDA's HTTP add-on makes a ScaledObject of it, with an external-push trigger; its target's size follows the requests that its interceptor holds",
-			{"keda.sh", "ScaledJob"}:                     "it makes jobs, not replicas",
-			{"serving.knative.dev", "Service"}:           "Knative's own autoscaler (KPA) sizes it, by concurrency or requests a second; it makes no HPA unless class hpa.autoscaling.knative.dev is set",
-			{"serving.knative.dev", "Configuration"}:     "Knative's own autoscaler (KPA) sizes it",
-			{"serving.kserve.io", "InferenceService"}:    "KServe makes an HPA of it in raw deployment mode only (annotations serving.kserve.io/deploymentMode: RawDeployment, autoscalerClass: hpa); here another autoscaler sizes it, or the mode is set elsewhere",
-			{"serving.kserve.io", "LLMInferenceService"}: "KServe makes its workloads; give the ScaledObject or HPA that sizes them",
-			{"autoscaling.x-k8s.io", "CapacityBuffer"}:   "it holds nodes, not replicas",
-			{"autoscaling.aibrix.ai", "PodAutoscaler"}:   "AIBrix's own autoscaler sizes its target (KPA or APA; HPA only where its scalingStrategy says so)",
-			{"ray.io", "RayService"}:                     "Ray scales its replicas itself",
-			{"llmd.ai", "VariantAutoscaling"}:            "it publishes a metric; give the HPA or ScaledObject that reads it",
+			{"http.keda.sh", "HTTPScaledObject"}:         "KEDA's HTTP add-on creates a ScaledObject for it, which scales on the requests held by the add-on's interceptor",
+			{"keda.sh", "ScaledJob"}:                     "it creates jobs, not replicas",
+			{"serving.knative.dev", "Service"}:           "Knative's autoscaler (KPA) scales it on concurrency or requests per second; there is an HPA only with class hpa.autoscaling.knative.dev",
+			{"serving.knative.dev", "Configuration"}:     "Knative's autoscaler (KPA) scales it",
+			{"serving.kserve.io", "InferenceService"}:    "KServe creates an HPA for it only in raw deployment mode (annotations serving.kserve.io/deploymentMode: RawDeployment, autoscalerClass: hpa); otherwise another autoscaler scales it",
+			{"serving.kserve.io", "LLMInferenceService"}: "KServe creates its workloads; pass the ScaledObject or HPA that scales them",
+			{"autoscaling.x-k8s.io", "CapacityBuffer"}:   "it reserves nodes, not replicas",
+			{"autoscaling.aibrix.ai", "PodAutoscaler"}:   "AIBrix's autoscaler scales its target (KPA or APA; an HPA only with scalingStrategy: HPA)",
+			{"ray.io", "RayService"}:                     "Ray's autoscaler scales it",
+			{"llmd.ai", "VariantAutoscaling"}:            "it publishes a metric; pass the HPA or ScaledObject that reads it",
 		}[[2]string{group, d.Kind}]
 		if why != "" {
 			out = append(out, fmt.Sprintf("%s/%s (%s:%d): %s", d.Kind, d.Name, d.File, d.Line, why))
@@ -207,7 +207,7 @@ func (m *manifests) others() (out []string) {
 func (m *manifests) nothing(what string) error {
 	text := fmt.Sprintf("no %s in these files (found %s)", what, kinds(m.docs))
 	for _, s := range m.others() {
-		text += "\nnot judged: " + s
+		text += "\nnot checked: " + s
 	}
 	for _, s := range m.notJudged() {
 		text += "\nskipped " + s

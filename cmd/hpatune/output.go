@@ -22,7 +22,7 @@ func (o *outputValue) Type() string { return "string" }
 
 func (o *outputValue) Set(v string) error {
 	if !slices.Contains(o.of, v) {
-		return fmt.Errorf("give %s", orList(o.of))
+		return fmt.Errorf("want %s", orList(o.of))
 	}
 	*o.value = v
 	return nil
@@ -32,7 +32,7 @@ func (o *outputValue) Set(v string) error {
 func outputFlag(fl *pflag.FlagSet, value *string, note string, others ...string) {
 	*value = "text"
 	o := &outputValue{value, append([]string{"text"}, others...)}
-	fl.VarP(o, "output", "o", orList(o.of)+note)
+	fl.VarP(o, "output", "o", "output format: "+orList(o.of)+note)
 }
 
 // orList is "a, b or c".

@@ -19,9 +19,10 @@ import (
 func newProfileCmd(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "profile",
-		Short: "Look at load profiles: list, show, check, preview, arrivals",
-		Long: `A profile is the load: stages of constant rates, ramps, sines and real traces.
-help profile goes through its fields; the shipped ones are examples.`,
+		Short: "List, show and check load profiles",
+		Long: `A profile describes a load: stages of constant rates, ramps, sines and recorded
+traces. 'hpatune help profile' lists its fields; the built-in profiles are
+examples.`,
 		Example: `  hpatune profile list
   hpatune profile show spike > my-load.yaml
   hpatune profile check my-load.yaml
@@ -33,7 +34,7 @@ help profile goes through its fields; the shipped ones are examples.`,
 	c.SetHelpFunc(func(called *cobra.Command, args []string) {
 		help(called, args)
 		if called == c { // not of a command below it
-			fmt.Fprintf(c.OutOrStdout(), "\n%s", profiles.Manual())
+			fmt.Fprintf(c.OutOrStdout(), "\n%s", wrapPage(profiles.Manual()))
 		}
 	})
 	c.AddCommand(newProfileListCmd(s), newProfileShowCmd(s), newProfileCheckCmd(s), newProfilePreviewCmd(s), newProfileArrivalsCmd(s))
@@ -42,7 +43,7 @@ help profile goes through its fields; the shipped ones are examples.`,
 
 func newProfileListCmd(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "The shipped profiles", Args: cobra.NoArgs,
+		Use: "list", Short: "List the built-in profiles", Args: cobra.NoArgs,
 		Example: "  hpatune profile list",
 		RunE: func(*cobra.Command, []string) error {
 			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
@@ -74,7 +75,7 @@ func firstComment(data []byte) string {
 
 func newProfileShowCmd(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use: "show PROFILE", Short: "The YAML of a profile", Args: cobra.ExactArgs(1),
+		Use: "show PROFILE", Short: "Print the YAML of a profile", Args: cobra.ExactArgs(1),
 		Example: "  hpatune profile show spike > my-load.yaml",
 		RunE: func(_ *cobra.Command, args []string) error {
 			_, data, err := s.readProfile(args[0], false)
@@ -90,7 +91,7 @@ func newProfileShowCmd(s streams) *cobra.Command {
 func newProfileCheckCmd(s streams) *cobra.Command {
 	var output string
 	c := &cobra.Command{
-		Use: "check PROFILE…", Short: "Name every mistake of a profile, with its line", Args: cobra.MinimumNArgs(1),
+		Use: "check PROFILE…", Short: "Check a profile and print every mistake with its line", Args: cobra.MinimumNArgs(1),
 		Example: "  hpatune profile check my-load.yaml",
 		RunE: func(_ *cobra.Command, args []string) error {
 			found, notes := source.Problems{}, []string{}
@@ -141,7 +142,7 @@ func newProfilePreviewCmd(s streams) *cobra.Command {
 		seed   int64
 	)
 	c := &cobra.Command{
-		Use: "preview PROFILE", Short: "Stages, counts and a sketch of the rate", Args: cobra.ExactArgs(1),
+		Use: "preview PROFILE", Short: "Print the stages of a profile and a sketch of its rate", Args: cobra.ExactArgs(1),
 		Example: "  hpatune profile preview spike",
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, _, err := s.readProfile(args[0], false)
@@ -169,14 +170,14 @@ func newProfilePreviewCmd(s streams) *cobra.Command {
 		},
 	}
 	outputFlag(c.Flags(), &output, "", "json")
-	c.Flags().Int64Var(&seed, "seed", 0, "seed of the arrivals (default: the profile's, else 1)")
+	c.Flags().Int64Var(&seed, "seed", 0, "seed for the arrivals (default: the profile's, or 1)")
 	return c
 }
 
 func newProfileArrivalsCmd(s streams) *cobra.Command {
 	var seed int64
 	c := &cobra.Command{
-		Use: "arrivals PROFILE", Short: "The exact schedule, a JSON line an arrival", Args: cobra.ExactArgs(1),
+		Use: "arrivals PROFILE", Short: "Print the schedule, one JSON line per arrival", Args: cobra.ExactArgs(1),
 		Example: "  hpatune profile arrivals spike --seed 1 | head -3",
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, _, err := s.readProfile(args[0], false)
@@ -194,7 +195,7 @@ func newProfileArrivalsCmd(s streams) *cobra.Command {
 			return quietPipe(w.Flush())
 		},
 	}
-	c.Flags().Int64Var(&seed, "seed", 0, "seed of the arrivals (default: the profile's, else 1)")
+	c.Flags().Int64Var(&seed, "seed", 0, "seed for the arrivals (default: the profile's, or 1)")
 	return c
 }
 

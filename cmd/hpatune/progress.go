@@ -9,7 +9,7 @@ import (
 // terminal it is one line that is drawn over; piped, a plain line a stage and
 // every five seconds.
 func (s streams) progress() (report func(stage string, done, total int), finish func()) {
-	names := map[string]string{"fit": "fitting the pods", "search": "searching", "rank": "ranking, request by request", "simplify": "leaving out what buys nothing", "effect": "measuring what each change does", "margin": "raising the load"}
+	names := map[string]string{"fit": "fitting the model", "search": "searching", "rank": "ranking candidates", "simplify": "removing changes without effect", "effect": "measuring the effect of each change", "margin": "finding the load margin"}
 	live := tty(s.err)
 	var (
 		stage   string

@@ -12,16 +12,18 @@ func newRBACCmd(s streams) *cobra.Command {
 	var namespace, user, group, account string
 	c := &cobra.Command{
 		Use:   "rbac COMMAND…",
-		Short: "Print the Role that commands need in a cluster, and its binding",
-		Long: `rbac prints the Role, and the ClusterRole beside it, that the named commands need:
-exactly what they ask the API server for, and nothing more; a comment says what each
-rule is for, and which are optional. Commands with a flag that needs more are quoted.
-Each Role comes with its binding: to the service account hpatune of the namespace,
-or to whom --user, --group or --serviceaccount name.
+		Short: "Print the RBAC rules that commands need",
+		Long: `rbac prints a Role and a ClusterRole with exactly the rights that the named
+commands need, and their bindings. Comments say what each rule is for and which
+rules are optional. Quote commands with flags, such as 'run --apply'.
 
-Commands: ` + strings.Join(kube.Commands(), ", "),
+The rights are bound to the service account hpatune of the namespace, or to the
+subject that --user, --group or --serviceaccount names.
+
+` + strings.TrimSpace(wrapPage("Commands: "+strings.Join(kube.Commands(), ", "))),
 		Example: `  hpatune rbac run -n ml-serving
-  hpatune rbac run 'run --apply' restore -n ml-serving --user jane | kubectl apply -f -`,
+  hpatune rbac run 'run --apply' restore -n ml-serving --user jane |
+    kubectl apply -f -`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			to := kube.ServiceAccount(namespace)
@@ -33,7 +35,7 @@ Commands: ` + strings.Join(kube.Commands(), ", "),
 			case account != "":
 				ns, name, ok := strings.Cut(account, ":")
 				if !ok || ns == "" || name == "" {
-					return usagef("--serviceaccount %q: give NAMESPACE:NAME", account)
+					return usagef("--serviceaccount %q: want NAMESPACE:NAME", account)
 				}
 				to.Namespace, to.Name = ns, name
 			}
@@ -46,7 +48,7 @@ Commands: ` + strings.Join(kube.Commands(), ", "),
 		},
 	}
 	fl := c.Flags()
-	fl.StringVarP(&namespace, "namespace", "n", "", "namespace of the Role (default: none, kubectl's current one then)")
+	fl.StringVarP(&namespace, "namespace", "n", "", "namespace of the Role (default: none, so that kubectl uses its current one)")
 	fl.StringVar(&user, "user", "", "bind to this user")
 	fl.StringVar(&group, "group", "", "bind to this group")
 	fl.StringVar(&account, "serviceaccount", "", "bind to this service account, NAMESPACE:NAME")

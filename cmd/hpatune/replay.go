@@ -26,26 +26,27 @@ func newReplayCmd(s streams) *cobra.Command {
 	var f replayFlags
 	c := &cobra.Command{
 		Use:   "replay RUN -f hpa.yaml",
-		Short: "The recorded load under another HPA: what would have happened",
-		Long: `replay fits a model of the pods to RUN and puts the offered load through it under
-the given HPA. Unlike decide, the pods and their metrics follow what the HPA does.`,
+		Short: "Predict what would have happened under another HPA",
+		Long: `replay fits a model of the pods to RUN and simulates the recorded load under the
+given HPA. Unlike with decide, the pods and their metrics follow what the HPA
+does.`,
 		Example: `  hpatune replay results/RUN -f my-hpa.yaml
   hpatune replay results/RUN -f my-hpa.yaml --ticks -o json > ticks.jsonl`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.runReplay(cmd.Context(), args[0], f) },
 	}
 	f.bind(c, "json")
-	c.Flags().BoolVar(&f.ticks, "ticks", false, "first a JSON line a second of the replayed run")
+	c.Flags().BoolVar(&f.ticks, "ticks", false, "also print one JSON line per simulated second")
 	return c
 }
 
 func (f *replayFlags) bind(c *cobra.Command, outputs ...string) {
 	fl := c.Flags()
-	fl.StringVarP(&f.tune.filename, "filename", "f", "", "the HPA to replay (default: the one that was recorded)")
-	fl.StringArrayVar(&f.tune.objectives, "objective", nil, "what must hold (repeat; default: the run's own)")
-	fl.Int64Var(&f.tune.seed, "seed", 1, "seed of the replicates")
-	fl.StringVar(&f.tune.price, "price", "", "prices: a YAML file, or a name of the book")
-	fl.IntVar(&f.tune.replicates, "replicates", 20, "how many replicates of the load to replay; at least 5")
+	fl.StringVarP(&f.tune.filename, "filename", "f", "", "HPA to replay (default: the recorded one)")
+	fl.StringArrayVar(&f.tune.objectives, "objective", nil, "objective to meet (repeatable; default: the run's objectives)")
+	fl.Int64Var(&f.tune.seed, "seed", 1, "seed for the replicates")
+	fl.StringVar(&f.tune.price, "price", "", "prices: a YAML file, or a name (see hpatune help cost)")
+	fl.IntVar(&f.tune.replicates, "replicates", 20, "number of replicates of the load, at least 5")
 	f.tune.bindStated(fl)
 	outputFlag(fl, &f.tune.output, "", outputs...)
 }
@@ -70,7 +71,7 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 		return nil, err
 	}
 	if f.replicates < 5 {
-		return nil, usagef("--replicates %d: an interval takes at least 5", f.replicates)
+		return nil, usagef("--replicates %d: want at least 5", f.replicates)
 	}
 	r := &replayed{run: run, replicates: f.replicates}
 	if r.objectives, err = s.objectivesOf(run, f.objectives); err != nil {
@@ -92,7 +93,7 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 	}
 	r.outcome, err = tuner.Replay(ctx, run, r.hpa.Config, o)
 	if err != nil {
-		return nil, exit(exitNotValid, fmt.Errorf("the run cannot carry a replay: %w", err))
+		return nil, exit(exitNotValid, fmt.Errorf("cannot replay the run: %w", err))
 	}
 	return r, nil
 }

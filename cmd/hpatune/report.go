@@ -24,12 +24,13 @@ func newReportCmd(s streams) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "report RUN [RUN]",
-		Short: "What a run says: text, JSON, Markdown, JUnit or a page",
-		Long: `report reads a run folder and says what it says, the trust line first. Two runs are
-shown beside each other (text, Markdown and HTML).
+		Short: "Print or render what a run measured",
+		Long: `report prints what a run measured, beginning with whether it can be trusted.
+With two runs it compares them (text, Markdown and HTML).
 
-Latencies are those of answered requests, from the scheduled send; warm-up stages are
-left out of all figures but replicas. A partial or killed run can be reported, too.`,
+Latencies are of answered requests and count from the scheduled send time.
+Warm-up stages are excluded from all figures but replicas. Partial runs can be
+reported.`,
 		Example: `  hpatune report results/RUN
   hpatune report results/RUN -o json
   hpatune report results/BEFORE results/AFTER --html compare.html
@@ -38,10 +39,10 @@ left out of all figures but replicas. A partial or killed run can be reported, t
 		RunE: func(_ *cobra.Command, args []string) error { return s.runReport(args, f, html) },
 	}
 	fl := c.Flags()
-	fl.StringArrayVar(&f.objectives, "objective", nil, "what must hold (repeat; default: the run's own)")
-	fl.StringVar(&f.price, "price", "", "prices: a YAML file, or a name of the book")
+	fl.StringArrayVar(&f.objectives, "objective", nil, "objective to meet (repeatable; default: the run's objectives)")
+	fl.StringVar(&f.price, "price", "", "prices: a YAML file, or a name (see hpatune help cost)")
 	outputFlag(fl, &f.output, "", "json", "markdown", "junit")
-	fl.StringVar(&html, "html", "", "write the page to this file")
+	fl.StringVar(&html, "html", "", "write an HTML page to this file")
 	return c
 }
 

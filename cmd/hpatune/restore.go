@@ -20,16 +20,18 @@ func newRestoreCmd(s streams) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "restore [-n NAMESPACE]",
-		Short: "Put back what a run that died had changed in a cluster",
-		Long: `restore finds what runs have left in a namespace (the annotation
-hpatune.dev/original on HPAs and workloads) and puts it back, from any machine.
-Targets of runs that are still active are left alone.
+		Short: "Undo what a crashed run left changed in a cluster",
+		Long: `restore finds HPAs and workloads that a run changed and did not restore
+(annotation hpatune.dev/original) and restores them. It works from any machine,
+and skips targets of runs that are still active.
 
-What somebody has changed since stays as it is; what the run had changed beside it
-goes back. Where both have changed the same field, or the HPA has been deleted,
-restore says so, writes the original to a file, and exits with 1.`,
+Changes that others made since then are kept. If the same field was changed by
+the run and by somebody else, or the HPA has been deleted, restore prints this,
+writes the original to a file and exits with 1.`,
 		Example: `  hpatune restore -n ml-serving
-  hpatune restore -n ml-serving --force     even where the run's lease has not run out yet`,
+
+  # Also if the run's lease has not expired yet
+  hpatune restore -n ml-serving --force`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cluster, err := k.connect(cmd.Context())
@@ -38,7 +40,7 @@ restore says so, writes the original to a file, and exits with 1.`,
 			}
 			done, err := cluster.RestoreAll(cmd.Context(), cluster.Namespace, force)
 			if len(done) == 0 && err == nil {
-				fmt.Fprintf(s.out, "nothing to put back in %s\n", cluster.Namespace)
+				fmt.Fprintf(s.out, "nothing to restore in namespace %s\n", cluster.Namespace)
 				return nil
 			}
 			left, printErr := s.restored(done, out)
@@ -46,14 +48,14 @@ restore says so, writes the original to a file, and exits with 1.`,
 			case err != nil || printErr != nil:
 				return exit(exitFailed, errors.Join(err, printErr))
 			case left > 0:
-				return exit(exitFailed, fmt.Errorf("restore: %d of %d objects are not back as they were", left, len(done)))
+				return exit(exitFailed, fmt.Errorf("restore: %d of %d objects were not restored", left, len(done)))
 			}
 			return nil
 		},
 	}
 	k.add(c)
-	c.Flags().BoolVar(&force, "force", false, "restore also what an active run still holds")
-	c.Flags().StringVar(&out, "out", ".", "folder for the originals of what cannot be put back")
+	c.Flags().BoolVar(&force, "force", false, "also restore targets of active runs")
+	c.Flags().StringVar(&out, "out", ".", "folder for the originals of objects that cannot be restored")
 	return c
 }
 
@@ -72,14 +74,14 @@ func (s streams) restored(done []kube.Restored, dir string) (left int, err error
 		file := filepath.Join(dir, "original-"+strings.ToLower(strings.ReplaceAll(d.Object, "/", "-"))+".yaml")
 		if werr := os.WriteFile(file, d.Original, 0o644); werr != nil {
 			fmt.Fprintf(s.out, "---\n%s", d.Original) // better here than nowhere
-			err = fmt.Errorf("restore: the original could not be kept: %w", werr)
+			err = fmt.Errorf("restore: could not write the original: %w", werr)
 			continue
 		}
 		verb := "replace"
 		if d.Gone {
 			verb = "create"
 		}
-		fmt.Fprintf(s.out, "  to put the original back: kubectl %s -f %s\n", verb, file)
+		fmt.Fprintf(s.out, "  to restore the original: kubectl %s -f %s\n", verb, file)
 	}
 	return left, err
 }

@@ -55,32 +55,37 @@ type runFlags struct {
 func newRunCmd(s streams) *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
-		Use:   "run [--sandbox | --url URL | --hpa NS/NAME | --target deployment/NAME] -p PROFILE",
-		Short: "Send a load and record what happened",
-		Long: `run sends a staged load, open loop, and records every request and all that the
-autoscaler saw and did into a folder: results/<profile>-<time>, or --out.
+		Use:   "run {--sandbox | --url U | --hpa H | --target T} -p PROFILE",
+		Short: "Send a load to an endpoint and record what happens",
+		Long: `run sends a load and records every request and what the autoscaler saw and did.
+The recording is a folder: results/PROFILE-TIME, or --out. Requests are sent at
+their scheduled times, whether or not earlier ones were answered (open loop).
 
-  --sandbox   a cluster in a box: replicas, a balancer and an HPA on this machine
-  --url U     any endpoint that is up; nothing is seen of its pods then
-  --hpa H     a live HPA: what it scales gets the load, by --url or the way in that is
-              found; all that the HPA saw and did is recorded. Nothing is changed
-              without --apply, and that is put back on every exit
-  --target T  a workload without an HPA, as it is or at fixed sizes (--fix-replicas)
+What to load:
+  --sandbox   replicas, a load balancer and an HPA, started on this machine
+  --url U     any endpoint; its pods are not observed
+  --hpa H     the workload of a live HPA, through --url or the Ingress, Gateway
+              or load balancer in front of it. The HPA is changed only with
+              --apply, and restored on every exit
+  --target T  a workload without an HPA, as it is or at fixed sizes
+              (--fix-replicas)
 
-Before the load one request is sent, and what came back is printed: the address, the
-status, the model, the first token. A target that refuses it gets no load. A URL may be
-a base URL (http://host:8000/v1), come without http://, or carry user:password@.
+run first sends one request and prints what came back: address, status, model
+and first token. If the target refuses it, no load is sent. A URL can be a base
+URL (http://host:8000/v1), can omit http://, and can contain user:password@.
 
-With --workers N the load comes from N pods of a Job in the cluster, each its share of
-one schedule; they leave one run. --workers 1 is how a laptop reaches a cluster IP.
+With --workers N, N pods of a Job in the cluster send the load, each a part of
+the same schedule, and their recordings are merged into one run. Use --workers 1
+to reach a cluster IP from outside the cluster.
 
-A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
+The last line says whether the run can be trusted: VALID, INVALID or UNVERIFIED,
+and why. See hpatune help trust.`,
 		Example: `  hpatune run --sandbox -p demo
   hpatune run --sandbox -p spike -f my-hpa.yaml --speed 10
-  hpatune run --url http://localhost:8000/v1 -p steady --model my-model --rate 2/s
+  hpatune run --url localhost:8000/v1 -p steady --model my-model --rate 2/s
   hpatune run --url https://inference.example -p steady --header-file token.txt
   hpatune run --hpa ml-serving/inference-endpoint -p spike
-  hpatune run --target deployment/inference-endpoint -p ramp --fix-replicas 1,2,4`,
+  hpatune run --target deployment/inference -p ramp --fix-replicas 1,2,4`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.useless(cmd.Flags().Changed); err != nil {
@@ -90,27 +95,27 @@ A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
 		},
 	}
 	fl := c.Flags()
-	fl.BoolVar(&f.sandbox, "sandbox", false, "load a cluster in a box on this machine")
-	fl.StringVar(&f.url, "url", "", "load this endpoint")
-	fl.StringVarP(&f.profile, "profile", "p", "", "the load: a file, a shipped name (hpatune profile list), or a run folder: what it sent")
-	fl.StringVar(&f.override.Model, "model", "", "model to ask for, instead of the profile's target.model")
-	fl.StringVar(&f.override.Path, "path", "", "path of the requests, instead of the profile's and the protocol's")
-	fl.StringVar(&f.rate, "rate", "", "what the profile's highest rate becomes; the others follow it: 5/s, 300/m")
-	fl.BoolVar(&f.noProbe, "no-probe", false, "do not send one request before the load to see what comes back")
-	fl.StringVarP(&f.filename, "filename", "f", "", "the HPA to run with: in the sandbox (default: the one everybody copies), or with --apply")
+	fl.BoolVar(&f.sandbox, "sandbox", false, "load a simulated cluster on this machine")
+	fl.StringVar(&f.url, "url", "", "endpoint to load")
+	fl.StringVarP(&f.profile, "profile", "p", "", "load profile: a file, a built-in name (hpatune profile list), or a run folder to send the same load again")
+	fl.StringVar(&f.override.Model, "model", "", "model to request (default: the profile's target.model)")
+	fl.StringVar(&f.override.Path, "path", "", "path of the requests (default: the profile's, or the protocol's)")
+	fl.StringVar(&f.rate, "rate", "", "scale the profile so that its highest rate is this, as in 5/s or 300/m")
+	fl.BoolVar(&f.noProbe, "no-probe", false, "do not send a test request before the load")
+	fl.StringVarP(&f.filename, "filename", "f", "", "HPA to run with, in the sandbox (default: a commonly copied one) or with --apply")
 	fl.StringVar(&f.out, "out", "", "run folder (default: results/PROFILE-TIME)")
-	fl.Int64Var(&f.seed, "seed", 0, "seed of arrivals, prompts and the sandbox's luck (default: the profile's, else 1)")
-	fl.Float64Var(&f.speed, "speed", 20, "sandbox: world seconds a wall second, 1 to 20")
-	fl.StringArrayVar(&f.objectives, "objective", nil, "what must hold, instead of the profile's (repeat)")
-	fl.StringVar(&f.headerFile, "header-file", "", "headers that are secrets (Name: value lines), read again when the file changes; or HPATUNE_HEADERS in the environment")
-	fl.Float64Var(&f.maxRate, "max-rate", 0, "shed arrivals beyond so many a second (default: no limit)")
-	fl.IntVar(&f.inFlight, "max-in-flight", 0, "shed arrivals beyond so many requests in flight (default: 20000)")
-	fl.DurationVar(&f.capacity, "find-capacity", 0, "search the highest rate at which the objectives hold, at the present size, in steps of so long; the profile's stages are not sent")
+	fl.Int64Var(&f.seed, "seed", 0, "seed for arrivals, prompts and the sandbox's randomness (default: the profile's, or 1)")
+	fl.Float64Var(&f.speed, "speed", 20, "sandbox: simulated seconds per real second, 1 to 20")
+	fl.StringArrayVar(&f.objectives, "objective", nil, "objective to meet (repeatable; default: the profile's objectives)")
+	fl.StringVar(&f.headerFile, "header-file", "", "file with secret headers, one 'Name: value' per line, reloaded when it changes (default: $HPATUNE_HEADERS)")
+	fl.Float64Var(&f.maxRate, "max-rate", 0, "most requests to send per second; further ones are shed (default: no limit)")
+	fl.IntVar(&f.inFlight, "max-in-flight", 0, "most requests in flight; further ones are shed (default: 20000)")
+	fl.DurationVar(&f.capacity, "find-capacity", 0, "find the highest rate that meets the objectives at the current size, instead of sending the profile's stages; value: duration of each step")
 	fl.Lookup("find-capacity").NoOptDefVal = "20s"
-	fl.StringVar(&f.caFile, "ca-file", "", "certificates to trust beside the system's (PEM)")
-	fl.BoolVar(&f.insecure, "insecure", false, "do not check the server's certificate")
-	fl.StringVar(&f.http2, "http2", "", "h2c = HTTP/2 in clear text, off = never (default: as TLS negotiates)")
-	fl.BoolVar(&f.yes, "yes", false, "do not ask before sending")
+	fl.StringVar(&f.caFile, "ca-file", "", "CA certificates to trust in addition to the system's (PEM)")
+	fl.BoolVar(&f.insecure, "insecure", false, "do not verify the server's certificate")
+	fl.StringVar(&f.http2, "http2", "", "HTTP/2: h2c (without TLS) or off (default: as TLS negotiates)")
+	fl.BoolVar(&f.yes, "yes", false, "do not ask for confirmation")
 	outputFlag(fl, &f.output, " (as hpatune report)", "json")
 	f.cluster.add(c)
 	f.fleet.add(c)
@@ -120,7 +125,7 @@ A run ends with its trust line: VALID, INVALID or UNVERIFIED, and why.`,
 
 func (s streams) runRun(ctx context.Context, f runFlags) error {
 	if !f.sandbox && f.url == "" && f.profile == "" && !f.cluster.asked() {
-		return usagef("nothing to load: give --sandbox or --url, and a profile\nTry: hpatune run --sandbox -p demo")
+		return usagef("no target: pass --sandbox, --url, --hpa or --target\nTry: hpatune run --sandbox -p demo")
 	}
 	p, err := s.plan(f)
 	if err != nil {
@@ -214,7 +219,7 @@ func (s streams) inSandbox(f runFlags, p *record.Plan) error {
 func (s streams) atURL(ctx context.Context, f runFlags, p *record.Plan) error {
 	url := cmp.Or(f.url, p.Profile.Target.URL)
 	if url == "" {
-		return usagef("no target: give --url, or target.url in the profile, or --sandbox")
+		return usagef("no target: pass --url or --sandbox, or set target.url in the profile")
 	}
 	url, err := f.address(p, url)
 	if err != nil {
@@ -260,7 +265,7 @@ func envHeaders() (http.Header, error) {
 		}
 		name, value, ok := strings.Cut(line, ":")
 		if !ok || strings.TrimSpace(name) == "" {
-			return nil, usagef("HPATUNE_HEADERS: a line is not \"Name: value\"") // the line itself may be a secret
+			return nil, usagef("HPATUNE_HEADERS: want \"Name: value\" on each line") // the line itself may be a secret
 		}
 		h.Add(strings.TrimSpace(name), strings.TrimSpace(value))
 	}
@@ -302,14 +307,14 @@ func (s streams) concluded(run *results.Run, err error, dir string, objectives [
 	s.warnf("run folder: %s", dir)
 	switch {
 	case errors.Is(err, context.Canceled):
-		s.warnf("interrupted: what was recorded is kept; look at it with: hpatune report %s", dir)
+		s.warnf("interrupted; the partial run is kept\nTry: hpatune report %s", dir)
 		return exit(exitInterrupted, nil)
 	case errors.Is(err, record.ErrLeft):
 		return exit(exitFailed, nil) // what is left has been said
 	case err != nil:
-		return exit(exitFailed, fmt.Errorf("%w\nThe partial run is kept: hpatune report %s", err, dir))
+		return exit(exitFailed, fmt.Errorf("%w\nThe partial run is kept. Try: hpatune report %s", err, dir))
 	case run.Meta.Client.Aborted != "":
-		return exit(exitFailed, fmt.Errorf("the abort rule ended the run: %s\nThe partial run is kept: hpatune report %s", run.Meta.Client.Aborted, dir))
+		return exit(exitFailed, fmt.Errorf("the abort rule ended the run: %s\nThe partial run is kept. Try: hpatune report %s", run.Meta.Client.Aborted, dir))
 	}
 	sum := results.Summarize(run, objectives)
 	switch {
@@ -319,9 +324,9 @@ func (s streams) concluded(run *results.Run, err error, dir string, objectives [
 			why = e.Error
 			break
 		}
-		return exit(exitFailed, fmt.Errorf("no request was answered: %s\nIs %s up, and does it speak %s? The run is kept: hpatune report %s", why, run.Meta.Target.URL, run.Meta.Target.Protocol, dir))
+		return exit(exitFailed, fmt.Errorf("no request was answered: %s\nCheck that %s is up and speaks %s. The run is kept. Try: hpatune report %s", why, run.Meta.Target.URL, run.Meta.Target.Protocol, dir))
 	case run.Meta.Context[record.ShardKey] != "":
-		s.warnf("this is shard %s: a part is no verdict. Unite all of them with: hpatune merge %s …", run.Meta.Context[record.ShardKey], dir)
+		s.warnf("this is shard %s, so there is no verdict yet; merge all shards with: hpatune merge %s …", run.Meta.Context[record.ShardKey], dir)
 	case sum.Trust.Verdict == results.Invalid:
 		return exit(exitNotValid, nil) // the trust line has said why
 	}
@@ -335,7 +340,7 @@ func (s streams) readProfile(name string, sandboxed bool) (*profiles.Profile, []
 		name = "demo"
 	}
 	if name == "" {
-		return nil, nil, usagef("no profile: give -p FILE or one of %s", strings.Join(profiles.Names(), ", "))
+		return nil, nil, usagef("no profile: pass -p FILE or -p NAME, one of %s", strings.Join(profiles.Names(), ", "))
 	}
 	if name == "demo" {
 		p, err := profiles.Parse("demo.yaml", sandbox.DemoProfile, nil)
@@ -352,11 +357,11 @@ func (s streams) readProfile(name string, sandboxed bool) (*profiles.Profile, []
 		return nil, nil, exit(exitUsage, fmt.Errorf("profile %s: %w", name, err))
 	}
 	if near := source.Nearest(name, append([]string{"demo"}, profiles.Names()...)); near != "" && near != name {
-		return nil, nil, usagef("profile %q: neither a file nor shipped\nTry: %s", name, near)
+		return nil, nil, usagef("profile %q: not a file and not a built-in profile\nTry: %s", name, near)
 	}
 	data, err := fs.ReadFile(profiles.Shipped(), name+".yaml")
 	if err != nil {
-		return nil, nil, usagef("profile %q: neither a file nor shipped; shipped are demo, %s", name, strings.Join(profiles.Names(), ", "))
+		return nil, nil, usagef("profile %q: not a file and not a built-in profile (demo, %s)", name, strings.Join(profiles.Names(), ", "))
 	}
 	p, err := profiles.Load(name)
 	return p, data, err
@@ -386,7 +391,7 @@ func (s streams) sandboxOf(file string, speed float64) (*record.Sandbox, error) 
 		}
 	}
 	if speed < 1 || speed > sandbox.MaxSpeed {
-		return nil, usagef("--speed %g: give 1 to %d world seconds a wall second", speed, sandbox.MaxSpeed)
+		return nil, usagef("--speed %g: want 1 to %d", speed, sandbox.MaxSpeed)
 	}
 	if file == "" {
 		file = "handwritten.yaml"
@@ -422,33 +427,33 @@ func runDir(out, name string) (string, error) {
 func (s streams) confirm(p record.Plan, url string, yes bool) error {
 	f := p.Profile
 	if p.Capacity > 0 {
-		limit := "at whatever rate that gives"
+		limit := "no rate limit"
 		if p.MaxRate > 0 {
 			limit = fmt.Sprintf("at most %g/s", p.MaxRate)
 		}
-		s.warnf("%s will get a search for its capacity, not the stages of %s: steps of %s with 1, 2, 4, … up to %d requests in flight (%s), "+
-			"then steps at fixed rates up to a tenth above what it reached; some ten to twenty steps.",
+		s.warnf("Finding the capacity of %s; the stages of %s are not sent. Steps of %s with 1, 2, 4, … up to %d requests in flight (%s), "+
+			"then at fixed rates up to 10 %% above the rate reached; about 10 to 20 steps.",
 			record.RedactURL(url), f.Name, p.Capacity, loadgen.MaxConcurrency, limit)
 	} else {
-		s.warnf("%s will get %s: %d requests in %s, %.4g/s at the peak.",
+		s.warnf("Sending to %s: profile %s, %d requests in %s, at most %.4g/s.",
 			record.RedactURL(url), f.Name, f.Preview(p.Seed).Arrivals, f.Duration().Round(time.Second), float64(f.Peak()))
 	}
 	if yes || record.Loopback(url) {
 		return nil
 	}
-	return s.ask("Send it?")
+	return s.ask("Continue?")
 }
 
 // ask puts a question that only a person at a terminal can answer.
 func (s streams) ask(question string) error {
 	f, ok := s.in.(*os.File)
 	if !ok || !tty(f) || !tty(s.err) {
-		return usagef("nobody is here to ask: say --yes")
+		return usagef("stdin is not a terminal; pass --yes to confirm")
 	}
 	fmt.Fprintf(s.err, "%s [y/N] ", question)
 	var answer string
 	if _, err := fmt.Fscanln(f, &answer); err != nil || !strings.HasPrefix(strings.ToLower(answer), "y") {
-		return exit(exitFailed, errors.New("not done: nobody said yes"))
+		return exit(exitFailed, errors.New("not confirmed; nothing was sent or changed"))
 	}
 	return nil
 }

@@ -36,8 +36,8 @@ type clusterFlags struct {
 type kubeFlags struct{ kubeconfig, context, namespace string }
 
 func (k *kubeFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&k.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG, ~/.kube/config)")
-	c.Flags().StringVar(&k.context, "context", "", "context of the kubeconfig (default: its current one)")
+	c.Flags().StringVar(&k.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG or ~/.kube/config)")
+	c.Flags().StringVar(&k.context, "context", "", "kubeconfig context (default: the current one)")
 	c.Flags().StringVarP(&k.namespace, "namespace", "n", "", "namespace (default: the context's)")
 }
 
@@ -49,15 +49,15 @@ func (k kubeFlags) connect(ctx context.Context) (*kube.Cluster, error) {
 func (f *clusterFlags) add(c *cobra.Command) {
 	fl := c.Flags()
 	f.kube.add(c)
-	fl.StringVar(&f.hpa, "hpa", "", "load what this live HPA scales: NAMESPACE/NAME, or NAME")
+	fl.StringVar(&f.hpa, "hpa", "", "load the workload of this HPA: NAMESPACE/NAME or NAME")
 	fl.StringVar(&f.target, "target", "", "load a workload without an HPA: deployment/NAME")
-	fl.BoolVar(&f.apply, "apply", false, "run with the HPA of -f in place of the live one, and put the live one back at the end")
-	fl.IntSliceVar(&f.fix, "fix-replicas", nil, "target: a run at each of these sizes (1,2,4), and back at the end")
-	fl.StringVar(&f.prometheus, "prometheus", "", "record series of this Prometheus: a URL, or NAMESPACE/SERVICE:PORT through the API server")
-	fl.StringVar(&f.prometheusConfig, "prometheus-config", "", "how to log in to --prometheus: a file in the form of Prometheus' http_config; ${NAME} is read from the environment")
-	fl.StringArrayVar(&f.promql, "promql", nil, "record this PromQL, too, as NAME=EXPRESSION (repeat; needs --prometheus)")
-	fl.StringVar(&f.controller, "controller", "", "the controller's flags where they are not the defaults: syncPeriod=5s,downscaleStabilization=30s,…")
-	fl.BoolVar(&f.throttling, "throttling", false, "record CPU throttling from the kubelets (needs get on nodes/proxy, which lets its holder do more: hpatune rbac 'run --throttling')")
+	fl.BoolVar(&f.apply, "apply", false, "apply the HPA of -f for this run, and restore the original at the end")
+	fl.IntSliceVar(&f.fix, "fix-replicas", nil, "with --target: one run at each of these sizes (1,2,4); the original size is restored")
+	fl.StringVar(&f.prometheus, "prometheus", "", "record series from this Prometheus: a URL, or NAMESPACE/SERVICE:PORT through the API server")
+	fl.StringVar(&f.prometheusConfig, "prometheus-config", "", "credentials for --prometheus: a file in Prometheus' http_config format; ${NAME} is expanded from the environment")
+	fl.StringArrayVar(&f.promql, "promql", nil, "also record this PromQL, as NAME=EXPRESSION (repeatable; needs --prometheus)")
+	fl.StringVar(&f.controller, "controller", "", "kube-controller-manager flags that differ from the defaults: syncPeriod=5s,tolerance=0.2,…")
+	fl.BoolVar(&f.throttling, "throttling", false, "record CPU throttling from the kubelets (needs get on nodes/proxy, a far-reaching right: hpatune rbac 'run --throttling')")
 	c.MarkFlagsMutuallyExclusive("sandbox", "hpa", "target")
 }
 
@@ -106,15 +106,15 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, p record.Plan, ob
 	}
 	switch {
 	case f.cluster.target != "" && subject.HPA != nil:
-		return usagef("%s is scaled by the HPA %s: give --hpa %s/%s", subject.Target, subject.HPA.Name, ns, subject.HPA.Name)
+		return usagef("%s is scaled by the HPA %s\nTry: --hpa %s/%s", subject.Target, subject.HPA.Name, ns, subject.HPA.Name)
 	case f.cluster.hpa != "" && len(f.cluster.fix) > 0:
-		return usagef("--fix-replicas is for --target: the HPA would undo a fixed size")
+		return usagef("--fix-replicas needs --target: with --hpa, the HPA would change the size back")
 	case f.cluster.target != "" && f.cluster.apply:
-		return usagef("--apply is for --hpa: a target without an HPA has no settings to run with others")
+		return usagef("--apply needs --hpa: a target without an HPA has no settings to change")
 	case f.cluster.apply && f.filename == "":
-		return usagef("--apply needs the HPA to run with: -f hpa.yaml")
+		return usagef("--apply needs -f, the HPA to apply\nTry: --apply -f hpa.yaml")
 	case f.filename != "" && !f.cluster.apply:
-		return usagef("-f with --hpa changes the cluster: add --apply (what is there now is put back at the end)")
+		return usagef("-f with --hpa changes the cluster; pass --apply to confirm (the original is restored at the end)")
 	}
 	var queries []observer.Query
 	for _, text := range f.cluster.promql {
@@ -125,10 +125,10 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, p record.Plan, ob
 		queries = append(queries, q)
 	}
 	if len(queries) > 0 && f.cluster.prometheus == "" {
-		return usagef("--promql needs the Prometheus to ask: --prometheus URL, or NAMESPACE/SERVICE:PORT")
+		return usagef("--promql needs --prometheus URL or NAMESPACE/SERVICE:PORT")
 	}
 	if f.cluster.prometheusConfig != "" && f.cluster.prometheus == "" {
-		return usagef("--prometheus-config needs the Prometheus that it is for: --prometheus URL")
+		return usagef("--prometheus-config needs --prometheus URL")
 	}
 	if f.url != "" {
 		if f.url, err = f.address(&p, f.url); err != nil {
@@ -173,11 +173,11 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, p record.Plan, ob
 	case f.cluster.target != "" && len(f.cluster.fix) > 0:
 		return s.runFixed(ctx, f, p, b, objectives)
 	case f.cluster.apply && diff == "":
-		s.warnf("%s is what the live HPA says already: nothing to apply", f.filename)
+		s.warnf("the live HPA already equals %s; nothing to apply", f.filename)
 	case f.cluster.apply:
-		s.warnf("to be applied to HPA %s/%s for this run, and put back at its end:\n%s", subject.Namespace, subject.HPA.Name, diff)
+		s.warnf("Applying to HPA %s/%s for this run (the original is restored at the end):\n%s", subject.Namespace, subject.HPA.Name, diff)
 		if !f.yes {
-			if err := s.ask("Apply it?"); err != nil {
+			if err := s.ask("Continue?"); err != nil {
 				return err
 			}
 		}
@@ -219,11 +219,11 @@ func (s streams) applied(f runFlags, subject *kube.Subject) (spec *autoscalingv2
 	docs, _ := manifest.Parse(f.filename, data)
 	i := slices.IndexFunc(docs, func(d manifest.Doc) bool { return d.HPA != nil && d.Kind != "InferenceService" })
 	if so := docs[i].Scaled; so != nil {
-		return nil, "", usagef("%s is a ScaledObject: --apply changes an HPA, and KEDA would undo it; apply it with kubectl, then run --hpa %s/%s", f.filename, subject.Namespace, so.HPAName())
+		return nil, "", usagef("%s is a ScaledObject: --apply changes an HPA, and KEDA would revert that\nTry: kubectl apply it, then hpatune run --hpa %s/%s", f.filename, subject.Namespace, so.HPAName())
 	}
 	spec = &docs[i].HPA.Spec
 	if r, now := spec.ScaleTargetRef, subject.HPA.Spec.ScaleTargetRef; r.Kind != now.Kind || r.Name != now.Name {
-		return nil, "", usagef("%s scales %s/%s, the live HPA %s/%s: --apply changes settings, not targets", f.filename, r.Kind, r.Name, now.Kind, now.Name)
+		return nil, "", usagef("%s scales %s/%s, but the live HPA scales %s/%s; --apply cannot change the target", f.filename, r.Kind, r.Name, now.Kind, now.Name)
 	}
 	from, err := manifest.FromV2(&subject.HPA.Spec)
 	if err != nil {
@@ -241,12 +241,12 @@ func (s streams) runFixed(ctx context.Context, f runFlags, p record.Plan, b *rec
 	sizes := f.cluster.fix
 	for _, n := range sizes {
 		if n < 1 || n > 1000 {
-			return usagef("--fix-replicas %d: give sizes from 1 to 1000", n)
+			return usagef("--fix-replicas %d: want 1 to 1000", n)
 		}
 	}
-	s.warnf("to be set on %s, a run each, and back to %d at the end: replicas %s", b.Subject.Target, b.Subject.Replicas, strings.Trim(fmt.Sprint(sizes), "[]"))
+	s.warnf("Scaling %s for one run at each size (%[2]d is restored at the end): %[3]s replicas", b.Subject.Target, b.Subject.Replicas, strings.Trim(fmt.Sprint(sizes), "[]"))
 	if !f.yes {
-		if err := s.ask("Set them?"); err != nil {
+		if err := s.ask("Continue?"); err != nil {
 			return err
 		}
 	}

@@ -56,29 +56,29 @@ func (f *runFlags) useless(given func(flag string) bool) error {
 	for _, u := range usedBy {
 		for _, flag := range u.flags {
 			if given(flag) && !slices.Contains(u.kinds, f.kind()) {
-				return usagef("--%s does nothing with %s: it is for %s", flag, f.kind(), strings.Join(u.kinds, " and "))
+				return usagef("--%s has no effect with %s; it is for %s", flag, f.kind(), strings.Join(u.kinds, " and "))
 			}
 		}
 	}
 	for _, flag := range byWorkers {
 		if given(flag) && f.fleet.workers == 0 {
-			return usagef("--%s does nothing without --workers", flag)
+			return usagef("--%s has no effect without --workers", flag)
 		}
 	}
 	if k := f.kind(); f.fleet.workers == 0 && k != ofHPA && k != ofTarget {
 		for _, flag := range []string{"kubeconfig", "context", "namespace"} {
 			if given(flag) {
-				return usagef("--%s does nothing with %s: no cluster is asked", flag, k)
+				return usagef("--%s has no effect with %s, which uses no cluster", flag, k)
 			}
 		}
 	}
 	switch {
 	case f.maxRate < 0:
-		return usagef("--max-rate %g: a rate is not negative; leave it out for no limit", f.maxRate)
+		return usagef("--max-rate %g: want a positive rate; omit it for no limit", f.maxRate)
 	case f.inFlight < 0:
-		return usagef("--max-in-flight %d: give 1 or more", f.inFlight)
+		return usagef("--max-in-flight %d: want 1 or more", f.inFlight)
 	case f.capacity < 0 || given("find-capacity") && f.capacity == 0:
-		return usagef("--find-capacity %s: give how long a step lasts; try --find-capacity=20s", f.capacity)
+		return usagef("--find-capacity %s: want the duration of a step\nTry: --find-capacity=20s", f.capacity)
 	}
 	return nil
 }
@@ -90,9 +90,9 @@ func (f *runFlags) overridden(p *profiles.Profile, data []byte) (*profiles.Profi
 		r, err := profiles.ParseRate(f.rate)
 		switch {
 		case err != nil:
-			return nil, nil, usagef("--rate: %w; try --rate 5/s", err)
+			return nil, nil, usagef("--rate: %w\nTry: --rate 5/s", err)
 		case r == 0:
-			return nil, nil, usagef("--rate %s: nothing would be sent; try --rate 5/s", f.rate)
+			return nil, nil, usagef("--rate %s: no request would be sent\nTry: --rate 5/s", f.rate)
 		}
 		o.Rate = r
 	}
@@ -138,10 +138,10 @@ func (s streams) probe(ctx context.Context, f runFlags, p *record.Plan, to strin
 		}
 	}
 	if got.Hopeless() {
-		return exit(exitFailed, fmt.Errorf("no load was sent: the first request was not answered\n%s\nTo send the load anyway: --no-probe", text))
+		return exit(exitFailed, fmt.Errorf("no load was sent, because the test request was not answered\n%s\nTo send the load anyway, pass --no-probe", text))
 	}
 	if got.Error != "" {
-		text = "the first request failed; the load is sent anyway\n" + text
+		text = "the test request failed; sending the load anyway\n" + text
 	}
 	s.say(text)
 	for _, w := range got.Warnings {

@@ -30,15 +30,15 @@ type fleetFlags struct {
 
 func (f *fleetFlags) add(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringVar(&f.shard, "shard", "", "send only part I of N of the schedule, as I/N: 0/3, 1/3, 2/3 (then: hpatune merge)")
-	fl.StringVar(&f.start, "start", "", "begin at this instant, the same for all shards (RFC 3339; default: at once)")
-	fl.IntVar(&f.workers, "workers", 0, "send from so many pods of a Job in the cluster (1 = how a laptop reaches a cluster IP)")
-	fl.StringVar(&f.image, "image", "ghcr.io/hpatune/hpatune:"+version, "workers: image of this program (make image builds one)")
+	fl.StringVar(&f.shard, "shard", "", "send only part I of N of the schedule, as I/N, counted from 0; then use hpatune merge")
+	fl.StringVar(&f.start, "start", "", "start time, the same for all shards (RFC 3339; default: now)")
+	fl.IntVar(&f.workers, "workers", 0, "number of in-cluster worker pods to send from")
+	fl.StringVar(&f.image, "image", "ghcr.io/hpatune/hpatune:"+version, "workers: hpatune image ('make image' builds one)")
 	fl.StringVar(&f.pullSecret, "image-pull-secret", "", "workers: Secret for a private registry")
-	fl.StringVar(&f.cpu, "worker-cpu", "1", "workers: CPU of each, request and limit")
-	fl.StringVar(&f.memory, "worker-memory", "512Mi", "workers: memory of each, request and limit")
-	fl.StringVar(&f.avoid, "worker-avoid", "", "workers: keep off the nodes of pods with these labels where there are others (app=chat; default: of what is loaded, with --hpa and --target)")
-	fl.DurationVar(&f.ready, "worker-timeout", 3*time.Minute, "workers: how long they may take to be ready")
+	fl.StringVar(&f.cpu, "worker-cpu", "1", "workers: CPU request and limit of each pod")
+	fl.StringVar(&f.memory, "worker-memory", "512Mi", "workers: memory request and limit of each pod")
+	fl.StringVar(&f.avoid, "worker-avoid", "", "workers: prefer nodes without pods with these labels, as in app=chat (default: the labels of the loaded pods)")
+	fl.DurationVar(&f.ready, "worker-timeout", 3*time.Minute, "workers: how long to wait until they are ready")
 	c.MarkFlagsMutuallyExclusive("workers", "shard")
 	c.MarkFlagsMutuallyExclusive("workers", "sandbox")
 	c.MarkFlagsMutuallyExclusive("shard", "sandbox")
@@ -55,14 +55,14 @@ func (f *fleetFlags) shardOf(p *record.Plan) (err error) {
 	}
 	if f.start != "" {
 		if p.Start, err = time.Parse(time.RFC3339Nano, f.start); err != nil {
-			return usagef("--start %q: not an instant; try %s", f.start, time.Now().Add(time.Minute).UTC().Format(time.RFC3339))
+			return usagef("--start %q: not an RFC 3339 time\nTry: %s", f.start, time.Now().Add(time.Minute).UTC().Format(time.RFC3339))
 		}
 		if ago := time.Since(p.Start); ago > 0 {
-			return usagef("--start %s was %s ago", f.start, ago.Round(time.Second))
+			return usagef("--start %s is in the past (%s ago)", f.start, ago.Round(time.Second))
 		}
 	}
 	if f.workers < 0 {
-		return usagef("--workers %d: give 1 or more", f.workers)
+		return usagef("--workers %d: want 1 or more", f.workers)
 	}
 	return nil
 }
@@ -101,7 +101,7 @@ func newWorkerCmd(s streams) *cobra.Command {
 	var listen, secrets, dir string
 	c := &cobra.Command{
 		Use: "worker", Hidden: true, Args: cobra.NoArgs,
-		Short:   "Be a load generator of run --workers: wait for an order, send, hand over the run",
+		Short:   "Run as a worker of hpatune run --workers",
 		Example: "  hpatune worker --listen :8099 --secrets /secrets --dir /work",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			token, err := fleet.ReadToken(secrets)
@@ -119,7 +119,7 @@ func newWorkerCmd(s streams) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", ":8099", "address to take orders on")
-	c.Flags().StringVar(&secrets, "secrets", "/secrets", "folder with the fleet's token, and headers")
+	c.Flags().StringVar(&secrets, "secrets", "/secrets", "folder with the token and the headers")
 	c.Flags().StringVar(&dir, "dir", "/work", "folder to work in")
 	return c
 }
@@ -128,15 +128,19 @@ func newMergeCmd(s streams) *cobra.Command {
 	var out, output string
 	c := &cobra.Command{
 		Use:   "merge SHARD…",
-		Short: "Make one run of the shards of one",
-		Long: `merge unites the runs of run --shard 0/N … N-1/N into one: every arrival of the
-schedule once, under its own index. The arrivals of a shard that is not given, or
-that did not finish, count as never sent, and the run says so.
+		Short: "Merge the shards of a run",
+		Long: `merge combines the recordings of run --shard 0/N to N-1/N into one run. Arrivals
+of shards that are missing or did not finish count as not sent, and the run says
+so.
 
-The machines' clocks are taken to agree (run --workers measures them).`,
+The clocks of the machines must agree. (run --workers measures and corrects
+them.)`,
 		Example: `  at=$(date -u -d '+20 seconds' +%Y-%m-%dT%H:%M:%SZ)
-  hpatune run --url http://chat:8000 -p spike --shard 0/2 --start $at --out a    # here
-  hpatune run --url http://chat:8000 -p spike --shard 1/2 --start $at --out b    # there
+  # On one machine, then on the other
+  hpatune run --url http://chat:8000 -p spike --shard 0/2 --start $at --out a
+  hpatune run --url http://chat:8000 -p spike --shard 1/2 --start $at --out b
+
+  # With both folders on one machine
   hpatune merge a b --out results/spike`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return s.runMerge(args, out, output) },

@@ -26,13 +26,14 @@ var schemas = map[string]reflect.Type{
 func newSchemaCmd(s streams) *cobra.Command {
 	names := []string{"profile", "recommendation", "run"}
 	return &cobra.Command{
-		Use: "schema profile|recommendation|run", Short: "The JSON Schema of a profile, a recommendation or a report",
-		Long: `schema prints a JSON Schema (draft 2020-12), made from the types that hpatune itself
-reads and writes: of a load profile, of recommendation.json, and of report RUN -o json.
-An editor with a YAML language server completes and checks a profile by it:
+		Use: "schema profile|recommendation|run", Short: "Print the JSON Schema of a profile, recommendation or run",
+		Long: `schema prints the JSON Schema (draft 2020-12) of a load profile, of
+recommendation.json, or of the output of report RUN -o json. With it, an editor
+with a YAML language server completes and checks profiles whose first line names
+it:
 
   hpatune schema profile > profile.schema.json
-  # yaml-language-server: $schema=profile.schema.json      (first line of the profile)`,
+  # yaml-language-server: $schema=profile.schema.json`,
 		Example: "  hpatune schema profile > profile.schema.json",
 		Args:    cobra.ExactArgs(1), ValidArgs: names,
 		RunE: func(_ *cobra.Command, args []string) error {

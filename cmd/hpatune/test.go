@@ -19,9 +19,9 @@ func newTestCmd(s streams) *cobra.Command {
 	)
 	c := &cobra.Command{
 		Use:   "test FILE.hpa…",
-		Short: "Unit tests for HPAs",
-		Long: `test runs scripts that say what an HPA sees and what it must decide. Keep them
-beside your manifests; tune leaves one beside its hpa.yaml.
+		Short: "Run unit tests for HPAs",
+		Long: `test runs scripts that list what an HPA sees and what it must decide. Keep them
+next to your manifests; tune writes one next to its hpa.yaml.
 
     # Scale-down waits for the window: four syncs of 15s.
     hpa     min=1 max=10 from=4 cpu=70% down.window=60s
@@ -29,8 +29,8 @@ beside your manifests; tune leaves one beside its hpa.yaml.
     cpu     70 35x4        # percent of request; x4 = four times
     desired 4x4 2          # 35/70·4 = 2, held until the 4 is a window old
 
-The language is described in tuner/scenario/README.md; a failure shows the tick,
-what was wanted, what was decided and why.`,
+tuner/scenario/README.md describes the language. A failure prints the reconcile,
+the wanted and the actual size, and the reason.`,
 		Example: `  hpatune test hpa-tests/*.hpa
   hpatune test results/RUN/advice/hpa.hpa
   hpatune test -o junit hpa-tests/*.hpa > junit.xml`,

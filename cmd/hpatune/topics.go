@@ -38,7 +38,7 @@ func newTopicCmds() []*cobra.Command {
 // newBeliefsCmd is the page of false beliefs, made when it is asked for from the
 // scripts that show each of them.
 func newBeliefsCmd() *cobra.Command {
-	c := &cobra.Command{Use: "beliefs", Short: "What people believe of the HPA, and what it does"}
+	c := &cobra.Command{Use: "beliefs", Short: "Common beliefs about the HPA, and what it does"}
 	c.SetHelpFunc(func(c *cobra.Command, _ []string) {
 		dir, err := fs.Sub(hpa.Beliefs, "testdata/beliefs")
 		if err != nil {
@@ -48,7 +48,7 @@ func newBeliefsCmd() *cobra.Command {
 		if err != nil {
 			panic(err) // embedded, and run by a test
 		}
-		fmt.Fprint(c.OutOrStdout(), page)
+		fmt.Fprint(c.OutOrStdout(), wrapPage(page))
 	})
 	// A command without a run is a help topic only if it has some help.
 	c.Long = c.Short
@@ -59,6 +59,6 @@ func topicCmd(text string) *cobra.Command {
 	head, body, _ := strings.Cut(text, "\n")
 	name, short, _ := strings.Cut(strings.TrimPrefix(head, "# "), ": ")
 	c := &cobra.Command{Use: name, Short: strings.ToUpper(short[:1]) + short[1:], Long: strings.TrimSpace(body)}
-	c.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprintln(c.OutOrStdout(), c.Long) })
+	c.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), wrapPage(c.Long)) })
 	return c
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -36,7 +38,7 @@ func TestEveryCommandHelps(t *testing.T) {
 		if c.Flags().Lookup("output") != nil {
 			var out, stderr bytes.Buffer
 			code := run(context.Background(), append(strings.Fields(path), "-o", "xml"), strings.NewReader(""), &out, &stderr)
-			if code != exitUsage || !strings.Contains(stderr.String(), "give text") {
+			if code != exitUsage || !strings.Contains(stderr.String(), "want text") {
 				t.Errorf("%s -o xml: exit code %d, want %d: %s", c.CommandPath(), code, exitUsage, stderr.String())
 			}
 		}
@@ -75,5 +77,45 @@ func TestTheCommandLinesOwnErrors(t *testing.T) {
 	var ee *exitError
 	if err := root.Execute(); !errors.As(err, &ee) || ee.code != exitFailed {
 		t.Errorf("a command's own error in cobra's words: %v, want exit code %d", err, exitFailed)
+	}
+}
+
+// TestHelpFitsTheTerminal prints the help of every command and topic, and
+// refuses lines that are wider than helpWidth, unless they have no place to break.
+func TestHelpFitsTheTerminal(t *testing.T) {
+	var visit func(c *cobra.Command)
+	visit = func(c *cobra.Command) {
+		path := strings.Fields(c.CommandPath())[1:]
+		var out bytes.Buffer
+		if code := run(t.Context(), append([]string{"help"}, path...), strings.NewReader(""), &out, &out); code != exitOK {
+			t.Errorf("hpatune help %s: exit code %d: %s", strings.Join(path, " "), code, out.String())
+		}
+		for line := range strings.Lines(out.String()) {
+			line = strings.TrimRight(line, "\n")
+			if utf8.RuneCountInString(line) > helpWidth && breakAt(line) >= 0 {
+				t.Errorf("hpatune help %s: %d columns: %s", strings.Join(path, " "), utf8.RuneCountInString(line), line)
+			}
+		}
+		for _, below := range c.Commands() {
+			if !below.Hidden {
+				visit(below)
+			}
+		}
+	}
+	visit(newRoot(streams{strings.NewReader(""), io.Discard, io.Discard}))
+}
+
+func TestWrapPage(t *testing.T) {
+	long := strings.Repeat("word ", 20)
+	for _, tt := range []struct{ name, page, want string }{
+		{"a short line stays", "a b\n", "a b\n"},
+		{"a long line is broken at a space", long + "end\n", strings.TrimSpace(strings.Repeat("word ", 16)) + "\nword word word word end\n"},
+		{"what follows an item is indented", "- " + strings.TrimSpace(long) + "\n", "- " + strings.TrimSpace(strings.Repeat("word ", 15)) + "\n  word word word word word\n"},
+		{"what has no spaces is broken after a comma", strings.Repeat("abcdefghi,", 9) + "\n", strings.Repeat("abcdefghi,", 8) + "\nabcdefghi,\n"},
+		{"a long word stays whole", strings.Repeat("x", 90) + "\n", strings.Repeat("x", 90) + "\n"},
+	} {
+		if got := wrapPage(tt.page); got != tt.want {
+			t.Errorf("%s: wrapPage(%q) =\n%s want\n%s", tt.name, tt.page, got, tt.want)
+		}
 	}
 }

@@ -44,30 +44,38 @@ func newTuneCmd(s streams) *cobra.Command {
 	var f tuneFlags
 	c := &cobra.Command{
 		Use:   "tune RUN…",
-		Short: "The recommended hpa.yaml: why, how sure, and what it costs",
-		Long: `tune fits a model of the pods to a recorded run, checks that the replay of the run
-under its own configuration meets what was recorded, replays the offered load under
-hundreds of configurations, and writes the pick into RUN/advice (or --out):
+		Short: "Recommend an hpa.yaml from a run",
+		Long: `tune recommends an HPA for a recorded run:
 
-  hpa.yaml              to read, diff and apply
+  1. It fits a model of the pods to the run.
+  2. It replays the run under the HPA that ran, and stops if the result differs
+     from the recording (self-replay).
+  3. It replays the load under hundreds of configurations and picks the cheapest
+     that meets the objectives.
+
+It writes to RUN/advice, or --out:
+  hpa.yaml              the recommended HPA, with a reason for each value
   recommendation.json   every figure
-  report.html           the same to look at, one offline file
-  hpa.hpa               unit tests for it (hpatune test)
-  model.json            what was fitted (hpatune verify, replay)
+  report.html           the same as a page, one file that works offline
+  hpa.hpa               unit tests for the HPA (hpatune test)
+  model.json            the fitted model (hpatune verify, hpatune replay)
 
-Runs of --target at fixed sizes go together (tune RUN-r1 RUN-r2): the first HPA of a
-workload that has none. A run of --url has no pods to learn from: state what they
-are, and the advice says that it was assumed:
--f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi --replicas 4
+For a workload without an HPA, pass its runs at fixed sizes together (run
+--target --fix-replicas): tune RUN-r1 RUN-r2. A run of --url did not observe any
+pods; describe them with -f, --startup, --requests and --replicas. The
+recommendation then says what was assumed.
 
-With -f, an HPA that did not run is improved: the pods are still learnt from the HPA
-that ran, and yours is where the search begins and what the pick is compared with.`,
+With -f, tune starts from that HPA instead of the one that ran, and compares the
+recommendation with it. The model still comes from the HPA that ran.`,
 		Example: `  hpatune tune results/RUN
-  hpatune tune results/RUN --objective "ttft.p95 < 500ms" --objective "error_rate < 0.1%"
+  hpatune tune results/RUN --objective "ttft.p95 < 500ms"
   hpatune tune results/RUN --price my-prices.yaml --min-floor 1
   hpatune tune results/RUN-r1 results/RUN-r2 results/RUN-r4
   hpatune tune results/RUN -f other.yaml
-  hpatune tune results/URL-RUN -f hpa.yaml --startup 90s --requests cpu=4,memory=16Gi,nvidia.com/gpu=1 --price gcp-g2-l4`,
+
+  # From a run of --url, describe the pods
+  hpatune tune results/URL-RUN -f hpa.yaml --startup 90s --price gcp-g2-l4 \
+    --requests cpu=4,memory=16Gi,nvidia.com/gpu=1`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := s.runTune(cmd.Context(), args, f)
@@ -80,13 +88,13 @@ that ran, and yours is where the search begins and what the pick is compared wit
 
 func (f *tuneFlags) bind(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringVarP(&f.filename, "filename", "f", "", "the HPA to start from and compare with (default: the one that ran)")
-	fl.StringArrayVar(&f.objectives, "objective", nil, "what must hold (repeat; default: the run's own)")
-	fl.StringVar(&f.out, "out", "", "where the advice goes (default: RUN/advice)")
-	fl.Int64Var(&f.seed, "seed", 1, "seed of the replicates")
-	fl.StringVar(&f.price, "price", "", "a YAML file with OpenCost's fields and unit: hour|month, or one of "+strings.Join(tuner.PriceNames(), ", "))
+	fl.StringVarP(&f.filename, "filename", "f", "", "HPA to start from and compare with (default: the one that ran)")
+	fl.StringArrayVar(&f.objectives, "objective", nil, "objective to meet (repeatable; default: the run's objectives)")
+	fl.StringVar(&f.out, "out", "", "output folder (default: RUN/advice)")
+	fl.Int64Var(&f.seed, "seed", 1, "seed for the replicates")
+	fl.StringVar(&f.price, "price", "", "prices: a YAML file (see hpatune help cost), or one of "+strings.Join(tuner.PriceNames(), ", "))
 	fl.Int32Var(&f.minFloor, "min-floor", 2, "smallest minReplicas to recommend")
-	fl.Int32Var(&f.maxLimit, "max-limit", 0, "largest maxReplicas to recommend: your quota (default: none)")
+	fl.Int32Var(&f.maxLimit, "max-limit", 0, "largest maxReplicas to recommend (default: no limit)")
 	f.bindStated(fl)
 	f.set = fl.Changed
 	outputFlag(fl, &f.output, " (recommendation.json)", "json")
@@ -95,9 +103,9 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 // bindStated binds the flags that state what a run could not see.
 func (f *tuneFlags) bindStated(fl *pflag.FlagSet) {
 	fl.DurationVar(&f.startup, "startup", 0, "pod start-up time, for runs in which no pod started")
-	fl.StringVar(&f.requests, "requests", "", "a pod's requests, for runs that saw none: cpu=1,memory=2Gi,nvidia.com/gpu=1")
-	fl.StringVar(&f.controller, "controller", "", "controller flags of the recorded run, for runs that did not record them: syncPeriod=5s,tolerance=0.2,…")
-	fl.Int32Var(&f.replicas, "replicas", 0, "number of pods behind the URL when the run began, for runs that saw none")
+	fl.StringVar(&f.requests, "requests", "", "resource requests of a pod, for runs that observed no pods: cpu=1,memory=2Gi,nvidia.com/gpu=1")
+	fl.StringVar(&f.controller, "controller", "", "kube-controller-manager flags of the recorded run, if the run did not record them: syncPeriod=5s,tolerance=0.2,…")
+	fl.Int32Var(&f.replicas, "replicas", 0, "number of pods at the start, for runs that observed no pods")
 }
 
 // bounds refuses limits that contradict each other, or are none.
@@ -105,11 +113,11 @@ func (f *tuneFlags) bounds() error {
 	given := func(flag string) bool { return f.set != nil && f.set(flag) }
 	switch {
 	case given("min-floor") && f.minFloor < 1:
-		return usagef("--min-floor %d: minReplicas is at least 1", f.minFloor)
+		return usagef("--min-floor %d: want 1 or more", f.minFloor)
 	case given("max-limit") && f.maxLimit < 1:
-		return usagef("--max-limit %d: maxReplicas is at least 1", f.maxLimit)
+		return usagef("--max-limit %d: want 1 or more", f.maxLimit)
 	case given("min-floor") && f.maxLimit > 0 && f.minFloor > f.maxLimit:
-		return usagef("--min-floor %d is above --max-limit %d: nothing lies between them", f.minFloor, f.maxLimit)
+		return usagef("--min-floor %d is greater than --max-limit %d", f.minFloor, f.maxLimit)
 	}
 	return nil
 }
@@ -173,7 +181,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	finish()
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
-			return advised{}, exit(exitInterrupted, errors.New("interrupted: no advice was written"))
+			return advised{}, exit(exitInterrupted, errors.New("interrupted; no recommendation was written"))
 		}
 		return advised{}, exit(exitFailed, err)
 	}
@@ -202,10 +210,10 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 // assume takes what was stated on the command line.
 func (f *tuneFlags) assume(o *tuner.Options) error {
 	if f.startup < 0 {
-		return usagef("--startup %v is negative", f.startup)
+		return usagef("--startup %v: want a positive duration", f.startup)
 	}
 	if f.replicas < 0 {
-		return usagef("--replicas %d: at least one pod answered", f.replicas)
+		return usagef("--replicas %d: want 1 or more", f.replicas)
 	}
 	o.Fit.Startup, o.Fit.Replicas = f.startup, f.replicas
 	for part := range strings.SplitSeq(f.requests, ",") {
@@ -215,7 +223,7 @@ func (f *tuneFlags) assume(o *tuner.Options) error {
 		name, value, _ := strings.Cut(part, "=")
 		q, err := resource.ParseQuantity(value)
 		if err != nil || q.Sign() <= 0 {
-			return usagef("--requests %q: %s is not a positive quantity; give for example cpu=1,memory=2Gi", f.requests, part)
+			return usagef("--requests %q: %s is not a positive quantity\nTry: --requests cpu=1,memory=2Gi", f.requests, part)
 		}
 		switch name {
 		case "cpu":
@@ -225,7 +233,7 @@ func (f *tuneFlags) assume(o *tuner.Options) error {
 		default:
 			switch vendor, device, ok := strings.Cut(name, "/"); {
 			case !ok || vendor == "" || device == "":
-				return usagef("--requests %q: unknown resource %q; give for example cpu=1,memory=2Gi,nvidia.com/gpu=1", f.requests, name)
+				return usagef("--requests %q: unknown resource %q\nTry: --requests cpu=1,memory=2Gi,nvidia.com/gpu=1", f.requests, name)
 			case device == "gpu":
 				o.Fit.GPUs += q.AsApproximateFloat64()
 			default:
@@ -277,7 +285,7 @@ func (s streams) objectivesOf(run *results.Run, given []string) ([]results.Objec
 		}
 	}
 	if quiet == nil {
-		return nil, usagef("no objective: give --objective, for example \"e2e.p95 < 2s\"")
+		return nil, usagef("no objective\nTry: --objective \"e2e.p95 < 2s\"")
 	}
 	m := results.MetricOf("ttft")
 	if *m.Quantiles(&quiet.LatencyS) == nil {
@@ -285,7 +293,7 @@ func (s streams) objectivesOf(run *results.Run, given []string) ([]results.Objec
 	}
 	name, q := m.Name, *m.Quantiles(&quiet.LatencyS)
 	limit := (time.Duration(q.P95*2*1e3) + 1).Round(1) * time.Millisecond
-	return nil, usagef("no objective: what must hold?\nAt its quietest stage (%s) this run answered with %s p50 %s, p95 %s, p99 %s. Twice that p95 would be:\n  --objective \"%s.p95 < %s\"",
+	return nil, usagef("no objective\nIn its quietest stage (%s) this run had %s p50 %s, p95 %s, p99 %s.\nTry twice that p95: --objective \"%s.p95 < %s\"",
 		quiet.Name, name, secs(q.P50), secs(q.P95), secs(q.P99), name, limit)
 }
 
@@ -327,7 +335,7 @@ func (s streams) sameWorkload(run *results.Run, name string, given hpaFile) erro
 		want = of(was.Meta.Target.Kind, was.Meta.Target.Name)
 	}
 	if got := of(given.Meta.Target.Kind, given.Meta.Target.Name); want != "" && got != want {
-		return exit(exitNotValid, fmt.Errorf("manifest %s: its HPA scales %s, and the run recorded %s\nTry: the HPA of %s, or a run of %s", name, got, want, want, got))
+		return exit(exitNotValid, fmt.Errorf("manifest %s: its HPA scales %s, but the run recorded %s\nTry: the HPA of %s, or a run of %s", name, got, want, want, got))
 	}
 	return nil
 }
@@ -352,9 +360,9 @@ func (s streams) currentHPA(run *results.Run, file string) (hpaFile, error) {
 		return h, err
 	}
 	if run.Meta.Target.Kind == results.OfURL {
-		return hpaFile{}, exit(exitNotValid, errors.New("no advice: this run saw an endpoint, but neither pods nor an autoscaler\nTry: hpatune tune RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi    (stated, not measured: the advice will say so)"))
+		return hpaFile{}, exit(exitNotValid, errors.New("no recommendation: this run observed neither pods nor an autoscaler\nDescribe them; the recommendation will say that they are assumed.\nTry: hpatune tune RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi"))
 	}
-	return hpaFile{}, usagef("the run recorded no HPA: give -f hpa.yaml")
+	return hpaFile{}, usagef("the run recorded no HPA; pass -f hpa.yaml")
 }
 
 // readPrice returns the book's entry or reads a file.
@@ -367,7 +375,7 @@ func readPrice(name string) (tuner.Price, error) {
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return tuner.Price{}, usagef("--price %s: neither a file nor one of %s", name, strings.Join(tuner.PriceNames(), ", "))
+		return tuner.Price{}, usagef("--price %s: not a file and not one of %s", name, strings.Join(tuner.PriceNames(), ", "))
 	}
 	fields := map[string]any{}
 	if err := yaml.Unmarshal(data, &fields); err != nil {

@@ -24,10 +24,10 @@ func newVerifyCmd(s streams) *cobra.Command {
 	var output, filename string
 	c := &cobra.Command{
 		Use:   "verify ADVICE_DIR RUN",
-		Short: "The prediction beside what happened",
-		Long: `verify puts RUN's own arrivals through the model that tune fitted, under the
-recommended hpa.yaml, and shows the prediction beside what RUN measured. RUN must
-have run that hpa.yaml; with -f, another one that was applied instead.`,
+		Short: "Compare a prediction with what happened",
+		Long: `verify replays the arrivals of RUN through the model that tune fitted, under the
+recommended hpa.yaml, and compares the prediction with what RUN measured. RUN
+must have run under that hpa.yaml; if you applied another one, pass it with -f.`,
 		Example: "  hpatune verify results/before/advice results/after\n  hpatune verify results/before/advice results/after -f what-we-applied.yaml",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -35,7 +35,7 @@ have run that hpa.yaml; with -f, another one that was applied instead.`,
 			return err
 		},
 	}
-	c.Flags().StringVarP(&filename, "filename", "f", "", "the HPA that RUN ran (default: the recommended one)")
+	c.Flags().StringVarP(&filename, "filename", "f", "", "HPA that RUN ran under (default: the recommended one)")
 	outputFlag(c.Flags(), &output, "", "json")
 	return c
 }
@@ -70,7 +70,7 @@ func (s streams) runVerify(_ context.Context, dir, runDir, filename, output stri
 			return nil, err
 		}
 		if !ran.Config.Equal(&advised.Config) {
-			return nil, exit(exitNotValid, fmt.Errorf("%s did not run %s, so it verifies nothing of it:\n%s\nTry: apply it and run again, or name what ran: -f %s", runDir, what, diffText(advised, ran), filepath.Join(runDir, "cluster/hpa.yaml")))
+			return nil, exit(exitNotValid, fmt.Errorf("%s did not run under %s, so it cannot verify it:\n%s\nTry: apply it and run again, or pass what ran: -f %s", runDir, what, diffText(advised, ran), filepath.Join(runDir, "cluster/hpa.yaml")))
 		}
 	}
 	objectives, err := results.ParseObjectives(model.Objectives)

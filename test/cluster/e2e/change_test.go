@@ -151,7 +151,7 @@ func TestAnHPAOfAnotherOwnerIsNeverPatched(t *testing.T) {
 		{"Flux", `{"labels":{"kustomize.toolkit.fluxcd.io/name":"models","kustomize.toolkit.fluxcd.io/namespace":"flux-system"}}`,
 			[]string{"owned by Flux Kustomization models", "change the manifest in the repository of Kustomization models"}, true},
 		{"Helm, whose next upgrade is a person's", `{"labels":{"app.kubernetes.io/managed-by":"Helm"},"annotations":{"meta.helm.sh/release-name":"chat-release"}}`,
-			[]string{"owner Helm chat-release", "to be applied"}, false},
+			[]string{"owner Helm chat-release", "Applying to HPA"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s.patchHPA(t, w, manager, `{"metadata":{"ownerReferences":null,"labels":null,"annotations":null}}`)
@@ -192,7 +192,7 @@ func TestAWorkloadWithoutAnHPAGetsItsFirst(t *testing.T) {
 	if r.code != 0 && r.code != 4 {
 		t.Fatalf("exit code %d\n%s", r.code, r.stderr)
 	}
-	if err := says(r.stderr, "to be set on Deployment/chat", "at 1 replicas", "at 2 replicas", "back at 1 replicas"); err != nil {
+	if err := says(r.stderr, "Scaling Deployment/chat", "at 1 replicas", "at 2 replicas", "back at 1 replicas"); err != nil {
 		t.Error(err)
 	}
 	d, err := s.kube.AppsV1().Deployments(ns).Get(t.Context(), w.name, metav1.GetOptions{})
