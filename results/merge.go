@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -16,8 +18,9 @@ import (
 // of their starts, and by its Offset record if it has one (Shard is its place
 // in the arguments). What only one load generator can know (profile, stages,
 // objectives) is the first's; counts are sums. Records of the cluster are
-// taken from all: only one shard should observe. The shards are left as they
-// were, but share memory with the result.
+// taken from all: only one shard should observe. A warning that several shards
+// have in the same words is there once. The shards are left as they were, but
+// share memory with the result.
 func Merge(shards ...*Run) (*Run, error) {
 	if len(shards) == 0 {
 		return nil, errors.New("merge: no runs")
@@ -27,6 +30,7 @@ func Merge(shards ...*Run) (*Run, error) {
 	m.Errors, m.Backends = nil, nil
 	m.Client = Client{Pacer: m.Client.Pacer, CPUMeasured: true, FloorS: m.Client.FloorS, ForeignRatio: m.Client.ForeignRatio}
 	var errs []error
+	warnings := make([][]Warning, len(shards))
 	errorIndex, backendIndex := map[string]int32{}, map[string]int32{}
 	for k, s := range shards {
 		if s.Meta.Profile != m.Profile || s.Meta.Seed != m.Seed || !slices.Equal(s.Meta.Stages, m.Stages) {
@@ -55,8 +59,14 @@ func Merge(shards ...*Run) (*Run, error) {
 		}
 		mergeMeta(m, s.Meta)
 		out.mergeRecords(s, shift)
+		warnings[k] = make([]Warning, 0, len(s.Warnings))
+		for _, w := range s.Warnings {
+			w.At += shift
+			warnings[k] = append(warnings[k], w)
+		}
 	}
 	slices.SortStableFunc(out.Requests, func(a, b Request) int { return cmp.Compare(a.Arrival, b.Arrival) })
+	out.Warnings = unite(warnings)
 	return out, errors.Join(append(errs, checkArrivals(out))...)
 }
 
@@ -129,15 +139,45 @@ func (r *Run) mergeRecords(s *Run, shift time.Duration) {
 		v.From, v.To = v.From+shift, v.To+shift
 		r.Gaps = append(r.Gaps, v)
 	}
-	for _, v := range s.Warnings {
-		v.At += shift
-		r.Warnings = append(r.Warnings, v)
-	}
 	r.Offsets = append(r.Offsets, s.Offsets...)
 	slices.SortStableFunc(r.Samples, func(a, b Sample) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(r.Pods, func(a, b Pod) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(r.Syncs, func(a, b Sync) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(r.Endpoints, func(a, b Endpoints) int { return cmp.Compare(a.At, b.At) })
+}
+
+// numbers are what the same warning of two shards differs in.
+var numbers = regexp.MustCompile(`\b\d+(\.\d+)?\b`)
+
+// unite returns the warnings of all shards. One that several of them have, but
+// for its numbers, is there once, in the words of the first.
+func unite(shards [][]Warning) []Warning {
+	type words struct{ id, text string }
+	var out []Warning
+	place, count := map[words]int{}, map[words]int{}
+	for _, warnings := range shards {
+		earlier, own := maps.Clone(place), map[words]bool{}
+		for _, w := range warnings {
+			k := words{w.ID, numbers.ReplaceAllString(w.Text, "#")}
+			if !own[k] {
+				own[k] = true
+				count[k]++
+			}
+			if _, ok := earlier[k]; ok {
+				continue
+			}
+			if _, ok := place[k]; !ok {
+				place[k] = len(out)
+			}
+			out = append(out, w) // a shard may say the same of several moments
+		}
+	}
+	for k, n := range count {
+		if w := &out[place[k]]; n > 1 {
+			w.Text = fmt.Sprintf("%d of %d load generators report this, the first: %s", n, len(shards), w.Text)
+		}
+	}
+	return out
 }
 
 // checkArrivals reports arrivals that are missing or double: of a whole run up

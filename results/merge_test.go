@@ -71,3 +71,41 @@ func TestMergedShardsAreTheRun(t *testing.T) {
 		t.Errorf("another seed: %v", err)
 	}
 }
+
+func TestAWarningOfSeveralShardsIsSaidOnce(t *testing.T) {
+	one := func(id, text string) Warning { return Warning{At: time.Minute, ID: id, Text: text} }
+	for _, tt := range []struct {
+		name   string
+		shards [3][]Warning
+		want   []Warning
+	}{
+		{"each has it, with its own numbers", [3][]Warning{
+			{one("not-streamed", "66 of 70 streamed answers came in one piece")},
+			{one("not-streamed", "61 of 64 streamed answers came in one piece")},
+			{one("not-streamed", "9 of 66 streamed answers came in one piece")},
+		}, []Warning{one("not-streamed",
+			"3 of 3 load generators report this, the first: 66 of 70 streamed answers came in one piece")}},
+		{"one has it", [3][]Warning{{}, {one("odd-frames", "2 answers")}, {}}, []Warning{one("odd-frames", "2 answers")}},
+		{"what one shard has twice stays", [3][]Warning{{one("x", "at 1 s"), one("x", "at 2 s")}, {}, {}},
+			[]Warning{one("x", "at 1 s"), one("x", "at 2 s")}},
+		{"other words stay apart", [3][]Warning{
+			{one("observer-blind", "kube/pods: EOF")}, {one("observer-blind", "kube/hpa: EOF")}, {one("other", "kube/hpa: EOF")},
+		}, []Warning{one("observer-blind", "kube/pods: EOF"), one("observer-blind", "kube/hpa: EOF"), one("other", "kube/hpa: EOF")}},
+		{"names with numbers in them stay apart", [3][]Warning{
+			{one("lost", "pod chat-7d9f-x1 is gone")}, {one("lost", "pod chat-7d9f-x2 is gone")}, {},
+		}, []Warning{one("lost", "pod chat-7d9f-x1 is gone"), one("lost", "pod chat-7d9f-x2 is gone")}},
+	} {
+		parts := shards(scaled(0.5), 3)
+		for k := range parts {
+			parts[k].Meta.Start = parts[0].Meta.Start
+			parts[k].Warnings = tt.shards[k]
+		}
+		merged, err := Merge(parts...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(merged.Warnings, tt.want) {
+			t.Errorf("%s: warnings %+v, want %+v", tt.name, merged.Warnings, tt.want)
+		}
+	}
+}

@@ -61,7 +61,6 @@ func Merge(p *profiles.Profile, seed int64, shares []Share) (*results.Run, error
 		}
 		if added > 0 || s.Run == nil {
 			lost = append(lost, fmt.Sprintf("%s (%d arrivals were not sent)", why, added))
-			r.Warnings = append(slices.Clip(r.Warnings), results.Warning{ID: "worker-lost", Text: lost[len(lost)-1]})
 		}
 		runs[k] = &r
 	}
@@ -71,6 +70,9 @@ func Merge(p *profiles.Profile, seed int64, shares []Share) (*results.Run, error
 	out, err := results.Merge(runs...)
 	if err != nil {
 		return nil, err
+	}
+	for _, text := range lost {
+		out.Warnings = append(out.Warnings, results.Warning{ID: "worker-lost", Text: text})
 	}
 	if len(lost) > 0 {
 		out.Meta.Partial, out.Meta.Why = true, strings.Join(lost, "; ")
