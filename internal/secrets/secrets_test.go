@@ -46,6 +46,9 @@ func TestMessage(t *testing.T) {
 		{"an authorization header that a server quotes", "401: Authorization: Bearer short", "401: Authorization: REDACTED"},
 		{"a JSON field", `{"api_key": "abc", "code": 401}`, `{"api_key": REDACTED, "code": 401}`},
 		{"a setting", "token=abc refused", "token=REDACTED refused"},
+		{"a setting with spaces", "token = s3cret refused", "token = REDACTED refused"},
+		{"a long word set with spaces", "token = abcdefghijklmnop", "token = REDACTED"},
+		{"a sentence with an equals sign", "in one piece, so first token = end: this server does not stream", "in one piece, so first token = end: this server does not stream"},
 		{"a time-out of the first token", "first token: nothing came within 30s", "first token: nothing came within 30s"},
 		{"an unexpected token", "unexpected token: <", "unexpected token: <"},
 	} {

@@ -69,7 +69,9 @@ func Text(text string) string {
 var said = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)(["']?\b(?:proxy-)?authorization["']?\s*[:=]\s*)(?:"[^"\n]*"|'[^'\n]*'|[^,}\n]+)`),
 	regexp.MustCompile(`(?i)(["']?\b[a-z0-9_-]*(?:api[-_]?key|access[-_]?token|auth[-_]?token|secret|password|passwd|cookie|credential)s?["']?\s*[:=]\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,}\n]+)`),
-	regexp.MustCompile(`(?i)(\btoken(?:["']\s*:|\s*=)\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,}\n]+)`),
+	regexp.MustCompile(`(?i)(\btoken(?:["']\s*:|=)\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,}\n]+)`),
+	// A sentence may say "first token = end".
+	regexp.MustCompile(`(?i)(\btoken\s+=\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,}\n]*[0-9][^\s,}\n]*|[^\s,}\n]{12,})`),
 	regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://[^\s"'#]+#)[^\s"',}]+`), // a URL's fragment
 }
 
