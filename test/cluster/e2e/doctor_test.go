@@ -127,9 +127,10 @@ func doctorRules(t *testing.T, printed string) (inNamespace, everywhere []rbacv1
 		if err := yaml.Unmarshal([]byte(doc), &role); err != nil {
 			t.Fatalf("hpatune rbac printed %s: %v", doc, err)
 		}
-		if role.Kind == "Role" {
+		switch role.Kind { // the tests bind by themselves
+		case "Role":
 			inNamespace = role.Rules
-		} else {
+		case "ClusterRole":
 			everywhere = role.Rules
 		}
 	}

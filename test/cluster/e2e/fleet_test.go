@@ -62,8 +62,17 @@ func TestAFleetsRunIsOneRunOfTheWholeSchedule(t *testing.T) {
 	}
 	got, want := r.said(t), len(s.scheduled(t, dir))
 	say(t, "%s: %+v", got.Trust.Verdict, got.Load)
-	if got.Load.Scheduled != want || got.Load.Sent != want || got.Partial || len(got.Warnings) > 0 {
+	if got.Load.Scheduled != want || got.Load.Sent != want || got.Partial {
 		t.Errorf("%+v, want all of %d arrivals scheduled and sent\n%s", got, want, r.stderr)
+	}
+	// Short answers may come in one piece, on a machine that is busy; both workers
+	// may see it, and the run says it once.
+	said := map[string]bool{}
+	for _, w := range got.Warnings {
+		if w.ID != "not-streamed" || said[w.ID] {
+			t.Errorf("warning %+v, want none but not-streamed, and that once", w)
+		}
+		said[w.ID] = true
 	}
 	// The target's own count: each once.
 	var answered float64

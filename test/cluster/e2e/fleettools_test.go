@@ -57,15 +57,16 @@ func (s *suite) importWorker(t *testing.T) {
 	}
 }
 
-// fleetProfile is 200 small requests in 20 s: 5 ms of CPU each.
+// fleetProfile is 200 small requests in 20 s, smallCPU each.
 const fleetProfile = `name: fleet
 target: {protocol: openai-completions, path: /v1/completions, model: tinyllm}
-classes: [{name: small, prompt_tokens: 8, output_tokens: 16}]
+classes: [{name: small, prompt_tokens: %d, output_tokens: %d}]
 stages: [{name: hold, rate: 10/s, duration: 20s}]
 `
 
 // fleetTarget is a namespace that enforces the restricted standard, with a
-// payload and its HPA, and a folder with the profile to run it from.
+// payload and its HPA, and a folder with the profile to run it from. The HPA has
+// nowhere to go: one pod answers all, so its counter is of all requests.
 func (s *suite) fleetTarget(t *testing.T) (w workload, dir string) {
 	t.Helper()
 	s.importWorker(t)
@@ -75,9 +76,10 @@ func (s *suite) fleetTarget(t *testing.T) (w workload, dir string) {
 		t.Fatal(err)
 	}
 	w = s.deploy(t, ns, tinyllm("chat"))
-	s.cpuHPA(t, w, 1, 2, 90)
+	s.cpuHPA(t, w, 1, 1, 90)
 	dir = t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "profile.yaml"), []byte(fleetProfile), 0o600); err != nil {
+	text := fmt.Sprintf(fleetProfile, promptSize, answerOf(t, smallCPU))
+	if err := os.WriteFile(filepath.Join(dir, "profile.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return w, dir

@@ -17,8 +17,11 @@ import (
 	cluster "github.com/hpatune/hpatune/test/cluster"
 )
 
-// 32 tokens are about 9 ms of CPU: a pod limited to 200m serves 20 of them a second.
-const completion = `{"prompt":"scale me up","max_tokens":32}`
+// completion is a request of requestCPU.
+func completion(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf(`{"prompt":"scale me up","max_tokens":%d}`, answerOf(t, requestCPU))
+}
 
 // TestTheRealHPAScalesThePayloadUpUnderLoadAndBack shows the cluster without
 // the product; what the product sees of the same is in run_test.go.
@@ -50,13 +53,14 @@ func TestTheRealHPAScalesThePayloadUpUnderLoadAndBack(t *testing.T) {
 	history := s.watchHPA(t, "demo", "tinyllm")
 
 	const rate, wanted = 30, 3
+	body := completion(t)
 	say(t, "load on: %d/s", rate)
 	began := time.Now()
 	ctx, off := context.WithTimeout(t.Context(), s.patience(2*time.Minute))
 	defer off()
 	var got served
 	var wg sync.WaitGroup
-	wg.Go(func() { got = s.load(ctx, t, w.url+"/v1/completions", completion, rate) })
+	wg.Go(func() { got = s.load(ctx, t, w.url+"/v1/completions", body, rate) })
 	ready := func(n int32, exactly bool) func(context.Context) error {
 		return func(ctx context.Context) error {
 			d, err := s.kube.AppsV1().Deployments("demo").Get(ctx, "tinyllm", metav1.GetOptions{})

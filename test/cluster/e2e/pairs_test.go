@@ -27,13 +27,13 @@ type pair struct {
 
 const cpuMetric = "metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: %d}}}]"
 
-// The loads are below 40 requests/s of 9 ms each: the machine runs the cluster
+// The loads are below 40 requests/s of requestCPU each: the machine runs the cluster
 // and the load generator as well.
 var pairs = []pair{
 	{
 		name: "step", text: "a step up and down; one more replica from the start and a lower target",
 		payload: tinyllm("chat"),
-		load: llm + `
+		load: `
 stages:
   - {name: warm-up, rate: 4/s, duration: 25s, warmup: true}
   - {name: high, rate: 24/s, duration: 65s}
@@ -46,7 +46,7 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 	{
 		name: "climb", text: "a ramp, a plateau and a fall; a lower target, slower up, a longer window down",
 		payload: tinyllm("chat"),
-		load: llm + `
+		load: `
 stages:
   - {name: warm-up, rate: 4/s, duration: 25s, warmup: true}
   - {name: climb, ramp: {from: 4/s, to: 30/s}, duration: 60s}
@@ -60,7 +60,7 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 	{
 		name: "waves", text: "a sine of 80 s; more replicas at a higher target, a short window down",
 		payload: tinyllm("chat"),
-		load: llm + `
+		load: `
 stages:
   - {name: warm-up, rate: 14/s, duration: 30s, warmup: true}
   - {name: waves, sine: {mean: 14/s, amplitude: 10/s, period: 80s}, duration: 160s}
@@ -72,7 +72,7 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 	{
 		name: "cold", text: "a step at a server that takes a quarter of a minute to load; two replicas and a lower target",
 		payload: tinyllm("chat", "-load-delay=8s", "-load-cpu=1s"),
-		load: llm + `
+		load: `
 stages:
   - {name: warm-up, rate: 4/s, duration: 20s, warmup: true}
   - {name: high, rate: 20/s, duration: 55s}

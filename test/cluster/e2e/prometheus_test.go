@@ -205,9 +205,9 @@ func TestPrometheusSeesThePayloadsColdStartAndWork(t *testing.T) {
 	if err != nil || len(pods.Items) != 1 {
 		t.Fatalf("%d pods of the language server, %v", len(pods.Items), err)
 	}
-	const asked = 20
+	const asked, answer = 20, `{"prompt":"scale me up","max_tokens":32}`
 	for range asked {
-		if _, err := ask(s.client(), w.url+"/v1/completions", completion); err != nil {
+		if _, err := ask(s.client(), w.url+"/v1/completions", answer); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -329,7 +329,7 @@ func TestRestoresRoleIsExactlyWhatItAsksFor(t *testing.T) {
 		}
 		return b
 	}
-	if _, err := s.kube.AppsV1().Deployments(ns).Patch(t.Context(), "bare", types.MergePatchType, note(`{"run":"dead","replicas":0,"fixed":0}`), metav1.PatchOptions{}); err != nil {
+	if _, err := s.kube.AppsV1().Deployments(ns).Patch(t.Context(), "bare", types.MergePatchType, note(`{"run":"dead","replicas":1,"fixed":0}`), metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	hpa, err := s.kube.AutoscalingV2().HorizontalPodAutoscalers(ns).Get(t.Context(), "chat", metav1.GetOptions{})
@@ -346,6 +346,9 @@ func TestRestoresRoleIsExactlyWhatItAsksFor(t *testing.T) {
 	}
 	if unused := s.asExactly(t, ns, t.TempDir(), "restore", "restore", "-n", ns); len(unused) > 0 {
 		t.Errorf("the Role has %v, and nobody asked for them", slices.Collect(maps.Keys(unused)))
+	}
+	if d, err := s.kube.AppsV1().Deployments(ns).Get(t.Context(), "bare", metav1.GetOptions{}); err != nil || *d.Spec.Replicas != 1 || len(d.Annotations["hpatune.dev/original"]) > 0 {
+		t.Errorf("the Deployment is %+v with %v, %v; want one replica, as before", d.Spec.Replicas, d.Annotations, err)
 	}
 	if hpa, err = s.kube.AutoscalingV2().HorizontalPodAutoscalers(ns).Get(t.Context(), "chat", metav1.GetOptions{}); err != nil || hpa.Spec.MaxReplicas != 7 || len(hpa.Annotations) > 0 {
 		t.Errorf("the HPA is %+v with %v, %v; want what was there before", hpa.Spec, hpa.Annotations, err)

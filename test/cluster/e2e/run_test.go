@@ -21,16 +21,16 @@ import (
 	cluster "github.com/hpatune/hpatune/test/cluster"
 )
 
-// llm is the load's target: tokens of 9 ms of a core together, streamed.
-const llm = `
-target: {protocol: openai-completions, path: /v1/completions, model: tiny, stream: true}
-classes: [{name: answer, prompt_tokens: 8, output_tokens: 32}]
+// llm is the load's target: streamed answers, requestCPU each.
+const llm = `target: {protocol: openai-completions, path: /v1/completions, model: tiny, stream: true}
+classes: [{name: answer, prompt_tokens: %d, output_tokens: %d}]
 connections: {backend_header: X-Served-By}
 `
 
-// profile writes a profile and returns its path.
+// profile writes a profile of llm and returns its path.
 func profile(t *testing.T, dir, name, text string) string {
 	t.Helper()
+	text = fmt.Sprintf(llm, promptSize, answerOf(t, requestCPU)) + text
 	path := filepath.Join(dir, name+".yaml")
 	if err := os.WriteFile(path, []byte("name: "+name+"\n"+strings.TrimLeft(text, "\n")), 0o644); err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func TestARunRecordsWhatTheHPADidAndBecomesAdvice(t *testing.T) {
 	defer keep(t, dir)
 	w := s.deploy(t, ns, tinyllm("chat"))
 	s.cpuHPA(t, w, 1, 4, 70)
-	load := profile(t, dir, "step", llm+`
+	load := profile(t, dir, "step", `
 stages:
   - {name: low, rate: 4/s, duration: 25s}
   - {name: high, rate: 22/s, duration: 60s}
@@ -169,7 +169,7 @@ func TestAPortForwardIsNoWayIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = forward.Process.Kill(); _ = forward.Wait() }()
-	load := profile(t, dir, "tiny", llm+"stages: [{name: one, rate: 1/s, duration: 5s}]\n")
+	load := profile(t, dir, "tiny", "stages: [{name: one, rate: 1/s, duration: 5s}]\n")
 	r := s.hpatune(t, dir, "run", "--hpa", ns+"/chat", "--url", "http://localhost:18080", "-p", load, "--yes")
 	if r.code != 1 || !strings.Contains(r.stderr, "is a kubectl port-forward") || !strings.Contains(r.stderr, "one pod only") {
 		t.Errorf("run over a port-forward: exit code %d, want 1 and the reason:\n%s", r.code, r.stderr)
@@ -188,7 +188,7 @@ func TestTheWayInIsFound(t *testing.T) {
 	ns, dir := s.namespace(t), t.TempDir()
 	w := s.deploy(t, ns, tinyllm("chat"))
 	s.cpuHPA(t, w, 1, 2, 70)
-	load := profile(t, dir, "tiny", llm+"stages: [{name: one, rate: 1/s, duration: 2s}]\n")
+	load := profile(t, dir, "tiny", "stages: [{name: one, rate: 1/s, duration: 2s}]\n")
 	asked := func() string {
 		// Not confirmed: nothing is sent, and what would be is said.
 		r := s.hpatune(t, dir, "run", "--hpa", ns+"/chat", "-p", load)

@@ -20,16 +20,17 @@ import (
 // fastController says to hpatune what the cluster's fast clocks are.
 const fastController = "syncPeriod=5s,downscaleStabilization=30s,cpuInitializationPeriod=20s,initialReadinessDelay=5s"
 
-// profileOf writes a profile of tinyllm completions, 16 tokens each (about 5 ms
-// of CPU), with the given stages, and returns its path.
+// profileOf writes a profile of tinyllm completions of requestCPU each, with the
+// given stages, and returns its path.
 func profileOf(t *testing.T, stages string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "profile.yaml")
-	text := `name: e2e
+	text := fmt.Sprintf(`name: e2e
 target: {protocol: openai-completions, model: tinyllm}
-classes: [{name: short, prompt_tokens: 8, output_tokens: 32}]
+classes: [{name: short, prompt_tokens: %d, output_tokens: %d}]
 timeouts: {total: 10s}
-stages: ` + stages + "\n"
+stages: %s
+`, promptSize, answerOf(t, requestCPU), stages)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
