@@ -289,6 +289,11 @@ func (e *Exact) pick(r *Request) (*server, int32) {
 // begin gives a call a slot at s.at.
 func (e *Exact) begin(s *server, c call) {
 	f := e.stretch[len(s.serving)+1]
+	if e.m.inOrder < 0 && len(e.m.Law.Young) > 0 {
+		if k := e.m.Law.young(s.at - s.life.ReadyAt); k != 1 {
+			c.time.First, c.time.Total = c.time.First*k, c.time.Total*k
+		}
+	}
 	work := c.time.Total
 	c.first = s.at + c.time.First*f
 	if q := &e.m.Law.Quota; q.Cores > 0 {
