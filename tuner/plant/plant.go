@@ -223,6 +223,8 @@ type Model struct {
 	start []startTimes
 	// inOrder is the index of the pod that takes the first cold start; -1: they are drawn.
 	inOrder int
+	// byClass are the law's times by the class of their request; −1 has all.
+	byClass map[int16][]ServiceTime
 	// pace multiplies what requests take in the exact plant; 0 = 1.
 	pace float64
 }
@@ -293,6 +295,10 @@ func Compile(s Spec) (*Model, error) {
 		sch := p.Schedule.Seconds()
 		run := sch + (p.Pull + p.Start).Seconds()
 		m.start = append(m.start, startTimes{sch, run, run + p.Ready.Seconds()})
+	}
+	m.byClass = map[int16][]ServiceTime{-1: s.Law.Times}
+	for _, t := range s.Law.Times {
+		m.byClass[t.Class] = append(m.byClass[t.Class], t)
 	}
 	m.times = s.Law.condensed(goodPoints)
 	for _, t := range m.times {
