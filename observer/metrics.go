@@ -50,9 +50,10 @@ type containerMetrics struct {
 
 // customLook is the answer for one entry of spec.metrics from an instant on.
 type customLook struct {
-	at     time.Duration
-	pods   []results.PodValue // Pods metrics
-	series []int64            // Object (one), External; milli
+	instant bool // the adapter says no window
+	at      time.Duration
+	pods    []results.PodValue // Pods metrics
+	series  []int64            // Object (one), External; milli
 }
 
 const (
@@ -204,6 +205,8 @@ func (k *Kube) others(ctx context.Context, i int, m *autoscalingv2.MetricSpec) e
 			window := time.Minute // the controller's, where none is said
 			if v.WindowSeconds != nil {
 				window = time.Duration(*v.WindowSeconds) * time.Second
+			} else {
+				c.instant = true
 			}
 			c.pods = append(c.pods, results.PodValue{Pod: v.DescribedObject.Name, Milli: values(v.Value), At: k.at(v.Timestamp.Time), Window: window})
 		}
@@ -257,7 +260,11 @@ func (k *Kube) others(ctx context.Context, i int, m *autoscalingv2.MetricSpec) e
 		source = "external.metrics.k8s.io"
 	}
 	for _, v := range c.pods {
-		k.emit(results.Sample{At: c.at, Source: source, Name: metricName(m), Pod: v.Pod, Value: float64(v.Milli) / 1000, Window: v.Window, SampledAt: v.At})
+		window := v.Window
+		if c.instant { // the controller's minute counts for CPU alone: the value is of an instant
+			window = 0
+		}
+		k.emit(results.Sample{At: c.at, Source: source, Name: metricName(m), Pod: v.Pod, Value: float64(v.Milli) / 1000, Window: window, SampledAt: v.At})
 	}
 	for _, v := range c.series {
 		k.emit(results.Sample{At: c.at, Source: source, Name: metricName(m), Value: float64(v) / 1000, SampledAt: results.NotYet})

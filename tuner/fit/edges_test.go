@@ -116,7 +116,8 @@ func TestCompare(t *testing.T) {
 		{"meets the rescale, then runs away", []results.Sync{sync(0, 2, 2), sync(30, 2, 6)}, hold(map[int]float64{30: 6, 60: 12}), "fail", 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			got := compare(row.syncs, row.sim, step, period, 2, nil)
+			c := comparison{step, period, 2, nil}
+			got := c.compare(recordedSizes(row.syncs, len(row.sim), step), rescalesOf(row.syncs, step), row.sim)
 			if got.Verdict != row.verdict || got.RescalesMatched != row.matched {
 				t.Errorf("compare = %+v, want %s with %d met", got, row.verdict, row.matched)
 			}

@@ -46,6 +46,9 @@ func sampled(m *hpa.Metric) (name string, unit float64) {
 // service or queued, by medians of slopes, which a bad sample does not bend.
 func pipeOf(s *service, m *hpa.Metric, replica cost.Replica) (plant.Pipe, bool, notes) {
 	var n notes
+	if m.Source == hpa.Pods || m.Source == hpa.Object || m.Source == hpa.External {
+		return gaugeOf(s, m)
+	}
 	name, unit := sampled(m)
 	p := plant.Pipe{Name: m.Name}
 	samples := samplesOf(s.log, name, m)

@@ -25,15 +25,19 @@ func (m *Model) Draw(a Another) *Model {
 	d := *m
 	d.Seed, d.inOrder, d.pace = a.Seed, -1, a.Pace
 	if a.Phases != nil || a.Slopes != nil {
-		d.Pipes, d.pipes = slices.Clone(m.Pipes), slices.Clone(m.pipes)
+		d.Pipes, d.pipes, d.flow = slices.Clone(m.Pipes), slices.Clone(m.pipes), slices.Clone(m.flow)
 	}
 	for i, p := range a.Phases {
 		d.Pipes[i].Phase = p
 		d.pipes[i].setPhase(p, m.Step)
+		if !d.flow[i].apart {
+			d.flow[i].setPhase(p, m.Step)
+		}
 	}
 	for i, k := range a.Slopes {
-		p := &d.pipes[i]
-		p.perDone, p.perRunning, p.perWaiting = p.perDone*k, p.perRunning*k, p.perWaiting*k
+		for _, p := range []*pipe{&d.pipes[i], &d.flow[i]} {
+			p.perDone, p.perRunning, p.perWaiting = p.perDone*k, p.perRunning*k, p.perWaiting*k
+		}
 	}
 	if a.Resample && len(m.start) > 1 {
 		r := rand.New(rand.NewPCG(a.Seed, 0x7374617274))

@@ -93,7 +93,10 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	e.ready, e.coming, e.leaving = e.ready[:0], e.coming[:0], e.leaving[:0]
 	e.m, e.seed, e.tick, e.now, e.created, e.turn, e.ticks, e.latency = m, seed, 0, 0, n, 0, ticks, latency
 	e.conns, e.idle = e.conns[:0], nil
-	e.byClass = m.byClass
+	e.byClass = map[int16][]ServiceTime{-1: m.Law.Times}
+	for _, t := range m.Law.Times {
+		e.byClass[t.Class] = append(e.byClass[t.Class], t)
+	}
 	mean := meanTotal(m.Law.Times)
 	e.mean = mean
 	if m.pace > 0 && m.Law.Quota.Cores == 0 {
@@ -182,22 +185,38 @@ func (e *Exact) Step(requests []Request) {
 	t.Ready = float64(len(e.ready))
 	t.Pods = float64(len(e.ready) + len(e.coming) + len(e.leaving))
 	for k := range m.pipes {
-		if j, ok := m.pipes[k].scrapesAt(e.tick); ok {
-			e.scrape(&m.pipes[k], k, j)
-		}
+		e.scrape(&m.pipes[k], k)
 	}
 }
 
-func (e *Exact) scrape(p *pipe, k, j int) {
+// scrape takes the points of pipe k that are due at the end of this tick.
+func (e *Exact) scrape(p *pipe, k int) {
+	if _, ok := p.scrapesAt(e.tick, 0); !ok && !p.apart {
+		return
+	}
+	of := func(s *server, stage Stage) {
+		j, ok := p.scrapesAt(e.tick, p.offset(e.m.Seed, k, s.index))
+		if !ok {
+			return
+		}
+		l := s.load
+		if p.window == 0 { // a gauge is read at an instant, and is a whole number
+			l.running, l.waiting = float64(s.inside()-s.waiting()), float64(s.waiting())
+		}
+		if stage == Starting {
+			l = load{}
+		}
+		p.scrape(&s.m[k], j, e.now, s.life.Started, l, stage)
+	}
 	for _, s := range e.ready {
-		p.scrape(&s.m[k], j, e.now, s.life.Started, s.load, Ready)
+		of(s, Ready)
 	}
 	for _, s := range e.leaving {
-		p.scrape(&s.m[k], j, e.now, s.life.Started, s.load, Ready)
+		of(s, Ready)
 	}
 	for _, s := range e.coming {
 		if s.life.Started < e.now {
-			p.scrape(&s.m[k], j, e.now, s.life.Started, load{}, Starting)
+			of(s, Starting)
 		}
 	}
 }
@@ -286,11 +305,6 @@ func (e *Exact) pick(r *Request) (*server, int32) {
 // begin gives a call a slot at s.at.
 func (e *Exact) begin(s *server, c call) {
 	f := e.stretch[len(s.serving)+1]
-	if e.m.inOrder < 0 && len(e.m.Law.Young) > 0 {
-		if k := e.m.Law.young(s.at - s.life.ReadyAt); k != 1 {
-			c.time.First, c.time.Total = c.time.First*k, c.time.Total*k
-		}
-	}
 	work := c.time.Total
 	c.first = s.at + c.time.First*f
 	if q := &e.m.Law.Quota; q.Cores > 0 {
@@ -490,7 +504,8 @@ func (e *Exact) Pods(now float64, out []PodView) []PodView {
 	view := func(s *server, stage Stage) {
 		v := PodView{Life: s.life, Stage: stage, Count: 1}
 		for k := range e.m.pipes {
-			v.Values[k] = e.m.pipes[k].read(&s.m[k], now, e.now, e.m.dt)
+			p := &e.m.pipes[k]
+			v.Values[k] = p.read(&s.m[k], p.offset(e.m.Seed, k, s.index), now, e.now, e.m.dt)
 		}
 		out = append(out, v)
 	}

@@ -40,8 +40,8 @@ func (f *Fluid) Reset(m *Model, n int, latency *Latency) {
 	*f = Fluid{m: m, ready: f.ready[:0], coming: f.coming[:0], leaving: f.leaving[:0], created: n, soonest: math.Inf(1), latency: latency}
 	if n > 0 {
 		c := cohort{n: float64(n), life: oldLife(), settled: true}
-		for i := range m.pipes {
-			p := &m.pipes[i]
+		for i := range m.flow {
+			p := &m.flow[i]
 			c.m[i] = p.old(p.value(load{}, Ready), m.dt)
 		}
 		f.ready = append(f.ready, c)
@@ -128,8 +128,8 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 			c.l = l
 			inFlight += l * c.n
 			waiting += q * c.n
-			for k := range m.pipes {
-				if pp := &m.pipes[k]; pp.window > 0 {
+			for k := range m.flow {
+				if pp := &m.flow[k]; pp.window > 0 {
 					c.m[k].cum += pp.value(c.load, Ready) * m.dt
 				}
 			}
@@ -154,8 +154,8 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 		c := &f.coming[i]
 		pods += c.n
 		if c.life.Started < f.now {
-			for k := range m.pipes {
-				if pp := &m.pipes[k]; pp.window > 0 {
+			for k := range m.flow {
+				if pp := &m.flow[k]; pp.window > 0 {
 					c.m[k].cum += pp.value(load{}, Starting) * m.dt
 				}
 			}
@@ -165,8 +165,8 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 		pods += f.leaving[i].n
 	}
 	t.Pods = pods
-	for k := range m.pipes {
-		if j, ok := m.pipes[k].scrapesAt(f.tick); ok {
+	for k := range m.flow {
+		if j, ok := m.flow[k].scrapesAt(f.tick, 0); ok {
 			f.scrape(k, j)
 		}
 	}
@@ -193,7 +193,7 @@ func (m *Model) giveUp(l, share, in, lost float64) (float64, float64) {
 }
 
 func (f *Fluid) scrape(k, j int) {
-	p := &f.m.pipes[k]
+	p := &f.m.flow[k]
 	for i := range f.ready {
 		c := &f.ready[i]
 		p.scrape(&c.m[k], j, f.now, c.life.Started, c.load, Ready)
@@ -291,7 +291,7 @@ func (f *Fluid) merge() {
 		for i := range out {
 			o := &out[i]
 			if o.settled && c.settled && math.Abs(o.l-c.l) <= 1e-3*(1+o.l) {
-				o.join(&c, len(f.m.pipes))
+				o.join(&c, len(f.m.flow))
 				joined = true
 				break
 			}
@@ -304,9 +304,9 @@ func (f *Fluid) merge() {
 }
 
 func (f *Fluid) isSettled(c *cohort) bool {
-	for k := range f.m.pipes {
-		p := &f.m.pipes[k]
-		v := p.read(&c.m[k], f.now, f.now, f.m.dt)
+	for k := range f.m.flow {
+		p := &f.m.flow[k]
+		v := p.read(&c.m[k], 0, f.now, f.now, f.m.dt)
 		if !v.OK || v.At-v.Window < c.life.ReadyAt || p.window > 0 && v.Window < p.reported-1e-9 {
 			return false
 		}
@@ -425,8 +425,8 @@ func (f *Fluid) drain(inFlight, waiting *float64) float64 {
 		}
 		*inFlight += l * c.n
 		*waiting += q * c.n
-		for k := range m.pipes {
-			if p := &m.pipes[k]; p.window > 0 {
+		for k := range m.flow {
+			if p := &m.flow[k]; p.window > 0 {
 				c.m[k].cum += p.value(c.load, Ready) * m.dt
 			}
 		}
@@ -450,8 +450,8 @@ func (f *Fluid) Status() int {
 func (f *Fluid) Pods(now float64, out []PodView) []PodView {
 	view := func(c *cohort, stage Stage) {
 		v := PodView{Life: c.life, Stage: stage, Count: int(c.n)}
-		for k := range f.m.pipes {
-			v.Values[k] = f.m.pipes[k].read(&c.m[k], now, f.now, f.m.dt)
+		for k := range f.m.flow {
+			v.Values[k] = f.m.flow[k].read(&c.m[k], 0, now, f.now, f.m.dt)
 		}
 		out = append(out, v)
 	}

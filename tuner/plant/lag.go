@@ -23,10 +23,11 @@ func (p *pipe) value(l load, stage Stage) float64 {
 	return min(p.ceiling, p.base+p.perDone*l.done+p.perRunning*l.running+p.perWaiting*l.waiting)
 }
 
-// scrapesAt reports the index of the scrape due at the end of the given tick,
-// counting from 0; ok is false where none is.
-func (p *pipe) scrapesAt(tick int) (int, bool) {
-	d := tick - p.phase
+// scrapesAt reports the index of the scrape due at the end of the given tick for
+// a pod that is scraped offset ticks late, counting from 0; ok is false where none
+// is.
+func (p *pipe) scrapesAt(tick, offset int) (int, bool) {
+	d := tick - p.phase - offset
 	if d < 0 || d%p.every != 0 {
 		return 0, false
 	}
@@ -45,25 +46,27 @@ func (p *pipe) scrape(m *meter, k int, now, started float64, l load, stage Stage
 	}
 }
 
-// read returns what the autoscaler can read at time now of a meter: the newest
+// read returns what the autoscaler can read at time now of a meter, whose pod is
+// scraped offset ticks late: the newest
 // scrape whose delay has passed, of those taken by the time done to which the
 // plant has been played.
 //
 // A window reaches back over p.window scrapes. A pod seen by fewer of them has
 // no value, but for a container that was at least p.fresh old at its first
 // scrape: it is reported since its start, as metrics-server does.
-func (p *pipe) read(m *meter, now, done, dt float64) Value {
+func (p *pipe) read(m *meter, offset int, now, done, dt float64) Value {
 	if m.first == unseen {
 		return Value{}
 	}
 	// Scrapes are played at the nearest step, and stamped with their own time:
 	// a fraction of a second decides whether a window began before a pod was ready.
 	every := float64(p.every) * dt
-	k := int(math.Floor(min(now-p.delay-p.stamp, done-float64(p.phase)*dt)/every + 1e-9))
+	late := float64(offset) * dt
+	k := int(math.Floor(min(now-p.delay-p.stamp-late, done-float64(p.phase)*dt-late)/every + 1e-9))
 	if k < m.first {
 		return Value{}
 	}
-	at := p.stamp + float64(k)*every
+	at := p.stamp + late + float64(k)*every
 	if p.window == 0 {
 		return Value{Value: m.ring[slot(k)], At: at, OK: true}
 	}

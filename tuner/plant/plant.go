@@ -71,30 +71,10 @@ type Law struct {
 	// Quota is the CPU limit; its zero is none. Rate and Times are those at full
 	// speed.
 	Quota Quota
-	// Young is how many times as long requests take at a replica that has just become
-	// ready: caches and compilers warm up. In order of age; nil = no longer. The fluid
-	// plant does not know it.
-	Young []Youth `json:",omitempty"`
 	// Iterations is how a server of language models serves; nil = by slots. Rate is
 	// then what it completes with so many inside, and Times are of requests that are
 	// alone (LanguageLaw).
 	Iterations *Iterations `json:",omitempty"`
-}
-
-// Youth is how requests are stretched at a replica up to an age, since readiness.
-type Youth struct {
-	Until   time.Duration
-	Stretch float64 // ≥ 1
-}
-
-// young is the stretch at an age, in seconds since readiness.
-func (l *Law) young(age float64) float64 {
-	for _, y := range l.Young {
-		if age < y.Until.Seconds() {
-			return y.Stretch
-		}
-	}
-	return 1
 }
 
 // ServiceTime is one request's service without waiting, in seconds.
@@ -151,7 +131,7 @@ type Drain struct {
 type Limits struct{ TTFT, ITL, TPOT, E2E time.Duration }
 
 // MaxPipes is the number of metrics one world can have.
-const MaxPipes = 4
+const MaxPipes = 6
 
 // ringSize is how many scrapes back a pipe can look.
 const ringSize = 16
@@ -179,6 +159,56 @@ type Pipe struct {
 	// Fresh is the age from which a container without two scrapes yet is
 	// reported since its start: 10 s in metrics-server; 0 = never.
 	Fresh time.Duration
+	// Apart says that each pod is scraped at a phase of its own, as Prometheus
+	// does it; otherwise all are scraped at once, as metrics-server does it. Only
+	// values at the scrape (Window 0) can be read so.
+	Apart bool
+	// Over is how an Object or External metric is made of the pods' values. It
+	// does nothing for metrics of single pods.
+	Over Pool
+}
+
+// Pool is how one number is made of the values of all pods.
+type Pool int8
+
+// The ways to make one number of many.
+const (
+	Sum  Pool = iota // of all pods: requests waiting anywhere
+	Mean             // over the pods that have a value: a ratio, a utilization
+	Max              // the largest of any pod
+)
+
+// String returns the word that PromQL has for it.
+func (p Pool) String() string {
+	switch p {
+	case Mean:
+		return "avg"
+	case Max:
+		return "max"
+	}
+	return "sum"
+}
+
+// Of returns the number for a pool's values, n pods each; 0 for no pods.
+func (p Pool) Of(values []float64, n []int) float64 {
+	sum, count, most := 0.0, 0, 0.0
+	for i, v := range values {
+		if n[i] == 0 {
+			continue
+		}
+		sum += v * float64(n[i])
+		if count == 0 || v > most {
+			most = v
+		}
+		count += n[i]
+	}
+	switch {
+	case p == Max:
+		return most
+	case p == Mean && count > 0:
+		return sum / float64(count)
+	}
+	return sum
 }
 
 // Spec is everything a plant is made of.
@@ -218,13 +248,14 @@ type Model struct {
 	times          []ServiceTime // condensed
 	tokens         float64       // mean of an answer
 	pipes          []pipe
+	// flow are the pipes as the fluid plant reads them: the pods of a cohort that
+	// are scraped apart are read at all phases at once, half an interval late.
+	flow []pipe
 	// pools[k] serves n replicas with poolFor(n) = k.
 	pools []*pool
 	start []startTimes
 	// inOrder is the index of the pod that takes the first cold start; -1: they are drawn.
 	inOrder int
-	// byClass are the law's times by the class of their request; −1 has all.
-	byClass map[int16][]ServiceTime
 	// pace multiplies what requests take in the exact plant; 0 = 1.
 	pace float64
 }
@@ -235,6 +266,7 @@ type pipe struct {
 	every, phase, window                                     int // ticks, ticks, scrapes (0 = instant)
 	delay, fresh                                             float64
 	stamp                                                    float64 // exact time of the first scrape, seconds
+	apart                                                    bool    // a phase for each pod
 	reported                                                 float64 // window as the samples state it, seconds: a hair more or less than whole scrapes
 }
 
@@ -273,7 +305,8 @@ func Compile(s Spec) (*Model, error) {
 	}
 	m := &Model{Spec: s, inOrder: -1, dt: s.Step.Seconds(), grace: s.Drain.Grace.Seconds(), drain: s.Drain.Min.Seconds()}
 	for i, p := range s.Pipes {
-		m.pipes = append(m.pipes, p.compile(i, s.Step, bad))
+		c := p.compile(i, s.Step, bad)
+		m.pipes, m.flow = append(m.pipes, c), append(m.flow, c.flowing(m.dt))
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
@@ -295,10 +328,6 @@ func Compile(s Spec) (*Model, error) {
 		sch := p.Schedule.Seconds()
 		run := sch + (p.Pull + p.Start).Seconds()
 		m.start = append(m.start, startTimes{sch, run, run + p.Ready.Seconds()})
-	}
-	m.byClass = map[int16][]ServiceTime{-1: s.Law.Times}
-	for _, t := range s.Law.Times {
-		m.byClass[t.Class] = append(m.byClass[t.Class], t)
 	}
 	m.times = s.Law.condensed(goodPoints)
 	for _, t := range m.times {
@@ -333,11 +362,6 @@ func (l *Law) check(bad func(string, ...any)) {
 		}
 	}
 	l.Quota.check(bad)
-	for i, y := range l.Young {
-		if !(y.Stretch > 0) || y.Until <= 0 || i > 0 && y.Until <= l.Young[i-1].Until {
-			bad("law: age %d is %+v; want ages in order and stretches above 0", i, y)
-		}
-	}
 	if l.Queue < 0 || l.Timeout < 0 || l.FirstToken < 0 {
 		bad("law: queue %d, timeout %v, first token %v; none may be negative", l.Queue, l.Timeout, l.FirstToken)
 	}
@@ -349,7 +373,10 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 	}
 	ticks := func(d time.Duration) int { return int((d + step/2) / step) }
 	c := pipe{base: p.Base, starting: p.Starting, perDone: p.PerDone, perRunning: p.PerRunning, perWaiting: p.PerWaiting, ceiling: p.Ceiling,
-		every: max(1, ticks(p.Every)), delay: p.Delay.Seconds(), fresh: p.Fresh.Seconds()}
+		every: max(1, ticks(p.Every)), delay: p.Delay.Seconds(), fresh: p.Fresh.Seconds(), apart: p.Apart}
+	if p.Apart && p.Window > 0 {
+		bad("metric %d %q averages over %v and is scraped apart; only one of the two is modelled", i, p.Name, p.Window)
+	}
 	if c.ceiling == 0 {
 		c.ceiling = math.Inf(1)
 	}
@@ -365,6 +392,27 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 		bad("metric %d %q has a negative time: every %v, phase %v, window %v, delay %v, fresh %v", i, p.Name, p.Every, p.Phase, p.Window, p.Delay, p.Fresh)
 	}
 	return c
+}
+
+// flowing returns an Apart pipe as the mean over all phases: read often, and half
+// an interval later. Others are returned as they are.
+func (p pipe) flowing(dt float64) pipe {
+	if !p.apart {
+		return p
+	}
+	p.delay += float64(p.every) * dt / 2
+	p.every = max(1, int(math.Ceil(p.delay/dt/(ringSize-4))))
+	p.phase, p.stamp = 0, 0
+	return p
+}
+
+// offset is by how many ticks the scrapes of the index-th pod come later than the
+// pipe's own phase; k is the pipe's index.
+func (p *pipe) offset(seed uint64, k, index int) int {
+	if !p.apart {
+		return 0
+	}
+	return int(mix(seed+uint64(k)*0x9e3779b9, uint64(index)) % uint64(p.every))
 }
 
 // setPhase puts the first scrape at the step nearest to phase. One at the very

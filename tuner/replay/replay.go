@@ -75,6 +75,8 @@ type autoscaler struct {
 	obs      hpa.Observation
 	dec      hpa.Decision
 	views    []plant.PodView
+	values   []float64 // of one metric, by view
+	counts   []int     // of pods, beside values
 	pipes    []int
 	replicas int32   // spec.replicas
 	desired  int32   // status.desiredReplicas
@@ -164,13 +166,13 @@ func (a *autoscaler) read(r *hpa.Reading, m *hpa.Metric, pipe int) {
 		return
 	}
 	if m.Source == hpa.Object || m.Source == hpa.External {
-		sum := 0.0
+		a.values, a.counts = a.values[:0], a.counts[:0]
 		for i := range a.views {
 			if v := &a.views[i].Values[pipe]; v.OK {
-				sum += v.Value * float64(a.views[i].Count)
+				a.values, a.counts = append(a.values, v.Value), append(a.counts, a.views[i].Count)
 			}
 		}
-		r.Series = append(r.Series, milli(sum))
+		r.Series = append(r.Series, milli(a.w.Pipes[pipe].Over.Of(a.values, a.counts)))
 		return
 	}
 	for i := range a.views {

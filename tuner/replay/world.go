@@ -270,6 +270,16 @@ func (w *World) AsRecorded() *World {
 	return &r
 }
 
+// AsRecordedWith is AsRecorded with other luck in what no recording shows: which
+// replica the balancer chose, and when each pod's gauges were read. Arrivals, cold
+// starts, reconciles and the scrapes that are known stay.
+func (w *World) AsRecordedWith(seed uint64) *World {
+	r := w.AsRecorded()
+	r.Seed = seed
+	r.model = w.model.Draw(plant.Another{Seed: seed}).InOrder(int(w.Replicas))
+	return r
+}
+
 // breaks are the bins before which the rate may jump, in order, the first and
 // the end among them.
 func (d *Demand) breaks() []int {

@@ -1,0 +1,150 @@
+package fit
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// scene is a log of three pods with four slots each under a load that comes and
+// goes, so that what waits, what runs and what is inside differ. Requests go to the
+// pods in turn.
+func scene() *service {
+	run := &results.Run{}
+	l := &log{run: run, visible: true}
+	free := [3][4]float64{}
+	s := &service{log: l}
+	for k := range 3 {
+		name := string(rune('a' + k))
+		run.Meta.Backends = append(run.Meta.Backends, results.Backend{Name: name})
+		l.servers = append(l.servers, server{backend: k})
+		l.traffic = append(l.traffic, [2]float64{0, math.Inf(1)})
+	}
+	at := 0.0
+	for i := 0; at < 900; i++ {
+		at += 0.16 + 0.09*math.Sin(at/60) + 0.03*math.Sin(float64(i)*1.7)
+		k := i % 3
+		slot := 0
+		for j := range free[k] {
+			if free[k][j] < free[k][slot] {
+				slot = j
+			}
+		}
+		start := math.Max(at, free[k][slot])
+		done := start + 1.6 + 0.8*math.Sin(float64(i))
+		free[k][slot] = done
+		l.servers[k].calls = append(l.servers[k].calls, len(l.calls))
+		latest := done
+		if n := len(l.servers[k].latest); n > 0 {
+			latest = math.Max(latest, l.servers[k].latest[n-1])
+		}
+		l.servers[k].latest = append(l.servers[k].latest, latest)
+		l.calls = append(l.calls, call{sent: at, first: done, done: done, server: k, ok: true})
+		s.start = append(s.start, start)
+	}
+	return s
+}
+
+// seen records a metric of the scene every 5 s, as an adapter shows it.
+func (s *service) seen(m *hpa.Metric, value func(pod int, at float64) (v float64, ok bool)) {
+	s.run.Samples = nil
+	for at := 30.0; at < 880; at += 5 {
+		for k := range 3 {
+			v, ok := value(k, at)
+			if !ok {
+				continue
+			}
+			x := results.Sample{At: seconds(at), Source: "custom.metrics.k8s.io", Name: m.Name, Value: v, SampledAt: seconds(at)}
+			if m.Source == hpa.Pods {
+				x.Pod = s.run.Meta.Backends[k].Name
+			}
+			s.run.Samples = append(s.run.Samples, x)
+		}
+	}
+}
+
+func TestGauges(t *testing.T) {
+	s := scene()
+	// scraped is the value at the last scrape, each pod's at a phase of its own.
+	scraped := func(every, late float64, of func(reading) float64) func(int, float64) (float64, bool) {
+		return func(k int, at float64) (float64, bool) {
+			phase := float64(k)*3.5 + 1
+			on := phase + math.Floor((at-phase)/every)*every - late
+			return of(s.did(k, on, on)), true
+		}
+	}
+	inside := func(r reading) float64 { return r.running + r.waiting }
+	waiting := func(r reading) float64 { return r.waiting }
+	whole := func(of func(k int, at float64) (float64, bool)) func(int, float64) (float64, bool) {
+		return func(k int, at float64) (float64, bool) { // one series for the pool
+			sum := 0.0
+			for j := range 3 {
+				v, _ := of(j, at)
+				sum += v
+			}
+			return sum, k == 0
+		}
+	}
+	for _, tt := range []struct {
+		name    string
+		metric  hpa.Metric
+		value   func(int, float64) (float64, bool)
+		want    plant.Pipe // Every, Delay, Window are compared within a scrape's step
+		refused bool
+	}{
+		{"in flight is running and waiting, one each", hpa.Metric{Source: hpa.Pods, Name: "server_load"}, scraped(15, 0, inside),
+			plant.Pipe{PerRunning: 1, PerWaiting: 1, Every: 15 * time.Second, Apart: true}, false},
+		{"a queue counts what waits", hpa.Metric{Source: hpa.Pods, Name: "vllm:num_requests_waiting"}, scraped(15, 0, waiting),
+			plant.Pipe{PerWaiting: 1, Every: 15 * time.Second, Apart: true}, false},
+		{"what runs, read every 30 s", hpa.Metric{Source: hpa.Pods, Name: "busy"}, scraped(30, 0, func(r reading) float64 { return r.running }),
+			plant.Pipe{PerRunning: 1, Every: 30 * time.Second, Apart: true}, false},
+		{"slots in use follow what runs: a quarter each", hpa.Metric{Source: hpa.Pods, Name: "slots_used_ratio"}, scraped(15, 0, func(r reading) float64 { return r.running / 4 }),
+			plant.Pipe{PerRunning: 0.25, Every: 15 * time.Second, Apart: true}, false},
+		{"the sum over the pool, each pod at its own phase", hpa.Metric{Source: hpa.External, Name: "s0-prometheus"}, whole(scraped(15, 0, inside)),
+			plant.Pipe{PerRunning: 1, PerWaiting: 1, Every: 15 * time.Second, Apart: true, Over: plant.Sum}, false},
+		{"a number that has nothing to do with the load", hpa.Metric{Source: hpa.External, Name: "weather"},
+			func(k int, at float64) (float64, bool) { return 50 + 40*math.Sin(at*at), k == 0 }, plant.Pipe{}, true},
+		{"too few samples", hpa.Metric{Source: hpa.External, Name: "rare"},
+			func(k int, at float64) (float64, bool) { return 1, k == 0 && at < 45 }, plant.Pipe{}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s.seen(&tt.metric, tt.value)
+			p, ok, n := gaugeOf(s, &tt.metric)
+			if ok == tt.refused {
+				t.Fatalf("ok = %v, want %v: %v", ok, !tt.refused, n.warnings)
+			}
+			if tt.refused {
+				if len(n.warnings) != 1 {
+					t.Errorf("warnings %q, want the reason", n.warnings)
+				}
+				return
+			}
+			near := func(a, b float64) bool { return math.Abs(a-b) <= 0.06*math.Max(1e-9, math.Abs(b))+1e-3 }
+			if !near(p.PerRunning, tt.want.PerRunning) || !near(p.PerWaiting, tt.want.PerWaiting) || p.PerDone != 0 || math.Abs(p.Base) > 0.1 {
+				t.Errorf("it counts %+v, want %+v", p, tt.want)
+			}
+			if p.Every != tt.want.Every || p.Apart != tt.want.Apart && tt.metric.Source == hpa.Pods || p.Over != tt.want.Over || p.Window != 0 || p.Delay > 2*time.Second {
+				t.Errorf("it is seen as %+v, want %+v", p, tt.want)
+			}
+		})
+	}
+}
+
+func TestPoolOf(t *testing.T) {
+	values, pods := []float64{1, 4, 9}, []int{2, 1, 0}
+	for _, tt := range []struct {
+		over plant.Pool
+		want float64
+	}{{plant.Sum, 6}, {plant.Mean, 2}, {plant.Max, 4}} {
+		if got := tt.over.Of(values, pods); got != tt.want {
+			t.Errorf("%v.Of(%v, %v) = %v, want %v", tt.over, values, pods, got, tt.want)
+		}
+	}
+	if got := plant.Mean.Of(nil, nil); got != 0 {
+		t.Errorf("avg of no pods = %v, want 0", got)
+	}
+}
