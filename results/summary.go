@@ -49,6 +49,7 @@ type Summary struct {
 	Tokens     Tokens         `json:"tokens"`
 	Objectives []Judgement    `json:"objectives"`
 	Replicas   Replicas       `json:"replicas"`
+	Pods       *Pods          `json:"pods"` // nil = none were observed
 	Backends   []BackendShare `json:"backends"`
 	Gaps       []GapS         `json:"gaps"`
 	Stages     []StageSummary `json:"stages"`
@@ -191,7 +192,7 @@ func Summarize(r *Run, objectives []Objective, extra ...Figure) Summary {
 	s := Summary{
 		Schema: Schema, Run: r.Meta.Run, Partial: r.Meta.Partial, Why: r.Meta.Why, Start: r.Meta.Start, DurationS: r.End().Seconds(), Speed: r.Meta.Speed,
 		Load: loadOf(r, measured, limits), LatencyS: latenciesOf(measured), Tokens: tokensOf(measured),
-		Objectives: r.Judge(objectives, extra...), Replicas: r.Replicas(), Backends: r.Shares(),
+		Objectives: r.Judge(objectives, extra...), Replicas: r.Replicas(), Pods: r.PodLives(), Backends: r.Shares(),
 		Gaps: []GapS{}, Stages: []StageSummary{}, Classes: []ClassSummary{}, Errors: []ErrorCount{}, Warnings: []WarningInJSON{}, Capacity: r.Meta.Capacity,
 	}
 	if s.Speed == 0 {

@@ -38,8 +38,16 @@ func figuresOf(s results.Summary) []Figure {
 		Figure{"replica-hours, billed", r.Hours, "h", unseen},
 		Figure{"replicas, mean", r.Mean, "", unseen},
 		Figure{"replicas, most", r.Max, "", unseen},
-		Figure{"time to capacity", r.TimeToCapacityS, "s", "nothing to measure it by"},
+		Figure{"time to wanted size", r.TimeToCapacityS, "s", "nothing to measure it by"},
 	)
+	if l := s.Pods; l != nil {
+		out = append(out, Figure{"pods created", count(l.Created), "", ""}, Figure{"pods not ready in between", count(l.Unready), "", ""},
+			Figure{"container restarts", count(l.Restarts), "", ""},
+			Figure{"CPU periods in which the limit stopped pods", l.ThrottledRatio, "ratio", "recorded by run --throttling"})
+		if l.ReadyS != nil {
+			out = append(out, Figure{"pod ready after, p50", &l.ReadyS.P50, "s", ""}, Figure{"pod ready after, most", &l.ReadyS.Max, "s", ""})
+		}
+	}
 	if r.Flaps != nil {
 		out = append(out, Figure{"flaps", count(*r.Flaps), "", ""})
 	}

@@ -86,15 +86,16 @@ var costFigures = []pickedFigure{
 }
 
 // servicePicked and costPicked are the two tables of a recommendation.
-func servicePicked(r *tuner.Recommendation) picked { return pickedOf(r, serviceFigures) }
-func costPicked(r *tuner.Recommendation) picked    { return pickedOf(r, costFigures) }
+func servicePicked(r *tuner.Recommendation) picked { return pickedOf(r, picks(r), serviceFigures) }
+func costPicked(r *tuner.Recommendation) picked    { return pickedOf(r, picks(r), costFigures) }
 
-func pickedOf(r *tuner.Recommendation, figures []pickedFigure) picked {
+// pickedOf sets the figures of configurations side by side, with r's measured ones
+// and prices.
+func pickedOf(r *tuner.Recommendation, ps []pick, figures []pickedFigure) picked {
 	var out picked
 	if r.Measured != nil {
 		out.Head = append(out.Head, "measured")
 	}
-	ps := picks(r)
 	for _, p := range ps {
 		out.Head = append(out.Head, p.Name+", predicted")
 	}
@@ -125,19 +126,18 @@ func pickedOf(r *tuner.Recommendation, figures []pickedFigure) picked {
 	return out
 }
 
-// picks writes the configurations of a recommendation side by side.
-func (p *printer) picks(r *tuner.Recommendation) {
-	ps := picks(r)
+// picks writes configurations side by side, with r's measured figures and prices.
+func (p *printer) picks(r *tuner.Recommendation, ps []pick) {
 	if len(ps) == 0 {
 		return
 	}
 	p.line("")
-	service := servicePicked(r)
+	service := pickedOf(r, ps, serviceFigures)
 	rows := [][]string{append([]string{""}, service.Head...)}
 	for _, t := range []struct {
 		of      picked
 		figures []pickedFigure
-	}{{service, serviceFigures}, {costPicked(r), costFigures}} {
+	}{{service, serviceFigures}, {pickedOf(r, ps, costFigures), costFigures}} {
 		for _, row := range t.of.Rows {
 			cells := []string{row.Name}
 			for _, c := range row.Cells {

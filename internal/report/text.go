@@ -68,10 +68,13 @@ func RunText(w io.Writer, s results.Summary) error {
 		if r.Flaps != nil {
 			flaps = fmt.Sprint(*r.Flaps)
 		}
-		p.line("Replicas: %s to %s, %s on average; %s replica-hours, %s ready; %s flaps; time to capacity %s",
+		p.line("Replicas: %s to %s, %s on average; %s replica-hours, %s ready; %s flaps; time to wanted size %s",
 			quantity(r.Min, ""), quantity(r.Max, ""), quantity(r.Mean, ""), quantity(r.Hours, ""), quantity(r.ReadyHours, ""), flaps, quantity(r.TimeToCapacityS, "s"))
 	} else {
 		p.line("Replicas: — no pods were observed")
+	}
+	if s.Pods != nil {
+		p.line("%s", podsText(s.Pods))
 	}
 	p.reactions(s.Reactions)
 	p.line("\nLatency of answered requests, from the scheduled send, warm-up left out:")
@@ -90,6 +93,21 @@ func RunText(w io.Writer, s results.Summary) error {
 		p.line("Warning at %s: %s", clock(x.AtS), x.Text)
 	}
 	return p.err
+}
+
+// podsText tells what the pods of a run went through.
+func podsText(l *results.Pods) string {
+	text := fmt.Sprintf("Pods: %d created", l.Created)
+	if q := l.ReadyS; q != nil {
+		text += fmt.Sprintf(", ready after %s (median of %d; the slowest %s)", seconds(q.P50), q.N, seconds(q.Max))
+	}
+	text += fmt.Sprintf("; %d not ready in between; %d container restarts", l.Unready, l.Restarts)
+	if t := l.ThrottledRatio; t != nil {
+		text += fmt.Sprintf("; stopped by their CPU limit in %s of %d periods", quantity(t, "ratio"), l.ThrottledPeriods)
+	} else {
+		text += "; CPU throttling " + dash + " not recorded"
+	}
+	return text
 }
 
 // errors prints a table of errors under a title, if there are any.
@@ -236,7 +254,7 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	if s := r.Shadow; s != nil {
 		p.line("Decisions: %s", decisions(s))
 	}
-	p.picks(r)
+	p.picks(r, picks(r))
 	if len(r.Changes) > 0 {
 		p.line("\nWhat each change does, the others given:")
 		rows := [][]string{{"", "from", "to", "cost a month", "within limits", "flaps", "time to capacity"}}
@@ -303,11 +321,11 @@ func (p *printer) selfReplay(self tuner.SelfReplay) {
 }
 
 // ReplayText writes what one configuration would have done with a recorded load.
-func ReplayText(w io.Writer, pick *tuner.Pick, name string, price tuner.Price, self tuner.SelfReplay, judged []results.Judgement) error {
+func ReplayText(w io.Writer, replayed *tuner.Pick, name string, price tuner.Price, self tuner.SelfReplay, judged []results.Judgement) error {
 	p := printer{w: w}
 	p.line("Replayed: %s", name)
 	p.selfReplay(self)
-	p.picks(&tuner.Recommendation{Recommended: pick, Price: price})
+	p.picks(&tuner.Recommendation{Price: price}, []pick{{"replayed", replayed}})
 	p.line("")
 	p.objectives(judged)
 	return p.err
