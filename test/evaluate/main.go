@@ -114,7 +114,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	heading := ""
 	if *rows == "" && len(reports) > 0 {
 		heading = fmt.Sprintf("%s, %d worlds, %d recordings a world, %d days", time.Now().Format(time.DateOnly),
-			len(reports), len(reports[0].Recordings), e.n)
+			len(reports), len(reports[0].Recordings), reports[0].Baselines["hand-written"].Days)
 	}
 	printTable(stdout, reports, *rows, heading)
 	if *quick {
