@@ -73,6 +73,14 @@ func (l *Iterations) Took(w Work) float64 {
 	return l.Alpha*w.Iterations + l.Beta*w.Answers + l.Gamma*w.Prompt + l.Delta*w.Context
 }
 
+// paced is the law where everything takes k times as long; 0 = 1.
+func (l Iterations) paced(k float64) Iterations {
+	if k > 0 {
+		l.Alpha, l.Beta, l.Gamma, l.Delta, l.Own = k*l.Alpha, k*l.Beta, k*l.Gamma, k*l.Delta, k*l.Own
+	}
+	return l
+}
+
 // Alone returns the seconds to the first token on an idle server.
 func (l *Iterations) Alone(prompt int) float64 {
 	k := 1

@@ -5,6 +5,7 @@ import "math"
 // modelServer is what a server of language models adds to a server: its engine,
 // and the calls inside by the engine's id.
 type modelServer struct {
+	law    Iterations // at the day's pace
 	engine engine
 	calls  []call
 	free   []int
@@ -20,7 +21,8 @@ func (e *Exact) newModelServer(s *server) *modelServer {
 		x = &modelServer{}
 	}
 	x.calls, x.free, x.earned = x.calls[:0], x.free[:0], 0
-	own := e.m.Law.Iterations.Own // spent outside the engine, whose clock is as much late
+	x.law = e.m.Law.Iterations.paced(e.m.pace)
+	own := x.law.Own // spent outside the engine, whose clock is as much late
 	x.engine.onTok = func(id int, g *engine) { x.calls[id].first = g.at + own }
 	x.engine.onEnd = func(f finished, g *engine) {
 		c := &x.calls[f.id]
@@ -32,7 +34,7 @@ func (e *Exact) newModelServer(s *server) *modelServer {
 		s.at = at
 		x.free = append(x.free, f.id)
 	}
-	x.engine.reset(e.m.Law.Iterations, s.at)
+	x.engine.reset(&x.law, s.at)
 	return x
 }
 

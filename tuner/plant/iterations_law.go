@@ -81,7 +81,7 @@ const metPoints = 256
 
 // someOf takes n requests evenly by their whole time.
 func someOf(met []ServiceTime, n int) []ServiceTime {
-	slices.SortStableFunc(met, func(a, b ServiceTime) int { return cmpFloat(a.Total, b.Total) })
+	slices.SortFunc(met, func(a, b ServiceTime) int { return cmpFloat(a.Total, b.Total) })
 	if len(met) <= n {
 		return met
 	}

@@ -189,3 +189,57 @@ func TestFluidAgreesWithExactOnIterations(t *testing.T) {
 		}
 	}
 }
+
+// A day at another pace takes every request as many times as long.
+func TestIterationsKeepADaysPace(t *testing.T) {
+	m, err := Compile(languageWorld(Iterations{Alpha: .01, Beta: 2e-4, Gamma: 5e-5, Batch: 2048, Seqs: 8, Own: .01}, 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	took := func(m *Model) float64 {
+		var e Exact
+		var l Latency
+		ticks := make([]results.Tick, 100)
+		e.Reset(m, 1, 7, ticks, &l)
+		for i := range ticks {
+			e.Step([]Request{{At: float64(i), Index: i, Class: -1, Prompt: 10, Output: 10}})
+		}
+		e.Finish()
+		d, _ := l.E2E.Mean()
+		return d.Seconds()
+	}
+	if a, b := took(m), took(m.Draw(Another{Seed: 1, Pace: 1.5})); math.Abs(b/a-1.5) > 1e-3 {
+		t.Errorf("at 1.5 times the pace a request takes %.4f s, else %.4f s", b, a)
+	}
+}
+
+// BenchmarkExactIterations plays requests of 120 answer tokens; requests a second is
+// what counts.
+func BenchmarkExactIterations(b *testing.B) {
+	m, err := Compile(languageWorld(Iterations{Alpha: .01, Beta: 2e-4, Gamma: 5e-5, Delta: 1e-8, Batch: 2048, Seqs: 64, Ahead: true}, 4))
+	if err != nil {
+		b.Fatal(err)
+	}
+	rate := 0.7 * m.Law.Capacity() * 4
+	r := rand.New(rand.NewPCG(5, 6))
+	n := 0
+	steps := make([][]Request, 600)
+	for i := range steps {
+		for u := r.ExpFloat64() / rate; u < 1; u += r.ExpFloat64() / rate {
+			steps[i] = append(steps[i], Request{At: float64(i) + u, Index: n, Class: -1})
+			n++
+		}
+	}
+	var e Exact
+	ticks := make([]results.Tick, len(steps))
+	b.ResetTimer()
+	for range b.N {
+		clear(ticks)
+		e.Reset(m, 4, 7, ticks, nil)
+		for _, s := range steps {
+			e.Step(s)
+		}
+		e.Finish()
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+}

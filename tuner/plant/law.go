@@ -370,19 +370,24 @@ func (p *pool) compileGood(m *Model) {
 	p.wInv = waitCols / p.wMax
 	p.good = make([]float64, (rhoCells+2)*(waitCols+2))
 	for j := range p.st {
-		s := p.st[j]
+		s, times := p.st[j], m.times
+		if p.met != nil {
+			times = p.met[j]
+		}
+		slacks := make([]float64, 0, len(times)) // of those whose tokens keep pace
+		for i := range times {
+			if t := &times[i]; m.Limits.steady(t, s.stretch) {
+				slacks = append(slacks, min(lt-t.First*s.stretch, le-t.Total*s.stretch))
+			}
+		}
 		for k := range waitCols + 2 {
-			w, sum, times := 0.0, 0.0, m.times
+			w, sum := 0.0, 0.0
 			if p.wInv > 0 { // else no limit is about waiting
 				w = float64(k) / p.wInv
 			}
-			if p.met != nil {
-				times = p.met[j]
-			}
-			for _, t := range times {
-				slack := min(lt-t.First*s.stretch, le-t.Total*s.stretch) - w
-				switch {
-				case slack < 0 || !m.Limits.steady(&t, s.stretch):
+			for _, slack := range slacks {
+				switch slack -= w; {
+				case slack < 0:
 				case s.theta == 0 || s.pw == 0:
 					sum++
 				default:
