@@ -40,9 +40,17 @@ type known struct{ batch, seqs, kv int }
 // that explains the log within the noise.
 func (f *engineFit) choose(k known) (best guess, rivals []guess) {
 	begin := f.begin()
+	quick := begin // a server that is thought too slow drowns, and tells nothing
+	for i := range quick {
+		quick[i] /= 2
+	}
 	best.loss = math.Inf(1)
 	try := func(l plant.Iterations) {
-		for _, from := range []theta{begin, thetaOf(&best.law)} {
+		starts := []theta{begin, thetaOf(&best.law)}
+		if best.loss > 0.3 {
+			starts = append(starts, quick)
+		}
+		for _, from := range starts {
 			if from[alpha]+from[beta] <= 0 {
 				continue
 			}
@@ -77,7 +85,49 @@ func (f *engineFit) choose(k known) (best guess, rivals []guess) {
 		f.memory(&best, seqs)
 	}
 	best.law, best.loss = f.polish(best.law, best.free, 250)
-	return f.simplest(best)
+	best, rivals = f.simplest(best)
+	// What was not seen to bind is no limit.
+	if k.seqs == 0 && best.law.Seqs > 0 && !f.binds(&best.law, func(l *plant.Iterations) { l.Seqs = 0 }) {
+		best.law.Seqs = 0
+	}
+	if k.kv == 0 && best.law.KV > 0 && !f.binds(&best.law, func(l *plant.Iterations) { l.KV = 0 }) {
+		best.law.KV = 0
+	}
+	best.loss = f.loss(&best.law, nil)
+	return best, rivals
+}
+
+// boundCalls is how many requests a limit must have kept waiting to be believed.
+const boundCalls = 5
+
+// binds reports whether a limit of l, which free takes away, is seen in the log:
+// it changes the first token's time of at least boundCalls requests by a tenth, and
+// those are nearer to what was measured with it than without.
+func (f *engineFit) binds(l *plant.Iterations, free func(*plant.Iterations)) bool {
+	without := *l
+	free(&without)
+	n, with, none := 0, 0.0, 0.0
+	for i := range f.stretches {
+		s := &f.stretches[i]
+		a, _ := l.Play(s.calls)
+		b, _ := without.Play(s.calls)
+		for k := range s.about {
+			if s.weight[k] == 0 {
+				continue
+			}
+			x, y := a[k].First-s.about[k].At, b[k].First-s.about[k].At
+			if math.IsNaN(s.about[k].first) {
+				x, y = a[k].Last-s.about[k].At, b[k].Last-s.about[k].At
+			}
+			if math.Abs(math.Log((x+softening)/(y+softening))) < 0.1 {
+				continue
+			}
+			p, _ := misfit(&s.about[k], &a[k])
+			q, _ := misfit(&s.about[k], &b[k])
+			n, with, none = n+1, with+p, none+q
+		}
+	}
+	return n >= boundCalls && with < 0.9*none
 }
 
 // seqs are the limits of requests at once to try: those just at what the log
@@ -106,8 +156,10 @@ func (f *engineFit) memory(best *guess, seqs []int) {
 		for _, n := range []int{best.law.Seqs, 0} {
 			l := best.law
 			l.KV, l.Seqs = int(k*most), n
-			if m, e := f.climb(l, allFree, 6); e < with.loss {
-				with = guess{m, allFree, e}
+			for _, from := range []theta{thetaOf(&l), f.begin()} {
+				if m, e := f.climb(from.into(l), allFree, 6); e < with.loss {
+					with = guess{m, allFree, e}
+				}
 			}
 		}
 	}
@@ -191,46 +243,49 @@ func (f *engineFit) clearly(a, b guess) bool {
 	return mean > 2*math.Sqrt(sq/(parts*(parts-1)))
 }
 
-// simplest takes coefficients away from the best law as long as the noise hides
-// what is lost. The ones tried and found wanting come back as rivals.
+// simplest is the law with the fewest coefficients that explains the log as well
+// as the best one does, within the noise. The others come back as rivals, from the
+// fewest on.
 func (f *engineFit) simplest(best guess) (guess, []guess) {
-	refit := func(from guess, without ...int) guess {
-		g := from
-		t := thetaOf(&g.law)
+	begin := f.begin()
+	refit := func(without ...int) guess {
+		g := best
 		for _, i := range without {
 			g.free[i] = false
-			t[i] = 0
 		}
+		l := best.law
 		if !g.free[gamma] {
-			g.law.Batch = 0
+			l.Batch = 0
 		}
-		g.law = t.into(g.law)
-		if !(t[alpha]+t[beta] > 0) {
-			t[alpha] = f.begin()[alpha]
-			g.law = t.into(g.law)
+		g.loss = math.Inf(1)
+		for _, t := range []theta{thetaOf(&best.law), begin} {
+			for _, i := range without {
+				t[i] = 0
+			}
+			if !(t[alpha]+t[beta] > 0) {
+				t[alpha] = begin[alpha]
+			}
+			if m, e := f.climb(t.into(l), g.free, 12); e < g.loss {
+				g.law, g.loss = m, e
+			}
 		}
-		g.law, g.loss = f.climb(g.law, g.free, 12)
 		g.law, g.loss = f.polish(g.law, g.free, 150)
 		return g
 	}
-	var rivals []guess
-	full := best
+	all := []guess{best}
 	for _, without := range [][]int{{beta, gamma, delta}, {gamma, delta}, {beta, delta}, {beta, gamma}, {delta}, {beta}, {gamma}} {
-		g := refit(full, without...)
-		if g.coefficients() >= full.coefficients() {
-			continue
-		}
-		rivals = append(rivals, g)
+		all = append(all, refit(without...))
 	}
-	slices.SortStableFunc(rivals, func(a, b guess) int {
+	slices.SortStableFunc(all, func(a, b guess) int {
 		return cmp.Or(cmp.Compare(a.coefficients(), b.coefficients()), cmp.Compare(a.loss, b.loss))
 	})
-	for i, g := range rivals {
-		if !f.clearly(full, g) {
-			return g, append(slices.Delete(slices.Clone(rivals), i, i+1), full)
+	least := slices.MinFunc(all, func(a, b guess) int { return cmp.Compare(a.loss, b.loss) })
+	for i, g := range all {
+		if !f.clearly(least, g) {
+			return g, slices.Delete(all, i, i+1)
 		}
 	}
-	return full, rivals
+	return least, all // not reached: nothing is clearly better than itself
 }
 
 // lawName is what a law of these coefficients is called.
@@ -341,15 +396,7 @@ func (f *engineFit) describeLimits(out *LLM, g guess, k known) {
 		o.law, o.loss = f.climb(o.law, o.free, 8)
 		return o
 	}
-	if out.Law.KV > 0 {
-		out.KVSeen = k.kv > 0 || f.clearly(g, without(func(l *plant.Iterations) { l.KV = 0 }))
-	}
-	if out.Law.Seqs > 0 {
-		out.SeqsSeen = k.seqs > 0 || f.clearly(g, without(func(l *plant.Iterations) { l.Seqs = 0 }))
-		if !out.SeqsSeen {
-			out.Law.Seqs = 0
-		}
-	}
+	out.KVSeen, out.SeqsSeen = out.Law.KV > 0, out.Law.Seqs > 0
 	if out.Law.Seqs == 0 {
 		out.Unsure = append(out.Unsure, fmt.Sprintf("no limit of requests at once was seen to bind: it is %d or more", f.most))
 	}

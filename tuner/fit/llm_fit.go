@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/hpatune/hpatune/results"
-	"github.com/hpatune/hpatune/tuner/plant"
 )
 
 // LawOptions is what a log cannot say of a server, or need not.
@@ -18,14 +17,14 @@ type LawOptions struct {
 	KV    int // tokens of context that fit; 0 = find it
 }
 
-// How much of a long log is played. Six windows at different loads, each from
-// where those began that were inside when it opened, give the coefficients as
+// How much of a long log is played. Six windows at different loads, each begun
+// before it at a time with few inside, if there is one, give the coefficients as
 // all of it does: tested.
 const (
-	wholeCalls  = 3000 // a log up to here is played whole
+	wholeCalls  = 900 // a log up to here is played whole
 	windows     = 6
-	windowCalls = 400
-	warmCalls   = 1500
+	windowCalls = 200
+	warmCalls   = 600
 )
 
 // ErrNoTokens says that a log does not say how long prompts and answers were.
@@ -149,12 +148,12 @@ func cut(about []answer, inside []int, whole int) []stretchOf {
 	}
 	slices.SortStableFunc(all, func(a, b window) int { return a.load - b.load })
 	var out []stretchOf
-	k := max(1, min(windows, whole/windowCalls, len(all)))
+	k := max(1, min(windows, len(all)))
 	for w := range k {
 		i := all[(len(all)-1)*w/max(1, k-1)].from
 		to := i + windowCalls
 		warm := i
-		for warm > 0 && i-warm < warmCalls && (warm > i-inside[i] || about[warm-1].measured() && about[warm-1].last > about[i].At) {
+		for warm > 0 && i-warm < warmCalls && (warm > i-inside[i] || about[warm-1].measured() && about[warm-1].last > about[i].At || inside[warm] > inside[i]/4) {
 			warm--
 		}
 		end, last := to, 0.0
@@ -171,13 +170,35 @@ func cut(about []answer, inside []int, whole int) []stretchOf {
 	return out
 }
 
+// stretchFrom is the requests from index from to to, of which those from lo to hi
+// are held against their times. Those that were inside when the first of them came
+// are there from then on: with what was left of their answers, where these had
+// begun.
 func stretchFrom(about []answer, inside []int, from, to, lo, hi int) stretchOf {
-	s := stretchOf{about: about[from:to], inside: inside[from:to], weight: make([]float64, to-from), calls: make([]plant.Call, to-from)}
-	for i := range s.about {
-		s.calls[i] = s.about[i].Call
-		if k := from + i; k >= lo && k < hi && s.about[i].measured() {
-			s.weight[i] = 1
+	var s stretchOf
+	add := func(a answer, n int, weight float64) {
+		s.about, s.calls = append(s.about, a), append(s.calls, a.Call)
+		s.inside, s.weight = append(s.inside, n), append(s.weight, weight)
+	}
+	for i := range from {
+		a := about[i]
+		t := about[from].At
+		if !a.measured() || a.last <= t {
+			continue
 		}
+		if a.first <= t {
+			left := (a.last - t) / (a.last - a.first)
+			a.Prompt, a.Output = 1, max(1, int(math.Ceil(float64(a.Output)*left)))
+		}
+		a.At = t
+		add(a, 0, 0)
+	}
+	for i := from; i < to; i++ {
+		weight := 0.0
+		if i >= lo && i < hi && about[i].measured() {
+			weight = 1
+		}
+		add(about[i], inside[i], weight)
 	}
 	return s
 }
