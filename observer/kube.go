@@ -350,8 +350,8 @@ func (k *Kube) eventSeen(e *corev1.Event, listed bool) {
 			k.reasons = append(k.reasons, rescaleReason{at, int32(n), reason})
 		}
 	}
-	if listed && at < 0 {
-		return // before the run
+	if listed && at < 0 && e.Reason != "SuccessfulRescale" {
+		return // before the run; but for rescales, which the controller remembers
 	}
 	source := e.Source.Component
 	if source == "" {

@@ -218,7 +218,7 @@ func (b *bench) margin(ctx context.Context, o Options, t *trial) (*Interval, err
 		bottom = -14 // 1.05^-14 = 0.5
 	}
 	at := func(k int) float64 { return min(4, math.Pow(step, float64(k))) }
-	days := min(30, max(6, int(effort/4/max(sum(b.world.Demand.Bins), 1))))
+	days := min(20, max(6, int(effort/4/max(sum(b.world.Demand.Bins), 1))))
 	done := 0
 	holdsAt := func(k int) (bool, error) {
 		scaled := *b

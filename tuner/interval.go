@@ -14,10 +14,13 @@ type Interval struct {
 	Hi    *float64 `json:"hi"`
 }
 
-// over summarises one figure over replicates: the mean, and the 5th and 95th
-// percentile (nearest rank) where there are at least five. Replicates in which
-// the figure does not exist (NaN) are left out; none left, or an infinite one,
-// gives nil: not measured.
+// over summarises one figure over replicates: the mean, and where there are at
+// least five an interval for one new day. Of n days and a new one, all alike, each is
+// as likely as the other to be the smallest, and so on: the new one lies between the
+// j-th smallest and the j-th largest with the chance (n+1−2j)/(n+1). j is the largest
+// for which that is 90 % at least, and 1 below 19 days. Replicates in which the
+// figure does not exist (NaN) are left out; none left, or an infinite one, gives nil:
+// not measured.
 func over(values []float64) *Interval {
 	vs := make([]float64, 0, len(values))
 	sum := 0.0
@@ -32,9 +35,10 @@ func over(values []float64) *Interval {
 		return nil
 	}
 	iv := &Interval{Value: sum / float64(len(vs))}
-	if len(vs) >= 5 {
+	if n := len(vs); n >= 5 {
 		slices.Sort(vs)
-		lo, hi := rank(vs, 0.05), rank(vs, 0.95)
+		j := max(1, int(tail*float64(n+1)+1e-9))
+		lo, hi := vs[j-1], vs[n-j]
 		iv.Lo, iv.Hi = &lo, &hi
 	}
 	return iv

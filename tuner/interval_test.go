@@ -17,8 +17,13 @@ func TestIntervals(t *testing.T) {
 	for i := range 100 {
 		hundred = append(hundred, float64(i+1))
 	}
-	if i := over(hundred); *i.Lo != 5 || *i.Hi != 95 {
-		t.Errorf("of 1 … 100: %v – %v, want 5 – 95", *i.Lo, *i.Hi)
+	if i := over(hundred); *i.Lo != 5 || *i.Hi != 96 {
+		t.Errorf("of 1 … 100: %v – %v, want 5 – 96: 91 of 101", *i.Lo, *i.Hi)
+	}
+	for n, want := range map[int][2]float64{19: {1, 19}, 38: {1, 38}, 39: {2, 38}} {
+		if i := over(hundred[:n]); *i.Lo != want[0] || *i.Hi != want[1] {
+			t.Errorf("of 1 … %d: %v – %v, want %v", n, *i.Lo, *i.Hi, want)
+		}
 	}
 	if over([]float64{nan}) != nil || over(nil) != nil || over([]float64{1, math.Inf(1)}) != nil || typical(nil) != nil {
 		t.Error("what is not known, or not finite, has no figure")

@@ -16,8 +16,8 @@ const (
 	// effort is how many simulated requests a search may take, and leastDays the
 	// candidate-days it gets in any case: some seconds of two cores for a recording
 	// of a million requests, and rather more than is needed for a short one.
-	effort    = 8e6
-	leastDays = 120
+	effort    = 5e6
+	leastDays = 90
 	// slack is how far below what just held the fluid plant may put a candidate that
 	// is still worth an exact replay (tuner/MODEL.md, Limits).
 	slack = 0.03
@@ -378,12 +378,12 @@ func (s *search) contend(edge int) []*trial {
 }
 
 // race gives days to the contenders until each holds, misses, or is out: clearly
-// dearer than one that holds. The budget ends it early, but not before somebody
-// holds or everybody had enough.
+// dearer than one that holds. Once the budget is used up they go on one by one, the
+// cheapest first, until somebody holds or everybody had enough.
 func (s *search) race(in []*trial) error {
 	for _, n := range batches {
-		if s.used > s.budget && len(feasible(s.trials, s.b.space)) > 0 {
-			return nil
+		if s.used > s.budget {
+			return s.oneByOne(in)
 		}
 		if err := s.play(in, n); err != nil {
 			return err
@@ -404,6 +404,25 @@ func (s *search) race(in []*trial) error {
 		})
 		if len(in) == 0 {
 			return nil
+		}
+	}
+	return nil
+}
+
+// oneByOne is the race beyond its budget.
+func (s *search) oneByOne(in []*trial) error {
+	slices.SortStableFunc(in, cheaper)
+	for _, t := range in {
+		for _, n := range batches {
+			if len(feasible(s.trials, s.b.space)) > 0 {
+				return nil
+			}
+			if t.fate() != open {
+				break
+			}
+			if err := s.play([]*trial{t}, n); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

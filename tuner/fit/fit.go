@@ -144,9 +144,12 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	if errs[3] != nil {
 		return done(errs[3])
 	}
+	say.add(loadingPipes(&served, cfg.Metrics, w.Pipes, w.Start))
 	w.Drain, n = drainOf(l)
 	say.add(n)
 	w.Replicas, n = replicasOf(l, o.Replicas, cfg.MinReplicas)
+	say.add(n)
+	w.Memory, n = memoryOf(l)
 	say.add(n)
 	w.Sync = syncsOf(run.Syncs, w.Params.SyncPeriod, w.Demand.Duration())
 

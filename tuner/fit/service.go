@@ -78,16 +78,18 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	}
 	slots := found.n
 	s.start = found.start
-	switch {
-	case s.hidden != nil && s.hidden.off > hiddenOff:
+	if s.hidden != nil && s.hidden.off > hiddenOff {
 		n.doubt("hidden-backends", "a response header that names the pod (connections.backend_header; the downward API can set it)",
 			"which replica answered is not visible, and no number of slots and no balancer that was tried gives the recorded latencies (%.0f %% off on the average)", 100*(math.Exp(s.hidden.off)-1))
-	case found.waited && float64(found.hi) > 1.5*float64(found.lo):
-		n.doubt("slots", "a run that takes one replica from idle to past saturation in steps",
-			"%d to %d requests at once would explain the recorded latencies alike, so a replica's capacity is not known", found.lo, found.hi)
 	}
 	var more notes
 	s.slowing, more = slowingOf(&s, slots)
+	// Where services slow down, more slots are not that much more capacity.
+	few, many := float64(found.lo)/s.slowing.at(float64(found.lo)), float64(found.hi)/s.slowing.at(float64(found.hi))
+	if found.waited && many > 1.5*few {
+		n.doubt("slots", "a run that takes one replica from idle to past saturation in steps",
+			"%d to %d requests at once would explain the recorded latencies alike, so a replica's capacity is not known", found.lo, found.hi)
+	}
 	if s.slowing.per > 0 {
 		s.alone = s.over(func(n float64) float64 { return 1 / s.slowing.at(n) })
 	}
@@ -105,6 +107,10 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	s.law, s.own, more = limited(&s)
 	n.add(more)
 	n.add(throttledNotes(&s))
+	if s.law.Young, more = youngOf(&s); s.law.Quota.Cores > 0 {
+		s.law.Young, more = nil, notes{} // stops are not its age
+	}
+	n.add(more)
 	s.law.Timeout, s.law.FirstToken = patience, firstToken
 	s.law.Queue, more = queueOf(l, slots)
 	n.add(more)

@@ -93,10 +93,7 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	e.ready, e.coming, e.leaving = e.ready[:0], e.coming[:0], e.leaving[:0]
 	e.m, e.seed, e.tick, e.now, e.created, e.turn, e.ticks, e.latency = m, seed, 0, 0, n, 0, ticks, latency
 	e.conns, e.idle = e.conns[:0], nil
-	e.byClass = map[int16][]ServiceTime{-1: m.Law.Times}
-	for _, t := range m.Law.Times {
-		e.byClass[t.Class] = append(e.byClass[t.Class], t)
-	}
+	e.byClass = m.byClass
 	mean := meanTotal(m.Law.Times)
 	e.mean = mean
 	if m.pace > 0 && m.Law.Quota.Cores == 0 {
@@ -305,6 +302,11 @@ func (e *Exact) pick(r *Request) (*server, int32) {
 // begin gives a call a slot at s.at.
 func (e *Exact) begin(s *server, c call) {
 	f := e.stretch[len(s.serving)+1]
+	if e.m.inOrder < 0 && len(e.m.Law.Young) > 0 {
+		if k := e.m.Law.young(s.at - s.life.ReadyAt); k != 1 {
+			c.time.First, c.time.Total = c.time.First*k, c.time.Total*k
+		}
+	}
 	work := c.time.Total
 	c.first = s.at + c.time.First*f
 	if q := &e.m.Law.Quota; q.Cores > 0 {

@@ -71,10 +71,30 @@ type Law struct {
 	// Quota is the CPU limit; its zero is none. Rate and Times are those at full
 	// speed.
 	Quota Quota
+	// Young is how many times as long requests take at a replica that has just become
+	// ready: caches and compilers warm up. In order of age; nil = no longer. The fluid
+	// plant does not know it.
+	Young []Youth `json:",omitempty"`
 	// Iterations is how a server of language models serves; nil = by slots. Rate is
 	// then what it completes with so many inside, and Times are of requests that are
 	// alone (LanguageLaw).
 	Iterations *Iterations `json:",omitempty"`
+}
+
+// Youth is how requests are stretched at a replica up to an age, since readiness.
+type Youth struct {
+	Until   time.Duration
+	Stretch float64 // ≥ 1
+}
+
+// young is the stretch at an age, in seconds since readiness.
+func (l *Law) young(age float64) float64 {
+	for _, y := range l.Young {
+		if age < y.Until.Seconds() {
+			return y.Stretch
+		}
+	}
+	return 1
 }
 
 // ServiceTime is one request's service without waiting, in seconds.
@@ -256,6 +276,8 @@ type Model struct {
 	start []startTimes
 	// inOrder is the index of the pod that takes the first cold start; -1: they are drawn.
 	inOrder int
+	// byClass are the law's times by the class of their request; −1 has all.
+	byClass map[int16][]ServiceTime
 	// pace multiplies what requests take in the exact plant; 0 = 1.
 	pace float64
 }
@@ -329,6 +351,10 @@ func Compile(s Spec) (*Model, error) {
 		run := sch + (p.Pull + p.Start).Seconds()
 		m.start = append(m.start, startTimes{sch, run, run + p.Ready.Seconds()})
 	}
+	m.byClass = map[int16][]ServiceTime{-1: s.Law.Times}
+	for _, t := range s.Law.Times {
+		m.byClass[t.Class] = append(m.byClass[t.Class], t)
+	}
 	m.times = s.Law.condensed(goodPoints)
 	for _, t := range m.times {
 		m.tokens += t.Tokens / float64(len(m.times))
@@ -362,6 +388,11 @@ func (l *Law) check(bad func(string, ...any)) {
 		}
 	}
 	l.Quota.check(bad)
+	for i, y := range l.Young {
+		if !(y.Stretch > 0) || y.Until <= 0 || i > 0 && y.Until <= l.Young[i-1].Until {
+			bad("law: age %d is %+v; want ages in order and stretches above 0", i, y)
+		}
+	}
 	if l.Queue < 0 || l.Timeout < 0 || l.FirstToken < 0 {
 		bad("law: queue %d, timeout %v, first token %v; none may be negative", l.Queue, l.Timeout, l.FirstToken)
 	}

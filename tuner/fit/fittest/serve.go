@@ -20,8 +20,9 @@ type Serve struct {
 	// Own is what a request takes by itself, in seconds: to the first token and
 	// to the end; nil = 0.2 s and 40 ms a token after it, 1 to 20 tokens, each
 	// give or take a tenth.
-	Own  func(r *rand.Rand) (first, total float64, tokens int)
-	Slow func(running int) float64 // how many times as long it takes with so many; nil = 1
+	Own   func(r *rand.Rand) (first, total float64, tokens int)
+	Young func(age float64) float64 // how many times as long it takes at a pod of that age since it is ready; nil = 1
+	Slow  func(running int) float64 // how many times as long it takes with so many; nil = 1
 
 	// A CPU limit of Limit cores, of which a pod at rest burns Idle, and a
 	// request in work Density cores; 0 = none.
@@ -100,6 +101,7 @@ func (s Serve) Run() *results.Run {
 	}
 	for range s.Pods(0) {
 		born(0, true)
+		pods[len(pods)-1].ready = -600
 	}
 	alive := len(pods)
 	lanes := make([]lane, max(1, s.Pools))
@@ -194,8 +196,11 @@ func (s Serve) Run() *results.Run {
 				p.running, p.queue = append(p.running, p.queue[0]), p.queue[1:]
 			}
 			speed := 1.0
+			if s.Young != nil {
+				speed = 1 / s.Young(now-p.ready)
+			}
 			if n := len(p.running); n > 0 {
-				speed = 1 / s.Slow(n)
+				speed /= s.Slow(n)
 			}
 			burn := (s.Idle + s.Density*float64(len(p.running))) * dt
 			if s.Limit > 0 {

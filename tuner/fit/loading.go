@@ -1,0 +1,79 @@
+package fit
+
+import (
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// loadingOf is what a pod burns while its containers run and it is not ready yet,
+// in base units of a resource metric: the median of what the metrics APIs said of
+// such pods, as sampled, or as the controller had it at its reconciles. ok is false
+// where neither met one.
+func loadingOf(l *log, m *hpa.Metric) (value float64, n int, ok bool) {
+	name, unit := sampled(m)
+	lives := map[string]*life{}
+	for i := range l.lives {
+		lives[l.lives[i].name] = &l.lives[i]
+	}
+	// A window that began while the containers ran, and ended before readiness.
+	loading := func(pod string, to, window time.Duration) bool {
+		p := lives[pod]
+		return p != nil && results.Happened(p.started) && results.Happened(p.ready) && to <= p.ready && to-window >= p.started-time.Second
+	}
+	var values []float64
+	for _, s := range samplesOf(l, name, m) {
+		if to := seconds(taken(&s)); loading(s.Pod, to, s.Window) {
+			values = append(values, s.Value*unit)
+		}
+	}
+	if len(values) == 0 {
+		for i := range l.run.Syncs {
+			for _, r := range l.run.Syncs[i].Metrics {
+				for _, v := range r.Pods {
+					if r.Metric == m.Name && loading(v.Pod, v.At, v.Window) {
+						values = append(values, float64(v.Milli)/1000)
+					}
+				}
+			}
+		}
+	}
+	if len(values) == 0 {
+		return 0, 0, false
+	}
+	return median(values), len(values), true
+}
+
+// loadingPipes gives resource pipes what pods burn while they load. Where nothing
+// met a loading pod, and pods load for longer than a metrics interval, it is
+// unknown: the pipe has what one burns at rest, and the effect is noted.
+func loadingPipes(s *service, metrics []hpa.Metric, pipes []plant.Pipe, starts []plant.PhaseSample) notes {
+	var n notes
+	for i := range metrics {
+		m := &metrics[i]
+		if m.Source != hpa.Resource && m.Source != hpa.ContainerResource {
+			continue
+		}
+		for k := range pipes {
+			p := &pipes[k]
+			if p.Name != m.Name || p.Starting > 0 {
+				continue
+			}
+			if v, count, ok := loadingOf(s.log, m); ok {
+				p.Starting = v
+				n.quality("loading", v, count, "%s of a pod that loads, in base units", m.Name)
+				continue
+			}
+			var longest time.Duration
+			for _, x := range starts {
+				longest = max(longest, x.Ready)
+			}
+			if p.Starting = p.Base; longest > p.Every && m.Name == "cpu" {
+				n.warn("what a pod burns while it loads (up to %v) was not sampled: it is taken for what one burns at rest (%.3g cores). Where it burns more, an HPA that counts it scales further up than the replay", longest.Round(time.Second), p.Base)
+			}
+		}
+	}
+	return n
+}
