@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hpatune/hpatune/internal/doctor"
+	"github.com/hpatune/hpatune/internal/manifests"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
@@ -127,10 +128,11 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	if len(args) > 0 {
 		name = args[0]
 	}
-	files := &manifests{}
+	files := &manifests.Set{}
 	if len(f.files) > 0 {
-		if files, err = s.readManifests(f.files); err == nil {
-			facts.Docs = files.docs
+		files, err = manifests.Read(s.in, f.files)
+		if err = exitIf(exitUsage, err); err == nil {
+			facts.Docs = files.Docs
 		}
 	} else {
 		page.Live = true
@@ -146,7 +148,7 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	if err != nil { // the others are judged all the same
 		page.Missed = append(page.Missed, err.Error())
 	}
-	bad := exitIf(exitUsage, files.problems.Sort().Err())
+	bad := exitIf(exitUsage, files.Problems.Sort().Err())
 	switch {
 	case len(hpas) > 0 || err != nil || name == "" && facts.Live:
 	case bad != nil:
@@ -154,13 +156,13 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	case facts.Live:
 		return exit(exitUsage, fmt.Errorf("doctor: no HorizontalPodAutoscaler %s %s\nTry: hpatune doctor -A", name, page.Where))
 	default:
-		return files.nothing("HorizontalPodAutoscaler or ScaledObject")
+		return exit(exitUsage, files.Nothing("HorizontalPodAutoscaler or ScaledObject"))
 	}
-	page.Skipped = files.notJudged()
+	page.Skipped = files.Skipped()
 	for i := range hpas {
 		page.Missed = append(page.Missed, hpas[i].NotJudged...)
 	}
-	page.Missed = append(page.Missed, files.others()...)
+	page.Missed = append(page.Missed, files.Others()...)
 	page.HPAs, page.One = hpas, name != ""
 	if f.output != "text" || page.Live { // text of files has them in their place
 		for _, m := range page.NotJudged() {

@@ -42,6 +42,7 @@ pure internal/secrets:
      internal/store:     results internal/secrets
      internal/kube:      results tuner/manifest internal/secrets
      internal/live:      results
+     internal/manifests: internal/source tuner/hpa tuner/manifest
      loadgen:            results profiles internal/secrets
      observer:           results internal/kube
      internal/sandbox:   results tuner/hpa

@@ -1,8 +1,11 @@
-package main
+// Package manifests reads what -f names: files, folders and standard input, and
+// says what in them was passed over.
+package manifests
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,12 +17,12 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// manifests are the objects of -f, and what was passed over.
-type manifests struct {
-	docs     []manifest.Doc
-	problems source.Problems // of the objects that were read; theirs are not judged
+// Set is the objects of files and folders, and what was passed over.
+type Set struct {
+	Docs     []manifest.Doc
+	Problems source.Problems   // of the objects that were read; theirs are not judged
+	Texts    map[string][]byte // by file, as written
 	skipped  []skipped
-	texts    map[string][]byte // by file, as written
 }
 
 // skipped is a file, or a part of one, that holds no object to judge.
@@ -32,12 +35,12 @@ const (
 	isPatch    = "a patch: render it first (kubectl kustomize . | hpatune … -f -)"
 )
 
-// readManifests reads the files and folders of -f, each file for itself, so that
+// Read reads files and folders ("-" = stdin), each file for itself, so that
 // what is found keeps its own file and line. Files of a folder that hold no
 // objects (kustomization.yaml, Chart.yaml, values, profiles), and templates and
 // patches that are not objects yet, are passed over; a file that is named is not.
-func (s streams) readManifests(names []string) (*manifests, error) {
-	m := &manifests{texts: map[string][]byte{}}
+func Read(stdin io.Reader, names []string) (*Set, error) {
+	m := &Set{Texts: map[string][]byte{}}
 	for _, name := range names {
 		paths, folder, err := filesOf(name)
 		if err != nil {
@@ -45,18 +48,18 @@ func (s streams) readManifests(names []string) (*manifests, error) {
 		}
 		patches := map[string]bool{}
 		for _, p := range paths {
-			data, err := s.readManifest(p)
+			data, err := Bytes(stdin, p)
 			if err != nil {
 				return nil, err
 			}
-			if m.texts[p] = data; folder && isKustomization(p) {
+			if m.Texts[p] = data; folder && isKustomization(p) {
 				for _, patch := range patchesOf(data) {
 					patches[filepath.Join(filepath.Dir(p), filepath.FromSlash(patch))] = true
 				}
 			}
 		}
 		for _, p := range paths {
-			if err := m.read(p, m.texts[p], folder, patches[filepath.Clean(p)]); err != nil {
+			if err := m.read(p, m.Texts[p], folder, patches[filepath.Clean(p)]); err != nil {
 				return nil, err
 			}
 		}
@@ -83,13 +86,13 @@ func filesOf(name string) (paths []string, folder bool, err error) {
 		return nil
 	})
 	if err != nil {
-		return nil, true, exit(exitUsage, fmt.Errorf("manifest: %w", err))
+		return nil, true, fmt.Errorf("manifest: %w", err)
 	}
 	return paths, true, nil
 }
 
 // read takes what can be judged of one file.
-func (m *manifests) read(file string, data []byte, folder, patch bool) error {
+func (m *Set) read(file string, data []byte, folder, patch bool) error {
 	skip := func(why string) { m.skipped = append(m.skipped, skipped{file, why}) }
 	if patch {
 		skip(isPatch)
@@ -105,8 +108,8 @@ func (m *manifests) read(file string, data []byte, folder, patch bool) error {
 		skip("could not read: " + broken[0].Text)
 		return nil
 	}
-	m.problems = append(m.problems, broken...)
-	before := len(m.docs)
+	m.Problems = append(m.Problems, broken...)
+	before := len(m.Docs)
 	for _, d := range docs {
 		switch {
 		case d.Kind == "" && d.Name == "" && (folder || len(docs) > 1 || isKustomization(file)):
@@ -114,11 +117,11 @@ func (m *manifests) read(file string, data []byte, folder, patch bool) error {
 		case folder && d.Kind == "Kustomization", folder && d.Kind == "Component" && isKustomization(file):
 			continue
 		case len(d.Problems) > 0:
-			m.problems = append(m.problems, d.Problems...)
+			m.Problems = append(m.Problems, d.Problems...)
 		}
-		m.docs = append(m.docs, d)
+		m.Docs = append(m.Docs, d)
 	}
-	if len(m.docs) == before && len(docs) > 0 {
+	if len(m.Docs) == before && len(docs) > 0 {
 		skip(notObjects)
 	}
 	return nil
@@ -154,8 +157,8 @@ func patchesOf(data []byte) (out []string) {
 	return out
 }
 
-// notJudged says what was passed over, a reason each, the first files by name.
-func (m *manifests) notJudged() (out []string) {
+// Skipped says what was passed over, a reason each, the first files by name.
+func (m *Set) Skipped() (out []string) {
 	const named = 5
 	var reasons []string
 	files := map[string][]string{}
@@ -176,10 +179,10 @@ func (m *manifests) notJudged() (out []string) {
 	return out
 }
 
-// others names the autoscalers that doctor does not judge.
-func (m *manifests) others() (out []string) {
-	for i := range m.docs {
-		d := &m.docs[i]
+// Others names the autoscalers that doctor does not judge.
+func (m *Set) Others() (out []string) {
+	for i := range m.Docs {
+		d := &m.Docs[i]
 		if d.HPA != nil {
 			continue
 		}
@@ -203,14 +206,14 @@ func (m *manifests) others() (out []string) {
 	return out
 }
 
-// nothing is the error where no autoscaler was found.
-func (m *manifests) nothing(what string) error {
-	text := fmt.Sprintf("no %s in these files (found %s)", what, kinds(m.docs))
-	for _, s := range m.others() {
+// Nothing is the error where no autoscaler was found.
+func (m *Set) Nothing(what string) error {
+	text := fmt.Sprintf("no %s in these files (found %s)", what, kinds(m.Docs))
+	for _, s := range m.Others() {
 		text += "\nnot checked: " + s
 	}
-	for _, s := range m.notJudged() {
+	for _, s := range m.Skipped() {
 		text += "\nskipped " + s
 	}
-	return exit(exitUsage, errors.New(text))
+	return errors.New(text)
 }
