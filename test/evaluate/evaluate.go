@@ -40,6 +40,7 @@ type report struct {
 	Grid       []truth            `json:"grid"`
 	Best       *truth             `json:"best"` // null: nothing in the grid holds
 	Baselines  map[string]truth   `json:"baselines"`
+	Bent       []bent             `json:"bent,omitempty"`
 	Recordings []recording        `json:"recordings"`
 	Seconds    map[string]float64 `json:"seconds"` // wall time by what was done
 }
@@ -62,7 +63,8 @@ type recording struct {
 	Seconds    float64          `json:"seconds"`
 	Pick       *picked          `json:"pick"`
 
-	pick *tuner.Recommendation
+	pick  *tuner.Recommendation
+	model *tuner.Model
 }
 
 // picked is a recommendation beside the truth.
@@ -176,6 +178,16 @@ func (e *evaluation) world(ctx context.Context, w world, say func(string, ...any
 			x.pick = nil
 			lap("picks")
 		}
+		if w.Family == "wrong" && i == 0 && x.model != nil {
+			objectives, err := results.ParseObjectives(run.Meta.Objectives)
+			if err != nil {
+				return r, err
+			}
+			if r.Bent, err = e.bend(&w, x.model, objectives); err != nil {
+				return r, err
+			}
+			lap("bend")
+		}
 		say("%s, recording %d: %s", w.Name, i+1, x.line())
 	}
 	return r, nil
@@ -222,6 +234,7 @@ func (e *evaluation) tune(ctx context.Context, w *world, run *results.Run, x *re
 	if len(r.Refusal) > 0 {
 		x.Refusal, x.Text, x.SettledBy = r.Refusal[0].ID, r.Refusal[0].Text, r.Refusal[0].SettledBy
 	}
+	x.model = model
 	if model != nil {
 		x.Slots, x.Capacity = model.Fitted.Service.Slots(), model.Fitted.Service.Capacity()
 	}

@@ -75,7 +75,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	began := time.Now()
 	var reports []*report
 	for _, w := range all {
-		if !match.MatchString(w.Name) || *family != "" && w.Family != *family && !w.base(*family) {
+		if !match.MatchString(w.Name) || *family != "" && w.Family != *family {
 			continue
 		}
 		if *list {

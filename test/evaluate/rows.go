@@ -146,8 +146,9 @@ func censored(reports []*report) row {
 			}
 		}
 	}
-	return row{name: "censored recordings: slots", goal: "± 10 % in ≥ 70 %, the others refused", worlds: "-family censored",
-		now: fmt.Sprintf("%s within 10 %%, %s others refused", of(right, all), of(refused, all-right))}
+	return row{name: "censored recordings: slots", goal: "± 10 % in ≥ 70 %, the others refused",
+		worlds: "-family censored",
+		now:    fmt.Sprintf("%s within 10 %%, %s others refused", of(right, all), of(refused, all-right))}
 }
 
 func regret(reports []*report) row {
@@ -210,50 +211,4 @@ func against(reports []*report) []row {
 		out = append(out, row{name: "against " + name, now: text})
 	}
 	return out
-}
-
-// misled is a row for each world that the model cannot be right about: how much larger the errors are
-// than in the world that is the same but for what is wrong, and what the report says.
-func misled(reports []*report) []row {
-	var out []row
-	for _, r := range reports {
-		if r.Family != "wrong" {
-			continue
-		}
-		cut := strings.LastIndex(r.World, "/")
-		line := row{name: "wrong on purpose: " + r.World[cut+1:], goal: "the error grows and the report warns",
-			worlds: "-family wrong", now: "— (" + r.World[:cut] + " is not judged)"}
-		if i := slices.IndexFunc(reports, func(o *report) bool { return o.World == r.World[:cut] }); i >= 0 {
-			line.now = r.figures() + "; without it " + reports[i].figures()
-		}
-		out = append(out, line)
-	}
-	return out
-}
-
-// figures is how far off the picks' figures are, and how many recordings come with a doubt.
-func (r *report) figures() string {
-	var hours, attainment []float64
-	warned := 0
-	for _, x := range r.Recordings {
-		if x.Refusal != "" || len(x.Warnings) > 0 {
-			warned++
-		}
-		if x.Pick == nil {
-			continue
-		}
-		for _, h := range x.Pick.Figures {
-			switch h.Name {
-			case "hours":
-				hours = append(hours, 100*math.Abs(h.Error))
-			case "attainment":
-				attainment = append(attainment, 100*math.Abs(h.Error))
-			}
-		}
-	}
-	text := fmt.Sprintf("%s recordings warn or are refused", of(warned, len(r.Recordings)))
-	if len(hours) == 0 || len(attainment) == 0 {
-		return "no pick, " + text
-	}
-	return fmt.Sprintf("hours %.1f %% and attainment %.1f pt off, %s", at(hours, 0.5), at(attainment, 0.5), text)
 }

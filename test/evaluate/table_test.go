@@ -25,7 +25,9 @@ func made() []*report {
 			Recordings: []recording{{Passed: true, Pick: bad}, {SettledBy: "connections.backend_header"}, {}}},
 		{World: "cpu/c", Family: "censored", Censored: true, Slots: 8,
 			Recordings: []recording{{Slots: 8}, {Slots: 13}, {Slots: 13, Verdict: "refuse"}}},
-		{World: "cpu/a/wrong-law", Family: "wrong", Recordings: []recording{{Warnings: []string{"slow"}}}},
+		{World: "cpu/a/wrong", Family: "wrong", Recordings: []recording{{}},
+			Bent: []bent{{Name: "wrong law", Errors: map[string]float64{"replica_hours": 0.2, "attainment": -0.1}, Outside: 2,
+				Of: 5}}},
 	}
 }
 
@@ -45,8 +47,7 @@ func TestTableCounts(t *testing.T) {
 		"regret where the pick holds | median 10.0 %, worst 10.0 % of 1",
 		"load margin | holds in 2 of 2, fails at 1.25 times it in 2 of 2",
 		"against crane | holds in 1 of 4 worlds; the pick alone holds in 0 of 2, and costs -50 % where both do (1)",
-		"wrong on purpose: wrong-law | no pick, 1 of 1 recordings warn or are refused; without it hours 5.0 % and attainment 1.0 pt off",
-		"`make evaluate ARGS='-family hidden -row \"backends hidden\"'`",
+		"model wrong law | attainment -10.0 pt, hours +20.0 %, 2 of 5 figures outside their intervals",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the table lacks %q", want)
@@ -115,7 +116,8 @@ func TestGridIsEightyValidConfigurations(t *testing.T) {
 			t.Errorf("%s: %d configurations, want 80", w.Name, len(g))
 		}
 		for i := range g {
-			if c := &g[i]; c.MinReplicas < 1 || c.MaxReplicas < c.MinReplicas || c.Metrics[0].Target.Utilization+int32(c.Metrics[0].Target.AverageMilli) <= 0 {
+			if c := &g[i]; c.MinReplicas < 1 || c.MaxReplicas < c.MinReplicas ||
+				c.Metrics[0].Target.Utilization+int32(c.Metrics[0].Target.AverageMilli) <= 0 {
 				t.Errorf("%s: %+v", w.Name, *c)
 			}
 			for j := range i {

@@ -75,9 +75,10 @@ cpu/slots/random/steps/censored
 cpu/slots/rr/sine/censored
 cpu/slots/least-conn/ramp/censored
 inflight/slots/random/sine/censored
-cpu/slots/random/ramp/wrong-law
-cpu/slots/random/ramp/wrong-balancer
-cpu/slots/random/ramp/wrong-start
+cpu/slots/least-conn/steps/wrong
+cpu/slots/random/ramp/tail
+cpu/slots/prefix/ramp
+cpu/slowing/random/ramp/tail
 `)
 
 // quick are three worlds that differ in all of metric, service and balancer.
@@ -198,9 +199,11 @@ func worldOf(name string) world {
 		w.Family = "cpu"
 	}
 	if w.Balancer == sim.PrefixAffine {
-		l := *w.Service.(*sim.LLM)
-		l.Cache = true
-		w.Service = &l
+		if l, ok := w.Service.(*sim.LLM); ok {
+			cached := *l
+			cached.Cache = true
+			w.Service = &cached
+		}
 		w.Text.Prefixes, w.Text.Shared, w.Text.Prompt = 40, 300, 250
 	}
 	w.Current = handWritten(metric, k.inFlight)
@@ -211,35 +214,15 @@ func worldOf(name string) world {
 		case "censored":
 			w.Family, w.Censored = "censored", true
 			w.Current.MaxReplicas = 4
-		case "wrong-law", "wrong-balancer", "wrong-start":
+		case "wrong": // the models are: bent.go
 			w.Family = "wrong"
-			w.misled(special)
+		case "tail": // one pod in ten takes six times as long
+			w.Startup.Tail, w.Startup.TailTimes = 0.1, 6
 		default:
 			w.Startup = starts()[special]
 		}
 	}
 	return w
-}
-
-// base says whether the world is what a family is compared with: those that are wrong on purpose are
-// compared with the same world as the model has it.
-func (w *world) base(family string) bool {
-	return family == "wrong" && w.Name == "cpu/slots/random/ramp"
-}
-
-// misled gives the world what the model does not have.
-func (w *world) misled(how string) {
-	switch how {
-	case "wrong-law": // a request takes half as long again for each other beside it, though slots are free
-		w.Objectives = []sim.Objective{e2e("3s", 3)}
-		w.Service = &sim.Slowing{Most: 8, Drag: 0.3, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.005,
-			Noise: 0.1}, PerWork: 0.4}
-	case "wrong-balancer": // half of the pods get everything that shares a prefix with what they had
-		w.Balancer = sim.PrefixAffine
-		w.Text.Prefixes = 12
-	case "wrong-start": // one pod in ten takes six times as long
-		w.Startup.Tail, w.Startup.TailTimes = 0.1, 6
-	}
 }
 
 // handWritten is what a person would begin with: a target somewhat below what a pod carries, a
