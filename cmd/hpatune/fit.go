@@ -46,7 +46,8 @@ hpatune import requests --help`,
 
 func (s streams) runFit(dir string, o fit.LawOptions, output string) error {
 	if o.Seqs < 0 || o.Batch < 0 || o.KV < 0 {
-		return usagef("--max-num-seqs %d, --max-num-batched-tokens %d, --kv-tokens %d: want positive numbers", o.Seqs, o.Batch, o.KV)
+		return usagef("--max-num-seqs %d, --max-num-batched-tokens %d, --kv-tokens %d: want positive numbers", o.Seqs,
+			o.Batch, o.KV)
 	}
 	run, err := openRun(dir)
 	if err != nil {

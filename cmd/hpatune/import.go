@@ -67,7 +67,8 @@ clock.`,
 		},
 	}
 	fl := c.Flags()
-	fl.StringVar(&columns, "columns", "", "column names: t=NAME, input=, output=, queued=, first=, last=, done=, status=, backend=, class=")
+	fl.StringVar(&columns, "columns", "", "column names: t=NAME, input=, output=, queued=, first=, last=, done=, "+
+		"status=, backend=, class=")
 	fl.StringVar(&o.Format, "format", "", "access log format: nginx, envoy, or a format string")
 	fl.StringArrayVar(&objectives, "objective", nil, "objective to check the run against (repeatable)")
 	fl.StringVar(&out, "out", "", "run folder (default: results/FILE-TIME)")
@@ -95,7 +96,8 @@ func (s streams) importRequests(files []string, o logs.Options, out string, obje
 			s.warnf("warning: %s", w)
 		}
 	}
-	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(files[0]), ".gz"), filepath.Ext(strings.TrimSuffix(files[0], ".gz")))
+	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(files[0]), ".gz"),
+		filepath.Ext(strings.TrimSuffix(files[0], ".gz")))
 	out, err := runDir(out, cmp.Or(name, "log"))
 	if err != nil {
 		return err
@@ -117,7 +119,8 @@ func (s streams) importRequests(files []string, o logs.Options, out string, obje
 	}
 	for _, l := range all {
 		if len(l.Bad) > 0 {
-			log.Emit(results.Warning{ID: "log-lines", Text: fmt.Sprintf("%d of %d lines of %s are not requests and were skipped; the first: line %d: %s",
+			log.Emit(results.Warning{ID: "log-lines", Text: fmt.Sprintf("%d of %d lines of %s are not requests and were "+
+				"skipped; the first: line %d: %s",
 				len(l.Bad), len(l.Bad)+len(l.Entries), l.Name, l.Bad[0].Line, l.Bad[0].Text)})
 		}
 		for _, w := range l.Warnings {

@@ -14,9 +14,12 @@ import (
 
 // What gateways log where nobody said otherwise.
 const (
-	nginxDefault = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`
-	envoyDefault = `[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ` +
-		`%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"`
+	nginxDefault = `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent ` +
+		`"$http_referer" "$http_user_agent"`
+	envoyDefault = `[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" ` +
+		`%RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% ` +
+		`%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" ` +
+		`"%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"`
 )
 
 var (
@@ -57,7 +60,8 @@ func compileFormat(text string) (accessFormat, error) {
 	text = strings.TrimSuffix(text, `\n`)
 	at := variable.FindAllStringIndex(text, -1)
 	if len(at) == 0 {
-		return f, fmt.Errorf("--format %q: no variables in it; try nginx's $msec $request_time $status, or Envoy's %%START_TIME%% %%DURATION%% %%RESPONSE_CODE%%", short(text))
+		return f, fmt.Errorf("--format %q: no variables in it; try nginx's $msec $request_time $status, or Envoy's "+
+			"%%START_TIME%% %%DURATION%% %%RESPONSE_CODE%%", short(text))
 	}
 	var re strings.Builder
 	re.WriteString(`^\s*`)
@@ -65,7 +69,8 @@ func compileFormat(text string) (accessFormat, error) {
 	for i, span := range at {
 		literal := text[end:span[0]]
 		if i > 0 && literal == "" {
-			return f, fmt.Errorf("--format: nothing stands between %s and %s, so a line cannot be taken apart", text[at[i-1][0]:at[i-1][1]], text[span[0]:span[1]])
+			return f, fmt.Errorf("--format: nothing stands between %s and %s, so a line cannot be taken apart",
+				text[at[i-1][0]:at[i-1][1]], text[span[0]:span[1]])
 		}
 		re.WriteString(regexp.QuoteMeta(literal))
 		re.WriteString(`(.*?)`)
@@ -137,7 +142,8 @@ func (l *Log) access(b *bufio.Reader, o Options) error {
 		}
 	}
 	if coarse {
-		l.Warnings = append(l.Warnings, "times are whole seconds ($time_local): bursts inside a second are not seen; log $msec")
+		l.Warnings = append(l.Warnings, "times are whole seconds ($time_local): bursts inside a second are not seen; "+
+			"log $msec")
 	}
 	return nil
 }

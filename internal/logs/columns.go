@@ -18,27 +18,44 @@ type row interface {
 // named are what logs call a field, without unit and without "_time", "_at",
 // "_ts"; since marks what counts from the arrival. The first that is there wins.
 var named = map[string][]spelling{
-	"t": {{name: "t"}, {name: "arrival"}, {name: "arrived"}, {name: "info.timings.request_start"}, {name: "metadata.request_start"}, {name: "request_start"},
-		{name: "scheduled_send"}, {name: "start"}, {name: "started"}, {name: "sent"}, {name: "send"}, {name: "timestamp"}, {name: "time"}, {name: "ts"}, {name: "created"}, {name: "date"}},
-	"input": {{name: "input_tokens"}, {name: "prompt_tokens"}, {name: "input_len"}, {name: "prompt_len"}, {name: "input_length"}, {name: "num_prompt_tokens"},
-		{name: "input_sequence_length"}, {name: "metrics.input_sequence_length.value"}, {name: "contexttokens"}, {name: "usage.prompt_tokens"}, {name: "prefill_tokens"},
-		{name: "info.input_tokens"}, {name: "info.request_metrics.text.input_tokens"}, {name: "input_metrics.total_tokens"}, {name: "prompt_token_count"},
+	"t": {{name: "t"}, {name: "arrival"}, {name: "arrived"}, {name: "info.timings.request_start"},
+		{name: "metadata.request_start"}, {name: "request_start"},
+		{name: "scheduled_send"}, {name: "start"}, {name: "started"}, {name: "sent"}, {name: "send"}, {name: "timestamp"},
+		{name: "time"}, {name: "ts"}, {name: "created"}, {name: "date"}},
+	"input": {{name: "input_tokens"}, {name: "prompt_tokens"}, {name: "input_len"}, {name: "prompt_len"},
+		{name: "input_length"}, {name: "num_prompt_tokens"},
+		{name: "input_sequence_length"}, {name: "metrics.input_sequence_length.value"}, {name: "contexttokens"},
+		{name: "usage.prompt_tokens"}, {name: "prefill_tokens"},
+		{name: "info.input_tokens"}, {name: "info.request_metrics.text.input_tokens"}, {name: "input_metrics.total_tokens"},
+		{name: "prompt_token_count"},
 		{name: "dynamic_metadata(io.envoy.ai_gateway:llm_input_token)"}},
-	"output": {{name: "output_tokens"}, {name: "completion_tokens"}, {name: "output_len"}, {name: "actual_output_len"}, {name: "num_generation_tokens"}, {name: "generated_tokens"},
-		{name: "generation_tokens"}, {name: "output_length"}, {name: "metrics.output_sequence_length.value"}, {name: "metrics.output_token_count.value"},
-		{name: "output_sequence_length"}, {name: "generatedtokens"}, {name: "usage.completion_tokens"}, {name: "decode_tokens"}, {name: "info.output_tokens"},
-		{name: "info.response_metrics.output_tokens"}, {name: "output_metrics.total_tokens"}, {name: "dynamic_metadata(io.envoy.ai_gateway:llm_output_token)"}},
+	"output": {{name: "output_tokens"}, {name: "completion_tokens"}, {name: "output_len"}, {name: "actual_output_len"},
+		{name: "num_generation_tokens"}, {name: "generated_tokens"},
+		{name: "generation_tokens"}, {name: "output_length"}, {name: "metrics.output_sequence_length.value"},
+		{name: "metrics.output_token_count.value"},
+		{name: "output_sequence_length"}, {name: "generatedtokens"}, {name: "usage.completion_tokens"},
+		{name: "decode_tokens"}, {name: "info.output_tokens"},
+		{name: "info.response_metrics.output_tokens"}, {name: "output_metrics.total_tokens"},
+		{name: "dynamic_metadata(io.envoy.ai_gateway:llm_output_token)"}},
 	"queued": {{name: "queued"}, {name: "enqueued"}},
-	"first": {{name: "first_token"}, {name: "info.timings.first_token_iteration"}, {name: "first_token_iteration"}, {name: "first"}, {name: "ttft", since: true},
-		{name: "time_to_first_token", since: true}, {name: "metrics.time_to_first_token.value", since: true, unit: "metrics.time_to_first_token.unit"}},
-	"last": {{name: "last_token"}, {name: "info.timings.last_token_iteration"}, {name: "last_token_iteration"}, {name: "last"}},
-	"done": {{name: "end"}, {name: "ended"}, {name: "finished"}, {name: "finish"}, {name: "done"}, {name: "completed"}, {name: "request_end"}, {name: "info.timings.request_end"},
-		{name: "metadata.request_end"}, {name: "metrics.request_latency.value", since: true, unit: "metrics.request_latency.unit"}, {name: "e2e", since: true}, {name: "e2el", since: true},
-		{name: "e2e_latency", since: true}, {name: "request_latency", since: true}, {name: "latency", since: true}, {name: "response", since: true}, {name: "duration", since: true},
+	"first": {{name: "first_token"}, {name: "info.timings.first_token_iteration"}, {name: "first_token_iteration"},
+		{name: "first"}, {name: "ttft", since: true},
+		{name: "time_to_first_token", since: true}, {name: "metrics.time_to_first_token.value", since: true,
+			unit: "metrics.time_to_first_token.unit"}},
+	"last": {{name: "last_token"}, {name: "info.timings.last_token_iteration"}, {name: "last_token_iteration"},
+		{name: "last"}},
+	"done": {{name: "end"}, {name: "ended"}, {name: "finished"}, {name: "finish"}, {name: "done"}, {name: "completed"},
+		{name: "request_end"}, {name: "info.timings.request_end"},
+		{name: "metadata.request_end"}, {name: "metrics.request_latency.value", since: true,
+			unit: "metrics.request_latency.unit"}, {name: "e2e", since: true}, {name: "e2el", since: true},
+		{name: "e2e_latency", since: true}, {name: "request_latency", since: true}, {name: "latency",
+			since: true}, {name: "response", since: true}, {name: "duration", since: true},
 		{name: "elapsed", since: true}, {name: "total", since: true}},
-	"status":  {{name: "status"}, {name: "status_code"}, {name: "http_status"}, {name: "response_code"}, {name: "code"}, {name: "error.code"}},
-	"backend": {{name: "backend"}, {name: "upstream"}, {name: "upstream_host"}, {name: "upstream_addr"}, {name: "pod"}, {name: "server"}},
-	"class":   {{name: "class"}, {name: "workload"}},
+	"status": {{name: "status"}, {name: "status_code"}, {name: "http_status"}, {name: "response_code"}, {name: "code"},
+		{name: "error.code"}},
+	"backend": {{name: "backend"}, {name: "upstream"}, {name: "upstream_host"}, {name: "upstream_addr"}, {name: "pod"},
+		{name: "server"}},
+	"class": {{name: "class"}, {name: "workload"}},
 }
 
 type spelling struct {
@@ -51,7 +68,8 @@ type spelling struct {
 var units = []struct {
 	end     string
 	seconds float64
-}{{"_seconds", 1}, {"_secs", 1}, {"_sec", 1}, {"_s", 1}, {"_milliseconds", 1e-3}, {"_millis", 1e-3}, {"_msec", 1e-3}, {"_ms", 1e-3},
+}{{"_seconds", 1}, {"_secs", 1}, {"_sec", 1}, {"_s", 1}, {"_milliseconds", 1e-3}, {"_millis", 1e-3}, {"_msec",
+	1e-3}, {"_ms", 1e-3},
 	{"_micros", 1e-6}, {"_us", 1e-6}, {"_nanos", 1e-9}, {"_ns", 1e-9}}
 
 // plain is a column's name without unit and filling, and the unit; 0 = not said.
@@ -128,7 +146,10 @@ func toldSource(t string, columns []string) (source, error) {
 			break
 		}
 	}
-	if i := slices.IndexFunc(columns, func(c string) bool { return strings.EqualFold(strings.TrimSpace(c), s.column) }); i >= 0 {
+	if i := slices.IndexFunc(columns, func(c string) bool {
+		return strings.EqualFold(strings.TrimSpace(c),
+			s.column)
+	}); i >= 0 {
 		s.column = columns[i]
 	} else if len(columns) > 0 {
 		return s, fmt.Errorf("no column %q (there are %s)", s.column, strings.Join(columns, ", "))
@@ -191,7 +212,8 @@ func (m mapping) entry(line int, r row) (e Entry, reason string) {
 	if t := text("status"); t != "" {
 		if code, err := strconv.Atoi(t); err == nil && code >= 0 && code < 1000 {
 			e.Status = code
-		} else if !slices.Contains([]string{"ok", "success", "successful", "completed", "true", "stop", "length"}, strings.ToLower(t)) {
+		} else if !slices.Contains([]string{"ok", "success", "successful", "completed", "true", "stop",
+			"length"}, strings.ToLower(t)) {
 			e.Failed = t
 		}
 	}
@@ -253,7 +275,8 @@ func unitOf(text string) float64 {
 }
 
 // layouts are how logs write a time; the zone is UTC where none is written.
-var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999", "02/Jan/2006:15:04:05 -0700"}
+var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00",
+	"2006-01-02 15:04:05.999999999", "02/Jan/2006:15:04:05 -0700"}
 
 // instant reads a time in seconds: a number times scale, or by its size where
 // scale is 0 (seconds, or a wall clock's milli-, micro- or nanoseconds), or a date.

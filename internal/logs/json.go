@@ -84,7 +84,8 @@ func jsonLines(b *bufio.Reader) bool {
 	head, _ := b.Peek(b.Size())
 	first, rest, more := bytes.Cut(bytes.TrimLeft(head, " \t\r\n"), []byte("\n"))
 	rest = bytes.TrimLeft(rest, " \t\r\n")
-	return more && (json.Valid(first) && first[0] == '{' || len(rest) > 0 && rest[0] == '{' && bytes.HasPrefix(first, []byte("{\"")))
+	return more && (json.Valid(first) && first[0] == '{' || len(rest) > 0 && rest[0] == '{' && bytes.HasPrefix(first,
+		[]byte("{\"")))
 }
 
 // document reads one JSON value.
@@ -257,7 +258,8 @@ func (l *Log) vllm(raw []byte) error {
 		return fmt.Errorf("vllm bench serve: %w", err)
 	}
 	if len(r.Start) == 0 {
-		return errors.New("vllm bench serve: no start_times, so nothing says when requests came; try a newer vLLM with --save-result --save-detailed")
+		return errors.New("vllm bench serve: no start_times, so nothing says when requests came; try a newer vLLM " +
+			"with --save-result --save-detailed")
 	}
 	for i := range r.Start {
 		e := blank(i + 1)
@@ -320,10 +322,12 @@ func (l *Log) guidellm(raw []byte, o Options) error {
 		}
 	}
 	if n == 0 {
-		return errors.New("guidellm: the report has no single requests; benchmark with its JSON output, not CSV, and keep the requests (--sample-requests)")
+		return errors.New("guidellm: the report has no single requests; benchmark with its JSON output, not CSV, and " +
+			"keep the requests (--sample-requests)")
 	}
 	if len(r.Benchmarks) > 1 {
-		l.Warnings = append(l.Warnings, fmt.Sprintf("%d benchmarks at different rates are in one report; they are taken as one log, by their times", len(r.Benchmarks)))
+		l.Warnings = append(l.Warnings, fmt.Sprintf("%d benchmarks at different rates are in one report; they are "+
+			"taken as one log, by their times", len(r.Benchmarks)))
 	}
 	return nil
 }

@@ -94,8 +94,10 @@ func known(field string) bool {
 }
 
 // ErrFormat says that a file is none of what can be read.
-var ErrFormat = errors.New("not a log that can be read: expected a table with a header (t_s,input_tokens,output_tokens,first_token_s,last_token_s), " +
-	"JSON lines, a result of vllm bench serve --save-detailed, guidellm, aiperf (profile_export.jsonl) or inference-perf (per_request_lifecycle_metrics.json), " +
+var ErrFormat = errors.New("not a log that can be read: expected a table with a header " +
+	"(t_s,input_tokens,output_tokens,first_token_s,last_token_s), " +
+	"JSON lines, a result of vllm bench serve --save-detailed, guidellm, aiperf (profile_export.jsonl) or " +
+	"inference-perf (per_request_lifecycle_metrics.json), " +
 	"or an access log with --format")
 
 // Read reads one log; name stands in what is said of it. A gzipped one is
@@ -116,7 +118,8 @@ func Read(in io.Reader, name string, o Options) (Log, error) {
 	}
 	if len(l.Entries) == 0 {
 		if len(l.Bad) > 0 {
-			return l, fmt.Errorf("%s: none of its %d lines is a request; the first: line %d: %s", name, len(l.Bad), l.Bad[0].Line, l.Bad[0].Text)
+			return l, fmt.Errorf("%s: none of its %d lines is a request; the first: line %d: %s", name, len(l.Bad),
+				l.Bad[0].Line, l.Bad[0].Text)
 		}
 		return l, fmt.Errorf("%s: no requests in it", name)
 	}

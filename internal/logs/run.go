@@ -35,7 +35,8 @@ func Run(name string, logs []Log) (results.Meta, []results.Request, []results.Sa
 		return 0
 	})
 	origin := 0.0
-	meta := results.Meta{Schema: results.Schema, Speed: 1, Profile: name, Target: results.Target{Kind: "log", Protocol: strings.Join(formats, ", ")},
+	meta := results.Meta{Schema: results.Schema, Speed: 1, Profile: name, Target: results.Target{Kind: "log",
+		Protocol: strings.Join(formats, ", ")},
 		HPA: results.HPAContext{Controller: "unknown"}}
 	if len(all) > 0 && (all[0].At < 0 || all[0].At > 1e6) {
 		origin = all[0].At
@@ -48,7 +49,8 @@ func Run(name string, logs []Log) (results.Meta, []results.Request, []results.Sa
 	var samples []results.Sample
 	for i := range all {
 		if e := &all[i]; !math.IsNaN(e.Queued) {
-			samples = append(samples, results.Sample{At: b.at(e.At), Source: "log", Name: "queued_s", Value: e.Queued - e.At, SampledAt: results.NotYet})
+			samples = append(samples, results.Sample{At: b.at(e.At), Source: "log", Name: "queued_s", Value: e.Queued - e.At,
+				SampledAt: results.NotYet})
 		}
 		requests[i] = b.request(i, &all[i])
 		meta.Target.Streams = meta.Target.Streams || results.Happened(requests[i].First)
@@ -137,7 +139,8 @@ func (b *builder) request(i int, e *Entry) results.Request {
 func outcome(e *Entry) results.Outcome {
 	text := strings.ToLower(e.Failed)
 	switch {
-	case strings.Contains(text, "cancel") || strings.Contains(text, "incomplete") || strings.Contains(text, "client closed"):
+	case strings.Contains(text, "cancel") || strings.Contains(text, "incomplete") || strings.Contains(text,
+		"client closed"):
 		return results.Canceled
 	case strings.Contains(text, "timeout") || strings.Contains(text, "timed out"):
 		return results.Timeout

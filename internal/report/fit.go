@@ -92,7 +92,8 @@ func FittedOf(run string, l *fit.LLM, h *fit.Holdout) Fitted {
 	out := Fitted{Schema: FitSchema, Run: run, Warnings: append([]string{}, l.Warnings...)}
 	f := &out.Law
 	*f = FitLaw{Name: l.Name, Words: lawWords(l),
-		Batch: positive(l.Law.Batch), Seqs: positive(l.Law.Seqs), KV: positive(l.Law.KV), SeqsMost: l.Most, Ahead: l.Law.Ahead, Error: finite(l.Error), N: l.N,
+		Batch: positive(l.Law.Batch), Seqs: positive(l.Law.Seqs), KV: positive(l.Law.KV), SeqsMost: l.Most,
+		Ahead: l.Law.Ahead, Error: finite(l.Error), N: l.N,
 		Unsure: append([]string{}, l.Unsure...), Terms: []FitTerm{}, Rivals: []FitRival{}, LoadClass: []FitLoad{}}
 	if l.Slots != nil {
 		mean := 0.0
@@ -117,7 +118,8 @@ func FittedOf(run string, l *fit.LLM, h *fit.Holdout) Fitted {
 			var out []HoldoutFigure
 			for i := range in {
 				x := &in[i]
-				out = append(out, HoldoutFigure{x.Name, finite(x.Predicted), finite(x.Actual), x.Unit, x.N, x.N > 0 && !x.ProvesNothing()})
+				out = append(out, HoldoutFigure{x.Name, finite(x.Predicted), finite(x.Actual), x.Unit, x.N, x.N > 0 &&
+					!x.ProvesNothing()})
 			}
 			return out
 		}
@@ -147,7 +149,8 @@ func lawWords(l *fit.LLM) string {
 		for i, t := range l.Slots.Times {
 			total[i] = t.Total
 		}
-		return fmt.Sprintf("%d requests at once; by itself one takes %s (p50), %s (p95)", l.Slots.Slots(), seconds(results.Percentile(total, 0.5)), seconds(results.Percentile(total, 0.95)))
+		return fmt.Sprintf("%d requests at once; by itself one takes %s (p50), %s (p95)", l.Slots.Slots(),
+			seconds(results.Percentile(total, 0.5)), seconds(results.Percentile(total, 0.95)))
 	}
 	s := fmt.Sprintf("an iteration takes %s", seconds(l.Law.Alpha))
 	for _, t := range []struct {
@@ -231,7 +234,8 @@ func FitText(w io.Writer, f Fitted) error {
 	}
 	if h := f.Holdout; h != nil {
 		p.line("")
-		p.line("Holdout: fitted to the first %.0f %% of %d requests, then all of them are replayed from an empty server.", 100*h.Share, h.N)
+		p.line("Holdout: fitted to the first %.0f %% of %d requests, then all of them are replayed from an empty server.",
+			100*h.Share, h.N)
 		rows = [][]string{{"", "last third", "measured", "all", "measured", ""}}
 		for i := range h.Figures {
 			a, b := &h.Figures[i], &h.FiguresAll[i]
@@ -241,7 +245,8 @@ func FitText(w io.Writer, f Fitted) error {
 			} else if a.N > 0 && !a.Proves {
 				note = "last third: none or all, proves nothing"
 			}
-			rows = append(rows, []string{a.Name, quantity(a.Predicted, a.Unit), quantity(a.Actual, a.Unit), quantity(b.Predicted, b.Unit), quantity(b.Actual, b.Unit), note})
+			rows = append(rows, []string{a.Name, quantity(a.Predicted, a.Unit), quantity(a.Actual, a.Unit),
+				quantity(b.Predicted, b.Unit), quantity(b.Actual, b.Unit), note})
 		}
 		p.table(rows)
 	}

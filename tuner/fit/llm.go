@@ -33,7 +33,8 @@ func answers(run *results.Run) (out []answer, left int) {
 			left++
 			continue
 		}
-		a := answer{Call: plant.Call{At: r.Scheduled.Seconds(), Prompt: r.Prompt, Output: r.Tokens}, server: int(r.Backend), arrival: r.Arrival, class: r.Class,
+		a := answer{Call: plant.Call{At: r.Scheduled.Seconds(), Prompt: r.Prompt, Output: r.Tokens}, server: int(r.Backend),
+			arrival: r.Arrival, class: r.Class,
 			first: math.NaN(), last: math.NaN(), gap: math.NaN(), seen: r.Outcome == results.OK}
 		if results.Happened(r.First) {
 			a.first = r.First.Seconds()
@@ -185,7 +186,8 @@ func thetaOf(l *plant.Iterations) theta {
 
 // normal are the normal equations of the measured times: each is linear in the
 // coefficients as long as what is served together stays the same.
-func (f *engineFit) normal(l *plant.Iterations, free [coefficients]bool) (a [coefficients][coefficients]float64, b theta, rss, n float64) {
+func (f *engineFit) normal(l *plant.Iterations, free [coefficients]bool) (a [coefficients][coefficients]float64,
+	b theta, rss, n float64) {
 	t := thetaOf(l)
 	row := func(w plant.Work, overhead, y, weight float64) {
 		x := theta{w.Iterations, w.Answers, w.Prompt, w.Context, overhead}

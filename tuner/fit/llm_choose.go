@@ -273,7 +273,8 @@ func (f *engineFit) simplest(best guess) (guess, []guess) {
 		return g
 	}
 	all := []guess{best}
-	for _, without := range [][]int{{beta, gamma, delta}, {gamma, delta}, {beta, delta}, {beta, gamma}, {delta}, {beta}, {gamma}} {
+	for _, without := range [][]int{{beta, gamma, delta}, {gamma, delta}, {beta, delta}, {beta, gamma}, {delta}, {beta},
+		{gamma}} {
 		all = append(all, refit(without...))
 	}
 	slices.SortStableFunc(all, func(a, b guess) int {
@@ -370,7 +371,8 @@ func (f *engineFit) describe(g guess, rivals []guess, k known) LLM {
 	}
 	for _, p := range pairs {
 		a, b := coefficientNames[p[0]], coefficientNames[p[1]]
-		out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s) and %s (%s) move together in this log: only their sum is sure", a.name, a.what, b.name, b.what))
+		out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s) and %s (%s) move together in this log: only their sum is sure",
+			a.name, a.what, b.name, b.what))
 	}
 	for i, v := range thetaOf(&g.law) {
 		if c := coefficientNames[i]; v > 0 && se[i] > 0.5*v {
@@ -398,7 +400,8 @@ func (f *engineFit) describeLimits(out *LLM, g guess, k known) {
 	}
 	out.KVSeen, out.SeqsSeen = out.Law.KV > 0, out.Law.Seqs > 0
 	if out.Law.Seqs == 0 {
-		out.Unsure = append(out.Unsure, fmt.Sprintf("no limit of requests at once was seen to bind: it is %d or more", f.most))
+		out.Unsure = append(out.Unsure, fmt.Sprintf("no limit of requests at once was seen to bind: it is %d or more",
+			f.most))
 	}
 	if g.free[gamma] && g.law.Gamma > 0 && k.batch == 0 {
 		same := []int{}
@@ -423,7 +426,8 @@ func (f *engineFit) describeLimits(out *LLM, g guess, k known) {
 					text += fmt.Sprint(b)
 				}
 			}
-			out.Unsure = append(out.Unsure, fmt.Sprintf("the limit of tokens an iteration (%d) cannot be told from: %s", g.law.Batch, text))
+			out.Unsure = append(out.Unsure, fmt.Sprintf("the limit of tokens an iteration (%d) cannot be told from: %s",
+				g.law.Batch, text))
 		}
 	}
 }

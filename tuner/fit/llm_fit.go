@@ -36,10 +36,12 @@ func FitLLM(run *results.Run, o LawOptions) (LLM, error) {
 	a, left := answers(run)
 	out, err := fitAnswers(a, o)
 	if n := hiddenServers(readLog(run)); n > 1 {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("which of up to %d replicas answered is not visible: the law is of all of them as one server", n))
+		out.Warnings = append(out.Warnings, fmt.Sprintf("which of up to %d replicas answered is not visible: the law "+
+			"is of all of them as one server", n))
 	}
 	if left > 0 {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests have no token counts and are left out of the load, too", left, left+len(a)))
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests have no token counts and are left out of "+
+			"the load, too", left, left+len(a)))
 	}
 	return out, err
 }
@@ -153,7 +155,8 @@ func cut(about []answer, inside []int, whole int) []stretchOf {
 		i := all[(len(all)-1)*w/max(1, k-1)].from
 		to := i + windowCalls
 		warm := i
-		for warm > 0 && i-warm < warmCalls && (warm > i-inside[i] || about[warm-1].measured() && about[warm-1].last > about[i].At || inside[warm] > inside[i]/4) {
+		for warm > 0 && i-warm < warmCalls && (warm > i-inside[i] || about[warm-1].measured() &&
+			about[warm-1].last > about[i].At || inside[warm] > inside[i]/4) {
 			warm--
 		}
 		end, last := to, 0.0
@@ -278,7 +281,9 @@ func (f *engineFit) classes(out *LLM) {
 		out.Classes = append(out.Classes, l)
 	}
 	if quick >= 5 && quick*20 > asked {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests had their first token in less than 60 %% of what their prompt takes on an idle server: a prefix cache that had part of it, perhaps; the law takes every prompt for new", quick, asked))
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests had their first token in less than 60 %% "+
+			"of what their prompt takes on an idle server: a prefix cache that had part of it, perhaps; the law takes "+
+			"every prompt for new", quick, asked))
 	}
 }
 

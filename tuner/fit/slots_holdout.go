@@ -121,15 +121,18 @@ func servedBySlots(law *plant.Law, all []results.Request, from int) ([]HoldoutFi
 		return f
 	}
 	return []HoldoutFigure{
-		quantile("ttft.p50", &met.TTFT, actual[0], 0.5), quantile("ttft.p95", &met.TTFT, actual[0], 0.95), quantile("ttft.p99", &met.TTFT, actual[0], 0.99),
+		quantile("ttft.p50", &met.TTFT, actual[0], 0.5), quantile("ttft.p95", &met.TTFT, actual[0],
+			0.95), quantile("ttft.p99", &met.TTFT, actual[0], 0.99),
 		{"itl.p95", math.NaN(), math.NaN(), "s", 0},
-		quantile("e2e.p50", &met.E2E, actual[1], 0.5), quantile("e2e.p95", &met.E2E, actual[1], 0.95), quantile("e2e.p99", &met.E2E, actual[1], 0.99),
+		quantile("e2e.p50", &met.E2E, actual[1], 0.5), quantile("e2e.p95", &met.E2E, actual[1], 0.95), quantile("e2e.p99",
+			&met.E2E, actual[1], 0.99),
 		share("ttft<1s", time.Second), share("ttft<5s", 5*time.Second),
 	}, nil
 }
 
 // play serves one server's requests, by index, and counts those from index from on.
-func play(m *plant.Model, all []results.Request, server []int, from int, seed uint64, l *plant.Latency) (done, good float64) {
+func play(m *plant.Model, all []results.Request, server []int, from int, seed uint64, l *plant.Latency) (done,
+	good float64) {
 	end := all[server[len(server)-1]].Scheduled.Seconds()
 	ticks := make([]results.Tick, int(end)+2)
 	for i := range ticks {
@@ -142,7 +145,8 @@ func play(m *plant.Model, all []results.Request, server []int, from int, seed ui
 		var requests []plant.Request
 		for next < len(server) && all[server[next]].Scheduled < time.Duration(i+1)*time.Second {
 			r := &all[server[next]]
-			requests = append(requests, plant.Request{At: max(r.Scheduled.Seconds(), float64(i)), Index: r.Arrival, Class: r.Class})
+			requests = append(requests, plant.Request{At: max(r.Scheduled.Seconds(), float64(i)), Index: r.Arrival,
+				Class: r.Class})
 			next++
 		}
 		e.Step(requests)

@@ -21,9 +21,10 @@ type Engine struct {
 	Blocks                    int     // of 16 tokens of context; 0 = enough
 	Ahead                     bool    // an iteration is put together when the one before it begins
 	Own                       float64 // seconds of a client's, once a request
-	Eager                     bool    // a prompt is begun as soon as its first piece fits, as older vLLMs do; else when all of it does
-	Noise                     float64 // standard deviation of the logarithm of an iteration's time
-	Cached                    float64 // share of requests whose prompt is known but for its last 16 tokens
+	// a prompt is begun as soon as its first piece fits, as older vLLMs do; else when all of it does
+	Eager  bool
+	Noise  float64 // standard deviation of the logarithm of an iteration's time
+	Cached float64 // share of requests whose prompt is known but for its last 16 tokens
 
 	Requests int
 	Rate     func(t float64) float64 // requests a second at t; > 0
@@ -68,10 +69,12 @@ func (e Engine) Run() *results.Run {
 		t += r.ExpFloat64() / e.Rate(t)
 	}
 	e.serve(all, r)
-	run := &results.Run{Meta: results.Meta{Schema: results.Schema, Run: "engine", Speed: 1, Target: results.Target{Kind: "log", Streams: true}, Classes: []string{"default"}}}
+	run := &results.Run{Meta: results.Meta{Schema: results.Schema, Run: "engine", Speed: 1,
+		Target: results.Target{Kind: "log", Streams: true}, Classes: []string{"default"}}}
 	at := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 	for i, s := range all {
-		run.Requests = append(run.Requests, results.Request{Arrival: i, Scheduled: at(s.at), Sent: at(s.at), First: at(s.first + e.Own/2), Last: at(s.last + e.Own/2), Done: at(s.last + e.Own/2),
+		run.Requests = append(run.Requests, results.Request{Arrival: i, Scheduled: at(s.at), Sent: at(s.at),
+			First: at(s.first + e.Own/2), Last: at(s.last + e.Own/2), Done: at(s.last + e.Own/2),
 			GapMax: at(s.gap), Prompt: s.prompt, Tokens: s.output, TokensFrom: results.TokensUsage, Err: -1, Backend: -1})
 		run.Meta.DurationS = max(run.Meta.DurationS, s.last)
 	}
