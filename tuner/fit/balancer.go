@@ -23,7 +23,8 @@ func balancerOf(s *service) (plant.Balancer, plant.Connections, notes) {
 		if b == plant.Random && kept {
 			b = plant.Aged
 		}
-		n.quality("balancer", h.off, len(l.calls), "%s: of those tried, its latencies are nearest to the recorded ones; mean difference of their logarithms", b)
+		n.quality("balancer", h.off, len(l.calls), "%s: of those tried, its latencies are nearest to the recorded "+
+			"ones; mean difference of their logarithms", b)
 		return b, wires, n
 	}
 	if !l.visible || len(l.servers) < 2 {
@@ -43,13 +44,17 @@ func balancerOf(s *service) (plant.Balancer, plant.Connections, notes) {
 	case kept && l.pinned():
 		b = plant.Aged
 	}
-	n.quality("balancer", even, len(l.calls), "%s: variance of replicas' counts over that of random spreading; the least busy one was taken in %.0f %% of the cases", b, fewest*100)
+	n.quality("balancer", even, len(l.calls), "%s: variance of replicas' counts over that of random spreading; the "+
+		"least busy one was taken in %.0f %% of the cases", b, fewest*100)
 	if b == plant.Aged {
-		n.quality("connections", wires.Age.Seconds(), len(l.calls), "seconds that a connection lives at most (0 = it does not age), over %d pools; %.0f %% of the requests came over one that was open", max(1, wires.Pools), 100*l.reused())
+		n.quality("connections", wires.Age.Seconds(), len(l.calls),
+			"seconds that a connection lives at most (0 = it does not age), over %d pools; %.0f %% of the requests came "+
+				"over one that was open", max(1, wires.Pools), 100*l.reused())
 		return b, wires, n
 	}
 	if b == plant.Random && even > 2 {
-		n.warn("requests are spread less evenly than at random (variance %.1f times as large): replicas are not alike, and the replay does not know it", even)
+		n.warn("requests are spread less evenly than at random (variance %.1f times as large): replicas are not "+
+			"alike, and the replay does not know it", even)
 	}
 	return b, plant.Connections{}, n
 }

@@ -59,20 +59,24 @@ func blindOf(s *service, out *Fitted, cfg *hpa.Config, pipes []plant.Pipe, toler
 		}
 		if m.Target.Utilization > 0 {
 			percent := float64(m.Target.Utilization) / target
-			why = append(why, fmt.Sprintf("%s of a replica with all %d slots busy is %.0f %% of its request, and the HPA scales up above %.0f %%", name, s.law.Slots(), full*percent, target*percent*(1+tolerance)))
+			why = append(why, fmt.Sprintf("%s of a replica with all %d slots busy is %.0f %% of its request, and the HPA "+
+				"scales up above %.0f %%", name, s.law.Slots(), full*percent, target*percent*(1+tolerance)))
 		} else {
-			why = append(why, fmt.Sprintf("%s of a replica with all %d slots busy is %.3g, and the HPA scales up above %.3g", name, s.law.Slots(), full, target*(1+tolerance)))
+			why = append(why, fmt.Sprintf("%s of a replica with all %d slots busy is %.3g, and the HPA scales up above %.3g",
+				name, s.law.Slots(), full, target*(1+tolerance)))
 		}
 	}
 	name := cfg.Metrics[0].Name
 	if name == "cpu" {
 		name = "CPU"
 	}
-	settled := "a metric of what is in flight or waiting, of each pod or of all (none that follows it was recorded: --prometheus with --promql records one)"
+	settled := "a metric of what is in flight or waiting, of each pod or of all (none that follows it was " +
+		"recorded: --prometheus with --promql records one)"
 	if seen := s.signals(cfg.Metrics); len(seen) > 0 {
 		settled = "an HPA on a signal that follows what is in flight: " + strings.Join(seen, ", ")
 	}
-	return &Doubt{"blind-metric", fmt.Sprintf("%s cannot see this load: %.0f %% of the requests waited for a slot while replicas could have been added; %s", name, 100*share, strings.Join(why, "; ")), settled}
+	return &Doubt{"blind-metric", fmt.Sprintf("%s cannot see this load: %.0f %% of the requests waited for a slot "+
+		"while replicas could have been added; %s", name, 100*share, strings.Join(why, "; ")), settled}
 }
 
 // waitedBelow is the share of good calls that clearly waited for a slot (a tenth of
@@ -100,7 +104,8 @@ func (s *service) signals(but []hpa.Metric) []string {
 	var names []string
 	for i := range s.run.Samples {
 		x := &s.run.Samples[i]
-		skip := x.Name == "cpu_milli" || x.Name == "memory_bytes" || strings.HasPrefix(x.Name, "container_cpu_cfs_") || x.Source == "client" ||
+		skip := x.Name == "cpu_milli" || x.Name == "memory_bytes" || strings.HasPrefix(x.Name, "container_cpu_cfs_") ||
+			x.Source == "client" ||
 			slices.ContainsFunc(but, func(m hpa.Metric) bool { return m.Name == x.Name })
 		if skip {
 			continue

@@ -28,7 +28,8 @@ func containersOf(run *results.Run, metrics []hpa.Metric, o Options) ([]hpa.Cont
 				n.assume("a pod requests %d millicores and %d MiB of memory (stated)", m.CPUMilli, m.MemoryBytes>>20)
 			}
 		}
-		out = []hpa.Container{{Name: "app", CPU: m.CPUMilli, HasCPU: m.CPUMilli > 0, Memory: m.MemoryBytes * 1000, HasMemory: m.MemoryBytes > 0}}
+		out = []hpa.Container{{Name: "app", CPU: m.CPUMilli, HasCPU: m.CPUMilli > 0, Memory: m.MemoryBytes * 1000,
+			HasMemory: m.MemoryBytes > 0}}
 	}
 	var cpu, memory int64
 	for _, c := range out {
@@ -37,7 +38,8 @@ func containersOf(run *results.Run, metrics []hpa.Metric, o Options) ([]hpa.Cont
 		}
 		cpu, memory = cpu+c.CPU, memory+c.Memory/1000
 	}
-	replica := cost.Replica{CPUCores: float64(cpu) / 1000, MemoryGB: float64(memory) / (1 << 30), GPUs: float64(m.GPUs), Extended: o.Extended}
+	replica := cost.Replica{CPUCores: float64(cpu) / 1000, MemoryGB: float64(memory) / (1 << 30), GPUs: float64(m.GPUs),
+		Extended: o.Extended}
 	if m.GPUs == 0 && o.GPUs > 0 {
 		replica.GPUs = o.GPUs
 		n.assume("a pod requests %g GPU (stated)", o.GPUs)
@@ -51,7 +53,8 @@ func containersOf(run *results.Run, metrics []hpa.Metric, o Options) ([]hpa.Cont
 			continue
 		}
 		if x.Name == "cpu" && cpu == 0 || x.Name == "memory" && memory == 0 {
-			errs = append(errs, fmt.Errorf("fit: the HPA scales on %s utilization and the pods' %s request is unknown; state it: --requests cpu=1,memory=2Gi", x.Name, x.Name))
+			errs = append(errs, fmt.Errorf("fit: the HPA scales on %s utilization and the pods' %s request is unknown; "+
+				"state it: --requests cpu=1,memory=2Gi", x.Name, x.Name))
 		}
 	}
 	return out, replica, n, errors.Join(errs...)
@@ -67,7 +70,8 @@ func recordedContainers(syncs []results.Sync) []hpa.Container {
 			var out []hpa.Container
 			for _, c := range p.Containers {
 				out = append(out, hpa.Container{Name: c.Name, Init: c.Init, Sidecar: c.Sidecar,
-					CPU: max(0, c.CPUMilli), HasCPU: c.CPUMilli >= 0, Memory: max(0, c.MemoryBytes) * 1000, HasMemory: c.MemoryBytes >= 0})
+					CPU: max(0, c.CPUMilli), HasCPU: c.CPUMilli >= 0, Memory: max(0,
+						c.MemoryBytes) * 1000, HasMemory: c.MemoryBytes >= 0})
 			}
 			return out
 		}

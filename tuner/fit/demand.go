@@ -20,7 +20,8 @@ func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) 
 	var n notes
 	d := replay.Demand{Step: time.Second}
 	if len(run.Requests) == 0 {
-		return d, n, errors.New("fit: the run has no requests, so nothing says what load was offered; record one with hpatune run")
+		return d, n, errors.New("fit: the run has no requests, so nothing says what load was offered; record one with " +
+			"hpatune run")
 	}
 	rs := slices.Clone(run.Requests)
 	slices.SortStableFunc(rs, func(a, b results.Request) int { return int(a.Scheduled - b.Scheduled) })
@@ -28,7 +29,8 @@ func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) 
 	for i := range rs {
 		r := &rs[i]
 		end = max(end, r.Scheduled)
-		d.Arrivals = append(d.Arrivals, profiles.Arrival{Index: r.Arrival, At: max(0, r.Scheduled), Stage: r.Stage, Class: r.Class, Prompt: r.Prompt, Max: r.Tokens})
+		d.Arrivals = append(d.Arrivals, profiles.Arrival{Index: r.Arrival, At: max(0, r.Scheduled), Stage: r.Stage,
+			Class: r.Class, Prompt: r.Prompt, Max: r.Tokens})
 	}
 	end += d.Step
 	if k := len(run.Meta.Stages); k > 0 && !run.Meta.Partial {
@@ -36,7 +38,8 @@ func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) 
 	}
 	d.Bins = replay.Bin(d.Arrivals, d.Step, end)
 	d.CV2 = arrivalCV2(d.Arrivals)
-	n.quality("arrivals", d.CV2, len(rs), "squared coefficient of variation of the gaps at an even rate (0 constant, 1 Poisson)")
+	n.quality("arrivals", d.CV2, len(rs), "squared coefficient of variation of the gaps at an even rate (0 "+
+		"constant, 1 Poisson)")
 	for _, st := range stages {
 		d.Breaks = append(d.Breaks, seconds(st.FromS))
 	}

@@ -29,7 +29,8 @@ func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 		stated := replay.Params(run).SyncPeriod
 		if p, ok := periodOf(run.Syncs, stated); ok {
 			out.Meta.HPA.SyncPeriodS = p.Seconds()
-			n.assume("the controller reconciles every %v, not every %v, its default: its reconciles show it (--controller syncPeriod=… says otherwise)", p, stated)
+			n.assume("the controller reconciles every %v, not every %v, its default: its reconciles show it "+
+				"(--controller syncPeriod=… says otherwise)", p, stated)
 		}
 	}
 	differ := func(r *results.Run) int {
@@ -50,10 +51,13 @@ func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 		usual  []float64
 		inText func(float64) string
 	}{
-		{"downscaleStabilization", &out.Meta.HPA.DownscaleStabilizationS, replay.Params(run).DownscaleStabilization.Seconds(), []float64{1, 10, 15, 30, 60, 120, 180, 600}, inSeconds},
+		{"downscaleStabilization", &out.Meta.HPA.DownscaleStabilizationS,
+			replay.Params(run).DownscaleStabilization.Seconds(), []float64{1, 10, 15, 30, 60, 120, 180, 600}, inSeconds},
 		{"tolerance", &out.Meta.HPA.Tolerance, replay.Params(run).Tolerance, []float64{0.01, 0.02, 0.05, 0.15, 0.2}, inRatio},
-		{"cpuInitializationPeriod", &out.Meta.HPA.CPUInitializationPeriodS, replay.Params(run).CPUInitializationPeriod.Seconds(), []float64{1, 10, 30, 60, 120, 600}, inSeconds},
-		{"initialReadinessDelay", &out.Meta.HPA.InitialReadinessDelayS, replay.Params(run).InitialReadinessDelay.Seconds(), []float64{1, 5, 10, 60, 120}, inSeconds},
+		{"cpuInitializationPeriod", &out.Meta.HPA.CPUInitializationPeriodS,
+			replay.Params(run).CPUInitializationPeriod.Seconds(), []float64{1, 10, 30, 60, 120, 600}, inSeconds},
+		{"initialReadinessDelay", &out.Meta.HPA.InitialReadinessDelayS, replay.Params(run).InitialReadinessDelay.Seconds(),
+			[]float64{1, 5, 10, 60, 120}, inSeconds},
 	}
 	for _, f := range flags {
 		if *f.to > 0 {
@@ -70,7 +74,8 @@ func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 			continue
 		}
 		*f.to = value
-		n.assume("the controller's %s is %s, not %s, its default: with it the core decides otherwise than the controller in %d reconciles, else in %d (--controller %s=… says otherwise)",
+		n.assume("the controller's %s is %s, not %s, its default: with it the core decides otherwise than the "+
+			"controller in %d reconciles, else in %d (--controller %s=… says otherwise)",
 			f.name, f.inText(value), f.inText(f.value), best, before, f.name)
 		if before = best; before == 0 {
 			break

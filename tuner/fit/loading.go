@@ -21,7 +21,8 @@ func loadingOf(l *log, m *hpa.Metric) (value float64, n int, ok bool) {
 	// A window that began while the containers ran, and ended before readiness.
 	loading := func(pod string, to, window time.Duration) bool {
 		p := lives[pod]
-		return p != nil && results.Happened(p.started) && results.Happened(p.ready) && to <= p.ready && to-window >= p.started-time.Second
+		return p != nil && results.Happened(p.started) && results.Happened(p.ready) && to <= p.ready &&
+			to-window >= p.started-time.Second
 	}
 	var values []float64
 	for _, s := range samplesOf(l, name, m) {
@@ -71,7 +72,9 @@ func loadingPipes(s *service, metrics []hpa.Metric, pipes []plant.Pipe, starts [
 				longest = max(longest, x.Ready)
 			}
 			if p.Starting = p.Base; longest > p.Every && m.Name == "cpu" {
-				n.warn("what a pod burns while it loads (up to %v) was not sampled: it is taken for what one burns at rest (%.3g cores). Where it burns more, an HPA that counts it scales further up than the replay", longest.Round(time.Second), p.Base)
+				n.warn("what a pod burns while it loads (up to %v) was not sampled: it is taken for what one burns at rest "+
+					"(%.3g cores). Where it burns more, an HPA that counts it scales further up than the "+
+					"replay", longest.Round(time.Second), p.Base)
 			}
 		}
 	}

@@ -26,12 +26,13 @@ type log struct {
 // call is a request that a replica worked on. Instants are seconds of run time.
 type call struct {
 	sent, first, done float64 // first = done where the answer did not stream
-	inside            int     // in its replica when it came, without itself (the mean one's, where it is not visible which)
-	server            int     // index into log.servers
-	class             int16
-	tokens            float64
-	ok                bool // a good answer, whose pods were watched
-	request           *results.Request
+	// in its replica when it came, without itself (the mean one's, where it is not visible which)
+	inside  int
+	server  int // index into log.servers
+	class   int16
+	tokens  float64
+	ok      bool // a good answer, whose pods were watched
+	request *results.Request
 }
 
 // server is one replica's calls, in order of arrival.
@@ -147,7 +148,8 @@ func livesOf(pods []results.Pod) []life {
 		if !ok {
 			k = len(out)
 			index[p.Name] = k
-			out = append(out, life{p.Name, results.NotYet, results.NotYet, results.NotYet, results.NotYet, results.NotYet, results.NotYet, results.NotYet})
+			out = append(out, life{p.Name, results.NotYet, results.NotYet, results.NotYet, results.NotYet, results.NotYet,
+				results.NotYet, results.NotYet})
 		}
 		l := &out[k]
 		set := func(at *time.Duration) {
@@ -271,7 +273,8 @@ func (l *log) serverOf(pod string) int {
 			continue
 		}
 		b := l.run.Meta.Backends[s.backend]
-		if b.Name == pod || address != "" && (b.Address == address || b.Name == address) || strings.HasPrefix(b.Name, pod+":") {
+		if b.Name == pod || address != "" && (b.Address == address || b.Name == address) || strings.HasPrefix(b.Name,
+			pod+":") {
 			return k
 		}
 	}

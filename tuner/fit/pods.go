@@ -20,7 +20,8 @@ func startsOf(l *log, stated time.Duration) ([]plant.PhaseSample, notes, error) 
 	var n notes
 	var out []plant.PhaseSample
 	for _, p := range l.lives {
-		if !results.Happened(p.created) || !results.Happened(p.ready) || p.created < 0 || p.ready < p.created || l.hidden.meet(p.created, p.ready) {
+		if !results.Happened(p.created) || !results.Happened(p.ready) || p.created < 0 || p.ready < p.created ||
+			l.hidden.meet(p.created, p.ready) {
 			continue
 		}
 		// A phase that was not seen takes no time of its own: it is in the next.
@@ -33,15 +34,18 @@ func startsOf(l *log, stated time.Duration) ([]plant.PhaseSample, notes, error) 
 			at = t
 			return d
 		}
-		out = append(out, plant.PhaseSample{Schedule: until(p.scheduled), Pull: until(p.pulled), Start: until(p.started), Ready: until(p.ready)})
+		out = append(out, plant.PhaseSample{Schedule: until(p.scheduled), Pull: until(p.pulled), Start: until(p.started),
+			Ready: until(p.ready)})
 	}
 	if len(out) == 0 {
 		if stated <= 0 {
-			return nil, n, errors.New("fit: no pod was seen to start during the run, so nothing says how long one takes; state it: --startup 90s")
+			return nil, n, errors.New("fit: no pod was seen to start during the run, so nothing says how long one takes; " +
+				"state it: --startup 90s")
 		}
 		// All of it is loading: a pod that runs and is not ready is what most of
 		// a model server's start is.
-		out = []plant.PhaseSample{{Schedule: min(time.Second, stated/4), Start: min(time.Second, stated/4), Ready: stated - 2*min(time.Second, stated/4)}}
+		out = []plant.PhaseSample{{Schedule: min(time.Second, stated/4), Start: min(time.Second, stated/4),
+			Ready: stated - 2*min(time.Second, stated/4)}}
 		n.assume("a new replica is ready after %v (stated)", stated)
 		return out, n, nil
 	}
@@ -63,7 +67,8 @@ func drainOf(l *log) (plant.Drain, notes) {
 	var n notes
 	var d []time.Duration
 	for _, p := range l.lives {
-		if results.Happened(p.ended) && results.Happened(p.gone) && results.Happened(p.ready) && p.gone >= p.ended && !l.hidden.meet(p.ended, p.gone) {
+		if results.Happened(p.ended) && results.Happened(p.gone) && results.Happened(p.ready) && p.gone >= p.ended &&
+			!l.hidden.meet(p.ended, p.gone) {
 			d = append(d, p.gone-p.ended)
 		}
 	}

@@ -29,7 +29,8 @@ func loneOf(l *log) (out lone, ok bool) {
 			c := &l.calls[i]
 			joined := j+1 < len(k.calls) && l.calls[k.calls[j+1]].sent < c.done
 			if c.ok && c.sent >= last+quotaPeriod && c.done > c.sent && !joined {
-				out.sample = append(out.sample, plant.ServiceTime{Class: c.class, First: min(c.first, c.done) - c.sent, Total: c.done - c.sent, Tokens: c.tokens})
+				out.sample = append(out.sample, plant.ServiceTime{Class: c.class, First: min(c.first, c.done) - c.sent,
+					Total: c.done - c.sent, Tokens: c.tokens})
 			}
 			last = max(last, c.done)
 		}
@@ -75,7 +76,8 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 		return law, nil, said
 	}
 	if !ok {
-		said.warn("the CPU limit binds, and no request came to an idle pod to say how quick one is by itself: short waits are uncertain")
+		said.warn("the CPU limit binds, and no request came to an idle pod to say how quick one is by itself: short " +
+			"waits are uncertain")
 		for i := range law.Rate {
 			law.Rate[i] = min(law.Rate[i], q.Most())
 		}
@@ -115,7 +117,8 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 		}
 		sample = append(sample, t)
 	}
-	said.quality("alone", meanTotal(sample), len(alone.sample), "mean service time at full speed, seconds, from requests that came to a pod that was idle for a period")
+	said.quality("alone", meanTotal(sample), len(alone.sample),
+		"mean service time at full speed, seconds, from requests that came to a pod that was idle for a period")
 	law = plant.SlotsLaw(most, sample)
 	law.Quota = q
 	return law, own, said
@@ -146,7 +149,9 @@ func bucketOf(rs []reading, limit float64, said *notes) plant.Quota {
 	if q.Each <= 0 {
 		return plant.Quota{}
 	}
-	said.quality("cpu-limit", q.Most(), max(len(costs), len(rs)), "requests a second that a limit of %.3g cores lets through, at %.3g core-seconds each (%s; scatter %.0f %%) and %.3g cores at rest",
+	said.quality("cpu-limit", q.Most(), max(len(costs), len(rs)),
+		"requests a second that a limit of %.3g cores lets through, at %.3g core-seconds each (%s; scatter %.0f %%) "+
+			"and %.3g cores at rest",
 		limit, q.Each, how, 100*q.Spread, base)
 	return q
 }
@@ -264,7 +269,8 @@ func linesOf(sample []plant.ServiceTime) func(*call) plant.ServiceTime {
 // ready for all of the sample's window, each with what the pod did meanwhile (by
 // did, of a server and a window in seconds); of all pods together where it is not
 // visible which one answered.
-func (s *service) readings(name string, unit float64, m *hpa.Metric, did func(k int, from, to float64) reading) []reading {
+func (s *service) readings(name string, unit float64, m *hpa.Metric, did func(k int, from,
+	to float64) reading) []reading {
 	samples := samplesOf(s.log, name, m)
 	if !s.visible {
 		return s.pooled(samples, unit)

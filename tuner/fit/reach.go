@@ -68,7 +68,8 @@ func (f *Fitted) Reaching(cfg *hpa.Config, tolerance float64) (Extrapolation, st
 		}
 		value *= 1 + tolerance
 		if e := f.Reaches[k].Of(value); e > worst {
-			worst, text = e, fmt.Sprintf("%s of a pod was at most %.3g, and the HPA would scale up at %.3g", m.Name, f.Reaches[k].Largest, value)
+			worst, text = e, fmt.Sprintf("%s of a pod was at most %.3g, and the HPA would scale up at %.3g", m.Name,
+				f.Reaches[k].Largest, value)
 		}
 	}
 	return worst, text
@@ -110,7 +111,8 @@ func reachesOf(s *service, metrics []hpa.Metric, pipes []plant.Pipe) []Reach {
 	for i := range metrics {
 		m := &metrics[i]
 		k := slices.IndexFunc(pipes, func(p plant.Pipe) bool { return p.Name == m.Name })
-		if k < 0 || m.Source == hpa.Object || m.Source == hpa.External || slices.ContainsFunc(out, func(r Reach) bool { return r.Metric == m.Name }) {
+		if k < 0 || m.Source == hpa.Object || m.Source == hpa.External || slices.ContainsFunc(out,
+			func(r Reach) bool { return r.Metric == m.Name }) {
 			continue
 		}
 		name, unit := sampled(m)

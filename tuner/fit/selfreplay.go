@@ -23,7 +23,8 @@ type SelfReplay struct {
 	// without limits.
 	Attainment      *float64 `json:"attainment"`
 	AttainmentError *float64 `json:"attainment_error"`
-	Verdict         string   `json:"verdict"` // pass, fail, proves-nothing (the HPA never moved), assumed (no autoscaler was recorded)
+	// pass, fail, proves-nothing (the HPA never moved), assumed (no autoscaler was recorded)
+	Verdict string `json:"verdict"`
 }
 
 // SelfReplayOf replays a run under the configuration that ran and compares the

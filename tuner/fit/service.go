@@ -57,7 +57,8 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	var n notes
 	ok := l.good()
 	if ok < fewestAnswers {
-		return service{}, n, errors.New("fit: fewer than 20 requests were answered while the pods were watched, too few to say how long one takes; record a longer run")
+		return service{}, n, errors.New("fit: fewer than 20 requests were answered while the pods were watched, too " +
+			"few to say how long one takes; record a longer run")
 	}
 	switch {
 	case l.visible:
@@ -79,8 +80,10 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	slots := found.n
 	s.start = found.start
 	if s.hidden != nil && s.hidden.off > hiddenOff {
-		n.doubt("hidden-backends", "a response header that names the pod (connections.backend_header; the downward API can set it)",
-			"which replica answered is not visible, and no number of slots and no balancer that was tried gives the recorded latencies (%.0f %% off on the average)", 100*(math.Exp(s.hidden.off)-1))
+		n.doubt("hidden-backends", "a response header that names the pod (connections.backend_header; the downward "+
+			"API can set it)",
+			"which replica answered is not visible, and no number of slots and no balancer that was tried gives the "+
+				"recorded latencies (%.0f %% off on the average)", 100*(math.Exp(s.hidden.off)-1))
 	}
 	var more notes
 	s.slowing, more = slowingOf(&s, slots)
@@ -88,7 +91,8 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	few, many := float64(found.lo)/s.slowing.at(float64(found.lo)), float64(found.hi)/s.slowing.at(float64(found.hi))
 	if found.waited && many > 1.5*few {
 		n.doubt("slots", "a run that takes one replica from idle to past saturation in steps",
-			"%d to %d requests at once would explain the recorded latencies alike, so a replica's capacity is not known", found.lo, found.hi)
+			"%d to %d requests at once would explain the recorded latencies alike, so a replica's capacity is not "+
+				"known", found.lo, found.hi)
 	}
 	if s.slowing.per > 0 {
 		s.alone = s.over(func(n float64) float64 { return 1 / s.slowing.at(n) })
@@ -99,9 +103,11 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 		s.law.Rate[i] = max(s.law.Rate[i-1], s.law.Rate[i]/s.slowing.at(float64(i)))
 	}
 	n.quality("service", meanTotal(times), len(times), "mean service time, seconds, without waiting")
-	n.quality("slots", found.spread, ok, "%d at once (%d to %d explain the log as well); mean deviation of what a request itself takes, seconds", slots, found.lo, found.hi)
+	n.quality("slots", found.spread, ok, "%d at once (%d to %d explain the log as well); mean deviation of what a "+
+		"request itself takes, seconds", slots, found.lo, found.hi)
 	if waited*50 < ok && s.law.Rate[slots] > 1.02*s.law.Rate[max(1, slots-1)] {
-		n.warn("replicas were hardly ever full: %d at once were seen and no more could be, so their capacity is a lower bound; a run past saturation would tell", slots)
+		n.warn("replicas were hardly ever full: %d at once were seen and no more could be, so their capacity is a "+
+			"lower bound; a run past saturation would tell", slots)
 	}
 	n.add(more)
 	s.law, s.own, more = limited(&s)

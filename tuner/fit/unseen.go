@@ -60,8 +60,10 @@ func unseenOf(run *results.Run, p hpa.Params, cfg hpa.Config) notes {
 	}
 	if len(sources) > 0 {
 		slices.Sort(sources)
-		n.warn("%s could not be watched at times between %v and %v: what happened then is no evidence, nor what was decided up to %v later, while the autoscaler remembered it",
-			strings.Join(slices.Compact(sources), ", "), from.Round(time.Second), to.Round(time.Second), replay.Remembered(p, cfg))
+		n.warn("%s could not be watched at times between %v and %v: what happened then is no evidence, nor what was "+
+			"decided up to %v later, while the autoscaler remembered it",
+			strings.Join(slices.Compact(sources), ", "), from.Round(time.Second), to.Round(time.Second), replay.Remembered(p,
+				cfg))
 	}
 	for _, m := range run.Meddled() {
 		if m.Ends {

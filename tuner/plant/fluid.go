@@ -37,7 +37,8 @@ type Fluid struct {
 // Reset begins a replay of m with n ready pods that have been there for long
 // and idle. latency may be nil.
 func (f *Fluid) Reset(m *Model, n int, latency *Latency) {
-	*f = Fluid{m: m, ready: f.ready[:0], coming: f.coming[:0], leaving: f.leaving[:0], created: n, soonest: math.Inf(1), latency: latency}
+	*f = Fluid{m: m, ready: f.ready[:0], coming: f.coming[:0], leaving: f.leaving[:0], created: n, soonest: math.Inf(1),
+		latency: latency}
 	if n > 0 {
 		c := cohort{n: float64(n), life: oldLife(), settled: true}
 		for i := range m.flow {

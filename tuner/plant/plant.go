@@ -27,7 +27,8 @@ const (
 	Random                           // a ready replica, independently (kube-proxy per connection, fresh connections)
 	LeastConnections                 // the ready replica with the fewest in flight
 	LeastWaiting                     // the ready replica with the shortest queue
-	Aged                             // the replica of the connection, which was picked at random when it was opened: Connections
+	// the replica of the connection, which was picked at random when it was opened: Connections
+	Aged
 )
 
 // Balancers lists all of them, in the order of the constants.
@@ -289,7 +290,8 @@ type pipe struct {
 	delay, fresh                                             float64
 	stamp                                                    float64 // exact time of the first scrape, seconds
 	apart                                                    bool    // a phase for each pod
-	reported                                                 float64 // window as the samples state it, seconds: a hair more or less than whole scrapes
+	// window as the samples state it, seconds: a hair more or less than whole scrapes
+	reported float64
 }
 
 type startTimes struct{ scheduled, started, ready float64 } // since creation, seconds
@@ -403,8 +405,9 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 		p.Every = 15 * time.Second // --metric-resolution in metrics-server's manifests
 	}
 	ticks := func(d time.Duration) int { return int((d + step/2) / step) }
-	c := pipe{base: p.Base, starting: p.Starting, perDone: p.PerDone, perRunning: p.PerRunning, perWaiting: p.PerWaiting, ceiling: p.Ceiling,
-		every: max(1, ticks(p.Every)), delay: p.Delay.Seconds(), fresh: p.Fresh.Seconds(), apart: p.Apart}
+	c := pipe{base: p.Base, starting: p.Starting, perDone: p.PerDone, perRunning: p.PerRunning, perWaiting: p.PerWaiting,
+		ceiling: p.Ceiling,
+		every:   max(1, ticks(p.Every)), delay: p.Delay.Seconds(), fresh: p.Fresh.Seconds(), apart: p.Apart}
 	if p.Apart && p.Window > 0 {
 		bad("metric %d %q averages over %v and is scraped apart; only one of the two is modelled", i, p.Name, p.Window)
 	}
@@ -417,10 +420,12 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 	}
 	c.setPhase(p.Phase, step)
 	if back := c.window + int(math.Ceil(p.Delay.Seconds()/p.Every.Seconds())) + 1; back > ringSize {
-		bad("metric %d %q looks %d scrapes back (window %v, delay %v, every %v); at most %d", i, p.Name, back, p.Window, p.Delay, p.Every, ringSize)
+		bad("metric %d %q looks %d scrapes back (window %v, delay %v, every %v); at most %d", i, p.Name, back, p.Window,
+			p.Delay, p.Every, ringSize)
 	}
 	if p.Every < 0 || p.Phase < 0 || p.Window < 0 || p.Delay < 0 || p.Fresh < 0 {
-		bad("metric %d %q has a negative time: every %v, phase %v, window %v, delay %v, fresh %v", i, p.Name, p.Every, p.Phase, p.Window, p.Delay, p.Fresh)
+		bad("metric %d %q has a negative time: every %v, phase %v, window %v, delay %v, fresh %v", i, p.Name, p.Every,
+			p.Phase, p.Window, p.Delay, p.Fresh)
 	}
 	return c
 }

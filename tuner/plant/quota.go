@@ -39,7 +39,8 @@ func (q *Quota) Most() float64 {
 
 func (q *Quota) check(bad func(string, ...any)) {
 	if q.Cores < 0 || q.Period < 0 || q.Base < 0 || q.Each < 0 || q.Spread < 0 || q.Cores > 0 && q.Base >= q.Cores {
-		bad("law: a quota of %g cores, period %v, %g burnt at rest, %g core-seconds a request, spread %g; none may be negative, and rest must be under the limit", q.Cores, q.Period, q.Base, q.Each, q.Spread)
+		bad("law: a quota of %g cores, period %v, %g burnt at rest, %g core-seconds a request, spread %g; none may be "+
+			"negative, and rest must be under the limit", q.Cores, q.Period, q.Base, q.Each, q.Spread)
 	}
 }
 
@@ -179,7 +180,8 @@ func (m *Model) compileQuota(p *pool, servers int, ca2 float64) {
 		x := min(max(rho/rhoSteady*quotaLoads-0.5, 0), quotaLoads-1)
 		i := min(int(x), quotaLoads-2)
 		f := x - float64(i)
-		st := steady{stretch: 1, serving: rows[i].serving + (rows[i+1].serving-rows[i].serving)*f, waiting: rows[i].waiting + (rows[i+1].waiting-rows[i].waiting)*f}
+		st := steady{stretch: 1, serving: rows[i].serving + (rows[i+1].serving-rows[i].serving)*f,
+			waiting: rows[i].waiting + (rows[i+1].waiting-rows[i].waiting)*f}
 		if low := 0.5 * rhoSteady / quotaLoads; rho < low {
 			st.serving, st.waiting = rows[0].serving*rho/low, rows[0].waiting*rho/low
 		}
@@ -201,7 +203,8 @@ func (m *Model) constant(gaps []float64, rate float64, servers int) (serving, wa
 	e.Reset(m, servers, 1, nil, nil)
 	e.watch = func(c *call, first, took float64) {
 		if int(c.index) >= len(gaps)/5 {
-			met = append(met, ServiceTime{Class: c.time.Class, First: min(first, took), Total: took, Tokens: c.time.Tokens, Gap: c.gap})
+			met = append(met, ServiceTime{Class: c.time.Class, First: min(first, took), Total: took, Tokens: c.time.Tokens,
+				Gap: c.gap})
 		}
 	}
 	at, busy, queued := 0.0, 0.0, 0.0

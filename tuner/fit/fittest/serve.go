@@ -79,10 +79,13 @@ func (s Serve) Run() *results.Run {
 	if s.Pods == nil {
 		s.Pods = func(float64) int { return 1 }
 	}
-	run := &results.Run{Meta: results.Meta{Run: "serve", Classes: []string{"only"}, DurationS: s.Seconds, Stages: []results.StageInfo{{Name: "all", ToS: s.Seconds}},
-		Target: results.Target{Kind: "fixed", Streams: s.Streams}, Workload: results.Workload{CPUMilli: 500, MemoryBytes: 1 << 30, CPULimitMilli: int64(s.Limit * 1000)}}}
+	run := &results.Run{Meta: results.Meta{Run: "serve", Classes: []string{"only"}, DurationS: s.Seconds,
+		Stages: []results.StageInfo{{Name: "all", ToS: s.Seconds}},
+		Target: results.Target{Kind: "fixed", Streams: s.Streams}, Workload: results.Workload{CPUMilli: 500,
+			MemoryBytes: 1 << 30, CPULimitMilli: int64(s.Limit * 1000)}}}
 	if s.Pick == "pinned" {
-		run.Profile = fmt.Appendf(nil, "target: {url: \"http://127.0.0.1:8000/\"}\nconnections: {mode: realistic, pools: %d, max_age: %gs}\nstages: [{name: all, rate: 1/s, duration: 1m}]\n", s.Pools, s.Age)
+		run.Profile = fmt.Appendf(nil, "target: {url: \"http://127.0.0.1:8000/\"}\nconnections: {mode: realistic, "+
+			"pools: %d, max_age: %gs}\nstages: [{name: all, rate: 1/s, duration: 1m}]\n", s.Pools, s.Age)
 		run.Meta.Target.Connections = "realistic"
 	}
 	var pods []*servePod
@@ -93,7 +96,8 @@ func (s Serve) Run() *results.Run {
 		if old {
 			created = -600
 		}
-		for i, ph := range []results.PodPhase{results.PodCreated, results.PodScheduled, results.PodStarted, results.PodReady} {
+		for i, ph := range []results.PodPhase{results.PodCreated, results.PodScheduled, results.PodStarted,
+			results.PodReady} {
 			run.Pods = append(run.Pods, results.Pod{At: Dur(created + float64(i)*20/3), Name: name, Phase: ph, Backend: ""})
 		}
 		run.Meta.Backends = append(run.Meta.Backends, results.Backend{Name: name})
@@ -162,7 +166,8 @@ func (s Serve) Run() *results.Run {
 	}
 	for step := 0; ; step++ {
 		now := float64(step) * dt
-		if now > s.Seconds+600 || now > s.Seconds && !slices.ContainsFunc(pods, func(p *servePod) bool { return len(p.running)+len(p.queue) > 0 }) {
+		if now > s.Seconds+600 || now > s.Seconds && !slices.ContainsFunc(pods,
+			func(p *servePod) bool { return len(p.running)+len(p.queue) > 0 }) {
 			break
 		}
 		if want := s.Pods(now); want > len(pods) {
@@ -172,7 +177,8 @@ func (s Serve) Run() *results.Run {
 		for ; next <= now && next < s.Seconds; next += r.ExpFloat64() / s.Rate(next) {
 			k, c, opened := pick(now)
 			first, total, tokens := s.Own(r)
-			q := results.Request{Arrival: len(all), Scheduled: Dur(next), Sent: Dur(next), First: results.NotYet, Last: results.NotYet, Tokens: tokens,
+			q := results.Request{Arrival: len(all), Scheduled: Dur(next), Sent: Dur(next), First: results.NotYet,
+				Last: results.NotYet, Tokens: tokens,
 				TokensFrom: results.TokensUsage, Backend: int32(k), Err: -1, Code: 200, NewConn: opened}
 			if s.Hidden {
 				q.Backend = -1
@@ -236,7 +242,8 @@ func (s Serve) Run() *results.Run {
 		if at := math.Mod(now, scrape); at < dt && now > 1 && now < s.Seconds {
 			for i, p := range pods {
 				if p.ready <= now-scrape {
-					run.Samples = append(run.Samples, results.Sample{At: Dur(now + 1), Source: "metrics.k8s.io", Name: "cpu_milli", Pod: fmt.Sprintf("pod-%d", i), Value: 1000 * p.burnt / scrape, Window: 15 * time.Second, SampledAt: Dur(math.Floor(now))})
+					run.Samples = append(run.Samples, results.Sample{At: Dur(now + 1), Source: "metrics.k8s.io", Name: "cpu_milli",
+						Pod: fmt.Sprintf("pod-%d", i), Value: 1000 * p.burnt / scrape, Window: 15 * time.Second, SampledAt: Dur(math.Floor(now))})
 				}
 				p.burnt = 0
 			}

@@ -78,7 +78,8 @@ func (c Truth) Run() *results.Run {
 		run.Pods = append(run.Pods, results.Pod{At: Dur(at), Name: p.name, Phase: phase})
 	}
 	add := func(now float64, old bool) {
-		p := &truthPod{name: fmt.Sprintf("pod-%d", len(pods)), created: now, ended: inf, out: inf, free: make([]float64, c.Slots)}
+		p := &truthPod{name: fmt.Sprintf("pod-%d", len(pods)), created: now, ended: inf, out: inf, free: make([]float64,
+			c.Slots)}
 		p.scheduled = now + 0.5 + r.Float64()
 		p.started = p.scheduled + 6 + 2*r.Float64()
 		p.ready = p.started + 18 + 8*r.Float64()
@@ -114,7 +115,8 @@ func (c Truth) Run() *results.Run {
 					continue
 				}
 				cores := Idle + PerSlot*p.slotSeconds(lastScrape-15, lastScrape)/15
-				run.Samples = append(run.Samples, results.Sample{At: Dur(t), Source: "metrics.k8s.io", Name: "cpu_milli", Pod: p.name, Value: cores * 1000, Window: 15 * time.Second, SampledAt: Dur(math.Floor(lastScrape))})
+				run.Samples = append(run.Samples, results.Sample{At: Dur(t), Source: "metrics.k8s.io", Name: "cpu_milli",
+					Pod: p.name, Value: cores * 1000, Window: 15 * time.Second, SampledAt: Dur(math.Floor(lastScrape))})
 				_ = i
 			}
 		}
@@ -132,7 +134,8 @@ func (c Truth) Run() *results.Run {
 				if p.ended > t {
 					o.StatusReplicas++
 				}
-				ps := results.PodState{Name: p.name, Phase: "Running", Ready: "False", Started: Dur(math.Floor(p.scheduled)), ReadySince: Dur(math.Floor(p.scheduled)), Deleted: p.ended <= t, Containers: requests, PodCPUMilli: -1, PodMemoryBytes: -1}
+				ps := results.PodState{Name: p.name, Phase: "Running", Ready: "False", Started: Dur(math.Floor(p.scheduled)),
+					ReadySince: Dur(math.Floor(p.scheduled)), Deleted: p.ended <= t, Containers: requests, PodCPUMilli: -1, PodMemoryBytes: -1}
 				if p.started > t {
 					ps.Phase = "Pending"
 				}
@@ -144,8 +147,10 @@ func (c Truth) Run() *results.Run {
 				sample := hpa.Sample{}
 				if p.started <= lastScrape-15 {
 					cores := Idle + PerSlot*p.slotSeconds(lastScrape-15, lastScrape)/15
-					sample = hpa.Sample{Milli: int64(math.Ceil(cores * 1000)), At: Dur(math.Floor(lastScrape)), Window: 15 * time.Second, OK: true}
-					s.Metrics[0].Pods = append(s.Metrics[0].Pods, results.PodValue{Pod: p.name, Milli: sample.Milli, At: sample.At, Window: sample.Window})
+					sample = hpa.Sample{Milli: int64(math.Ceil(cores * 1000)), At: Dur(math.Floor(lastScrape)),
+						Window: 15 * time.Second, OK: true}
+					s.Metrics[0].Pods = append(s.Metrics[0].Pods, results.PodValue{Pod: p.name, Milli: sample.Milli, At: sample.At,
+						Window: sample.Window})
 				}
 				o.Metrics[0].Samples = append(o.Metrics[0].Samples, sample)
 			}
@@ -195,7 +200,8 @@ func (c Truth) Run() *results.Run {
 			done := first + 0.1*float64(tokens-1)
 			p.free[slot] = done
 			p.busy = append(p.busy, [2]float64{start, done})
-			q := results.Request{Arrival: index, Scheduled: Dur(at), Sent: Dur(at), First: results.NotYet, Last: results.NotYet, Done: Dur(done), Tokens: tokens, Backend: int32(k), Err: -1, Code: 200}
+			q := results.Request{Arrival: index, Scheduled: Dur(at), Sent: Dur(at), First: results.NotYet,
+				Last: results.NotYet, Done: Dur(done), Tokens: tokens, Backend: int32(k), Err: -1, Code: 200}
 			if c.Streams {
 				q.First, q.Last = Dur(first), Dur(done)
 			}
