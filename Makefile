@@ -61,6 +61,7 @@ conformance-full: ## the same, 100,000 scenarios
 
 mutants: ## mutate the scaling core by rule; 95 % must be noticed
 	$(GO) -C test/conformance run ./mutants
+	$(GO) -C test/conformance run ./mutants -choice
 
 evaluate: ## recommendations against the truth of synthetic clusters, within 2 hours; ARGS="-world NAME"
 	$(GO) -C test/evaluate run . -budget 110m $(ARGS)

@@ -118,7 +118,7 @@ func (b *bench) pick(t *trial) *Pick {
 	series, off := t.of, b.world.Doubt.Off
 	p := &Pick{Config: t.config, Predicted: Predicted{
 		Attainment: carriedShare(over(series(attainment)), off.Misses), PSLOMet: t.pMet(), PSLOMetInterval: &Interval{t.pMet(), &lo, &hi}, Replicates: len(t.days),
-		ReplicaHours: carried(over(series(hours)), off.Hours), ReadyHours: over(series(func(o *outcome) float64 { return o.ready })),
+		ReplicaHours: atLeast(carried(over(series(hours)), off.Hours)), ReadyHours: over(series(func(o *outcome) float64 { return o.ready })),
 		E2EP95: carried(typical(series(func(o *outcome) float64 { return o.e2e })), off.E2E), ErrorRatio: over(series(func(o *outcome) float64 { return o.errors })),
 		Flaps: over(series(flaps)), TimeToCapacity: carried(typical(series(toCapacity)), off.Capacity), MaxReplicas: over(series(func(o *outcome) float64 { return o.peak })),
 	}}

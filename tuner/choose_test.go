@@ -184,3 +184,54 @@ func TestDistinctOutcomes(t *testing.T) {
 		t.Errorf("distinctOutcomes = %v, want %v: the nearer of those alike, the first of those as near", got, want)
 	}
 }
+
+// mixed is a made-up trial of n days, every second of which costs so much more.
+func mixed(n int, base, more float64) []float64 {
+	out := steady(n, base)
+	for i := range out {
+		if i%2 == 1 {
+			out[i] += more
+		}
+	}
+	return out
+}
+
+func TestAsCheap(t *testing.T) {
+	b := made(2, 10, 40, 0, steady(40, 100)...)
+	for _, c := range []struct {
+		name  string
+		hours []float64
+		want  bool
+	}{
+		{"exactly 1 %", steady(40, 101), true}, {"a little more than 1 %", steady(40, 101.01), false},
+		// The mean of d and 0 alternating is d/2, its standard error d/2·√(40/39)/√40 = 0.0801 d:
+		// 1.645 of them are 0.13 d, so that no d makes half of it noise.
+		{"1.5 % on average, on every second day", mixed(40, 100, 3), false},
+		// Of 4 days the standard error is 0.289 d: 1.645 of them are 0.475 d, less than half of d.
+		{"the same on four days", mixed(4, 100, 3), false},
+		// Of 3 days (0, d, 0) the mean is d/3 and its error d/3: 1.645 of them are more.
+		{"on one of three days", mixed(3, 100, 4.5), true},
+		{"2 % on one of three days is too much", mixed(3, 100, 6.06), false},
+		{"cheaper", steady(40, 50), true},
+	} {
+		if got := asCheap(made(3, 10, 40, 0, c.hours...), b); got != c.want {
+			t.Errorf("%s: asCheap = %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestDistinctOutcomesByEachFigure(t *testing.T) {
+	base := fluid{hours: 5, attainment: 0.9, errors: 0.01, capacity: 30}
+	all := []fluid{base, base, base, base, base}
+	all[1].hours += 2e-6
+	all[2].attainment += 2e-6
+	all[3].errors += 2e-6
+	all[4].capacity += 2
+	if got := distinctOutcomes(all, func(i, j int) bool { return false }); len(got) != 5 {
+		t.Errorf("%d kept of 5 that differ in one figure each", len(got))
+	}
+	all[1].hours, all[2].attainment, all[3].errors, all[4].capacity = 5+2e-7, 0.9+2e-7, 0.01+2e-7, 30.4
+	if got := distinctOutcomes(all, func(i, j int) bool { return false }); len(got) != 1 || got[0] != 0 {
+		t.Errorf("%v kept of 5 alike, want the first", got)
+	}
+}

@@ -75,6 +75,6 @@ func TestDoubt(t *testing.T) {
 		t.Errorf("service %v, want %v: a cv of ½ over √2", d.Service, want)
 	}
 	if d.Pipes[0] != 0.04 || d.Pipes[1] != leastPipe || !d.Starts || d.Off != replay.NotOff {
-		t.Errorf("%+v, want a metric of 0.2/√25, one of 0.015, and cold starts drawn anew", d)
+		t.Errorf("%+v, want a metric of 0.2/√25, one of 0.01, and cold starts drawn anew", d)
 	}
 }

@@ -54,7 +54,7 @@ func TestFlaps(t *testing.T) {
 		{"up and up is none", []int{1, 2}, 0}, {"up and down at once", []int{1, -2}, 1}, {"down and up", []int{1, 20, -30, 31}, 1},
 		{"the window has passed", []int{1, -1 - int(results.FlapWindow/time.Minute)}, 0},
 		{"a tick before it has", []int{1, -int(results.FlapWindow / time.Minute)}, 1},
-		{"up, down, up", []int{1, -2, 3}, 2},
+		{"up, down, up", []int{1, -2, 3}, 2}, {"down, then up", []int{-1, 2}, 1}, {"down and down", []int{-1, -2}, 0},
 	} {
 		a, size := tally{step: time.Minute}, 5.0
 		for i := range 60 {

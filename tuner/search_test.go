@@ -29,6 +29,8 @@ func TestMaxReplicas(t *testing.T) {
 		{"one that the peak binds on is raised by a quarter", Space{Need: 12}, 2, 12, 15},
 		{"a redrawn peak binds as well", Space{Need: 6, Peak: 10}, 2, 10, 13},
 		{"one more at least", Space{Need: 2}, 2, 2, 3},
+		{"one more than one", Space{Need: 1}, 1, 1, 2},
+		{"a limit of one", Space{Need: 1, MaxLimit: 1}, 1, 5, 1},
 		{"never below min", Space{Need: 2}, 12, 10, 12},
 		{"set to the limit", Space{Need: 6, MaxLimit: 8}, 2, 10, 8},
 		{"a limit above it changes nothing", Space{Need: 6, MaxLimit: 20}, 2, 10, 10},
@@ -50,6 +52,9 @@ func TestMins(t *testing.T) {
 	}{
 		{"up to half more than the need", Space{Need: 4}, 2, []int32{2, 3, 4, 5, 6}},
 		{"one more than a small need", Space{Need: 1}, 2, []int32{2}},
+		{"one more where half more is none", Space{Need: 1, MinFloor: 1}, 1, []int32{1, 2}},
+		{"the present one at the floor", Space{Need: 4, MinFloor: 3}, 3, []int32{3, 4, 5, 6}},
+		{"the present one at the limit", Space{Need: 2, MaxLimit: 7}, 7, []int32{2, 3, 7}},
 		{"half of an odd need is rounded up", Space{Need: 3}, 2, []int32{2, 3, 4, 5}},
 		{"from the floor", Space{Need: 4, MinFloor: 1}, 2, []int32{1, 2, 3, 4, 5, 6}},
 		{"not above the limit", Space{Need: 9, MaxLimit: 4}, 2, []int32{2, 3, 4}},
@@ -141,6 +146,56 @@ func TestVariants(t *testing.T) {
 	}
 	if !periods[45*time.Second] || len(periods) != 2 {
 		t.Errorf("scale-up periods %v, want the default's 15 s and 45 s, a start-up of 40 s rounded up to quarters of a minute", periods)
+	}
+}
+
+// Every rule that is tried, as it is written.
+func TestVariantsInFull(t *testing.T) {
+	var ups, downs []string
+	for _, v := range (Space{Start: 15 * time.Second}).Variants(cpuHPA(2, 10, 70)) {
+		up := fmt.Sprint(window(v.ScaleUp, 0), " ", hpa.FormatValue(v.ScaleUp.Policies))
+		down := fmt.Sprint(window(v.ScaleDown, 5*time.Minute), " ", hpa.FormatValue(v.ScaleDown.Policies))
+		if !slices.Contains(ups, up) {
+			ups = append(ups, up)
+		}
+		if !slices.Contains(downs, down) {
+			downs = append(downs, down)
+		}
+	}
+	slices.Sort(ups)
+	slices.Sort(downs)
+	quick, double, half := "4 pods/15s, 100 %/15s", "100 %/15s, 2 pods/15s", "50 %/15s, 2 pods/15s"
+	all, quarter, tenth := "100 %/15s", "25 %/60s, 1 pod/60s", "10 %/60s, 1 pod/60s"
+	var wantUps, wantDowns []string
+	for _, w := range []string{"0s", "30s", "1m0s"} {
+		wantUps = append(wantUps, w+" "+quick, w+" "+double, w+" "+half)
+	}
+	for _, w := range []string{"1m0s", "2m0s", "5m0s", "10m0s"} {
+		wantDowns = append(wantDowns, w+" "+all, w+" "+quarter, w+" "+tenth)
+	}
+	slices.Sort(wantUps)
+	slices.Sort(wantDowns)
+	if !slices.Equal(ups, wantUps) || !slices.Equal(downs, wantDowns) {
+		t.Errorf("up %q, want %q\ndown %q, want %q", ups, wantUps, downs, wantDowns)
+	}
+}
+
+func TestPrimary(t *testing.T) {
+	m := func(s hpa.Source, name string) hpa.Metric { return hpa.Metric{Source: s, Name: name} }
+	for _, c := range []struct {
+		name    string
+		metrics []hpa.Metric
+		want    int
+	}{
+		{"none", nil, -1}, {"memory alone", []hpa.Metric{m(hpa.Resource, "memory")}, -1},
+		{"a container's memory alone", []hpa.Metric{m(hpa.ContainerResource, "memory")}, -1},
+		{"CPU after memory", []hpa.Metric{m(hpa.Resource, "memory"), m(hpa.Resource, "cpu")}, 1},
+		{"a container's CPU", []hpa.Metric{m(hpa.ContainerResource, "cpu")}, 0},
+		{"a Pods metric called memory is a load", []hpa.Metric{m(hpa.Pods, "memory")}, 0},
+	} {
+		if got := Primary(&hpa.Config{Metrics: c.metrics}); got != c.want {
+			t.Errorf("%s: Primary = %d, want %d", c.name, got, c.want)
+		}
 	}
 }
 

@@ -79,7 +79,7 @@ func Compare(w *replay.World, cfg hpa.Config, run *results.Run, objectives []res
 		out.Figures = append(out.Figures, c)
 	}
 	of := predicted.of
-	add("replica_hours", "h", carried(over(of(hours)), off.Hours), a.hours(), true)
+	add("replica_hours", "h", atLeast(carried(over(of(hours)), off.Hours)), a.hours(), true)
 	add("ready_hours", "h", over(of(func(o *outcome) float64 { return o.ready })), a.readyHours(), true)
 	add("attainment", "ratio", carriedShare(over(of(attainment)), off.Misses), a.attainment(), false)
 	if run.Meta.Target.Streams {

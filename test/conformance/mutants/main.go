@@ -33,10 +33,18 @@ func main() {
 	list := flag.Bool("list", false, "print the mutants and stop")
 	only := flag.Int("only", 0, "run this mutant only, and print its tests' output")
 	verbose := flag.Bool("v", false, "print what lives after each set of tests")
+	choice := flag.Bool("choice", false, "mutate how tuner chooses instead of the core")
 	keep := flag.String("survivors", "mutants/survivors.txt", "file with the explained survivors")
 	scenarios := flag.Int("scenarios", 2000, "how many recorded scenarios to replay with each mutant")
 	atLeast := flag.Float64("at-least", 0.95, "share that must be killed")
 	flag.Parse()
+	if *choice {
+		if err := chosen(*workers); err != nil {
+			fmt.Fprintln(os.Stderr, "mutants:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(*workers, *scenarios, *list, *verbose, *only, *keep, *atLeast); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
@@ -47,6 +55,7 @@ func main() {
 type killer struct {
 	name, dir, bin string
 	short          bool
+	tests          string // regular expression of the tests; "" = all
 	limit          time.Duration
 }
 
@@ -55,7 +64,7 @@ func run(workers, scenarios int, list, verbose bool, only int, keep string, atLe
 	if err != nil {
 		return err
 	}
-	files, mutants, err := rewrite(filepath.Join(root, "tuner", "hpa"))
+	files, mutants, err := rewrite(filepath.Join(root, "tuner", "hpa"), nil)
 	if err != nil {
 		return err
 	}
@@ -263,7 +272,11 @@ func replayed(root, over, tmp string, workers, scenarios int, mutants []*mutant)
 func (k *killer) run(id int) (ok bool, output string) {
 	ctx, cancel := context.WithTimeout(context.Background(), k.limit)
 	defer cancel()
-	c := exec.CommandContext(ctx, k.bin, "-test.failfast", "-test.timeout", k.limit.String(), "-test.run", "^(Test|Example|Fuzz)", fmt.Sprintf("-test.short=%v", k.short))
+	tests := k.tests
+	if tests == "" {
+		tests = "^(Test|Example|Fuzz)"
+	}
+	c := exec.CommandContext(ctx, k.bin, "-test.failfast", "-test.timeout", k.limit.String(), "-test.run", tests, fmt.Sprintf("-test.short=%v", k.short))
 	c.Dir = k.dir
 	c.Env = append(os.Environ(), fmt.Sprintf("HPA_MUTANT=%d", id))
 	out, err := c.CombinedOutput()

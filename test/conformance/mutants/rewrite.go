@@ -52,8 +52,9 @@ type rewriter struct {
 }
 
 // rewrite reads the package in dir and returns its files, rewritten, by name, and the mutants.
-// A file with //go: lines (embedded pages) is left alone.
-func rewrite(dir string) (map[string][]byte, []*mutant, error) {
+// A file with //go: lines (embedded pages) is left alone, and so is one that is not
+// in only, where that is not nil.
+func rewrite(dir string, only []string) (map[string][]byte, []*mutant, error) {
 	r := &rewriter{fset: token.NewFileSet(), seen: map[string]int{}, done: map[*ast.AssignStmt]bool{}}
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -70,6 +71,9 @@ func rewrite(dir string) (map[string][]byte, []*mutant, error) {
 		}
 		if bytes.Contains(src, []byte("\n//go:")) || bytes.HasPrefix(src, []byte("//go:")) {
 			asIs[name] = true // it embeds files; comments, and so these lines, are lost here
+		}
+		if only != nil && !slices.Contains(only, filepath.Base(name)) {
+			asIs[name] = true
 		}
 		// Comments are left out: the printer would put them amid the new expressions.
 		f, err := parser.ParseFile(r.fset, name, src, parser.SkipObjectResolution)
