@@ -166,7 +166,7 @@ func (k *Kube) Observe(ctx context.Context, emit results.Emit) error {
 			},
 			saw: func(o runtime.Object, listed bool) { k.hpaSeen(o.(*autoscalingv2.HorizontalPodAutoscaler), listed) },
 			lost: func(runtime.Object) {
-				k.warn("hpa-deleted", "the HPA was deleted in mid-run")
+				k.warn("hpa-deleted", "the HPA was deleted during the run")
 			},
 		})
 	}
@@ -223,7 +223,7 @@ func (k *Kube) targetSeen(ctx context.Context, u *unstructured.Unstructured) {
 	}
 	if keep := k.o.KeepReplicas; keep != nil && s.spec != *keep && !k.undone {
 		k.undone = true
-		k.warn("change-undone", "%s was fixed at %d replicas and is now at %d: somebody else set it", k.subject.Target, *keep, s.spec)
+		k.warn("change-undone", "%s was fixed at %d replicas and now has %d: somebody else scaled it", k.subject.Target, *keep, s.spec)
 	}
 }
 

@@ -342,7 +342,7 @@ func TestAFeedListsAgain(t *testing.T) {
 	w.Stop()
 	w = <-opened
 	g := await(t, s, "a gap", func(g results.Gap) bool { return g.Source == "kube/pods" })
-	if !strings.Contains(g.Why, "etcd is away") || !strings.Contains(g.Why, "watched on") {
+	if !strings.Contains(g.Why, "etcd is away") || !strings.Contains(g.Why, "was resumed") {
 		t.Errorf("gap %q, want why, and that nothing was lost", g.Why)
 	}
 	w.Delete(pod("b", "12"))

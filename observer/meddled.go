@@ -18,7 +18,7 @@ func (k *Kube) meddled(u *unstructured.Unstructured, now scaleAt) {
 	before := k.template
 	k.template = template
 	if before != nil && template != nil && !equality.Semantic.DeepEqual(before, template) {
-		k.warn("target-changed", "the pod template of %s was changed in mid-run by %s", k.subject.Target, orUnknown(lastWriter(u, "template")))
+		k.warn("target-changed", "the pod template of %s was changed during the run by %s", k.subject.Target, orUnknown(lastWriter(u, "template")))
 	}
 	if len(k.scales) == 0 || k.scales[len(k.scales)-1].spec == now.spec || k.subject.HPA == nil {
 		return
@@ -27,7 +27,7 @@ func (k *Kube) meddled(u *unstructured.Unstructured, now scaleAt) {
 	if who == "" || isAutoscaler(who) {
 		return
 	}
-	k.warn("target-scaled", "%s was set to %d replicas in mid-run by %s, not by its HPA", k.subject.Target, now.spec, who)
+	k.warn("target-scaled", "%s was scaled to %d replicas during the run by %s, not by its HPA", k.subject.Target, now.spec, who)
 }
 
 // lastWriter returns the field manager that last wrote a field of the object's

@@ -77,7 +77,7 @@ func (k *Kube) poll(ctx context.Context) error {
 		switch {
 		case err != nil && !was && ctx.Err() == nil:
 			blind[source] = now.Add(-every)
-			k.warn("observer-blind", "%s: %v; trying again", source, brief(kube.Explain(err, "run")))
+			k.warn("observer-blind", "%s: %v; retrying", source, brief(kube.Explain(err, "run")))
 		case err == nil && was:
 			delete(blind, source)
 			k.emit(results.Gap{Source: source, From: k.clock.At(since), To: k.clock.At(now), Why: "the metrics API did not answer"})

@@ -86,7 +86,7 @@ func (f *feed) run(ctx context.Context) error {
 		}
 		if blind.IsZero() {
 			blind, why = time.Now(), brief(err)
-			f.emit(results.Warning{At: f.clock.At(blind), ID: "observer-blind", Text: fmt.Sprintf("%s: %v; trying again", f.name, why)})
+			f.emit(results.Warning{At: f.clock.At(blind), ID: "observer-blind", Text: fmt.Sprintf("%s: %v; retrying", f.name, why)})
 		}
 		sleep(ctx, pause)
 		pause = min(2*pause, retryMost)
@@ -98,7 +98,7 @@ func (f *feed) run(ctx context.Context) error {
 			return false, nil
 		}
 		if f.optional {
-			f.emit(results.Warning{At: f.clock.At(time.Now()), ID: "observer-lacks", Text: fmt.Sprintf("%s is not watched: %v", f.name, err)})
+			f.emit(results.Warning{At: f.clock.At(time.Now()), ID: "observer-lacks", Text: fmt.Sprintf("cannot watch %s: %v", f.name, err)})
 			return true, nil
 		}
 		return true, fmt.Errorf("%s: %w", f.name, err)
@@ -136,9 +136,9 @@ func (f *feed) run(ctx context.Context) error {
 			}
 			now := time.Now()
 			if now.Sub(blind) >= blindLeast || relisted {
-				how := "watched on where it broke off, so no change is lost, but when they happened is not known"
+				how := "the watch was resumed: no change is lost, but the times of changes in between are unknown"
 				if relisted {
-					how = "listed again: what changed and changed back is not known"
+					how = "listed again: changes that were reverted in between are unknown"
 				}
 				f.emit(results.Gap{Source: f.name, From: f.clock.At(blind), To: f.clock.At(now), Why: fmt.Sprintf("%v; %s", why, how)})
 			}

@@ -138,7 +138,7 @@ func NewPrometheus(ctx context.Context, c *kube.Cluster, s *kube.Subject, access
 
 // Describe says what was found, for a person.
 func (p *Prometheus) Describe() string {
-	text := p.where + " has no series of these pods that are known here (labels namespace and pod are needed)"
+	text := p.where + " has no known series of these pods (they need the labels namespace and pod)"
 	if len(p.engines) > 0 {
 		text = fmt.Sprintf("%s has series of %s", p.where, strings.Join(p.engines, ", "))
 	}
@@ -183,7 +183,7 @@ func (p *Prometheus) query(ctx context.Context, promQL string) ([]promSample, er
 	case *model.Scalar:
 		return []promSample{{nil, float64(v.Value), v.Timestamp.Time()}}, nil
 	}
-	return nil, fmt.Errorf("the result is a %s; want an instant vector: drop the range ([5m]), or put rate() around it", value.Type())
+	return nil, fmt.Errorf("the result is a %s, want an instant vector; remove the range ([5m]) or wrap it in rate()", value.Type())
 }
 
 // explainProm puts the reason that the server gave, which the client keeps in
@@ -196,9 +196,9 @@ func explainProm(err error) error {
 	text := strings.Join(strings.Fields(e.Detail), " ")
 	switch {
 	case strings.HasSuffix(e.Msg, "401") || strings.HasSuffix(e.Msg, "403"):
-		return fmt.Errorf("%s: %.200s; give the credentials with --prometheus-config FILE", e.Msg, cmp.Or(text, "access denied"))
+		return fmt.Errorf("%s: %.200s; pass credentials with --prometheus-config FILE", e.Msg, cmp.Or(text, "access denied"))
 	case e.Type == promv1.ErrBadResponse:
-		return fmt.Errorf("this is not the API of a Prometheus (%s); check the address", e.Msg)
+		return fmt.Errorf("not a Prometheus API (%s); check the address", e.Msg)
 	case text != "":
 		return fmt.Errorf("%s: %.200s", e.Msg, text)
 	}
@@ -231,7 +231,7 @@ func (p *Prometheus) Observe(ctx context.Context, emit results.Emit) error {
 		switch {
 		case failed != nil && blind.IsZero() && ctx.Err() == nil:
 			blind = began
-			emit(results.Warning{At: p.Clock.At(began), ID: "observer-blind", Text: fmt.Sprintf("prometheus: %v; trying again", failed)})
+			emit(results.Warning{At: p.Clock.At(began), ID: "observer-blind", Text: fmt.Sprintf("prometheus: %v; retrying", failed)})
 		case failed == nil && !blind.IsZero():
 			emit(results.Gap{Source: "prometheus", From: p.Clock.At(blind), To: p.Clock.At(time.Now()), Why: "it did not answer"})
 			blind = time.Time{}

@@ -76,10 +76,10 @@ func TestQuery(t *testing.T) {
 		{"a scalar is one series without labels", 200, `{"status":"success","data":{"resultType":"scalar","result":[1700000000.5,"3"]}}`, "=3"},
 		{"a NaN is a value", 200, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"NaN"]}]}}`, "=NaN"},
 		{"a refusal says why", 400, `{"status":"error","errorType":"bad_data","error":"parse error"}`, "error: refused: parse error"},
-		{"a page of HTML is no Prometheus", 200, `<html>`, "error: this is not the API of a Prometheus"},
+		{"a page of HTML is no Prometheus", 200, `<html>`, "error: not a Prometheus API"},
 		{"a wrong path is told with the answer", 404, `no such page`, "error: client error: 404: no such page"},
-		{"a login that is missing names the flag", 401, `who are you?`, "error: client error: 401: who are you?; give the credentials with --prometheus-config FILE"},
-		{"a range is refused with what to write", 200, `{"status":"success","data":{"resultType":"matrix","result":[]}}`, "error: the result is a matrix; want an instant vector"},
+		{"a login that is missing names the flag", 401, `who are you?`, "error: client error: 401: who are you?; pass credentials with --prometheus-config FILE"},
+		{"a range is refused with what to write", 200, `{"status":"success","data":{"resultType":"matrix","result":[]}}`, "error: the result is a matrix, want an instant vector"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			where, _ := answering(t, tt.status, tt.body)
@@ -105,7 +105,7 @@ func TestAnAnswerThatIsTooLongIsAnErrorAndNotCut(t *testing.T) {
 		t.Errorf("a short answer = %q, %v", got, err)
 	}
 	b = &boundedBody{io.NopCloser(strings.NewReader("0123456789")), 4, 1 << 20}
-	if _, err := io.ReadAll(b); err == nil || !strings.Contains(err.Error(), "longer than 1 MB; aggregate the query") {
+	if _, err := io.ReadAll(b); err == nil || !strings.Contains(err.Error(), "larger than 1 MB; aggregate the query") {
 		t.Errorf("a long answer: %v, want the limit and what to do", err)
 	}
 }
@@ -169,7 +169,7 @@ func TestPrometheusAccess(t *testing.T) {
 		{"a password in the URL is not shown", PrometheusAccess{Where: "http://me:secret@127.0.0.1:9090/prom"}, "http://me:xxxxx@127.0.0.1:9090/prom"},
 		{"a Service needs its port", PrometheusAccess{Where: "monitoring/prometheus"}, `prometheus "monitoring/prometheus": want a URL or NAMESPACE/SERVICE:PORT; try monitoring/prometheus:9090`},
 		{"credentials do nothing through the API server", PrometheusAccess{Where: "monitoring/prometheus:9090", HTTP: &promconfig.HTTPClientConfig{}},
-			"prometheus monitoring/prometheus:9090: it is asked through the API server, which does not pass credentials on; give its URL to use --prometheus-config"},
+			"prometheus monitoring/prometheus:9090: the API server does not forward credentials; pass the URL of Prometheus to use --prometheus-config"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, got, err := tt.access.client(nil)

@@ -41,7 +41,7 @@ func (k *Kube) hpaSeen(h *autoscalingv2.HorizontalPodAutoscaler, listed bool) {
 	k.hpa = h
 	if keep := k.o.KeepSpec; keep != nil && !k.undone && !equality.Semantic.DeepEqual(*keep, h.Spec) {
 		k.undone = true
-		k.warn("change-undone", "the HPA's spec is no longer what this run applied: somebody else wrote it (%s)", lastManager(h))
+		k.warn("change-undone", "the HPA's spec is no longer what this run applied: %s changed it", lastManager(h))
 	}
 	if prev == nil {
 		return
@@ -77,7 +77,7 @@ func lastManager(h *autoscalingv2.HorizontalPodAutoscaler) string {
 func (k *Kube) edited(h *autoscalingv2.HorizontalPodAutoscaler) {
 	k.edits++
 	name := fmt.Sprintf("hpa-edit-%d.yaml", k.edits)
-	k.warn("hpa-edited", "the HPA's spec was changed in mid-run by %s; it is kept as cluster/%s, and decisions from here on are not comparable with those before", lastManager(h), name)
+	k.warn("hpa-edited", "the HPA's spec was changed during the run by %s (saved as cluster/%s); later decisions are not comparable with earlier ones", lastManager(h), name)
 	if k.o.File == nil {
 		return
 	}

@@ -30,7 +30,7 @@ func (o Objective) wouldDecide(f Figure) string {
 	if need > 1e4*float64(f.N) {
 		return "; the limit is too close to what was measured to tell them apart"
 	}
-	return fmt.Sprintf("; about %s requests would decide, here are %d", roughly(need), f.N)
+	return fmt.Sprintf("; about %s requests would decide it, this run has %d", roughly(need), f.N)
 }
 
 // shareDecidedBy is the number of requests of which a share p has an interval on

@@ -26,11 +26,11 @@ func Join(runs ...*Run) (*Run, error) {
 	for k, s := range ordered {
 		switch {
 		case s.Meta.Workload.Name != m.Workload.Name || s.Meta.Workload.Namespace != m.Workload.Namespace || s.Meta.Speed != m.Speed:
-			return nil, fmt.Errorf("join: %s is of %s/%s, %s of %s/%s: give runs of one workload", first.Meta.Run, m.Workload.Namespace, m.Workload.Name, s.Meta.Run, s.Meta.Workload.Namespace, s.Meta.Workload.Name)
+			return nil, fmt.Errorf("join: %s is a run of %s/%s and %s a run of %s/%s; pass runs of one workload", first.Meta.Run, m.Workload.Namespace, m.Workload.Name, s.Meta.Run, s.Meta.Workload.Namespace, s.Meta.Workload.Name)
 		case s.Meta.Workload != m.Workload:
-			return nil, fmt.Errorf("join: between %s and %s the workload has changed: %+v, then %+v", first.Meta.Run, s.Meta.Run, m.Workload, s.Meta.Workload)
+			return nil, fmt.Errorf("join: the workload changed between %s and %s: %+v, then %+v", first.Meta.Run, s.Meta.Run, m.Workload, s.Meta.Workload)
 		case !slices.Equal(s.Meta.Classes, m.Classes) || s.Meta.Target.Streams != m.Target.Streams || s.Meta.Target.Protocol != m.Target.Protocol:
-			return nil, fmt.Errorf("join: %s and %s did not send the same requests: give runs of one profile", first.Meta.Run, s.Meta.Run)
+			return nil, fmt.Errorf("join: %s and %s did not send the same requests; pass runs of one profile", first.Meta.Run, s.Meta.Run)
 		}
 		// On the clock of the first argument, not of the earliest: its times stay.
 		shift := Clock{Start: m.Start, Speed: m.Speed}.At(s.Meta.Start)

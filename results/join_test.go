@@ -79,7 +79,7 @@ func TestRunsThatDoNotBelongTogetherAreNotJoined(t *testing.T) {
 		says   string
 	}{
 		{"another workload", func(r *Run) { r.Meta.Workload.Name = "Deployment/other" }, "runs of one workload"},
-		{"other requests of the pods", func(r *Run) { r.Meta.Workload.CPUMilli = 200 }, "the workload has changed"},
+		{"other requests of the pods", func(r *Run) { r.Meta.Workload.CPUMilli = 200 }, "the workload changed"},
 		{"another profile", func(r *Run) { r.Meta.Classes = []string{"other"} }, "runs of one profile"},
 	} {
 		a, b := sized("r1", 0, "a"), sized("r2", 20*sec, "a", "b")

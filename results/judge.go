@@ -68,7 +68,7 @@ func (o Objective) Judge(f Figure) Judgement {
 		j.Verdict = Fail
 	default:
 		j.Verdict = Inconclusive
-		j.Note = "the 90 % interval straddles the limit" + o.wouldDecide(f)
+		j.Note = "the 90 % interval contains the limit" + o.wouldDecide(f)
 	}
 	return j
 }
@@ -140,7 +140,7 @@ func judgeOne(from source, o Objective, extra []Figure) Judgement {
 	case math.IsNaN(f.Value):
 		j.Note = from.missing(m)
 	case math.IsInf(f.Value, 1):
-		j.Note = "too many requests failed, timed out or were shed: they count as infinitely late"
+		j.Note = "too many requests failed, timed out or were shed; they count as infinitely late"
 	}
 	if o.Window > 0 && j.Verdict != Unknown {
 		fs, ok := from.windows(o, m)
@@ -152,7 +152,7 @@ func judgeOne(from source, o Objective, extra []Figure) Judgement {
 		return j
 	}
 	if math.IsInf(f.Hi, 1) && j.Verdict == Inconclusive && o.Stat > 0 && o.Stat < 1 && o.Met(f.Value) {
-		j.Note = fmt.Sprintf("too few requests: %d, and an upper bound of %s takes %d", f.N, o.Name(), neededFor(o.Stat))
+		j.Note = fmt.Sprintf("too few requests: %d; an upper bound of %s needs %d", f.N, o.Name(), neededFor(o.Stat))
 	}
 	return j
 }

@@ -68,7 +68,7 @@ func (o Objective) overReplicates(of []Judgement) Judgement {
 	switch {
 	case len(of) < fewReplicates:
 		j.Verdict = Inconclusive
-		j.Note += fmt.Sprintf("; it takes %d of them to judge", fewReplicates)
+		j.Note += fmt.Sprintf("; judging needs %d of them", fewReplicates)
 	case share >= sureShare-1e-9:
 		j.Verdict = Pass
 	case share <= 1-sureShare+1e-9:
@@ -100,7 +100,7 @@ func whatDecides(met, n int, values []float64, limit float64, requests int) stri
 			need *= 1.25
 			lo, hi = ratioInterval(share*need, need)
 		}
-		return fmt.Sprintf("; about %s replicates would decide", roughly(need))
+		return fmt.Sprintf("; about %s replicates would decide it", roughly(need))
 	}
 	f := spread(values)
 	sd := 0.0
@@ -112,7 +112,7 @@ func whatDecides(met, n int, values []float64, limit float64, requests int) stri
 	if !(factor > 1) || factor > 1e4 {
 		return "; the limit is too close to the prediction to tell them apart"
 	}
-	return fmt.Sprintf("; a recording of about %s requests would decide, this one has %d", roughly(factor*float64(requests)), requests)
+	return fmt.Sprintf("; a recording of about %s requests would decide it, this one has %d", roughly(factor*float64(requests)), requests)
 }
 
 // spread is the mean of values and their 5th and 95th percentile, NaN of fewer

@@ -133,7 +133,7 @@ func (s requests) missing(m *Metric) string {
 	case m.Latency() && !s.run.Meta.Target.Streams:
 		return "the answers were not streamed"
 	case m.Latency() && slices.ContainsFunc(s.list, (*Request).InOnePiece):
-		return "no request has it: the streams came in one piece"
+		return "no request has it: each answer came in one piece"
 	}
 	return "no request has it"
 }

@@ -141,7 +141,7 @@ func (s ticks) missing(m *Metric) string {
 		return "a replay does not predict " + m.Name
 	}
 	if u := s.unknownLimit(); m.WithinLimits && u != nil {
-		return "it rests on " + u.Name + ", which a replay does not predict"
+		return "it needs " + u.Name + ", which a replay does not predict"
 	}
 	return "no requests"
 }

@@ -24,12 +24,12 @@ var meddlings = map[string]struct {
 	text string // with the instant
 	ends bool
 }{
-	"hpa-edited":     {"hpa-edited", "the HPA was changed in mid-run, at %s: what follows is of another configuration", true},
-	"change-undone":  {"hpa-edited", "what this run had set was changed by somebody else, at %s: what follows is of another configuration", true},
-	"hpa-deleted":    {"hpa-deleted", "the HPA was deleted in mid-run, at %s: nothing scaled the target from then on", true},
-	"target-scaled":  {"target-scaled", "somebody else set the target's size in mid-run, at %s: what follows is not the HPA's doing", true},
-	"target-changed": {"target-changed", "the pod template was changed in mid-run, at %s: what follows is of other pods", true},
-	"pod-restarted":  {"pod-restarted", "a container was restarted in mid-run, at %s: requests that it held are lost, and its CPU is that of a start", false},
+	"hpa-edited":     {"hpa-edited", "the HPA was changed during the run, at %s: later data is from another configuration", true},
+	"change-undone":  {"hpa-edited", "somebody else changed what this run had set, at %s: later data is from another configuration", true},
+	"hpa-deleted":    {"hpa-deleted", "the HPA was deleted during the run, at %s: nothing scaled the target after that", true},
+	"target-scaled":  {"target-scaled", "somebody else scaled the target during the run, at %s: later sizes are not the HPA's", true},
+	"target-changed": {"target-changed", "the pod template was changed during the run, at %s: later data is from other pods", true},
+	"pod-restarted":  {"pod-restarted", "a container was restarted during the run, at %s: its requests were lost, and its CPU use is that of a start", false},
 }
 
 // Meddled returns what others did in mid-run, in order of time, each kind once.
@@ -106,9 +106,9 @@ func (r *Run) deletions() (Meddling, bool) {
 	if len(lost) == 0 {
 		return Meddling{}, false
 	}
-	text := fmt.Sprintf("pod %s was deleted in mid-run, at %s, and not by the HPA: an eviction, a drained node or a person", lost[0], first.Round(time.Second))
+	text := fmt.Sprintf("pod %s was deleted during the run, at %s, not by the HPA (an eviction, a node drain or a person)", lost[0], first.Round(time.Second))
 	if len(lost) > 1 {
-		text = fmt.Sprintf("%d pods were deleted in mid-run, the first at %s, and not by the HPA: an eviction, a drained node or a person", len(lost), first.Round(time.Second))
+		text = fmt.Sprintf("%d pods were deleted during the run, the first at %s, not by the HPA (an eviction, a node drain or a person)", len(lost), first.Round(time.Second))
 	}
 	return Meddling{At: first, ID: "pods-deleted", Text: text}, true
 }
@@ -220,10 +220,10 @@ func trustFrozen(r *Run, _ Summary, _ Limits) []Reason {
 		return nil
 	}
 	longest := slices.MaxFunc(found, func(a, b Freeze) int { return int(a.Length - b.Length) })
-	text := fmt.Sprintf("replica %s answered nothing for %s from %s on, with %d requests inside", longest.Backend, figure.Time(longest.Length.Seconds()),
+	text := fmt.Sprintf("replica %s answered nothing for %s, from %s on, while it had %d requests", longest.Backend, figure.Time(longest.Length.Seconds()),
 		longest.From.Round(time.Second), longest.Inside)
 	if len(found) > 1 {
-		text += fmt.Sprintf("; %d such stretches in all", len(found))
+		text += fmt.Sprintf("; this happened %d times", len(found))
 	}
 	return []Reason{reason("replica-froze", Unverified, longest.Length.Seconds(), freezeLeast.Seconds(), "%s", text)}
 }

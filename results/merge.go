@@ -212,10 +212,10 @@ func checkArrivals(r *Run) error {
 	}
 	var errs []error
 	if missing > 0 {
-		errs = append(errs, fmt.Errorf("merge: %d arrivals are missing, the first is %d: is a shard missing?", missing, firstMissing))
+		errs = append(errs, fmt.Errorf("merge: %d arrivals are missing, the first is %d; check that all shards are given", missing, firstMissing))
 	}
 	if double > 0 {
-		errs = append(errs, fmt.Errorf("merge: %d arrivals are there twice, the first is %d: is a shard given twice?", double, firstDouble))
+		errs = append(errs, fmt.Errorf("merge: %d arrivals are there twice, the first is %d; check that no shard is given twice", double, firstDouble))
 	}
 	return errors.Join(errs...)
 }

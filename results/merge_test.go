@@ -59,10 +59,10 @@ func TestMergedShardsAreTheRun(t *testing.T) {
 			t.Fatalf("request %d: %+v, want %+v", i, got, want)
 		}
 	}
-	if _, err := Merge(parts[0], parts[2]); err == nil || !strings.Contains(err.Error(), "333 arrivals are missing, the first is 1:") {
+	if _, err := Merge(parts[0], parts[2]); err == nil || !strings.Contains(err.Error(), "333 arrivals are missing, the first is 1;") {
 		t.Errorf("without a shard: %v", err)
 	}
-	if _, err := Merge(append(parts, parts[1])...); err == nil || !strings.Contains(err.Error(), "333 arrivals are there twice, the first is 1:") {
+	if _, err := Merge(append(parts, parts[1])...); err == nil || !strings.Contains(err.Error(), "333 arrivals are there twice, the first is 1;") {
 		t.Errorf("a shard twice: %v", err)
 	}
 	other := shards(whole, 3)

@@ -112,7 +112,7 @@ var latencies = []*Metric{
 
 const (
 	noReplicas = "no replicas were observed"
-	noPrice    = "needs a price, and what a replica requests"
+	noPrice    = "needs a price and the resource requests of a replica"
 )
 
 var others = []*Metric{

@@ -122,9 +122,9 @@ func TestWhatWouldDecide(t *testing.T) {
 		text     string
 		note     string
 	}{
-		{"no error in 1,000: an upper bound of 0.1 % takes 2,703", steady(1000), "error_rate < 0.1%", "about 2800 requests would decide, here are 1000"},
+		{"no error in 1,000: an upper bound of 0.1 % takes 2,703", steady(1000), "error_rate < 0.1%", "about 2800 requests would decide it, this run has 1000"},
 		{"a limit at what was measured is never decided", steady(1000), "e2e.p95 < 950ms", ""},
-		{"ten times nearer takes a hundred times as many", steady(1000), "e2e.p95 < 951ms", "requests would decide, here are 1000"},
+		{"ten times nearer takes a hundred times as many", steady(1000), "e2e.p95 < 951ms", "requests would decide it, this run has 1000"},
 	} {
 		if j := judge(t, c.run, c.text); j.Verdict != Inconclusive || !strings.Contains(j.Note, c.note) {
 			t.Errorf("%s: %s is %s (%s), want inconclusive and %q", c.sentence, c.text, j.Verdict, j.Note, c.note)

@@ -230,9 +230,9 @@ func (o Objective) decidesNothing(m *Metric, left, limit string) (why, try strin
 	}
 	switch {
 	case m.LargerIsWorse && !o.upper():
-		return fmt.Sprintf("the worse %s is, the more surely it passes", m.Name), left + " " + other + " " + limit
+		return fmt.Sprintf("it passes if %s is bad", m.Name), left + " " + other + " " + limit
 	case !m.LargerIsWorse && o.upper():
-		return fmt.Sprintf("the worse %s is, the more surely it passes", m.Name), left + " " + other + " " + limit
+		return fmt.Sprintf("it passes if %s is bad", m.Name), left + " " + other + " " + limit
 	case m.LargerIsWorse && m.Unit == "ratio" && o.Limit >= 1:
 		return fmt.Sprintf("it always passes: %s is all requests", limit), percent
 	case !m.LargerIsWorse && m.Unit == "ratio" && o.Limit == 0:

@@ -58,7 +58,7 @@ func TestBadObjectivesSayWhatToTry(t *testing.T) {
 		"ttft.p95 < each 1m for 99%":           `missing limit`,
 		"replica_hours < twelve":               `limit "twelve": not a number`,
 		"ttft.p95 < 1s each 1m for 99% please": `after the limit comes`,
-		"ttft.p95 > 1s":                        `the worse ttft is, the more surely it passes; try "ttft.p95 < 1s"`,
+		"ttft.p95 > 1s":                        `it passes if ttft is bad; try "ttft.p95 < 1s"`,
 		"e2e.mean>=2s":                         `try "e2e.mean <= 2s"`,
 		"replica_hours > 12":                   `try "replica_hours < 12"`,
 		"flaps >= 2":                           `try "flaps <= 2"`,

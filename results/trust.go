@@ -150,7 +150,7 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 
 // trustImported: of a log that others wrote nobody here knows what it leaves out.
 func trustImported(*Run, Summary, Limits) []Reason {
-	return []Reason{reason("imported", Unverified, math.NaN(), math.NaN(), "imported log: what it left out, and how late the requests were sent, is not known")}
+	return []Reason{reason("imported", Unverified, math.NaN(), math.NaN(), "imported log: requests missing from it and the lateness of requests are unknown")}
 }
 
 func trustDelivered(r *Run, s Summary, _ Limits) []Reason {
@@ -187,7 +187,7 @@ func trustLateness(r *Run, s Summary, limits Limits) []Reason {
 	}
 	text := fmt.Sprintf("lateness p99 %s", figure.Time(p99))
 	if verdict != Valid {
-		text += fmt.Sprintf(" (more than %s: the generator did not keep its schedule)", figure.Time(limit))
+		text += fmt.Sprintf(" (more than %s: the load generator was late)", figure.Time(limit))
 	}
 	return []Reason{reason("lateness", verdict, p99, limit, "%s", text)}
 }
@@ -200,9 +200,9 @@ func trustCPU(r *Run, _ Summary, _ Limits) []Reason {
 	text := "client CPU " + figure.Percent(v)
 	switch {
 	case v > cpuInvalid:
-		return []Reason{reason("client-cpu", Invalid, v, cpuInvalid, "%s (the client was the bottleneck)", text)}
+		return []Reason{reason("client-cpu", Invalid, v, cpuInvalid, "%s (the load generator was the bottleneck)", text)}
 	case v > cpuDoubt:
-		return []Reason{reason("client-cpu", Unverified, v, cpuDoubt, "%s (the client may have been the bottleneck)", text)}
+		return []Reason{reason("client-cpu", Unverified, v, cpuDoubt, "%s (the load generator may have been the bottleneck)", text)}
 	}
 	return []Reason{reason("client-cpu", Valid, v, cpuDoubt, "%s", text)}
 }
@@ -224,7 +224,7 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		if r.Meta.HPA.Name == "" && r.Meta.Target.Kind != OfHPA && r.Meta.Target.Kind != OfSandbox {
 			return nil // one address, and nothing said of replicas
 		}
-		return []Reason{reason("new-replicas", Unverified, nan, starvedLimit, "replicas not seen: who got the traffic is not known")}
+		return []Reason{reason("new-replicas", Unverified, nan, starvedLimit, "replicas not observed, so their shares of traffic are unknown")}
 	}
 	if len(newcomers) == 0 {
 		return []Reason{reason("new-replicas", Valid, nan, starvedLimit, "no new replicas")}
@@ -254,11 +254,11 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		worst = min(worst, of)
 		shares = append(shares, fmt.Sprintf("%.0f", 100*of))
 		if of < starvedLimit {
-			starved = append(starved, fmt.Sprintf("%s got %s of the traffic, fair is %s", b.Backend, figure.Percent(*b.Share), figure.Percent(*b.FairShare)))
+			starved = append(starved, fmt.Sprintf("%s got %s of the traffic, its fair share is %s", b.Backend, figure.Percent(*b.Share), figure.Percent(*b.FairShare)))
 		}
 	}
 	if !seen {
-		return []Reason{reason("new-replicas", Unverified, nan, starvedLimit, "who got the traffic is not visible: new replicas may have got none")}
+		return []Reason{reason("new-replicas", Unverified, nan, starvedLimit, "shares of traffic are not visible, so new replicas may have got none")}
 	}
 	// A newcomer that never answered is not in the table at all.
 	starved = append(starved, r.silent(lives, s.Backends)...)
@@ -269,7 +269,7 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		return []Reason{reason("new-replicas", Invalid, worst, starvedLimit, "new replicas starved: %s", strings.Join(starved, "; "))}
 	}
 	if len(shares) == 0 {
-		return []Reason{reason("new-replicas", Valid, nan, starvedLimit, "new replicas lived too short to judge their traffic")}
+		return []Reason{reason("new-replicas", Valid, nan, starvedLimit, "the new pods did not live long enough to judge their share of traffic")}
 	}
 	if len(shares) > 6 {
 		return []Reason{reason("new-replicas", Valid, worst, starvedLimit, "%d new replicas got at least %.0f %% of their fair share", len(shares), 100*worst)}
@@ -303,7 +303,7 @@ func (r *Run) silent(lives []*life, backends []BackendShare) []string {
 			}
 		}
 		if expected >= starvedLeast {
-			out = append(out, fmt.Sprintf("%s got nothing, fair is %.0f requests", l.name, expected))
+			out = append(out, fmt.Sprintf("%s got nothing, its fair share is %.0f requests", l.name, expected))
 		}
 	}
 	return out
@@ -317,14 +317,14 @@ func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
 	switch {
 	case ratio == nil && r.Meta.Target.Kind == "url":
 		return []Reason{reason("foreign-traffic", Unverified, math.NaN(), foreignLimit,
-			"foreign traffic not checked: the server shows no request counter at /metrics, so others may have loaded it too")}
+			"foreign traffic not checked: the server has no request counter at /metrics, so others may have sent requests, too")}
 	case ratio == nil:
 		return []Reason{reason("foreign-traffic", Valid, math.NaN(), foreignLimit, "foreign traffic not checked")}
 	}
 	verdict, text := Valid, fmt.Sprintf("foreign traffic %s", figure.Percent(*ratio))
 	if math.Abs(*ratio) > foreignLimit {
 		verdict = Invalid
-		text += ": the servers served others too"
+		text += ": the servers also served others"
 		if *ratio < 0 {
 			text = fmt.Sprintf("the servers counted %s fewer requests than were sent", figure.Percent(-*ratio))
 		}
@@ -354,7 +354,7 @@ func trustGaps(r *Run, _ Summary, _ Limits) []Reason {
 	if v > gapLimit {
 		verdict = Unverified
 	}
-	return []Reason{reason("observer-gaps", verdict, v, gapLimit, "%s was blind for %s of the run", source, figure.Percent(v))}
+	return []Reason{reason("observer-gaps", verdict, v, gapLimit, "%s was not observed for %s of the run", source, figure.Percent(v))}
 }
 
 func trustFloor(r *Run, _ Summary, limits Limits) []Reason {
@@ -369,7 +369,7 @@ func trustFloor(r *Run, _ Summary, limits Limits) []Reason {
 	text := fmt.Sprintf("sandbox floor %s", figure.Time(floor))
 	if v > floorLimit {
 		verdict = Unverified
-		text += fmt.Sprintf(" (%s of the tightest limit: latency is not to be trusted)", figure.Percent(v))
+		text += fmt.Sprintf(" (%s of the tightest limit, so latency cannot be trusted)", figure.Percent(v))
 	}
 	return []Reason{reason("sandbox-floor", verdict, v, floorLimit, "%s", text)}
 }

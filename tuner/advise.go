@@ -6,6 +6,7 @@ import (
 	"math"
 	"sort"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/replay"
@@ -22,7 +23,7 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 		r.Verdict, k.best = Keep, current
 		k.equals = only(k.equals, func(t *trial) bool { return math.Abs(t.cost()/current.cost()-1) <= unparted })
 		if current.fate() != holds {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("the recorded run met its objectives; the model expects that of %.0f %% of such days, and of 90 %% or more with: %s", 100*current.pMet(), Describe(k.cheapest.config)))
+			r.Warnings = append(r.Warnings, fmt.Sprintf("the recorded run met its objectives, but the model predicts that for only %.0f %% of such days; for 90 %% or more, use: %s", 100*current.pMet(), Describe(k.cheapest.config)))
 		}
 	}
 	r.Front = b.front(k)
@@ -32,7 +33,7 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 	r.Recommended = b.pick(k.best)
 	if b.reach != nil {
 		if far, text := b.reach(&k.best.config); far != fit.Seen {
-			r.Warnings = append(r.Warnings, text+": beyond what was sampled the replay goes on in a line; a run that takes one replica to saturation would show how it goes there")
+			r.Warnings = append(r.Warnings, text+": beyond the sampled range the replay extrapolates linearly; a run that saturates one replica would show the real behavior")
 		}
 	}
 	for _, t := range k.equals {
@@ -88,15 +89,15 @@ func (b *bench) bounds(current, pick hpa.Config) []string {
 	need := max(b.space.Need, b.space.Peak)
 	switch {
 	case b.space.First:
-		return []string{fmt.Sprintf("maxReplicas %d: the highest peak takes %d ready replicas, and a quarter more is kept for a higher one", pick.MaxReplicas, need)}
+		return []string{fmt.Sprintf("maxReplicas %d: the highest peak needs %d ready replicas, plus 25 %% as reserve", pick.MaxReplicas, need)}
 	case pick.MaxReplicas < current.MaxReplicas:
-		return []string{fmt.Sprintf("maxReplicas is set from %d to your limit of %d: a bound, not a saving", current.MaxReplicas, pick.MaxReplicas)}
+		return []string{fmt.Sprintf("maxReplicas is lowered from %d to your limit of %d; that is a bound, not a saving", current.MaxReplicas, pick.MaxReplicas)}
 	case pick.MaxReplicas > current.MaxReplicas:
-		return []string{fmt.Sprintf("maxReplicas is raised from %d to %d: a peak of this load takes %d ready replicas", current.MaxReplicas, pick.MaxReplicas, need)}
+		return []string{fmt.Sprintf("maxReplicas is raised from %d to %d: a peak of this load needs %d ready replicas", current.MaxReplicas, pick.MaxReplicas, need)}
 	case need > 0 && float64(pick.MaxReplicas) >= 3*float64(need):
-		text := fmt.Sprintf("maxReplicas %d is far above any need of this load (%d replicas at its highest peak); it is your safety bound and stays", pick.MaxReplicas, need)
+		text := fmt.Sprintf("maxReplicas %d is far above what this load needs (%d replicas at its highest peak); it is kept as your safety bound", pick.MaxReplicas, need)
 		if rate, ok := b.rate(); ok {
-			text += fmt.Sprintf(". At that size a month costs %.2f %s, against %.2f at the peak's", float64(pick.MaxReplicas)*rate*HoursPerMonth, b.price.Currency, float64(need)*rate*HoursPerMonth)
+			text += fmt.Sprintf(". A month at that size costs %s, and %s at the size of the peak", figure.Money(float64(pick.MaxReplicas)*rate*HoursPerMonth, b.price.Currency), figure.Money(float64(need)*rate*HoursPerMonth, b.price.Currency))
 		}
 		return []string{text}
 	}
@@ -274,7 +275,7 @@ func sum(v []float64) float64 {
 // smallest relaxation that would help.
 func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
 	if k.safest == nil {
-		return &Refusal{"limits", fmt.Sprintf("no configuration is within your limits: minReplicas at least %d, maxReplicas at most %d", b.space.floor(), b.space.MaxLimit),
+		return &Refusal{"limits", fmt.Sprintf("no configuration is within your limits (minReplicas at least %d, maxReplicas at most %d)", b.space.floor(), b.space.MaxLimit),
 			"a higher --max-limit or a lower --min-floor"}
 	}
 	best := k.safest
@@ -282,13 +283,13 @@ func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
 	r.Worst = worst(b.world, b.under, best.config, b.need, b.warmup)
 	text := fmt.Sprintf("no candidate meets %s with a probability of 90 %%; the best (%s) did on %d of %d replayed days, with %.2f %% of requests within the limits",
 		b.goals, Describe(best.config), best.held(), len(best.days), 100*mean(best.of(attainment)))
-	settled := fmt.Sprintf("an objective that %.1f %% of requests may meet", math.Floor(1000*mean(best.of(attainment)))/10)
+	settled := fmt.Sprintf("an objective that only %.1f %% of requests must meet", math.Floor(1000*mean(best.of(attainment)))/10)
 	if need := max(b.space.Need, b.space.Peak); b.space.MaxLimit > 0 && need >= b.space.MaxLimit {
-		text += fmt.Sprintf("; the peak takes %d ready replicas, and your limit is %d", need, b.space.MaxLimit)
+		text += fmt.Sprintf("; the peak needs %d ready replicas, and your limit is %d", need, b.space.MaxLimit)
 		settled += fmt.Sprintf(", or a --max-limit above %d", need)
 	}
 	if len(r.Worst) > 0 {
-		text += fmt.Sprintf("; what binds is %s (%s)", r.Worst[0].BoundBy, r.Worst[0].Text)
+		text += fmt.Sprintf("; the limiting factor is %s (%s)", r.Worst[0].BoundBy, r.Worst[0].Text)
 		if r.Worst[0].BoundBy == "startup" || r.Worst[0].BoundBy == "lag" {
 			settled += fmt.Sprintf(", a start-up shorter than %.0f s, or more spare replicas", b.space.Start.Seconds())
 		}

@@ -84,7 +84,7 @@ func (b *bench) hopeless() *Refusal {
 		return nil
 	}
 	return &Refusal{"service", fmt.Sprintf("even one idle replica does not meet %s", b.goals),
-		"looser objectives, or a faster service: no number of replicas can meet them"}
+		"looser objectives or a faster service; no number of replicas can meet these"}
 }
 
 // replicate is the seed of the i-th replicate; never 0, which is the world as it

@@ -79,7 +79,7 @@ func uncovered(not []NotCovered) Refusal {
 		texts[i] = fmt.Sprintf("%q (%s)", n.Objective, n.Why)
 	}
 	return Refusal{"objectives", "no objective that a replay can judge: " + strings.Join(texts, ", "),
-		`an objective that it can, beside them: --objective "e2e.p95 < 2s"`}
+		`an additional objective that it can judge: --objective "e2e.p95 < 2s"`}
 }
 
 // MarshalJSON writes p_slo_met as null where there was no objective to judge.

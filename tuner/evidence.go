@@ -31,7 +31,7 @@ func gather(runs []*results.Run, o Options) (evidence, *Refusal, error) {
 		}
 		used = runs
 	} else if len(runs) > 1 {
-		e.warnings = append(e.warnings, fmt.Sprintf("only %s is evidence: runs under an autoscaler are not joined", e.run.Meta.Run))
+		e.warnings = append(e.warnings, fmt.Sprintf("only %s is used: runs under an autoscaler cannot be joined", e.run.Meta.Run))
 	}
 	for _, run := range used {
 		trust := results.Summarize(run, o.Objectives).Trust
@@ -39,11 +39,11 @@ func gather(runs []*results.Run, o Options) (evidence, *Refusal, error) {
 			e.trust = string(trust.Verdict)
 		}
 		if trust.Verdict == results.Invalid {
-			return e, &Refusal{"evidence", run.Meta.Run + ": " + trust.Line(), "a run that is valid: see what the trust line names"}, nil
+			return e, &Refusal{"evidence", run.Meta.Run + ": " + trust.Line(), "a valid run; the trust line says what is wrong with this one"}, nil
 		}
 		for _, r := range trust.Reasons {
 			if r.ID == "foreign-traffic" && r.Verdict == results.Unverified {
-				e.warnings = append(e.warnings, run.Meta.Run+": the recommendation rests on this load being the only one; "+r.Text)
+				e.warnings = append(e.warnings, run.Meta.Run+": the recommendation assumes that there was no other load; "+r.Text)
 			}
 		}
 	}
@@ -76,7 +76,7 @@ func learn(e evidence, o Options, not []NotCovered) (Fitted, *Model, *Refusal, e
 		return f, nil, &no, nil
 	}
 	if err != nil {
-		return f, nil, &Refusal{"fit", err.Error(), "a run that shows what is missing, or state it: -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi"}, nil
+		return f, nil, &Refusal{"fit", err.Error(), "a run that observes what is missing, or flags that state it: -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi"}, nil
 	}
 	m := newModel(e.run, f, o)
 	if len(o.Objectives) == 0 && len(not) > 0 {
@@ -100,8 +100,8 @@ func unseenMetrics(f *Fitted, c *hpa.Config) *Refusal {
 	if len(blind) == 0 {
 		return nil
 	}
-	return &Refusal{"metric", "the HPA scales on what this run did not record: " + strings.Join(blind, ", "),
-		"a run recorded under an HPA with that metric (hpatune run --hpa), or one that records it with --prometheus and --promql"}
+	return &Refusal{"metric", "the HPA scales on metrics that this run did not record: " + strings.Join(blind, ", "),
+		"a run under an HPA with that metric (hpatune run --hpa), or one that records it (--prometheus and --promql)"}
 }
 
 // unlike holds the model against the runs at fixed sizes that it was fitted to:
@@ -120,8 +120,8 @@ func unlike(m *Model, runs []*results.Run, o Options) (*Refusal, error) {
 		size.MinReplicas = w.Replicas
 		for _, c := range Compare(w, size, run, o.Objectives, o.Seed, 4).Figures {
 			if c.Name == "attainment" && c.Error != nil && *c.Error > fit.AttainmentLimit {
-				return &Refusal{"self-replay", fmt.Sprintf("at %d replicas the model calls %.0f %% of the requests good, and %s had %.0f %%", w.Replicas, 100*c.Predicted.Value, run.Meta.Run, 100**c.Actual),
-					"longer runs, on nodes that nothing else keeps busy: the model knows only requests that are slow, or fail, because there are many of them"}, nil
+				return &Refusal{"self-replay", fmt.Sprintf("at %d replicas the model predicts %.0f %% of the requests within their limits, but %s had %.0f %%", w.Replicas, 100*c.Predicted.Value, run.Meta.Run, 100**c.Actual),
+					"longer runs, on nodes without other load; the model only explains requests that are slow or fail because there are too many"}, nil
 			}
 		}
 	}

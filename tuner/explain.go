@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/replay"
@@ -128,17 +129,17 @@ func judgeSync(d *hpa.Decision, cfg *hpa.Config, ready, pods, need float64) sigh
 	case ready >= need && need > 0:
 		s.bound = ""
 	case d.HasProposal && d.Replicas >= cfg.MaxReplicas && d.Proposal.Replicas > cfg.MaxReplicas:
-		s.bound, s.text = "max", fmt.Sprintf("it wanted %d, maxReplicas is %d", d.Proposal.Replicas, cfg.MaxReplicas)
+		s.bound, s.text = "max", fmt.Sprintf("the metrics asked for %d, maxReplicas is %d", d.Proposal.Replicas, cfg.MaxReplicas)
 	case d.HasProposal && d.Up && d.Stable > d.Limited:
-		s.bound, s.text = "policy", fmt.Sprintf("it wanted %d, the scale-up policies let %d", d.Stable, d.Limited)
+		s.bound, s.text = "policy", fmt.Sprintf("the metrics asked for %d, the scale-up policies allowed %d", d.Stable, d.Limited)
 	case d.HasProposal && d.Proposal.Replicas > d.Stable && d.Stable >= d.From:
-		s.bound, s.text = "window", fmt.Sprintf("it wanted %d, the scale-up window held it at %d", d.Proposal.Replicas, d.Stable)
+		s.bound, s.text = "window", fmt.Sprintf("the metrics asked for %d, the scale-up window kept it at %d", d.Proposal.Replicas, d.Stable)
 	case pods > ready:
 		s.bound, s.text = "startup", fmt.Sprintf("%.0f of %.0f pods were still starting", pods-ready, pods)
 	case d.HasProposal && d.Proposal.Tolerated:
 		s.bound, s.text = "tolerance", fmt.Sprintf("usage was within tolerance of the target (ratio %.2f)", d.Proposal.Ratio)
 	default:
-		s.text = "the metric did not show the load yet"
+		s.text = "the metric did not show the rise of the load yet"
 	}
 	return s
 }
@@ -163,7 +164,7 @@ func boundIn(seen []sight, from, to float64) (string, string) {
 		}
 	}
 	if count[best] == 0 {
-		return best, "bursts within the minute: enough replicas were ready on average"
+		return best, "bursts shorter than a minute; on average enough replicas were ready"
 	}
 	return best, text[best]
 }
@@ -171,7 +172,7 @@ func boundIn(seen []sight, from, to float64) (string, string) {
 // why says in one sentence what a change does.
 func (b *bench) why(c change, e *Reverted) string {
 	if e == nil {
-		return "it goes with the other changes: without it the configuration would not be valid"
+		return "needed by the other changes: without it the configuration is not valid"
 	}
 	more := func(x float64) string {
 		if x < 0 {
@@ -184,18 +185,18 @@ func (b *bench) why(c change, e *Reverted) string {
 		parts = append(parts, fmt.Sprintf("%.1f points %s of the requests within the limits", 100*math.Abs(a.Value), more(a.Value)))
 	}
 	if u := e.USDMonth; u != nil && math.Abs(u.Value) >= 0.01 {
-		parts = append(parts, fmt.Sprintf("%.2f %s a month %s, if this load went on", math.Abs(u.Value), b.price.Currency, more(u.Value)))
+		parts = append(parts, fmt.Sprintf("%s a month %s, if the load goes on like this", figure.Money(math.Abs(u.Value), b.price.Currency), more(u.Value)))
 	}
 	if f := e.Flaps; f != nil && math.Abs(f.Value) >= 0.5 {
 		parts = append(parts, fmt.Sprintf("%+.1f flaps", f.Value))
 	}
 	if c.knob.Path == "spec.maxReplicas" {
-		parts = append(parts, fmt.Sprintf("a bound and not a saving: the highest peak takes %d ready replicas, of %.2f requests/s each within the objectives", max(b.space.Need, b.space.Peak), b.perReplica))
+		parts = append(parts, fmt.Sprintf("an upper bound, not a saving: the highest peak needs %d ready replicas at %.2f requests/s each", max(b.space.Need, b.space.Peak), b.perReplica))
 	}
 	if len(parts) == 0 {
-		return "this change: next to nothing by itself on this load; it matters together with the others"
+		return "almost no effect on its own with this load; it matters together with the other changes"
 	}
-	return "this change: " + strings.Join(parts, ", ")
+	return strings.Join(parts, ", ")
 }
 
 // Describe names a configuration in one line.

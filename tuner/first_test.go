@@ -64,7 +64,7 @@ func TestRunsAtFixedSizesGiveAFirstHPA(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Verdict != Refuse || r.Refusal[0].ID != "self-replay" || !strings.Contains(r.Refusal[0].Text, "of the requests good, and") {
+	if r.Verdict != Refuse || r.Refusal[0].ID != "self-replay" || !strings.Contains(r.Refusal[0].Text, "of the requests within their limits, but") {
 		t.Errorf("a third of the requests timed out for no reason: %s, %+v", r.Verdict, r.Refusal)
 	}
 
@@ -105,7 +105,7 @@ func TestOfRunsUnderAnAutoscalerTheFirstIsTheEvidence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(strings.Join(r.Warnings, "\n"), "only truth is evidence") {
+	if !strings.Contains(strings.Join(r.Warnings, "\n"), "only truth is used") {
 		t.Errorf("it is not said that the second run does not count: %q", r.Warnings)
 	}
 }

@@ -130,7 +130,7 @@ func blank(runs []*results.Run, o Options) Recommendation {
 func (r *Recommendation) tell(f Fitted, o Options) {
 	r.Warnings = append(r.Warnings, f.Warnings...)
 	if o.First {
-		r.Assumed = append(r.Assumed, fmt.Sprintf("there is no HPA yet: what the pick is compared with is what kubectl autoscale would make, %s", Describe(o.Current)))
+		r.Assumed = append(r.Assumed, fmt.Sprintf("there is no HPA yet, so the recommendation is compared with what kubectl autoscale would create: %s", Describe(o.Current)))
 	}
 	r.Assumed = append(r.Assumed, f.Assumed...)
 	r.SelfReplay, r.Shadow, r.Unpriced = f.SelfReplay, f.Shadow, o.Price.Missing(f.Replica)

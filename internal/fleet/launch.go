@@ -130,7 +130,7 @@ func (f *Fleet) await(ctx context.Context, o Options) error {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return ctx.Err()
 		}
-		return fmt.Errorf("fleet: not all of %d workers were ready after %s: %s; nothing was sent",
+		return fmt.Errorf("fleet: not all %d workers were ready after %s: %s; nothing was sent",
 			o.Job.Workers, time.Since(began).Round(time.Second), f.troubles(context.WithoutCancel(ctx), pods, o.Job.Workers))
 	}
 }
@@ -371,7 +371,7 @@ func (f *Fleet) done(ctx context.Context, k int, pod string) error {
 			case unknown == nil && (p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded):
 				return fmt.Errorf("its pod ended: %s", whyNot(p))
 			case ctx.Err() == nil && time.Since(heard) > patience:
-				return fmt.Errorf("it answers no more: %w", err)
+				return fmt.Errorf("it no longer answers: %w", err)
 			}
 		}
 		select {

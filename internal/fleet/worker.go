@@ -91,7 +91,7 @@ func (w *Worker) Serve(ctx context.Context, l net.Listener) error {
 	case err := <-served:
 		return fmt.Errorf("worker: %w", err)
 	case <-waited.C:
-		return fmt.Errorf("worker: nobody fetched the run within %s", idle)
+		return fmt.Errorf("worker: the run was not fetched within %s", idle)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

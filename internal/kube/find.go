@@ -134,7 +134,7 @@ func (c *Cluster) find(ctx context.Context, namespace, apiVersion, kind, name st
 	}
 	s.Selector, s.Replicas = scale.Selector, scale.Spec
 	if s.Selector == "" {
-		return nil, fmt.Errorf("%s: its scale has no selector, so nobody can tell its pods", s.Target)
+		return nil, fmt.Errorf("%s: its scale has no selector, so its pods cannot be found", s.Target)
 	}
 	pods, err := c.Clients.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: s.Selector})
 	if err != nil {
@@ -192,14 +192,14 @@ type Way struct {
 }
 
 // ErrNoWay says that nothing outside the cluster reaches the Service.
-var ErrNoWay = errors.New("no way in from outside: no Ingress, no Gateway and no load balancer leads to its Service; give --url, or run the load inside with --workers 1. " +
-	"(kubectl port-forward is no way: it reaches one pod only, so new replicas would get nothing and the HPA's answer would mean nothing)")
+var ErrNoWay = errors.New("not reachable from outside: no Ingress, Gateway or load balancer leads to its Service; pass --url, or send from inside the cluster with --workers 1. " +
+	"(Do not use kubectl port-forward: it reaches only one pod, so new replicas would get no traffic.)")
 
 // Ways lists the ways in, best first: Ingress, Gateway, LoadBalancer; then the
 // Services' cluster IPs, which only a client inside can reach.
 func (c *Cluster) Ways(ctx context.Context, s *Subject) (outside, inside []Way, err error) {
 	if len(s.Services) == 0 {
-		return nil, nil, fmt.Errorf("%s: no Service selects its pods, so there is no way in; give --url", s.Target)
+		return nil, nil, fmt.Errorf("%s: no Service selects its pods; pass --url", s.Target)
 	}
 	outside = c.ingresses(ctx, s)
 	outside = append(outside, c.gateways(ctx, s)...)

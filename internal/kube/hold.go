@@ -58,7 +58,7 @@ func (c *Cluster) Take(ctx context.Context, s *Subject, run string) (*Hold, erro
 	case apierrors.IsNotFound(err):
 		_, err = leases.Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.Namespace}, Spec: spec}, metav1.CreateOptions{})
 	case err == nil && c.alive(l):
-		return nil, fmt.Errorf("%s is held by run %s (lease %s/%s): two runs on one target would measure each other; wait for it to end", s.Target, *l.Spec.HolderIdentity, s.Namespace, name)
+		return nil, fmt.Errorf("%s is in use by run %s (lease %s/%s); wait for it to end, since two runs on one target would measure each other", s.Target, *l.Spec.HolderIdentity, s.Namespace, name)
 	case err == nil:
 		l.Spec = spec
 		l.Annotations = nil // of the dead run

@@ -124,7 +124,7 @@ func (c *Cluster) ask(ctx context.Context) error {
 		err = json.NewDecoder(r.Body).Decode(&v)
 		r.Body.Close()
 		if err != nil {
-			return fmt.Errorf("cluster %s: /version is not what an API server says: %w", c.Config.Host, err)
+			return fmt.Errorf("cluster %s: /version is not an API server's answer: %w", c.Config.Host, err)
 		}
 		c.Version = v.GitVersion
 		if at, err := http.ParseTime(r.Header.Get("Date")); err == nil {

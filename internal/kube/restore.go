@@ -42,7 +42,7 @@ func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (
 		out = Restored{Object: "HorizontalPodAutoscaler/" + name}
 		h, err := hpas.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) && run != "" {
-			out.Run, out.Gone, out.Text = run, true, "it has been deleted since, so nothing of it can be put back; "+toCreate(run)
+			out.Run, out.Gone, out.Text = run, true, "it has been deleted since, so it cannot be restored; "+toCreate(run)
 			return nil
 		}
 		if err != nil {
@@ -50,12 +50,12 @@ func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (
 		}
 		text, ok := h.Annotations[Original]
 		if !ok {
-			out.Text = "nothing to put back"
+			out.Text = "nothing to restore"
 			return nil
 		}
 		var j journal
 		if err := json.Unmarshal([]byte(text), &j); err != nil || j.Spec == nil {
-			return fmt.Errorf("annotation %s cannot be read (%v); it says: %.300s", Original, err, text)
+			return fmt.Errorf("annotation %s is invalid (%v): %.300s", Original, err, text)
 		}
 		if run != "" && j.Run != run {
 			out.Text = "what run " + j.Run + " changed is its own to put back"
@@ -102,7 +102,7 @@ func (m *merged) text(namespace, name string) string {
 		out = append(out, "somebody has changed it since, and theirs stays: "+strings.Join(m.Theirs, ", "))
 	}
 	if len(m.Left) > 0 {
-		out = append(out, "somebody has changed what the run had changed, theirs stays: "+strings.Join(m.Left, ", "),
+		out = append(out, "somebody else changed the same fields since; their values are kept: "+strings.Join(m.Left, ", "),
 			fmt.Sprintf("to keep theirs: kubectl annotate hpa -n %s %s %s-", namespace, name, Original))
 	}
 	return strings.Join(out, "; ")
@@ -152,12 +152,12 @@ func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Re
 	}
 	text, ok := o.GetAnnotations()[Original]
 	if !ok {
-		out.Text = "nothing to put back"
+		out.Text = "nothing to restore"
 		return out, nil
 	}
 	var j journal
 	if err := json.Unmarshal([]byte(text), &j); err != nil || j.Replicas == nil {
-		return out, fmt.Errorf("%s: annotation %s cannot be read (%v); it says: %.300s", s.Target, Original, err, text)
+		return out, fmt.Errorf("%s: annotation %s is invalid (%v): %.300s", s.Target, Original, err, text)
 	}
 	if run != "" && j.Run != run {
 		out.Text = "what run " + j.Run + " changed is its own to put back"
@@ -211,7 +211,7 @@ func (c *Cluster) Restore(ctx context.Context, s *Subject, run string) ([]Restor
 func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) ([]Restored, error) {
 	leases, err := c.leases(ctx, namespace)
 	if err != nil {
-		return nil, fmt.Errorf("leases of %s: %w: which runs are on is not known, so nothing was touched", namespace,
+		return nil, fmt.Errorf("leases of %s: %w; active runs are unknown, so nothing was changed", namespace,
 			Explain(err, "restore"))
 	}
 	held := map[string]string{} // run by the Lease's name
@@ -315,6 +315,6 @@ func deleted(l *coordinationv1.Lease, there map[string]bool) (Restored, bool) {
 	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: name}}
 	return Restored{
 		Object: "HorizontalPodAutoscaler/" + name, Run: j.Run, Gone: true, Original: manifestOf(h, j.Spec),
-		Text: fmt.Sprintf("it has been deleted since, so nothing of it can be put back; if that was meant: kubectl delete lease -n %s %s", l.Namespace, l.Name),
+		Text: fmt.Sprintf("it has been deleted since, so it cannot be restored; if that was intended: kubectl delete lease -n %s %s", l.Namespace, l.Name),
 	}, true
 }

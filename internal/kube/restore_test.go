@@ -135,7 +135,7 @@ func TestRestoreNeverTouchesALiveRun(t *testing.T) {
 			}
 		}, ""},
 		{"the leases cannot be listed, so that nobody knows", func(_ *testing.T, c *Cluster, _ *Subject) { refuse(c, "list", "leases") },
-			"leases of ml: etcd is away: which runs are on is not known, so nothing was touched"},
+			"leases of ml: etcd is away; active runs are unknown, so nothing was changed"},
 	} {
 		t.Run(tt.sentence, func(t *testing.T) {
 			before := someHPA(5)

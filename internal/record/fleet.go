@@ -99,7 +99,7 @@ func (b *Fleet) Open(s *Session) (Scene, error) {
 // send has the fleet send, and takes its runs as one.
 func (b *Fleet) send(ctx context.Context, s *Session, l loadgen.Options) (loadgen.Report, error) {
 	p := s.Plan
-	p.say("the workers send from %s to %s; what they saw is fetched then", s.Clock.Start.Format(time.TimeOnly),
+	p.say("the workers send from %s to %s; their recordings are fetched at the end", s.Clock.Start.Format(time.TimeOnly),
 		s.Clock.Start.Add(p.Profile.Duration()).Format(time.TimeOnly))
 	order := b.order
 	order.Start = l.Clock.Start
@@ -133,7 +133,7 @@ func (b *Fleet) send(ctx context.Context, s *Session, l loadgen.Options) (loadge
 func (b *Fleet) PutBack(ctx context.Context, p *Plan) error {
 	if b.many != nil {
 		if err := b.many.Close(ctx); err != nil {
-			p.say("warning: Job %s/%s could not be deleted (%v); it ends by itself, or: kubectl delete job -n %s %s",
+			p.say("warning: could not delete Job %s/%s (%v); it ends on its own, or: kubectl delete job -n %s %s",
 				b.job.Namespace, b.job.Name, err, b.job.Namespace, b.job.Name)
 		}
 		b.many = nil

@@ -52,7 +52,7 @@ func (h *Hold) PutBack(ctx context.Context, say func(text string)) error {
 			}
 		}
 		if err != nil {
-			left = fmt.Errorf("not put back: %w; try: hpatune restore -n %s", err, h.subject.Namespace)
+			left = fmt.Errorf("not restored: %w\nTry: hpatune restore -n %s", err, h.subject.Namespace)
 		}
 	}
 	return errors.Join(left, patiently(ctx, func() error { return h.lease.Release(ctx) }))

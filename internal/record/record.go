@@ -77,10 +77,10 @@ func inputf(format string, args ...any) error { return &InputError{fmt.Errorf(fo
 
 var (
 	// ErrUndone ends a run whose change somebody has undone.
-	ErrUndone = errors.New("somebody has undone what this run had changed: what was recorded until then is kept")
+	ErrUndone = errors.New("somebody else reverted what this run had changed; the recording until then is kept")
 	// ErrLeft is the error of a run that is complete, but whose changes could
 	// not be put back: Plan.Say has said what is left.
-	ErrLeft = errors.New("what this run had changed is not put back")
+	ErrLeft = errors.New("what this run changed could not be restored")
 )
 
 // Record sends the load and records what happened. The run folder is kept
@@ -150,7 +150,7 @@ func (p *Plan) keepInputs(log *store.Writer) error {
 	for _, name := range names {
 		switch err := log.Input(p.Profile.Files, name); {
 		case errors.Is(err, store.ErrNotKept):
-			p.say("warning: %v; without it the run cannot be sent again from its folder", err)
+			p.say("warning: %v; without it this run's load cannot be sent again from its folder", err)
 		case err != nil:
 			return err
 		}

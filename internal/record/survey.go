@@ -48,7 +48,7 @@ func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOpt
 		return nil, err
 	}
 	if run := c.Held(ctx, subject); run != "" {
-		return nil, fmt.Errorf("%s is held by run %s: two runs on one target would measure each other; wait for it to end",
+		return nil, fmt.Errorf("%s is in use by run %s; wait for it to end, since two runs on one target would measure each other",
 			subject.Target, run)
 	}
 	if err := subject.Left(); err != nil && o.Changes {
@@ -72,7 +72,7 @@ func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOpt
 		return nil, err
 	}
 	if forwarded(ctx, b.URL) && subject.HPA != nil && !o.Workers {
-		return nil, fmt.Errorf("--url %s is a kubectl port-forward: it reaches one pod only, so new replicas would get nothing and the HPA's answer would mean nothing; give a way in that the Service balances, or send from inside with --workers 1", RedactURL(b.URL))
+		return nil, fmt.Errorf("--url %s is a kubectl port-forward, which reaches only one pod, so new replicas would get no traffic\nTry: the URL of an Ingress or load balancer, or --workers 1 to send from inside the cluster", RedactURL(b.URL))
 	}
 	if b.Description, err = c.Describe(ctx, subject); err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func reach(
 	w := d.Workload
 	replica := cost.Replica{CPUCores: float64(w.CPUMilli) / 1000, MemoryGB: float64(w.MemoryBytes) / (1 << 30),
 		GPUs: float64(w.GPUs)}
-	money := "what they cost is not known, since their requests are not"
+	money := "their cost is unknown, since their resource requests are unknown"
 	if price := cost.DefaultPrice(); replica.Known() {
 		money = fmt.Sprintf("%.2f %s an hour at the list prices of %s",
 			float64(c.MaxReplicas)*price.PerReplicaHour(replica), price.Currency, price.Name)
@@ -159,7 +159,7 @@ func preflight(ctx context.Context, c *kube.Cluster, subject *kube.Subject, say 
 			bad = "its status has no metric yet"
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("HPA %s/%s does not scale now, so a run would show nothing: %s; try: kubectl describe hpa -n %s %s", h.Namespace, h.Name, bad, h.Namespace, h.Name)
+			return fmt.Errorf("HPA %s/%s cannot scale now, so a run would show nothing: %s\nTry: kubectl describe hpa -n %s %s", h.Namespace, h.Name, bad, h.Namespace, h.Name)
 		}
 		found, err := c.FindHPA(ctx, h.Namespace, h.Name)
 		if err != nil {

@@ -84,7 +84,7 @@ func DoctorText(w io.Writer, p *Doctor) error {
 // NotJudged says what was not judged, and why, a sentence each.
 func (p *Doctor) NotJudged() (out []string) {
 	for _, m := range p.Missed {
-		out = append(out, "not judged: "+m)
+		out = append(out, "not checked: "+m)
 	}
 	for _, m := range p.Skipped {
 		out = append(out, "skipped: "+m)
@@ -94,11 +94,11 @@ func (p *Doctor) NotJudged() (out []string) {
 
 // none is the page of a cluster without HPAs.
 func (p *Doctor) none(b *strings.Builder) {
-	fmt.Fprintf(b, "No HorizontalPodAutoscaler %s: nothing to judge.\n", p.Where)
+	fmt.Fprintf(b, "No HorizontalPodAutoscaler %s.\n", p.Where)
 	if strings.HasPrefix(p.Where, "in namespace") {
-		b.WriteString("Try: hpatune doctor -A                  every namespace\n")
+		b.WriteString("Try: hpatune doctor -A\n")
 	}
-	b.WriteString("Try: hpatune run --target deployment/NAME --fix-replicas 1,2,4 -p PROFILE, then tune: a first HPA for a workload\n")
+	b.WriteString("For a first HPA: hpatune run --target deployment/NAME --fix-replicas 1,2,4 -p PROFILE, then hpatune tune\n")
 }
 
 var paint = map[string]string{"error": "31", "warning": "33", "info": "36", "ok": "32"}
@@ -257,9 +257,9 @@ func (p *Doctor) sum(b *strings.Builder) {
 	b.WriteString("\n")
 	if p.Live && !p.One && len(p.HPAs) > 1 && total > 0 {
 		if more := n["error"] + n["warning"] - detailed; more > 0 {
-			fmt.Fprintf(b, "Details are of the %d worst. ", detailed)
+			fmt.Fprintf(b, "Details are shown for the %d worst. ", detailed)
 		}
-		b.WriteString("All of one: hpatune doctor -n NAMESPACE NAME   What is looked for: hpatune help checks\n")
+		b.WriteString("One HPA: hpatune doctor -n NAMESPACE NAME. All checks: hpatune help checks.\n")
 	}
 }
 

@@ -22,7 +22,7 @@ func figuresOf(s results.Summary) []Figure {
 		{"delivered", s.Load.DeliveredRatio, "ratio", ""},
 		{"answered well", count(s.Load.OK), "", ""},
 		{"failed", count(s.Load.Failed.Total()), "", ""},
-		{"of those 429", count(s.Load.Failed.HTTP429), "", ""},
+		{"of which 429", count(s.Load.Failed.HTTP429), "", ""},
 		{"shed", count(s.Load.Shed), "", ""},
 	}
 	for _, l := range latencyRows(s.LatencyS) {
@@ -38,7 +38,7 @@ func figuresOf(s results.Summary) []Figure {
 		Figure{"replica-hours, billed", r.Hours, "h", unseen},
 		Figure{"replicas, mean", r.Mean, "", unseen},
 		Figure{"replicas, most", r.Max, "", unseen},
-		Figure{"time to wanted size", r.TimeToCapacityS, "s", "nothing to measure it by"},
+		Figure{"time to wanted size", r.TimeToCapacityS, "s", "not measured"},
 	)
 	if l := s.Pods; l != nil {
 		out = append(out, Figure{"pods created", count(l.Created), "", ""}, Figure{"pods not ready in between", count(l.Unready), "", ""},
@@ -64,8 +64,8 @@ type latencyRow struct {
 // ICL are the longest gap of each answer.
 func latencyRows(l results.Latencies) []latencyRow {
 	return []latencyRow{
-		{"TTFT", l.TTFT}, {"E2E", l.E2E}, {"ITL, longest, a token", l.ITL}, {"TPOT", l.TPOT},
-		{"ICL, longest, between chunks", l.ICL}, {"TTFT from sent", l.TTFTFromSent}, {"E2E from sent", l.E2EFromSent},
+		{"TTFT", l.TTFT}, {"E2E", l.E2E}, {"ITL, longest per token", l.ITL}, {"TPOT", l.TPOT},
+		{"ICL, longest gap", l.ICL}, {"TTFT from sent", l.TTFTFromSent}, {"E2E from sent", l.E2EFromSent},
 	}
 }
 
@@ -102,7 +102,7 @@ func factsOf(m *results.Meta) []Fact {
 		add("Lasted", "%s", clock(m.DurationS))
 	}
 	if m.Speed > 1 {
-		add("Speed", "%g × the wall clock; all times here are the run's own", m.Speed)
+		add("Speed", "%g × real time; all times are simulated time", m.Speed)
 	}
 	add("Profile", "%s, seed %d", m.Profile, m.Seed)
 	if m.Target.Kind != "" {
@@ -122,7 +122,7 @@ func factsOf(m *results.Meta) []Fact {
 		add("Autoscaler", "%s by %s", h.Name, or(h.Controller, "unknown"))
 		assumed := ""
 		if h.Assumed {
-			assumed = " (assumed: the flags cannot be read)"
+			assumed = " (assumed; the flags cannot be read)"
 		}
 		add("Controller", "sync %s, tolerance %s, downscale window %s%s", clock(h.SyncPeriodS), percent(h.Tolerance), clock(h.DownscaleStabilizationS), assumed)
 	}

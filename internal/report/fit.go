@@ -149,7 +149,7 @@ func lawWords(l *fit.LLM) string {
 		for i, t := range l.Slots.Times {
 			total[i] = t.Total
 		}
-		return fmt.Sprintf("%d requests at once; by itself one takes %s (p50), %s (p95)", l.Slots.Slots(),
+		return fmt.Sprintf("%d requests at once; one alone takes %s (p50), %s (p95)", l.Slots.Slots(),
 			seconds(results.Percentile(total, 0.5)), seconds(results.Percentile(total, 0.95)))
 	}
 	s := fmt.Sprintf("an iteration takes %s", seconds(l.Law.Alpha))
@@ -188,7 +188,7 @@ func tiny(s float64) string {
 func FitText(w io.Writer, f Fitted) error {
 	p := printer{w: w}
 	l := &f.Law
-	p.line("Law of a replica (%s): %s.", l.Name, l.Words)
+	p.line("Model of a replica (%s): %s.", l.Name, l.Words)
 	p.line("")
 	var rows [][]string
 	if len(l.Terms) > 0 {
@@ -215,14 +215,14 @@ func FitText(w io.Writer, f Fitted) error {
 		p.line("Fitted to %d requests that did not wait.", l.N)
 	}
 	for _, r := range l.Rivals {
-		p.line("  A %s law leaves a factor of %.3f.", r.Name, math.Exp(r.Error))
+		p.line("  A %s model is off by a factor of %.3f.", r.Name, math.Exp(r.Error))
 	}
 	for _, u := range l.Unsure {
-		p.line("  Cannot be told: %s.", u)
+		p.line("  Not identifiable from this run: %s.", u)
 	}
 	if len(l.LoadClass) > 0 {
 		p.line("")
-		rows = [][]string{{"requests inside", "n", "TTFT p50", "by the law"}}
+		rows = [][]string{{"requests inside", "n", "TTFT p50", "predicted"}}
 		for _, c := range l.LoadClass {
 			inside := fmt.Sprint(c.From)
 			if c.To > c.From {
@@ -241,7 +241,7 @@ func FitText(w io.Writer, f Fitted) error {
 			a, b := &h.Figures[i], &h.FiguresAll[i]
 			note := ""
 			if b.N > 0 && !b.Proves {
-				note = "none or all: proves nothing"
+				note = "none or all, proves nothing"
 			} else if a.N > 0 && !a.Proves {
 				note = "last third: none or all, proves nothing"
 			}

@@ -44,7 +44,7 @@ type (
 // and a run that is no evidence is an error.
 func JUnit(w io.Writer, s results.Summary) error {
 	out := suite{Name: "hpatune " + s.Run}
-	trust := suiteCase{Class: "hpatune.trust", Name: "the run is evidence"}
+	trust := suiteCase{Class: "hpatune.trust", Name: "the run is valid evidence"}
 	switch s.Trust.Verdict {
 	case results.Invalid:
 		trust.Error = &message{Message: "invalid", Text: s.Trust.Line()}
@@ -134,7 +134,7 @@ func DoctorJUnit(w io.Writer, p *Doctor) error {
 				c.Failure = &message{Message: failed[0], Text: strings.Join(slices.Concat(failed, noted), "\n")}
 				out.Failures++
 			case !slices.Contains(h.Judged, check.ID):
-				c.Skipped = &message{Message: "a fact that it needs is not known, or it is silenced"}
+				c.Skipped = &message{Message: "the check is silenced, or a fact that it needs is unknown"}
 				out.Skipped++
 			}
 			if len(failed) == 0 {

@@ -35,7 +35,7 @@ func Markdown(w io.Writer, page Page) error {
 		p.markdownTable(rows)
 	}
 	if a := page.Advice; a != nil && len(a.Changes) > 0 {
-		rows := [][]string{{"setting", "from", "to", "changes cost a month by", "changes within limits by", "why"}}
+		rows := [][]string{{"setting", "from", "to", "effect on cost a month", "effect on within limits", "why"}}
 		for _, c := range a.Changes {
 			usd, attainment := dash, dash
 			if c.Effect != nil {

@@ -66,7 +66,7 @@ func point(x *float64) *tuner.Interval {
 
 var serviceFigures = []pickedFigure{
 	{"within limits", "ratio", func(m *tuner.Measured) *float64 { return m.Attainment }, func(p *tuner.Predicted) *tuner.Interval { return p.Attainment }, false},
-	{"all objectives hold on", "ratio", nil, func(p *tuner.Predicted) *tuner.Interval { return &tuner.Interval{Value: p.PSLOMet} }, false},
+	{"all objectives met in", "ratio", nil, func(p *tuner.Predicted) *tuner.Interval { return &tuner.Interval{Value: p.PSLOMet} }, false},
 	{"TTFT p95", "s", func(m *tuner.Measured) *float64 { return m.TTFTP95 }, func(p *tuner.Predicted) *tuner.Interval { return p.TTFTP95 }, false},
 	{"E2E p95", "s", func(m *tuner.Measured) *float64 { return m.E2EP95 }, func(p *tuner.Predicted) *tuner.Interval { return p.E2EP95 }, false},
 	{"errors", "ratio", func(m *tuner.Measured) *float64 { return m.ErrorRatio }, func(p *tuner.Predicted) *tuner.Interval { return p.ErrorRatio }, false},
@@ -77,12 +77,12 @@ var serviceFigures = []pickedFigure{
 }
 
 var costFigures = []pickedFigure{
-	{"an hour of this load", "usd", func(m *tuner.Measured) *float64 { return m.USDHour }, func(p *tuner.Predicted) *tuner.Interval { return p.USDHour }, true},
-	{"a month at the floor", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return point(p.USDMonth.Floor) }, false},
+	{"cost of an hour", "usd", func(m *tuner.Measured) *float64 { return m.USDHour }, func(p *tuner.Predicted) *tuner.Interval { return p.USDHour }, true},
+	{"a month, at the floor", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return point(p.USDMonth.Floor) }, false},
 	{"a month, expected", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return p.USDMonth.Expected }, true},
-	{"a month at the ceiling", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return point(p.USDMonth.Ceiling) }, false},
-	{"a million requests", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return p.USDPerMRequest }, false},
-	{"a million tokens", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return p.USDPerMToken }, false},
+	{"a month, at the ceiling", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return point(p.USDMonth.Ceiling) }, false},
+	{"per million requests", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return p.USDPerMRequest }, false},
+	{"per million tokens", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return p.USDPerMToken }, false},
 }
 
 // servicePicked and costPicked are the two tables of a recommendation.
@@ -153,10 +153,10 @@ func (p *printer) picks(r *tuner.Recommendation, ps []pick) {
 	if p0 := ps[0].Predicted; p0.USDHour == nil {
 		p.line("  No cost: %s", noCost(r))
 	} else if p0.USDMonth.Expected == nil {
-		p.line("  A month is expected only where the profile says what it represents (day or week).")
+		p.line("  There is no expected monthly cost, since the profile does not say what it represents (day or week).")
 	}
 	for _, e := range r.Equals {
-		p.line("  As good as the recommended one, and a larger change: %s", tuner.Describe(e.Config))
+		p.line("  Equally good, but a larger change: %s", tuner.Describe(e.Config))
 	}
 }
 
@@ -173,7 +173,7 @@ func (s span) text(figures []pickedFigure, name string) string {
 // noCost says why no cost is shown.
 func noCost(r *tuner.Recommendation) string {
 	if missing := r.Unpriced; len(missing) > 0 {
-		return fmt.Sprintf("price %s has none for %s; give your own: --price FILE", r.Price.Name, strings.Join(missing, ", "))
+		return fmt.Sprintf("price list %s has no price for %s; pass your own with --price FILE", r.Price.Name, strings.Join(missing, ", "))
 	}
-	return "the pods' requests are not known (--requests cpu=1,memory=2Gi)."
+	return "the resource requests of the pods are unknown (--requests cpu=1,memory=2Gi)."
 }

@@ -158,13 +158,13 @@ func dataOf(p Page) data {
 func sentence(p Page) string {
 	switch {
 	case p.Advice == nil && len(p.Runs) == 2:
-		return p.Runs[0].Summary.Run + " beside " + p.Runs[1].Summary.Run
+		return p.Runs[0].Summary.Run + " compared with " + p.Runs[1].Summary.Run
 	case p.Advice == nil:
 		return objectivesSentence(p.Runs)
 	case p.Advice.Verdict == tuner.Refuse:
-		return "No advice: the evidence does not carry it"
+		return "No recommendation: this run is not enough"
 	case p.Advice.Verdict == tuner.Keep:
-		return "Keep the configuration: nothing simpler or cheaper does better"
+		return "Keep the configuration: no simpler or cheaper one is better"
 	}
 	n := len(p.Advice.Changes)
 	if n == 1 {
@@ -175,7 +175,7 @@ func sentence(p Page) string {
 
 func objectivesSentence(runs []Run) string {
 	if len(runs) == 0 || len(runs[0].Summary.Objectives) == 0 {
-		return "What the run says"
+		return "Run report"
 	}
 	met, all := 0, len(runs[0].Summary.Objectives)
 	for _, o := range runs[0].Summary.Objectives {
@@ -219,7 +219,7 @@ func lead(p Page) string {
 		m = &tuner.Measured{}
 	}
 	add("Within limits", "ratio", m.Attainment, to.Attainment)
-	add("An hour of this load", p.currency(), m.USDHour, to.USDHour)
+	add("Cost of an hour of this load", p.currency(), m.USDHour, to.USDHour)
 	return strings.Join(parts, " ")
 }
 

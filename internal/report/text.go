@@ -46,18 +46,18 @@ func RunText(w io.Writer, s results.Summary) error {
 	p.line("%s", s.Trust.Line())
 	what := fmt.Sprintf("%s: %s", s.Run, clock(s.DurationS))
 	if s.Speed > 1 {
-		what += fmt.Sprintf(" at %g × the wall clock", s.Speed)
+		what += fmt.Sprintf(" at %g × real time", s.Speed)
 	}
 	if s.Partial {
 		what += ", partial: " + or(s.Why, "it did not end as planned")
 	}
 	p.line("%s\n", what)
 	if c := s.Capacity; c != nil {
-		hi := "nothing higher was tried"
+		hi := "no higher rate was tried"
 		if c.HiPerSec != nil {
-			hi = fmt.Sprintf("%s/s did not: %s", digits(*c.HiPerSec), c.Why)
+			hi = fmt.Sprintf("%s/s does not: %s", digits(*c.HiPerSec), c.Why)
 		}
-		p.line("Capacity: %s/s meets the objectives at this size (%s); the most that was seen, ignoring latency, is %s/s with %d in flight\n",
+		p.line("Capacity: %s/s meets the objectives at this size (%s); the highest rate seen, ignoring latency, is %s/s with %d in flight\n",
 			digits(c.PerSec), hi, digits(c.PeakPerSec), c.Concurrency)
 	}
 	p.objectives(s.Objectives)
@@ -77,7 +77,7 @@ func RunText(w io.Writer, s results.Summary) error {
 		p.line("%s", podsText(s.Pods))
 	}
 	p.reactions(s.Reactions)
-	p.line("\nLatency of answered requests, from the scheduled send, warm-up left out:")
+	p.line("\nLatency of answered requests, from the scheduled send time, without warm-up:")
 	rows := [][]string{{"", "n", "mean", "p50", "p95", "p99", "max"}}
 	for _, l := range latencyRows(s.LatencyS) {
 		if l.Q == nil {
@@ -88,7 +88,7 @@ func RunText(w io.Writer, s results.Summary) error {
 	}
 	p.table(rows)
 	p.errors("Errors:", s.Errors)
-	p.errors("Errors in warm-up, which no figure counts:", s.WarmupErrors)
+	p.errors("Errors in warm-up (not counted in any figure):", s.WarmupErrors)
 	for _, x := range s.Warnings {
 		p.line("Warning at %s: %s", clock(x.AtS), x.Text)
 	}
@@ -152,7 +152,7 @@ func decisions(s *tuner.Shadow) string {
 		}
 		return text
 	}
-	return fmt.Sprintf("the core agrees on %s rescales and %s quiet syncs", tally(s.Rescales), tally(s.Quiet))
+	return fmt.Sprintf("hpatune's controller agrees on %s rescales and on %s quiet syncs", tally(s.Rescales), tally(s.Quiet))
 }
 
 // reactions takes each reaction time apart: a column is the time from the step
@@ -161,7 +161,7 @@ func (p *printer) reactions(list []results.ReactionS) {
 	if len(list) == 0 {
 		return
 	}
-	p.line("\nReaction to more load, where each second went:")
+	p.line("\nReaction to rising load:")
 	rows := [][]string{{"stage", "replicas", "metric moves", "decision", "pod created", "containers run", "ready", "traffic", "in all"}}
 	for _, r := range list {
 		row := []string{r.Stage, fmt.Sprintf("%d → %d", r.From, r.To)}
@@ -179,7 +179,7 @@ func (p *printer) reactions(list []results.ReactionS) {
 	p.table(rows)
 	for _, r := range list {
 		if r.TrafficWas == "endpoint" {
-			p.line("  Traffic is when its address stood among the endpoints: which pod answered is not visible.")
+			p.line("  The traffic column is when the pod became an endpoint, since it is not visible which pod answered.")
 			break
 		}
 	}
@@ -235,7 +235,7 @@ func GateText(w io.Writer, os []results.Judgement, verdict results.Verdict, pred
 // how sure it is, and what to do next.
 func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	if r == nil {
-		return errors.New("report: no recommendation to write")
+		return errors.New("report: no recommendation")
 	}
 	p := printer{w: w}
 	p.line("%s", sentence(Page{Advice: r}))
@@ -245,7 +245,7 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	for _, f := range r.Refusal {
 		p.line("  %s", f.Text)
 		if f.SettledBy != "" {
-			p.line("    Settled by: %s", f.SettledBy)
+			p.line("    What would help: %s", f.SettledBy)
 		}
 	}
 	self := r.SelfReplay
@@ -256,7 +256,7 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	}
 	p.picks(r, picks(r))
 	if len(r.Changes) > 0 {
-		p.line("\nWhat each change does, the others given:")
+		p.line("\nEffect of each change, with the others in place:")
 		rows := [][]string{{"", "from", "to", "cost a month", "within limits", "flaps", "time to capacity"}}
 		for _, c := range r.Changes {
 			row := []string{c.Path, c.From, c.To}
@@ -276,13 +276,13 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 		if i == 0 {
 			p.line("\nTightest:")
 		}
-		p.line("  %s – %s: %s missed, bound by %s. %s", clock(x.FromS), clock(x.ToS), digits(x.Missed), x.BoundBy, x.Text)
+		p.line("  %s – %s: %s requests missed, limited by %s. %s", clock(x.FromS), clock(x.ToS), digits(x.Missed), x.BoundBy, x.Text)
 	}
 	if r.LoadMargin != nil {
-		p.line("\nThe objectives hold up to %s × this load.", interval(r.LoadMargin, ""))
+		p.line("\nLoad margin: the objectives hold up to %s × this load.", interval(r.LoadMargin, ""))
 	}
 	for _, x := range r.NotCovered {
-		p.line("Not covered by the prediction: %s (%s). Judge it by a run: hpatune gate RUN", x.Objective, x.Why)
+		p.line("Not covered by the prediction: %s (%s). Check it with a run: hpatune gate RUN", x.Objective, x.Why)
 	}
 	for _, x := range r.Notes {
 		p.line("Note: %s", x)
@@ -308,14 +308,14 @@ func (p *printer) selfReplay(self tuner.SelfReplay) {
 	switch self.Verdict {
 	case "":
 	case "assumed":
-		p.line("Self-replay: not possible, since no autoscaler was recorded")
+		p.line("Self-replay (check of the model): not possible, because no autoscaler was recorded")
 	default:
 		within := ""
 		if self.AttainmentError != nil && self.Attainment != nil {
 			within = fmt.Sprintf(", requests within the limits %s (predicted %s, measured %s)", figure.Difference(*self.AttainmentError, figure.Ratio),
 				percent(*self.Attainment+*self.AttainmentError), percent(*self.Attainment))
 		}
-		p.line("Self-replay: %s; %d of %d rescales met. The model's error on the recorded run itself: replica-hours %s, replicas %s on average%s",
+		p.line("Self-replay (check of the model): %s; %d of %d rescales matched. Error on the recorded run: replica-hours %s, replicas %s on average%s",
 			strings.ReplaceAll(string(self.Verdict), "-", " "), self.RescalesMatched, self.Rescales, quantity(self.ReplicaHoursError, "ratio"), quantity(self.MeanAbsReplicas, ""), within)
 	}
 }

@@ -47,7 +47,7 @@ func TestTuneTextOfARefusal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"No advice", "the autoscaler never moved", "Settled by: a run with a step", "proves nothing", "replica-hours —"} {
+	for _, want := range []string{"No recommendation", "the autoscaler never moved", "What would help: a run with a step", "proves nothing", "replica-hours —"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the text lacks %q:\n%s", want, b.String())
 		}

@@ -154,5 +154,5 @@ func picker(m hpa.Metric) (func(value) int64, error) {
 	case m.Source == hpa.Pods && m.Name == "vllm:num_requests_waiting":
 		return func(v value) int64 { return v.waiting * 1000 }, nil
 	}
-	return nil, errors.New("the sandbox does not serve this metric; it has cpu, memory, vllm:num_requests_running and vllm:num_requests_waiting")
+	return nil, errors.New("the sandbox does not have this metric; it has cpu, memory, vllm:num_requests_running and vllm:num_requests_waiting")
 }

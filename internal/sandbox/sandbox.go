@@ -108,19 +108,19 @@ func New(o Options) (*Sandbox, error) {
 func (o Options) validate() error {
 	var errs []error
 	if o.Clock.Speed < 0 || o.Clock.Speed > MaxSpeed {
-		errs = append(errs, fmt.Errorf("speed %g: more than 0 and at most %d", o.Clock.Speed, MaxSpeed))
+		errs = append(errs, fmt.Errorf("speed %g: want more than 0 and at most %d", o.Clock.Speed, MaxSpeed))
 	}
 	if o.Clock.Start.IsZero() {
 		errs = append(errs, errors.New("clock: no start"))
 	}
 	if o.Replicas < 1 {
-		errs = append(errs, fmt.Errorf("replicas %d: at least 1, since none would ever be measured", o.Replicas))
+		errs = append(errs, fmt.Errorf("replicas %d: want at least 1", o.Replicas))
 	}
 	if len(o.HPA.Metrics) == 0 {
 		errs = append(errs, errors.New("hpa: no metrics"))
 	}
 	if p := o.Pipeline; p.Every <= 0 || p.Age < 0 || p.Phase < p.Age {
-		errs = append(errs, fmt.Errorf("pipeline %+v: a scrape every so often, and the first one's point not before the run", p))
+		errs = append(errs, fmt.Errorf("pipeline %+v: want a positive scrape interval, and a first sample that is not before the run", p))
 	}
 	errs = append(errs, o.Service.validate(o.Clock.Speed))
 	if err := errors.Join(errs...); err != nil {
@@ -160,7 +160,7 @@ func (s *Sandbox) watchRate(ctx context.Context) {
 		now := s.balancer.requests.Load()
 		if rate := now - last; rate > maxRequestsPerSec {
 			s.workload.emit(results.Warning{At: s.workload.now(), ID: "sandbox-overdriven",
-				Text: fmt.Sprintf("%d requests in one second of wall time; above %d the sandbox's own delay is what is measured. Lower --speed or the rate.", rate, maxRequestsPerSec)})
+				Text: fmt.Sprintf("%d requests in one real second; above %d the sandbox measures its own delay. Lower --speed or the rate.", rate, maxRequestsPerSec)})
 			return
 		}
 		last = now
@@ -211,7 +211,7 @@ func (s *Sandbox) HPA() results.HPAContext {
 		release = hpa.Latest
 	}
 	return results.HPAContext{
-		Name: "sandbox/" + s.options.Service.Name, Controller: "sandbox", Kubernetes: fmt.Sprintf("v1.%d (the core's rules)", release),
+		Name: "sandbox/" + s.options.Service.Name, Controller: "sandbox", Kubernetes: fmt.Sprintf("v1.%d (hpatune's implementation)", release),
 		SyncPeriodS: p.SyncPeriod.Seconds(), Tolerance: p.Tolerance, DownscaleStabilizationS: p.DownscaleStabilization.Seconds(),
 		CPUInitializationPeriodS: p.CPUInitializationPeriod.Seconds(), InitialReadinessDelayS: p.InitialReadinessDelay.Seconds(),
 		MetricWindowS: s.options.Pipeline.Every.Seconds(),

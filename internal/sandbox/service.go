@@ -96,11 +96,11 @@ func (s Service) validate(speed float64) error {
 		}
 	}
 	bad(s.Name != "", "name is empty")
-	bad(s.Slots >= 1, "slots %d: at least 1", s.Slots)
+	bad(s.Slots >= 1, "slots %d: want at least 1", s.Slots)
 	bad(s.Queue >= 0, "queue %d is negative", s.Queue)
 	bad(s.PerPromptToken >= 0 && s.PerToken >= 0, "a time per token is negative")
-	bad(s.MaxTokens >= 1, "max tokens %d: at least 1", s.MaxTokens)
-	bad(s.CPURequestMilli > 0 && s.MemoryRequestBytes > 0, "requests of CPU and memory are needed by the autoscaler")
+	bad(s.MaxTokens >= 1, "max tokens %d: want at least 1", s.MaxTokens)
+	bad(s.CPURequestMilli > 0 && s.MemoryRequestBytes > 0, "the autoscaler needs CPU and memory requests")
 	bad(s.CPUIdleMilli >= 0 && s.CPUPerSlotMilli >= 0, "CPU use is negative")
 	for _, p := range []struct {
 		name string
@@ -110,7 +110,7 @@ func (s Service) validate(speed float64) error {
 	} {
 		// 20 ms of wall time: a simulated phase must stand well above the test bed's own delay.
 		if least := time.Duration(float64(20*time.Millisecond) * speed); p.d < least {
-			errs = append(errs, fmt.Errorf("service: %s of %v is too short to be simulated at speed %g; at least %v, or a lower speed", p.name, p.d, speed, least))
+			errs = append(errs, fmt.Errorf("service: %s of %v is too short at speed %g; want at least %v, or a lower speed", p.name, p.d, speed, least))
 		}
 	}
 	return errors.Join(errs...)

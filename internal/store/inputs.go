@@ -39,7 +39,7 @@ func (w *Writer) Input(files fs.FS, name string) error {
 		return fmt.Errorf("run folder: %w", err)
 	}
 	if text := string(data); secrets.Text(text) != text {
-		return fmt.Errorf("%s %w: it holds what looks like a token", name, ErrNotKept)
+		return fmt.Errorf("%s %w: it contains what looks like a token", name, ErrNotKept)
 	}
 	to := filepath.Join(w.dir, InputsDir, filepath.FromSlash(path.Dir(name)))
 	if err := os.MkdirAll(to, 0o755); err != nil {

@@ -136,7 +136,7 @@ func (a *Advice) manifests(r *tuner.Recommendation) error {
 	// Dead policies are left out of the manifest: the test is of what it says.
 	written, _, err := manifest.Decode(text)
 	if err != nil {
-		return fmt.Errorf("%s: what was written does not read back: %w", a.Name, err)
+		return fmt.Errorf("%s: the written file cannot be read: %w", a.Name, err)
 	}
 	script, err := test(a.Name, &written, replay.Params(a.options.Run))
 	if err != nil {
@@ -226,7 +226,7 @@ func (a *Advice) Next(dir, recorded string) []string {
 		apply = a.owned.next(dir, in)
 	}
 	for _, r := range a.rest {
-		apply = append(apply, "# and by hand: "+r)
+		apply = append(apply, "# then, by hand: "+r)
 	}
 	return append(apply,
 		"kubectl get hpa"+in+" "+name+" -o wide",
@@ -285,7 +285,7 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 	}
 	switch {
 	case m.HPA.Controller == "sandbox":
-		where = append(where, "the sandbox, deciding as Kubernetes v1.37 does")
+		where = append(where, "the sandbox, with the HPA rules of Kubernetes v1.37")
 	case m.HPA.Kubernetes != "":
 		where = append(where, "Kubernetes "+m.HPA.Kubernetes)
 	}
@@ -294,18 +294,18 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 	sure := fmt.Sprintf("How sure: %s held in %.0f %% of the replicates", strings.Join(r.Covered(), " and "),
 		100*p.PSLOMet)
 	if s := r.SelfReplay; s.ReplicaHoursError != nil {
-		sure += fmt.Sprintf("; the replay met the recorded run within %+.1f %% of its replica-hours above the floor and %d of %d rescales", 100**s.ReplicaHoursError, s.RescalesMatched, s.Rescales)
+		sure += fmt.Sprintf("; the replay of the recorded run was off by %+.1f %% in replica-hours above minReplicas and matched %d of %d rescales", 100**s.ReplicaHoursError, s.RescalesMatched, s.Rescales)
 	}
-	add("%s. Evidence: %s. Not confirmed by a second run yet (hpatune verify).", sure, strings.ToUpper(r.Trust))
+	add("%s. The run is %s. Not verified with a second run yet (hpatune verify).", sure, strings.ToUpper(r.Trust))
 	for _, x := range r.NotCovered {
 		add("Not covered by the prediction: %s (%s).", x.Objective, x.Why)
 	}
 	for _, x := range r.Assumed {
 		add("Assumed, not measured: %s.", x)
 	}
-	void := "Void with another image, model, requests or node type, or a longer start-up"
+	void := "Not valid with another image, model, requests or node type, or a longer start-up"
 	if r.LoadMargin != nil {
-		void += fmt.Sprintf("; or with more than %.2g times this load", r.LoadMargin.Value)
+		void += fmt.Sprintf("; or above %.2g times this load", r.LoadMargin.Value)
 	}
 	add("%s.", void)
 	notes := []manifest.Note{{Path: "", Text: strings.Join(head, "\n")}}
@@ -336,5 +336,5 @@ func Circular(run *results.Run) string {
 	if run.Meta.Target.Kind != results.OfSandbox {
 		return ""
 	}
-	return "Recorded in the sandbox: requests, queueing, balancing and timing are real; the autoscaler is hpatune's own core, the one that the replay uses."
+	return "Recorded in the sandbox: requests, queueing, balancing and timing are real; the autoscaler is hpatune's own implementation, which the replay uses, too."
 }

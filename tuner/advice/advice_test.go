@@ -58,9 +58,9 @@ func TestMakeAndNext(t *testing.T) {
 		{"an HPA that nobody writes is applied", manifest.Owner{},
 			"hpa.yaml, hpa.hpa, recommendation.json", "# Recommended by hpatune v1: hpatune tune results/x", "kubectl diff -f out/hpa.yaml"},
 		{"KEDA's is changed through its ScaledObject", manifest.Owner{Kind: "KEDA", Name: "so"},
-			"scaledobject-patch.yaml, hpa.yaml, hpa.hpa, recommendation.json", "# Do not apply this file: KEDA owns the HPA", "kubectl patch scaledobject -n ml so --type merge --patch-file out/scaledobject-patch.yaml"},
+			"scaledobject-patch.yaml, hpa.yaml, hpa.hpa, recommendation.json", "# Do not apply this file: KEDA manages the HPA", "kubectl patch scaledobject -n ml so --type merge --patch-file out/scaledobject-patch.yaml"},
 		{"Argo CD's repository is named, since it has no patch", manifest.Owner{Kind: "Argo CD", Name: "shop"},
-			"hpa.yaml, hpa.hpa, recommendation.json", "# Do not apply this file: Argo CD owns the HPA", "# Argo CD owns this HPA"},
+			"hpa.yaml, hpa.hpa, recommendation.json", "# Do not apply this file: Argo CD manages the HPA", "# This HPA is managed by Argo CD"},
 		{"who applied it with a field manager of his own keeps the file", manifest.Owner{Kind: "manager", Name: "pulumi"},
 			"hpa.yaml, hpa.hpa, recommendation.json", "# Recommended by hpatune", "kubectl diff"},
 	} {

@@ -13,7 +13,7 @@ import (
 )
 
 // ErrNoTarget: a run recorded neither an HPA nor what it loaded.
-var ErrNoTarget = errors.New("the run recorded neither an HPA nor its target")
+var ErrNoTarget = errors.New("the run recorded neither an HPA nor a target")
 
 // First returns what a workload that ran at fixed sizes is compared with: the
 // HPA that kubectl autoscale would make of it, up to the largest of these sizes.

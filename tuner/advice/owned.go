@@ -38,23 +38,23 @@ func ownedBy(owner manifest.Owner, c *hpa.Config, namespace string, notes []mani
 // next is what to do with the recommendation in place of applying its hpa.yaml.
 func (o *owned) next(dir, in string) []string {
 	if o.file == "" {
-		return []string{fmt.Sprintf("# %s owns this HPA: %s, with the values of %s", o.owner.Kind, o.owner.Where(),
+		return []string{fmt.Sprintf("# This HPA is managed by %s: %s, with the values of %s", o.owner.Kind, o.owner.Where(),
 			filepath.Join(dir, "hpa.yaml"))}
 	}
 	out := []string{fmt.Sprintf("kubectl patch %s%s %s --type merge --patch-file %s", o.kind, in, o.owner.Name,
 		filepath.Join(dir, o.file))}
 	for _, r := range o.patch.Rest {
-		out = append(out, "# and by hand: "+r)
+		out = append(out, "# then, by hand: "+r)
 	}
 	return out
 }
 
 // warning is the head of an hpa.yaml that must not be applied.
 func (o *owned) warning() string {
-	text := fmt.Sprintf("Do not apply this file: %s owns the HPA and would undo it. Instead: %s", o.owner.Kind,
+	text := fmt.Sprintf("Do not apply this file: %s manages the HPA and would revert it. Instead: %s", o.owner.Kind,
 		o.owner.Where())
 	if o.file != "" {
-		text += ". The same in its words: " + o.file
+		text += ". The same as its own settings: " + o.file
 	}
 	return text + "."
 }

@@ -76,7 +76,7 @@ func TestDecisionsAfterAnEditAreNotJudged(t *testing.T) {
 		if s := fit.SelfReplay; s.Verdict != row.verdict || s.Rescales != before {
 			t.Errorf("%s: self-replay %+v, want %s over %d rescales", row.name, s, row.verdict, before)
 		}
-		if !strings.Contains(strings.Join(fit.Warnings, "\n"), "changed in mid-run") {
+		if !strings.Contains(strings.Join(fit.Warnings, "\n"), "changed during the run") {
 			t.Errorf("%s: not said: %v", row.name, fit.Warnings)
 		}
 	}

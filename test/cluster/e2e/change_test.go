@@ -78,7 +78,7 @@ func TestApplyShowsTheDiffHoldsTheTargetAndPutsAllBack(t *testing.T) {
 			t.Errorf("the lease in mid-run does not name the run %s: %+v (%v)", u.dir, l, err)
 		}
 		second := s.hpatune(t, t.TempDir(), "run", "--hpa", w.namespace+"/"+w.name, "--url", w.url, "-p", profileOf(t, "[{name: short, rate: 1/s, duration: 5s}]"), "--yes")
-		if err := says(second.stderr, "is held by run", u.dir); second.code != 1 || err != nil {
+		if err := says(second.stderr, "is in use by run", u.dir); second.code != 1 || err != nil {
 			t.Errorf("a second run on the same target: exit code %d, want 1; %v", second.code, err)
 		}
 		r := u.end()
@@ -110,7 +110,7 @@ func TestApplyShowsTheDiffHoldsTheTargetAndPutsAllBack(t *testing.T) {
 		u.until(3 * time.Second)
 		s.patchHPA(t, w, "argocd-controller", `{"spec":{"maxReplicas":2}}`)
 		r := u.end()
-		if err := says(r.stderr, "somebody has undone", "theirs stays"); r.code != 1 || err != nil {
+		if err := says(r.stderr, "somebody else reverted", "their values are kept"); r.code != 1 || err != nil {
 			t.Errorf("exit code %d, want 1; %v", r.code, err)
 		}
 		sum := s.summaryOf(t, u.dir)

@@ -323,7 +323,7 @@ func TestARunKilledInMidRunKeepsItsRowsAndRestorePutsItsHPABack(t *testing.T) {
 	again := []string{"run", "--hpa", w.namespace + "/" + w.name, "--url", w.url, "-p", profileOf(t, "[{name: short, rate: 4/s, duration: 8s}]"),
 		"--controller", fastController, "--yes", "--apply", "-f", file}
 	r := s.hpatune(t, t.TempDir(), again...)
-	if err := says(r.stderr, "is held by run", u.dir); r.code != 1 || err != nil {
+	if err := says(r.stderr, "is in use by run", u.dir); r.code != 1 || err != nil {
 		t.Errorf("right after the kill the lease holds: exit code %d, %v", r.code, err)
 	}
 	// Nobody renews it: after its minute it is dead.

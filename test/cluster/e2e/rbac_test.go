@@ -295,7 +295,7 @@ func (s *suite) asExactly(t *testing.T, ns, dir, command string, args ...string)
 	if r.code == 4 {
 		say(t, "%s", r.stdout)
 	}
-	for _, word := range []string{"lacks", "forbidden", "needs verb", "not watched", "observer-blind"} {
+	for _, word := range []string{"lacks", "forbidden", "needs verb", "cannot watch", "observer-blind"} {
 		if strings.Contains(r.stdout+r.stderr, word) {
 			t.Errorf("it says %q:\n%s%s", word, r.stdout, r.stderr)
 		}

@@ -171,7 +171,7 @@ func TestAPortForwardIsNoWayIn(t *testing.T) {
 	defer func() { _ = forward.Process.Kill(); _ = forward.Wait() }()
 	load := profile(t, dir, "tiny", "stages: [{name: one, rate: 1/s, duration: 5s}]\n")
 	r := s.hpatune(t, dir, "run", "--hpa", ns+"/chat", "--url", "http://localhost:18080", "-p", load, "--yes")
-	if r.code != 1 || !strings.Contains(r.stderr, "is a kubectl port-forward") || !strings.Contains(r.stderr, "one pod only") {
+	if r.code != 1 || !strings.Contains(r.stderr, "is a kubectl port-forward") || !strings.Contains(r.stderr, "only one pod") {
 		t.Errorf("run over a port-forward: exit code %d, want 1 and the reason:\n%s", r.code, r.stderr)
 	}
 	// Without --url and without a way from outside, the reason names it, too.
