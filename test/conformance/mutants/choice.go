@@ -18,7 +18,7 @@ var rooms = []struct {
 }{
 	{"tuner", []string{"choose.go", "trial.go", "search.go", "goals.go", "score.go", "interval.go"},
 		"^Test(Choose|Alternatives|ShareEnds|Fate|Dearer|Frontier|DistinctOutcomes|Margin|Want|Windows|LimitsOfGoals|MetOnADay|GoalsAreNamed|Tally|Flaps|MaxReplicas|Mins|" +
-			"AsCheap|Primary|Candidates|Safest|Variants|PolicyPeriod|Distance|LimitsOfTheUser|ARunThatMet|Intervals|WhatTheModelMissed|Off|Doubt)"},
+			"AsCheap|Primary|Rank|Mean|Positive|Round|ASmall|TypicalOfOne|Candidates|Safest|Variants|PolicyPeriod|Distance|LimitsOfTheUser|ARunThatMet|Intervals|WhatTheModelMissed|Off|Doubt)"},
 	{"tuner/cost", nil, ""},
 }
 
