@@ -1,30 +1,13 @@
 package main
 
 import (
-	"encoding"
-	"encoding/json"
-	"reflect"
-	"slices"
-	"strings"
-	"time"
-
 	"github.com/spf13/cobra"
 
-	"github.com/hpatune/hpatune/profiles"
-	"github.com/hpatune/hpatune/results"
-	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/internal/schema"
 )
 
-// schemas are the documents that have a JSON Schema, and the types that they are
-// read into or written from.
-var schemas = map[string]reflect.Type{
-	"profile":        reflect.TypeFor[profiles.Profile](),
-	"recommendation": reflect.TypeFor[tuner.Recommendation](),
-	"run":            reflect.TypeFor[results.Summary](),
-}
-
 func newSchemaCmd(s streams) *cobra.Command {
-	names := []string{"profile", "recommendation", "run"}
+	names := schema.Names()
 	return &cobra.Command{
 		Use: "schema profile|recommendation|run", Short: "Print the JSON Schema of a profile, recommendation or run",
 		Long: `schema prints the JSON Schema (draft 2020-12) of a load profile, of
@@ -37,123 +20,11 @@ it:
 		Example: "  hpatune schema profile > profile.schema.json",
 		Args:    cobra.ExactArgs(1), ValidArgs: names,
 		RunE: func(_ *cobra.Command, args []string) error {
-			t, ok := schemas[args[0]]
+			document, ok := schema.Of(args[0])
 			if !ok {
 				return usagef("schema %q: give %s", args[0], orList(names))
 			}
-			// A profile's unknown fields are mistakes; JSON that hpatune writes may gain some.
-			schema := object{"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "hpatune " + args[0]}
-			for k, v := range schemaOf(t, args[0] == "profile") {
-				schema[k] = v
-			}
-			return s.json(schema)
+			return s.json(document)
 		},
-	}
-}
-
-type object = map[string]any
-
-// written are the types whose documents look unlike their fields.
-var written = map[reflect.Type]object{
-	reflect.TypeFor[time.Duration]():  {"type": "string", "pattern": `^\s*[+-]?(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+\s*$`, "description": "30s, 5m, 1h30m"},
-	reflect.TypeFor[time.Time]():      {"type": "string", "format": "date-time"},
-	reflect.TypeFor[profiles.Rate]():  {"type": []string{"string", "integer"}, "pattern": `^\s*\d+(\.\d+)?\s*(/\s*[smh])?\s*$`, "description": "5/s, 300/m, 90/h; 0 needs no unit"},
-	reflect.TypeFor[profiles.Ratio](): {"type": []string{"string", "number"}, "description": "50% or 0.5"},
-	reflect.TypeFor[profiles.Tokens](): {"oneOf": []object{{"type": "integer", "minimum": 0}, {"type": "object", "additionalProperties": false,
-		"properties": object{"mean": object{"type": "number", "minimum": 0}, "cv": object{"type": "number", "minimum": 0}}}}},
-	reflect.TypeFor[profiles.Process](): {"oneOf": []object{{"enum": []profiles.Law{profiles.Poisson, profiles.Even}}, {"type": "object", "additionalProperties": false,
-		"properties": object{"gamma": object{"type": "object", "required": []string{"cv"}, "properties": object{"cv": object{"type": "number", "exclusiveMinimum": 0}}},
-			"poisson": object{}, "constant": object{}}}}},
-}
-
-// choices are the values of fields that take one of a few, by type and name.
-var choices = map[string][]string{
-	"Target.protocol": profiles.Protocols, "Target.stream_end": profiles.StreamEnds, "Connections.mode": profiles.ConnectionModes,
-	"Trace.time": profiles.TraceTimes, "Profile.represents": {"day", "week"},
-}
-
-// schemaOf is the schema of a type by its json tags; strict refuses fields that
-// it does not have.
-func schemaOf(t reflect.Type, strict bool) object {
-	if s, ok := written[t]; ok {
-		return s
-	}
-	ptr := reflect.PointerTo(t)
-	switch {
-	case t.Kind() == reflect.Pointer:
-		return nullable(schemaOf(t.Elem(), strict))
-	case ptr.Implements(reflect.TypeFor[json.Marshaler]()):
-		return object{} // whatever it writes
-	case ptr.Implements(reflect.TypeFor[encoding.TextMarshaler]()):
-		return object{"type": "string"}
-	}
-	switch t.Kind() {
-	case reflect.Struct:
-		properties := object{}
-		members(t, strict, properties)
-		s := object{"type": "object", "properties": properties}
-		if strict {
-			s["additionalProperties"] = false
-		}
-		return s
-	case reflect.Slice:
-		s := object{"type": "array", "items": schemaOf(t.Elem(), strict)}
-		if !strict { // a nil one is written as null
-			return nullable(s)
-		}
-		return s
-	case reflect.Map:
-		s := object{"type": "object", "additionalProperties": schemaOf(t.Elem(), strict)}
-		if !strict {
-			return nullable(s)
-		}
-		return s
-	case reflect.String:
-		return object{"type": "string"}
-	case reflect.Bool:
-		return object{"type": "boolean"}
-	case reflect.Float32, reflect.Float64:
-		return object{"type": "number"}
-	case reflect.Interface:
-		return object{}
-	}
-	return object{"type": "integer"}
-}
-
-// nullable lets a value be null, too.
-func nullable(s object) object {
-	if kind, ok := s["type"].(string); ok {
-		n := object{}
-		for k, v := range s {
-			n[k] = v
-		}
-		n["type"] = []string{kind, "null"}
-		return n
-	}
-	if len(s) == 0 {
-		return s
-	}
-	return object{"anyOf": []object{s, {"type": "null"}}}
-}
-
-// members adds the fields of a struct, those of embedded ones as its own.
-func members(t reflect.Type, strict bool, to object) {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		switch {
-		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
-			members(f.Type, strict, to)
-			continue
-		case !f.IsExported() || name == "-" || name == "" && strict:
-			continue
-		case name == "":
-			name = f.Name
-		}
-		s := schemaOf(f.Type, strict)
-		if values := choices[t.Name()+"."+name]; values != nil {
-			s = object{"enum": slices.Clone(values)}
-		}
-		to[name] = s
 	}
 }

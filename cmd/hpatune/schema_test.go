@@ -16,8 +16,8 @@ import (
 	"github.com/hpatune/hpatune/profiles"
 )
 
-// schema is what `hpatune schema NAME` prints, compiled.
-func schema(t *testing.T, name string) *jsonschema.Schema {
+// compiled is what `hpatune schema NAME` prints, compiled.
+func compiled(t *testing.T, name string) *jsonschema.Schema {
 	t.Helper()
 	var out, stderr bytes.Buffer
 	if code := run(t.Context(), []string{"schema", name}, strings.NewReader(""), &out, &stderr); code != 0 {
@@ -50,7 +50,7 @@ func check(t *testing.T, s *jsonschema.Schema, data []byte) error {
 
 // The schema of a profile takes the shipped ones, and refuses what hpatune does.
 func TestSchemaOfProfiles(t *testing.T) {
-	s := schema(t, "profile")
+	s := compiled(t, "profile")
 	texts := map[string]string{"demo": string(sandbox.DemoProfile), "every kind of field": `
 target: {protocol: openai-chat, stream: false, stream_end: lenient, headers: {X-Team: a}, request: {stop: [a], n: null}}
 classes: [{name: a, weight: 2, prompt_tokens: 5, output_tokens: {mean: 7, cv: 1}, request: {seed: 1}}]
@@ -96,10 +96,10 @@ func TestSchemaOfReports(t *testing.T) {
 	if code := run(t.Context(), []string{"report", dir, "-o", "json"}, strings.NewReader(""), &out, &stderr); code != 0 {
 		t.Fatalf("report: exit code %d: %s", code, stderr.String())
 	}
-	if err := check(t, schema(t, "run"), out.Bytes()); err != nil {
+	if err := check(t, compiled(t, "run"), out.Bytes()); err != nil {
 		t.Error(err)
 	}
-	s := schema(t, "recommendation")
+	s := compiled(t, "recommendation")
 	files, err := filepath.Glob("../../results/testdata/*/advice/recommendation.json")
 	if err != nil {
 		t.Fatal(err)

@@ -39,6 +39,7 @@ pure internal/report:    results internal/figure tuner tuner/hpa tuner/manifest 
 pure internal/logs:      results
 pure internal/doctor:    results tuner/hpa tuner/manifest internal/source
 pure internal/secrets:
+pure internal/schema:    results profiles tuner
      internal/store:     results internal/secrets
      internal/kube:      results tuner/manifest internal/secrets
      internal/live:      results
