@@ -49,9 +49,9 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	if err != nil {
 		return exit(exitUsage, err)
 	}
-	dir, err := runDir(out, "demo")
+	dir, err := record.Dir(out, "demo")
 	if err != nil {
-		return err
+		return recordError(err)
 	}
 	before, after := filepath.Join(dir, "before"), filepath.Join(dir, "after")
 

@@ -1,16 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hpatune/hpatune/internal/logs"
-	"github.com/hpatune/hpatune/internal/store"
+	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -77,68 +73,10 @@ clock.`,
 
 // importRequests reads the files, writes the run and says what was read.
 func (s streams) importRequests(files []string, o logs.Options, out string, objectives []string) error {
-	var all []logs.Log
-	for _, file := range files {
-		l, err := readLog(file, o)
-		if err != nil {
-			return exit(exitUsage, err)
-		}
-		all = append(all, l)
-		s.warnf("%s", l.Summary())
-		for i, b := range l.Bad {
-			if i == 5 {
-				s.warnf("  … and %d more", len(l.Bad)-i)
-				break
-			}
-			s.warnf("  skipped: %s", b)
-		}
-		for _, w := range l.Warnings {
-			s.warnf("warning: %s", w)
-		}
-	}
-	name := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(files[0]), ".gz"),
-		filepath.Ext(strings.TrimSuffix(files[0], ".gz")))
-	out, err := runDir(out, cmp.Or(name, "log"))
+	dir, err := record.Import(files, o, out, objectives, version, s.say)
 	if err != nil {
-		return err
+		return recordError(err)
 	}
-	meta, requests, samples := logs.Run(name, all)
-	meta.Run, meta.Version, meta.Objectives = filepath.Base(out), version, objectives
-	log, err := store.Create(out, meta, []byte("# imported from "+strings.Join(files, ", ")+"\n"))
-	if err != nil {
-		return exit(exitFailed, err)
-	}
-	for i := range requests {
-		if i%4096 == 0 {
-			log.Pace()
-		}
-		log.Emit(requests[i])
-		if i < len(samples) {
-			log.Emit(samples[i])
-		}
-	}
-	for _, l := range all {
-		if len(l.Bad) > 0 {
-			log.Emit(results.Warning{ID: "log-lines", Text: fmt.Sprintf("%d of %d lines of %s are not requests and were "+
-				"skipped; the first: line %d: %s",
-				len(l.Bad), len(l.Bad)+len(l.Entries), l.Name, l.Bad[0].Line, l.Bad[0].Text)})
-		}
-		for _, w := range l.Warnings {
-			log.Emit(results.Warning{ID: "log-doubt", Text: w})
-		}
-	}
-	if err := log.Close(meta); err != nil {
-		return exit(exitFailed, err)
-	}
-	_, err = fmt.Fprintf(s.out, "run: %s\n", out)
+	_, err = fmt.Fprintf(s.out, "run: %s\n", dir)
 	return err
-}
-
-func readLog(file string, o logs.Options) (logs.Log, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return logs.Log{}, err
-	}
-	defer func() { _ = f.Close() }() // read only
-	return logs.Read(f, file, o)
 }

@@ -149,8 +149,8 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	if p.Dir, err = runDir(f.out, p.Profile.Name); err != nil {
-		return err
+	if p.Dir, err = record.Dir(f.out, p.Profile.Name); err != nil {
+		return recordError(err)
 	}
 	run, err := record.Record(ctx, p)
 	return s.concluded(run, err, p.Dir, objectives, f.output)
@@ -401,25 +401,6 @@ func (s streams) sandboxOf(file string, speed float64) (*record.Sandbox, error) 
 		return nil, err
 	}
 	return &record.Sandbox{HPA: h.Config, Manifest: data, Speed: speed}, nil
-}
-
-// runDir returns the folder of a new run.
-func runDir(out, name string) (string, error) {
-	if out != "" {
-		return out, nil
-	}
-	base := filepath.Join("results", name+"-"+time.Now().Format("20060102-150405"))
-	for i := 1; ; i++ {
-		dir := base
-		if i > 1 {
-			dir = fmt.Sprintf("%s-%d", base, i)
-		}
-		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-			return dir, nil
-		} else if err != nil {
-			return "", exit(exitFailed, err)
-		}
-	}
 }
 
 // confirm says what is about to be done to whom, and asks. Load to this very

@@ -166,8 +166,8 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, p record.Plan, ob
 			return err
 		}
 	}
-	if p.Dir, err = runDir(f.out, p.Profile.Name); err != nil {
-		return err
+	if p.Dir, err = record.Dir(f.out, p.Profile.Name); err != nil {
+		return recordError(err)
 	}
 	switch {
 	case f.cluster.target != "" && len(f.cluster.fix) > 0:

@@ -159,8 +159,8 @@ func (s streams) runMerge(folders []string, out, output string) error {
 	if err != nil {
 		return exit(exitFailed, err)
 	}
-	if out, err = runDir(out, merged.Meta.Profile); err != nil {
-		return err
+	if out, err = record.Dir(out, merged.Meta.Profile); err != nil {
+		return recordError(err)
 	}
 	run, err := record.Keep(out, merged)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
+	"github.com/hpatune/hpatune/internal/live"
 	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/results"
@@ -173,7 +174,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 		Recorded: recorded, Space: f.space(),
 	}
 	var finish func()
-	o.Progress, finish = s.progress()
+	o.Progress, finish = live.Progress(s.err, tty(s.err))
 	if err := f.assume(&o); err != nil {
 		return advised{}, err
 	}

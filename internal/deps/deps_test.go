@@ -49,7 +49,7 @@ pure internal/schema:    results profiles tuner
      internal/sandbox:   results tuner/hpa
      internal/fleet:     results profiles internal/kube internal/store
      internal/fleet/mkimage:
-     internal/record:    results profiles loadgen observer internal/fleet internal/kube internal/live internal/sandbox internal/store tuner/cost tuner/hpa tuner/manifest tuner/replay
+     internal/record:    results profiles loadgen observer internal/fleet internal/kube internal/live internal/logs internal/sandbox internal/store tuner/cost tuner/hpa tuner/manifest tuner/replay
      internal/deps:
      cmd/hpatune:        *
 `

@@ -1,16 +1,16 @@
-package main
+package live
 
 import (
 	"fmt"
+	"io"
 	"time"
 )
 
-// progress returns a sink for long work: candidates done and time left. On a
-// terminal it is one line that is drawn over; piped, a plain line a stage and
+// Progress returns a sink for long work: candidates done and time left. On a
+// terminal (live) it is one line that is drawn over; piped, a plain line a stage and
 // every five seconds.
-func (s streams) progress() (report func(stage string, done, total int), finish func()) {
+func Progress(w io.Writer, live bool) (report func(stage string, done, total int), finish func()) {
 	names := map[string]string{"fit": "fitting the model", "search": "searching", "rank": "ranking candidates", "simplify": "removing changes without effect", "effect": "measuring the effect of each change", "margin": "finding the load margin"}
-	live := tty(s.err)
 	var (
 		stage   string
 		started time.Time
@@ -34,13 +34,13 @@ func (s streams) progress() (report func(stage string, done, total int), finish 
 			}
 			text := fmt.Sprintf("%s: %d of %d%s", names[stage], done, total, left)
 			if live {
-				fmt.Fprintf(s.err, "\r\x1b[K%s", text)
+				fmt.Fprintf(w, "\r\x1b[K%s", text)
 			} else {
-				s.warnf("%s", text)
+				fmt.Fprintln(w, text)
 			}
 		}, func() {
 			if live {
-				fmt.Fprint(s.err, "\r\x1b[K")
+				fmt.Fprint(w, "\r\x1b[K")
 			}
 		}
 }
