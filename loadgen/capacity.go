@@ -198,7 +198,7 @@ func (s *search) at(rate float64, d time.Duration) (*profiles.Profile, error) {
 	p.Stages = []profiles.Stage{{Rate: new(profiles.Rate(rate)), Duration: d}}
 	done, problems := p.Complete(p.Files)
 	if problems != nil {
-		return nil, fmt.Errorf("capacity: %v", problems)
+		return nil, fmt.Errorf("capacity: %w", problems)
 	}
 	return done, nil
 }

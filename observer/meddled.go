@@ -38,7 +38,7 @@ func lastWriter(u *unstructured.Unstructured, field string) string {
 		if m.Subresource == "status" || m.FieldsV1 == nil || m.Time == nil || m.Time.Time.Before(at) {
 			continue
 		}
-		if bytes.Contains(m.FieldsV1.Raw, []byte(`"f:`+field+`"`)) {
+		if bytes.Contains(m.FieldsV1.GetRawBytes(), []byte(`"f:`+field+`"`)) {
 			name, at = m.Manager, m.Time.Time
 		}
 	}

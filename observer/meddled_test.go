@@ -17,7 +17,7 @@ import (
 func TestWhatOthersDoToTheTargetIsWarnedOf(t *testing.T) {
 	written := func(manager, subresource, fields string, second int) metav1.ManagedFieldsEntry {
 		at := metav1.NewTime(time.Unix(int64(second), 0))
-		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, Time: &at, FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}
+		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, Time: &at, FieldsV1: metav1.NewFieldsV1(fields)}
 	}
 	const spec, status, image = `{"f:spec":{"f:replicas":{}}}`, `{"f:status":{"f:replicas":{}}}`, `{"f:spec":{"f:template":{"f:spec":{}}}}`
 	deployed := written("kubectl-client-side-apply", "", `{"f:spec":{"f:replicas":{},"f:template":{}}}`, 1)

@@ -172,7 +172,7 @@ func (r *recording) open(fsys fs.FS, name string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if info, err := f.Stat(); err != nil {
 		return err
 	} else if info.IsDir() {

@@ -8,6 +8,7 @@ import (
 // Verdict is what became of an objective.
 type Verdict string
 
+// The verdicts.
 const (
 	Pass         Verdict = "pass"
 	Fail         Verdict = "fail"
@@ -122,7 +123,8 @@ func judgeOne(from source, o Objective, extra []Figure) Judgement {
 	if m == nil {
 		return Judgement{Text: o.Text, Limit: o.Limit, Unit: o.Unit, Verdict: Unknown, Note: fmt.Sprintf("unknown metric %q", o.Metric)}
 	}
-	f, attainment := Exactly(o.Name(), math.NaN(), 0, o.Unit), math.NaN()
+	var f Figure
+	attainment := math.NaN()
 	if m.ByWindow() {
 		f, attainment = from.figure(o, m)
 	} else {

@@ -27,6 +27,7 @@ type Objective struct {
 	For    float64
 }
 
+// What Stat holds where it is no quantile.
 const (
 	StatNone = -1.0
 	StatMean = -2.0

@@ -64,6 +64,7 @@ type Request struct {
 // TokenSource says where a token count comes from.
 type TokenSource int8
 
+// The sources of token counts.
 const (
 	TokensNone   TokenSource = iota // not counted
 	TokensUsage                     // the server's usage figure
@@ -73,6 +74,7 @@ const (
 // Outcome is how a request ended.
 type Outcome int8
 
+// The outcomes.
 const (
 	OK        Outcome = iota // a good answer
 	Shed                     // never sent: the in-flight cap was reached
@@ -128,6 +130,7 @@ type Sample struct {
 // PodPhase is a step in a pod's life, in the order of a cold start.
 type PodPhase string
 
+// The phases, in the order of a cold start.
 const (
 	PodCreated     PodPhase = "created"
 	PodScheduled   PodPhase = "scheduled"
@@ -259,6 +262,7 @@ type Warning struct {
 // Table names a table that records point into by index.
 type Table string
 
+// The tables.
 const (
 	ErrorTable   Table = "errors"   // Meta.Errors, by Request.Err
 	BackendTable Table = "backends" // Meta.Backends, by Request.Backend

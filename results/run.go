@@ -69,6 +69,7 @@ type Capacity struct {
 // TargetKind says what stood behind the address that the load went to.
 type TargetKind string
 
+// The kinds of target.
 const (
 	OfSandbox TargetKind = "sandbox" // hpatune's own workload on this machine
 	OfURL     TargetKind = "url"     // an address, nothing known of its pods

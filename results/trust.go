@@ -13,6 +13,7 @@ import (
 // TrustVerdict says whether a run is evidence.
 type TrustVerdict string
 
+// The verdicts on a run, best first.
 const (
 	Valid      TrustVerdict = "valid"
 	Unverified TrustVerdict = "unverified" // it cannot be known

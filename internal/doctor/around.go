@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -35,8 +36,10 @@ func pdb(s *subject) (hits []hit, ok bool) {
 // allowed is how many of n pods a budget lets be evicted.
 func allowed(b *policyv1.PodDisruptionBudget, n int32) (pods int, ok bool) {
 	percent := func(text string) int {
-		var p int
-		fmt.Sscanf(text, "%d%%", &p)
+		p, err := strconv.Atoi(strings.TrimSuffix(text, "%"))
+		if err != nil {
+			return 0
+		}
 		return (p*int(n) + 99) / 100
 	}
 	switch {

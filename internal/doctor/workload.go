@@ -164,11 +164,3 @@ func requirement(v any) (out metav1.LabelSelectorRequirement) {
 func (w *workload) picks(set map[string]string) bool {
 	return w.match != nil && w.match.Matches(labels.Set(set))
 }
-
-// container is the path of a container of the pod template.
-func (w *workload) container(i int) string {
-	if w.path == "" {
-		return fmt.Sprintf("spec.containers[%d]", i)
-	}
-	return fmt.Sprintf("%s.spec.containers[%d]", w.path, i)
-}

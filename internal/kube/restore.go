@@ -55,7 +55,7 @@ func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (
 		}
 		var j journal
 		if err := json.Unmarshal([]byte(text), &j); err != nil || j.Spec == nil {
-			return fmt.Errorf("annotation %s is invalid (%v): %.300s", Original, err, text)
+			return fmt.Errorf("annotation %s is invalid (%w): %.300s", Original, err, text)
 		}
 		if run != "" && j.Run != run {
 			out.Text = "what run " + j.Run + " changed is its own to put back"
@@ -157,7 +157,7 @@ func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Re
 	}
 	var j journal
 	if err := json.Unmarshal([]byte(text), &j); err != nil || j.Replicas == nil {
-		return out, fmt.Errorf("%s: annotation %s is invalid (%v): %.300s", s.Target, Original, err, text)
+		return out, fmt.Errorf("%s: annotation %s is invalid (%w): %.300s", s.Target, Original, err, text)
 	}
 	if run != "" && j.Run != run {
 		out.Text = "what run " + j.Run + " changed is its own to put back"

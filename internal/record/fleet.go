@@ -111,7 +111,7 @@ func (b *Fleet) send(ctx context.Context, s *Session, l loadgen.Options) (loadge
 	if err != nil {
 		return loadgen.Report{}, err
 	}
-	defer os.RemoveAll(folder)
+	defer func() { _ = os.RemoveAll(folder) }()
 	total := p.Profile.Timeouts.Total
 	shares := b.many.Collect(context.WithoutCancel(ctx), folder, order.Start.Add(p.Profile.Duration()+total+2*time.Minute))
 	run, err := fleet.Merge(p.Profile, p.Seed, shares)

@@ -12,7 +12,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// ErrNoTarget: a run recorded neither an HPA nor what it loaded.
+// ErrNoTarget says that a run recorded neither an HPA nor what it loaded.
 var ErrNoTarget = errors.New("the run recorded neither an HPA nor a target")
 
 // First returns what a workload that ran at fixed sizes is compared with: the

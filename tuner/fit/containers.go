@@ -63,18 +63,18 @@ func containersOf(run *results.Run, metrics []hpa.Metric, o Options) ([]hpa.Cont
 // recordedContainers are those of the first pod that the controller saw; nil = none.
 func recordedContainers(syncs []results.Sync) []hpa.Container {
 	for i := range syncs {
-		for _, p := range syncs[i].Pods {
-			if len(p.Containers) == 0 {
-				break
-			}
-			var out []hpa.Container
-			for _, c := range p.Containers {
-				out = append(out, hpa.Container{Name: c.Name, Init: c.Init, Sidecar: c.Sidecar,
-					CPU: max(0, c.CPUMilli), HasCPU: c.CPUMilli >= 0, Memory: max(0,
-						c.MemoryBytes) * 1000, HasMemory: c.MemoryBytes >= 0})
-			}
-			return out
+		if len(syncs[i].Pods) == 0 || len(syncs[i].Pods[0].Containers) == 0 {
+			continue
 		}
+		var out []hpa.Container
+		for _, c := range syncs[i].Pods[0].Containers {
+			out = append(out, hpa.Container{
+				Name: c.Name, Init: c.Init, Sidecar: c.Sidecar,
+				CPU: max(0, c.CPUMilli), HasCPU: c.CPUMilli >= 0,
+				Memory: max(0, c.MemoryBytes) * 1000, HasMemory: c.MemoryBytes >= 0,
+			})
+		}
+		return out
 	}
 	return nil
 }

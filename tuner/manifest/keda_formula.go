@@ -17,7 +17,7 @@ type Formula struct {
 	Names []string
 }
 
-// ErrNoValue: a formula gave nil, for which KEDA puts fallback.replicas × target.
+// ErrNoValue says that a formula gave nil, for which KEDA puts fallback.replicas × target.
 var ErrNoValue = errors.New("the formula gives no value")
 
 // Formula compiles the formula of a ScaledObject as KEDA does; nil where it has

@@ -223,14 +223,6 @@ func (e *engine) earnedAt(t float64) float64 {
 	return e.earned
 }
 
-// runningAt is how many run at time t, in the jump under way or after its end.
-func (e *engine) runningAt(t float64) int {
-	if t < e.at {
-		return e.use.during
-	}
-	return e.running()
-}
-
 // advance begins every iteration that begins before t.
 func (e *engine) advance(t float64) {
 	for e.at < t && e.inside() > 0 {

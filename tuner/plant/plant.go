@@ -374,6 +374,9 @@ func (l *Law) check(bad func(string, ...any)) {
 	if l.Rate[0] != 0 {
 		bad("law: Rate[0] is %g; nothing in service completes nothing", l.Rate[0])
 	}
+	if l.Iterations != nil {
+		l.Iterations.check(bad)
+	}
 	for i := 1; i < len(l.Rate); i++ {
 		if !(l.Rate[i] > 0) || math.IsInf(l.Rate[i], 0) || l.Rate[i] < l.Rate[i-1]*(1-1e-9) {
 			bad("law: Rate[%d] is %g after %g; rates must be positive and must not fall", i, l.Rate[i], l.Rate[i-1])

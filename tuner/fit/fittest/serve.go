@@ -38,12 +38,12 @@ type Serve struct {
 }
 
 type serving struct {
-	q                  *results.Request
-	left, before       float64 // own seconds to the end, and to the first token
-	got                bool
-	sent               float64
-	conn               *connection
-	started, firstSeen bool
+	q            *results.Request
+	left, before float64 // own seconds to the end, and to the first token
+	got          bool
+	sent         float64
+	conn         *connection
+	firstSeen    bool
 }
 
 type connection struct {
