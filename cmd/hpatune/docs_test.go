@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -54,11 +55,17 @@ func TestPagesRun(t *testing.T) {
 			if len(lines) == 0 {
 				return
 			}
+			shown := shownOutput(string(text))
 			dir := t.TempDir()
 			pageFolder(t, root, dir)
 			t.Chdir(dir)
 			for _, line := range lines {
-				runPageLine(t, strings.ReplaceAll(line, "http://localhost:8000", server.URL))
+				out := runPageLine(t, strings.ReplaceAll(line, "http://localhost:8000", server.URL))
+				if want := shown[line]; want != nil {
+					if at, ok := shows(out, want); !ok {
+						t.Errorf("%s does not print what %s shows:\n  %s\nIt prints:\n%s", line, filepath.Base(page), at, out)
+					}
+				}
 			}
 		})
 	}
@@ -122,20 +129,104 @@ func serverLog() string {
 	return b.String()
 }
 
-// runPageLine runs one command; whatever is missed or refused by it fails,
-// except that a page may show a refusal by saying so: "# exit 4".
-func runPageLine(t *testing.T, line string) {
+// shownOutput are the lines that a page shows below a command, by that command: up to the
+// next command, an empty line before one, or the end of the code block.
+func shownOutput(text string) map[string][]string {
+	shown, command, fenced := map[string][]string{}, "", false
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		switch rest, ok := strings.CutPrefix(line, "$ "); {
+		case strings.HasPrefix(line, "```"):
+			fenced, command = !fenced, ""
+		case fenced && ok:
+			command = rest
+		case fenced && command != "" && strings.TrimSpace(line) != "":
+			shown[command] = append(shown[command], line)
+		}
+	}
+	return shown
+}
+
+// number is what is masked: the figures of two runs of a command may differ.
+var number = regexp.MustCompile(`[0-9][0-9.,]*`)
+
+// masked is a line with its numbers, signs and runs of blanks made equal.
+func masked(line string) string {
+	line = number.ReplaceAllString(line, "0")
+	line = strings.NewReplacer("−", "", "+", "", "±", "", "-", "").Replace(line)
+	return strings.Join(strings.Fields(line), " ")
+}
+
+// shows reports whether the wanted lines are in the output, in their order. A line
+// "…" stands for any lines, and one that ends in "…" for any end; other lines
+// follow each other. It returns the first wanted line that is not there.
+func shows(out string, want []string) (missing string, ok bool) {
+	var got []string
+	for line := range strings.Lines(out) {
+		if strings.TrimSpace(line) != "" {
+			got = append(got, masked(line))
+		}
+	}
+	at, skip := 0, true
+	for _, w := range want {
+		if strings.TrimSpace(w) == "…" {
+			skip = true
+			continue
+		}
+		begin, cut := strings.CutSuffix(masked(w), "…")
+		begin = strings.TrimSpace(begin)
+		same := func(line string) bool { return line == begin || cut && strings.HasPrefix(line, begin) }
+		for skip && at < len(got) && !same(got[at]) {
+			at++
+		}
+		if at >= len(got) || !same(got[at]) {
+			return w, false
+		}
+		at, skip = at+1, false
+	}
+	return "", true
+}
+
+func TestShows(t *testing.T) {
+	const out = "VALID: all 3\n\n  a   1.5 s\n  b   −2 %\n  c   4\n"
+	for _, tt := range []struct {
+		sentence, want string
+		ok             bool
+	}{
+		{"numbers and blanks may differ", "VALID: all 17\n a 2 s\n b +3 %", true},
+		{"a line that is not printed", "VALID: all 3\n a 1 s\n d 3", false},
+		{"a word that differs", "INVALID: all 3", false},
+		{"a unit that differs", "VALID: all 3\n a 1.5 ms", false},
+		{"lines left out in silence", "VALID: all 3\n c 4", false},
+		{"lines left out with an ellipsis", "VALID: all 3\n…\n c 4", true},
+		{"an end left out", "VALID: …\n a 1 s", true},
+		{"the order counts", "…\n c 4\n a 1.5 s", false},
+	} {
+		if at, ok := shows(out, strings.Split(tt.want, "\n")); ok != tt.ok {
+			t.Errorf("%s: shows = %q, %v, want %v", tt.sentence, at, ok, tt.ok)
+		}
+	}
+}
+
+// runPageLine runs one command and returns what it printed on stdout; whatever is
+// missed or refused by it fails.
+func runPageLine(t *testing.T, line string) string {
 	t.Helper()
-	line, _, _ = strings.Cut(line, " #")
+	line, comment, _ := strings.Cut(line, " # ")
 	var out, errs bytes.Buffer
 	code := run(context.Background(), words(line)[1:], strings.NewReader(""), &out, &errs)
 	if code == exitNotValid && strings.Contains(line, "results/url") {
 		t.Logf("%s: this machine stalled: %s", line, out.String()) // a late load is no evidence, and says so
-		return
+		return out.String()
 	}
-	if code != exitOK {
-		t.Errorf("%s: exit code %d\n%s%s", line, code, out.String(), errs.String())
+	want := exitOK
+	if _, note, ok := strings.Cut(comment, "exit "); ok {
+		fmt.Sscan(note, &want)
 	}
+	if code != want {
+		t.Errorf("%s: exit code %d, want %d\n%s%s", line, code, want, out.String(), errs.String())
+	}
+	return out.String()
 }
 
 // words splits a command line at spaces outside of double quotes.
@@ -162,4 +253,22 @@ func words(line string) []string {
 		out = append(out, word.String())
 	}
 	return out
+}
+
+// TestReadmeShowsWhatCommandsPrint fails where README names one of the main
+// commands without showing what it prints.
+func TestReadmeShowsWhatCommandsPrint(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := map[string]bool{}
+	for line, shown := range shownOutput(string(text)) {
+		commands[words(line)[1]] = len(shown) > 0
+	}
+	for _, name := range []string{"tune", "replay", "verify", "gate", "report", "doctor", "decide", "test"} {
+		if !commands[name] {
+			t.Errorf("README shows nothing that hpatune %s prints", name)
+		}
+	}
 }
