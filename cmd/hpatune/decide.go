@@ -50,6 +50,9 @@ what would have happened instead, use:
 			if err != nil {
 				return err
 			}
+			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
+				return s.decideRun(args[0], filename, minor, print)
+			}
 			var spec *hpa.Config
 			if filename != "" {
 				h, err := s.readHPA(filename)
@@ -57,9 +60,6 @@ what would have happened instead, use:
 					return err
 				}
 				spec = &h.Config
-			}
-			if info, err := os.Stat(args[0]); err == nil && info.IsDir() {
-				return s.decideRun(args[0], spec, minor, print)
 			}
 			if print {
 				return usagef("--print-scenario needs a run folder; %s is already a scenario", args[0])
@@ -133,8 +133,9 @@ func (s streams) decideFile(name string, spec *hpa.Config, minor int) error {
 
 // decideRun runs a recorded run's syncs through the core. While the decided size
 // is the recorded one, the observations are its own; afterwards they belong to
-// another size, and the lines say so.
-func (s streams) decideRun(dir string, spec *hpa.Config, minor int, print bool) error {
+// another size, and the lines say so. file is the HPA to decide with; "" = the
+// recorded one.
+func (s streams) decideRun(dir, file string, minor int, print bool) error {
 	run, err := openRun(dir)
 	if err != nil {
 		return err
@@ -143,6 +144,16 @@ func (s streams) decideRun(dir string, spec *hpa.Config, minor int, print bool) 
 	if err != nil {
 		return err
 	}
+	if file != "" && !print {
+		given, err := s.currentHPA(run, file)
+		if err != nil {
+			return err
+		}
+		if run, err = replay.Under(run, &recorded.Config, &given.Config); err != nil {
+			return exit(exitNotValid, fmt.Errorf("run %s: %w", dir, err))
+		}
+		recorded = given
+	}
 	sc, sizes, err := runScenario(run, recorded)
 	if err != nil {
 		return exit(exitNotValid, fmt.Errorf("run %s: %w", dir, err))
@@ -150,12 +161,6 @@ func (s streams) decideRun(dir string, spec *hpa.Config, minor int, print bool) 
 	like(sc, minor)
 	if print {
 		return quietPipe(scenario.Format(s.out, sc))
-	}
-	if spec != nil {
-		sc.Spec = spec
-		for i := range sc.Steps {
-			sc.Steps[i].Spec = nil
-		}
 	}
 	return quietPipe(scenario.RunRecorded(sc, sizes, s.lines()))
 }
