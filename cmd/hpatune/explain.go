@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
@@ -45,7 +46,7 @@ from the one before; --all prints all of them.`,
 		if err != nil {
 			return exit(exitNotValid, fmt.Errorf("run %s: %w", args[0], err))
 		}
-		emit := s.explainLines(*all)
+		emit := report.ExplainText(s.out, *all)
 		if output == "json" {
 			emit = s.lines()
 		}
@@ -57,26 +58,4 @@ from the one before; --all prints all of them.`,
 		}))
 	}
 	return c
-}
-
-// explainLines prints a decision a line; a quiet one only where its explanation
-// is new.
-func (s streams) explainLines(all bool) func(*scenario.Line) error {
-	last := ""
-	return func(l *scenario.Line) error {
-		if !all && !l.Scaled && l.Explanation == last {
-			return nil
-		}
-		last = l.Explanation
-		size := fmt.Sprintf("%d", l.Replicas)
-		if l.Scaled {
-			size = fmt.Sprintf("%d → %d", l.CurrentReplicas, l.Replicas)
-		}
-		note := ""
-		if l.Diverged {
-			note = "  (the recorded decision differs)"
-		}
-		_, err := fmt.Fprintf(s.out, "%8s  %-8s %s%s\n", secs(math.Round(l.T)), size, l.Explanation, note)
-		return err
-	}
 }

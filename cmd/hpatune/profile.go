@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/profiles"
 )
@@ -156,17 +157,7 @@ func newProfilePreviewCmd(s streams) *cobra.Command {
 			if output == "json" {
 				return s.json(v)
 			}
-			fmt.Fprintf(s.out, "%s: %d requests in %s, %.4g/s at the peak\n\n%s\n", p.Name, v.Arrivals, p.Duration().Round(time.Second), float64(p.Peak()), p.Sketch(72, 10))
-			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-			fmt.Fprintln(w, "stage\tshape\tfrom\tto\trequests\t\t")
-			for _, st := range v.Stages {
-				note := ""
-				if st.Warmup {
-					note = "warm-up"
-				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t\n", st.Name, st.Shape, secs(st.FromS), secs(st.ToS), st.Arrivals, note)
-			}
-			return w.Flush()
+			return report.PreviewText(s.out, p, v)
 		},
 	}
 	outputFlag(c.Flags(), &output, "", "json")
@@ -205,15 +196,6 @@ func seedOf(seed int64, p *profiles.Profile) int64 {
 		return seed
 	}
 	return p.Seed
-}
-
-// secs prints seconds of run time for people: 90 → "1m30s", 0.0123 → "12ms".
-func secs(s float64) string {
-	to := time.Second / 10
-	if s < 10 {
-		to = time.Millisecond
-	}
-	return (time.Duration(s * float64(time.Second))).Round(to).String()
 }
 
 // json writes v as indented JSON on stdout.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -42,19 +41,10 @@ the wanted and the actual size, and the reason.`,
 	return c
 }
 
-// testResult is one test of a script.
-type testResult struct {
-	File     string   `json:"file"`
-	Line     int      `json:"line"`
-	Name     string   `json:"name"`
-	Failures []string `json:"failures"`
-}
-
 func (s streams) runTest(files []string, output string, verbose bool) error {
 	var (
-		done   []testResult
-		failed int
-		bad    error
+		done []report.TestResult
+		bad  error
 	)
 	for _, file := range files {
 		data, err := os.ReadFile(file)
@@ -76,60 +66,35 @@ func (s streams) runTest(files []string, output string, verbose bool) error {
 					fmt.Fprintf(s.err, "%s:%d: tick %d: %d → %d: %s\n", t.File, t.Line, l.Tick, l.CurrentReplicas, l.Replicas, l.Explanation)
 				}
 			}
-			r := testResult{File: t.File, Line: t.Line, Name: t.Name, Failures: []string{}}
+			r := report.TestResult{File: t.File, Line: t.Line, Name: t.Name, Failures: []string{}}
 			if r.Name == "" && len(t.Comment) > 0 {
 				r.Name = t.Comment[0]
 			}
 			for _, m := range t.Run(visit) {
 				r.Failures = append(r.Failures, m.String())
 			}
-			if len(r.Failures) > 0 {
-				failed++
-			}
 			done = append(done, r)
 		}
 	}
-	if err := s.printTests(done, failed, output); err != nil {
+	all := report.TestReportOf(done)
+	if err := s.printTests(all, output); err != nil {
 		return err
 	}
 	switch {
 	case bad != nil:
 		return exit(exitUsage, nil) // said above
-	case failed > 0:
+	case all.Failed > 0:
 		return exit(exitMissed, nil)
 	}
 	return nil
 }
 
-func (s streams) printTests(done []testResult, failed int, output string) error {
+func (s streams) printTests(r report.TestReport, output string) error {
 	switch output {
 	case "json":
-		if done == nil {
-			done = []testResult{}
-		}
-		return s.json(struct {
-			Tests  []testResult `json:"tests"`
-			Passed int          `json:"passed"`
-			Failed int          `json:"failed"`
-		}{done, len(done) - failed, failed})
+		return s.json(r)
 	case "junit":
-		var cases []report.Case
-		for _, t := range done {
-			cases = append(cases, report.Case{File: t.File, Name: fmt.Sprintf("%d: %s", t.Line, t.Name), Failures: t.Failures})
-		}
-		var b bytes.Buffer
-		if err := report.TestsJUnit(&b, "hpatune test", cases); err != nil {
-			return err
-		}
-		_, err := b.WriteTo(s.out)
-		return err
-	default:
-		for _, t := range done {
-			for _, f := range t.Failures {
-				fmt.Fprintln(s.out, f)
-			}
-		}
-		_, err := fmt.Fprintf(s.out, "%d passed, %d failed\n", len(done)-failed, failed)
-		return err
+		return report.TestsJUnit(s.out, "hpatune test", r)
 	}
+	return report.TestsText(s.out, r)
 }

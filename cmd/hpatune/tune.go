@@ -16,6 +16,7 @@ import (
 
 	"github.com/hpatune/hpatune/internal/live"
 	"github.com/hpatune/hpatune/internal/record"
+	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
@@ -295,7 +296,7 @@ func (s streams) objectivesOf(run *results.Run, given []string) ([]results.Objec
 	name, q := m.Name, *m.Quantiles(&quiet.LatencyS)
 	limit := (time.Duration(q.P95*2*1e3) + 1).Round(1) * time.Millisecond
 	return nil, usagef("no objective\nIn its quietest stage (%s) this run had %s p50 %s, p95 %s, p99 %s.\nTry twice that p95: --objective \"%s.p95 < %s\"",
-		quiet.Name, name, secs(q.P50), secs(q.P95), secs(q.P99), name, limit)
+		quiet.Name, name, report.RunTime(q.P50), report.RunTime(q.P95), report.RunTime(q.P99), name, limit)
 }
 
 // improved is the HPA that the advice is about: currentHPA, or for a workload

@@ -35,7 +35,7 @@ pure tuner/fit/fittest:  results tuner/hpa tuner/plant tuner/replay
 pure tuner:              results profiles internal/figure tuner/cost tuner/fit tuner/hpa tuner/plant tuner/replay
 pure tuner/advice:       results internal/figure tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
 pure internal/source:
-pure internal/report:    results internal/figure tuner tuner/hpa tuner/manifest internal/doctor tuner/fit
+pure internal/report:    results profiles internal/figure tuner tuner/hpa tuner/manifest tuner/scenario internal/doctor tuner/fit
 pure internal/logs:      results
 pure internal/doctor:    results tuner/hpa tuner/manifest internal/source
 pure internal/secrets:

@@ -86,26 +86,6 @@ func (s suite) write(w io.Writer) error {
 	return err
 }
 
-// Case is a unit test and what did not hold in it.
-type Case struct {
-	File, Name string
-	Failures   []string
-}
-
-// TestsJUnit writes unit tests as a test suite.
-func TestsJUnit(w io.Writer, name string, cases []Case) error {
-	out := suite{Name: name}
-	for _, t := range cases {
-		c := suiteCase{Class: t.File, Name: t.Name}
-		if len(t.Failures) > 0 {
-			c.Failure = &message{Message: t.Failures[0], Text: strings.Join(t.Failures, "\n")}
-			out.Failures++
-		}
-		out.Cases = append(out.Cases, c)
-	}
-	return out.write(w)
-}
-
 // DoctorJUnit writes a case for each check of each HPA: a failure with what was
 // found, passed with an info as its output, or skipped where the check lacked a
 // fact or is silenced. What could not be judged at all is skipped, too.
