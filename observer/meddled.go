@@ -35,10 +35,15 @@ func (k *Kube) meddled(u *unstructured.Unstructured, now scaleAt) {
 func lastWriter(u *unstructured.Unstructured, field string) string {
 	name, at := "", time.Time{}
 	for _, m := range u.GetManagedFields() {
-		if m.Subresource == "status" || m.FieldsV1 == nil || m.Time == nil || m.Time.Time.Before(at) {
+		if m.Subresource == "status" || m.FieldsV1 == nil || !bytes.Contains(m.FieldsV1.Raw, []byte(`"f:`+field+`"`)) {
 			continue
 		}
-		if bytes.Contains(m.FieldsV1.GetRawBytes(), []byte(`"f:`+field+`"`)) {
+		// The API server notes no time for a write through /scale. Its writer loses the
+		// field to the next one who changes it, so who has it still is the last.
+		if m.Time == nil {
+			return m.Manager
+		}
+		if !m.Time.Time.Before(at) {
 			name, at = m.Manager, m.Time.Time
 		}
 	}

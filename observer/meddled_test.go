@@ -20,6 +20,9 @@ func TestWhatOthersDoToTheTargetIsWarnedOf(t *testing.T) {
 		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, Time: &at, FieldsV1: metav1.NewFieldsV1(fields)}
 	}
 	const spec, status, image = `{"f:spec":{"f:replicas":{}}}`, `{"f:status":{"f:replicas":{}}}`, `{"f:spec":{"f:template":{"f:spec":{}}}}`
+	scaled := func(manager string) metav1.ManagedFieldsEntry {
+		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: "scale", FieldsV1: &metav1.FieldsV1{Raw: []byte(spec)}}
+	}
 	deployed := written("kubectl-client-side-apply", "", `{"f:spec":{"f:replicas":{},"f:template":{}}}`, 1)
 	for _, tt := range []struct {
 		name   string
@@ -31,6 +34,10 @@ func TestWhatOthersDoToTheTargetIsWarnedOf(t *testing.T) {
 		{"the HPA scales", 4, "a", []metav1.ManagedFieldsEntry{deployed, written("kube-controller-manager", "scale", spec, 9)}, ""},
 		{"a person scales, and the status is written after it", 4, "a", []metav1.ManagedFieldsEntry{deployed, written("kubectl", "scale", spec, 9), written("kube-controller-manager", "status", status, 10)}, "target-scaled"},
 		{"a person scales after the HPA has", 1, "a", []metav1.ManagedFieldsEntry{deployed, written("kube-controller-manager", "scale", spec, 5), written("kubectl-edit", "", spec, 9)}, "target-scaled"},
+		{"a person scales, as an API server of 1.37 notes it: without a time", 3, "a",
+			[]metav1.ManagedFieldsEntry{scaled("kubectl"), written("e2e.test", "", image, 1)}, "target-scaled"},
+		{"the HPA scales, noted without a time", 3, "a",
+			[]metav1.ManagedFieldsEntry{scaled("kube-controller-manager"), written("kubectl-edit", "", image, 9)}, ""},
 		{"KEDA wakes it", 1, "a", []metav1.ManagedFieldsEntry{deployed, written("keda-operator", "scale", spec, 9)}, ""},
 		{"nobody says who it was", 4, "a", nil, ""},
 		{"a new image is rolled out", 2, "b", []metav1.ManagedFieldsEntry{deployed, written("helm", "", image, 9)}, "target-changed"},
