@@ -90,7 +90,7 @@ func fileBodies(t profiles.Target, files fs.FS) (fixed []payload, tmpl *template
 			continue
 		}
 		if !json.Valid(line) {
-			return nil, nil, fmt.Errorf("target body %s:%d: not JSON; try one JSON value a line", t.Body, n)
+			return nil, nil, fmt.Errorf("target body %s:%d: not JSON; want one JSON value per line", t.Body, n)
 		}
 		fixed = append(fixed, payload{bytes.Clone(line), ct})
 	}
@@ -98,7 +98,7 @@ func fileBodies(t profiles.Target, files fs.FS) (fixed []payload, tmpl *template
 		return nil, nil, fmt.Errorf("target body %s: %w", t.Body, err)
 	}
 	if len(fixed) == 0 {
-		return nil, nil, fmt.Errorf("target body %s: is empty; try one JSON value a line", t.Body)
+		return nil, nil, fmt.Errorf("target body %s: empty; want one JSON value per line", t.Body)
 	}
 	return fixed, nil, nil
 }

@@ -189,7 +189,7 @@ func TestEndpointsAreDialedAsTheyCome(t *testing.T) {
 			t.Errorf("backend %+v", b)
 		}
 	}
-	if _, err := Run(t.Context(), Options{Profile: profile, URL: "http://x"}); err == nil || !strings.Contains(err.Error(), "try realistic") {
+	if _, err := Run(t.Context(), Options{Profile: profile, URL: "http://x"}); err == nil || !strings.Contains(err.Error(), "try mode realistic") {
 		t.Errorf("endpoints that nobody tells of: %v", err)
 	}
 }

@@ -1,10 +1,10 @@
-// Package loadgen sends the schedule: every arrival at its time, whatever
-// became of those before (open loop), over connections that reach new
-// replicas, and says of each what happened.
+// Package loadgen sends a schedule and records every request. Each request is sent
+// at its time, whether or not earlier ones were answered (open loop), over
+// connections that reach new replicas.
 //
-// vegeta is the engine: its workers carry the requests. The schedule, the
-// clock, the connections and the measurements are ours (pacer, conns, meter),
-// because vegeta's own hide what a stalled server does to those who wait.
+// vegeta's workers send the requests. The schedule, the clock, the connections and
+// the measurements are this package's own (pacer, conns, meter), because vegeta's
+// hide how long requests wait when a server stalls.
 package loadgen
 
 import (
@@ -179,7 +179,7 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 		return nil, fmt.Errorf("connections mode %q: unknown; try one of %s", con.Mode, strings.Join(profiles.ConnectionModes, ", "))
 	}
 	if con.Mode == "endpoints" && o.Endpoints == nil {
-		return nil, errors.New("connections mode endpoints: nobody tells which pods are ready; try realistic, or a target in a cluster")
+		return nil, errors.New("connections mode endpoints: the ready pods are unknown without a cluster; try mode realistic")
 	}
 	h, err := newHeaders(o.Profile.Target.Headers, o.Secrets, o.HeaderFile)
 	if err != nil {

@@ -124,7 +124,7 @@ func newWriter(p profiles.Prompts, files fs.FS, seed uint64) (*writer, error) {
 		return nil, fmt.Errorf("prompts file %s: %w", p.File, err)
 	}
 	if len(w.lines) == 0 {
-		return nil, fmt.Errorf("prompts file %s: is empty; try a prompt a line", p.File)
+		return nil, fmt.Errorf("prompts file %s: empty; want one prompt per line", p.File)
 	}
 	return w, nil
 }

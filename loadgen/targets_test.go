@@ -165,7 +165,7 @@ func TestBadBodiesAreNamed(t *testing.T) {
 		want string
 	}{
 		{profiles.Profile{Target: profiles.Target{Body: "bad.jsonl"}}, "bad.jsonl:2"},
-		{profiles.Profile{Target: profiles.Target{Body: "empty.jsonl"}}, "is empty"},
+		{profiles.Profile{Target: profiles.Target{Body: "empty.jsonl"}}, ": empty"},
 		{profiles.Profile{Target: profiles.Target{Body: "mark.json"}}, "{{promt}} is unknown; try one of {{prompt}}"},
 		{profiles.Profile{Target: profiles.Target{Body: "missing.json"}}, "missing.json"},
 		{profiles.Profile{Target: profiles.Target{Files: "none"}}, "holds no file"},

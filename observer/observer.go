@@ -1,6 +1,6 @@
-// Package observer is what the cluster did: it watches an HPA, what it scales,
-// its pods, nodes and endpoints, polls the metrics that the autoscaler reads,
-// and says when it was blind.
+// Package observer records what a cluster does: it watches an HPA, its target,
+// pods, nodes and endpoints, polls the metrics that the autoscaler reads, and
+// records the gaps in which it could not observe them.
 package observer
 
 import (

@@ -1,5 +1,5 @@
-// Package profiles is what load is: a staged profile, its exact schedule, and
-// recorded traces.
+// Package profiles describes loads: staged profiles, recorded traces, and the
+// exact schedule of arrivals that they stand for.
 package profiles
 
 import "time"

@@ -1,8 +1,8 @@
-// Package results is what a run says: its records, the timeline they make, and
-// the figures, objectives and verdicts read off it.
+// Package results holds the records of a run and what follows from them: the
+// timeline, the figures, the objectives and the verdicts.
 //
-// A Timeline is a Timeline, whether it happened (Run.Timeline) or was simulated
-// (tuner/replay): everything that judges takes one and cannot tell which.
+// A Timeline is either measured (Run.Timeline) or simulated (tuner/replay). What
+// judges one does not know which it is.
 package results
 
 import "time"

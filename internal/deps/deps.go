@@ -1,2 +1,2 @@
-// Package deps holds the import rule of the house, as a test. It has no code.
+// Package deps holds the import rule, as a test. It has no other code.
 package deps

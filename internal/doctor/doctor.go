@@ -1,6 +1,5 @@
-// Package doctor judges HorizontalPodAutoscalers by facts: the objects around
-// them, from files or from a cluster, and what was measured. It changes nothing
-// and asks nothing.
+// Package doctor checks HorizontalPodAutoscalers against facts: the objects around
+// them, from files or a cluster, and measurements. It reads only its arguments.
 package doctor
 
 import (

@@ -237,7 +237,7 @@ var Checks = []Check{
 	{
 		ID: "far-request", Severity: Warning, Link: walk, judge: farRequest,
 		Title: "requests are far from measured use",
-		Fix:   "set the request near the use at the load that one pod shall carry",
+		Fix:   "set the request close to the use of a pod under its intended load",
 	},
 	{
 		ID: "coarse-tolerance", Severity: Info, Link: walk, judge: coarse,

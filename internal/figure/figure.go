@@ -1,6 +1,5 @@
-// Package figure prints figures for people: the only place that decides on
-// digits, units and currency signs, so that one figure reads alike wherever it
-// stands.
+// Package figure formats numbers for people. It is the only place that decides on
+// digits, units and currency signs, so that a number looks the same everywhere.
 package figure
 
 import (

@@ -1,6 +1,6 @@
-// Package fleet is many load generators that are one: a Kubernetes Indexed Job
-// whose pods each send their shard of one schedule, from one start, and whose
-// runs become one run.
+// Package fleet sends one schedule from many load generators: a Kubernetes Indexed
+// Job whose pods start together and each send one shard. Their recordings are
+// merged into one run.
 //
 //	Launch   makes the Job, waits for its pods, reads their clocks
 //	Start    tells each worker, in its own clock, when the run begins

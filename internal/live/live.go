@@ -1,5 +1,5 @@
-// Package live is the terminal view of a run: a sink of records. On a terminal
-// it is a dashboard, piped it is a plain line every few seconds.
+// Package live shows a run while it happens. On a terminal it draws a dashboard;
+// otherwise it prints one line every few seconds.
 package live
 
 import (

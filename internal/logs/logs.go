@@ -1,9 +1,9 @@
-// Package logs reads what others recorded of requests, a request a line, and
-// makes a run of it: load generators' and servers' own files, tables, gateways'
-// access logs. Bytes in, requests out; nothing is opened here.
+// Package logs reads request logs with one request per line and makes a run of
+// them: files of load generators and servers, tables, and access logs of
+// gateways. It takes bytes and opens no files.
 //
-// A line that cannot be read is data, not a failure: it is counted with its
-// number and the reason. What a log does not say stays unknown.
+// A line that cannot be read is not a failure: it is counted, with its number and
+// the reason. What a log does not contain stays unknown.
 package logs
 
 import (

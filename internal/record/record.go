@@ -1,7 +1,7 @@
-// Package record records runs: it sends a load at a Bed (an endpoint, a sandbox,
-// a workload in a cluster, or a fleet that loads one of these), watches what
-// there is to see, and leaves a run folder. It asks the Bed what to call, what to
-// watch, how to send and how to put back, and never which kind it is.
+// Package record records runs. It sends a load to a Bed (an endpoint, a sandbox, a
+// workload in a cluster, or one of these loaded by a fleet), observes it, and
+// writes a run folder. The Bed says which URL to call, what to observe, how to
+// send, and how to restore what was changed.
 package record
 
 import (

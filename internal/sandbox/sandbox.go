@@ -1,9 +1,8 @@
-// Package sandbox is a cluster in a box: an inference endpoint of several
-// replicas (real HTTP servers on loopback), a balancer before them, a metrics
-// pipeline with its windows and delays, and an autoscaler that is the scaling
-// core itself, on a ticker.
+// Package sandbox runs an inference endpoint on this machine: several replicas
+// (HTTP servers on loopback), a load balancer, a metrics pipeline with windows and
+// delays, and an autoscaler that runs tuner/hpa on a ticker.
 //
-// What is real in it: requests, sockets, streams, queueing, balancing, time.
+// Real: requests, sockets, streams, queueing, balancing, time.
 // What is not: a replica sleeps where a real one computes, its CPU and memory
 // are read off how many of its slots are busy, and the autoscaler is our own
 // core, so a sandbox run says nothing about the core's faithfulness.

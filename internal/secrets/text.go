@@ -1,7 +1,7 @@
-// Package secrets keeps secrets out of what is written: of texts it strikes the
-// shapes of well-known tokens, of headers and queries the values whose names are
-// not known to be harmless, of Kubernetes objects everything that is not on a
-// list. What it keeps, it keeps as it was.
+// Package secrets removes secrets from what is written: well-known forms of tokens
+// from texts, values with names that are not known to be harmless from headers and
+// queries, and everything that is not on a list from Kubernetes objects. It leaves
+// the rest unchanged.
 package secrets
 
 import (

@@ -1,6 +1,5 @@
-// Package source is a YAML or JSON document that knows its lines: strict
-// decoding that finds all problems at once, and says for each where it is, what
-// was found and what to try.
+// Package source decodes YAML and JSON strictly and keeps line numbers. It reports
+// all problems at once: where each one is, what was found, and what to try.
 package source
 
 import (

@@ -1,10 +1,10 @@
-// Package store is the run folder: it writes a run while it happens and reads
-// one back, whole, partial or killed. results/FORMAT.md describes the files.
+// Package store writes the run folder while a run happens, and reads it back,
+// also if the run is partial or was killed. results/FORMAT.md describes the files.
 //
 //	meta.json                 what the run was; rewritten once, at its end
 //	profile.yaml              as used
-//	requests/part-*.parquet   a row an arrival
-//	samples/part-*.parquet    a row a number
+//	requests/part-*.parquet   one row per arrival
+//	samples/part-*.parquet    one row per number
 //	records.jsonl             everything else, a line a record
 //	cluster/                  observed objects, verbatim
 //

@@ -1,5 +1,5 @@
-// Package cost is what replicas cost: prices of cores, memory and GPUs, and a
-// book of list prices with their dates.
+// Package cost computes what replicas cost from prices of cores, memory and GPUs.
+// It has a list of public prices with their dates.
 package cost
 
 import (

@@ -30,7 +30,7 @@ func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 		if p, ok := periodOf(run.Syncs, stated); ok {
 			out.Meta.HPA.SyncPeriodS = p.Seconds()
 			n.assume("the controller reconciles every %v, not every %v, its default: its reconciles show it "+
-				"(--controller syncPeriod=… says otherwise)", p, stated)
+				"(override with --controller syncPeriod=…)", p, stated)
 		}
 	}
 	differ := func(r *results.Run) int {
@@ -75,7 +75,7 @@ func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 		}
 		*f.to = value
 		n.assume("the controller's %s is %s, not %s, its default: with it the core decides otherwise than the "+
-			"controller in %d reconciles, else in %d (--controller %s=… says otherwise)",
+			"controller in %d reconciles, else in %d (override with --controller %s=…)",
 			f.name, f.inText(value), f.inText(f.value), best, before, f.name)
 		if before = best; before == 0 {
 			break

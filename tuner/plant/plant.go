@@ -1,9 +1,9 @@
-// Package plant is what the autoscaler acts on: replicas that start, serve,
-// queue and drain, and the metrics that are read off them.
+// Package plant simulates what the autoscaler acts on: replicas that start, serve,
+// queue and drain, and the metrics that they export.
 //
-// There are two plants behind one surface. Fluid moves fractions of requests
-// second by second, a queue a cohort (pods that became ready in one step and
-// look alike); it is fast enough to search a whole grid. Exact plays every
+// There are two plants with one interface. Fluid moves fractions of requests
+// second by second, with one queue per cohort (pods that became ready in the same
+// step); it is fast enough to search a whole grid. Exact plays every
 // request as an event, and is what a short list is ranked with, and what Fluid
 // is held against. Both share the pods' life, the laws and the metric pipes.
 //

@@ -1,9 +1,8 @@
-// Package replay is the autoscaler and its plant in virtual time: what a
-// recorded load would have met under another configuration.
+// Package replay runs the autoscaler and its plant in virtual time. It computes
+// how a recorded load would have been served under another configuration.
 //
-// It replays the offered load, never recorded CPU: a cluster at its ceiling
-// burns what it has, and what its users wanted cannot be read off that
-// (tuner/MODEL.md says what that mistake costs).
+// It replays the offered load, not the recorded CPU use: the CPU use of a cluster
+// at its limit does not show how much load there was (tuner/MODEL.md).
 package replay
 
 import (
