@@ -15,7 +15,8 @@ const fewReplicates = 5
 
 // JudgeReplicates makes one judgement of each objective from those of several
 // replicates of a replay, each of which has one a objective, in order: the figure
-// is the mean over them, its interval lies between their 5th and 95th percentile,
+// is the mean over them, for times their median, as in tune (one bad day would
+// carry a mean along); its interval lies between their 5th and 95th percentile,
 // and the verdict is of how many met it. Nine in ten pass, as in tune; one in ten
 // fails; between the two it is inconclusive, and a word says what would decide.
 //
@@ -59,6 +60,9 @@ func (o Objective) overReplicates(of []Judgement) Judgement {
 		return j
 	}
 	f := spread(values)
+	if o.Unit == "s" {
+		f.Value = median(values)
+	}
 	j.Value, j.Lo, j.Hi = number(f.Value), number(f.Lo), number(f.Hi)
 	if len(attainments) > 0 {
 		j.Attainment = number(spread(attainments).Value)
@@ -127,6 +131,14 @@ func spread(values []float64) Figure {
 		f.Lo, f.Hi = NearestRank(sorted, 0.05), NearestRank(sorted, 0.95)
 	}
 	return f
+}
+
+// median is the middle of at least one value, the mean of the two in the middle of
+// an even number.
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
 // orInf is the value of a judgement, +Inf where it is not finite.

@@ -34,7 +34,9 @@ func writeAdvice(a *advised, run *results.Run, dirs []string, current hpaFile, o
 			return err
 		}
 	}
-	a.next = a.files.Next(a.dir, dirs[0])
+	if r.Verdict != tuner.Keep || f.filename != "" { // what ran and is kept needs no applying
+		a.next = a.files.Next(a.dir, dirs[0])
+	}
 	return writePage(filepath.Join(a.dir, "report.html"), report.Page{
 		Title: run.Meta.Profile, Version: version, Command: f.command(r),
 		Runs:   []report.Run{report.RunOf(run, results.Summarize(run, o.Objectives), o.Objectives)},

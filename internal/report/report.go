@@ -164,13 +164,22 @@ func sentence(p Page) string {
 	case p.Advice.Verdict == tuner.Refuse:
 		return "No recommendation: this run is not enough"
 	case p.Advice.Verdict == tuner.Keep:
-		return "Keep the configuration: no simpler or cheaper one is better"
+		return keptSentence(p)
 	}
 	n := len(p.Advice.Changes)
 	if n == 1 {
 		return "Change one setting"
 	}
 	return fmt.Sprintf("Change %d settings", n)
+}
+
+// keptSentence is the headline of a configuration that stays: because its run met
+// the objectives, or because the search found it again.
+func keptSentence(p Page) string {
+	if m := p.Advice.Measured; m != nil && m.Met != nil && *m.Met {
+		return "Keep the configuration: it met its objectives, and nothing is cheaper beyond noise"
+	}
+	return "Keep the configuration: the search found nothing better"
 }
 
 func objectivesSentence(runs []Run) string {
