@@ -111,7 +111,7 @@ func TestWhatIsNotCovered(t *testing.T) {
 	}{
 		{"gaps between tokens are not predicted", streams, []string{"itl.p95 < 1ms", "ttft.p95 < 1s"}, 1, "does not predict itl"},
 		{"nor windows of them", streams, []string{"tpot.p95 < 1s each 1m for 90%"}, 0, "does not predict tpot"},
-		{"goodput rests on all limits", streams, []string{"goodput > 90%", "itl.p95 < 1s", "e2e.p95 < 1s"}, 1, "rests on itl"},
+		{"goodput rests on all limits", streams, []string{"goodput > 90%", "itl.p95 < 1s", "e2e.p95 < 1s"}, 1, "needs itl"},
 		{"goodput alone is predicted", streams, []string{"goodput > 90%"}, 1, ""},
 		{"a run without a stream has no first token", &results.Run{}, []string{"ttft.p95 < 1s", "e2e.p95 < 1s"}, 1, "not streamed"},
 		{"money needs what a replica requests", streams, []string{"usd_hour < 1"}, 0, "needs a price"},
