@@ -30,8 +30,7 @@ type Recommendation struct {
 	// NotCovered are the objectives that the prediction says nothing about; none of
 	// the figures below counts them as met.
 	NotCovered []NotCovered `json:"not_covered,omitempty"`
-	// Verified is false for every recommendation that no second run has
-	// confirmed; Assumed lists what was stated and not measured.
+	// Assumed lists what was stated and not measured.
 	Assumed []string `json:"assumed"`
 	// Trust is the verdict on the evidence: valid, unverified (invalid refuses).
 	Trust      string     `json:"trust"`

@@ -50,8 +50,8 @@ func (b Balancer) String() string {
 	return "unknown"
 }
 
-// Law is how one ready replica serves. Slots, USL, affine batches and LLM
-// iterations are all written as it: nobody downstream asks which it was.
+// Law is how one ready replica serves, as a table. Slots and iterations of a
+// language model server are both written as one; its readers do not know which.
 type Law struct {
 	// Rate[i] is completions per second of one replica with i requests in
 	// service; Rate[0] = 0, and len(Rate)-1 is the number of slots: what comes

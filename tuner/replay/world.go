@@ -68,8 +68,8 @@ const DefaultSlip = 20 * time.Millisecond
 type Demand struct {
 	Step time.Duration // of a bin, and of the replay's ticks; 0 = 1 s
 	Bins []float64     // arrivals in each
-	// Arrivals are the same ones exactly, by At; nil for imported history, where
-	// the exact plant draws them from the bins.
+	// Arrivals are the same ones exactly, by At; if nil, the exact plant draws them
+	// from the bins.
 	Arrivals []profiles.Arrival
 	// Times are the arrivals' own service times, as far as they were measured,
 	// one an arrival; Total 0 = not. nil = none.
