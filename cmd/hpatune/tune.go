@@ -275,28 +275,12 @@ func (s streams) objectivesOf(run *results.Run, given []string) ([]results.Objec
 	if len(objectives) > 0 {
 		return objectives, nil
 	}
-	sum := results.Summarize(run, nil)
-	var quiet *results.StageSummary
-	for i := range sum.Stages {
-		st := &sum.Stages[i]
-		if st.Warmup || st.LatencyS.E2E == nil || st.ToS <= st.FromS {
-			continue
-		}
-		if quiet == nil || float64(st.Scheduled)/(st.ToS-st.FromS) < float64(quiet.Scheduled)/(quiet.ToS-quiet.FromS) {
-			quiet = st
-		}
-	}
-	if quiet == nil {
+	x, ok := results.Suggest(run)
+	if !ok {
 		return nil, usagef("no objective\nTry: --objective \"e2e.p95 < 2s\"")
 	}
-	m := results.MetricOf("ttft")
-	if *m.Quantiles(&quiet.LatencyS) == nil {
-		m = results.MetricOf("e2e")
-	}
-	name, q := m.Name, *m.Quantiles(&quiet.LatencyS)
-	limit := (time.Duration(q.P95*2*1e3) + 1).Round(1) * time.Millisecond
-	return nil, usagef("no objective\nIn its quietest stage (%s) this run had %s p50 %s, p95 %s, p99 %s.\nTry twice that p95: --objective \"%s.p95 < %s\"",
-		quiet.Name, name, report.RunTime(q.P50), report.RunTime(q.P95), report.RunTime(q.P99), name, limit)
+	return nil, usagef("no objective\nIn its quietest stage (%s) this run had %s p50 %s, p95 %s, p99 %s.\nTry twice that p95: --objective \"%s\"",
+		x.Stage, x.Metric, report.RunTime(x.Q.P50), report.RunTime(x.Q.P95), report.RunTime(x.Q.P99), x.Objective)
 }
 
 // improved is the HPA that the advice is about: currentHPA, or for a workload
