@@ -28,10 +28,10 @@ func TestARunNotesWhatSomebodyElseDidInMidRun(t *testing.T) {
 				ObjectMeta: metav1.ObjectMeta{Name: w.name, Namespace: w.namespace}, Spec: autoscalingv1.ScaleSpec{Replicas: 3},
 			}, metav1.UpdateOptions{FieldManager: "kubectl"})
 			return err
-		}, "target-scaled", []string{"chat was set to 3 replicas", "by kubectl", "not by its HPA"}, "set the target's size"},
+		}, "target-scaled", []string{"chat", "3 replicas", "kubectl", "HPA"}, "scaled the target"},
 		{"kubectl delete hpa", func(t *testing.T, w workload) error {
 			return s.kube.AutoscalingV2().HorizontalPodAutoscalers(w.namespace).Delete(t.Context(), w.name, metav1.DeleteOptions{})
-		}, "hpa-deleted", []string{"the HPA was deleted"}, "the HPA was deleted"},
+		}, "hpa-deleted", []string{"HPA", "deleted"}, "deleted"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := s.scaled(t)
