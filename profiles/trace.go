@@ -35,6 +35,7 @@ type recording struct {
 		time    string
 	}
 	layout   layout
+	skipped  []string  // columns that seem to count tokens, and are not read
 	start    time.Time // the first row's date, where times are dates
 	rows     []row
 	problems source.Problems
@@ -153,6 +154,9 @@ func (c *checker) noteTrace(t *Trace, rec *recording) {
 			who = "as a trace of " + l.name
 		}
 		c.note("%s: read %s: columns %s, times in %s%s", t.File, who, strings.Join(l.columns[:], ", "), l.time, from)
+	}
+	if len(rec.skipped) > 0 {
+		c.note("%s: %s: not read, so the class's own numbers are sent; to read a column, name it in the profile: columns: {input: …, output: …}", t.File, strings.Join(rec.skipped, ", "))
 	}
 	none := 0
 	for _, r := range t.rows {

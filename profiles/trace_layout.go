@@ -93,7 +93,22 @@ func (r *recording) recognise(names []string) (ok bool) {
 	if r.said.time != "" {
 		r.layout.time = r.said.time
 	}
+	r.skipped = r.layout.skipped(names)
 	return slices.Contains(names, r.layout.columns[0])
+}
+
+// skipped returns the columns that seem to count tokens and are not read, where the
+// layout has a token column that is not there.
+func (l layout) skipped(names []string) (out []string) {
+	if slices.Contains(names, l.columns[1]) && slices.Contains(names, l.columns[2]) {
+		return nil
+	}
+	for _, n := range names {
+		if strings.Contains(strings.ToLower(n), "token") && !slices.Contains(l.columns[:], n) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // noTime is the problem of a file without a column of times.

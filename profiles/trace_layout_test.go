@@ -50,6 +50,8 @@ func TestPublishedTraces(t *testing.T) {
 		{"an epoch in milliseconds, too", "x.csv", "when\n1715299200250\n1715299201500\n", "columns: {t: when}, time: ms", "0s -1 -1, 1.25s -1 -1", "counted from the first row"},
 		{"dates of Parquet", "d.parquet", dates.String(), "columns: {t: when}", "0s 480 10, 1.5s 318 8", "counted from the first row"},
 		{"our own says nothing", "t.csv", "t_s,input_tokens,output_tokens\n0.5,10,5\n", "", "500ms 10 5", ""},
+		{"a token column of another name is told", "t.csv", "t_s,prompt_tokens,output_tokens\n0.5,10,5\n", "", "500ms -1 5", "t.csv: prompt_tokens: not read, so the class's own numbers are sent"},
+		{"in JSONL, too", "t.jsonl", `{"t_s":0.5,"prompt_tokens":10}`, "", "500ms -1 -1", "t.jsonl: prompt_tokens: not read"},
 		{"0 tokens are a value", "t.csv", "t_s,input_tokens,output_tokens\n0.5,10,0\n1.25,0,8\n2,,3\n", "", "500ms 10 0, 1.25s 0 8, 2s -1 3", "t.csv: 2 of 3 rows say 0 tokens; they are sent, with 1 in its place"},
 	} {
 		how := c.how

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -125,7 +126,21 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // answering has every command return an *exitError, so that any other error of
 // the tree is cobra's own: it read the command line, and no command has begun.
+// A wrong number of arguments is told with the command's line of use.
 func answering(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			err := check(c, args)
+			if err == nil || !strings.Contains(err.Error(), "arg(s)") {
+				return err
+			}
+			given := "needs an argument"
+			if len(args) > 0 {
+				given = fmt.Sprintf("was given %d arguments", len(args))
+			}
+			return usagef("%s %s\nTry: %s", c.CommandPath(), given, c.UseLine())
+		}
+	}
 	if work := c.RunE; work != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
 			err := work(c, args)
@@ -171,7 +186,7 @@ one, with its cost and how sure that is.`,
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w\nTry: %s --help", err, c.CommandPath())
+		return usagef("%s\nTry: %s --help", plainFlagError(err), c.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	groups := []struct {
@@ -196,6 +211,21 @@ one, with its cost and how sure that is.`,
 	complete(root)
 	wrapHelp(root)
 	return root
+}
+
+// numberError is how strconv says that a flag's value is no number.
+var numberError = regexp.MustCompile(`strconv\.Parse(Int|Uint|Float|Bool): parsing ".*": (.*)$`)
+
+// plainFlagError is pflag's error without the names of Go's functions.
+func plainFlagError(err error) string {
+	return numberError.ReplaceAllStringFunc(err.Error(), func(found string) string {
+		m := numberError.FindStringSubmatch(found)
+		want := map[string]string{"Int": "a whole number", "Uint": "a whole number from 0", "Float": "a number", "Bool": "true or false"}[m[1]]
+		if strings.Contains(m[2], "out of range") {
+			want = "a smaller one"
+		}
+		return "want " + want
+	})
 }
 
 func newVersionCmd(s streams) *cobra.Command {

@@ -70,6 +70,9 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 	if err != nil {
 		return nil, err
 	}
+	if err := f.observed(run); err != nil {
+		return nil, err
+	}
 	if f.replicates < 5 {
 		return nil, usagef("--replicates %d: want at least 5", f.replicates)
 	}

@@ -155,6 +155,9 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 		if err != nil {
 			return advised{}, err
 		}
+		if err := f.observed(run); err != nil {
+			return advised{}, err
+		}
 		runs = append(runs, run)
 	}
 	run := runs[0]
@@ -214,7 +217,7 @@ func (f *tuneFlags) assume(o *tuner.Options) error {
 	if f.startup < 0 {
 		return usagef("--startup %v: want a positive duration", f.startup)
 	}
-	if f.replicas < 0 {
+	if f.replicas < 0 || f.replicas == 0 && f.set != nil && f.set("replicas") {
 		return usagef("--replicas %d: want 1 or more", f.replicas)
 	}
 	o.Fit.Startup, o.Fit.Replicas = f.startup, f.replicas
@@ -306,6 +309,14 @@ func (s streams) improved(runs []*results.Run, file string) (about hpaFile, ran 
 		ran = &was.Config
 	}
 	return about, ran, nil
+}
+
+// observed refuses what is stated of a run that saw it: who gave it believes that it counts.
+func (f *tuneFlags) observed(run *results.Run) error {
+	if f.replicas > 0 && len(run.Syncs) > 0 {
+		return usagef("--replicas has no effect on %s, which recorded that %d replicas stood at its start\nTry: the same command without --replicas", run.Meta.Run, run.Syncs[0].Spec)
+	}
+	return nil
 }
 
 // sameWorkload refuses an HPA of another workload than the recorded one, where that
