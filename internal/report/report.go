@@ -16,7 +16,7 @@ import (
 	"github.com/hpatune/hpatune/tuner"
 )
 
-//go:embed templates/page.html templates/page.css templates/page.js
+//go:embed templates/page.html templates/page.css templates/page/*.js
 var files embed.FS
 
 // Assets are uPlot's script and style sheet, which the page carries inside.
@@ -78,6 +78,21 @@ type VerifiedFigure struct {
 	Within     *bool    // the actual figure lies in the predicted interval; nil = not known
 }
 
+// pageScript puts the page's scripts together: one function around all of them, so
+// that nothing is global.
+func pageScript() ([]byte, error) {
+	b := bytes.NewBufferString("\"use strict\";\n(() => {\n")
+	for _, name := range []string{"base", "time", "front", "frame"} {
+		js, err := files.ReadFile("templates/page/" + name + ".js")
+		if err != nil {
+			return nil, err
+		}
+		b.Write(js)
+	}
+	b.WriteString("})();\n")
+	return b.Bytes(), nil
+}
+
 // HTML writes the page: one file that needs nothing else, neither network nor
 // other files.
 func HTML(w io.Writer, p Page, a Assets) error {
@@ -89,7 +104,7 @@ func HTML(w io.Writer, p Page, a Assets) error {
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
-	js, err := files.ReadFile("templates/page.js")
+	js, err := pageScript()
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
