@@ -63,6 +63,7 @@ func (o Objective) overReplicates(of []Judgement) Judgement {
 	if o.Unit == "s" {
 		f.Value = median(values)
 	}
+	f.Lo, f.Hi = min(f.Lo, f.Value), max(f.Hi, f.Value) // one odd replicate moves a mean beyond them
 	j.Value, j.Lo, j.Hi = number(f.Value), number(f.Lo), number(f.Hi)
 	if len(attainments) > 0 {
 		j.Attainment = number(spread(attainments).Value)

@@ -283,7 +283,10 @@ func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
 	r.Worst = worst(b.world, b.under, best.config, b.need, b.warmup)
 	text := fmt.Sprintf("no candidate meets %s with a probability of 90 %%; the best (%s) did on %d of %d replayed days, with %.2f %% of requests within the limits",
 		b.goals, Describe(best.config), best.held(), len(best.days), 100*mean(best.of(attainment)))
-	settled := fmt.Sprintf("an objective that only %.1f %% of requests must meet", math.Floor(1000*mean(best.of(attainment)))/10)
+	settled := "looser objectives"
+	if share := math.Floor(1000*mean(best.of(attainment))) / 10; share > 0 {
+		settled = fmt.Sprintf("an objective that only %.1f %% of requests must meet", share)
+	}
 	if need := max(b.space.Need, b.space.Peak); b.space.MaxLimit > 0 && need >= b.space.MaxLimit {
 		text += fmt.Sprintf("; the peak needs %d ready replicas, and your limit is %d", need, b.space.MaxLimit)
 		settled += fmt.Sprintf(", or a --max-limit above %d", need)

@@ -191,7 +191,7 @@ func (b *bench) why(c change, e *Reverted) string {
 		parts = append(parts, fmt.Sprintf("%+.1f flaps", f.Value))
 	}
 	if c.knob.Path == "spec.maxReplicas" {
-		parts = append(parts, fmt.Sprintf("an upper bound, not a saving: the highest peak needs %d ready replicas at %.2f requests/s each", max(b.space.Need, b.space.Peak), b.perReplica))
+		parts = append(parts, fmt.Sprintf("it is an upper bound, not a saving: the highest peak needs %d ready replicas at %.2f requests/s each", max(b.space.Need, b.space.Peak), b.perReplica))
 	}
 	if len(parts) == 0 {
 		return "almost no effect on its own with this load; it matters together with the other changes"

@@ -221,6 +221,7 @@ func (f *tuneFlags) assume(o *tuner.Options) error {
 		return usagef("--replicas %d: want 1 or more", f.replicas)
 	}
 	o.Fit.Startup, o.Fit.Replicas = f.startup, f.replicas
+	seen := map[string]bool{}
 	for part := range strings.SplitSeq(f.requests, ",") {
 		if part = strings.TrimSpace(part); part == "" {
 			continue
@@ -229,6 +230,13 @@ func (f *tuneFlags) assume(o *tuner.Options) error {
 		q, err := resource.ParseQuantity(value)
 		if err != nil || q.Sign() <= 0 {
 			return usagef("--requests %q: %s is not a positive quantity\nTry: --requests cpu=1,memory=2Gi", f.requests, part)
+		}
+		if seen[name] {
+			return usagef("--requests %q: %s is written twice", f.requests, name)
+		}
+		seen[name] = true
+		if strings.Contains(name, "/") && q.MilliValue()%1000 != 0 {
+			return usagef("--requests %q: %s: a pod can only request whole devices\nTry: --requests %s=1", f.requests, part, name)
 		}
 		switch name {
 		case "cpu":

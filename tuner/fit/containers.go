@@ -21,6 +21,9 @@ func containersOf(run *results.Run, metrics []hpa.Metric, o Options) ([]hpa.Cont
 	var n notes
 	out := recordedContainers(run.Syncs)
 	m := run.Meta.Workload
+	if (o.CPUMilli > 0 || o.MemoryBytes > 0) && (len(out) > 0 || m.CPUMilli > 0 || m.MemoryBytes > 0) {
+		n.warn("the stated requests of CPU and memory are not used: the run recorded those of the pods")
+	}
 	if len(out) == 0 {
 		if m.CPUMilli == 0 && m.MemoryBytes == 0 {
 			m.CPUMilli, m.MemoryBytes = o.CPUMilli, o.MemoryBytes

@@ -37,6 +37,9 @@ func startsOf(l *log, stated time.Duration) ([]plant.PhaseSample, notes, error) 
 		out = append(out, plant.PhaseSample{Schedule: until(p.scheduled), Pull: until(p.pulled), Start: until(p.started),
 			Ready: until(p.ready)})
 	}
+	if len(out) > 0 && stated > 0 {
+		n.warn("a start-up of %v was stated and is not used: the run recorded %d starts", stated, len(out))
+	}
 	if len(out) == 0 {
 		if stated <= 0 {
 			return nil, n, errors.New("fit: no pod was seen to start during the run, so nothing says how long one takes; " +
