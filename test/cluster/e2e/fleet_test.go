@@ -49,7 +49,7 @@ func TestAFleetsRunIsOneRunOfTheWholeSchedule(t *testing.T) {
 		t.Errorf("Secret %v, %v; want it to belong to the Job", secret, err)
 	}
 	// While it is on, a second run of any kind at the target is refused.
-	if r := s.hpatune(t, t.TempDir(), "run", "--hpa", w.namespace+"/"+w.name, "--url", w.url, "-p", "steady", "--yes"); r.code != 1 || !strings.Contains(r.stderr, "is held by run") {
+	if r := s.hpatune(t, t.TempDir(), "run", "--hpa", w.namespace+"/"+w.name, "--url", w.url, "-p", "steady", "--yes"); r.code != 1 || !strings.Contains(r.stderr, "is in use by run") {
 		t.Errorf("a second run on the target: exit code %d; want 1 and by whom it is held\n%s", r.code, r.stderr)
 	}
 
