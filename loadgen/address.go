@@ -40,7 +40,11 @@ func ParseURL(raw string) (*url.URL, http.Header, error) {
 	case "grpcs":
 		u.Scheme = "https"
 	default:
-		return nil, nil, fmt.Errorf("%s: scheme %q, should be http, https, grpc or grpcs; try http://HOST:PORT", harmless(raw), u.Scheme)
+		return nil, nil, fmt.Errorf(
+			"%s: scheme %q, should be http, https, grpc or grpcs; try http://HOST:PORT",
+			harmless(raw),
+			u.Scheme,
+		)
 	}
 	if u.Hostname() == "" {
 		return nil, nil, fmt.Errorf("%s: names no host; try http://HOST:PORT", harmless(raw))

@@ -145,8 +145,10 @@ func upload(field, name string, file payload) payload {
 	_ = w.SetBoundary(fmt.Sprintf("hpatune-%x", sha256.Sum256(file.body))[:40])
 	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 	part, _ := w.CreatePart(textproto.MIMEHeader{
-		"Content-Disposition": {fmt.Sprintf(`form-data; name="%s"; filename="%s"`, quote.Replace(field), quote.Replace(name))},
-		"Content-Type":        {file.contentType},
+		"Content-Disposition": {
+			fmt.Sprintf(`form-data; name="%s"; filename="%s"`, quote.Replace(field), quote.Replace(name)),
+		},
+		"Content-Type": {file.contentType},
 	}) // a bytes.Buffer takes all
 	_, _ = part.Write(file.body)
 	_ = w.Close()

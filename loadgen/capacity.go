@@ -205,7 +205,12 @@ func (s *search) at(rate float64, d time.Duration) (*profiles.Profile, error) {
 
 // step sends a profile's arrivals from now on as one stage, and returns the
 // requests that count and for how long they were sent.
-func (s *search) step(ctx context.Context, name string, p *profiles.Profile, change func(*Options)) ([]results.Request, time.Duration, error) {
+func (s *search) step(
+	ctx context.Context,
+	name string,
+	p *profiles.Profile,
+	change func(*Options),
+) ([]results.Request, time.Duration, error) {
 	o := s.Load
 	from := o.Clock.At(time.Now())
 	stage := int16(len(s.c.Stages))
@@ -239,7 +244,10 @@ func (s *search) step(ctx context.Context, name string, p *profiles.Profile, cha
 		s.cpu, s.wall = s.cpu+processCPU()-cpu, s.wall+time.Since(began)
 	}
 	to := o.Clock.At(time.Now())
-	s.c.Stages = append(s.c.Stages, results.StageInfo{Name: name, Shape: "rate", FromS: from.Seconds(), ToS: to.Seconds(), Arrivals: next - s.index})
+	s.c.Stages = append(
+		s.c.Stages,
+		results.StageInfo{Name: name, Shape: "rate", FromS: from.Seconds(), ToS: to.Seconds(), Arrivals: next - s.index},
+	)
 	s.index = next
 	s.add(rep)
 	s.inFlight = rep.Client.MaxInFlight

@@ -69,8 +69,24 @@ type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 
 // newConns makes the connections' keeper. age is the maximum age in wall time;
 // dial opens connections, within its own time limit.
-func newConns(mode string, pools int, u *url.URL, http2 string, age, connect time.Duration, dial dialFunc, tlsConfig *tls.Config, seed uint64) *conns {
-	c := &conns{mode: mode, wallAge: age, rng: rand.New(rand.NewPCG(seed, 0x636f6e6e73)), live: map[*lane]struct{}{}, dial: dial, tls: tlsConfig}
+func newConns(
+	mode string,
+	pools int,
+	u *url.URL,
+	http2 string,
+	age, connect time.Duration,
+	dial dialFunc,
+	tlsConfig *tls.Config,
+	seed uint64,
+) *conns {
+	c := &conns{
+		mode:    mode,
+		wallAge: age,
+		rng:     rand.New(rand.NewPCG(seed, 0x636f6e6e73)),
+		live:    map[*lane]struct{}{},
+		dial:    dial,
+		tls:     tlsConfig,
+	}
 	counted := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := dial(ctx, network, addr)
 		if err == nil {

@@ -37,7 +37,14 @@ var servedBy = []served{
 
 // pathLabels are the labels in which such counters name the path: series of
 // other paths (probes, /metrics itself) are not requests like ours.
-var pathLabels = map[string]bool{"path": true, "handler": true, "endpoint": true, "uri": true, "route": true, "http_route": true}
+var pathLabels = map[string]bool{
+	"path":       true,
+	"handler":    true,
+	"endpoint":   true,
+	"uri":        true,
+	"route":      true,
+	"http_route": true,
+}
 
 // A census is what the servers had counted at one time, by counter.
 type census map[string]float64
@@ -52,7 +59,10 @@ func (m *meter) take(ctx context.Context, addrs []string) (census, error) {
 		u := *m.url
 		u.Path, u.RawPath, u.RawQuery = "/metrics", "", ""
 		lane := m.conns.probe(a)
-		req := (&http.Request{Method: http.MethodGet, URL: &u, Host: m.headers.host, Header: m.headers.forRequest()}).WithContext(ctx)
+		req := (&http.Request{Method: http.MethodGet, URL: &u, Host: m.headers.host,
+			Header: m.headers.forRequest()}).WithContext(
+			ctx,
+		)
 		resp, err := lane.RoundTrip(req)
 		if err != nil {
 			return nil, err
@@ -90,7 +100,8 @@ func (c census) add(text, path string) error {
 			for _, l := range x.GetLabel() {
 				// vLLM counts what was broken off among its successes, too: requests
 				// of ours that ran into a time-out.
-				if pathLabels[l.GetName()] && l.GetValue() != path || s.good && l.GetName() == "finished_reason" && l.GetValue() == "abort" {
+				if pathLabels[l.GetName()] && l.GetValue() != path ||
+					s.good && l.GetName() == "finished_reason" && l.GetValue() == "abort" {
 					ours = false
 				}
 			}
@@ -125,7 +136,8 @@ func foreign(before, after census, outcomes *[results.Outcomes]atomic.Int64) (ra
 		}
 		ours := outcomes[results.OK].Load()
 		if !s.good {
-			for _, o := range []results.Outcome{results.HTTP429, results.HTTP4xx, results.HTTP5xx, results.InBand, results.Truncated} {
+			for _, o := range []results.Outcome{results.HTTP429, results.HTTP4xx, results.HTTP5xx, results.InBand,
+				results.Truncated} {
 				ours += outcomes[o].Load()
 			}
 		}

@@ -52,7 +52,9 @@ func inferRequest(body []byte, model string) ([]byte, error) {
 		return nil, fmt.Errorf("inference request: %w", err)
 	}
 	if len(o.Inputs) == 0 {
-		return nil, fmt.Errorf(`inference request: no inputs; try {"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1]}]}`)
+		return nil, fmt.Errorf(
+			`inference request: no inputs; try {"inputs":[{"name":"x","shape":[1],"datatype":"FP32","data":[1]}]}`,
+		)
 	}
 	m := field(nil, 1, []byte(model))
 	m = field(m, 3, []byte(o.ID))
@@ -88,7 +90,8 @@ func field(dst []byte, n protowire.Number, v []byte) []byte {
 func (in inferInput) contents() ([]byte, error) {
 	var out, packed []byte
 	n := map[string]protowire.Number{
-		"BOOL": 1, "INT8": 2, "INT16": 2, "INT32": 2, "INT64": 3, "UINT8": 4, "UINT16": 4, "UINT32": 4, "UINT64": 5, "FP32": 6, "FP64": 7, "BYTES": 8,
+		"BOOL": 1, "INT8": 2, "INT16": 2, "INT32": 2, "INT64": 3, "UINT8": 4, "UINT16": 4, "UINT32": 4, "UINT64": 5,
+		"FP32": 6, "FP64": 7, "BYTES": 8,
 	}[in.Datatype]
 	if n == 0 {
 		return nil, fmt.Errorf("datatype %q cannot be sent over gRPC; try FP32, INT64 or BYTES", in.Datatype)

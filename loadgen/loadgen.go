@@ -77,8 +77,8 @@ type Options struct {
 
 	// tables, if not nil, go on with the backend and error tables of runs before.
 	tables    *tables
-	sending   context.Context                       // done: nothing more is sent, what is in flight goes on; nil = to the end
-	closedFor time.Duration                         // a closed loop starts nothing after so much run time; 0 = to the end of the arrivals
+	sending   context.Context                       // done: nothing more is sent, the rest goes on; nil = to the end
+	closedFor time.Duration                         // a closed loop starts nothing after it; 0 = to the last arrival
 	sleep     func(context.Context, time.Time) bool // tests in a bubble of virtual time; nil = sleepUntil
 }
 
@@ -176,7 +176,11 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 		return nil, fmt.Errorf("shard %d of %d: not a shard; try 0 to %d", o.Shard, o.Shards, o.Shards-1)
 	}
 	if !slices.Contains(profiles.ConnectionModes, con.Mode) {
-		return nil, fmt.Errorf("connections mode %q: unknown; try one of %s", con.Mode, strings.Join(profiles.ConnectionModes, ", "))
+		return nil, fmt.Errorf(
+			"connections mode %q: unknown; try one of %s",
+			con.Mode,
+			strings.Join(profiles.ConnectionModes, ", "),
+		)
 	}
 	if con.Mode == "endpoints" && o.Endpoints == nil {
 		return nil, errors.New("connections mode endpoints: the ready pods are unknown without a cluster; try mode realistic")
@@ -190,7 +194,12 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	r.loaded, r.stop = context.WithCancelCause(ctx)
 	wall, limits := o.Clock.Wall, o.Profile.Timeouts
 	limits = profiles.Timeouts{
-		Connect: wall(limits.Connect), FirstToken: wall(limits.FirstToken), Idle: wall(limits.Idle), Total: wall(limits.Total),
+		Connect: wall(
+			limits.Connect,
+		),
+		FirstToken: wall(limits.FirstToken),
+		Idle:       wall(limits.Idle),
+		Total:      wall(limits.Total),
 	}
 	h.address(proto.method, u, con.Mode == "fresh")
 	dial := o.Dial
@@ -325,7 +334,12 @@ func (r *run) run(ctx context.Context) (Report, error) {
 	if before != nil && ctx.Err() == nil {
 		// Behind one address several backends take turns at /metrics too.
 		after, err := r.m.take(ctx, r.conns.addrs())
-		if ratio, ok := foreign(before, after, &r.m.outcomes); err == nil && ok && (r.mode == "endpoints" || len(r.backs.all()) <= 1) {
+		if ratio, ok := foreign(
+			before,
+			after,
+			&r.m.outcomes,
+		); err == nil && ok &&
+			(r.mode == "endpoints" || len(r.backs.all()) <= 1) {
 			foreignRatio = &ratio
 		}
 	}
@@ -340,7 +354,12 @@ func (r *run) run(ctx context.Context) (Report, error) {
 		}
 	}
 	rep := Report{
-		Backends: r.backs.all(), Errors: r.errs.all(), Aborted: r.abort, StartedAt: o.Clock.Start, Ended: o.Clock.At(ended), Requests: n,
+		Backends:  r.backs.all(),
+		Errors:    r.errs.all(),
+		Aborted:   r.abort,
+		StartedAt: o.Clock.Start,
+		Ended:     o.Clock.At(ended),
+		Requests:  n,
 		Client: results.Client{
 			CPUMeasured: measured, Pacer: pacerName, Connections: int(r.conns.opened.Load()),
 			InFlightCap: o.MaxInFlight, MaxInFlight: int(r.m.peak.Load()), Aborted: r.abort,

@@ -470,7 +470,11 @@ func connOutcome(err error) results.Outcome {
 	)
 	timeout := errors.As(err, &ne) && ne.Timeout()
 	switch {
-	case errors.Is(err, errNoEndpoints), errors.As(err, &cert), errors.As(err, &rec), errors.As(err, &host), errors.As(err, &al):
+	case errors.Is(err, errNoEndpoints),
+		errors.As(err, &cert),
+		errors.As(err, &rec),
+		errors.As(err, &host),
+		errors.As(err, &al):
 		return results.Connect
 	case timeout:
 		return results.Timeout

@@ -123,8 +123,13 @@ func (n *notes) warnings(at time.Duration) (list []results.Warning) {
 			if 10*count >= 9*n.streams {
 				why = "this server, or a proxy before it, does not stream: they"
 			}
-			say(kind, "%d of %d streamed answers came in one piece, the first token together with the last; %s have no ITL and no TPOT",
-				count, n.streams, why)
+			say(
+				kind,
+				"%d of %d streamed answers came in one piece, the first token together with the last; %s have no ITL and no TPOT",
+				count,
+				n.streams,
+				why,
+			)
 		}
 	}
 	if n.sized > 0 && float64(n.came) < shortOf*float64(n.asked) {

@@ -109,7 +109,11 @@ func (m *meter) models(ctx context.Context) []string {
 	u.Path, u.RawPath, u.RawQuery = base+"/models", "", ""
 	lane := m.conns.probe("")
 	defer lane.CloseIdleConnections()
-	resp, err := lane.RoundTrip((&http.Request{Method: http.MethodGet, URL: &u, Host: m.headers.host, Header: m.headers.forRequest()}).WithContext(ctx))
+	resp, err := lane.RoundTrip(
+		(&http.Request{Method: http.MethodGet, URL: &u, Host: m.headers.host, Header: m.headers.forRequest()}).WithContext(
+			ctx,
+		),
+	)
 	if err != nil {
 		return nil
 	}
@@ -144,7 +148,8 @@ func (p Probe) Hopeless() bool {
 	case results.Connect:
 		return true
 	}
-	return code >= 300 && code < 500 && code != http.StatusRequestTimeout && code != http.StatusTooEarly && code != http.StatusTooManyRequests
+	return code >= 300 && code < 500 && code != http.StatusRequestTimeout && code != http.StatusTooEarly &&
+		code != http.StatusTooManyRequests
 }
 
 // String is the probe in a line: where it went, and what came back.

@@ -81,7 +81,8 @@ func (c *completion) says() bool {
 		if ch.Text != nil && *ch.Text != "" {
 			return true
 		}
-		if m := ch.Message; m != nil && (m.Reasoning+m.ReasoningContent+m.Refusal != "" || full(decoded(m.Content)) || full(decoded(m.ToolCalls))) {
+		if m := ch.Message; m != nil &&
+			(m.Reasoning+m.ReasoningContent+m.Refusal != "" || full(decoded(m.Content)) || full(decoded(m.ToolCalls))) {
 			return true
 		}
 	}

@@ -15,7 +15,7 @@ import (
 // good answer is.
 //
 //	http                GET, or POST with a body; good = 2xx and all its bytes
-//	openai-chat         POST /v1/chat/completions; good = choices with messages and a finish reason; streams end in [DONE]
+//	openai-chat         POST /v1/chat/completions; good = choices with messages and a finish reason; ends in [DONE]
 //	openai-completions  POST /v1/completions; the same with texts
 //	kserve-v2           POST /v2/models/MODEL/infer; good = outputs with name, datatype, shape and data (Triton too)
 //	kserve-v2-grpc      inference.GRPCInferenceService/ModelInfer; the same
@@ -35,7 +35,14 @@ func newProtocol(p *profiles.Profile, seed uint64) (*protocol, error) {
 		return nil, err
 	}
 	model := cmp.Or(t.Model, "default")
-	proto := &protocol{name: t.Protocol, method: http.MethodPost, stream: t.Streams(), fixed: fixed, texts: w, contentType: "application/json"}
+	proto := &protocol{
+		name:        t.Protocol,
+		method:      http.MethodPost,
+		stream:      t.Streams(),
+		fixed:       fixed,
+		texts:       w,
+		contentType: "application/json",
+	}
 	switch t.Protocol {
 	case "", "http":
 		proto.name, proto.path, proto.contentType = "http", "/", ""

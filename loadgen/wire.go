@@ -83,7 +83,11 @@ func (w *wire) get(ctx context.Context) (c *wireConn, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c = &wireConn{dialed: &dialed{nc, nc.RemoteAddr().String()}, br: bufio.NewReaderSize(nc, 4<<10), bw: bufio.NewWriterSize(nc, 4<<10)}
+	c = &wireConn{
+		dialed: &dialed{nc, nc.RemoteAddr().String()},
+		br:     bufio.NewReaderSize(nc, 4<<10),
+		bw:     bufio.NewWriterSize(nc, 4<<10),
+	}
 	w.mu.Lock()
 	if w.all == nil {
 		w.all = map[*wireConn]struct{}{}

@@ -65,8 +65,15 @@ type Options struct {
 // NewKube returns the watcher of a subject. clock is the run's.
 func NewKube(c *kube.Cluster, s *kube.Subject, clock results.Clock, o Options) *Kube {
 	return &Kube{
-		cluster: c, subject: s, clock: clock, o: o, every: pollFirst,
-		pods: map[string]*pod{}, slices: map[string]*discoveryv1.EndpointSlice{}, nodes: map[string]time.Time{}, answers: map[int32]string{},
+		cluster: c,
+		subject: s,
+		clock:   clock,
+		o:       o,
+		every:   pollFirst,
+		pods:    map[string]*pod{},
+		slices:  map[string]*discoveryv1.EndpointSlice{},
+		nodes:   map[string]time.Time{},
+		answers: map[int32]string{},
 	}
 }
 
@@ -223,7 +230,13 @@ func (k *Kube) targetSeen(ctx context.Context, u *unstructured.Unstructured) {
 	}
 	if keep := k.o.KeepReplicas; keep != nil && s.spec != *keep && !k.undone {
 		k.undone = true
-		k.warn("change-undone", "%s was fixed at %d replicas and now has %d: somebody else scaled it", k.subject.Target, *keep, s.spec)
+		k.warn(
+			"change-undone",
+			"%s was fixed at %d replicas and now has %d: somebody else scaled it",
+			k.subject.Target,
+			*keep,
+			s.spec,
+		)
 	}
 }
 
@@ -357,7 +370,16 @@ func (k *Kube) eventSeen(e *corev1.Event, listed bool) {
 	if source == "" {
 		source = e.ReportingController
 	}
-	k.emit(results.Event{At: at, Source: source, Object: e.InvolvedObject.Kind + "/" + e.InvolvedObject.Name, Type: e.Type, Reason: e.Reason, Message: e.Message})
+	k.emit(
+		results.Event{
+			At:      at,
+			Source:  source,
+			Object:  e.InvolvedObject.Kind + "/" + e.InvolvedObject.Name,
+			Type:    e.Type,
+			Reason:  e.Reason,
+			Message: e.Message,
+		},
+	)
 }
 
 // Answered looks at what the load generator records for the first good answer

@@ -18,7 +18,12 @@ func (k *Kube) meddled(u *unstructured.Unstructured, now scaleAt) {
 	before := k.template
 	k.template = template
 	if before != nil && template != nil && !equality.Semantic.DeepEqual(before, template) {
-		k.warn("target-changed", "the pod template of %s was changed during the run by %s", k.subject.Target, orUnknown(lastWriter(u, "template")))
+		k.warn(
+			"target-changed",
+			"the pod template of %s was changed during the run by %s",
+			k.subject.Target,
+			orUnknown(lastWriter(u, "template")),
+		)
 	}
 	if len(k.scales) == 0 || k.scales[len(k.scales)-1].spec == now.spec || k.subject.HPA == nil {
 		return
@@ -27,7 +32,13 @@ func (k *Kube) meddled(u *unstructured.Unstructured, now scaleAt) {
 	if who == "" || isAutoscaler(who) {
 		return
 	}
-	k.warn("target-scaled", "%s was scaled to %d replicas during the run by %s, not by its HPA", k.subject.Target, now.spec, who)
+	k.warn(
+		"target-scaled",
+		"%s was scaled to %d replicas during the run by %s, not by its HPA",
+		k.subject.Target,
+		now.spec,
+		who,
+	)
 }
 
 // lastWriter returns the field manager that last wrote a field of the object's
@@ -35,7 +46,8 @@ func (k *Kube) meddled(u *unstructured.Unstructured, now scaleAt) {
 func lastWriter(u *unstructured.Unstructured, field string) string {
 	name, at := "", time.Time{}
 	for _, m := range u.GetManagedFields() {
-		if m.Subresource == "status" || m.FieldsV1 == nil || !bytes.Contains(m.FieldsV1.Raw, []byte(`"f:`+field+`"`)) {
+		if m.Subresource == "status" || m.FieldsV1 == nil ||
+			!bytes.Contains(m.FieldsV1.GetRawBytes(), []byte(`"f:`+field+`"`)) {
 			continue
 		}
 		// The API server notes no time for a write through /scale. Its writer loses the

@@ -21,7 +21,7 @@ func TestWhatOthersDoToTheTargetIsWarnedOf(t *testing.T) {
 	}
 	const spec, status, image = `{"f:spec":{"f:replicas":{}}}`, `{"f:status":{"f:replicas":{}}}`, `{"f:spec":{"f:template":{"f:spec":{}}}}`
 	scaled := func(manager string) metav1.ManagedFieldsEntry {
-		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: "scale", FieldsV1: &metav1.FieldsV1{Raw: []byte(spec)}}
+		return metav1.ManagedFieldsEntry{Manager: manager, Subresource: "scale", FieldsV1: metav1.NewFieldsV1(spec)}
 	}
 	deployed := written("kubectl-client-side-apply", "", `{"f:spec":{"f:replicas":{},"f:template":{}}}`, 1)
 	for _, tt := range []struct {

@@ -80,7 +80,9 @@ func (k *Kube) poll(ctx context.Context) error {
 			k.warn("observer-blind", "%s: %v; retrying", source, brief(kube.Explain(err, "run")))
 		case err == nil && was:
 			delete(blind, source)
-			k.emit(results.Gap{Source: source, From: k.clock.At(since), To: k.clock.At(now), Why: "the metrics API did not answer"})
+			k.emit(
+				results.Gap{Source: source, From: k.clock.At(since), To: k.clock.At(now), Why: "the metrics API did not answer"},
+			)
 		}
 	}
 	for ctx.Err() == nil {
@@ -116,7 +118,11 @@ func (k *Kube) poll(ctx context.Context) error {
 
 // resources reads metrics.k8s.io for the pods, as the controller does.
 func (k *Kube) resources(ctx context.Context) error {
-	body, err := k.cluster.Raw(ctx, "/apis/metrics.k8s.io/v1beta1/namespaces/"+k.subject.Namespace+"/pods", url.Values{"labelSelector": {k.subject.Selector}})
+	body, err := k.cluster.Raw(
+		ctx,
+		"/apis/metrics.k8s.io/v1beta1/namespaces/"+k.subject.Namespace+"/pods",
+		url.Values{"labelSelector": {k.subject.Selector}},
+	)
 	if err != nil {
 		return err
 	}
@@ -173,7 +179,14 @@ func (k *Kube) sampled(now time.Duration, p *podMetrics) {
 	}
 	k.metrics.lastStamp[p.name] = p.at
 	for _, c := range p.containers {
-		s := results.Sample{At: now, Source: "metrics.k8s.io", Pod: p.name, Container: c.name, Window: p.window, SampledAt: p.at}
+		s := results.Sample{
+			At:        now,
+			Source:    "metrics.k8s.io",
+			Pod:       p.name,
+			Container: c.name,
+			Window:    p.window,
+			SampledAt: p.at,
+		}
 		if c.hasCPU {
 			s.Name, s.Value = "cpu_milli", float64(c.cpu)
 			k.emit(s)
@@ -197,7 +210,12 @@ func (k *Kube) others(ctx context.Context, i int, m *autoscalingv2.MetricSpec) e
 	}
 	switch {
 	case m.Pods != nil:
-		list, err := k.customMetric(ctx, "namespaces/"+ns+"/pods/*/"+m.Pods.Metric.Name, k.subject.Selector, selector(&m.Pods.Metric))
+		list, err := k.customMetric(
+			ctx,
+			"namespaces/"+ns+"/pods/*/"+m.Pods.Metric.Name,
+			k.subject.Selector,
+			selector(&m.Pods.Metric),
+		)
 		if err != nil {
 			return err
 		}
@@ -208,7 +226,10 @@ func (k *Kube) others(ctx context.Context, i int, m *autoscalingv2.MetricSpec) e
 			} else {
 				c.instant = true
 			}
-			c.pods = append(c.pods, results.PodValue{Pod: v.DescribedObject.Name, Milli: values(v.Value), At: k.at(v.Timestamp.Time), Window: window})
+			c.pods = append(
+				c.pods,
+				results.PodValue{Pod: v.DescribedObject.Name, Milli: values(v.Value), At: k.at(v.Timestamp.Time), Window: window},
+			)
 		}
 	case m.Object != nil:
 		o := m.Object.DescribedObject
@@ -220,7 +241,9 @@ func (k *Kube) others(ctx context.Context, i int, m *autoscalingv2.MetricSpec) e
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", o.APIVersion, o.Kind, err)
 		}
-		path := "namespaces/" + ns + "/" + mapping.Resource.GroupResource().String() + "/" + o.Name + "/" + m.Object.Metric.Name
+		path := "namespaces/" + ns + "/" + mapping.Resource.GroupResource().
+			String() +
+			"/" + o.Name + "/" + m.Object.Metric.Name
 		if o.Kind == "Namespace" && gv.Group == "" {
 			path = "namespaces/" + ns + "/metrics/" + m.Object.Metric.Name
 		}
@@ -232,7 +255,11 @@ func (k *Kube) others(ctx context.Context, i int, m *autoscalingv2.MetricSpec) e
 			c.series = append(c.series, values(v.Value))
 		}
 	case m.External != nil:
-		body, err := k.cluster.Raw(ctx, "/apis/external.metrics.k8s.io/v1beta1/namespaces/"+ns+"/"+m.External.Metric.Name, labelled("labelSelector", selector(&m.External.Metric)))
+		body, err := k.cluster.Raw(
+			ctx,
+			"/apis/external.metrics.k8s.io/v1beta1/namespaces/"+ns+"/"+m.External.Metric.Name,
+			labelled("labelSelector", selector(&m.External.Metric)),
+		)
 		if err != nil {
 			return err
 		}
@@ -264,10 +291,22 @@ func (k *Kube) others(ctx context.Context, i int, m *autoscalingv2.MetricSpec) e
 		if c.instant { // the controller's minute counts for CPU alone: the value is of an instant
 			window = 0
 		}
-		k.emit(results.Sample{At: c.at, Source: source, Name: metricName(m), Pod: v.Pod, Value: float64(v.Milli) / 1000, Window: window, SampledAt: v.At})
+		k.emit(
+			results.Sample{
+				At:        c.at,
+				Source:    source,
+				Name:      metricName(m),
+				Pod:       v.Pod,
+				Value:     float64(v.Milli) / 1000,
+				Window:    window,
+				SampledAt: v.At,
+			},
+		)
 	}
 	for _, v := range c.series {
-		k.emit(results.Sample{At: c.at, Source: source, Name: metricName(m), Value: float64(v) / 1000, SampledAt: results.NotYet})
+		k.emit(
+			results.Sample{At: c.at, Source: source, Name: metricName(m), Value: float64(v) / 1000, SampledAt: results.NotYet},
+		)
 	}
 	return nil
 }
@@ -302,13 +341,24 @@ func (k *Kube) customMetric(ctx context.Context, path, pods, metric string) (cus
 // status at a sync: the look, near the sync, that gives the same number. This
 // compares sums, not decisions: whether the core decides alike on it is the
 // shadow's question.
-func (x *metrics) find(i int, m *autoscalingv2.MetricSpec, current *autoscalingv2.MetricStatus, s *results.Sync) (results.Reading, bool) {
+func (x *metrics) find(
+	i int,
+	m *autoscalingv2.MetricSpec,
+	current *autoscalingv2.MetricStatus,
+	s *results.Sync,
+) (results.Reading, bool) {
 	r := results.Reading{Metric: metricName(m)}
 	switch {
 	case m.Resource != nil && current.Resource != nil:
 		return x.resource(r, string(m.Resource.Name), "", current.Resource.Current.AverageValue, s)
 	case m.ContainerResource != nil && current.ContainerResource != nil:
-		return x.resource(r, string(m.ContainerResource.Name), m.ContainerResource.Container, current.ContainerResource.Current.AverageValue, s)
+		return x.resource(
+			r,
+			string(m.ContainerResource.Name),
+			m.ContainerResource.Container,
+			current.ContainerResource.Current.AverageValue,
+			s,
+		)
 	case m.Pods != nil && current.Pods != nil:
 		return x.perPod(r, i, current.Pods.Current.AverageValue, s)
 	case m.Object != nil && current.Object != nil:
@@ -329,7 +379,11 @@ func (x *metrics) perPod(r results.Reading, i int, want *resource.Quantity, s *r
 		var all, counted average
 		for _, v := range looks[j].pods {
 			all.add(v.Milli)
-			if n := slices.IndexFunc(s.Pods, func(q results.PodState) bool { return q.Name == v.Pod }); n < 0 || !s.Pods[n].Deleted && s.Pods[n].Phase == "Running" {
+			if n := slices.IndexFunc(
+				s.Pods,
+				func(q results.PodState) bool { return q.Name == v.Pod },
+			); n < 0 ||
+				!s.Pods[n].Deleted && s.Pods[n].Phase == "Running" {
 				counted.add(v.Milli)
 			}
 		}
@@ -346,7 +400,12 @@ func (x *metrics) perPod(r results.Reading, i int, want *resource.Quantity, s *r
 // total finds what an Object or External metric said. A Value target's status
 // has the total itself; of an AverageValue target's, the total is known up to
 // a rounding, so there it takes the look that gives it.
-func (x *metrics) total(r results.Reading, i int, value, average *resource.Quantity, s *results.Sync) (results.Reading, bool) {
+func (x *metrics) total(
+	r results.Reading,
+	i int,
+	value, average *resource.Quantity,
+	s *results.Sync,
+) (results.Reading, bool) {
 	looks := x.custom[i]
 	for _, j := range near(len(looks), func(j int) time.Duration { return looks[j].at }, s.At) {
 		sum := int64(0)
@@ -357,7 +416,8 @@ func (x *metrics) total(r results.Reading, i int, value, average *resource.Quant
 		if n := int64(s.Status); n > 0 {
 			each = (sum + n - 1) / n
 		}
-		if average != nil && s.Status > 0 && each == average.MilliValue() || average == nil && value != nil && sum == value.MilliValue() {
+		if average != nil && s.Status > 0 && each == average.MilliValue() ||
+			average == nil && value != nil && sum == value.MilliValue() {
 			r.Values = looks[j].series
 			return r, len(r.Values) > 0
 		}
@@ -395,7 +455,12 @@ func near(n int, at func(int) time.Duration, sync time.Duration) []int {
 // pods is the status's: over all, over the ready ones, or over those ready for
 // a whole window. Which ones count is the controller's own rule; that the
 // number is met to the milli says that the look is the right one.
-func (x *metrics) resource(r results.Reading, name, container string, want *resource.Quantity, s *results.Sync) (results.Reading, bool) {
+func (x *metrics) resource(
+	r results.Reading,
+	name, container string,
+	want *resource.Quantity,
+	s *results.Sync,
+) (results.Reading, bool) {
 	if want == nil {
 		return r, false
 	}

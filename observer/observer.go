@@ -86,7 +86,9 @@ func (f *feed) run(ctx context.Context) error {
 		}
 		if blind.IsZero() {
 			blind, why = time.Now(), brief(err)
-			f.emit(results.Warning{At: f.clock.At(blind), ID: "observer-blind", Text: fmt.Sprintf("%s: %v; retrying", f.name, why)})
+			f.emit(
+				results.Warning{At: f.clock.At(blind), ID: "observer-blind", Text: fmt.Sprintf("%s: %v; retrying", f.name, why)},
+			)
 		}
 		sleep(ctx, pause)
 		pause = min(2*pause, retryMost)
@@ -98,7 +100,13 @@ func (f *feed) run(ctx context.Context) error {
 			return false, nil
 		}
 		if f.optional {
-			f.emit(results.Warning{At: f.clock.At(time.Now()), ID: "observer-lacks", Text: fmt.Sprintf("cannot watch %s: %v", f.name, err)})
+			f.emit(
+				results.Warning{
+					At:   f.clock.At(time.Now()),
+					ID:   "observer-lacks",
+					Text: fmt.Sprintf("cannot watch %s: %v", f.name, err),
+				},
+			)
 			return true, nil
 		}
 		return true, fmt.Errorf("%s: %w", f.name, err)
@@ -140,7 +148,9 @@ func (f *feed) run(ctx context.Context) error {
 				if relisted {
 					how = "listed again: changes that were reverted in between are unknown"
 				}
-				f.emit(results.Gap{Source: f.name, From: f.clock.At(blind), To: f.clock.At(now), Why: fmt.Sprintf("%v; %s", why, how)})
+				f.emit(
+					results.Gap{Source: f.name, From: f.clock.At(blind), To: f.clock.At(now), Why: fmt.Sprintf("%v; %s", why, how)},
+				)
 			}
 			blind, pause = time.Time{}, retryFirst
 		}

@@ -201,7 +201,12 @@ func (k *Kube) were(at time.Duration) []results.PodState {
 // object's, whole seconds, since the controller compares those.
 func (k *Kube) stateOf(o *corev1.Pod) results.PodState {
 	s := results.PodState{
-		Name: o.Name, Phase: string(o.Status.Phase), Deleted: o.DeletionTimestamp != nil, Started: results.NotYet, PodCPUMilli: -1, PodMemoryBytes: -1,
+		Name:           o.Name,
+		Phase:          string(o.Status.Phase),
+		Deleted:        o.DeletionTimestamp != nil,
+		Started:        results.NotYet,
+		PodCPUMilli:    -1,
+		PodMemoryBytes: -1,
 	}
 	if c := condition(o, corev1.PodReady); c != nil {
 		s.Ready, s.ReadySince = string(c.Status), k.at(c.LastTransitionTime.Time)
@@ -211,8 +216,10 @@ func (k *Kube) stateOf(o *corev1.Pod) results.PodState {
 	}
 	for _, c := range kube.Containers(&o.Spec) {
 		s.Containers = append(s.Containers, results.ContainerState{
-			Name: c.Name, CPUMilli: milli(c.Resources.Requests, corev1.ResourceCPU), MemoryBytes: whole(c.Resources.Requests, corev1.ResourceMemory),
-			Sidecar: !slices.ContainsFunc(o.Spec.Containers, func(x corev1.Container) bool { return x.Name == c.Name }),
+			Name:        c.Name,
+			CPUMilli:    milli(c.Resources.Requests, corev1.ResourceCPU),
+			MemoryBytes: whole(c.Resources.Requests, corev1.ResourceMemory),
+			Sidecar:     !slices.ContainsFunc(o.Spec.Containers, func(x corev1.Container) bool { return x.Name == c.Name }),
 		})
 	}
 	if r := o.Spec.Resources; r != nil {

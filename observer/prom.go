@@ -47,45 +47,80 @@ type preset struct {
 // docs/user_guide/metrics.md; KServe's queue-proxy and pythonserver; DCGM
 // exporter's default counters.
 var presets = []preset{
-	{"vLLM", "vllm:num_requests_running", []Query{
-		{"vllm:num_requests_running", `sum by (pod) (vllm:num_requests_running{%s})`},
-		{"vllm:num_requests_waiting", `sum by (pod) (vllm:num_requests_waiting{%s})`},
-		{"vllm:kv_cache_usage_perc", `max by (pod) (vllm:kv_cache_usage_perc{%s})`},
-		{"vllm:generation_tokens_total", `sum by (pod) (vllm:generation_tokens_total{%s})`},
-		{"vllm:prompt_tokens_total", `sum by (pod) (vllm:prompt_tokens_total{%s})`},
-		{"vllm:time_to_first_token_seconds:mean1m", `sum by (pod) (rate(vllm:time_to_first_token_seconds_sum{%s}[1m])) / sum by (pod) (rate(vllm:time_to_first_token_seconds_count{%s}[1m]))`},
-		{"vllm:request_queue_time_seconds:mean1m", `sum by (pod) (rate(vllm:request_queue_time_seconds_sum{%s}[1m])) / sum by (pod) (rate(vllm:request_queue_time_seconds_count{%s}[1m]))`},
-	}},
-	{"BentoML", "bentoml_service_request_in_progress", []Query{
-		{"bentoml_service_request_in_progress", `sum by (pod) (bentoml_service_request_in_progress{%s})`},
-		{"bentoml_service_request_total", `sum by (pod) (bentoml_service_request_total{%s})`},
-		{"bentoml_service_request_duration_seconds:mean1m", `sum by (pod) (rate(bentoml_service_request_duration_seconds_sum{%s}[1m])) / sum by (pod) (rate(bentoml_service_request_duration_seconds_count{%s}[1m]))`},
-	}},
+	{
+		"vLLM",
+		"vllm:num_requests_running",
+		[]Query{
+			{"vllm:num_requests_running", `sum by (pod) (vllm:num_requests_running{%s})`},
+			{"vllm:num_requests_waiting", `sum by (pod) (vllm:num_requests_waiting{%s})`},
+			{"vllm:kv_cache_usage_perc", `max by (pod) (vllm:kv_cache_usage_perc{%s})`},
+			{"vllm:generation_tokens_total", `sum by (pod) (vllm:generation_tokens_total{%s})`},
+			{"vllm:prompt_tokens_total", `sum by (pod) (vllm:prompt_tokens_total{%s})`},
+			{
+				"vllm:time_to_first_token_seconds:mean1m",
+				`sum by (pod) (rate(vllm:time_to_first_token_seconds_sum{%s}[1m])) / sum by (pod) (rate(vllm:time_to_first_token_seconds_count{%s}[1m]))`,
+			},
+			{
+				"vllm:request_queue_time_seconds:mean1m",
+				`sum by (pod) (rate(vllm:request_queue_time_seconds_sum{%s}[1m])) / sum by (pod) (rate(vllm:request_queue_time_seconds_count{%s}[1m]))`,
+			},
+		},
+	},
+	{
+		"BentoML",
+		"bentoml_service_request_in_progress",
+		[]Query{
+			{"bentoml_service_request_in_progress", `sum by (pod) (bentoml_service_request_in_progress{%s})`},
+			{"bentoml_service_request_total", `sum by (pod) (bentoml_service_request_total{%s})`},
+			{
+				"bentoml_service_request_duration_seconds:mean1m",
+				`sum by (pod) (rate(bentoml_service_request_duration_seconds_sum{%s}[1m])) / sum by (pod) (rate(bentoml_service_request_duration_seconds_count{%s}[1m]))`,
+			},
+		},
+	},
 	{"Triton", "nv_inference_request_success", []Query{
 		{"nv_inference_request_success", `sum by (pod) (nv_inference_request_success{%s})`},
 		{"nv_inference_pending_request_count", `sum by (pod) (nv_inference_pending_request_count{%s})`},
 		{"nv_inference_queue_duration_us", `sum by (pod) (nv_inference_queue_duration_us{%s})`},
 		{"nv_gpu_utilization", `max by (pod) (nv_gpu_utilization{%s})`},
 	}},
-	{"KServe", "request_predict_seconds_count", []Query{
-		{"request_predict_seconds_count", `sum by (pod) (request_predict_seconds_count{%s})`},
-		{"request_predict_seconds:mean1m", `sum by (pod) (rate(request_predict_seconds_sum{%s}[1m])) / sum by (pod) (rate(request_predict_seconds_count{%s}[1m]))`},
-	}},
+	{
+		"KServe",
+		"request_predict_seconds_count",
+		[]Query{
+			{"request_predict_seconds_count", `sum by (pod) (request_predict_seconds_count{%s})`},
+			{
+				"request_predict_seconds:mean1m",
+				`sum by (pod) (rate(request_predict_seconds_sum{%s}[1m])) / sum by (pod) (rate(request_predict_seconds_count{%s}[1m]))`,
+			},
+		},
+	},
 	{"DCGM", "DCGM_FI_DEV_GPU_UTIL", []Query{
 		{"DCGM_FI_DEV_GPU_UTIL", `max by (pod) (DCGM_FI_DEV_GPU_UTIL{%s})`},
 		{"DCGM_FI_DEV_FB_USED", `sum by (pod) (DCGM_FI_DEV_FB_USED{%s})`},
 	}},
-	{"cAdvisor", "container_cpu_cfs_periods_total", []Query{
-		{"container_cpu_cfs_periods_total", `sum by (pod) (container_cpu_cfs_periods_total{%s,container!=""})`},
-		{"container_cpu_cfs_throttled_periods_total", `sum by (pod) (container_cpu_cfs_throttled_periods_total{%s,container!=""})`},
-	}},
+	{
+		"cAdvisor",
+		"container_cpu_cfs_periods_total",
+		[]Query{
+			{"container_cpu_cfs_periods_total", `sum by (pod) (container_cpu_cfs_periods_total{%s,container!=""})`},
+			{
+				"container_cpu_cfs_throttled_periods_total",
+				`sum by (pod) (container_cpu_cfs_throttled_periods_total{%s,container!=""})`,
+			},
+		},
+	},
 }
 
 // ParseQuery reads NAME=PROMQL; without a NAME= the expression names itself.
 func ParseQuery(text string) (Query, error) {
 	text = strings.TrimSpace(text)
 	q := Query{text, text}
-	if name, promQL, ok := strings.Cut(text, "="); ok && !strings.HasPrefix(promQL, "=") && queryName.MatchString(strings.TrimSpace(name)) {
+	if name, promQL, ok := strings.Cut(
+		text,
+		"=",
+	); ok && !strings.HasPrefix(promQL, "=") &&
+		queryName.MatchString(strings.TrimSpace(name)) {
 		q = Query{strings.TrimSpace(name), strings.TrimSpace(promQL)}
 	}
 	if q.PromQL == "" {
@@ -101,7 +136,13 @@ var queryName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_:.-]*$`)
 // asks each of the extra queries once: one that it refuses is an error, one
 // without series is reported by Describe. access says where it is and how to
 // log in.
-func NewPrometheus(ctx context.Context, c *kube.Cluster, s *kube.Subject, access PrometheusAccess, extra []Query) (*Prometheus, error) {
+func NewPrometheus(
+	ctx context.Context,
+	c *kube.Cluster,
+	s *kube.Subject,
+	access PrometheusAccess,
+	extra []Query,
+) (*Prometheus, error) {
 	client, where, err := access.client(c)
 	if err != nil {
 		return nil, err
@@ -183,7 +224,10 @@ func (p *Prometheus) query(ctx context.Context, promQL string) ([]promSample, er
 	case *model.Scalar:
 		return []promSample{{nil, float64(v.Value), v.Timestamp.Time()}}, nil
 	}
-	return nil, fmt.Errorf("the result is a %s, want an instant vector; remove the range ([5m]) or wrap it in rate()", value.Type())
+	return nil, fmt.Errorf(
+		"the result is a %s, want an instant vector; remove the range ([5m]) or wrap it in rate()",
+		value.Type(),
+	)
 }
 
 // explainProm puts the reason that the server gave, which the client keeps in
@@ -225,15 +269,29 @@ func (p *Prometheus) Observe(ctx context.Context, emit results.Emit) error {
 				if math.IsNaN(s.value) || math.IsInf(s.value, 0) {
 					continue // a mean of nothing
 				}
-				emit(results.Sample{At: at, Source: "prometheus", Name: q.Name, Pod: s.label("pod"), Container: s.label("container"), Value: s.value, SampledAt: results.NotYet})
+				emit(
+					results.Sample{
+						At:        at,
+						Source:    "prometheus",
+						Name:      q.Name,
+						Pod:       s.label("pod"),
+						Container: s.label("container"),
+						Value:     s.value,
+						SampledAt: results.NotYet,
+					},
+				)
 			}
 		}
 		switch {
 		case failed != nil && blind.IsZero() && ctx.Err() == nil:
 			blind = began
-			emit(results.Warning{At: p.Clock.At(began), ID: "observer-blind", Text: fmt.Sprintf("prometheus: %v; retrying", failed)})
+			emit(
+				results.Warning{At: p.Clock.At(began), ID: "observer-blind", Text: fmt.Sprintf("prometheus: %v; retrying", failed)},
+			)
 		case failed == nil && !blind.IsZero():
-			emit(results.Gap{Source: "prometheus", From: p.Clock.At(blind), To: p.Clock.At(time.Now()), Why: "it did not answer"})
+			emit(
+				results.Gap{Source: "prometheus", From: p.Clock.At(blind), To: p.Clock.At(time.Now()), Why: "it did not answer"},
+			)
 			blind = time.Time{}
 		}
 		sleep(ctx, p.Clock.Wall(promEvery)-time.Since(began))

@@ -90,10 +90,16 @@ func (a PrometheusAccess) client(c *kube.Cluster) (api.Client, string, error) {
 		ns, rest, ok := strings.Cut(a.Where, "/")
 		service, port, has := strings.Cut(rest, ":")
 		if !ok || !has || ns == "" || service == "" || port == "" {
-			return nil, "", fmt.Errorf("prometheus %q: want a URL or NAMESPACE/SERVICE:PORT; try monitoring/prometheus:9090", a.Where)
+			return nil, "", fmt.Errorf(
+				"prometheus %q: want a URL or NAMESPACE/SERVICE:PORT; try monitoring/prometheus:9090",
+				a.Where,
+			)
 		}
 		if a.HTTP != nil {
-			return nil, "", fmt.Errorf("prometheus %s: the API server does not forward credentials; pass the URL of Prometheus to use --prometheus-config", a.Where)
+			return nil, "", fmt.Errorf(
+				"prometheus %s: the API server does not forward credentials; pass the URL of Prometheus to use --prometheus-config",
+				a.Where,
+			)
 		}
 		return proxied{c, "/api/v1/namespaces/" + ns + "/services/" + service + ":" + port + "/proxy"}, a.Where, nil
 	}
@@ -142,7 +148,10 @@ type boundedBody struct {
 func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return 0, fmt.Errorf("the response is larger than %d MB; aggregate the query, for example sum by (pod) (…)", b.limit>>20)
+		return 0, fmt.Errorf(
+			"the response is larger than %d MB; aggregate the query, for example sum by (pod) (…)",
+			b.limit>>20,
+		)
 	}
 	return n, err
 }

@@ -77,7 +77,12 @@ func lastManager(h *autoscalingv2.HorizontalPodAutoscaler) string {
 func (k *Kube) edited(h *autoscalingv2.HorizontalPodAutoscaler) {
 	k.edits++
 	name := fmt.Sprintf("hpa-edit-%d.yaml", k.edits)
-	k.warn("hpa-edited", "the HPA's spec was changed during the run by %s (saved as cluster/%s); later decisions are not comparable with earlier ones", lastManager(h), name)
+	k.warn(
+		"hpa-edited",
+		"the HPA's spec was changed during the run by %s (saved as cluster/%s); later decisions are not comparable with earlier ones",
+		lastManager(h),
+		name,
+	)
 	if k.o.File == nil {
 		return
 	}
@@ -92,8 +97,15 @@ func (k *Kube) edited(h *autoscalingv2.HorizontalPodAutoscaler) {
 func (k *Kube) syncOf(prev, h *autoscalingv2.HorizontalPodAutoscaler) pending {
 	st := &h.Status
 	now := k.now()
-	s := results.Sync{At: now - statusLag, Spec: st.CurrentReplicas, Desired: st.DesiredReplicas, Replicas: st.CurrentReplicas, Selector: k.subject.Selector}
-	scaled := st.LastScaleTime != nil && (prev.Status.LastScaleTime == nil || st.LastScaleTime.After(prev.Status.LastScaleTime.Time))
+	s := results.Sync{
+		At:       now - statusLag,
+		Spec:     st.CurrentReplicas,
+		Desired:  st.DesiredReplicas,
+		Replicas: st.CurrentReplicas,
+		Selector: k.subject.Selector,
+	}
+	scaled := st.LastScaleTime != nil &&
+		(prev.Status.LastScaleTime == nil || st.LastScaleTime.After(prev.Status.LastScaleTime.Time))
 	if scaled {
 		s.Replicas = st.DesiredReplicas
 		// The scale is written before the status, and new pods may be there
@@ -112,8 +124,12 @@ func (k *Kube) syncOf(prev, h *autoscalingv2.HorizontalPodAutoscaler) pending {
 	s.Pods = k.were(s.At)
 	p := pending{sync: s, current: st.CurrentMetrics, spec: h.Spec.Metrics}
 	for _, c := range st.Conditions {
-		p.sync.Conditions = append(p.sync.Conditions, results.Condition{Type: string(c.Type), Status: string(c.Status), Reason: c.Reason, Message: c.Message})
-		if c.Status == corev1.ConditionFalse && (c.Type == autoscalingv2.AbleToScale || c.Type == autoscalingv2.ScalingActive && c.Reason != "ScalingDisabled") {
+		p.sync.Conditions = append(
+			p.sync.Conditions,
+			results.Condition{Type: string(c.Type), Status: string(c.Status), Reason: c.Reason, Message: c.Message},
+		)
+		if c.Status == corev1.ConditionFalse &&
+			(c.Type == autoscalingv2.AbleToScale || c.Type == autoscalingv2.ScalingActive && c.Reason != "ScalingDisabled") {
 			p.failed = true
 			p.sync.Err = c.Message
 		}

@@ -43,7 +43,17 @@ func (k *Kube) throttling(ctx context.Context) error {
 		for _, name := range throttled {
 			for _, m := range perContainer(families[name].GetMetric(), k.subject.Namespace) {
 				if pod := label(m, "pod"); k.pods[pod] != nil {
-					k.emit(results.Sample{At: now, Source: "kubelet", Name: name, Pod: pod, Container: label(m, "container"), Value: m.GetCounter().GetValue(), SampledAt: results.NotYet})
+					k.emit(
+						results.Sample{
+							At:        now,
+							Source:    "kubelet",
+							Name:      name,
+							Pod:       pod,
+							Container: label(m, "container"),
+							Value:     m.GetCounter().GetValue(),
+							SampledAt: results.NotYet,
+						},
+					)
 				}
 			}
 		}
@@ -62,7 +72,8 @@ func perContainer(rows []*dto.Metric, namespace string) (out []*dto.Metric) {
 		}
 	}
 	for _, m := range rows {
-		if label(m, "namespace") == namespace && label(m, "pod") != "" && (label(m, "container") != "") == has[label(m, "pod")] {
+		if label(m, "namespace") == namespace && label(m, "pod") != "" &&
+			(label(m, "container") != "") == has[label(m, "pod")] {
 			out = append(out, m)
 		}
 	}

@@ -39,7 +39,19 @@ func (p *Profile) Arrivals(seed int64) iter.Seq[Arrival] {
 		for i := range p.Stages {
 			st := &p.Stages[i]
 			s.stage = i
-			s.classes, s.prompts, s.outputs = newStream(seed, i, forClasses), newStream(seed, i, forPrompts), newStream(seed, i, forOutputs)
+			s.classes, s.prompts, s.outputs = newStream(
+				seed,
+				i,
+				forClasses,
+			), newStream(
+				seed,
+				i,
+				forPrompts,
+			), newStream(
+				seed,
+				i,
+				forOutputs,
+			)
 			ok := false
 			if st.Trace != nil {
 				ok = s.recorded(st)

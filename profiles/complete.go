@@ -97,8 +97,25 @@ func (c *checker) say(path, text, try string) {
 
 // secrets are header names and query keys that carry credentials; a profile is
 // stored with the run, so they may not stand in it.
-var secrets = []string{"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "apikey", "api_key",
-	"x-auth-token", "token", "access_token", "auth", "key", "secret", "password", "sig", "signature"}
+var secrets = []string{
+	"authorization",
+	"proxy-authorization",
+	"cookie",
+	"set-cookie",
+	"x-api-key",
+	"api-key",
+	"apikey",
+	"api_key",
+	"x-auth-token",
+	"token",
+	"access_token",
+	"auth",
+	"key",
+	"secret",
+	"password",
+	"sig",
+	"signature",
+}
 
 func (c *checker) target(p *Profile) {
 	t := &p.Target
@@ -164,7 +181,11 @@ func (c *checker) request(at string, t Target, fields map[string]any) {
 		c.say(at, "stands beside body files, which are sent as they are", "write the fields into the files")
 		return
 	case own == nil:
-		c.say(at, fmt.Sprintf("protocol %s has no JSON body to merge fields into", t.Protocol), "body: FILE.json, or protocol: openai-chat")
+		c.say(
+			at,
+			fmt.Sprintf("protocol %s has no JSON body to merge fields into", t.Protocol),
+			"body: FILE.json, or protocol: openai-chat",
+		)
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -185,11 +206,19 @@ func (c *checker) url(s string) {
 		return
 	}
 	if u.User != nil {
-		c.say("target.url", "has a user name or password in it, and a profile is stored with its run", "--header-file FILE, or the environment")
+		c.say(
+			"target.url",
+			"has a user name or password in it, and a profile is stored with its run",
+			"--header-file FILE, or the environment",
+		)
 	}
 	for key := range u.Query() {
 		if slices.Contains(secrets, strings.ToLower(key)) {
-			c.say("target.url", fmt.Sprintf("has the credential %q in it, and a profile is stored with its run", short(key)), "--header-file FILE, or the environment")
+			c.say(
+				"target.url",
+				fmt.Sprintf("has the credential %q in it, and a profile is stored with its run", short(key)),
+				"--header-file FILE, or the environment",
+			)
 		}
 	}
 }
@@ -238,7 +267,8 @@ func (c *checker) prompts(p *Prompts) {
 		v    *int
 		def  int
 		most int
-	}{{"shared_prefix_tokens", &p.SharedPrefix, 0, maxTokens}, {"prefixes", &p.Prefixes, 1, 1 << 20}, {"turns", &p.Turns, 1, 1000}, {"sessions", &p.Sessions, 16, 1 << 20}} {
+	}{{"shared_prefix_tokens", &p.SharedPrefix, 0, maxTokens}, {"prefixes", &p.Prefixes, 1, 1 << 20}, {"turns",
+		&p.Turns, 1, 1000}, {"sessions", &p.Sessions, 16, 1 << 20}} {
 		fill(f.v, f.def)
 		if *f.v < 0 || *f.v > f.most {
 			c.say("prompts."+f.name, fmt.Sprintf("%d is not from 0 to %d", *f.v, f.most), "")
@@ -293,13 +323,21 @@ func (c *checker) rest(p *Profile) {
 	fill(&p.Connections.Pools, 32)
 	fill(&p.Connections.Backend, "X-Backend")
 	if !slices.Contains(ConnectionModes, p.Connections.Mode) {
-		c.say("connections.mode", fmt.Sprintf("%q is unknown", short(p.Connections.Mode)), strings.Join(ConnectionModes, ", "))
+		c.say(
+			"connections.mode",
+			fmt.Sprintf("%q is unknown", short(p.Connections.Mode)),
+			strings.Join(ConnectionModes, ", "),
+		)
 	}
 	if p.Connections.Pools < 1 || p.Connections.Pools > 10_000 {
 		c.say("connections.pools", fmt.Sprintf("%d is not from 1 to 10000", p.Connections.Pools), "32")
 	}
 	if !headerName.MatchString(p.Connections.Backend) {
-		c.say("connections.backend_header", fmt.Sprintf("%q is not a header's name", short(p.Connections.Backend)), "X-Served-By")
+		c.say(
+			"connections.backend_header",
+			fmt.Sprintf("%q is not a header's name", short(p.Connections.Backend)),
+			"X-Served-By",
+		)
 	}
 	fill(&p.Timeouts.Connect, 2*time.Second)
 	fill(&p.Timeouts.FirstToken, 30*time.Second)
@@ -310,7 +348,8 @@ func (c *checker) rest(p *Profile) {
 	for _, d := range []struct {
 		path string
 		v    time.Duration
-	}{{"connections.max_age", p.Connections.MaxAge}, {"timeouts.connect", p.Timeouts.Connect}, {"timeouts.first_token", p.Timeouts.FirstToken},
+	}{{"connections.max_age", p.Connections.MaxAge}, {"timeouts.connect", p.Timeouts.Connect}, {"timeouts.first_token",
+		p.Timeouts.FirstToken},
 		{"timeouts.idle", p.Timeouts.Idle}, {"timeouts.total", p.Timeouts.Total}, {"abort.for", p.Abort.For}} {
 		if d.v < 0 {
 			c.say(d.path, fmt.Sprintf("duration %v is negative", d.v), (-d.v).String())
@@ -352,7 +391,8 @@ func (c *checker) stages(ss []Stage) {
 
 func (c *checker) stage(at string, s *Stage) {
 	var shapes []string
-	for name, set := range map[string]bool{"rate": s.Rate != nil, "ramp": s.Ramp != nil, "sine": s.Sine != nil, "trace": s.Trace != nil} {
+	for name, set := range map[string]bool{"rate": s.Rate != nil, "ramp": s.Ramp != nil, "sine": s.Sine != nil,
+		"trace": s.Trace != nil} {
 		if set {
 			shapes = append(shapes, name)
 		}
@@ -403,7 +443,11 @@ func (c *checker) sine(at string, s *Sine) {
 	c.rate(at+".mean", s.Mean)
 	c.rate(at+".amplitude", s.Amplitude)
 	if s.Amplitude > s.Mean {
-		c.say(at+".amplitude", fmt.Sprintf("amplitude %v is above the mean of %v: the rate would be negative", s.Amplitude, s.Mean), "at most "+s.Mean.String())
+		c.say(
+			at+".amplitude",
+			fmt.Sprintf("amplitude %v is above the mean of %v: the rate would be negative", s.Amplitude, s.Mean),
+			"at most "+s.Mean.String(),
+		)
 	}
 	switch {
 	case s.Period == 0:

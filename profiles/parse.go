@@ -17,7 +17,13 @@ import (
 func Parse(name string, data []byte, fsys fs.FS) (*Profile, error) {
 	const most = 1 << 20 // a thousand stages and classes are a fifth of it
 	if len(data) > most {
-		return nil, source.Problems{{File: name, Text: fmt.Sprintf("%d bytes; a profile has at most %d", len(data), most), Try: "a trace, for many arrivals"}}
+		return nil, source.Problems{
+			{
+				File: name,
+				Text: fmt.Sprintf("%d bytes; a profile has at most %d", len(data), most),
+				Try:  "a trace, for many arrivals",
+			},
+		}
 	}
 	docs, problems := source.Parse(name, data)
 	switch {

@@ -29,7 +29,13 @@ func (p *Profile) Preview(seed int64) Preview {
 	out := Preview{DurationS: p.Duration().Seconds(), Stages: make([]StagePreview, len(p.Stages))}
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		out.Stages[i] = StagePreview{Name: s.Name, Shape: s.Shape(), FromS: s.From.Seconds(), ToS: s.To.Seconds(), Warmup: s.Warmup}
+		out.Stages[i] = StagePreview{
+			Name:   s.Name,
+			Shape:  s.Shape(),
+			FromS:  s.From.Seconds(),
+			ToS:    s.To.Seconds(),
+			Warmup: s.Warmup,
+		}
 	}
 	for a := range p.Arrivals(seed) {
 		out.Stages[a.Stage].Arrivals++

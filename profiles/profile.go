@@ -59,7 +59,14 @@ type Target struct {
 
 // OtherNames are what other tools call fields of a target, and what to write.
 func (Target) OtherNames() map[string]string {
-	return map[string]string{"extra_body": "request", "extra": "request", "params": "request", "sampling_params": "request", "endpoint": "path", "streaming": "stream"}
+	return map[string]string{
+		"extra_body":      "request",
+		"extra":           "request",
+		"params":          "request",
+		"sampling_params": "request",
+		"endpoint":        "path",
+		"streaming":       "stream",
+	}
 }
 
 // OtherNames are what other tools call fields of a stage, and what to write.

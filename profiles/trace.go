@@ -125,7 +125,17 @@ func (c *checker) trace(at string, s *Stage) {
 	lo := sort.Search(len(rec.rows), func(i int) bool { return rec.rows[i].at >= t.From })
 	hi := sort.Search(len(rec.rows), func(i int) bool { return rec.rows[i].at >= t.To })
 	if lo >= hi {
-		c.say(at, fmt.Sprintf("%s has no arrivals from %v to %v; its last is at %v", t.File, t.From, t.To, rec.rows[len(rec.rows)-1].at), "another slice")
+		c.say(
+			at,
+			fmt.Sprintf(
+				"%s has no arrivals from %v to %v; its last is at %v",
+				t.File,
+				t.From,
+				t.To,
+				rec.rows[len(rec.rows)-1].at,
+			),
+			"another slice",
+		)
 		return
 	}
 	t.rows = rec.rows[lo:hi:hi]
@@ -138,7 +148,11 @@ func (c *checker) trace(at string, s *Stage) {
 	given := s.Duration
 	s.Duration = max(1, time.Duration(math.Round(length)))
 	if given != 0 && given != s.Duration {
-		c.say(strings.TrimSuffix(at, ".trace")+".duration", fmt.Sprintf("duration %v is not that of the slice, %v", given, s.Duration), "leave it out; from and to make it")
+		c.say(
+			strings.TrimSuffix(at, ".trace")+".duration",
+			fmt.Sprintf("duration %v is not that of the slice, %v", given, s.Duration),
+			"leave it out; from and to make it",
+		)
 	}
 }
 
@@ -156,7 +170,11 @@ func (c *checker) noteTrace(t *Trace, rec *recording) {
 		c.note("%s: read %s: columns %s, times in %s%s", t.File, who, strings.Join(l.columns[:], ", "), l.time, from)
 	}
 	if len(rec.skipped) > 0 {
-		c.note("%s: %s: not read, so the class's own numbers are sent; to read a column, name it in the profile: columns: {input: …, output: …}", t.File, strings.Join(rec.skipped, ", "))
+		c.note(
+			"%s: %s: not read, so the class's own numbers are sent; to read a column, name it in the profile: columns: {input: …, output: …}",
+			t.File,
+			strings.Join(rec.skipped, ", "),
+		)
 	}
 	none := 0
 	for _, r := range t.rows {
@@ -165,7 +183,12 @@ func (c *checker) noteTrace(t *Trace, rec *recording) {
 		}
 	}
 	if none > 0 {
-		c.note("%s: %d of %d rows say 0 tokens; they are sent, with 1 in its place: no server takes a request for none", t.File, none, len(t.rows))
+		c.note(
+			"%s: %d of %d rows say 0 tokens; they are sent, with 1 in its place: no server takes a request for none",
+			t.File,
+			none,
+			len(t.rows),
+		)
 	}
 }
 
@@ -206,7 +229,10 @@ func (r *recording) open(fsys fs.FS, name string) error {
 	base := strings.TrimSuffix(strings.TrimSuffix(path.Base(name), ".gz"), ".zst")
 	first, _ := text.Peek(1)
 	if string(first) == "[" {
-		return &source.Hint{Text: "is one JSON list", Try: "an object a line: jq -c '.[]' " + path.Base(name) + " > trace.jsonl"}
+		return &source.Hint{
+			Text: "is one JSON list",
+			Try:  "an object a line: jq -c '.[]' " + path.Base(name) + " > trace.jsonl",
+		}
 	}
 	if strings.HasSuffix(base, ".jsonl") || strings.HasSuffix(base, ".ndjson") || string(first) == "{" {
 		return r.jsonl(name, text)
@@ -235,7 +261,10 @@ func (r *recording) bad(file string, line int, column, text, try string) {
 	case n < maxReported:
 		r.problems = append(r.problems, source.Problem{File: file, Line: line, Path: column, Text: text, Try: try})
 	case n == maxReported:
-		r.problems = append(r.problems, source.Problem{File: file, Line: line, Text: fmt.Sprintf("and more; only the first %d are listed", maxReported)})
+		r.problems = append(
+			r.problems,
+			source.Problem{File: file, Line: line, Text: fmt.Sprintf("and more; only the first %d are listed", maxReported)},
+		)
 	}
 }
 
@@ -273,13 +302,25 @@ func (r *recording) add(file string, line int, t float64, in, out tally) error {
 	}
 	for i, c := range []tally{in, out} {
 		if c.said && (!(c.n >= 0 && c.n <= maxTokens) || c.n != math.Trunc(c.n)) {
-			r.bad(file, line, column[i+1], fmt.Sprintf("%v is not a whole number from 0 to %d", c.n, maxTokens), "leave it empty where it is unknown")
+			r.bad(
+				file,
+				line,
+				column[i+1],
+				fmt.Sprintf("%v is not a whole number from 0 to %d", c.n, maxTokens),
+				"leave it empty where it is unknown",
+			)
 			return nil
 		}
 	}
 	at := time.Duration(math.Round(t * 1e9))
 	if n := len(r.rows); n > 0 && at < r.rows[n-1].at {
-		r.bad(file, line, column[0], fmt.Sprintf("time %v is before the row above, at %v", t, r.rows[n-1].at.Seconds()), "sort the file by "+column[0])
+		r.bad(
+			file,
+			line,
+			column[0],
+			fmt.Sprintf("time %v is before the row above, at %v", t, r.rows[n-1].at.Seconds()),
+			"sort the file by "+column[0],
+		)
 		return nil
 	}
 	r.rows = append(r.rows, row{at, in.tokens(), out.tokens()})

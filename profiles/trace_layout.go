@@ -182,7 +182,8 @@ func parseDate(text string) (time.Time, error) {
 		norm = norm[:10] + "T" + norm[11:]
 	}
 	norm = strings.ReplaceAll(strings.TrimSuffix(strings.TrimSuffix(norm, " UTC"), "z"), " ", "")
-	for _, form := range []string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07", "2006-01-02T15:04:05"} {
+	for _, form := range []string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05Z07",
+		"2006-01-02T15:04:05"} {
 		if at, err := time.Parse(form, norm); err == nil {
 			return at, nil
 		}

@@ -38,7 +38,13 @@ func (r *recording) csv(file string, in io.Reader) error {
 	var at [3]int
 	for i, name := range r.layout.columns {
 		if at[i] = slices.Index(names, name); at[i] < 0 && r.mapped(i) {
-			r.bad(file, 1, "", fmt.Sprintf("no column %s in the header %q", name, short(strings.Join(names, ","))), "one of those that are there")
+			r.bad(
+				file,
+				1,
+				"",
+				fmt.Sprintf("no column %s in the header %q", name, short(strings.Join(names, ","))),
+				"one of those that are there",
+			)
 			return nil
 		}
 	}
@@ -162,7 +168,12 @@ func rowFields(l layout) reflect.Type {
 	var fields []reflect.StructField
 	for i, name := range l.columns {
 		fields = append(fields, reflect.StructField{
-			Name: fmt.Sprintf("F%d", i), Type: reflect.TypeFor[json.RawMessage](), Tag: reflect.StructTag(fmt.Sprintf("json:%q", name)),
+			Name: fmt.Sprintf(
+				"F%d",
+				i,
+			),
+			Type: reflect.TypeFor[json.RawMessage](),
+			Tag:  reflect.StructTag(fmt.Sprintf("json:%q", name)),
 		})
 	}
 	return reflect.StructOf(fields)
@@ -194,7 +205,13 @@ func (r *recording) object(file string, line int, fields reflect.Value) error {
 		}
 	}
 	if texts[0] == "" {
-		r.bad(file, line, r.layout.columns[0], "is missing", exampleRow+"; or name the fields in the profile: columns: {t: …, input: …, output: …}")
+		r.bad(
+			file,
+			line,
+			r.layout.columns[0],
+			"is missing",
+			exampleRow+"; or name the fields in the profile: columns: {t: …, input: …, output: …}",
+		)
 		return nil
 	}
 	return r.row(file, line, texts[0], texts[1], texts[2])

@@ -30,13 +30,19 @@ func ParseRate(s string) (Rate, error) {
 	case !ok:
 		return 0, &source.Hint{Text: fmt.Sprintf("rate %s has no unit", short(s)), Try: short(s) + "/s"}
 	case !known:
-		return 0, &source.Hint{Text: fmt.Sprintf("rate %s is per %q, should be per s, m or h", short(s), short(unit)), Try: short(number) + "/s"}
+		return 0, &source.Hint{
+			Text: fmt.Sprintf("rate %s is per %q, should be per s, m or h", short(s), short(unit)),
+			Try:  short(number) + "/s",
+		}
 	case v < 0:
 		return 0, &source.Hint{Text: fmt.Sprintf("rate %s is negative", short(s)), Try: short(strings.TrimPrefix(s, "-"))}
 	}
 	r := Rate(v / per)
 	if r > maxRate {
-		return 0, &source.Hint{Text: fmt.Sprintf("rate %s is above %.0f/s", short(s), float64(maxRate)), Try: "a rate that one machine can send"}
+		return 0, &source.Hint{
+			Text: fmt.Sprintf("rate %s is above %.0f/s", short(s), float64(maxRate)),
+			Try:  "a rate that one machine can send",
+		}
 	}
 	return r, nil
 }

@@ -9,7 +9,8 @@ func (g Gap) HidesDecisions() bool {
 	case "kube/hpa", "kube/target", "kube/pods":
 		return true
 	}
-	return strings.Contains(g.Source, "metrics.k8s.io") || strings.Contains(g.Source, " metric ") // Pods, Object and External metrics by name
+	return strings.Contains(g.Source, "metrics.k8s.io") ||
+		strings.Contains(g.Source, " metric ") // Pods, Object and External metrics by name
 }
 
 // HidesPods reports whether in the gap nobody saw which pods there were, or

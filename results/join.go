@@ -25,12 +25,32 @@ func Join(runs ...*Run) (*Run, error) {
 	ordered := slices.SortedFunc(slices.Values(runs), func(a, b *Run) int { return a.Meta.Start.Compare(b.Meta.Start) })
 	for k, s := range ordered {
 		switch {
-		case s.Meta.Workload.Name != m.Workload.Name || s.Meta.Workload.Namespace != m.Workload.Namespace || s.Meta.Speed != m.Speed:
-			return nil, fmt.Errorf("join: %s is a run of %s/%s and %s a run of %s/%s; pass runs of one workload", first.Meta.Run, m.Workload.Namespace, m.Workload.Name, s.Meta.Run, s.Meta.Workload.Namespace, s.Meta.Workload.Name)
+		case s.Meta.Workload.Name != m.Workload.Name || s.Meta.Workload.Namespace != m.Workload.Namespace ||
+			s.Meta.Speed != m.Speed:
+			return nil, fmt.Errorf(
+				"join: %s is a run of %s/%s and %s a run of %s/%s; pass runs of one workload",
+				first.Meta.Run,
+				m.Workload.Namespace,
+				m.Workload.Name,
+				s.Meta.Run,
+				s.Meta.Workload.Namespace,
+				s.Meta.Workload.Name,
+			)
 		case s.Meta.Workload != m.Workload:
-			return nil, fmt.Errorf("join: the workload changed between %s and %s: %+v, then %+v", first.Meta.Run, s.Meta.Run, m.Workload, s.Meta.Workload)
-		case !slices.Equal(s.Meta.Classes, m.Classes) || s.Meta.Target.Streams != m.Target.Streams || s.Meta.Target.Protocol != m.Target.Protocol:
-			return nil, fmt.Errorf("join: %s and %s did not send the same requests; pass runs of one profile", first.Meta.Run, s.Meta.Run)
+			return nil, fmt.Errorf(
+				"join: the workload changed between %s and %s: %+v, then %+v",
+				first.Meta.Run,
+				s.Meta.Run,
+				m.Workload,
+				s.Meta.Workload,
+			)
+		case !slices.Equal(s.Meta.Classes, m.Classes) || s.Meta.Target.Streams != m.Target.Streams ||
+			s.Meta.Target.Protocol != m.Target.Protocol:
+			return nil, fmt.Errorf(
+				"join: %s and %s did not send the same requests; pass runs of one profile",
+				first.Meta.Run,
+				s.Meta.Run,
+			)
 		}
 		// On the clock of the first argument, not of the earliest: its times stay.
 		shift := Clock{Start: m.Start, Speed: m.Speed}.At(s.Meta.Start)
@@ -58,7 +78,19 @@ func Join(runs ...*Run) (*Run, error) {
 		for _, q := range s.Requests {
 			q.Arrival, q.Stage = q.Arrival+offset, q.Stage+stages
 			q.Scheduled = moved(q.Scheduled, shift)
-			q.Sent, q.First, q.Last, q.Done = moved(q.Sent, shift), moved(q.First, shift), moved(q.Last, shift), moved(q.Done, shift)
+			q.Sent, q.First, q.Last, q.Done = moved(
+				q.Sent,
+				shift,
+			), moved(
+				q.First,
+				shift,
+			), moved(
+				q.Last,
+				shift,
+			), moved(
+				q.Done,
+				shift,
+			)
 			q.Err, q.Backend = remap(errorsOf, q.Err), remap(backendsOf, q.Backend)
 			out.Requests = append(out.Requests, q)
 		}
@@ -90,7 +122,16 @@ func (r *Run) vanished(next *Run, shift time.Duration) {
 	for i := range r.Pods {
 		if p := r.Pods[i]; !there[p.Name] {
 			there[p.Name] = true
-			r.Pods = append(r.Pods, Pod{At: min(shift, max(p.At, time.Duration(r.Meta.DurationS*float64(time.Second)))), Name: p.Name, Phase: PodDeleted, Node: p.Node, Backend: p.Backend})
+			r.Pods = append(
+				r.Pods,
+				Pod{
+					At:      min(shift, max(p.At, time.Duration(r.Meta.DurationS*float64(time.Second)))),
+					Name:    p.Name,
+					Phase:   PodDeleted,
+					Node:    p.Node,
+					Backend: p.Backend,
+				},
+			)
 		}
 	}
 }

@@ -49,8 +49,15 @@ func number(v float64) *float64 {
 // pass if all of it meets the limit, fail if none of it does.
 func (o Objective) Judge(f Figure) Judgement {
 	j := Judgement{
-		Text: o.Text, Value: number(f.Value), Lo: number(f.Lo), Hi: number(f.Hi), Limit: o.Limit, Unit: o.Unit, Currency: f.Currency, N: f.N,
-		Verdict: Unknown,
+		Text:     o.Text,
+		Value:    number(f.Value),
+		Lo:       number(f.Lo),
+		Hi:       number(f.Hi),
+		Limit:    o.Limit,
+		Unit:     o.Unit,
+		Currency: f.Currency,
+		N:        f.N,
+		Verdict:  Unknown,
 	}
 	if math.IsNaN(f.Value) {
 		return j
@@ -121,7 +128,13 @@ func judgeAll(from source, objectives []Objective, extra []Figure) []Judgement {
 func judgeOne(from source, o Objective, extra []Figure) Judgement {
 	m := o.Of()
 	if m == nil {
-		return Judgement{Text: o.Text, Limit: o.Limit, Unit: o.Unit, Verdict: Unknown, Note: fmt.Sprintf("unknown metric %q", o.Metric)}
+		return Judgement{
+			Text:    o.Text,
+			Limit:   o.Limit,
+			Unit:    o.Unit,
+			Verdict: Unknown,
+			Note:    fmt.Sprintf("unknown metric %q", o.Metric),
+		}
 	}
 	var f Figure
 	attainment := math.NaN()

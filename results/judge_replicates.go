@@ -117,7 +117,11 @@ func whatDecides(met, n int, values []float64, limit float64, requests int) stri
 	if !(factor > 1) || factor > 1e4 {
 		return "; the limit is too close to the prediction to tell them apart"
 	}
-	return fmt.Sprintf("; a recording of about %s requests would decide it, this one has %d", roughly(factor*float64(requests)), requests)
+	return fmt.Sprintf(
+		"; a recording of about %s requests would decide it, this one has %d",
+		roughly(factor*float64(requests)),
+		requests,
+	)
 }
 
 // spread is the mean of values and their 5th and 95th percentile, NaN of fewer

@@ -24,12 +24,36 @@ var meddlings = map[string]struct {
 	text string // with the instant
 	ends bool
 }{
-	"hpa-edited":     {"hpa-edited", "the HPA was changed during the run, at %s: later data is from another configuration", true},
-	"change-undone":  {"hpa-edited", "somebody else changed what this run had set, at %s: later data is from another configuration", true},
-	"hpa-deleted":    {"hpa-deleted", "the HPA was deleted during the run, at %s: nothing scaled the target after that", true},
-	"target-scaled":  {"target-scaled", "somebody else scaled the target during the run, at %s: later sizes are not the HPA's", true},
-	"target-changed": {"target-changed", "the pod template was changed during the run, at %s: later data is from other pods", true},
-	"pod-restarted":  {"pod-restarted", "a container was restarted during the run, at %s: its requests were lost, and its CPU use is that of a start", false},
+	"hpa-edited": {
+		"hpa-edited",
+		"the HPA was changed during the run, at %s: later data is from another configuration",
+		true,
+	},
+	"change-undone": {
+		"hpa-edited",
+		"somebody else changed what this run had set, at %s: later data is from another configuration",
+		true,
+	},
+	"hpa-deleted": {
+		"hpa-deleted",
+		"the HPA was deleted during the run, at %s: nothing scaled the target after that",
+		true,
+	},
+	"target-scaled": {
+		"target-scaled",
+		"somebody else scaled the target during the run, at %s: later sizes are not the HPA's",
+		true,
+	},
+	"target-changed": {
+		"target-changed",
+		"the pod template was changed during the run, at %s: later data is from other pods",
+		true,
+	},
+	"pod-restarted": {
+		"pod-restarted",
+		"a container was restarted during the run, at %s: its requests were lost, and its CPU use is that of a start",
+		false,
+	},
 }
 
 // Meddled returns what others did in mid-run, in order of time, each kind once.
@@ -106,9 +130,17 @@ func (r *Run) deletions() (Meddling, bool) {
 	if len(lost) == 0 {
 		return Meddling{}, false
 	}
-	text := fmt.Sprintf("pod %s was deleted during the run, at %s, not by the HPA (an eviction, a node drain or a person)", lost[0], first.Round(time.Second))
+	text := fmt.Sprintf(
+		"pod %s was deleted during the run, at %s, not by the HPA (an eviction, a node drain or a person)",
+		lost[0],
+		first.Round(time.Second),
+	)
 	if len(lost) > 1 {
-		text = fmt.Sprintf("%d pods were deleted during the run, the first at %s, not by the HPA (an eviction, a node drain or a person)", len(lost), first.Round(time.Second))
+		text = fmt.Sprintf(
+			"%d pods were deleted during the run, the first at %s, not by the HPA (an eviction, a node drain or a person)",
+			len(lost),
+			first.Round(time.Second),
+		)
 	}
 	return Meddling{At: first, ID: "pods-deleted", Text: text}, true
 }
@@ -220,8 +252,13 @@ func trustFrozen(r *Run, _ Summary, _ Limits) []Reason {
 		return nil
 	}
 	longest := slices.MaxFunc(found, func(a, b Freeze) int { return int(a.Length - b.Length) })
-	text := fmt.Sprintf("replica %s answered nothing for %s, from %s on, while it had %d requests", longest.Backend, figure.Time(longest.Length.Seconds()),
-		longest.From.Round(time.Second), longest.Inside)
+	text := fmt.Sprintf(
+		"replica %s answered nothing for %s, from %s on, while it had %d requests",
+		longest.Backend,
+		figure.Time(longest.Length.Seconds()),
+		longest.From.Round(time.Second),
+		longest.Inside,
+	)
 	if len(found) > 1 {
 		text += fmt.Sprintf("; this happened %d times", len(found))
 	}

@@ -28,7 +28,12 @@ func Merge(shards ...*Run) (*Run, error) {
 	out := &Run{Meta: shards[0].Meta, Profile: shards[0].Profile}
 	m := &out.Meta
 	m.Errors, m.Backends = nil, nil
-	m.Client = Client{Pacer: m.Client.Pacer, CPUMeasured: true, FloorS: m.Client.FloorS, ForeignRatio: m.Client.ForeignRatio}
+	m.Client = Client{
+		Pacer:        m.Client.Pacer,
+		CPUMeasured:  true,
+		FloorS:       m.Client.FloorS,
+		ForeignRatio: m.Client.ForeignRatio,
+	}
 	var errs []error
 	warnings := make([][]Warning, len(shards))
 	errorIndex, backendIndex := map[string]int32{}, map[string]int32{}
@@ -53,7 +58,19 @@ func Merge(shards ...*Run) (*Run, error) {
 		}
 		for _, q := range s.Requests {
 			q.Scheduled = moved(q.Scheduled, shift)
-			q.Sent, q.First, q.Last, q.Done = moved(q.Sent, shift), moved(q.First, shift), moved(q.Last, shift), moved(q.Done, shift)
+			q.Sent, q.First, q.Last, q.Done = moved(
+				q.Sent,
+				shift,
+			), moved(
+				q.First,
+				shift,
+			), moved(
+				q.Last,
+				shift,
+			), moved(
+				q.Done,
+				shift,
+			)
 			q.Err, q.Backend = remap(errorsOf, q.Err), remap(backendsOf, q.Backend)
 			out.Requests = append(out.Requests, q)
 		}
@@ -212,10 +229,24 @@ func checkArrivals(r *Run) error {
 	}
 	var errs []error
 	if missing > 0 {
-		errs = append(errs, fmt.Errorf("merge: %d arrivals are missing, the first is %d; check that all shards are given", missing, firstMissing))
+		errs = append(
+			errs,
+			fmt.Errorf(
+				"merge: %d arrivals are missing, the first is %d; check that all shards are given",
+				missing,
+				firstMissing,
+			),
+		)
 	}
 	if double > 0 {
-		errs = append(errs, fmt.Errorf("merge: %d arrivals are there twice, the first is %d; check that no shard is given twice", double, firstDouble))
+		errs = append(
+			errs,
+			fmt.Errorf(
+				"merge: %d arrivals are there twice, the first is %d; check that no shard is given twice",
+				double,
+				firstDouble,
+			),
+		)
 	}
 	return errors.Join(errs...)
 }

@@ -112,7 +112,11 @@ func ParseObjective(text string) (Objective, error) {
 	case len(fields) == 0:
 		return o, nil
 	case len(fields) != 4 || fields[0] != "each" || fields[2] != "for":
-		return fail(m.Example+" each 1m for 99%", "after the limit comes \"each WINDOW for PERCENT%%\" or nothing, but found %q", strings.Join(fields, " "))
+		return fail(
+			m.Example+" each 1m for 99%",
+			"after the limit comes \"each WINDOW for PERCENT%%\" or nothing, but found %q",
+			strings.Join(fields, " "),
+		)
 	case !m.ByWindow():
 		return fail(m.Example, "%s is one number of the whole run: no \"each\"", name)
 	}
@@ -152,7 +156,8 @@ func hundredth(p float64) float64 { return math.Round(p*1e10) / 1e12 }
 // parseNumber reads a finite number that is not negative, in digits: no signs,
 // exponents, hexadecimals, NaN.
 func parseNumber(s string) (float64, error) {
-	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r != '.' && (r > unicode.MaxASCII || !unicode.IsDigit(r)) }) {
+	if s == "" ||
+		strings.ContainsFunc(s, func(r rune) bool { return r != '.' && (r > unicode.MaxASCII || !unicode.IsDigit(r)) }) {
 		return 0, errors.New("not a number")
 	}
 	return strconv.ParseFloat(s, 64)

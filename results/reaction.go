@@ -48,7 +48,19 @@ func (x *Reaction) inSeconds() ReactionS {
 		v := d.Seconds()
 		return &v
 	}
-	s := ReactionS{x.Stage, x.From, x.To, x.Load.Seconds(), of(x.Metric), x.Decision.Seconds(), of(x.Created), of(x.Started), of(x.Ready), of(x.Traffic), ""}
+	s := ReactionS{
+		x.Stage,
+		x.From,
+		x.To,
+		x.Load.Seconds(),
+		of(x.Metric),
+		x.Decision.Seconds(),
+		of(x.Created),
+		of(x.Started),
+		of(x.Ready),
+		of(x.Traffic),
+		"",
+	}
 	switch {
 	case x.Answered:
 		s.TrafficWas = "answer"
@@ -71,7 +83,18 @@ func (r *Run) Reactions() []Reaction {
 			if s.At < from || s.At >= to || s.Replicas <= s.Spec {
 				continue
 			}
-			x := Reaction{Stage: st.Name, From: s.Spec, To: s.Replicas, Load: from, Decision: s.At, Metric: NotYet, Created: NotYet, Started: NotYet, Ready: NotYet, Traffic: NotYet}
+			x := Reaction{
+				Stage:    st.Name,
+				From:     s.Spec,
+				To:       s.Replicas,
+				Load:     from,
+				Decision: s.At,
+				Metric:   NotYet,
+				Created:  NotYet,
+				Started:  NotYet,
+				Ready:    NotYet,
+				Traffic:  NotYet,
+			}
 			x.Metric = r.metricMoved(from, s)
 			r.firstPod(&x)
 			out = append(out, x)
@@ -93,7 +116,10 @@ func (r *Run) metricMoved(load time.Duration, decision *Sync) time.Duration {
 			return true
 		}
 		for _, m := range decision.Metrics {
-			if slices.ContainsFunc(m.Pods, func(v PodValue) bool { return v.Pod == s.Pod && (v.At-taken).Abs() < time.Millisecond }) {
+			if slices.ContainsFunc(
+				m.Pods,
+				func(v PodValue) bool { return v.Pod == s.Pod && (v.At-taken).Abs() < time.Millisecond },
+			) {
 				return true
 			}
 		}
@@ -168,7 +194,8 @@ func (r *Run) firstPod(x *Reaction) {
 		return
 	}
 	for _, e := range r.Endpoints {
-		if e.At > x.Decision && slices.ContainsFunc(e.Ready, func(a string) bool { return a == address || hostOf(a) == address }) {
+		if e.At > x.Decision &&
+			slices.ContainsFunc(e.Ready, func(a string) bool { return a == address || hostOf(a) == address }) {
 			x.Traffic = e.At
 			return
 		}

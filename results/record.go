@@ -90,7 +90,19 @@ const (
 )
 
 // outcomeNames are the words of INTERFACES.md, in the order of the constants.
-var outcomeNames = [...]string{"ok", "shed", "timeout", "connect", "reset", "http_429", "http_4xx", "http_5xx", "in_band", "truncated", "canceled"}
+var outcomeNames = [...]string{
+	"ok",
+	"shed",
+	"timeout",
+	"connect",
+	"reset",
+	"http_429",
+	"http_4xx",
+	"http_5xx",
+	"in_band",
+	"truncated",
+	"canceled",
+}
 
 // Outcomes is the number of outcomes: Outcome values are 0..Outcomes-1.
 const Outcomes = len(outcomeNames)

@@ -139,7 +139,11 @@ func (t *Timeline) flaps() float64 {
 // timeToCapacity is the longest stretch with fewer ready than desired, in
 // seconds; NaN where either is not known.
 func (t *Timeline) timeToCapacity() float64 {
-	desired, ready := t.levels(func(k *Tick) float64 { return k.Desired }), t.levels(func(k *Tick) float64 { return k.Ready })
+	desired, ready := t.levels(
+		func(k *Tick) float64 { return k.Desired },
+	), t.levels(
+		func(k *Tick) float64 { return k.Ready },
+	)
 	if len(desired) == 0 || math.IsNaN(desired[0].v) || math.IsNaN(ready[0].v) {
 		return math.NaN()
 	}

@@ -42,7 +42,11 @@ func (s *Slice) Add(d time.Duration, weight float64) {
 }
 
 func (s *Slice) addBucket(index int16, weight float64) {
-	i, found := slices.BinarySearchFunc(s.buckets, index, func(b sliceBucket, index int16) int { return int(b.index) - int(index) })
+	i, found := slices.BinarySearchFunc(
+		s.buckets,
+		index,
+		func(b sliceBucket, index int16) int { return int(b.index) - int(index) },
+	)
 	if !found {
 		s.buckets = slices.Insert(s.buckets, i, sliceBucket{index: index})
 	}

@@ -29,7 +29,16 @@ func NewQ(values []float64) *Q {
 		sum += v
 	}
 	at := func(q float64) float64 { return Percentile(values, q) }
-	return &Q{N: len(values), Mean: sum / float64(len(values)), P50: at(0.5), P90: at(0.9), P95: at(0.95), P99: at(0.99), P999: at(0.999), Max: values[len(values)-1]}
+	return &Q{
+		N:    len(values),
+		Mean: sum / float64(len(values)),
+		P50:  at(0.5),
+		P90:  at(0.9),
+		P95:  at(0.95),
+		P99:  at(0.99),
+		P999: at(0.999),
+		Max:  values[len(values)-1],
+	}
 }
 
 // Summary is all that `report RUN` says of a run, and its JSON. Warm-up stages
@@ -190,10 +199,26 @@ func Summarize(r *Run, objectives []Objective, extra ...Figure) Summary {
 	limits := LimitsOf(objectives)
 	measured := r.measured()
 	s := Summary{
-		Schema: Schema, Run: r.Meta.Run, Partial: r.Meta.Partial, Why: r.Meta.Why, Start: r.Meta.Start, DurationS: r.End().Seconds(), Speed: r.Meta.Speed,
-		Load: loadOf(r, measured, limits), LatencyS: latenciesOf(measured), Tokens: tokensOf(measured),
-		Objectives: r.Judge(objectives, extra...), Replicas: r.Replicas(), Pods: r.PodLives(), Backends: r.Shares(),
-		Gaps: []GapS{}, Stages: []StageSummary{}, Classes: []ClassSummary{}, Errors: []ErrorCount{}, Warnings: []WarningInJSON{}, Capacity: r.Meta.Capacity,
+		Schema:     Schema,
+		Run:        r.Meta.Run,
+		Partial:    r.Meta.Partial,
+		Why:        r.Meta.Why,
+		Start:      r.Meta.Start,
+		DurationS:  r.End().Seconds(),
+		Speed:      r.Meta.Speed,
+		Load:       loadOf(r, measured, limits),
+		LatencyS:   latenciesOf(measured),
+		Tokens:     tokensOf(measured),
+		Objectives: r.Judge(objectives, extra...),
+		Replicas:   r.Replicas(),
+		Pods:       r.PodLives(),
+		Backends:   r.Shares(),
+		Gaps:       []GapS{},
+		Stages:     []StageSummary{},
+		Classes:    []ClassSummary{},
+		Errors:     []ErrorCount{},
+		Warnings:   []WarningInJSON{},
+		Capacity:   r.Meta.Capacity,
 	}
 	if s.Speed == 0 {
 		s.Speed = 1
@@ -211,7 +236,10 @@ func Summarize(r *Run, objectives []Objective, extra ...Figure) Summary {
 	for i, st := range r.Meta.Stages {
 		in := byStage[i]
 		l := loadOf(r, in, limits)
-		s.Stages = append(s.Stages, StageSummary{st.Name, st.FromS, st.ToS, st.Warmup, l.Scheduled, l.Sent, l.OK, latenciesOf(in)})
+		s.Stages = append(
+			s.Stages,
+			StageSummary{st.Name, st.FromS, st.ToS, st.Warmup, l.Scheduled, l.Sent, l.OK, latenciesOf(in)},
+		)
 	}
 	byClass := map[int][]*Request{}
 	for _, q := range measured {

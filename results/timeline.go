@@ -18,9 +18,11 @@ type Tick struct {
 	// by us; Missed of them had waited beyond a limit by then.
 	Arrivals, Shed, Done, Failed, Canceled, Missed, Good, Tokens float64
 	Spec, Desired                                                float64 // at the tick's end
-	Pods, Ready                                                  float64 // mean over the tick; Pods = billed: not yet gone, starting and draining too
-	InFlight, Waiting                                            float64 // at the tick's end; Waiting = queued in the servers
-	Warmup                                                       bool    // most of it belongs to a warm-up: no objective is about it
+	Pods,
+	Ready float64 // mean over the tick; Pods = billed: not yet gone, starting and draining too
+	InFlight,
+	Waiting float64 // at the tick's end; Waiting = queued in the servers
+	Warmup bool // most of it belongs to a warm-up: no objective is about it
 }
 
 // A Timeline is what happened, or what would have: one Tick every Step from

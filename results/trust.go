@@ -72,7 +72,16 @@ const (
 func judgeTrust(r *Run, s Summary, limits Limits) Trust {
 	t := Trust{Verdict: Valid}
 	checks := []func(*Run, Summary, Limits) []Reason{
-		trustWhole, trustDelivered, trustLateness, trustCPU, trustShares, trustForeign, trustGaps, trustMeddled, trustFrozen, trustFloor,
+		trustWhole,
+		trustDelivered,
+		trustLateness,
+		trustCPU,
+		trustShares,
+		trustForeign,
+		trustGaps,
+		trustMeddled,
+		trustFrozen,
+		trustFloor,
 	}
 	if r.Meta.Target.Kind == "log" { // others sent the load
 		checks = []func(*Run, Summary, Limits) []Reason{trustWhole, trustImported, trustShares, trustGaps}
@@ -110,7 +119,14 @@ func (t Trust) Line() string {
 }
 
 func reason(id string, v TrustVerdict, value, limit float64, format string, args ...any) Reason {
-	return Reason{ID: id, Verdict: v, Value: number(value), Limit: number(limit), Text: fmt.Sprintf(format, args...), Touches: touched(id)}
+	return Reason{
+		ID:      id,
+		Verdict: v,
+		Value:   number(value),
+		Limit:   number(limit),
+		Text:    fmt.Sprintf(format, args...),
+		Touches: touched(id),
+	}
 }
 
 // trustWhole: did it end as planned, and is there enough of it?
@@ -135,10 +151,24 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 	}
 	recorded := len(r.Requests) - twice
 	if !r.Meta.Partial && planned > recorded {
-		out = append(out, reason("arrivals-missing", Invalid, float64(recorded), float64(planned), "%d of %d planned arrivals are not in the log", planned-recorded, planned))
+		out = append(
+			out,
+			reason(
+				"arrivals-missing",
+				Invalid,
+				float64(recorded),
+				float64(planned),
+				"%d of %d planned arrivals are not in the log",
+				planned-recorded,
+				planned,
+			),
+		)
 	}
 	if twice > 0 {
-		out = append(out, reason("arrivals-twice", Invalid, float64(twice), 0, "%d arrivals are in the log more than once", twice))
+		out = append(
+			out,
+			reason("arrivals-twice", Invalid, float64(twice), 0, "%d arrivals are in the log more than once", twice),
+		)
 	}
 	switch n := s.Load.Scheduled; {
 	case n == 0:
@@ -151,7 +181,15 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 
 // trustImported: of a log that others wrote nobody here knows what it leaves out.
 func trustImported(*Run, Summary, Limits) []Reason {
-	return []Reason{reason("imported", Unverified, math.NaN(), math.NaN(), "imported log: requests missing from it and the lateness of requests are unknown")}
+	return []Reason{
+		reason(
+			"imported",
+			Unverified,
+			math.NaN(),
+			math.NaN(),
+			"imported log: requests missing from it and the lateness of requests are unknown",
+		),
+	}
 }
 
 func trustDelivered(r *Run, s Summary, _ Limits) []Reason {
@@ -203,7 +241,9 @@ func trustCPU(r *Run, _ Summary, _ Limits) []Reason {
 	case v > cpuInvalid:
 		return []Reason{reason("client-cpu", Invalid, v, cpuInvalid, "%s (the load generator was the bottleneck)", text)}
 	case v > cpuDoubt:
-		return []Reason{reason("client-cpu", Unverified, v, cpuDoubt, "%s (the load generator may have been the bottleneck)", text)}
+		return []Reason{
+			reason("client-cpu", Unverified, v, cpuDoubt, "%s (the load generator may have been the bottleneck)", text),
+		}
 	}
 	return []Reason{reason("client-cpu", Valid, v, cpuDoubt, "%s", text)}
 }
@@ -225,7 +265,15 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		if r.Meta.HPA.Name == "" && r.Meta.Target.Kind != OfHPA && r.Meta.Target.Kind != OfSandbox {
 			return nil // one address, and nothing said of replicas
 		}
-		return []Reason{reason("new-replicas", Unverified, nan, starvedLimit, "replicas not observed, so their shares of traffic are unknown")}
+		return []Reason{
+			reason(
+				"new-replicas",
+				Unverified,
+				nan,
+				starvedLimit,
+				"replicas not observed, so their shares of traffic are unknown",
+			),
+		}
 	}
 	if len(newcomers) == 0 {
 		return []Reason{reason("new-replicas", Valid, nan, starvedLimit, "no new replicas")}
@@ -255,11 +303,27 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		worst = min(worst, of)
 		shares = append(shares, fmt.Sprintf("%.0f", 100*of))
 		if of < starvedLimit {
-			starved = append(starved, fmt.Sprintf("%s got %s of the traffic, its fair share is %s", b.Backend, figure.Percent(*b.Share), figure.Percent(*b.FairShare)))
+			starved = append(
+				starved,
+				fmt.Sprintf(
+					"%s got %s of the traffic, its fair share is %s",
+					b.Backend,
+					figure.Percent(*b.Share),
+					figure.Percent(*b.FairShare),
+				),
+			)
 		}
 	}
 	if !seen {
-		return []Reason{reason("new-replicas", Unverified, nan, starvedLimit, "shares of traffic are not visible, so new replicas may have got none")}
+		return []Reason{
+			reason(
+				"new-replicas",
+				Unverified,
+				nan,
+				starvedLimit,
+				"shares of traffic are not visible, so new replicas may have got none",
+			),
+		}
 	}
 	// A newcomer that never answered is not in the table at all.
 	starved = append(starved, r.silent(lives, s.Backends)...)
@@ -267,15 +331,44 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		if math.IsInf(worst, 1) {
 			worst = 0
 		}
-		return []Reason{reason("new-replicas", Invalid, worst, starvedLimit, "new replicas starved: %s", strings.Join(starved, "; "))}
+		return []Reason{
+			reason("new-replicas", Invalid, worst, starvedLimit, "new replicas starved: %s", strings.Join(starved, "; ")),
+		}
 	}
 	if len(shares) == 0 {
-		return []Reason{reason("new-replicas", Valid, nan, starvedLimit, "the new pods did not live long enough to judge their share of traffic")}
+		return []Reason{
+			reason(
+				"new-replicas",
+				Valid,
+				nan,
+				starvedLimit,
+				"the new pods did not live long enough to judge their share of traffic",
+			),
+		}
 	}
 	if len(shares) > 6 {
-		return []Reason{reason("new-replicas", Valid, worst, starvedLimit, "%d new replicas got at least %.0f %% of their fair share", len(shares), 100*worst)}
+		return []Reason{
+			reason(
+				"new-replicas",
+				Valid,
+				worst,
+				starvedLimit,
+				"%d new replicas got at least %.0f %% of their fair share",
+				len(shares),
+				100*worst,
+			),
+		}
 	}
-	return []Reason{reason("new-replicas", Valid, worst, starvedLimit, "new replicas got %s %% of their fair share", strings.Join(shares, "/"))}
+	return []Reason{
+		reason(
+			"new-replicas",
+			Valid,
+			worst,
+			starvedLimit,
+			"new replicas got %s %% of their fair share",
+			strings.Join(shares, "/"),
+		),
+	}
 }
 
 // silent names the pods that became ready during the run, could have expected
@@ -355,7 +448,9 @@ func trustGaps(r *Run, _ Summary, _ Limits) []Reason {
 	if v > gapLimit {
 		verdict = Unverified
 	}
-	return []Reason{reason("observer-gaps", verdict, v, gapLimit, "%s was not observed for %s of the run", source, figure.Percent(v))}
+	return []Reason{
+		reason("observer-gaps", verdict, v, gapLimit, "%s was not observed for %s of the run", source, figure.Percent(v)),
+	}
 }
 
 func trustFloor(r *Run, _ Summary, limits Limits) []Reason {

@@ -23,7 +23,14 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 		r.Verdict, k.best = Keep, current
 		k.equals = only(k.equals, func(t *trial) bool { return math.Abs(t.cost()/current.cost()-1) <= unparted })
 		if current.fate() != holds {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("the recorded run met its objectives, but the model predicts that for only %.0f %% of such days; for 90 %% or more, use: %s", 100*current.pMet(), Describe(k.cheapest.config)))
+			r.Warnings = append(
+				r.Warnings,
+				fmt.Sprintf(
+					"the recorded run met its objectives, but the model predicts that for only %.0f %% of such days; for 90 %% or more, use: %s",
+					100*current.pMet(),
+					Describe(k.cheapest.config),
+				),
+			)
 		}
 	}
 	r.Front = b.front(k)
@@ -33,7 +40,10 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 	r.Recommended = b.pick(k.best)
 	if b.reach != nil {
 		if far, text := b.reach(&k.best.config); far != fit.Seen {
-			r.Warnings = append(r.Warnings, text+": beyond the sampled range the replay extrapolates linearly; a run that saturates one replica would show the real behavior")
+			r.Warnings = append(
+				r.Warnings,
+				text+": beyond the sampled range the replay extrapolates linearly; a run that saturates one replica would show the real behavior",
+			)
 		}
 	}
 	for _, t := range k.equals {
@@ -73,7 +83,8 @@ const (
 // and nothing that holds costs less beyond the noise of one day.
 func (k *ranking) keeps(m *Measured, want float64, s Space) bool {
 	current := k.trials[0]
-	if m == nil || m.Met == nil || !*m.Met || k.cheapest == nil || !s.allows(&current.config) || !(current.pMet() >= likely) {
+	if m == nil || m.Met == nil || !*m.Met || k.cheapest == nil || !s.allows(&current.config) ||
+		!(current.pMet() >= likely) {
 		return false
 	}
 	if m.Attainment != nil && 1-*m.Attainment > (1-want)*comfort {
@@ -89,15 +100,42 @@ func (b *bench) bounds(current, pick hpa.Config) []string {
 	need := max(b.space.Need, b.space.Peak)
 	switch {
 	case b.space.First:
-		return []string{fmt.Sprintf("maxReplicas %d: the highest peak needs %d ready replicas, plus 25 %% as reserve", pick.MaxReplicas, need)}
+		return []string{
+			fmt.Sprintf(
+				"maxReplicas %d: the highest peak needs %d ready replicas, plus 25 %% as reserve",
+				pick.MaxReplicas,
+				need,
+			),
+		}
 	case pick.MaxReplicas < current.MaxReplicas:
-		return []string{fmt.Sprintf("maxReplicas is lowered from %d to your limit of %d; that is a bound, not a saving", current.MaxReplicas, pick.MaxReplicas)}
+		return []string{
+			fmt.Sprintf(
+				"maxReplicas is lowered from %d to your limit of %d; that is a bound, not a saving",
+				current.MaxReplicas,
+				pick.MaxReplicas,
+			),
+		}
 	case pick.MaxReplicas > current.MaxReplicas:
-		return []string{fmt.Sprintf("maxReplicas is raised from %d to %d: a peak of this load needs %d ready replicas", current.MaxReplicas, pick.MaxReplicas, need)}
+		return []string{
+			fmt.Sprintf(
+				"maxReplicas is raised from %d to %d: a peak of this load needs %d ready replicas",
+				current.MaxReplicas,
+				pick.MaxReplicas,
+				need,
+			),
+		}
 	case need > 0 && float64(pick.MaxReplicas) >= 3*float64(need):
-		text := fmt.Sprintf("maxReplicas %d is far above what this load needs (%d replicas at its highest peak); it is kept as your safety bound", pick.MaxReplicas, need)
+		text := fmt.Sprintf(
+			"maxReplicas %d is far above what this load needs (%d replicas at its highest peak); it is kept as your safety bound",
+			pick.MaxReplicas,
+			need,
+		)
 		if rate, ok := b.rate(); ok {
-			text += fmt.Sprintf(". A month at that size costs %s, and %s at the size of the peak", figure.Money(float64(pick.MaxReplicas)*rate*HoursPerMonth, b.price.Currency), figure.Money(float64(need)*rate*HoursPerMonth, b.price.Currency))
+			text += fmt.Sprintf(
+				". A month at that size costs %s, and %s at the size of the peak",
+				figure.Money(float64(pick.MaxReplicas)*rate*HoursPerMonth, b.price.Currency),
+				figure.Money(float64(need)*rate*HoursPerMonth, b.price.Currency),
+			)
 		}
 		return []string{text}
 	}
@@ -118,10 +156,27 @@ func (b *bench) pick(t *trial) *Pick {
 	lo, hi := t.pMetEnds()
 	series, off := t.of, b.world.Doubt.Off
 	p := &Pick{Config: t.config, Predicted: Predicted{
-		Attainment: carriedShare(over(series(attainment)), off.Misses), PSLOMet: t.pMet(), PSLOMetInterval: &Interval{t.pMet(), &lo, &hi}, Replicates: len(t.days),
-		ReplicaHours: atLeast(carried(over(series(hours)), off.Hours)), ReadyHours: over(series(func(o *outcome) float64 { return o.ready })),
-		E2EP95: carried(typical(series(func(o *outcome) float64 { return o.e2e })), off.E2E), ErrorRatio: over(series(func(o *outcome) float64 { return o.errors })),
-		Flaps: over(series(flaps)), TimeToCapacity: carried(typical(series(toCapacity)), off.Capacity), MaxReplicas: over(series(func(o *outcome) float64 { return o.peak })),
+		Attainment: carriedShare(
+			over(series(attainment)),
+			off.Misses,
+		),
+		PSLOMet:         t.pMet(),
+		PSLOMetInterval: &Interval{t.pMet(), &lo, &hi},
+		Replicates:      len(t.days),
+		ReplicaHours: atLeast(
+			carried(over(series(hours)), off.Hours),
+		),
+		ReadyHours: over(series(func(o *outcome) float64 { return o.ready })),
+		E2EP95: carried(
+			typical(series(func(o *outcome) float64 { return o.e2e })),
+			off.E2E,
+		),
+		ErrorRatio: over(series(func(o *outcome) float64 { return o.errors })),
+		Flaps: over(
+			series(flaps),
+		),
+		TimeToCapacity: carried(typical(series(toCapacity)), off.Capacity),
+		MaxReplicas:    over(series(func(o *outcome) float64 { return o.peak })),
 	}}
 	if b.streams {
 		p.Predicted.TTFTP95 = carried(typical(series(func(o *outcome) float64 { return o.ttft })), off.TTFT)
@@ -134,10 +189,18 @@ func (b *bench) pick(t *trial) *Pick {
 	p.Predicted.USDHour = over(series(func(o *outcome) float64 { return o.hours / span * rate }))
 	p.Predicted.USDPerMRequest = over(series(func(o *outcome) float64 { return ratio(o.hours*rate, o.requests) * 1e6 }))
 	p.Predicted.USDPerMToken = over(series(func(o *outcome) float64 { return ratio(o.hours*rate, o.tokens) * 1e6 }))
-	floor, ceiling := b.price.Month(b.replica, float64(t.config.MinReplicas)), b.price.Month(b.replica, float64(t.config.MaxReplicas))
+	floor, ceiling := b.price.Month(
+		b.replica,
+		float64(t.config.MinReplicas),
+	), b.price.Month(
+		b.replica,
+		float64(t.config.MaxReplicas),
+	)
 	p.Predicted.USDMonth = Monthly{Floor: &floor, Ceiling: &ceiling}
 	if b.represents != "" {
-		p.Predicted.USDMonth.Expected = over(series(func(o *outcome) float64 { return o.hours / span * rate * HoursPerMonth }))
+		p.Predicted.USDMonth.Expected = over(
+			series(func(o *outcome) float64 { return o.hours / span * rate * HoursPerMonth }),
+		)
 	}
 	return p
 }
@@ -150,7 +213,13 @@ func (b *bench) front(k ranking) []Point {
 		if len(t.days) == 0 {
 			continue
 		}
-		p := Point{Hours: t.cost(), USDHour: t.cost() * rate, Attainment: mean(t.of(attainment)), Feasible: t.fate() == holds, Text: Describe(t.config)}
+		p := Point{
+			Hours:      t.cost(),
+			USDHour:    t.cost() * rate,
+			Attainment: mean(t.of(attainment)),
+			Feasible:   t.fate() == holds,
+			Text:       Describe(t.config),
+		}
 		switch {
 		case t == k.best:
 			p.Mark = "recommended"
@@ -170,28 +239,33 @@ func (b *bench) effects(ctx context.Context, o Options, current *trial, k rankin
 	rate, priced := b.rate()
 	month := rate * HoursPerMonth / b.world.Demand.Duration().Hours()
 	n := min(len(k.best.days), max(o.Replicates, 1))
-	err := parallel(ctx, len(changes), func(done int) { o.Progress("effect", done, len(changes)) }, func(i int, s *replay.Scratch) {
-		c := changes[i]
-		out[i] = Changed{Path: c.knob.Path, From: hpa.FormatValue(c.from), To: hpa.FormatValue(c.to)}
-		if cfg, ok := revert(k.best.config, c); ok {
-			t := k.known(cfg)
-			if t == nil || len(t.days) < n {
-				t = b.try(cfg, n, s)
+	err := parallel(
+		ctx,
+		len(changes),
+		func(done int) { o.Progress("effect", done, len(changes)) },
+		func(i int, s *replay.Scratch) {
+			c := changes[i]
+			out[i] = Changed{Path: c.knob.Path, From: hpa.FormatValue(c.from), To: hpa.FormatValue(c.to)}
+			if cfg, ok := revert(k.best.config, c); ok {
+				t := k.known(cfg)
+				if t == nil || len(t.days) < n {
+					t = b.try(cfg, n, s)
+				}
+				e := &Reverted{
+					Attainment: paired(t, k.best, attainment, 1), Flaps: paired(t, k.best, flaps, 1),
+					TimeToCapacity: paired(t, k.best, toCapacity, 1), PSLOMet: k.best.pMet(),
+				}
+				if priced {
+					e.USDMonth = paired(t, k.best, hours, month)
+				}
+				out[i].Effect, out[i].Reverted = e, e.negated(t.pMet())
+				if c.knob.Path == "spec.maxReplicas" {
+					e.USDMonth = nil // a bound is no saving
+				}
 			}
-			e := &Reverted{
-				Attainment: paired(t, k.best, attainment, 1), Flaps: paired(t, k.best, flaps, 1),
-				TimeToCapacity: paired(t, k.best, toCapacity, 1), PSLOMet: k.best.pMet(),
-			}
-			if priced {
-				e.USDMonth = paired(t, k.best, hours, month)
-			}
-			out[i].Effect, out[i].Reverted = e, e.negated(t.pMet())
-			if c.knob.Path == "spec.maxReplicas" {
-				e.USDMonth = nil // a bound is no saving
-			}
-		}
-		out[i].Why = b.why(c, out[i].Effect)
-	})
+			out[i].Why = b.why(c, out[i].Effect)
+		},
+	)
 	return out, err
 }
 
@@ -275,14 +349,27 @@ func sum(v []float64) float64 {
 // smallest relaxation that would help.
 func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
 	if k.safest == nil {
-		return &Refusal{"limits", fmt.Sprintf("no configuration is within your limits (minReplicas at least %d, maxReplicas at most %d)", b.space.floor(), b.space.MaxLimit),
-			"a higher --max-limit or a lower --min-floor"}
+		return &Refusal{
+			"limits",
+			fmt.Sprintf(
+				"no configuration is within your limits (minReplicas at least %d, maxReplicas at most %d)",
+				b.space.floor(),
+				b.space.MaxLimit,
+			),
+			"a higher --max-limit or a lower --min-floor",
+		}
 	}
 	best := k.safest
 	r.Alternatives.Safest = b.pick(best)
 	r.Worst = worst(b.world, b.under, best.config, b.need, b.warmup)
-	text := fmt.Sprintf("no candidate meets %s with a probability of 90 %%; the best (%s) did on %d of %d replayed days, with %.2f %% of requests within the limits",
-		b.goals, Describe(best.config), best.held(), len(best.days), 100*mean(best.of(attainment)))
+	text := fmt.Sprintf(
+		"no candidate meets %s with a probability of 90 %%; the best (%s) did on %d of %d replayed days, with %.2f %% of requests within the limits",
+		b.goals,
+		Describe(best.config),
+		best.held(),
+		len(best.days),
+		100*mean(best.of(attainment)),
+	)
 	settled := "looser objectives"
 	if share := math.Floor(1000*mean(best.of(attainment))) / 10; share > 0 {
 		settled = fmt.Sprintf("an objective that only %.1f %% of requests must meet", share)

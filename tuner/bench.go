@@ -119,7 +119,14 @@ type fluid struct {
 func (b *bench) pass(w *replay.World, cfg hpa.Config, s *replay.Scratch) fluid {
 	a := tally{step: w.Demand.Step, warmup: b.warmup, need: b.need, by: b.goals.windowTicks(w.Demand.Step)}
 	replay.Simulate(b.under(w, cfg, s), cfg, s, a.tick)
-	f := fluid{config: cfg, attainment: a.attainment(), hours: a.hours(), errors: a.errorRatio(), capacity: a.timeToCapacity(), windows: b.goals.windowShare(&a)}
+	f := fluid{
+		config:     cfg,
+		attainment: a.attainment(),
+		hours:      a.hours(),
+		errors:     a.errorRatio(),
+		capacity:   a.timeToCapacity(),
+		windows:    b.goals.windowShare(&a),
+	}
 	f.margin = b.goals.margin(f)
 	return f
 }
@@ -134,7 +141,13 @@ type outcome struct {
 
 // timeline runs one configuration over one day with the exact plant. It takes
 // memory from tl and l, and hands it back filled.
-func (b *bench) timeline(w *replay.World, cfg hpa.Config, s *replay.Scratch, tl *results.Timeline, l *plant.Latency) tally {
+func (b *bench) timeline(
+	w *replay.World,
+	cfg hpa.Config,
+	s *replay.Scratch,
+	tl *results.Timeline,
+	l *plant.Latency,
+) tally {
 	l.TTFT.Reset()
 	l.E2E.Reset()
 	under := b.under(w, cfg, s)
@@ -170,9 +183,18 @@ func (b *bench) live(w *replay.World, cfg hpa.Config, s *replay.Scratch) outcome
 // outcome reads a day off its timeline and tally.
 func (b *bench) outcome(tl *results.Timeline, a *tally) outcome {
 	return outcome{
-		attainment: a.attainment(), hours: a.hours(), ready: a.readyHours(), errors: a.errorRatio(), flaps: float64(a.flaps),
-		capacity: a.timeToCapacity(), peak: a.podMax, ttft: p95(tl.TTFT), e2e: p95(tl.E2E), requests: a.done, tokens: a.tokens,
-		met: b.goals.met(tl, a),
+		attainment: a.attainment(),
+		hours:      a.hours(),
+		ready:      a.readyHours(),
+		errors:     a.errorRatio(),
+		flaps:      float64(a.flaps),
+		capacity:   a.timeToCapacity(),
+		peak:       a.podMax,
+		ttft:       p95(tl.TTFT),
+		e2e:        p95(tl.E2E),
+		requests:   a.done,
+		tokens:     a.tokens,
+		met:        b.goals.met(tl, a),
 	}
 }
 

@@ -133,7 +133,12 @@ func dearer(a, b *trial) (more, err float64) {
 // cheaper orders trials by mean cost, then by how often they hold, then by how
 // little they change. NaN comes last.
 func cheaper(a, b *trial) int {
-	return cmp.Or(compareNaNLast(a.cost(), b.cost()), cmp.Compare(b.pMet(), a.pMet()), cmp.Compare(a.distance, b.distance), cmp.Compare(a.shift, b.shift))
+	return cmp.Or(
+		compareNaNLast(a.cost(), b.cost()),
+		cmp.Compare(b.pMet(), a.pMet()),
+		cmp.Compare(a.distance, b.distance),
+		cmp.Compare(a.shift, b.shift),
+	)
 }
 
 func compareNaNLast(a, b float64) int {
@@ -146,7 +151,11 @@ func compareNaNLast(a, b float64) int {
 // nearer orders trials by how little they change: fewer knobs, then smaller steps,
 // then the cheaper.
 func nearer(a, b *trial) int {
-	return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(math.Round(a.shift*1e6), math.Round(b.shift*1e6)), cheaper(a, b))
+	return cmp.Or(
+		cmp.Compare(a.distance, b.distance),
+		cmp.Compare(math.Round(a.shift*1e6), math.Round(b.shift*1e6)),
+		cheaper(a, b),
+	)
 }
 
 // safest returns the allowed trial that holds most often, then with the most room,
@@ -159,7 +168,11 @@ func safest(trials []*trial, s Space) *trial {
 	return slices.MinFunc(ok, func(a, b *trial) int {
 		aLo, _ := a.pMetEnds()
 		bLo, _ := b.pMetEnds()
-		return cmp.Or(cmp.Compare(bLo, aLo), cmp.Compare(round(mean(b.of(attainment)), 1e-3), round(mean(a.of(attainment)), 1e-3)), cheaper(a, b))
+		return cmp.Or(
+			cmp.Compare(bLo, aLo),
+			cmp.Compare(round(mean(b.of(attainment)), 1e-3), round(mean(a.of(attainment)), 1e-3)),
+			cheaper(a, b),
+		)
 	})
 }
 

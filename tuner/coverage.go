@@ -60,7 +60,8 @@ func specimen(run *results.Run, o Options) (results.Timeline, []results.Figure) 
 		if slices.ContainsFunc(run.Requests, func(r results.Request) bool { _, ok := r.Latency("tpot"); return ok }) {
 			l.TPOT.Record(time.Second)
 		}
-		if slices.ContainsFunc(o.Objectives, func(o results.Objective) bool { return o.Metric == "itl" }) && fit.PredictsGaps(run) {
+		if slices.ContainsFunc(o.Objectives, func(o results.Objective) bool { return o.Metric == "itl" }) &&
+			fit.PredictsGaps(run) {
 			l.ITL.Record(time.Second)
 		}
 	}

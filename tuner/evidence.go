@@ -31,7 +31,10 @@ func gather(runs []*results.Run, o Options) (evidence, *Refusal, error) {
 		}
 		used = runs
 	} else if len(runs) > 1 {
-		e.warnings = append(e.warnings, fmt.Sprintf("only %s is used: runs under an autoscaler cannot be joined", e.run.Meta.Run))
+		e.warnings = append(
+			e.warnings,
+			fmt.Sprintf("only %s is used: runs under an autoscaler cannot be joined", e.run.Meta.Run),
+		)
 	}
 	for _, run := range used {
 		trust := results.Summarize(run, o.Objectives).Trust
@@ -39,7 +42,11 @@ func gather(runs []*results.Run, o Options) (evidence, *Refusal, error) {
 			e.trust = string(trust.Verdict)
 		}
 		if trust.Verdict == results.Invalid {
-			return e, &Refusal{"evidence", run.Meta.Run + ": " + trust.Line(), "a valid run; the trust line says what is wrong with this one"}, nil
+			return e, &Refusal{
+				"evidence",
+				run.Meta.Run + ": " + trust.Line(),
+				"a valid run; the trust line says what is wrong with this one",
+			}, nil
 		}
 		for _, r := range trust.Reasons {
 			if r.ID == "foreign-traffic" && r.Verdict == results.Unverified {
@@ -76,7 +83,11 @@ func learn(e evidence, o Options, not []NotCovered) (Fitted, *Model, *Refusal, e
 		return f, nil, &no, nil
 	}
 	if err != nil {
-		return f, nil, &Refusal{"fit", err.Error(), "a run that observes what is missing, or flags that state it: -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi"}, nil
+		return f, nil, &Refusal{
+			"fit",
+			err.Error(),
+			"a run that observes what is missing, or flags that state it: -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi",
+		}, nil
 	}
 	m := newModel(e.run, f, o)
 	if len(o.Objectives) == 0 && len(not) > 0 {
@@ -120,8 +131,17 @@ func unlike(m *Model, runs []*results.Run, o Options) (*Refusal, error) {
 		size.MinReplicas = w.Replicas
 		for _, c := range Compare(w, size, run, o.Objectives, o.Seed, 4).Figures {
 			if c.Name == "attainment" && c.Error != nil && *c.Error > fit.AttainmentLimit {
-				return &Refusal{"self-replay", fmt.Sprintf("at %d replicas the model predicts %.0f %% of the requests within their limits, but %s had %.0f %%", w.Replicas, 100*c.Predicted.Value, run.Meta.Run, 100**c.Actual),
-					"longer runs, on nodes without other load; the model only explains requests that are slow or fail because there are too many"}, nil
+				return &Refusal{
+					"self-replay",
+					fmt.Sprintf(
+						"at %d replicas the model predicts %.0f %% of the requests within their limits, but %s had %.0f %%",
+						w.Replicas,
+						100*c.Predicted.Value,
+						run.Meta.Run,
+						100**c.Actual,
+					),
+					"longer runs, on nodes without other load; the model only explains requests that are slow or fail because there are too many",
+				}, nil
 			}
 		}
 	}

@@ -67,7 +67,13 @@ type sight struct {
 
 // worst replays cfg and returns the up to three minutes that missed the most
 // requests, adjacent ones joined, each with what bound then.
-func worst(w *replay.World, under func(*replay.World, hpa.Config, *replay.Scratch) *replay.World, cfg hpa.Config, need []float64, warmup func(int) bool) []Worst {
+func worst(
+	w *replay.World,
+	under func(*replay.World, hpa.Config, *replay.Scratch) *replay.World,
+	cfg hpa.Config,
+	need []float64,
+	warmup func(int) bool,
+) []Worst {
 	var (
 		s     replay.Scratch
 		seen  []sight
@@ -129,11 +135,23 @@ func judgeSync(d *hpa.Decision, cfg *hpa.Config, ready, pods, need float64) sigh
 	case ready >= need && need > 0:
 		s.bound = ""
 	case d.HasProposal && d.Replicas >= cfg.MaxReplicas && d.Proposal.Replicas > cfg.MaxReplicas:
-		s.bound, s.text = "max", fmt.Sprintf("the metrics asked for %d, maxReplicas is %d", d.Proposal.Replicas, cfg.MaxReplicas)
+		s.bound, s.text = "max", fmt.Sprintf(
+			"the metrics asked for %d, maxReplicas is %d",
+			d.Proposal.Replicas,
+			cfg.MaxReplicas,
+		)
 	case d.HasProposal && d.Up && d.Stable > d.Limited:
-		s.bound, s.text = "policy", fmt.Sprintf("the metrics asked for %d, the scale-up policies allowed %d", d.Stable, d.Limited)
+		s.bound, s.text = "policy", fmt.Sprintf(
+			"the metrics asked for %d, the scale-up policies allowed %d",
+			d.Stable,
+			d.Limited,
+		)
 	case d.HasProposal && d.Proposal.Replicas > d.Stable && d.Stable >= d.From:
-		s.bound, s.text = "window", fmt.Sprintf("the metrics asked for %d, the scale-up window kept it at %d", d.Proposal.Replicas, d.Stable)
+		s.bound, s.text = "window", fmt.Sprintf(
+			"the metrics asked for %d, the scale-up window kept it at %d",
+			d.Proposal.Replicas,
+			d.Stable,
+		)
 	case pods > ready:
 		s.bound, s.text = "startup", fmt.Sprintf("%.0f of %.0f pods were still starting", pods-ready, pods)
 	case d.HasProposal && d.Proposal.Tolerated:
@@ -182,16 +200,33 @@ func (b *bench) why(c change, e *Reverted) string {
 	}
 	var parts []string
 	if a := e.Attainment; a != nil && math.Abs(a.Value) >= 0.0005 {
-		parts = append(parts, fmt.Sprintf("%.1f points %s of the requests within the limits", 100*math.Abs(a.Value), more(a.Value)))
+		parts = append(
+			parts,
+			fmt.Sprintf("%.1f points %s of the requests within the limits", 100*math.Abs(a.Value), more(a.Value)),
+		)
 	}
 	if u := e.USDMonth; u != nil && math.Abs(u.Value) >= 0.01 {
-		parts = append(parts, fmt.Sprintf("%s a month %s, if the load goes on like this", figure.Money(math.Abs(u.Value), b.price.Currency), more(u.Value)))
+		parts = append(
+			parts,
+			fmt.Sprintf(
+				"%s a month %s, if the load goes on like this",
+				figure.Money(math.Abs(u.Value), b.price.Currency),
+				more(u.Value),
+			),
+		)
 	}
 	if f := e.Flaps; f != nil && math.Abs(f.Value) >= 0.5 {
 		parts = append(parts, fmt.Sprintf("%+.1f flaps", f.Value))
 	}
 	if c.knob.Path == "spec.maxReplicas" {
-		parts = append(parts, fmt.Sprintf("it is an upper bound, not a saving: the highest peak needs %d ready replicas at %.2f requests/s each", max(b.space.Need, b.space.Peak), b.perReplica))
+		parts = append(
+			parts,
+			fmt.Sprintf(
+				"it is an upper bound, not a saving: the highest peak needs %d ready replicas at %.2f requests/s each",
+				max(b.space.Need, b.space.Peak),
+				b.perReplica,
+			),
+		)
 	}
 	if len(parts) == 0 {
 		return "almost no effect on its own with this load; it matters together with the other changes"

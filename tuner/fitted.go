@@ -80,10 +80,13 @@ func unfit(f *Fitted) (Refusal, bool) {
 	switch s := f.SelfReplay; s.Verdict {
 	case "fail":
 		if e := s.AttainmentError; e != nil && math.Abs(*e) > fit.AttainmentLimit {
-			return Refusal{"self-replay", fmt.Sprintf("the replay does not reproduce the latencies of the run: "+
-				"it has %.0f %% of requests within the limits, the recording %.0f %%",
-				100*(*s.Attainment+*e), 100**s.Attainment),
-				"a run that records which replica answered (connections.backend_header), with at least one stage beyond saturation"}, true
+			return Refusal{
+				"self-replay",
+				fmt.Sprintf("the replay does not reproduce the latencies of the run: "+
+					"it has %.0f %% of requests within the limits, the recording %.0f %%",
+					100*(*s.Attainment+*e), 100**s.Attainment),
+				"a run that records which replica answered (connections.backend_header), with at least one stage beyond saturation",
+			}, true
 		}
 		e := "—"
 		if s.ReplicaHoursError != nil {
@@ -94,13 +97,19 @@ func unfit(f *Fitted) (Refusal, bool) {
 			e, s.RescalesMatched, s.Rescales, s.RescalesNeeded),
 			"a longer run with a clear step up and down; see the warnings for what the model could not learn"}, true
 	case "proves-nothing":
-		return Refusal{"self-replay", "the HPA did not scale during the recording, so nothing shows that the replay scales as it does",
-			"a run with a load that makes the HPA scale up and down at least once"}, true
+		return Refusal{
+			"self-replay",
+			"the HPA did not scale during the recording, so nothing shows that the replay scales as it does",
+			"a run with a load that makes the HPA scale up and down at least once",
+		}, true
 	}
 	if s := f.Shadow; s != nil && s.Differ > 0 && s.Differ*20 > s.Agree {
-		return Refusal{"shadow", fmt.Sprintf("hpatune's controller decides differently from the recorded one in %d of %d syncs",
-			s.Differ, s.Agree+s.Differ),
-			"the HPA that ran (-f), and the controller's flags (--controller)"}, true
+		return Refusal{
+			"shadow",
+			fmt.Sprintf("hpatune's controller decides differently from the recorded one in %d of %d syncs",
+				s.Differ, s.Agree+s.Differ),
+			"the HPA that ran (-f), and the controller's flags (--controller)",
+		}, true
 	}
 	return Refusal{}, false
 }

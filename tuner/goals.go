@@ -39,7 +39,12 @@ func ofRequests(o results.Objective) bool {
 // objectives about each latency.
 func (g goals) limits() plant.Limits {
 	l := results.LimitsOf(g.list)
-	return plant.Limits{TTFT: tightest(l.TTFT, l.TTFTFromSent), ITL: l.ITL, TPOT: l.TPOT, E2E: tightest(l.E2E, l.E2EFromSent)}
+	return plant.Limits{
+		TTFT: tightest(l.TTFT, l.TTFTFromSent),
+		ITL:  l.ITL,
+		TPOT: l.TPOT,
+		E2E:  tightest(l.E2E, l.E2EFromSent),
+	}
 }
 
 // tightest is the smaller of two limits, of which 0 is none.
@@ -140,7 +145,11 @@ func (g goals) extra(a *tally) []results.Figure {
 	fs := []results.Figure{results.Exactly("time_to_capacity", a.timeToCapacity(), a.ticks, "s")}
 	if g.cost > 0 {
 		hour := a.hours() / a.spanHours() * g.cost
-		fs = append(fs, results.Exactly("usd_hour", hour, a.ticks, "usd"), results.Exactly("usd_month", hour*HoursPerMonth, a.ticks, "usd"))
+		fs = append(
+			fs,
+			results.Exactly("usd_hour", hour, a.ticks, "usd"),
+			results.Exactly("usd_month", hour*HoursPerMonth, a.ticks, "usd"),
+		)
 	}
 	return fs
 }

@@ -20,7 +20,12 @@ const needSpan = 30 * time.Second
 func capacity(w *replay.World, n int32, want float64) (float64, error) {
 	const span = 600 // seconds: a queue that grows shows itself
 	flat := *w
-	flat.Demand = replay.Demand{Step: w.Demand.Step, Bins: make([]float64, int(span*float64(time.Second)/float64(w.Demand.Step))), Source: w.Demand.Source, CV2: w.Demand.CV2}
+	flat.Demand = replay.Demand{
+		Step:   w.Demand.Step,
+		Bins:   make([]float64, int(span*float64(time.Second)/float64(w.Demand.Step))),
+		Source: w.Demand.Source,
+		CV2:    w.Demand.CV2,
+	}
 	top := w.Service.Capacity() * float64(n)
 	for i := range flat.Demand.Bins {
 		flat.Demand.Bins[i] = top * w.Demand.Step.Seconds()

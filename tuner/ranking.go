@@ -136,9 +136,14 @@ func (s *search) run() error {
 func (s *search) pass(configs []hpa.Config) error {
 	from := len(s.fluids)
 	s.fluids = append(s.fluids, make([]fluid, len(configs))...)
-	return parallel(s.ctx, len(configs), func(done int) { s.o.Progress("search", from+done, from+len(configs)) }, func(i int, r *replay.Scratch) {
-		s.fluids[from+i] = s.b.pass(s.b.world, configs[i], r)
-	})
+	return parallel(
+		s.ctx,
+		len(configs),
+		func(done int) { s.o.Progress("search", from+done, from+len(configs)) },
+		func(i int, r *replay.Scratch) {
+			s.fluids[from+i] = s.b.pass(s.b.world, configs[i], r)
+		},
+	)
 }
 
 // allowed are the candidates that may be recommended, one of those that behave
@@ -344,7 +349,8 @@ func (s *search) contend(edge int) []*trial {
 	}
 	among := slices.DeleteFunc(s.allowed(), func(i int) bool {
 		t := s.byFluid[i]
-		return s.fluids[i].hours > e.hours*(1+2*unparted) || s.fluids[i].margin < least-slack || t != nil && t.fate() == misses
+		return s.fluids[i].hours > e.hours*(1+2*unparted) || s.fluids[i].margin < least-slack ||
+			t != nil && t.fate() == misses
 	})
 	var out []*trial
 	take := func(n int) {

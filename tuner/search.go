@@ -217,8 +217,18 @@ func (s Space) upPolicies(present hpa.Rules) []hpa.Rules {
 	return distinct([]hpa.Rules{
 		{Select: present.Select, Policies: present.Policies},
 		{Policies: hpa.DefaultScaleUp().Policies},
-		{Policies: []hpa.Policy{{Type: hpa.PercentPolicy, Value: 100, Period: startup}, {Type: hpa.PodsPolicy, Value: 2, Period: startup}}},
-		{Policies: []hpa.Policy{{Type: hpa.PercentPolicy, Value: 50, Period: startup}, {Type: hpa.PodsPolicy, Value: 2, Period: startup}}},
+		{
+			Policies: []hpa.Policy{
+				{Type: hpa.PercentPolicy, Value: 100, Period: startup},
+				{Type: hpa.PodsPolicy, Value: 2, Period: startup},
+			},
+		},
+		{
+			Policies: []hpa.Policy{
+				{Type: hpa.PercentPolicy, Value: 50, Period: startup},
+				{Type: hpa.PodsPolicy, Value: 2, Period: startup},
+			},
+		},
 	})
 }
 
@@ -228,8 +238,18 @@ func (s Space) downPolicies(present hpa.Rules) []hpa.Rules {
 	return distinct([]hpa.Rules{
 		{Select: present.Select, Policies: present.Policies},
 		{Policies: hpa.DefaultScaleDown().Policies},
-		{Policies: []hpa.Policy{{Type: hpa.PercentPolicy, Value: 25, Period: time.Minute}, {Type: hpa.PodsPolicy, Value: 1, Period: time.Minute}}},
-		{Policies: []hpa.Policy{{Type: hpa.PercentPolicy, Value: 10, Period: time.Minute}, {Type: hpa.PodsPolicy, Value: 1, Period: time.Minute}}},
+		{
+			Policies: []hpa.Policy{
+				{Type: hpa.PercentPolicy, Value: 25, Period: time.Minute},
+				{Type: hpa.PodsPolicy, Value: 1, Period: time.Minute},
+			},
+		},
+		{
+			Policies: []hpa.Policy{
+				{Type: hpa.PercentPolicy, Value: 10, Period: time.Minute},
+				{Type: hpa.PodsPolicy, Value: 1, Period: time.Minute},
+			},
+		},
 	})
 }
 

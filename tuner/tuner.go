@@ -114,8 +114,19 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 // blank is a recommendation that says only what it is about.
 func blank(runs []*results.Run, o Options) Recommendation {
 	r := Recommendation{
-		Schema: RecommendationSchema, Version: o.Version, Seed: o.Seed, Price: o.Price, Objectives: []string{}, Refusal: []Refusal{}, Assumed: []string{},
-		Changes: []Changed{}, Worst: []Worst{}, Warnings: []string{}, Notes: []string{}, Front: []Point{}, Equals: []*Pick{},
+		Schema:     RecommendationSchema,
+		Version:    o.Version,
+		Seed:       o.Seed,
+		Price:      o.Price,
+		Objectives: []string{},
+		Refusal:    []Refusal{},
+		Assumed:    []string{},
+		Changes:    []Changed{},
+		Worst:      []Worst{},
+		Warnings:   []string{},
+		Notes:      []string{},
+		Front:      []Point{},
+		Equals:     []*Pick{},
 	}
 	for _, run := range runs {
 		r.Runs = append(r.Runs, run.Meta.Run)
@@ -130,7 +141,13 @@ func blank(runs []*results.Run, o Options) Recommendation {
 func (r *Recommendation) tell(f Fitted, o Options) {
 	r.Warnings = append(r.Warnings, f.Warnings...)
 	if o.First {
-		r.Assumed = append(r.Assumed, fmt.Sprintf("there is no HPA yet, so the recommendation is compared with what kubectl autoscale would create: %s", Describe(o.Current)))
+		r.Assumed = append(
+			r.Assumed,
+			fmt.Sprintf(
+				"there is no HPA yet, so the recommendation is compared with what kubectl autoscale would create: %s",
+				Describe(o.Current),
+			),
+		)
 	}
 	r.Assumed = append(r.Assumed, f.Assumed...)
 	r.SelfReplay, r.Shadow, r.Unpriced = f.SelfReplay, f.Shadow, o.Price.Missing(f.Replica)

@@ -37,7 +37,14 @@ type Compared struct {
 
 // Compare holds the prediction of w under cfg against what happened. w's demand
 // must be the run's own arrivals; each replicate has them, and other luck.
-func Compare(w *replay.World, cfg hpa.Config, run *results.Run, objectives []results.Objective, seed int64, replicates int) Agreement {
+func Compare(
+	w *replay.World,
+	cfg hpa.Config,
+	run *results.Run,
+	objectives []results.Objective,
+	seed int64,
+	replicates int,
+) Agreement {
 	objectives, _ = cover(run, Options{Objectives: objectives})
 	g := newGoals(objectives)
 	b := &bench{world: w, goals: g, warmup: warmups(run.Meta.Stages, w.Demand.Step)}
@@ -83,9 +90,21 @@ func Compare(w *replay.World, cfg hpa.Config, run *results.Run, objectives []res
 	add("ready_hours", "h", over(of(func(o *outcome) float64 { return o.ready })), a.readyHours(), true)
 	add("attainment", "ratio", carriedShare(over(of(attainment)), off.Misses), a.attainment(), false)
 	if run.Meta.Target.Streams {
-		add("ttft_p95_s", "s", carried(typical(of(func(o *outcome) float64 { return o.ttft })), off.TTFT), quantile95(sum.LatencyS.TTFT), true)
+		add(
+			"ttft_p95_s",
+			"s",
+			carried(typical(of(func(o *outcome) float64 { return o.ttft })), off.TTFT),
+			quantile95(sum.LatencyS.TTFT),
+			true,
+		)
 	}
-	add("e2e_p95_s", "s", carried(typical(of(func(o *outcome) float64 { return o.e2e })), off.E2E), quantile95(sum.LatencyS.E2E), true)
+	add(
+		"e2e_p95_s",
+		"s",
+		carried(typical(of(func(o *outcome) float64 { return o.e2e })), off.E2E),
+		quantile95(sum.LatencyS.E2E),
+		true,
+	)
 	add("error_ratio", "ratio", over(of(func(o *outcome) float64 { return o.errors })), a.errorRatio(), false)
 	add("flaps", "", over(of(flaps)), float64(a.flaps), false)
 	add("time_to_capacity_s", "s", carried(typical(of(toCapacity)), off.Capacity), a.timeToCapacity(), true)

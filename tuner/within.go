@@ -88,7 +88,11 @@ type Measured struct {
 // measured reads them off the run.
 func (b *bench) measured(run *results.Run, objectives []results.Objective) *Measured {
 	a, sum := b.tallied(run, results.LimitsOf(objectives)), results.Summarize(run, objectives)
-	m := &Measured{Attainment: known(a.attainment()), ErrorRatio: known(a.errorRatio()), E2EP95: known(quantile95(sum.LatencyS.E2E))}
+	m := &Measured{
+		Attainment: known(a.attainment()),
+		ErrorRatio: known(a.errorRatio()),
+		E2EP95:     known(quantile95(sum.LatencyS.E2E)),
+	}
 	if run.Meta.Target.Streams {
 		m.TTFTP95 = known(quantile95(sum.LatencyS.TTFT))
 	}

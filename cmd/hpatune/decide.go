@@ -68,7 +68,8 @@ what would have happened instead, use:
 		},
 	}
 	c.Flags().StringVarP(&filename, "filename", "f", "", "use this HPA instead of the recorded one")
-	c.Flags().StringVar(&release, "kubernetes-version", "", "Kubernetes release to follow, 1.30 to 1.37 (default 1.37; older ones are untested, see tuner/hpa/HPA.md section 18)")
+	c.Flags().
+		StringVar(&release, "kubernetes-version", "", "Kubernetes release to follow, 1.30 to 1.37 (default 1.37; older ones are untested, see tuner/hpa/HPA.md section 18)")
 	c.Flags().BoolVar(&print, "print-scenario", false, "print the recorded inputs of a run as a scenario")
 	return c
 }
@@ -175,11 +176,22 @@ func runScenario(run *results.Run, h hpaFile) (*scenario.Scenario, []scenario.Si
 	if len(observations) == 0 {
 		return nil, nil, errors.New("the run recorded no HPA reconcile, so there is nothing to decide")
 	}
-	sc := scenario.FromObservations(run.Meta.Run, replay.Params(run), h.Identity, run.Meta.Start, hpa.Memory{}, observations)
+	sc := scenario.FromObservations(
+		run.Meta.Run,
+		replay.Params(run),
+		h.Identity,
+		run.Meta.Start,
+		hpa.Memory{},
+		observations,
+	)
 	sizes := make([]scenario.Size, len(observations))
 	for i := range sizes {
 		sc.Steps[i].Restart = run.Syncs[i].Restart
-		sizes[i] = scenario.Size{Before: run.Syncs[i].Spec, After: run.Syncs[i].Replicas, Unseen: replay.Unseen(run, i, replay.Params(run).SyncPeriod)}
+		sizes[i] = scenario.Size{
+			Before: run.Syncs[i].Spec,
+			After:  run.Syncs[i].Replicas,
+			Unseen: replay.Unseen(run, i, replay.Params(run).SyncPeriod),
+		}
 	}
 	return sc, sizes, nil
 }

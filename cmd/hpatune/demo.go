@@ -56,7 +56,13 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	before, after := filepath.Join(dir, "before"), filepath.Join(dir, "after")
 
 	s.step(1, "Load a sandbox under a commonly copied HPA")
-	before, box, err := s.loadDemo(ctx, s.planOf(record.Plan{Dir: before, Profile: profile, Source: source, Seed: seed}), "", speed, objectives)
+	before, box, err := s.loadDemo(
+		ctx,
+		s.planOf(record.Plan{Dir: before, Profile: profile, Source: source, Seed: seed}),
+		"",
+		speed,
+		objectives,
+	)
 	if err != nil {
 		return err
 	}
@@ -72,7 +78,13 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	}
 
 	s.step(3, "Load the sandbox again under the recommendation")
-	after, _, err = s.loadDemo(ctx, s.planOf(record.Plan{Dir: after, Profile: profile, Source: source, Seed: seed}), settingsIn(a.dir), box.Speed, objectives)
+	after, _, err = s.loadDemo(
+		ctx,
+		s.planOf(record.Plan{Dir: after, Profile: profile, Source: source, Seed: seed}),
+		settingsIn(a.dir),
+		box.Speed,
+		objectives,
+	)
 	if err != nil {
 		return err
 	}
@@ -98,7 +110,13 @@ Next:    hpatune run --url http://YOUR-ENDPOINT -p spike
 // loadDemo records one run of the demo. A machine too busy for the speed makes
 // an invalid run; it is tried once more at half the speed. It returns the folder
 // of the run that counts.
-func (s streams) loadDemo(ctx context.Context, p record.Plan, file string, speed float64, objectives []results.Objective) (string, *record.Sandbox, error) {
+func (s streams) loadDemo(
+	ctx context.Context,
+	p record.Plan,
+	file string,
+	speed float64,
+	objectives []results.Objective,
+) (string, *record.Sandbox, error) {
 	for {
 		box, err := s.sandboxOf(file, speed)
 		if err != nil {

@@ -154,7 +154,10 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	case bad != nil:
 		return bad
 	case facts.Live:
-		return exit(exitUsage, fmt.Errorf("doctor: no HorizontalPodAutoscaler %s %s\nTry: hpatune doctor -A", name, page.Where))
+		return exit(
+			exitUsage,
+			fmt.Errorf("doctor: no HorizontalPodAutoscaler %s %s\nTry: hpatune doctor -A", name, page.Where),
+		)
 	default:
 		return exit(exitUsage, files.Nothing("HorizontalPodAutoscaler or ScaledObject"))
 	}
@@ -188,7 +191,13 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 const lookFor = 4 * time.Second
 
 // clusterFacts reads a cluster.
-func (s streams) clusterFacts(ctx context.Context, f doctorFlags, name string, facts *doctor.Facts, page *report.Doctor) error {
+func (s streams) clusterFacts(
+	ctx context.Context,
+	f doctorFlags,
+	name string,
+	facts *doctor.Facts,
+	page *report.Doctor,
+) error {
 	look, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
 	cluster, err := f.kube.connect(look)
@@ -205,7 +214,14 @@ func (s streams) clusterFacts(ctx context.Context, f doctorFlags, name string, f
 	case ctx.Err() != nil:
 		return exit(exitInterrupted, ctx.Err())
 	case errors.Is(err, context.DeadlineExceeded):
-		return exit(exitFailed, fmt.Errorf("doctor: %w: the cluster did not list its HPAs within %v\nTry: one namespace (-n), or kubectl get --raw /readyz", err, lookFor))
+		return exit(
+			exitFailed,
+			fmt.Errorf(
+				"doctor: %w: the cluster did not list its HPAs within %v\nTry: one namespace (-n), or kubectl get --raw /readyz",
+				err,
+				lookFor,
+			),
+		)
 	case err != nil:
 		return exit(exitFailed, fmt.Errorf("doctor: %w", err))
 	}

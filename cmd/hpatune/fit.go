@@ -53,7 +53,7 @@ func (s streams) runFit(dir string, o fit.LawOptions, output string) error {
 	if err != nil {
 		return err
 	}
-	law, err := fit.FitLaw(run, o)
+	law, err := fit.LawOf(run, o)
 	if err != nil {
 		return exit(exitNotValid, fmt.Errorf("run %s: %w", dir, err))
 	}

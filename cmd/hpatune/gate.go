@@ -44,13 +44,20 @@ evidence, 5 inconclusive or not measured.`,
 			switch {
 			case recording != "" && len(args) == 0:
 				if f.tune.filename == "" {
-					return usagef("--recording needs -f, the manifest to check\nTry: hpatune gate --recording %s -f hpa.yaml", recording)
+					return usagef(
+						"--recording needs -f, the manifest to check\nTry: hpatune gate --recording %s -f hpa.yaml",
+						recording,
+					)
 				}
 				return s.gateReplay(cmd.Context(), recording, f.tune)
 			case recording == "" && len(args) == 1:
 				for _, name := range []string{"filename", "seed", "startup", "requests", "replicates"} {
 					if flag := cmd.Flags().Lookup(name); flag.Changed {
-						return usagef("--%s is for replays, and gate RUN does not replay\nTry: hpatune gate --recording %s -f hpa.yaml", name, args[0])
+						return usagef(
+							"--%s is for replays, and gate RUN does not replay\nTry: hpatune gate --recording %s -f hpa.yaml",
+							name,
+							args[0],
+						)
 					}
 				}
 				return s.gateRun(args[0], f.tune)
@@ -88,7 +95,11 @@ func costFigures(run *results.Run, f tuneFlags) ([]results.Figure, error) {
 		return nil, err
 	}
 	w := run.Meta.Workload
-	replica := tuner.Replica{CPUCores: float64(w.CPUMilli) / 1000, MemoryGB: float64(w.MemoryBytes) / (1 << 30), GPUs: float64(w.GPUs)}
+	replica := tuner.Replica{
+		CPUCores: float64(w.CPUMilli) / 1000,
+		MemoryGB: float64(w.MemoryBytes) / (1 << 30),
+		GPUs:     float64(w.GPUs),
+	}
 	hours, span := run.Replicas().Hours, run.End().Hours()
 	if !replica.Known() || hours == nil || span <= 0 {
 		return nil, nil
@@ -110,10 +121,24 @@ func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error 
 	sum.Run += " replayed under " + f.filename
 	sum.Objectives = r.outcome.Judged
 	if self := r.outcome.SelfReplay; self.Verdict == "fail" {
-		s.warnf("the replay does not reproduce the recorded run (%d of %d rescales matched), so its verdict is not valid", self.RescalesMatched, self.Rescales)
+		s.warnf(
+			"the replay does not reproduce the recorded run (%d of %d rescales matched), so its verdict is not valid",
+			self.RescalesMatched,
+			self.Rescales,
+		)
 		sum.Trust.Doubt("self-replay", "the replay does not reproduce the recorded run")
 	}
-	return s.gate(sum, r.objectives, f.output, fmt.Sprintf("Predicted, not measured: %s replayed under %s, %d replicates.", r.run.Meta.Run, f.filename, r.replicates))
+	return s.gate(
+		sum,
+		r.objectives,
+		f.output,
+		fmt.Sprintf(
+			"Predicted, not measured: %s replayed under %s, %d replicates.",
+			r.run.Meta.Run,
+			f.filename,
+			r.replicates,
+		),
+	)
 }
 
 // gate prints the verdict over all objectives and makes it an exit code. predicted
@@ -140,7 +165,8 @@ func (s streams) gate(sum results.Summary, objectives []results.Objective, outpu
 	if err != nil {
 		return exit(exitFailed, err)
 	}
-	code := map[results.Verdict]int{results.Pass: exitOK, results.Fail: exitMissed, results.Inconclusive: exitInconclusive, results.Unknown: exitInconclusive}[verdict]
+	code := map[results.Verdict]int{results.Pass: exitOK, results.Fail: exitMissed,
+		results.Inconclusive: exitInconclusive, results.Unknown: exitInconclusive}[verdict]
 	if sum.Trust.Spoils(objectives) {
 		code = worse(code, exitNotValid)
 	}

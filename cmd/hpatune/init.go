@@ -54,7 +54,12 @@ files.`,
 				}
 				fmt.Fprintln(s.out, name)
 			}
-			fmt.Fprintf(s.out, "\nNext:\n  hpatune profile preview %[1]s\n  hpatune run --sandbox -p %[1]s -f %[2]s\n", filepath.Join(dir, "load.yaml"), filepath.Join(dir, "hpa.yaml"))
+			fmt.Fprintf(
+				s.out,
+				"\nNext:\n  hpatune profile preview %[1]s\n  hpatune run --sandbox -p %[1]s -f %[2]s\n",
+				filepath.Join(dir, "load.yaml"),
+				filepath.Join(dir, "hpa.yaml"),
+			)
 			return nil
 		},
 	}

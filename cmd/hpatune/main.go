@@ -193,9 +193,32 @@ one, with its cost and how sure that is.`,
 		id, title string
 		cmds      []*cobra.Command
 	}{
-		{"job", "Main commands:", []*cobra.Command{newDemoCmd(s), newRunCmd(s), newTuneCmd(s), newVerifyCmd(s), newGateCmd(s)}},
-		{"look", "Inspect and debug:", []*cobra.Command{newReportCmd(s), newExplainCmd(s), newImportCmd(s), newFitCmd(s), newMergeCmd(s), newReplayCmd(s), newDecideCmd(s), newTestCmd(s), newDoctorCmd(s), newProfileCmd(s)}},
-		{"more", "Other commands:", []*cobra.Command{newRestoreCmd(s), newRBACCmd(s), newInitCmd(s), newSchemaCmd(s), newVersionCmd(s)}},
+		{
+			"job",
+			"Main commands:",
+			[]*cobra.Command{newDemoCmd(s), newRunCmd(s), newTuneCmd(s), newVerifyCmd(s), newGateCmd(s)},
+		},
+		{
+			"look",
+			"Inspect and debug:",
+			[]*cobra.Command{
+				newReportCmd(s),
+				newExplainCmd(s),
+				newImportCmd(s),
+				newFitCmd(s),
+				newMergeCmd(s),
+				newReplayCmd(s),
+				newDecideCmd(s),
+				newTestCmd(s),
+				newDoctorCmd(s),
+				newProfileCmd(s),
+			},
+		},
+		{
+			"more",
+			"Other commands:",
+			[]*cobra.Command{newRestoreCmd(s), newRBACCmd(s), newInitCmd(s), newSchemaCmd(s), newVersionCmd(s)},
+		},
 	}
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
@@ -220,7 +243,8 @@ var numberError = regexp.MustCompile(`strconv\.Parse(Int|Uint|Float|Bool): parsi
 func plainFlagError(err error) string {
 	return numberError.ReplaceAllStringFunc(err.Error(), func(found string) string {
 		m := numberError.FindStringSubmatch(found)
-		want := map[string]string{"Int": "a whole number", "Uint": "a whole number from 0", "Float": "a number", "Bool": "true or false"}[m[1]]
+		want := map[string]string{"Int": "a whole number", "Uint": "a whole number from 0", "Float": "a number",
+			"Bool": "true or false"}[m[1]]
 		if strings.Contains(m[2], "out of range") {
 			want = "a smaller one"
 		}

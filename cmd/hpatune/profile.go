@@ -38,7 +38,13 @@ examples.`,
 			fmt.Fprintf(c.OutOrStdout(), "\n%s", wrapPage(profiles.Manual()))
 		}
 	})
-	c.AddCommand(newProfileListCmd(s), newProfileShowCmd(s), newProfileCheckCmd(s), newProfilePreviewCmd(s), newProfileArrivalsCmd(s))
+	c.AddCommand(
+		newProfileListCmd(s),
+		newProfileShowCmd(s),
+		newProfileCheckCmd(s),
+		newProfilePreviewCmd(s),
+		newProfileArrivalsCmd(s),
+	)
 	return c
 }
 
@@ -53,7 +59,14 @@ func newProfileListCmd(s streams) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(w, "%s\t%s\tpeak %.3g/s\t%s\n", name, p.Duration().Round(time.Second), float64(p.Peak()), firstComment(data))
+				fmt.Fprintf(
+					w,
+					"%s\t%s\tpeak %.3g/s\t%s\n",
+					name,
+					p.Duration().Round(time.Second),
+					float64(p.Peak()),
+					firstComment(data),
+				)
 			}
 			return w.Flush()
 		},

@@ -48,7 +48,13 @@ subject that --user, --group or --serviceaccount names.
 		},
 	}
 	fl := c.Flags()
-	fl.StringVarP(&namespace, "namespace", "n", "", "namespace of the Role (default: none, so that kubectl uses its current one)")
+	fl.StringVarP(
+		&namespace,
+		"namespace",
+		"n",
+		"",
+		"namespace of the Role (default: none, so that kubectl uses its current one)",
+	)
 	fl.StringVar(&user, "user", "", "bind to this user")
 	fl.StringVar(&group, "group", "", "bind to this group")
 	fl.StringVar(&account, "serviceaccount", "", "bind to this service account, NAMESPACE:NAME")

@@ -43,7 +43,12 @@ does.`,
 func (f *replayFlags) bind(c *cobra.Command, outputs ...string) {
 	fl := c.Flags()
 	fl.StringVarP(&f.tune.filename, "filename", "f", "", "HPA to replay (default: the recorded one)")
-	fl.StringArrayVar(&f.tune.objectives, "objective", nil, "objective to meet (repeatable; default: the run's objectives)")
+	fl.StringArrayVar(
+		&f.tune.objectives,
+		"objective",
+		nil,
+		"objective to meet (repeatable; default: the run's objectives)",
+	)
 	fl.Int64Var(&f.tune.seed, "seed", 1, "seed for the replicates")
 	fl.StringVar(&f.tune.price, "price", "", "prices: a YAML file, or a name (see hpatune help cost)")
 	fl.IntVar(&f.tune.replicates, "replicates", 20, "number of replicates of the load, at least 5")
@@ -90,7 +95,14 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 	if r.price, err = readPrice(f.price); err != nil {
 		return nil, err
 	}
-	o := tuner.Options{Current: recorded.Config, Objectives: r.objectives, Price: r.price, Seed: f.seed, Version: version, Replicates: f.replicates}
+	o := tuner.Options{
+		Current:    recorded.Config,
+		Objectives: r.objectives,
+		Price:      r.price,
+		Seed:       f.seed,
+		Version:    version,
+		Replicates: f.replicates,
+	}
 	if err := f.assume(&o); err != nil {
 		return nil, err
 	}
@@ -110,7 +122,21 @@ func (s streams) runReplay(ctx context.Context, dir string, f replayFlags) error
 		w := bufio.NewWriterSize(s.out, 1<<16)
 		e := json.NewEncoder(w)
 		for i, t := range r.outcome.Timeline.Ticks {
-			if err := e.Encode(tickLine{float64(i) * r.outcome.Timeline.Step.Seconds(), t.Arrivals, t.Done, t.Failed, t.Good, t.Spec, t.Desired, t.Pods, t.Ready, t.InFlight, t.Waiting}); err != nil {
+			if err := e.Encode(
+				tickLine{
+					float64(i) * r.outcome.Timeline.Step.Seconds(),
+					t.Arrivals,
+					t.Done,
+					t.Failed,
+					t.Good,
+					t.Spec,
+					t.Desired,
+					t.Pods,
+					t.Ready,
+					t.InFlight,
+					t.Waiting,
+				},
+			); err != nil {
 				return quietPipe(err)
 			}
 		}

@@ -110,7 +110,11 @@ func (s streams) printSummaries(sums []results.Summary, page report.Page, output
 // printRun prints one run's summary.
 func (s streams) printRun(run *results.Run, objectives []results.Objective, output string) error {
 	sum := results.Summarize(run, objectives)
-	return s.printSummaries([]results.Summary{sum}, report.Page{Runs: []report.Run{report.RunOf(run, sum, objectives)}}, output)
+	return s.printSummaries(
+		[]results.Summary{sum},
+		report.Page{Runs: []report.Run{report.RunOf(run, sum, objectives)}},
+		output,
+	)
 }
 
 // writePage writes the HTML page, whole or not at all.

@@ -97,20 +97,47 @@ and why. See hpatune help trust.`,
 	fl := c.Flags()
 	fl.BoolVar(&f.sandbox, "sandbox", false, "load a simulated cluster on this machine")
 	fl.StringVar(&f.url, "url", "", "endpoint to load")
-	fl.StringVarP(&f.profile, "profile", "p", "", "load profile: a file, a built-in name (hpatune profile list), or a run folder to send the same load again")
+	fl.StringVarP(
+		&f.profile,
+		"profile",
+		"p",
+		"",
+		"load profile: a file, a built-in name (hpatune profile list), or a run folder to send the same load again",
+	)
 	fl.StringVar(&f.override.Model, "model", "", "model to request (default: the profile's target.model)")
 	fl.StringVar(&f.override.Path, "path", "", "path of the requests (default: the profile's, or the protocol's)")
 	fl.StringVar(&f.rate, "rate", "", "scale the profile so that its highest rate is this, as in 5/s or 300/m")
 	fl.BoolVar(&f.noProbe, "no-probe", false, "do not send a test request before the load")
-	fl.StringVarP(&f.filename, "filename", "f", "", "HPA to run with, in the sandbox (default: a commonly copied one) or with --apply")
+	fl.StringVarP(
+		&f.filename,
+		"filename",
+		"f",
+		"",
+		"HPA to run with, in the sandbox (default: a commonly copied one) or with --apply",
+	)
 	fl.StringVar(&f.out, "out", "", "run folder (default: results/PROFILE-TIME)")
-	fl.Int64Var(&f.seed, "seed", 0, "seed for arrivals, prompts and the sandbox's randomness (default: the profile's, or 1)")
+	fl.Int64Var(
+		&f.seed,
+		"seed",
+		0,
+		"seed for arrivals, prompts and the sandbox's randomness (default: the profile's, or 1)",
+	)
 	fl.Float64Var(&f.speed, "speed", 20, "sandbox: simulated seconds per real second, 1 to 20")
 	fl.StringArrayVar(&f.objectives, "objective", nil, "objective to meet (repeatable; default: the profile's objectives)")
-	fl.StringVar(&f.headerFile, "header-file", "", "file with secret headers, one 'Name: value' per line, reloaded when it changes (default: $HPATUNE_HEADERS)")
+	fl.StringVar(
+		&f.headerFile,
+		"header-file",
+		"",
+		"file with secret headers, one 'Name: value' per line, reloaded when it changes (default: $HPATUNE_HEADERS)",
+	)
 	fl.Float64Var(&f.maxRate, "max-rate", 0, "most requests to send per second; further ones are shed (default: no limit)")
 	fl.IntVar(&f.inFlight, "max-in-flight", 0, "most requests in flight; further ones are shed (default: 20000)")
-	fl.DurationVar(&f.capacity, "find-capacity", 0, "find the highest rate that meets the objectives at the current size, instead of sending the profile's stages; value: duration of each step")
+	fl.DurationVar(
+		&f.capacity,
+		"find-capacity",
+		0,
+		"find the highest rate that meets the objectives at the current size, instead of sending the profile's stages; value: duration of each step",
+	)
 	fl.Lookup("find-capacity").NoOptDefVal = "20s"
 	fl.StringVar(&f.caFile, "ca-file", "", "CA certificates to trust in addition to the system's (PEM)")
 	fl.BoolVar(&f.insecure, "insecure", false, "do not verify the server's certificate")
@@ -205,7 +232,12 @@ func (s streams) inSandbox(f runFlags, p *record.Plan) error {
 	if note := record.ForSandbox(p.Profile); note != "" {
 		s.say(note)
 	}
-	if text, short := record.TooShort(p.Profile.Duration(), box.HPA, hpa.DefaultParams(), sandbox.DefaultService().Startup()); short {
+	if text, short := record.TooShort(
+		p.Profile.Duration(),
+		box.HPA,
+		hpa.DefaultParams(),
+		sandbox.DefaultService().Startup(),
+	); short {
 		s.warnf("warning: %s", text)
 	}
 	if f.capacity > 0 {
@@ -293,7 +325,13 @@ func fixedSize(c hpa.Config) hpa.Config {
 
 // concluded prints what a run says of itself and turns how it ended into an
 // exit code.
-func (s streams) concluded(run *results.Run, err error, dir string, objectives []results.Objective, output string) error {
+func (s streams) concluded(
+	run *results.Run,
+	err error,
+	dir string,
+	objectives []results.Objective,
+	output string,
+) error {
 	switch {
 	case run == nil && errors.Is(err, context.Canceled):
 		s.warnf("interrupted before anything was sent")
@@ -314,7 +352,14 @@ func (s streams) concluded(run *results.Run, err error, dir string, objectives [
 	case err != nil:
 		return exit(exitFailed, fmt.Errorf("%w\nThe partial run is kept. Try: hpatune report %s", err, dir))
 	case run.Meta.Client.Aborted != "":
-		return exit(exitFailed, fmt.Errorf("the abort rule ended the run: %s\nThe partial run is kept. Try: hpatune report %s", run.Meta.Client.Aborted, dir))
+		return exit(
+			exitFailed,
+			fmt.Errorf(
+				"the abort rule ended the run: %s\nThe partial run is kept. Try: hpatune report %s",
+				run.Meta.Client.Aborted,
+				dir,
+			),
+		)
 	}
 	sum := results.Summarize(run, objectives)
 	switch {
@@ -324,9 +369,22 @@ func (s streams) concluded(run *results.Run, err error, dir string, objectives [
 			why = e.Error
 			break
 		}
-		return exit(exitFailed, fmt.Errorf("no request was answered: %s\nCheck that %s is up and speaks %s. The run is kept. Try: hpatune report %s", why, run.Meta.Target.URL, run.Meta.Target.Protocol, dir))
+		return exit(
+			exitFailed,
+			fmt.Errorf(
+				"no request was answered: %s\nCheck that %s is up and speaks %s. The run is kept. Try: hpatune report %s",
+				why,
+				run.Meta.Target.URL,
+				run.Meta.Target.Protocol,
+				dir,
+			),
+		)
 	case run.Meta.Context[record.ShardKey] != "":
-		s.warnf("this is shard %s, so there is no verdict yet; merge all shards with: hpatune merge %s …", run.Meta.Context[record.ShardKey], dir)
+		s.warnf(
+			"this is shard %s, so there is no verdict yet; merge all shards with: hpatune merge %s …",
+			run.Meta.Context[record.ShardKey],
+			dir,
+		)
 	case sum.Trust.Verdict == results.Invalid:
 		return exit(exitNotValid, nil) // the trust line has said why
 	}
@@ -361,7 +419,11 @@ func (s streams) readProfile(name string, sandboxed bool) (*profiles.Profile, []
 	}
 	data, err := fs.ReadFile(profiles.Shipped(), name+".yaml")
 	if err != nil {
-		return nil, nil, usagef("profile %q: not a file and not a built-in profile (demo, %s)", name, strings.Join(profiles.Names(), ", "))
+		return nil, nil, usagef(
+			"profile %q: not a file and not a built-in profile (demo, %s)",
+			name,
+			strings.Join(profiles.Names(), ", "),
+		)
 	}
 	p, err := profiles.Load(name)
 	return p, data, err
@@ -412,9 +474,15 @@ func (s streams) confirm(p record.Plan, url string, yes bool) error {
 		if p.MaxRate > 0 {
 			limit = fmt.Sprintf("at most %g/s", p.MaxRate)
 		}
-		s.warnf("Finding the capacity of %s; the stages of %s are not sent. Steps of %s with 1, 2, 4, … up to %d requests in flight (%s), "+
-			"then at fixed rates up to 10 %% above the rate reached; about 10 to 20 steps.",
-			record.RedactURL(url), f.Name, p.Capacity, loadgen.MaxConcurrency, limit)
+		s.warnf(
+			"Finding the capacity of %s; the stages of %s are not sent. Steps of %s with 1, 2, 4, … up to %d requests in flight (%s), "+
+				"then at fixed rates up to 10 %% above the rate reached; about 10 to 20 steps.",
+			record.RedactURL(url),
+			f.Name,
+			p.Capacity,
+			loadgen.MaxConcurrency,
+			limit,
+		)
 	} else {
 		s.warnf("Sending to %s: profile %s, %d requests in %s, at most %.4g/s.",
 			record.RedactURL(url), f.Name, f.Preview(p.Seed).Arrivals, f.Duration().Round(time.Second), float64(f.Peak()))

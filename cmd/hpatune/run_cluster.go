@@ -52,12 +52,42 @@ func (f *clusterFlags) add(c *cobra.Command) {
 	fl.StringVar(&f.hpa, "hpa", "", "load the workload of this HPA: NAMESPACE/NAME or NAME")
 	fl.StringVar(&f.target, "target", "", "load a workload without an HPA: deployment/NAME")
 	fl.BoolVar(&f.apply, "apply", false, "apply the HPA of -f for this run, and restore the original at the end")
-	fl.IntSliceVar(&f.fix, "fix-replicas", nil, "with --target: one run at each of these sizes (1,2,4); the original size is restored")
-	fl.StringVar(&f.prometheus, "prometheus", "", "record series from this Prometheus: a URL, or NAMESPACE/SERVICE:PORT through the API server")
-	fl.StringVar(&f.prometheusConfig, "prometheus-config", "", "credentials for --prometheus: a file in Prometheus' http_config format; ${NAME} is expanded from the environment")
-	fl.StringArrayVar(&f.promql, "promql", nil, "also record this PromQL, as NAME=EXPRESSION (repeatable; needs --prometheus)")
-	fl.StringVar(&f.controller, "controller", "", "kube-controller-manager flags that differ from the defaults: syncPeriod=5s,tolerance=0.2,…")
-	fl.BoolVar(&f.throttling, "throttling", false, "record CPU throttling from the kubelets (needs get on nodes/proxy, a far-reaching right: hpatune rbac 'run --throttling')")
+	fl.IntSliceVar(
+		&f.fix,
+		"fix-replicas",
+		nil,
+		"with --target: one run at each of these sizes (1,2,4); the original size is restored",
+	)
+	fl.StringVar(
+		&f.prometheus,
+		"prometheus",
+		"",
+		"record series from this Prometheus: a URL, or NAMESPACE/SERVICE:PORT through the API server",
+	)
+	fl.StringVar(
+		&f.prometheusConfig,
+		"prometheus-config",
+		"",
+		"credentials for --prometheus: a file in Prometheus' http_config format; ${NAME} is expanded from the environment",
+	)
+	fl.StringArrayVar(
+		&f.promql,
+		"promql",
+		nil,
+		"also record this PromQL, as NAME=EXPRESSION (repeatable; needs --prometheus)",
+	)
+	fl.StringVar(
+		&f.controller,
+		"controller",
+		"",
+		"kube-controller-manager flags that differ from the defaults: syncPeriod=5s,tolerance=0.2,…",
+	)
+	fl.BoolVar(
+		&f.throttling,
+		"throttling",
+		false,
+		"record CPU throttling from the kubelets (needs get on nodes/proxy, a far-reaching right: hpatune rbac 'run --throttling')",
+	)
 	c.MarkFlagsMutuallyExclusive("sandbox", "hpa", "target")
 }
 
@@ -175,7 +205,12 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, p record.Plan, ob
 	case f.cluster.apply && diff == "":
 		s.warnf("the live HPA already equals %s; nothing to apply", f.filename)
 	case f.cluster.apply:
-		s.warnf("Applying to HPA %s/%s for this run (the original is restored at the end):\n%s", subject.Namespace, subject.HPA.Name, diff)
+		s.warnf(
+			"Applying to HPA %s/%s for this run (the original is restored at the end):\n%s",
+			subject.Namespace,
+			subject.HPA.Name,
+			diff,
+		)
 		if !f.yes {
 			if err := s.ask("Continue?"); err != nil {
 				return err
@@ -188,7 +223,12 @@ func (s streams) runOnCluster(ctx context.Context, f runFlags, p record.Plan, ob
 }
 
 // prometheusOf is the Prometheus of the flags; nil = none.
-func (f *clusterFlags) prometheusOf(ctx context.Context, c *kube.Cluster, subject *kube.Subject, queries []observer.Query) (*observer.Prometheus, error) {
+func (f *clusterFlags) prometheusOf(
+	ctx context.Context,
+	c *kube.Cluster,
+	subject *kube.Subject,
+	queries []observer.Query,
+) (*observer.Prometheus, error) {
 	if f.prometheus == "" {
 		return nil, nil
 	}
@@ -205,7 +245,10 @@ func (f *clusterFlags) prometheusOf(ctx context.Context, c *kube.Cluster, subjec
 
 // applied reads the HPA spec that a run is to have in place of the live one, and
 // says in which settings it differs; nil = --apply was not asked for.
-func (s streams) applied(f runFlags, subject *kube.Subject) (spec *autoscalingv2.HorizontalPodAutoscalerSpec, diff string, err error) {
+func (s streams) applied(
+	f runFlags,
+	subject *kube.Subject,
+) (spec *autoscalingv2.HorizontalPodAutoscalerSpec, diff string, err error) {
 	if !f.cluster.apply {
 		return nil, "", nil
 	}
@@ -219,11 +262,23 @@ func (s streams) applied(f runFlags, subject *kube.Subject) (spec *autoscalingv2
 	docs, _ := manifest.Parse(f.filename, data)
 	i := slices.IndexFunc(docs, func(d manifest.Doc) bool { return d.HPA != nil && d.Kind != "InferenceService" })
 	if so := docs[i].Scaled; so != nil {
-		return nil, "", usagef("%s is a ScaledObject: --apply changes an HPA, and KEDA would revert that\nTry: kubectl apply it, then hpatune run --hpa %s/%s", f.filename, subject.Namespace, so.HPAName())
+		return nil, "", usagef(
+			"%s is a ScaledObject: --apply changes an HPA, and KEDA would revert that\nTry: kubectl apply it, then hpatune run --hpa %s/%s",
+			f.filename,
+			subject.Namespace,
+			so.HPAName(),
+		)
 	}
 	spec = &docs[i].HPA.Spec
 	if r, now := spec.ScaleTargetRef, subject.HPA.Spec.ScaleTargetRef; r.Kind != now.Kind || r.Name != now.Name {
-		return nil, "", usagef("%s scales %s/%s, but the live HPA scales %s/%s; --apply cannot change the target", f.filename, r.Kind, r.Name, now.Kind, now.Name)
+		return nil, "", usagef(
+			"%s scales %s/%s, but the live HPA scales %s/%s; --apply cannot change the target",
+			f.filename,
+			r.Kind,
+			r.Name,
+			now.Kind,
+			now.Name,
+		)
 	}
 	from, err := manifest.FromV2(&subject.HPA.Spec)
 	if err != nil {
@@ -237,14 +292,25 @@ func (s streams) applied(f runFlags, subject *kube.Subject) (spec *autoscalingv2
 }
 
 // runFixed is a run at each fixed size, a folder each, under one Lease.
-func (s streams) runFixed(ctx context.Context, f runFlags, p record.Plan, b *record.Cluster, objectives []results.Objective) (err error) {
+func (s streams) runFixed(
+	ctx context.Context,
+	f runFlags,
+	p record.Plan,
+	b *record.Cluster,
+	objectives []results.Objective,
+) (err error) {
 	sizes := f.cluster.fix
 	for _, n := range sizes {
 		if n < 1 || n > 1000 {
 			return usagef("--fix-replicas %d: want 1 to 1000", n)
 		}
 	}
-	s.warnf("Scaling %s for one run at each size (%[2]d is restored at the end): %[3]s replicas", b.Subject.Target, b.Subject.Replicas, strings.Trim(fmt.Sprint(sizes), "[]"))
+	s.warnf(
+		"Scaling %s for one run at each size (%[2]d is restored at the end): %[3]s replicas",
+		b.Subject.Target,
+		b.Subject.Replicas,
+		strings.Trim(fmt.Sprint(sizes), "[]"),
+	)
 	if !f.yes {
 		if err := s.ask("Continue?"); err != nil {
 			return err

@@ -44,7 +44,10 @@ var usedBy = []struct {
 	{[]string{"fix-replicas"}, []string{ofTarget}},
 	{[]string{"prometheus", "prometheus-config", "promql", "throttling"}, []string{ofHPA, ofTarget}},
 	{[]string{"controller"}, []string{ofHPA}},
-	{[]string{"header-file", "ca-file", "insecure", "http2", "model", "path", "no-probe"}, []string{ofURL, ofHPA, ofTarget}},
+	{
+		[]string{"header-file", "ca-file", "insecure", "http2", "model", "path", "no-probe"},
+		[]string{ofURL, ofHPA, ofTarget},
+	},
 }
 
 // byWorkers are the flags that say how workers are made.
@@ -138,7 +141,13 @@ func (s streams) probe(ctx context.Context, f runFlags, p *record.Plan, to strin
 		}
 	}
 	if got.Hopeless() {
-		return exit(exitFailed, fmt.Errorf("no load was sent, because the test request was not answered\n%s\nTo send the load anyway, pass --no-probe", text))
+		return exit(
+			exitFailed,
+			fmt.Errorf(
+				"no load was sent, because the test request was not answered\n%s\nTo send the load anyway, pass --no-probe",
+				text,
+			),
+		)
 	}
 	if got.Error != "" {
 		text = "the test request failed; sending the load anyway\n" + text

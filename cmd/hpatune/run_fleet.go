@@ -30,14 +30,24 @@ type fleetFlags struct {
 
 func (f *fleetFlags) add(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringVar(&f.shard, "shard", "", "send only part I of N of the schedule, as I/N, counted from 0; then use hpatune merge")
+	fl.StringVar(
+		&f.shard,
+		"shard",
+		"",
+		"send only part I of N of the schedule, as I/N, counted from 0; then use hpatune merge",
+	)
 	fl.StringVar(&f.start, "start", "", "start time, the same for all shards (RFC 3339; default: now)")
 	fl.IntVar(&f.workers, "workers", 0, "number of in-cluster worker pods to send from")
 	fl.StringVar(&f.image, "image", "ghcr.io/hpatune/hpatune:"+version, "workers: hpatune image ('make image' builds one)")
 	fl.StringVar(&f.pullSecret, "image-pull-secret", "", "workers: Secret for a private registry")
 	fl.StringVar(&f.cpu, "worker-cpu", "1", "workers: CPU request and limit of each pod")
 	fl.StringVar(&f.memory, "worker-memory", "512Mi", "workers: memory request and limit of each pod")
-	fl.StringVar(&f.avoid, "worker-avoid", "", "workers: prefer nodes without pods with these labels, as in app=chat (default: the labels of the loaded pods)")
+	fl.StringVar(
+		&f.avoid,
+		"worker-avoid",
+		"",
+		"workers: prefer nodes without pods with these labels, as in app=chat (default: the labels of the loaded pods)",
+	)
 	fl.DurationVar(&f.ready, "worker-timeout", 3*time.Minute, "workers: how long to wait until they are ready")
 	c.MarkFlagsMutuallyExclusive("workers", "shard")
 	c.MarkFlagsMutuallyExclusive("workers", "sandbox")
@@ -55,7 +65,11 @@ func (f *fleetFlags) shardOf(p *record.Plan) (err error) {
 	}
 	if f.start != "" {
 		if p.Start, err = time.Parse(time.RFC3339Nano, f.start); err != nil {
-			return usagef("--start %q: not an RFC 3339 time\nTry: %s", f.start, time.Now().Add(time.Minute).UTC().Format(time.RFC3339))
+			return usagef(
+				"--start %q: not an RFC 3339 time\nTry: %s",
+				f.start,
+				time.Now().Add(time.Minute).UTC().Format(time.RFC3339),
+			)
 		}
 		if ago := time.Since(p.Start); ago > 0 {
 			return usagef("--start %s is in the past (%s ago)", f.start, ago.Round(time.Second))
@@ -112,9 +126,19 @@ func newWorkerCmd(s streams) *cobra.Command {
 			if err != nil {
 				return exit(exitFailed, err)
 			}
-			w := fleet.Worker{Token: token, Dir: filepath.Join(dir, "run"), Send: func(ctx context.Context, o fleet.Order, to string) error {
-				return record.Obey(ctx, o, s.planOf(record.Plan{Dir: to}), filepath.Join(dir, "order"), filepath.Join(secrets, fleet.HeadersFile))
-			}}
+			w := fleet.Worker{
+				Token: token,
+				Dir:   filepath.Join(dir, "run"),
+				Send: func(ctx context.Context, o fleet.Order, to string) error {
+					return record.Obey(
+						ctx,
+						o,
+						s.planOf(record.Plan{Dir: to}),
+						filepath.Join(dir, "order"),
+						filepath.Join(secrets, fleet.HeadersFile),
+					)
+				},
+			}
 			return exitIf(exitFailed, w.Serve(cmd.Context(), l))
 		},
 	}

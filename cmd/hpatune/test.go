@@ -63,7 +63,16 @@ func (s streams) runTest(files []string, output string, verbose bool) error {
 			var visit func(*scenario.Line)
 			if verbose {
 				visit = func(l *scenario.Line) {
-					fmt.Fprintf(s.err, "%s:%d: tick %d: %d → %d: %s\n", t.File, t.Line, l.Tick, l.CurrentReplicas, l.Replicas, l.Explanation)
+					fmt.Fprintf(
+						s.err,
+						"%s:%d: tick %d: %d → %d: %s\n",
+						t.File,
+						t.Line,
+						l.Tick,
+						l.CurrentReplicas,
+						l.Replicas,
+						l.Explanation,
+					)
 				}
 			}
 			r := report.TestResult{File: t.File, Line: t.Line, Name: t.Name, Failures: []string{}}

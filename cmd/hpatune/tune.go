@@ -94,7 +94,12 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 	fl.StringArrayVar(&f.objectives, "objective", nil, "objective to meet (repeatable; default: the run's objectives)")
 	fl.StringVar(&f.out, "out", "", "output folder (default: RUN/advice)")
 	fl.Int64Var(&f.seed, "seed", 1, "seed for the replicates")
-	fl.StringVar(&f.price, "price", "", "prices: a YAML file (see hpatune help cost), or one of "+strings.Join(tuner.PriceNames(), ", "))
+	fl.StringVar(
+		&f.price,
+		"price",
+		"",
+		"prices: a YAML file (see hpatune help cost), or one of "+strings.Join(tuner.PriceNames(), ", "),
+	)
 	fl.Int32Var(&f.minFloor, "min-floor", 2, "smallest minReplicas to recommend")
 	fl.Int32Var(&f.maxLimit, "max-limit", 0, "largest maxReplicas to recommend (default: no limit)")
 	f.bindStated(fl)
@@ -105,8 +110,18 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 // bindStated binds the flags that state what a run could not see.
 func (f *tuneFlags) bindStated(fl *pflag.FlagSet) {
 	fl.DurationVar(&f.startup, "startup", 0, "pod start-up time, for runs in which no pod started")
-	fl.StringVar(&f.requests, "requests", "", "resource requests of a pod, for runs that observed no pods: cpu=1,memory=2Gi,nvidia.com/gpu=1")
-	fl.StringVar(&f.controller, "controller", "", "kube-controller-manager flags of the recorded run, if the run did not record them: syncPeriod=5s,tolerance=0.2,…")
+	fl.StringVar(
+		&f.requests,
+		"requests",
+		"",
+		"resource requests of a pod, for runs that observed no pods: cpu=1,memory=2Gi,nvidia.com/gpu=1",
+	)
+	fl.StringVar(
+		&f.controller,
+		"controller",
+		"",
+		"kube-controller-manager flags of the recorded run, if the run did not record them: syncPeriod=5s,tolerance=0.2,…",
+	)
 	fl.Int32Var(&f.replicas, "replicas", 0, "number of pods at the start, for runs that observed no pods")
 }
 
@@ -236,7 +251,12 @@ func (f *tuneFlags) assume(o *tuner.Options) error {
 		}
 		seen[name] = true
 		if strings.Contains(name, "/") && q.MilliValue()%1000 != 0 {
-			return usagef("--requests %q: %s: a pod can only request whole devices\nTry: --requests %s=1", f.requests, part, name)
+			return usagef(
+				"--requests %q: %s: a pod can only request whole devices\nTry: --requests %s=1",
+				f.requests,
+				part,
+				name,
+			)
 		}
 		switch name {
 		case "cpu":
@@ -246,7 +266,11 @@ func (f *tuneFlags) assume(o *tuner.Options) error {
 		default:
 			switch vendor, device, ok := strings.Cut(name, "/"); {
 			case !ok || vendor == "" || device == "":
-				return usagef("--requests %q: unknown resource %q\nTry: --requests cpu=1,memory=2Gi,nvidia.com/gpu=1", f.requests, name)
+				return usagef(
+					"--requests %q: unknown resource %q\nTry: --requests cpu=1,memory=2Gi,nvidia.com/gpu=1",
+					f.requests,
+					name,
+				)
 			case device == "gpu":
 				o.Fit.GPUs += q.AsApproximateFloat64()
 			default:
@@ -290,8 +314,15 @@ func (s streams) objectivesOf(run *results.Run, given []string) ([]results.Objec
 	if !ok {
 		return nil, usagef("no objective\nTry: --objective \"e2e.p95 < 2s\"")
 	}
-	return nil, usagef("no objective\nIn its quietest stage (%s) this run had %s p50 %s, p95 %s, p99 %s.\nTry twice that p95: --objective \"%s\"",
-		x.Stage, x.Metric, report.RunTime(x.Q.P50), report.RunTime(x.Q.P95), report.RunTime(x.Q.P99), x.Objective)
+	return nil, usagef(
+		"no objective\nIn its quietest stage (%s) this run had %s p50 %s, p95 %s, p99 %s.\nTry twice that p95: --objective \"%s\"",
+		x.Stage,
+		x.Metric,
+		report.RunTime(x.Q.P50),
+		report.RunTime(x.Q.P95),
+		report.RunTime(x.Q.P99),
+		x.Objective,
+	)
 }
 
 // improved is the HPA that the advice is about: currentHPA, or for a workload
@@ -322,7 +353,11 @@ func (s streams) improved(runs []*results.Run, file string) (about hpaFile, ran 
 // observed refuses what is stated of a run that saw it: who gave it believes that it counts.
 func (f *tuneFlags) observed(run *results.Run) error {
 	if f.replicas > 0 && len(run.Syncs) > 0 {
-		return usagef("--replicas has no effect on %s, which recorded that %d replicas stood at its start\nTry: the same command without --replicas", run.Meta.Run, run.Syncs[0].Spec)
+		return usagef(
+			"--replicas has no effect on %s, which recorded that %d replicas stood at its start\nTry: the same command without --replicas",
+			run.Meta.Run,
+			run.Syncs[0].Spec,
+		)
 	}
 	return nil
 }
@@ -340,7 +375,17 @@ func (s streams) sameWorkload(run *results.Run, name string, given hpaFile) erro
 		want = of(was.Meta.Target.Kind, was.Meta.Target.Name)
 	}
 	if got := of(given.Meta.Target.Kind, given.Meta.Target.Name); want != "" && got != want {
-		return exit(exitNotValid, fmt.Errorf("manifest %s: its HPA scales %s, but the run recorded %s\nTry: the HPA of %s, or a run of %s", name, got, want, want, got))
+		return exit(
+			exitNotValid,
+			fmt.Errorf(
+				"manifest %s: its HPA scales %s, but the run recorded %s\nTry: the HPA of %s, or a run of %s",
+				name,
+				got,
+				want,
+				want,
+				got,
+			),
+		)
 	}
 	return nil
 }
@@ -365,7 +410,12 @@ func (s streams) currentHPA(run *results.Run, file string) (hpaFile, error) {
 		return h, err
 	}
 	if run.Meta.Target.Kind == results.OfURL {
-		return hpaFile{}, exit(exitNotValid, errors.New("no recommendation: this run observed neither pods nor an autoscaler\nDescribe them; the recommendation will say that they are assumed.\nTry: hpatune tune RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi"))
+		return hpaFile{}, exit(
+			exitNotValid,
+			errors.New(
+				"no recommendation: this run observed neither pods nor an autoscaler\nDescribe them; the recommendation will say that they are assumed.\nTry: hpatune tune RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi",
+			),
+		)
 	}
 	return hpaFile{}, usagef("the run recorded no HPA; pass -f hpa.yaml")
 }

@@ -70,7 +70,16 @@ func (s streams) runVerify(_ context.Context, dir, runDir, filename, output stri
 			return nil, err
 		}
 		if !ran.Config.Equal(&advised.Config) {
-			return nil, exit(exitNotValid, fmt.Errorf("%s did not run under %s, so it cannot verify it:\n%s\nTry: apply it and run again, or pass what ran: -f %s", runDir, what, diffText(advised, ran), filepath.Join(runDir, "cluster/hpa.yaml")))
+			return nil, exit(
+				exitNotValid,
+				fmt.Errorf(
+					"%s did not run under %s, so it cannot verify it:\n%s\nTry: apply it and run again, or pass what ran: -f %s",
+					runDir,
+					what,
+					diffText(advised, ran),
+					filepath.Join(runDir, "cluster/hpa.yaml"),
+				),
+			)
 		}
 	}
 	objectives, err := results.ParseObjectives(model.Objectives)

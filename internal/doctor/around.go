@@ -27,7 +27,17 @@ func pdb(s *subject) (hits []hit, ok bool) {
 		}
 		ok = true
 		if n, said := allowed(b, s.config.MinReplicas); said && n <= 0 && s.config.MinReplicas > 0 {
-			hits = append(hits, hit{doc: d, path: "spec", why: fmt.Sprintf("at minReplicas %d it allows no eviction: nodes cannot be drained. (The HPA itself is not held up: it does not evict.)", s.config.MinReplicas)})
+			hits = append(
+				hits,
+				hit{
+					doc:  d,
+					path: "spec",
+					why: fmt.Sprintf(
+						"at minReplicas %d it allows no eviction: nodes cannot be drained. (The HPA itself is not held up: it does not evict.)",
+						s.config.MinReplicas,
+					),
+				},
+			)
 		}
 	}
 	return hits, ok
@@ -89,7 +99,19 @@ func quota(s *subject) (hits []hit, ok bool) {
 				need, words = need+others, fmt.Sprintf(" beside the %.4g that others use", others)
 			}
 			if need > quantity(hard)*(1+1e-9) {
-				hits = append(hits, s.hit("spec.maxReplicas", "%d replicas ask for %.4g of %s%s, and %s allows %s", s.config.MaxReplicas, one*float64(s.config.MaxReplicas), name, words, object(d), hard.String()))
+				hits = append(
+					hits,
+					s.hit(
+						"spec.maxReplicas",
+						"%d replicas ask for %.4g of %s%s, and %s allows %s",
+						s.config.MaxReplicas,
+						one*float64(s.config.MaxReplicas),
+						name,
+						words,
+						object(d),
+						hard.String(),
+					),
+				)
 			}
 		}
 	}
@@ -132,7 +154,15 @@ func nodes(s *subject) ([]hit, bool) {
 	case seen == 1:
 		which = "the one node holds"
 	}
-	return []hit{s.hit("spec.maxReplicas", "%d replicas, and %s %d at most, even if empty: the others stay Pending", s.config.MaxReplicas, which, fit)}, true
+	return []hit{
+		s.hit(
+			"spec.maxReplicas",
+			"%d replicas, and %s %d at most, even if empty: the others stay Pending",
+			s.config.MaxReplicas,
+			which,
+			fit,
+		),
+	}, true
 }
 
 // reason is what one of the controller's words means, and what to do.
@@ -144,20 +174,44 @@ const readAPI = "kubectl describe hpa shows the API's answer; then see whether t
 //
 // Source: k8s.io/kubernetes pkg/controller/podautoscaler/horizontal.go.
 var reasons = map[string]reason{
-	"FailedGetResourceMetric":          {"CPU or memory could not be read", "kubectl top pods tells whether metrics-server answers; set every missing request"},
-	"FailedGetContainerResourceMetric": {"the container's metric could not be read", "check the container's name and its request; kubectl top pods --containers tells whether metrics-server answers"},
-	"FailedGetPodsMetric":              {"the custom metrics API gave no value for the pods", readAPI},
-	"FailedGetObjectMetric":            {"the custom metrics API gave no value for the object", readAPI},
-	"FailedGetExternalMetric":          {"the external metrics API gave no value", readAPI},
-	"FailedComputeMetricsReplicas":     {"all metrics failed, or one did and the others asked for fewer: a failed metric forbids scaling down", "mend the metric that the message names first"},
-	"FailedGetScale":                   {"the target does not exist or has no /scale", "correct spec.scaleTargetRef"},
-	"FailedUpdateScale":                {"the new size could not be written", "see whether an admission webhook or a quota refuses it"},
-	"FailedRescale":                    {"the new size could not be written", "see whether an admission webhook or a quota refuses it"},
-	"FailedUpdateStatus":               {"the HPA's status could not be written", "see the API server's health"},
-	"AmbiguousSelector":                {"another HPA selects the same pods: both stop", "keep one HPA, with all metrics in it, and selectors apart"},
-	"SelectorRequired":                 {"the target's scale has no selector", "give the target's scale subresource a labelSelectorPath"},
-	"InvalidSelector":                  {"the target's selector is empty or cannot be read", "correct the target's selector"},
-	"InvalidMetricSourceType":          {"a metric has an unknown type", "correct spec.metrics"},
+	"FailedGetResourceMetric": {
+		"CPU or memory could not be read",
+		"kubectl top pods tells whether metrics-server answers; set every missing request",
+	},
+	"FailedGetContainerResourceMetric": {
+		"the container's metric could not be read",
+		"check the container's name and its request; kubectl top pods --containers tells whether metrics-server answers",
+	},
+	"FailedGetPodsMetric":     {"the custom metrics API gave no value for the pods", readAPI},
+	"FailedGetObjectMetric":   {"the custom metrics API gave no value for the object", readAPI},
+	"FailedGetExternalMetric": {"the external metrics API gave no value", readAPI},
+	"FailedComputeMetricsReplicas": {
+		"all metrics failed, or one did and the others asked for fewer: a failed metric forbids scaling down",
+		"mend the metric that the message names first",
+	},
+	"FailedGetScale": {"the target does not exist or has no /scale", "correct spec.scaleTargetRef"},
+	"FailedUpdateScale": {
+		"the new size could not be written",
+		"see whether an admission webhook or a quota refuses it",
+	},
+	"FailedRescale": {
+		"the new size could not be written",
+		"see whether an admission webhook or a quota refuses it",
+	},
+	"FailedUpdateStatus": {"the HPA's status could not be written", "see the API server's health"},
+	"AmbiguousSelector": {
+		"another HPA selects the same pods: both stop",
+		"keep one HPA, with all metrics in it, and selectors apart",
+	},
+	"SelectorRequired": {
+		"the target's scale has no selector",
+		"give the target's scale subresource a labelSelectorPath",
+	},
+	"InvalidSelector": {
+		"the target's selector is empty or cannot be read",
+		"correct the target's selector",
+	},
+	"InvalidMetricSourceType": {"a metric has an unknown type", "correct spec.metrics"},
 }
 
 // failing explains what the autoscaler says of itself: its conditions are its
@@ -172,7 +226,9 @@ func failing(s *subject) (hits []hit, ok bool) {
 	status, active := s.doc.HPA.Status, false
 	for _, c := range status.Conditions {
 		active = active || c.Type == autoscalingv2.ScalingActive && c.Status == corev1.ConditionTrue
-		if c.Status != corev1.ConditionFalse || c.Type != autoscalingv2.ScalingActive && c.Type != autoscalingv2.AbleToScale || c.Reason == "ScalingDisabled" {
+		if c.Status != corev1.ConditionFalse ||
+			c.Type != autoscalingv2.ScalingActive && c.Type != autoscalingv2.AbleToScale ||
+			c.Reason == "ScalingDisabled" {
 			continue
 		}
 		if strings.HasPrefix(c.Reason, "FailedGet") && strings.HasSuffix(c.Reason, "ResourceMetric") && s.settling() {
@@ -192,7 +248,11 @@ func failing(s *subject) (hits []hit, ok bool) {
 	}
 	for i, m := range status.CurrentMetrics { // one that failed beside others is an empty entry
 		if m.Type == "" && active && i < len(s.config.Metrics) && !s.settling() {
-			h := s.hit(metricPath(i), "the autoscaler could not read metric %s when it last looked: the others count alone, and nothing scales down while it fails", s.config.Metrics[i].Name)
+			h := s.hit(
+				metricPath(i),
+				"the autoscaler could not read metric %s when it last looked: the others count alone, and nothing scales down while it fails",
+				s.config.Metrics[i].Name,
+			)
 			for _, e := range newest {
 				if e.Reason == "FailedGet"+s.config.Metrics[i].Source.String()+"Metric" {
 					h.why, h.fix = h.why+": "+e.Message, reasons[e.Reason].fix

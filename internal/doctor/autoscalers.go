@@ -91,7 +91,16 @@ func vpa(s *subject) (hits []hit, ok bool) {
 			if known {
 				of = " of container " + strings.Join(changed, ", ")
 			}
-			hits = append(hits, s.hit(metricPath(i), "%s changes the %s request%s, and utilization is usage over request: each moves what the other one measures", object(d), m.Name, of))
+			hits = append(
+				hits,
+				s.hit(
+					metricPath(i),
+					"%s changes the %s request%s, and utilization is usage over request: each moves what the other one measures",
+					object(d),
+					m.Name,
+					of,
+				),
+			)
 		}
 	}
 	return hits, ok
@@ -102,7 +111,13 @@ func frozen(s *subject) ([]hit, bool) {
 	if s.config.MinReplicas != s.config.MaxReplicas {
 		return nil, true
 	}
-	return []hit{s.hit("spec.maxReplicas", "minReplicas and maxReplicas are both %d: the size never changes, whatever the metrics say", s.config.MaxReplicas)}, true
+	return []hit{
+		s.hit(
+			"spec.maxReplicas",
+			"minReplicas and maxReplicas are both %d: the size never changes, whatever the metrics say",
+			s.config.MaxReplicas,
+		),
+	}, true
 }
 
 // disabled finds directions that are switched off.
@@ -111,10 +126,19 @@ func disabled(s *subject) (hits []hit, ok bool) {
 		return nil, true
 	}
 	if s.up.Select == hpa.Disabled {
-		hits = append(hits, s.hit("spec.behavior.scaleUp.selectPolicy", "scaling up is Disabled: whatever the load, the size never grows (but to minReplicas)"))
+		hits = append(
+			hits,
+			s.hit(
+				"spec.behavior.scaleUp.selectPolicy",
+				"scaling up is Disabled: whatever the load, the size never grows (but to minReplicas)",
+			),
+		)
 	}
 	if s.down.Select == hpa.Disabled {
-		h := s.hit("spec.behavior.scaleDown.selectPolicy", "scaling down is Disabled: every peak is paid for until somebody sets the size by hand")
+		h := s.hit(
+			"spec.behavior.scaleDown.selectPolicy",
+			"scaling down is Disabled: every peak is paid for until somebody sets the size by hand",
+		)
 		h.severity = Info
 		hits = append(hits, h)
 	}
@@ -126,5 +150,10 @@ func zero(s *subject) ([]hit, bool) {
 	if s.config.MinReplicas != 0 {
 		return nil, true
 	}
-	return []hit{s.hit("spec.minReplicas", "minReplicas 0 needs the feature gate HPAScaleToZero, which is off up to Kubernetes 1.36 (the API server then refuses the HPA) and on from 1.37; requests that come at zero find no pod")}, true
+	return []hit{
+		s.hit(
+			"spec.minReplicas",
+			"minReplicas 0 needs the feature gate HPAScaleToZero, which is off up to Kubernetes 1.36 (the API server then refuses the HPA) and on from 1.37; requests that come at zero find no pod",
+		),
+	}, true
 }

@@ -47,7 +47,9 @@ func (s *subject) apiHit(group string, metric int) ([]hit, bool) {
 	}
 	switch {
 	case known && why != "":
-		return []hit{s.hit(metricPath(metric), "the cluster serves no %s, so the metric cannot be read: %s", group, why)}, true
+		return []hit{
+			s.hit(metricPath(metric), "the cluster serves no %s, so the metric cannot be read: %s", group, why),
+		}, true
 	case known:
 		return nil, true
 	case len(listed) > 0:
@@ -71,12 +73,21 @@ func missingRequest(s *subject) (hits []hit, ok bool) {
 				found = found || atPod
 			}
 			// A plain value divides by no request.
-			if !found && m.Target.AverageMilli == 0 && (m.Container == "" || m.Container == c.Name) && !slices.Contains(missing, m.Name) {
+			if !found && m.Target.AverageMilli == 0 && (m.Container == "" || m.Container == c.Name) &&
+				!slices.Contains(missing, m.Name) {
 				missing = append(missing, m.Name)
 			}
 		}
 		if len(missing) > 0 {
-			hits = append(hits, s.podHit(paths[k], "container %s has no %s request: one container without it is enough for the metric to fail for the whole HPA, with a Warning event FailedGetResourceMetric every period", c.Name, strings.Join(missing, " and no ")))
+			hits = append(
+				hits,
+				s.podHit(
+					paths[k],
+					"container %s has no %s request: one container without it is enough for the metric to fail for the whole HPA, with a Warning event FailedGetResourceMetric every period",
+					c.Name,
+					strings.Join(missing, " and no "),
+				),
+			)
 		}
 	}
 	return hits, true
@@ -86,13 +97,19 @@ func autoscalingV1(s *subject) ([]hit, bool) {
 	if s.doc.Scaled != nil {
 		return nil, false
 	}
-	v1 := s.doc.APIVersion == "autoscaling/v1" || strings.Contains(s.doc.HPA.Annotations[corev1.LastAppliedConfigAnnotation], `"autoscaling/v1"`)
+	v1 := s.doc.APIVersion == "autoscaling/v1" ||
+		strings.Contains(s.doc.HPA.Annotations[corev1.LastAppliedConfigAnnotation], `"autoscaling/v1"`)
 	for _, m := range s.doc.HPA.ManagedFields {
 		// The status is written by the controller, in its own version.
 		v1 = v1 || m.Subresource == "" && m.APIVersion == "autoscaling/v1"
 	}
 	if v1 {
-		return []hit{s.hit("apiVersion", "it was written as autoscaling/v1; the API server serves every HPA as v2, so only its source shows that")}, true
+		return []hit{
+			s.hit(
+				"apiVersion",
+				"it was written as autoscaling/v1; the API server serves every HPA as v2, so only its source shows that",
+			),
+		}, true
 	}
 	return nil, true
 }
@@ -101,17 +118,31 @@ func minOne(s *subject) ([]hit, bool) {
 	if s.config.MinReplicas != 1 || s.keda != nil && s.keda.Scaled.Min() == 0 { // on purpose
 		return nil, true
 	}
-	return []hit{s.hit("spec.minReplicas", "at 1 replica, losing a pod or its node means no service until another one has started%s", prefixed(": a start takes ", s.startup, ""))}, true
+	return []hit{
+		s.hit(
+			"spec.minReplicas",
+			"at 1 replica, losing a pod or its node means no service until another one has started%s",
+			prefixed(": a start takes ", s.startup, ""),
+		),
+	}, true
 }
 
 // noSeries judges the metrics that adapters serve.
 func noSeries(s *subject) (hits []hit, ok bool) {
 	for i, m := range s.config.Metrics {
-		group := map[hpa.Source]string{hpa.Pods: "custom.metrics.k8s.io", hpa.Object: "custom.metrics.k8s.io", hpa.External: "external.metrics.k8s.io"}[m.Source]
+		group := map[hpa.Source]string{hpa.Pods: "custom.metrics.k8s.io", hpa.Object: "custom.metrics.k8s.io",
+			hpa.External: "external.metrics.k8s.io"}[m.Source]
 		if n, told := s.m.Series[m.Name]; told {
 			ok = true
 			if n == 0 {
-				hits = append(hits, s.hit(metricPath(i), "metric %s has no series. One metric that fails forbids scaling down; if all fail, nothing scales", m.Name))
+				hits = append(
+					hits,
+					s.hit(
+						metricPath(i),
+						"metric %s has no series. One metric that fails forbids scaling down; if all fail, nothing scales",
+						m.Name,
+					),
+				)
 			}
 			continue
 		}
@@ -127,7 +158,17 @@ func noSeries(s *subject) (hits []hit, ok bool) {
 		p, asked := s.facts.Probes[key(s.doc)][i]
 		ok = ok || asked
 		if asked && p.Series == 0 {
-			hits = append(hits, s.hit(metricPath(i), "%s has no series for %s metric %s now%s. One metric that fails forbids scaling down; if all fail, nothing scales", group, m.Source, m.Name, prefixed(" (", p.Why, ")")))
+			hits = append(
+				hits,
+				s.hit(
+					metricPath(i),
+					"%s has no series for %s metric %s now%s. One metric that fails forbids scaling down; if all fail, nothing scales",
+					group,
+					m.Source,
+					m.Name,
+					prefixed(" (", p.Why, ")"),
+				),
+			)
 		}
 	}
 	return hits, ok
@@ -178,7 +219,17 @@ func unreachable(s *subject) (hits []hit, ok bool) {
 		if !known || c > t*(1+s.tolerance()) {
 			continue
 		}
-		h := s.hit(metricPath(i), "%s can reach %.4g%s at most, and nothing up to %.4g%s (target %.4g, tolerance %.3g) makes it scale up", m.Name, c, unit, t*(1+s.tolerance()), unit, t, s.tolerance())
+		h := s.hit(
+			metricPath(i),
+			"%s can reach %.4g%s at most, and nothing up to %.4g%s (target %.4g, tolerance %.3g) makes it scale up",
+			m.Name,
+			c,
+			unit,
+			t*(1+s.tolerance()),
+			unit,
+			t,
+			s.tolerance(),
+		)
 		if most, why, bounded := s.bound(i); bounded && most == c {
 			h.why += ": " + why
 			h.fix = "lower the target below " + number(c/(1+s.tolerance()))
@@ -208,8 +259,20 @@ func slowGrowth(s *subject) (hits []hit, ok bool) {
 			n = math.Ceil(n * growth)
 		}
 		if decisions > slow {
-			h := s.hit(metricPath(i), "%s cannot exceed %.4g%s, with target %.4g: each decision grows the size by %.3g times at most, so %d decisions lead to %.3g× the load (%d to %.0f replicas), each after the pods of the one before are ready and measured%s",
-				m.Name, c, unit, t, growth, decisions, times, from, times*float64(from), prefixed("; a start takes ", s.startup, ""))
+			h := s.hit(
+				metricPath(i),
+				"%s cannot exceed %.4g%s, with target %.4g: each decision grows the size by %.3g times at most, so %d decisions lead to %.3g× the load (%d to %.0f replicas), each after the pods of the one before are ready and measured%s",
+				m.Name,
+				c,
+				unit,
+				t,
+				growth,
+				decisions,
+				times,
+				from,
+				times*float64(from),
+				prefixed("; a start takes ", s.startup, ""),
+			)
 			if _, _, bounded := s.bound(i); bounded { // everybody's signal, and its nature
 				h.severity, h.fix = Info, "lower the target, or scale on a queue beside it, which has no such bound"
 			}
@@ -222,7 +285,13 @@ func slowGrowth(s *subject) (hits []hit, ok bool) {
 func memoryTarget(s *subject) (hits []hit, ok bool) {
 	for i, m := range s.config.Metrics {
 		if (m.Source == hpa.Resource || m.Source == hpa.ContainerResource) && m.Name == "memory" && !s.m.MemoryFalls {
-			hits = append(hits, s.hit(metricPath(i), "a memory target lets the size fall only if the process gives memory back when load goes, which model servers mostly do not; the largest proposal wins, so memory alone then keeps the size up"))
+			hits = append(
+				hits,
+				s.hit(
+					metricPath(i),
+					"a memory target lets the size fall only if the process gives memory back when load goes, which model servers mostly do not; the largest proposal wins, so memory alone then keeps the size up",
+				),
+			)
 		}
 	}
 	return hits, true
@@ -244,11 +313,27 @@ func (s *subject) named(why string, words ...string) (hits []hit, ok bool) {
 }
 
 func latencySignal(s *subject) ([]hit, bool) {
-	return s.named("%s: latency is flat until the service is full, then has no proportion to the load, and the HPA's arithmetic assumes one", "latency", "duration", "ttft", "time_to_first", "time_per_output", "inter_token", "response_time")
+	return s.named(
+		"%s: latency is flat until the service is full, then has no proportion to the load, and the HPA's arithmetic assumes one",
+		"latency",
+		"duration",
+		"ttft",
+		"time_to_first",
+		"time_per_output",
+		"inter_token",
+		"response_time",
+	)
 }
 
 func gpuSignal(s *subject) ([]hit, bool) {
-	return s.named("%s says how much of the time the GPU was busy, not how much more it could take: a batching server keeps it near 100 %% at a part of its capacity", "gpu_util", "gpu_usage", "duty_cycle", "sm_active", "gr_engine_active")
+	return s.named(
+		"%s says how much of the time the GPU was busy, not how much more it could take: a batching server keeps it near 100 %% at a part of its capacity",
+		"gpu_util",
+		"gpu_usage",
+		"duty_cycle",
+		"sm_active",
+		"gr_engine_active",
+	)
 }
 
 func queueValue(s *subject) (hits []hit, ok bool) {
@@ -259,8 +344,18 @@ func queueValue(s *subject) (hits []hit, ok bool) {
 		list, _ := s.reads(i)
 		for _, x := range list {
 			k, _ := lookUp(x.name)
-			if matches(x.name, "queue", "waiting", "backlog", "pending") && k.kind != counter && k.kind != histogram && !k.averaged && !x.has(means...) && !x.has(rates...) {
-				hits = append(hits, s.hit(metricPath(i), "%s with value: the size becomes ready pods × depth / value, so a queue that stays above it multiplies the size at each decision; with averageValue it is depth / averageValue", describe(x, m)))
+			if matches(x.name, "queue", "waiting", "backlog", "pending") && k.kind != counter && k.kind != histogram &&
+				!k.averaged &&
+				!x.has(means...) &&
+				!x.has(rates...) {
+				hits = append(
+					hits,
+					s.hit(
+						metricPath(i),
+						"%s with value: the size becomes ready pods × depth / value, so a queue that stays above it multiplies the size at each decision; with averageValue it is depth / averageValue",
+						describe(x, m),
+					),
+				)
 				break
 			}
 		}
@@ -272,7 +367,12 @@ func noBehavior(s *subject) ([]hit, bool) {
 	if s.config.Behavior {
 		return nil, true
 	}
-	return []hit{s.hit("spec", "without behavior a size may double (or reach 4) at each decision, and falls after 5 minutes (the controller's flag) to the highest recent proposal; scale-up may go back to an older recommendation")}, true
+	return []hit{
+		s.hit(
+			"spec",
+			"without behavior a size may double (or reach 4) at each decision, and falls after 5 minutes (the controller's flag) to the highest recent proposal; scale-up may go back to an older recommendation",
+		),
+	}, true
 }
 
 func shortWindow(s *subject) ([]hit, bool) {
@@ -283,7 +383,14 @@ func shortWindow(s *subject) ([]hit, bool) {
 	if s.m.Startup == 0 || w >= s.m.Startup || s.down.Select == hpa.Disabled {
 		return nil, s.m.Startup != 0
 	}
-	return []hit{s.hit("spec.behavior.scaleDown.stabilizationWindowSeconds", "the scale-down window is %v and a pod starts in %s: replicas go for a dip that is shorter than the start of their replacement", w, s.startup)}, true
+	return []hit{
+		s.hit(
+			"spec.behavior.scaleDown.stabilizationWindowSeconds",
+			"the scale-down window is %v and a pod starts in %s: replicas go for a dip that is shorter than the start of their replacement",
+			w,
+			s.startup,
+		),
+	}, true
 }
 
 func cascade(s *subject) (hits []hit, ok bool) {
@@ -294,14 +401,25 @@ func cascade(s *subject) (hits []hit, ok bool) {
 		if !s.config.Behavior || p.Period >= s.m.Startup || s.up.Select == hpa.Disabled {
 			continue
 		}
-		h := s.hit(fmt.Sprintf("spec.behavior.scaleUp.policies[%d].periodSeconds", i), "%v renews its budget %d times while a pod starts in %s. What waits for the service keeps growing until then, and so does the metric: each period asks for more than the load needs", p, int(s.m.Startup/p.Period), s.startup)
+		h := s.hit(
+			fmt.Sprintf("spec.behavior.scaleUp.policies[%d].periodSeconds", i),
+			"%v renews its budget %d times while a pod starts in %s. What waits for the service keeps growing until then, and so does the metric: each period asks for more than the load needs",
+			p,
+			int(s.m.Startup/p.Period),
+			s.startup,
+		)
 		if len(s.resources()) == len(s.config.Metrics) {
 			if s.defaultPolicies() {
 				continue
 			}
 			// No folklore: a starting pod counts as 0 CPU on the way up, so nothing cascades.
 			h.severity = Info
-			h.why = fmt.Sprintf("%v renews its budget %d times while a pod starts in %s. CPU and memory stop at the pods' limits, and a starting pod counts as 0 CPU, so they alone do not overshoot; a queue or requests in flight beside them would", p, int(s.m.Startup/p.Period), s.startup)
+			h.why = fmt.Sprintf(
+				"%v renews its budget %d times while a pod starts in %s. CPU and memory stop at the pods' limits, and a starting pod counts as 0 CPU, so they alone do not overshoot; a queue or requests in flight beside them would",
+				p,
+				int(s.m.Startup/p.Period),
+				s.startup,
+			)
 		}
 		hits = append(hits, h)
 	}
@@ -331,7 +449,15 @@ func coarse(s *subject) ([]hit, bool) {
 	}
 	n := s.config.MaxReplicas - 1
 	next := int32(float64(n)*(1+t)+1e-9) + 1
-	return []hit{s.hit("spec.behavior.scaleUp", "with tolerance %.3g nothing happens from %d replicas until %d are needed; smaller overloads stay", t, n, next)}, true
+	return []hit{
+		s.hit(
+			"spec.behavior.scaleUp",
+			"with tolerance %.3g nothing happens from %d replicas until %d are needed; smaller overloads stay",
+			t,
+			n,
+			next,
+		),
+	}, true
 }
 
 func farRequest(s *subject) (hits []hit, ok bool) {
@@ -346,12 +472,30 @@ func farRequest(s *subject) (hits []hit, ok bool) {
 		}
 		when := "at load"
 		if !told {
-			when = fmt.Sprintf("now (%d ready pods, %d replicas, min %d)", s.usedBy, s.doc.HPA.Status.CurrentReplicas, s.config.MinReplicas)
+			when = fmt.Sprintf(
+				"now (%d ready pods, %d replicas, min %d)",
+				s.usedBy,
+				s.doc.HPA.Status.CurrentReplicas,
+				s.config.MinReplicas,
+			)
 		}
-		h := s.podHit("spec.template.spec.containers", "%s use %s is %.0f %% of the request, and nodes are filled by requests", name, when, 100*u)
+		h := s.podHit(
+			"spec.template.spec.containers",
+			"%s use %s is %.0f %% of the request, and nodes are filled by requests",
+			name,
+			when,
+			100*u,
+		)
 		for _, i := range s.resources() {
 			if m := s.config.Metrics[i]; m.Name == name && m.Target.Utilization != 0 {
-				h = s.hit(metricPath(i), "%s use %s is %.0f %% of the request: utilization is a share of the request, so the target of %d %% means another load than it seems", name, when, 100*u, m.Target.Utilization)
+				h = s.hit(
+					metricPath(i),
+					"%s use %s is %.0f %% of the request: utilization is a share of the request, so the target of %d %% means another load than it seems",
+					name,
+					when,
+					100*u,
+					m.Target.Utilization,
+				)
 			}
 		}
 		h.doc = cmp.Or(h.doc, s.doc)

@@ -137,23 +137,58 @@ func (s *subject) notJudged() []string {
 	case s.work != nil:
 		return nil
 	case r.doc != nil:
-		return []string{fmt.Sprintf("%s: its target %s has no pod template that is known, so %s are not judged", key(s.doc), object(r.doc), pods)}
+		return []string{
+			fmt.Sprintf(
+				"%s: its target %s has no pod template that is known, so %s are not judged",
+				key(s.doc),
+				object(r.doc),
+				pods,
+			),
+		}
 	case s.facts.Live:
 		return nil // what could not be read is said by who read it
 	case r.near != nil:
-		return []string{fmt.Sprintf("%s: its target %s/%s is not among these files (%s, at %s, %s), so its %s are not judged", key(s.doc), ref.Kind, ref.Name, object(r.near), place(r.near), r.how, pods)}
+		return []string{
+			fmt.Sprintf(
+				"%s: its target %s/%s is not among these files (%s, at %s, %s), so its %s are not judged",
+				key(s.doc),
+				ref.Kind,
+				ref.Name,
+				object(r.near),
+				place(r.near),
+				r.how,
+				pods,
+			),
+		}
 	}
-	return []string{fmt.Sprintf("%s: its target %s/%s is not among these files, so its %s are not judged", key(s.doc), ref.Kind, ref.Name, pods)}
+	return []string{
+		fmt.Sprintf(
+			"%s: its target %s/%s is not among these files, so its %s are not judged",
+			key(s.doc),
+			ref.Kind,
+			ref.Name,
+			pods,
+		),
+	}
 }
 
 // present says whether a document is a ScaledObject whose HPA is among the
 // facts: then that one is judged, with what the ScaledObject tells of it.
 func (f *Facts) present(d *manifest.Doc) bool {
-	return d.Scaled != nil && slices.ContainsFunc(f.beside(d, "HorizontalPodAutoscaler"), func(h *manifest.Doc) bool { return owns(d, h) })
+	return d.Scaled != nil &&
+		slices.ContainsFunc(f.beside(d, "HorizontalPodAutoscaler"), func(h *manifest.Doc) bool { return owns(d, h) })
 }
 
 func finding(s *subject, c Check, h hit) Finding {
-	out := Finding{ID: c.ID, Severity: cmp.Or(h.severity, c.Severity), HPA: key(s.doc), Object: object(h.doc), Why: h.why, Fix: cmp.Or(h.fix, c.Fix), Link: c.Link}
+	out := Finding{
+		ID:       c.ID,
+		Severity: cmp.Or(h.severity, c.Severity),
+		HPA:      key(s.doc),
+		Object:   object(h.doc),
+		Why:      h.why,
+		Fix:      cmp.Or(h.fix, c.Fix),
+		Link:     c.Link,
+	}
 	if !s.facts.Live {
 		out.File, out.Line = h.doc.File, h.doc.LineOf(h.path)
 	}

@@ -45,7 +45,7 @@ type Measured struct {
 	Startup       time.Duration      // created to ready
 	LongestAnswer time.Duration      // longest answer that must not be cut
 	MemoryFalls   bool               // memory was seen to fall with load
-	Ceiling       map[string]float64 // highest value that a metric can reach, in the unit of its target (percent for utilization)
+	Ceiling       map[string]float64 // highest value of each metric, in the unit of its target (percent for utilization)
 	Series        map[string]int     // how many series a metric has; a name that is absent was not asked for
 	Usage         map[string]float64 // mean use of a resource at load, as a ratio of its request
 }

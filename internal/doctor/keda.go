@@ -39,9 +39,10 @@ func owns(o, d *manifest.Doc) bool {
 	if o.Scaled == nil || d.HPA == nil || d.Scaled != nil {
 		return false
 	}
-	return d.HPA.Name == o.Scaled.HPAName() || slices.ContainsFunc(d.HPA.OwnerReferences, func(r metav1.OwnerReference) bool {
-		return r.Kind == "ScaledObject" && r.Name == o.Name
-	})
+	return d.HPA.Name == o.Scaled.HPAName() ||
+		slices.ContainsFunc(d.HPA.OwnerReferences, func(r metav1.OwnerReference) bool {
+			return r.Kind == "ScaledObject" && r.Name == o.Name
+		})
 }
 
 // sameTarget says whether two HPAs scale one object.
@@ -61,10 +62,24 @@ func kedaBeside(s *subject) (hits []hit, ok bool) {
 			continue
 		}
 		if s.doc.Scaled != nil {
-			hits = append(hits, s.hit("spec.scaleTargetRef", "%s scales the same target: both HPAs stop with AmbiguousSelector, and KEDA's admission webhook refuses this ScaledObject", object(d)))
+			hits = append(
+				hits,
+				s.hit(
+					"spec.scaleTargetRef",
+					"%s scales the same target: both HPAs stop with AmbiguousSelector, and KEDA's admission webhook refuses this ScaledObject",
+					object(d),
+				),
+			)
 			continue
 		}
-		hits = append(hits, s.hit("spec.scaleTargetRef", "%s scales the same target, through an HPA that KEDA makes of it: both stop with AmbiguousSelector, and KEDA's admission webhook refuses the second of them", object(d)))
+		hits = append(
+			hits,
+			s.hit(
+				"spec.scaleTargetRef",
+				"%s scales the same target, through an HPA that KEDA makes of it: both stop with AmbiguousSelector, and KEDA's admission webhook refuses the second of them",
+				object(d),
+			),
+		)
 	}
 	return hits, ok
 }
@@ -85,13 +100,35 @@ func cooldown(s *subject) (hits []hit, ok bool) {
 	}
 	// The cooldown counts for the way to zero only.
 	if c := s.keda.Scaled.Cooldown(); s.loop() && c < s.m.Startup {
-		hits = append(hits, s.kedaHit("spec.cooldownPeriod", "cooldownPeriod %v is shorter than a start, %s: a pod may be taken to zero while it still loads", c, s.startup))
+		hits = append(
+			hits,
+			s.kedaHit(
+				"spec.cooldownPeriod",
+				"cooldownPeriod %v is shorter than a start, %s: a pod may be taken to zero while it still loads",
+				c,
+				s.startup,
+			),
+		)
 	}
 	return hits, true
 }
 
 // ofPods are the prefixes of metrics that the serving pods export themselves.
-var ofPods = []string{"vllm", "sglang", "tgi_", "nv_inference", "nv_gpu", "nv_trt_llm", "ts_", "bentoml", "ray_serve", "lmdeploy", "trtllm", "dcgm_fi", "container_"}
+var ofPods = []string{
+	"vllm",
+	"sglang",
+	"tgi_",
+	"nv_inference",
+	"nv_gpu",
+	"nv_trt_llm",
+	"ts_",
+	"bentoml",
+	"ray_serve",
+	"lmdeploy",
+	"trtllm",
+	"dcgm_fi",
+	"container_",
+}
 
 // wake finds ScaledObjects that can go to zero and never come back: every signal
 // of theirs is exported by the pods that are then not there.
@@ -115,7 +152,14 @@ func wake(s *subject) ([]hit, bool) {
 			return nil, true // something outside of the pods, or the clock
 		}
 	}
-	return []hit{s.kedaHit("spec.triggers", "at %d replicas no pod exports %s, so no trigger ever becomes active: the target never comes back from there", cmp.Or(idle(s), 0), own)}, true
+	return []hit{
+		s.kedaHit(
+			"spec.triggers",
+			"at %d replicas no pod exports %s, so no trigger ever becomes active: the target never comes back from there",
+			cmp.Or(idle(s), 0),
+			own,
+		),
+	}, true
 }
 
 func idle(s *subject) int32 {
@@ -127,7 +171,10 @@ func idle(s *subject) int32 {
 
 func exportedByPods(name string) bool {
 	p := plain(name)
-	return slices.ContainsFunc(ofPods, func(prefix string) bool { return strings.HasPrefix(p, strings.TrimSuffix(plain(prefix), "_")) })
+	return slices.ContainsFunc(
+		ofPods,
+		func(prefix string) bool { return strings.HasPrefix(p, strings.TrimSuffix(plain(prefix), "_")) },
+	)
 }
 
 // fromZero says how long the first request waits.
@@ -136,7 +183,14 @@ func fromZero(s *subject) ([]hit, bool) {
 		return nil, s.keda != nil
 	}
 	o := s.keda.Scaled
-	return []hit{s.kedaHit("spec.minReplicaCount", "at zero the first request waits for KEDA's next look at the triggers (pollingInterval %v), for Prometheus' scrape where one is asked, and for a start%s; what does not wait is refused, unless something holds it", o.Polling(), prefixed(" of ", s.startup, ""))}, true
+	return []hit{
+		s.kedaHit(
+			"spec.minReplicaCount",
+			"at zero the first request waits for KEDA's next look at the triggers (pollingInterval %v), for Prometheus' scrape where one is asked, and for a start%s; what does not wait is refused, unless something holds it",
+			o.Polling(),
+			prefixed(" of ", s.startup, ""),
+		),
+	}, true
 }
 
 // idleSettings finds settings that KEDA passes over.
@@ -146,10 +200,23 @@ func idleSettings(s *subject) (hits []hit, ok bool) {
 	}
 	o := s.keda.Scaled
 	if o.Spec.PollingInterval != nil && !o.PollingMatters() {
-		hits = append(hits, s.kedaHit("spec.pollingInterval", "pollingInterval changes no size: with minReplicaCount above 0 the HPA asks the triggers itself, every 15 s"))
+		hits = append(
+			hits,
+			s.kedaHit(
+				"spec.pollingInterval",
+				"pollingInterval changes no size: with minReplicaCount above 0 the HPA asks the triggers itself, every 15 s",
+			),
+		)
 	}
 	if o.Spec.CooldownPeriod != nil && !s.loop() {
-		hits = append(hits, s.kedaHit("spec.cooldownPeriod", "cooldownPeriod changes no size: it counts for the way to zero or idle only, and minReplicaCount is %d; scaling down is slowed by behavior.scaleDown.stabilizationWindowSeconds", o.Min()))
+		hits = append(
+			hits,
+			s.kedaHit(
+				"spec.cooldownPeriod",
+				"cooldownPeriod changes no size: it counts for the way to zero or idle only, and minReplicaCount is %d; scaling down is slowed by behavior.scaleDown.stabilizationWindowSeconds",
+				o.Min(),
+			),
+		)
 	}
 	return hits, true
 }
@@ -162,13 +229,26 @@ func lostMetric(s *subject) (hits []hit, ok bool) {
 	o := s.keda.Scaled
 	for i := range o.Spec.Triggers {
 		t := &o.Spec.Triggers[i]
-		if t.Type != "prometheus" || t.Metadata["ignoreNullValues"] == "false" || strings.Contains(t.Metadata["query"], "absent(") {
+		if t.Type != "prometheus" || t.Metadata["ignoreNullValues"] == "false" ||
+			strings.Contains(t.Metadata["query"], "absent(") {
 			continue
 		}
-		hits = append(hits, s.kedaHit(fmt.Sprintf("spec.triggers[%d].metadata.query", i), "a query without series counts as 0 (ignoreNullValues is true by default): where the metric is gone, renamed or not scraped, the size falls to %d as if there were no load", max(o.Min(), 1)))
+		hits = append(
+			hits,
+			s.kedaHit(
+				fmt.Sprintf("spec.triggers[%d].metadata.query", i),
+				"a query without series counts as 0 (ignoreNullValues is true by default): where the metric is gone, renamed or not scraped, the size falls to %d as if there were no load",
+				max(o.Min(), 1),
+			),
+		)
 	}
 	if f := o.Spec.Fallback; f != nil && f.Replicas < o.Min() {
-		h := s.kedaHit("spec.fallback.replicas", "fallback.replicas %d is below minReplicaCount %d, which holds: the fallback changes nothing", f.Replicas, o.Min())
+		h := s.kedaHit(
+			"spec.fallback.replicas",
+			"fallback.replicas %d is below minReplicaCount %d, which holds: the fallback changes nothing",
+			f.Replicas,
+			o.Min(),
+		)
 		hits = append(hits, h)
 	}
 	return hits, true
@@ -187,7 +267,13 @@ func pausedKEDA(s *subject) (hits []hit, ok bool) {
 	if at >= 0 {
 		what = fmt.Sprintf("the size is pinned to %d", at)
 	}
-	return []hit{s.kedaHit("metadata.annotations", "an annotation pauses KEDA (autoscaling.keda.sh/paused…): it deletes the HPA, and %s", what)}, true
+	return []hit{
+		s.kedaHit(
+			"metadata.annotations",
+			"an annotation pauses KEDA (autoscaling.keda.sh/paused…): it deletes the HPA, and %s",
+			what,
+		),
+	}, true
 }
 
 // kedaSum finds sums that are compared by Value: the size multiplies.
@@ -205,7 +291,14 @@ func kedaSum(s *subject) (hits []hit, ok bool) {
 			if k, _ := lookUp(list[0].name); matches(list[0].name, "queue", "waiting", "backlog", "pending") && k.kind == gauge {
 				continue // queueValue says it
 			}
-			hits = append(hits, s.hit(metricPath(i), "%s is a sum over the pods, and metricType Value multiplies the present size by sum / threshold: more pods bring a larger sum, and a larger size", describe(list[0], m)))
+			hits = append(
+				hits,
+				s.hit(
+					metricPath(i),
+					"%s is a sum over the pods, and metricType Value multiplies the present size by sum / threshold: more pods bring a larger sum, and a larger size",
+					describe(list[0], m),
+				),
+			)
 		}
 	}
 	return hits, true
@@ -220,5 +313,12 @@ func renamed(s *subject) ([]hit, bool) {
 	if was == now {
 		return nil, true
 	}
-	return []hit{s.kedaHit("spec.advanced.horizontalPodAutoscalerConfig.name", "its status names the HPA %s, and its spec makes %s: KEDA deletes the first and makes the second, which begins without the first one's memory", was, now)}, true
+	return []hit{
+		s.kedaHit(
+			"spec.advanced.horizontalPodAutoscalerConfig.name",
+			"its status names the HPA %s, and its spec makes %s: KEDA deletes the first and makes the second, which begins without the first one's memory",
+			was,
+			now,
+		),
+	}, true
 }

@@ -22,11 +22,26 @@ func selectorTemplate(s *subject) ([]hit, bool) {
 	w := s.work
 	switch {
 	case w.selector == nil:
-		return []hit{{doc: s.workDoc, path: "spec", why: fmt.Sprintf("%s has no spec.selector: the API server refuses it", object(s.workDoc)),
-			fix: "add selector: {matchLabels: …} with the labels of its template"}}, true
+		return []hit{
+			{
+				doc:  s.workDoc,
+				path: "spec",
+				why:  fmt.Sprintf("%s has no spec.selector: the API server refuses it", object(s.workDoc)),
+				fix:  "add selector: {matchLabels: …} with the labels of its template",
+			},
+		}, true
 	case !w.picks(w.template.Labels):
-		return []hit{{doc: s.workDoc, path: "spec.selector", why: fmt.Sprintf("the selector (%s) does not select the pods of its own template (labels %s): the API server refuses it, and an HPA would see no pods",
-			metav1.FormatLabelSelector(w.selector), labelsText(w.template.Labels))}}, true
+		return []hit{
+			{
+				doc:  s.workDoc,
+				path: "spec.selector",
+				why: fmt.Sprintf(
+					"the selector (%s) does not select the pods of its own template (labels %s): the API server refuses it, and an HPA would see no pods",
+					metav1.FormatLabelSelector(w.selector),
+					labelsText(w.template.Labels),
+				),
+			},
+		}, true
 	}
 	return nil, true
 }
@@ -48,7 +63,10 @@ func strangers(s *subject) (hits []hit, ok bool) {
 	if s.work == nil || s.work.selector == nil {
 		return nil, false
 	}
-	reads := slices.ContainsFunc(s.config.Metrics, func(m hpa.Metric) bool { return m.Source != hpa.External && m.Source != hpa.Object })
+	reads := slices.ContainsFunc(
+		s.config.Metrics,
+		func(m hpa.Metric) bool { return m.Source != hpa.External && m.Source != hpa.Object },
+	)
 	if !reads {
 		return nil, true
 	}
@@ -58,7 +76,8 @@ func strangers(s *subject) (hits []hit, ok bool) {
 		}
 		for _, d := range s.of(kind) {
 			w, err := s.facts.workload(d)
-			if err != nil || w == nil || d == s.workDoc || d == s.work.doc || same(d, s.workDoc) || !s.work.picks(w.template.Labels) {
+			if err != nil || w == nil || d == s.workDoc || d == s.work.doc || same(d, s.workDoc) ||
+				!s.work.picks(w.template.Labels) {
 				continue
 			}
 			if kind == "ReplicaSet" && len(w.meta.OwnerReferences) > 0 {
@@ -108,7 +127,11 @@ func (s *subject) stranger(whose string, spec corev1.PodSpec, ends bool) hit {
 		_, has := other.amount(m.Container, m.Name, false)
 		if m.Target.AverageMilli == 0 && !has {
 			h.severity = Error
-			h.why += fmt.Sprintf(", and these have no %s request, so the metric fails for ever: FailedGet%sMetric", m.Name, m.Source)
+			h.why += fmt.Sprintf(
+				", and these have no %s request, so the metric fails for ever: FailedGet%sMetric",
+				m.Name,
+				m.Source,
+			)
 			break
 		}
 	}
@@ -131,12 +154,21 @@ func rivals(s *subject) (hits []hit, ok bool) {
 			if (d.Scaled == nil) != (s.doc.Scaled == nil) {
 				continue // kedaBeside
 			}
-			h := s.hit("spec.scaleTargetRef", "%s (%s) has the same target: both stop with AmbiguousSelector", object(d), place(d))
+			h := s.hit(
+				"spec.scaleTargetRef",
+				"%s (%s) has the same target: both stop with AmbiguousSelector",
+				object(d),
+				place(d),
+			)
 			if s.facts.Live {
 				h.why = fmt.Sprintf("%s has the same target: both stop with AmbiguousSelector", object(d))
 			} else if dir(s.doc.File) != dir(d.File) && s.doc.Namespace == "" && d.Namespace == "" {
 				h.severity = Warning
-				h.why = fmt.Sprintf("%s (%s) has the same target; in one namespace both stop with AmbiguousSelector", object(d), place(d))
+				h.why = fmt.Sprintf(
+					"%s (%s) has the same target; in one namespace both stop with AmbiguousSelector",
+					object(d),
+					place(d),
+				)
 			}
 			hits = append(hits, h)
 			continue
@@ -146,7 +178,15 @@ func rivals(s *subject) (hits []hit, ok bool) {
 			continue
 		}
 		if s.work.picks(o.work.template.Labels) || o.work.picks(s.work.template.Labels) {
-			hits = append(hits, s.hit("spec.scaleTargetRef", "%s selects pods of the same labels (its target is %s): both stop with AmbiguousSelector", object(d), o.work.doc.Kind+"/"+o.work.doc.Name))
+			hits = append(
+				hits,
+				s.hit(
+					"spec.scaleTargetRef",
+					"%s selects pods of the same labels (its target is %s): both stop with AmbiguousSelector",
+					object(d),
+					o.work.doc.Kind+"/"+o.work.doc.Name,
+				),
+			)
 		}
 	}
 	return hits, true
@@ -161,7 +201,10 @@ func twice(s *subject) (hits []hit, ok bool) {
 	}
 	for _, d := range s.facts.of(s.doc.Namespace, s.doc.Kind) {
 		if d.File == s.doc.File && same(d, s.doc) && d.Line < s.doc.Line {
-			hits = append(hits, s.hit("metadata.name", "%s stands in this file already, on line %d: this one replaces it", object(d), d.Line))
+			hits = append(
+				hits,
+				s.hit("metadata.name", "%s stands in this file already, on line %d: this one replaces it", object(d), d.Line),
+			)
 		}
 	}
 	return hits, true

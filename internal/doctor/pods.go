@@ -18,7 +18,14 @@ func readiness(s *subject) (hits []hit, ok bool) {
 	}
 	for i, c := range s.spec.Containers {
 		if len(c.Ports) > 0 && c.ReadinessProbe == nil {
-			hits = append(hits, s.podHit(fmt.Sprintf("spec.template.spec.containers[%d]", i), "container %s has ports and no readiness probe: it is Ready once started, and gets traffic before it can answer", c.Name))
+			hits = append(
+				hits,
+				s.podHit(
+					fmt.Sprintf("spec.template.spec.containers[%d]", i),
+					"container %s has ports and no readiness probe: it is Ready once started, and gets traffic before it can answer",
+					c.Name,
+				),
+			)
 		}
 	}
 	return hits, true
@@ -37,19 +44,45 @@ func earlyReadiness(s *subject) (hits []hit, ok bool) {
 		}
 		// A port opens before a model is loaded. The start-up time must come from a
 		// person: what pods show is when the port opened.
-		if told := s.facts.Told.Startup; p.TCPSocket != nil && told > time.Duration(p.InitialDelaySeconds)*time.Second && c.StartupProbe == nil {
-			hits = append(hits, s.podHit(path, "container %s is ready once its port opens (after %d s at least), and start-up takes %v", c.Name, p.InitialDelaySeconds, told))
+		if told := s.facts.Told.Startup; p.TCPSocket != nil && told > time.Duration(p.InitialDelaySeconds)*time.Second &&
+			c.StartupProbe == nil {
+			hits = append(
+				hits,
+				s.podHit(
+					path,
+					"container %s is ready once its port opens (after %d s at least), and start-up takes %v",
+					c.Name,
+					p.InitialDelaySeconds,
+					told,
+				),
+			)
 		}
 		if p.HTTPGet != nil {
 			last := p.HTTPGet.Path[strings.LastIndex(p.HTTPGet.Path, "/")+1:]
 			if slices.Contains([]string{"live", "livez", "liveness", "alive"}, strings.ToLower(last)) {
-				hits = append(hits, s.podHit(path, "container %s is ready once %s answers, which says that the process runs, not that the model is loaded", c.Name, p.HTTPGet.Path))
+				hits = append(
+					hits,
+					s.podHit(
+						path,
+						"container %s is ready once %s answers, which says that the process runs, not that the model is loaded",
+						c.Name,
+						p.HTTPGet.Path,
+					),
+				)
 			}
 		}
 	}
 	if p := slices.IndexFunc(s.pods, func(p *corev1.Pod) bool { _, ok := flipped(p); return ok }); p >= 0 {
 		since, _ := flipped(s.pods[p])
-		hits = append(hits, s.podHit("spec.template.spec.containers", "pod %s was ready, and since %s is not any more, without a restart: its probe said yes before it could serve, or says no under load", s.pods[p].Name, since.UTC().Format(time.RFC3339)))
+		hits = append(
+			hits,
+			s.podHit(
+				"spec.template.spec.containers",
+				"pod %s was ready, and since %s is not any more, without a restart: its probe said yes before it could serve, or says no under load",
+				s.pods[p].Name,
+				since.UTC().Format(time.RFC3339),
+			),
+		)
 	}
 	return hits, true
 }
@@ -65,7 +98,14 @@ func grace(s *subject) ([]hit, bool) {
 	if g >= s.m.LongestAnswer {
 		return nil, true
 	}
-	return []hit{s.podHit("spec.template.spec.terminationGracePeriodSeconds", "a pod is killed %v after it is told to end, and an answer takes up to %v: scaling down cuts answers", g, s.m.LongestAnswer)}, true
+	return []hit{
+		s.podHit(
+			"spec.template.spec.terminationGracePeriodSeconds",
+			"a pod is killed %v after it is told to end, and an answer takes up to %v: scaling down cuts answers",
+			g,
+			s.m.LongestAnswer,
+		),
+	}, true
 }
 
 // replicasBeside finds spec.replicas in what a person applied. A live object
@@ -87,7 +127,8 @@ func replicasBeside(s *subject) ([]hit, bool) {
 			var fields struct {
 				Spec map[string]any `json:"f:spec"`
 			}
-			if m.Operation != "Apply" || m.Subresource != "" || m.FieldsV1 == nil || json.Unmarshal(m.FieldsV1.GetRawBytes(), &fields) != nil {
+			if m.Operation != "Apply" || m.Subresource != "" || m.FieldsV1 == nil ||
+				json.Unmarshal(m.FieldsV1.GetRawBytes(), &fields) != nil {
 				continue
 			}
 			if _, owns := fields.Spec["f:replicas"]; owns {
@@ -98,7 +139,14 @@ func replicasBeside(s *subject) ([]hit, bool) {
 	if n == nil {
 		return nil, true
 	}
-	return []hit{s.podHit("spec.replicas", "each apply%s sets the size to %d, whatever the HPA decided, until the next reconcile", by, *n)}, true
+	return []hit{
+		s.podHit(
+			"spec.replicas",
+			"each apply%s sets the size to %d, whatever the HPA decided, until the next reconcile",
+			by,
+			*n,
+		),
+	}, true
 }
 
 var moving = []string{"latest", "main", "master", "stable", "edge", "nightly", "dev"}
@@ -112,7 +160,14 @@ func movingTag(s *subject) (hits []hit, ok bool) {
 		name := c.Image[strings.LastIndex(c.Image, "/")+1:]
 		_, tag, tagged := strings.Cut(name, ":")
 		if !strings.Contains(name, "@") && (!tagged || slices.Contains(moving, tag)) {
-			hits = append(hits, s.podHit(paths[i]+".image", "image %q may be another one at the next start: replicas of one size may differ, and a measurement holds for neither", c.Image))
+			hits = append(
+				hits,
+				s.podHit(
+					paths[i]+".image",
+					"image %q may be another one at the next start: replicas of one size may differ, and a measurement holds for neither",
+					c.Image,
+				),
+			)
 		}
 	}
 	return hits, true

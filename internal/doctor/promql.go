@@ -101,7 +101,8 @@ func readQuery(query string) (out []series) {
 			}
 			flush(c)
 		case c >= '0' && c <= '9': // a number, or a duration such as 5m
-			for i+1 < len(query) && (letter(query[i+1]) && query[i+1] != ':' || query[i+1] >= '0' && query[i+1] <= '9' || query[i+1] == '.') {
+			for i+1 < len(query) && (letter(query[i+1]) && query[i+1] != ':' || query[i+1] >= '0' && query[i+1] <= '9' ||
+				query[i+1] == '.') {
 				i++
 			}
 		default:

@@ -21,7 +21,9 @@ func (s *subject) see() {
 	}
 	for _, d := range s.of("Pod") {
 		p, err := decode[corev1.Pod](s.facts, d)
-		if err == nil && sel.Matches(labels.Set(p.Labels)) && p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodFailed && p.Status.Phase != corev1.PodSucceeded {
+		if err == nil && sel.Matches(labels.Set(p.Labels)) && p.DeletionTimestamp == nil &&
+			p.Status.Phase != corev1.PodFailed &&
+			p.Status.Phase != corev1.PodSucceeded {
 			s.pods = append(s.pods, p)
 		}
 	}
@@ -30,7 +32,10 @@ func (s *subject) see() {
 	}
 	// What runs counts, not what the template says: requests may come from a
 	// webhook or a LimitRange, and sidecars are injected.
-	newest := slices.MaxFunc(s.pods, func(a, b *corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	newest := slices.MaxFunc(
+		s.pods,
+		func(a, b *corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) },
+	)
 	s.spec, s.labels = newest.Spec, newest.Labels
 	if s.m.Startup == 0 {
 		s.seeStartup()
@@ -140,7 +145,10 @@ func condition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition
 }
 
 func restarted(p *corev1.Pod) bool {
-	return slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return c.RestartCount > 0 })
+	return slices.ContainsFunc(
+		p.Status.ContainerStatuses,
+		func(c corev1.ContainerStatus) bool { return c.RestartCount > 0 },
+	)
 }
 
 // flipped says whether a pod was ready, and then not any more, without a
@@ -149,7 +157,9 @@ func restarted(p *corev1.Pod) bool {
 func flipped(p *corev1.Pod) (since time.Time, ok bool) {
 	ready := condition(p, corev1.PodReady)
 	all := condition(p, corev1.ContainersReady) // stays true where only the node was lost
-	if ready == nil || ready.Status != corev1.ConditionFalse || all == nil || all.Status != corev1.ConditionFalse || restarted(p) || len(p.Status.ContainerStatuses) == 0 {
+	if ready == nil || ready.Status != corev1.ConditionFalse || all == nil || all.Status != corev1.ConditionFalse ||
+		restarted(p) ||
+		len(p.Status.ContainerStatuses) == 0 {
 		return time.Time{}, false
 	}
 	for _, c := range p.Status.ContainerStatuses {

@@ -53,7 +53,11 @@ func counters(s *subject) (hits []hit, ok bool) {
 			if !onlyGrows(x.name) || x.has(rates...) {
 				continue
 			}
-			h := s.hit(metricPath(i), "%s is a counter: it only grows, so the size never falls (unless the adapter serves a rate of it under this name)", x.name)
+			h := s.hit(
+				metricPath(i),
+				"%s is a counter: it only grows, so the size never falls (unless the adapter serves a rate of it under this name)",
+				x.name,
+			)
 			h.fix = fmt.Sprintf("serve a rate: rate(%s[2m]), under a name that ends in _per_second", x.name)
 			if query {
 				h.why = fmt.Sprintf("%s is a counter: it only grows, so the size never falls", x.name)
@@ -74,14 +78,30 @@ func goneMetric(s *subject) (hits []hit, ok bool) {
 			switch {
 			case !known:
 			case k.gone != "":
-				h := s.hit(metricPath(i), "%s is gone since %s, so newer servers have no such series; one metric that fails forbids scaling down, and if all fail, nothing scales", x.name, k.gone)
+				h := s.hit(
+					metricPath(i),
+					"%s is gone since %s, so newer servers have no such series; one metric that fails forbids scaling down, and if all fail, nothing scales",
+					x.name,
+					k.gone,
+				)
 				if k.present != "" {
 					h.fix = "use " + k.present
 				}
 				hits = append(hits, h)
-			case k.kind == histogram && query && !x.has("histogram_quantile", "histogram_avg", "histogram_sum", "histogram_count", "histogram_fraction"):
-				h := s.hit(metricPath(i), "%s is a histogram of %s: it has series of the names _bucket, _sum and _count, and none of this name", x.name, k.server)
-				h.fix = fmt.Sprintf("write rate(%s_sum[2m]) / rate(%s_count[2m]) for the mean, or histogram_quantile over rate(%s_bucket[2m])", x.name, x.name, x.name)
+			case k.kind == histogram && query && !x.has("histogram_quantile", "histogram_avg", "histogram_sum",
+				"histogram_count", "histogram_fraction"):
+				h := s.hit(
+					metricPath(i),
+					"%s is a histogram of %s: it has series of the names _bucket, _sum and _count, and none of this name",
+					x.name,
+					k.server,
+				)
+				h.fix = fmt.Sprintf(
+					"write rate(%s_sum[2m]) / rate(%s_count[2m]) for the mean, or histogram_quantile over rate(%s_bucket[2m])",
+					x.name,
+					x.name,
+					x.name,
+				)
 				hits = append(hits, h)
 			}
 		}
@@ -189,7 +209,12 @@ func metricUnit(s *subject) (hits []hit, ok bool) {
 		low := strings.ToLower(name)
 		switch {
 		case k.unit == percent && t <= 1:
-			h := s.hit(metricPath(i), "%s is in percent, 0 to 100, and the target is %.3g: the least use exceeds it, so the size is always maxReplicas", name, t)
+			h := s.hit(
+				metricPath(i),
+				"%s is in percent, 0 to 100, and the target is %.3g: the least use exceeds it, so the size is always maxReplicas",
+				name,
+				t,
+			)
 			h.fix = "write " + s.words(100*t)
 			hits = append(hits, h)
 		case k.unit == seconds && t >= 50, !known && strings.HasSuffix(low, "_seconds") && t >= 200:
@@ -197,11 +222,21 @@ func metricUnit(s *subject) (hits []hit, ok bool) {
 			h.fix = fmt.Sprintf("write %s for %.4g ms", s.words(t/1000), t)
 			hits = append(hits, h)
 		case k.unit == mib && t >= 1<<20:
-			h := s.hit(metricPath(i), "%s is in MiB, and the target is %.4g of them: no GPU has as much, so the size is always minReplicas", name, t)
+			h := s.hit(
+				metricPath(i),
+				"%s is in MiB, and the target is %.4g of them: no GPU has as much, so the size is always minReplicas",
+				name,
+				t,
+			)
 			h.fix = fmt.Sprintf("write %s", number(math.Round(t/(1<<20))))
 			hits = append(hits, h)
 		case strings.HasSuffix(low, "_bytes") && perPod(m) && t < 1<<20:
-			h := s.hit(metricPath(i), "%s is in bytes, and the target is %.4g of them: every pod has more, so the size is always maxReplicas", name, t)
+			h := s.hit(
+				metricPath(i),
+				"%s is in bytes, and the target is %.4g of them: every pod has more, so the size is always maxReplicas",
+				name,
+				t,
+			)
 			h.fix = fmt.Sprintf("write the unit: %sMi or %sGi", number(t), number(t))
 			hits = append(hits, h)
 		}
@@ -249,7 +284,12 @@ func averagedSignal(s *subject) (hits []hit, ok bool) {
 			continue
 		}
 		t := targetOf(m)
-		h := s.hit(metricPath(i), "%s is a mean or a maximum over the pods already, and AverageValue divides it by their number once more: the size becomes value / %s, however many pods there are", describe(list[0], m), number(t))
+		h := s.hit(
+			metricPath(i),
+			"%s is a mean or a maximum over the pods already, and AverageValue divides it by their number once more: the size becomes value / %s, however many pods there are",
+			describe(list[0], m),
+			number(t),
+		)
 		if k, _ := lookUp(list[0].name); k.unit == ratio {
 			most := math.Ceil(1/t - 1e-9)
 			h.why += fmt.Sprintf("; of a ratio that is %.0f at most", max(most, 1))

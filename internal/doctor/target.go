@@ -30,10 +30,11 @@ var scalable = map[string][]string{
 
 // unscalable are kinds that have no /scale, and what to name instead.
 var unscalable = map[string]string{
-	"DaemonSet": "a DaemonSet has a pod on every node; an HPA cannot size it",
-	"Job":       "name a Deployment; jobs are sized by parallelism",
-	"CronJob":   "name a Deployment; jobs are sized by parallelism",
-	"Pod":       "name the Deployment that makes the pods", "Service": "name the Deployment behind it",
+	"DaemonSet":               "a DaemonSet has a pod on every node; an HPA cannot size it",
+	"Job":                     "name a Deployment; jobs are sized by parallelism",
+	"CronJob":                 "name a Deployment; jobs are sized by parallelism",
+	"Pod":                     "name the Deployment that makes the pods",
+	"Service":                 "name the Deployment behind it",
 	"InferenceService":        "KServe makes an HPA itself: set serving.kserve.io/autoscalerClass: hpa, or name the predictor's Deployment",
 	"RayService":              "Ray scales its workers itself (enableInTreeAutoscaling)",
 	"RayCluster":              "Ray scales its workers itself (enableInTreeAutoscaling)",
@@ -54,12 +55,19 @@ func (s *subject) resolve(ref autoscalingv2.CrossVersionObjectReference) (r reso
 	kind, groups := ref.Kind, []string{group(ref.APIVersion)}
 	switch {
 	case unscalable[kind] != "" && !(kind == "Service" && groups[0] != ""):
-		r.wrong, r.fix = fmt.Sprintf("%s has no /scale, so an HPA cannot size it: FailedGetScale for ever", kind), unscalable[kind]
+		r.wrong, r.fix = fmt.Sprintf(
+			"%s has no /scale, so an HPA cannot size it: FailedGetScale for ever",
+			kind,
+		), unscalable[kind]
 	case scalable[kind] != nil && ref.APIVersion != "" && !slices.Contains(scalable[kind], groups[0]):
 		if kind == "Deployment" || kind == "ReplicaSet" || groups[0] == "extensions" || groups[0] == "" {
 			r.wrong = fmt.Sprintf("%s serves no %s: FailedGetScale for ever", ref.APIVersion, kind)
 			if groups[0] == "extensions" {
-				r.wrong = fmt.Sprintf("%s is gone since Kubernetes 1.16, so it serves no %s: FailedGetScale for ever", ref.APIVersion, kind)
+				r.wrong = fmt.Sprintf(
+					"%s is gone since Kubernetes 1.16, so it serves no %s: FailedGetScale for ever",
+					ref.APIVersion,
+					kind,
+				)
 			}
 			r.fix = "apiVersion: " + apiVersions[scalable[kind][0]]
 			groups = scalable[kind]
@@ -72,7 +80,11 @@ func (s *subject) resolve(ref autoscalingv2.CrossVersionObjectReference) (r reso
 			meant = cmp.Or(source.Nearest(kind, known), "Deployment")
 		}
 		if meant != "" {
-			r.wrong = fmt.Sprintf("%s has no kind %q (case counts): FailedGetScale for ever", cmp.Or(ref.APIVersion, "the API"), kind)
+			r.wrong = fmt.Sprintf(
+				"%s has no kind %q (case counts): FailedGetScale for ever",
+				cmp.Or(ref.APIVersion, "the API"),
+				kind,
+			)
 			r.fix, kind, groups = "kind: "+meant, meant, scalable[meant]
 		}
 	}
@@ -96,18 +108,30 @@ func (s *subject) resolve(ref autoscalingv2.CrossVersionObjectReference) (r reso
 
 // apiVersions are the present versions of the groups of scalable.
 var apiVersions = map[string]string{
-	"apps": "apps/v1", "": "v1", "argoproj.io": "argoproj.io/v1alpha1",
-	"leaderworkerset.x-k8s.io": "leaderworkerset.x-k8s.io/v1", "apps.kruise.io": "apps.kruise.io/v1alpha1",
-	"production-stack.vllm.ai": "production-stack.vllm.ai/v1alpha1", "orchestration.aibrix.ai": "orchestration.aibrix.ai/v1alpha1",
-	"machinelearning.seldon.io": "machinelearning.seldon.io/v1", "nvidia.com": "nvidia.com/v1alpha1",
-	"workloads.x-k8s.io": "workloads.x-k8s.io/v1alpha1", "grove.io": "grove.io/v1alpha1",
+	"apps":                        "apps/v1",
+	"":                            "v1",
+	"argoproj.io":                 "argoproj.io/v1alpha1",
+	"leaderworkerset.x-k8s.io":    "leaderworkerset.x-k8s.io/v1",
+	"apps.kruise.io":              "apps.kruise.io/v1alpha1",
+	"production-stack.vllm.ai":    "production-stack.vllm.ai/v1alpha1",
+	"orchestration.aibrix.ai":     "orchestration.aibrix.ai/v1alpha1",
+	"machinelearning.seldon.io":   "machinelearning.seldon.io/v1",
+	"nvidia.com":                  "nvidia.com/v1alpha1",
+	"workloads.x-k8s.io":          "workloads.x-k8s.io/v1alpha1",
+	"grove.io":                    "grove.io/v1alpha1",
 	"workload.serving.volcano.sh": "workload.serving.volcano.sh/v1alpha1",
 }
 
 // sameLetters finds the kind that a word differs from by case, by a plural or by
 // kubectl's short name.
 func sameLetters(word string, known []string) string {
-	short := map[string]string{"deploy": "Deployment", "sts": "StatefulSet", "rs": "ReplicaSet", "rc": "ReplicationController", "lws": "LeaderWorkerSet"}
+	short := map[string]string{
+		"deploy": "Deployment",
+		"sts":    "StatefulSet",
+		"rs":     "ReplicaSet",
+		"rc":     "ReplicationController",
+		"lws":    "LeaderWorkerSet",
+	}
 	if k := short[strings.ToLower(word)]; k != "" {
 		return k
 	}
@@ -189,22 +213,47 @@ func atZero(s *subject) ([]hit, bool) {
 	}
 	for _, c := range s.doc.HPA.Status.Conditions {
 		if c.Type == autoscalingv2.ScalingActive && c.Reason == "ScalingDisabled" {
-			return []hit{s.hit("spec.scaleTargetRef", "the target stands at 0 replicas, which switches the HPA off: it scales nothing until somebody sets 1 or more (%s)", c.Message)}, true
+			return []hit{
+				s.hit(
+					"spec.scaleTargetRef",
+					"the target stands at 0 replicas, which switches the HPA off: it scales nothing until somebody sets 1 or more (%s)",
+					c.Message,
+				),
+			}, true
 		}
 	}
 	if s.work == nil {
 		return nil, false
 	}
 	if n := s.work.replicas; n != nil && *n == 0 {
-		return []hit{{doc: s.workDoc, path: "spec.replicas", why: "the target has replicas: 0, which switches the HPA off: it scales nothing until somebody sets 1 or more"}}, true
+		return []hit{
+			{
+				doc:  s.workDoc,
+				path: "spec.replicas",
+				why:  "the target has replicas: 0, which switches the HPA off: it scales nothing until somebody sets 1 or more",
+			},
+		}, true
 	}
 	return nil, true
 }
 
 // injectors are the names of containers that webhooks put into pods.
 var injectors = []string{
-	"istio-proxy", "linkerd-proxy", "envoy", "envoy-sidecar", "daprd", "vault-agent", "queue-proxy", "consul-dataplane",
-	"kuma-sidecar", "aws-otel-collector", "otc-container", "datadog-agent", "cloud-sql-proxy", "kserve-container", "gke-gcsfuse-sidecar",
+	"istio-proxy",
+	"linkerd-proxy",
+	"envoy",
+	"envoy-sidecar",
+	"daprd",
+	"vault-agent",
+	"queue-proxy",
+	"consul-dataplane",
+	"kuma-sidecar",
+	"aws-otel-collector",
+	"otc-container",
+	"datadog-agent",
+	"cloud-sql-proxy",
+	"kserve-container",
+	"gke-gcsfuse-sidecar",
 }
 
 // container finds ContainerResource metrics of a container that the pods have not.
@@ -221,14 +270,25 @@ func container(s *subject) (hits []hit, ok bool) {
 		if m.Source != hpa.ContainerResource || slices.Contains(names, m.Container) {
 			continue
 		}
-		h := s.hit(metricPath(i)+".containerResource.container", "the pods have no container %s (they have %s), so the metric fails for ever: FailedGetContainerResourceMetric",
-			m.Container, strings.Join(names, ", "))
-		if n := cmp.Or(source.Nearest(m.Container, names), names[0]); len(names) == 1 || source.Nearest(m.Container, names) != "" {
+		h := s.hit(
+			metricPath(i)+".containerResource.container",
+			"the pods have no container %s (they have %s), so the metric fails for ever: FailedGetContainerResourceMetric",
+			m.Container,
+			strings.Join(names, ", "),
+		)
+		if n := cmp.Or(
+			source.Nearest(m.Container, names),
+			names[0],
+		); len(names) == 1 ||
+			source.Nearest(m.Container, names) != "" {
 			h.fix = "container: " + n
 		}
 		if slices.Contains(injectors, m.Container) && len(s.pods) == 0 {
 			h.severity = Warning
-			h.why = fmt.Sprintf("the pod template has no container %s; unless a webhook injects it, the metric fails for ever: FailedGetContainerResourceMetric", m.Container)
+			h.why = fmt.Sprintf(
+				"the pod template has no container %s; unless a webhook injects it, the metric fails for ever: FailedGetContainerResourceMetric",
+				m.Container,
+			)
 			h.fix = "see in a running pod (kubectl get pod -o yaml) that the container is there and has requests"
 		}
 		hits = append(hits, h)

@@ -23,7 +23,15 @@ const (
 func resourceMetric(s *subject) (hits []hit, ok bool) {
 	for _, i := range s.resources() {
 		if m := s.config.Metrics[i]; m.Name != "cpu" && m.Name != "memory" {
-			hits = append(hits, s.hit(metricPath(i), "metrics.k8s.io has cpu and memory of a pod and nothing else, so %s can never be read: FailedGet%sMetric for ever", m.Name, m.Source))
+			hits = append(
+				hits,
+				s.hit(
+					metricPath(i),
+					"metrics.k8s.io has cpu and memory of a pod and nothing else, so %s can never be read: FailedGet%sMetric for ever",
+					m.Name,
+					m.Source,
+				),
+			)
 		}
 	}
 	return hits, true
@@ -46,7 +54,14 @@ func oddQuantity(s *subject) (hits []hit, ok bool) {
 			written = text.ContainerResource.Target.AverageValue.String()
 		}
 		if what, fix := odd(m.Name, amount, written, highTarget); what != "" {
-			h := s.hit(metricPath(i), "the target of %s a pod is %s: %s", m.Name, what, map[bool]string{true: "every pod uses more, so the size is always maxReplicas", false: "no pod uses as much, so the size is always minReplicas"}[m.Name == "memory"])
+			h := s.hit(
+				metricPath(i),
+				"the target of %s a pod is %s: %s",
+				m.Name,
+				what,
+				map[bool]string{true: "every pod uses more, so the size is always maxReplicas",
+					false: "no pod uses as much, so the size is always minReplicas"}[m.Name == "memory"],
+			)
 			h.fix = fix
 			hits = append(hits, h)
 		}
@@ -88,7 +103,14 @@ func odd(name string, amount float64, written string, cores float64) (what, fix 
 		}
 		return what, fmt.Sprintf("write the unit: %sMi or %sGi", number, number)
 	case name == "cpu" && amount >= cores:
-		return fmt.Sprintf("%s, which is %.4g cores", written, amount), fmt.Sprintf("write thousandths of a core with m: %sm", number)
+		return fmt.Sprintf(
+				"%s, which is %.4g cores",
+				written,
+				amount,
+			), fmt.Sprintf(
+				"write thousandths of a core with m: %sm",
+				number,
+			)
 	}
 	return "", ""
 }
@@ -96,8 +118,16 @@ func odd(name string, amount float64, written string, cores float64) (what, fix 
 // targetType finds targets whose type names another field than the one that is set.
 func targetType(s *subject) (hits []hit, ok bool) {
 	for i, m := range s.config.Metrics {
-		fields := map[hpa.TargetType]bool{hpa.Utilization: m.Target.Utilization != 0, hpa.AverageValue: m.Target.AverageMilli != 0, hpa.Value: m.Target.ValueMilli != 0}
-		names := map[hpa.TargetType]string{hpa.Utilization: "averageUtilization", hpa.AverageValue: "averageValue", hpa.Value: "value"}
+		fields := map[hpa.TargetType]bool{
+			hpa.Utilization:  m.Target.Utilization != 0,
+			hpa.AverageValue: m.Target.AverageMilli != 0,
+			hpa.Value:        m.Target.ValueMilli != 0,
+		}
+		names := map[hpa.TargetType]string{
+			hpa.Utilization:  "averageUtilization",
+			hpa.AverageValue: "averageValue",
+			hpa.Value:        "value",
+		}
 		if fields[m.Target.Type] {
 			continue
 		}
@@ -111,11 +141,21 @@ func targetType(s *subject) (hits []hit, ok bool) {
 			continue
 		}
 		path := metricPath(i) + "." + strings.ToLower(m.Source.String()[:1]) + m.Source.String()[1:] + ".target.type"
-		h := s.hit(path, "type is %v and what is set is %s: the controller goes by the field, so %s counts and the type misleads", m.Target.Type, set, set)
+		h := s.hit(
+			path,
+			"type is %v and what is set is %s: the controller goes by the field, so %s counts and the type misleads",
+			m.Target.Type,
+			set,
+			set,
+		)
 		h.fix = "write the type that belongs to " + set
 		if m.Source == hpa.Object { // here alone the controller goes by the type
 			h.severity = Error
-			h.why = fmt.Sprintf("type is %v and what is set is %s: an Object metric goes by its type, so it has no target and fails for ever: FailedGetObjectMetric", m.Target.Type, set)
+			h.why = fmt.Sprintf(
+				"type is %v and what is set is %s: an Object metric goes by its type, so it has no target and fails for ever: FailedGetObjectMetric",
+				m.Target.Type,
+				set,
+			)
 		}
 		hits = append(hits, h)
 	}

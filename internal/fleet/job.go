@@ -57,13 +57,22 @@ func Job(o JobOptions) (*batchv1.Job, error) {
 		// Istio reads the label, older ones the annotation.
 		"sidecar.istio.io/inject": "false",
 	}
-	affinity := &corev1.PodAntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{
-		Weight: 10, PodAffinityTerm: corev1.PodAffinityTerm{TopologyKey: corev1.LabelHostname, LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{jobLabel: o.Name}}},
-	}}}
+	affinity := &corev1.PodAntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{
+		{
+			Weight: 10,
+			PodAffinityTerm: corev1.PodAffinityTerm{
+				TopologyKey:   corev1.LabelHostname,
+				LabelSelector: &metav1.LabelSelector{MatchLabels: map[string]string{jobLabel: o.Name}},
+			},
+		},
+	}}
 	if o.Avoid != nil {
-		affinity.PreferredDuringSchedulingIgnoredDuringExecution = append(affinity.PreferredDuringSchedulingIgnoredDuringExecution, corev1.WeightedPodAffinityTerm{
-			Weight: 100, PodAffinityTerm: corev1.PodAffinityTerm{TopologyKey: corev1.LabelHostname, LabelSelector: o.Avoid},
-		})
+		affinity.PreferredDuringSchedulingIgnoredDuringExecution = append(
+			affinity.PreferredDuringSchedulingIgnoredDuringExecution,
+			corev1.WeightedPodAffinityTerm{
+				Weight: 100, PodAffinityTerm: corev1.PodAffinityTerm{TopologyKey: corev1.LabelHostname, LabelSelector: o.Avoid},
+			},
+		)
 	}
 	pod := corev1.PodSpec{
 		RestartPolicy:                corev1.RestartPolicyNever,
@@ -74,25 +83,45 @@ func Job(o JobOptions) (*batchv1.Job, error) {
 			RunAsNonRoot: new(true), RunAsUser: new(int64(65532)), RunAsGroup: new(int64(65532)), FSGroup: new(int64(65532)),
 			SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
-		Containers: []corev1.Container{{
-			Name: "hpatune", Image: o.Image, ImagePullPolicy: corev1.PullIfNotPresent,
-			Args: []string{"worker", "--listen", fmt.Sprintf(":%d", port), "--secrets", secretsDir, "--dir", workDir},
-			// A client library that writes a temporary file finds a place for it.
-			Env:   []corev1.EnvVar{{Name: "TMPDIR", Value: workDir}, {Name: "HOME", Value: workDir}},
-			Ports: []corev1.ContainerPort{{Name: "fleet", ContainerPort: port}},
-			ReadinessProbe: &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{
-				HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt32(port)},
-			}},
-			Resources: corev1.ResourceRequirements{Requests: limits, Limits: limits},
-			SecurityContext: &corev1.SecurityContext{
-				AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true), RunAsNonRoot: new(true),
-				Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		Containers: []corev1.Container{
+			{
+				Name:            "hpatune",
+				Image:           o.Image,
+				ImagePullPolicy: corev1.PullIfNotPresent,
+				Args: []string{
+					"worker",
+					"--listen",
+					fmt.Sprintf(":%d", port),
+					"--secrets",
+					secretsDir,
+					"--dir",
+					workDir,
+				},
+				// A client library that writes a temporary file finds a place for it.
+				Env:   []corev1.EnvVar{{Name: "TMPDIR", Value: workDir}, {Name: "HOME", Value: workDir}},
+				Ports: []corev1.ContainerPort{{Name: "fleet", ContainerPort: port}},
+				ReadinessProbe: &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{
+					HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt32(port)},
+				}},
+				Resources: corev1.ResourceRequirements{Requests: limits, Limits: limits},
+				SecurityContext: &corev1.SecurityContext{
+					AllowPrivilegeEscalation: new(false), ReadOnlyRootFilesystem: new(true), RunAsNonRoot: new(true),
+					Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+				},
+				VolumeMounts: []corev1.VolumeMount{
+					{Name: "work", MountPath: workDir},
+					{Name: "secrets", MountPath: secretsDir, ReadOnly: true},
+				},
 			},
-			VolumeMounts: []corev1.VolumeMount{{Name: "work", MountPath: workDir}, {Name: "secrets", MountPath: secretsDir, ReadOnly: true}},
-		}},
+		},
 		Volumes: []corev1.Volume{
 			{Name: "work", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
-			{Name: "secrets", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: o.Name, DefaultMode: new(int32(0o440))}}},
+			{
+				Name: "secrets",
+				VolumeSource: corev1.VolumeSource{
+					Secret: &corev1.SecretVolumeSource{SecretName: o.Name, DefaultMode: new(int32(0o440))},
+				},
+			},
 		},
 	}
 	if o.PullSecret != "" {

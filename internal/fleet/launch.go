@@ -141,7 +141,11 @@ func beyondHope(p *corev1.Pod) bool {
 	for _, c := range p.Status.ContainerStatuses {
 		if w := c.State.Waiting; w != nil {
 			switch w.Reason {
-			case "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerError", "CreateContainerConfigError":
+			case "ImagePullBackOff",
+				"InvalidImageName",
+				"ErrImageNeverPull",
+				"CreateContainerError",
+				"CreateContainerConfigError":
 				return true
 			}
 		}
@@ -155,7 +159,9 @@ func (f *Fleet) troubles(ctx context.Context, pods map[int]*corev1.Pod, workers 
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	warned := map[string]string{} // not everybody may look at events
-	if list, err := f.client.CoreV1().Events(f.job.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning"}); err == nil {
+	if list, err := f.client.CoreV1().
+		Events(f.job.Namespace).
+		List(ctx, metav1.ListOptions{FieldSelector: "type=Warning"}); err == nil {
 		for _, e := range list.Items {
 			warned[e.InvolvedObject.Name] = e.Reason + ": " + e.Message
 		}
@@ -189,7 +195,9 @@ func (f *Fleet) troubles(ctx context.Context, pods map[int]*corev1.Pod, workers 
 
 // pods returns the Job's pods by index; of two with one index the newer.
 func (f *Fleet) pods(ctx context.Context) (map[int]*corev1.Pod, error) {
-	list, err := f.client.CoreV1().Pods(f.job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: jobLabel + "=" + f.job.Name})
+	list, err := f.client.CoreV1().
+		Pods(f.job.Namespace).
+		List(ctx, metav1.ListOptions{LabelSelector: jobLabel + "=" + f.job.Name})
 	if err != nil {
 		return nil, err
 	}
@@ -397,7 +405,9 @@ func (f *Fleet) fetch(ctx context.Context, pod, dir string) error {
 func (f *Fleet) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
-	err := f.client.BatchV1().Jobs(f.job.Namespace).Delete(ctx, f.job.Name, metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)})
+	err := f.client.BatchV1().
+		Jobs(f.job.Namespace).
+		Delete(ctx, f.job.Name, metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationBackground)})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

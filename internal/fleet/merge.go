@@ -97,7 +97,14 @@ func lastOf(shares []Share) int {
 
 // complete adds the arrivals of a shard up to last that r lacks, as never sent
 // because of why, and returns how many these were.
-func complete(r *results.Run, p *profiles.Profile, seed int64, shard Shard, last int, why string) (added int, err error) {
+func complete(
+	r *results.Run,
+	p *profiles.Profile,
+	seed int64,
+	shard Shard,
+	last int,
+	why string,
+) (added int, err error) {
 	have := make(map[int]struct{}, len(r.Requests))
 	for _, q := range r.Requests {
 		if q.Arrival%shard.N != shard.I {

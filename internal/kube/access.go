@@ -41,8 +41,24 @@ var (
 
 var table = []access{
 	{"autoscaling", "horizontalpodautoscalers", "get list watch", false, watching, false, "what the autoscaler decides"},
-	{"apps", "deployments statefulsets replicasets", "get list watch", false, watching, false, "the scale target, and who owns it"},
-	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "get", false, watching, false, "the size, as the autoscaler reads it"},
+	{
+		"apps",
+		"deployments statefulsets replicasets",
+		"get list watch",
+		false,
+		watching,
+		false,
+		"the scale target, and who owns it",
+	},
+	{
+		"apps",
+		"deployments/scale statefulsets/scale replicasets/scale",
+		"get",
+		false,
+		watching,
+		false,
+		"the size, as the autoscaler reads it",
+	},
 	{"", "pods", "list watch", false, watching, false, "the pods' lives"},
 	{"", "events", "list watch", false, watching, true, "image pulls and failures, in the cluster's words"},
 	{"", "services", "list", false, watching, false, "the way in"},
@@ -54,7 +70,15 @@ var table = []access{
 	{"custom.metrics.k8s.io", "*", "get", false, watching, true, "pods' and objects' metrics, where the HPA has some"},
 	{"external.metrics.k8s.io", "*", "list", false, watching, true, "external metrics, where the HPA has some"},
 	{"coordination.k8s.io", "leases", "get", false, watching, true, "whether another run is on"},
-	{"", "services/proxy", "get", false, []string{"run --prometheus"}, false, "Prometheus through the API server (where Prometheus is in another namespace, this rule belongs there)"},
+	{
+		"",
+		"services/proxy",
+		"get",
+		false,
+		[]string{"run --prometheus"},
+		false,
+		"Prometheus through the API server (where Prometheus is in another namespace, this rule belongs there)",
+	},
 	{"", "nodes", "list watch", true, watching, true, "node types, and nodes that are added"},
 	{"", "nodes/proxy", "get", true, []string{"run --throttling"}, true, "CPU throttling, from the kubelets"},
 
@@ -72,8 +96,24 @@ var table = []access{
 	{"", "nodes", "list", true, judging, true, "what fits"},
 	{"apiregistration.k8s.io", "apiservices", "list", true, judging, true, "why a metrics API is not available"},
 
-	{"autoscaling", "horizontalpodautoscalers", "update", false, applying, false, "the spec, and the annotation with what was there"},
-	{"apps", "deployments statefulsets replicasets", "patch", false, fixing, false, "the annotation with the size that was there"},
+	{
+		"autoscaling",
+		"horizontalpodautoscalers",
+		"update",
+		false,
+		applying,
+		false,
+		"the spec, and the annotation with what was there",
+	},
+	{
+		"apps",
+		"deployments statefulsets replicasets",
+		"patch",
+		false,
+		fixing,
+		false,
+		"the annotation with the size that was there",
+	},
 	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "update", false, fixing, false, "the size"},
 	{"coordination.k8s.io", "leases", "get create update delete", false, holding, false, "the lease that names the run"},
 	{"autoscaling", "horizontalpodautoscalers", "get list", false, putBack, false, "what was changed"},
@@ -158,16 +198,34 @@ func Rules(commands ...string) ([]Rule, error) {
 		}
 		slices.Sort(r.verbs)
 		slices.Sort(r.whys)
-		w := row{k.cluster, k.group, strings.Join(slices.Compact(r.verbs), " "), k.optional, strings.Join(slices.Compact(r.whys), "; ")}
+		w := row{
+			k.cluster,
+			k.group,
+			strings.Join(slices.Compact(r.verbs), " "),
+			k.optional,
+			strings.Join(slices.Compact(r.whys), "; "),
+		}
 		rows[w] = append(rows[w], k.resource)
 	}
 	var out []Rule
 	for r, resources := range rows {
 		slices.Sort(resources)
-		out = append(out, Rule{rbacv1.PolicyRule{APIGroups: []string{r.group}, Resources: resources, Verbs: strings.Fields(r.verbs)}, r.cluster, r.optional, r.why})
+		out = append(
+			out,
+			Rule{
+				rbacv1.PolicyRule{APIGroups: []string{r.group}, Resources: resources, Verbs: strings.Fields(r.verbs)},
+				r.cluster,
+				r.optional,
+				r.why,
+			},
+		)
 	}
 	slices.SortFunc(out, func(a, b Rule) int {
-		return cmp.Or(cmp.Compare(a.APIGroups[0], b.APIGroups[0]), cmp.Compare(a.Resources[0], b.Resources[0]), cmp.Compare(strings.Join(a.Verbs, " "), strings.Join(b.Verbs, " ")))
+		return cmp.Or(
+			cmp.Compare(a.APIGroups[0], b.APIGroups[0]),
+			cmp.Compare(a.Resources[0], b.Resources[0]),
+			cmp.Compare(strings.Join(a.Verbs, " "), strings.Join(b.Verbs, " ")),
+		)
 	})
 	return out, nil
 }
@@ -201,11 +259,19 @@ func RBAC(namespace string, to Grantee, commands ...string) ([]byte, error) {
 	}
 	out := []byte("# What these commands ask for: " + strings.Join(commands, ", ") + "\n")
 	if to == ServiceAccount(namespace) {
-		out = fmt.Appendf(out, "# Bound to a service account (kubectl create serviceaccount -n %s %s); for others: --user, --group, --serviceaccount\n", to.Namespace, to.Name)
+		out = fmt.Appendf(
+			out,
+			"# Bound to a service account (kubectl create serviceaccount -n %s %s); for others: --user, --group, --serviceaccount\n",
+			to.Namespace,
+			to.Name,
+		)
 	}
 	const api = "rbac.authorization.k8s.io/v1"
 	head := func(kind, namespace string) metav1.PartialObjectMetadata {
-		return metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: api, Kind: kind}, ObjectMeta: metav1.ObjectMeta{Name: "hpatune", Namespace: namespace}}
+		return metav1.PartialObjectMetadata{
+			TypeMeta:   metav1.TypeMeta{APIVersion: api, Kind: kind},
+			ObjectMeta: metav1.ObjectMeta{Name: "hpatune", Namespace: namespace},
+		}
 	}
 	first := true
 	for _, part := range []struct {
@@ -283,7 +349,13 @@ func (f *Forbidden) Error() string {
 	if f.Namespace != "" {
 		in = "in " + f.Namespace
 	}
-	return fmt.Sprintf("needs verb %s on %s %s: hpatune rbac %s prints the Role", f.Verb, qualified(f.Resource, f.Group), in, quoted(f.Command))
+	return fmt.Sprintf(
+		"needs verb %s on %s %s: hpatune rbac %s prints the Role",
+		f.Verb,
+		qualified(f.Resource, f.Group),
+		in,
+		quoted(f.Command),
+	)
 }
 
 // qualified is a resource as kubectl writes it: horizontalpodautoscalers.autoscaling.
@@ -306,7 +378,9 @@ func quoted(s string) string {
 // cannot reads the API server's refusal; its machine-readable part has no verb.
 //
 // Source: k8s.io/apiserver pkg/endpoints/handlers/responsewriters/errors.go, forbiddenMessage.
-var cannot = regexp.MustCompile(`cannot (\S+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?`)
+var cannot = regexp.MustCompile(
+	`cannot (\S+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?`,
+)
 
 // Explain turns a refusal of the API server into a Forbidden that says what
 // right command lacks; other errors stay as they are.
@@ -336,7 +410,13 @@ func (c *Cluster) Missing(ctx context.Context, s *Subject, commands ...string) (
 		}
 		name, sub, _ := strings.Cut(resource, "/")
 		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
-			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: verb, Group: group, Resource: name, Subresource: sub},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace:   namespace,
+				Verb:        verb,
+				Group:       group,
+				Resource:    name,
+				Subresource: sub,
+			},
 		}}
 		answer, err := c.Clients.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
 		if err != nil {
@@ -378,7 +458,15 @@ func (c *Cluster) Missing(ctx context.Context, s *Subject, commands ...string) (
 				}
 			}
 			if len(without) > 0 && c.served(a.group, resource) {
-				lacks = append(lacks, fmt.Sprintf("lacks %s on %s, so this will not be seen: %s", strings.Join(without, ", "), qualified(resource, a.group), a.why))
+				lacks = append(
+					lacks,
+					fmt.Sprintf(
+						"lacks %s on %s, so this will not be seen: %s",
+						strings.Join(without, ", "),
+						qualified(resource, a.group),
+						a.why,
+					),
+				)
 			}
 		}
 	}

@@ -52,7 +52,14 @@ var ErrChanged = errors.New("an earlier run changed it and did not put it back")
 func left(what, namespace, text string) error {
 	var j journal
 	_ = json.Unmarshal([]byte(text), &j) // an unreadable one was left all the same
-	return fmt.Errorf("%s: %w (run %s, %s); try: hpatune restore -n %s", what, ErrChanged, j.Run, j.At.Format(time.RFC3339), namespace)
+	return fmt.Errorf(
+		"%s: %w (run %s, %s); try: hpatune restore -n %s",
+		what,
+		ErrChanged,
+		j.Run,
+		j.At.Format(time.RFC3339),
+		namespace,
+	)
 }
 
 // Owned is why the subject's HPA is never patched: somebody owns it who would
@@ -61,7 +68,13 @@ func (s *Subject) Owned() error {
 	if s.HPAOwner.Patchable() {
 		return nil
 	}
-	return fmt.Errorf("HPA %s/%s is owned by %v and is never patched: %s", s.Namespace, s.HPA.Name, s.HPAOwner, s.HPAOwner.Where())
+	return fmt.Errorf(
+		"HPA %s/%s is owned by %v and is never patched: %s",
+		s.Namespace,
+		s.HPA.Name,
+		s.HPAOwner,
+		s.HPAOwner.Where(),
+	)
 }
 
 // Left is what a run that died has left of its change on the subject, and how to
@@ -82,7 +95,12 @@ func (s *Subject) Left() error {
 // annotation, in one write: there is no moment in which the one is there
 // without the other. It returns the spec as the API server stored it.
 // HPAs of an owner that would undo it are refused with what to change instead.
-func (c *Cluster) ApplyHPA(ctx context.Context, s *Subject, spec autoscalingv2.HorizontalPodAutoscalerSpec, run string) (*autoscalingv2.HorizontalPodAutoscalerSpec, error) {
+func (c *Cluster) ApplyHPA(
+	ctx context.Context,
+	s *Subject,
+	spec autoscalingv2.HorizontalPodAutoscalerSpec,
+	run string,
+) (*autoscalingv2.HorizontalPodAutoscalerSpec, error) {
 	if err := s.Owned(); err != nil {
 		return nil, err
 	}
@@ -108,7 +126,12 @@ func (c *Cluster) ApplyHPA(ctx context.Context, s *Subject, spec autoscalingv2.H
 		if err != nil {
 			return err
 		}
-		h.Annotations[Original] = journal{Run: run, At: time.Now().UTC().Truncate(time.Second), Spec: before, Applied: &dry.Spec}.text()
+		h.Annotations[Original] = journal{
+			Run:     run,
+			At:      time.Now().UTC().Truncate(time.Second),
+			Spec:    before,
+			Applied: &dry.Spec,
+		}.text()
 		if err := c.noteLease(ctx, s, run, h.Annotations[Original]); err != nil {
 			return err
 		}
@@ -128,7 +151,13 @@ func (c *Cluster) ApplyHPA(ctx context.Context, s *Subject, spec autoscalingv2.H
 // which is written first. Once fixed by the same run, the first original stays.
 func (c *Cluster) FixReplicas(ctx context.Context, s *Subject, n int32, run string) error {
 	if s.HPA != nil {
-		return fmt.Errorf("%s is scaled by the HPA %s, which would undo a fixed size; run it with --hpa %s/%s", s.Target, s.HPA.Name, s.Namespace, s.HPA.Name)
+		return fmt.Errorf(
+			"%s is scaled by the HPA %s, which would undo a fixed size; run it with --hpa %s/%s",
+			s.Target,
+			s.HPA.Name,
+			s.Namespace,
+			s.HPA.Name,
+		)
 	}
 	if !s.Owner.Patchable() {
 		return fmt.Errorf("%s is owned by %v, which would undo a fixed size: %s", s.Target, s.Owner, s.Owner.Where())
@@ -179,7 +208,8 @@ func (c *Cluster) note(ctx context.Context, s *Subject, text string) error {
 	}
 	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{Original: value}}})
 	if err == nil {
-		_, err = c.objects(s).Patch(ctx, s.Target.Name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: manager})
+		_, err = c.objects(s).
+			Patch(ctx, s.Target.Name, types.MergePatchType, body, metav1.PatchOptions{FieldManager: manager})
 	}
 	if err != nil {
 		return fmt.Errorf("%s: annotation %s: %w", s.Target, Original, Explain(err, "run --fix-replicas"))

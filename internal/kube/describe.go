@@ -48,8 +48,15 @@ func (c *Cluster) Describe(ctx context.Context, s *Subject) (Description, error)
 	if s.HPA != nil {
 		// The controller's flags cannot be read from outside: its defaults.
 		d.HPA = results.HPAContext{
-			Name: s.HPA.Name, Controller: "kube-controller-manager", Kubernetes: c.Version, Assumed: true,
-			SyncPeriodS: 15, Tolerance: 0.1, DownscaleStabilizationS: 300, CPUInitializationPeriodS: 300, InitialReadinessDelayS: 30,
+			Name:                     s.HPA.Name,
+			Controller:               "kube-controller-manager",
+			Kubernetes:               c.Version,
+			Assumed:                  true,
+			SyncPeriodS:              15,
+			Tolerance:                0.1,
+			DownscaleStabilizationS:  300,
+			CPUInitializationPeriodS: 300,
+			InitialReadinessDelayS:   30,
 		}
 		put(HPAOwner, s.HPAOwner.Kind)
 		put(HPAOwnerName, s.HPAOwner.Name)
@@ -124,7 +131,11 @@ func (c *Cluster) describePods(ctx context.Context, s *Subject, d *Description, 
 	types := map[string]bool{}
 	for _, n := range list.Items {
 		if nodes[n.Name] {
-			kind := firstOf(n.Labels["node.kubernetes.io/instance-type"], n.Labels["beta.kubernetes.io/instance-type"], "unnamed type")
+			kind := firstOf(
+				n.Labels["node.kubernetes.io/instance-type"],
+				n.Labels["beta.kubernetes.io/instance-type"],
+				"unnamed type",
+			)
 			types[fmt.Sprintf("%s (%s cpu, %s memory)", kind, n.Status.Allocatable.Cpu(), n.Status.Allocatable.Memory())] = true
 		}
 	}
@@ -140,8 +151,20 @@ func joined(set map[string]bool) string {
 // modelKeys are labels, annotations and arguments that name a model or its
 // version: MLflow's registered model, KServe's and vLLM's.
 var modelKeys = []string{
-	"mlflow.org/registered-model", "mlflow.org/model-name", "mlflow.org/model-version", "mlflow/registered-model", "mlflow/model-version",
-	"mlflow.registeredModelName", "mlflow.modelVersion", "model", "model-name", "model_name", "model-version", "model_version", "model-uri", "served-model-name",
+	"mlflow.org/registered-model",
+	"mlflow.org/model-name",
+	"mlflow.org/model-version",
+	"mlflow/registered-model",
+	"mlflow/model-version",
+	"mlflow.registeredModelName",
+	"mlflow.modelVersion",
+	"model",
+	"model-name",
+	"model_name",
+	"model-version",
+	"model_version",
+	"model-uri",
+	"served-model-name",
 }
 
 // model finds which model is served, in labels, annotations and arguments.

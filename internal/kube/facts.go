@@ -178,7 +178,14 @@ func (g *gathering) lists() (work []func(context.Context)) {
 		wanted[ref.Kind][h.Namespace+"/"+ref.Name] = true
 	}
 	for kind, n := range others {
-		g.facts.Missed = append(g.facts.Missed, fmt.Sprintf("targets of kind %s (%d of them) and their pods: only Deployments, StatefulSets and ReplicaSets are read", kind, n))
+		g.facts.Missed = append(
+			g.facts.Missed,
+			fmt.Sprintf(
+				"targets of kind %s (%d of them) and their pods: only Deployments, StatefulSets and ReplicaSets are read",
+				kind,
+				n,
+			),
+		)
 	}
 	for kind, names := range wanted {
 		work = append(work, func(ctx context.Context) { g.workloads(ctx, kind, names) })
@@ -205,7 +212,12 @@ func (g *gathering) lists() (work []func(context.Context)) {
 }
 
 // list lists a kind; a kind that the cluster does not have is an empty list.
-func (g *gathering) list(ctx context.Context, r schema.GroupVersionResource, wide bool, o metav1.ListOptions) []unstructured.Unstructured {
+func (g *gathering) list(
+	ctx context.Context,
+	r schema.GroupVersionResource,
+	wide bool,
+	o metav1.ListOptions,
+) []unstructured.Unstructured {
 	door := g.c.Dynamic.Resource(r)
 	var got *unstructured.UnstructuredList
 	var err error
@@ -254,7 +266,8 @@ func (g *gathering) compact() kubernetes.Interface {
 		return g.c.Clients
 	}
 	config := rest.CopyConfig(g.c.Config)
-	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
+	config.ContentType, config.AcceptContentTypes = "application/vnd.kubernetes.protobuf",
+		"application/vnd.kubernetes.protobuf,application/json"
 	clients, err := kubernetes.NewForConfigAndClient(config, g.c.http)
 	if err != nil {
 		return g.c.Clients
@@ -280,7 +293,14 @@ func (g *gathering) listNodes(ctx context.Context) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, n := range list.Items { // a node's list of images is long
-		g.items = append(g.items, &corev1.Node{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Node"}, ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: n.Labels}, Status: corev1.NodeStatus{Allocatable: n.Status.Allocatable}})
+		g.items = append(
+			g.items,
+			&corev1.Node{
+				TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Node"},
+				ObjectMeta: metav1.ObjectMeta{Name: n.Name, Labels: n.Labels},
+				Status:     corev1.NodeStatus{Allocatable: n.Status.Allocatable},
+			},
+		)
 	}
 }
 
@@ -291,7 +311,9 @@ func (g *gathering) listUse(ctx context.Context) {
 	if !g.has(group) {
 		return
 	}
-	got, err := g.c.Dynamic.Resource(schema.GroupVersionResource{Group: group, Version: "v1beta1", Resource: "pods"}).Namespace(g.namespace).List(ctx, metav1.ListOptions{})
+	got, err := g.c.Dynamic.Resource(schema.GroupVersionResource{Group: group, Version: "v1beta1", Resource: "pods"}).
+		Namespace(g.namespace).
+		List(ctx, metav1.ListOptions{})
 	switch {
 	case err == nil:
 		g.used = got.Items
@@ -325,8 +347,15 @@ func (g *gathering) keepPods() {
 	}
 	for _, u := range g.used {
 		if kept[u.GetNamespace()+"/"+u.GetName()] {
-			g.items = append(g.items, map[string]any{"apiVersion": u.GetAPIVersion(), "kind": "PodMetrics",
-				"metadata": map[string]any{"name": u.GetName(), "namespace": u.GetNamespace()}, "containers": u.Object["containers"]})
+			g.items = append(g.items, map[string]any{
+				"apiVersion": u.GetAPIVersion(),
+				"kind":       "PodMetrics",
+				"metadata": map[string]any{
+					"name":      u.GetName(),
+					"namespace": u.GetNamespace(),
+				},
+				"containers": u.Object["containers"],
+			})
 		}
 	}
 }
@@ -334,18 +363,46 @@ func (g *gathering) keepPods() {
 func slim(p *corev1.Pod) *corev1.Pod {
 	containers := func(list []corev1.Container) (out []corev1.Container) {
 		for _, c := range list {
-			out = append(out, corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, Resources: c.Resources, RestartPolicy: c.RestartPolicy, ReadinessProbe: c.ReadinessProbe, StartupProbe: c.StartupProbe})
+			out = append(
+				out,
+				corev1.Container{
+					Name:           c.Name,
+					Image:          c.Image,
+					Ports:          c.Ports,
+					Resources:      c.Resources,
+					RestartPolicy:  c.RestartPolicy,
+					ReadinessProbe: c.ReadinessProbe,
+					StartupProbe:   c.StartupProbe,
+				},
+			)
 		}
 		return out
 	}
-	out := &corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace, Labels: p.Labels, CreationTimestamp: p.CreationTimestamp, DeletionTimestamp: p.DeletionTimestamp, OwnerReferences: p.OwnerReferences},
-		Spec: corev1.PodSpec{Containers: containers(p.Spec.Containers), InitContainers: containers(p.Spec.InitContainers), Resources: p.Spec.Resources,
-			NodeSelector: p.Spec.NodeSelector, TerminationGracePeriodSeconds: p.Spec.TerminationGracePeriodSeconds},
-		Status: corev1.PodStatus{Phase: p.Status.Phase, StartTime: p.Status.StartTime}}
+	out := &corev1.Pod{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:              p.Name,
+			Namespace:         p.Namespace,
+			Labels:            p.Labels,
+			CreationTimestamp: p.CreationTimestamp,
+			DeletionTimestamp: p.DeletionTimestamp,
+			OwnerReferences:   p.OwnerReferences,
+		},
+		Spec: corev1.PodSpec{
+			Containers:                    containers(p.Spec.Containers),
+			InitContainers:                containers(p.Spec.InitContainers),
+			Resources:                     p.Spec.Resources,
+			NodeSelector:                  p.Spec.NodeSelector,
+			TerminationGracePeriodSeconds: p.Spec.TerminationGracePeriodSeconds,
+		},
+		Status: corev1.PodStatus{Phase: p.Status.Phase, StartTime: p.Status.StartTime},
+	}
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodReady || c.Type == corev1.ContainersReady {
-			out.Status.Conditions = append(out.Status.Conditions, corev1.PodCondition{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime})
+			out.Status.Conditions = append(
+				out.Status.Conditions,
+				corev1.PodCondition{Type: c.Type, Status: c.Status, LastTransitionTime: c.LastTransitionTime},
+			)
 		}
 	}
 	for _, c := range p.Status.ContainerStatuses {

@@ -192,8 +192,10 @@ type Way struct {
 }
 
 // ErrNoWay says that nothing outside the cluster reaches the Service.
-var ErrNoWay = errors.New("not reachable from outside: no Ingress, Gateway or load balancer leads to its Service; pass --url, or send from inside the cluster with --workers 1. " +
-	"(Do not use kubectl port-forward: it reaches only one pod, so new replicas would get no traffic.)")
+var ErrNoWay = errors.New(
+	"not reachable from outside: no Ingress, Gateway or load balancer leads to its Service; pass --url, or send from inside the cluster with --workers 1. " +
+		"(Do not use kubectl port-forward: it reaches only one pod, so new replicas would get no traffic.)",
+)
 
 // Ways lists the ways in, best first: Ingress, Gateway, LoadBalancer; then the
 // Services' cluster IPs, which only a client inside can reach.
@@ -271,7 +273,10 @@ func (c *Cluster) ingresses(ctx context.Context, s *Subject) (out []Way) {
 					continue
 				}
 				scheme := "http"
-				if slices.ContainsFunc(ing.Spec.TLS, func(t networkingv1.IngressTLS) bool { return len(t.Hosts) == 0 || slices.Contains(t.Hosts, rule.Host) }) {
+				if slices.ContainsFunc(
+					ing.Spec.TLS,
+					func(t networkingv1.IngressTLS) bool { return len(t.Hosts) == 0 || slices.Contains(t.Hosts, rule.Host) },
+				) {
 					scheme = "https"
 				}
 				out = append(out, Way{scheme + "://" + host + strings.TrimSuffix(p.Path, "/"), "Ingress/" + ing.Name})
@@ -284,7 +289,9 @@ func (c *Cluster) ingresses(ctx context.Context, s *Subject) (out []Way) {
 // gateways reads HTTPRoutes and their Gateways, where the cluster has them.
 func (c *Cluster) gateways(ctx context.Context, s *Subject) (out []Way) {
 	api := schema.GroupVersion{Group: "gateway.networking.k8s.io", Version: "v1"}
-	routes, err := c.Dynamic.Resource(api.WithResource("httproutes")).Namespace(s.Namespace).List(ctx, metav1.ListOptions{})
+	routes, err := c.Dynamic.Resource(api.WithResource("httproutes")).
+		Namespace(s.Namespace).
+		List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil
 	}
@@ -309,7 +316,9 @@ func (c *Cluster) gateways(ctx context.Context, s *Subject) (out []Way) {
 			p, _ := parent.(map[string]any)
 			name, _ := p["name"].(string)
 			ns, _ := p["namespace"].(string)
-			gw, err := c.Dynamic.Resource(api.WithResource("gateways")).Namespace(firstOf(ns, s.Namespace)).Get(ctx, name, metav1.GetOptions{})
+			gw, err := c.Dynamic.Resource(api.WithResource("gateways")).
+				Namespace(firstOf(ns, s.Namespace)).
+				Get(ctx, name, metav1.GetOptions{})
 			if err != nil {
 				continue
 			}

@@ -51,14 +51,29 @@ func (c *Cluster) Take(ctx context.Context, s *Subject, run string) (*Hold, erro
 	leases := c.Clients.CoordinationV1().Leases(s.Namespace)
 	seconds := int32(leaseFor / time.Second)
 	now := metav1.NewMicroTime(time.Now().Add(c.Ahead))
-	spec := coordinationv1.LeaseSpec{HolderIdentity: &run, LeaseDurationSeconds: &seconds, AcquireTime: &now, RenewTime: &now}
+	spec := coordinationv1.LeaseSpec{
+		HolderIdentity:       &run,
+		LeaseDurationSeconds: &seconds,
+		AcquireTime:          &now,
+		RenewTime:            &now,
+	}
 	name := leaseName(s)
 	l, err := leases.Get(ctx, name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		_, err = leases.Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.Namespace}, Spec: spec}, metav1.CreateOptions{})
+		_, err = leases.Create(
+			ctx,
+			&coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.Namespace}, Spec: spec},
+			metav1.CreateOptions{},
+		)
 	case err == nil && c.alive(l):
-		return nil, fmt.Errorf("%s is in use by run %s (lease %s/%s); wait for it to end, since two runs on one target would measure each other", s.Target, *l.Spec.HolderIdentity, s.Namespace, name)
+		return nil, fmt.Errorf(
+			"%s is in use by run %s (lease %s/%s); wait for it to end, since two runs on one target would measure each other",
+			s.Target,
+			*l.Spec.HolderIdentity,
+			s.Namespace,
+			name,
+		)
 	case err == nil:
 		l.Spec = spec
 		l.Annotations = nil // of the dead run
@@ -106,7 +121,11 @@ func (h *Hold) Release(ctx context.Context) error {
 		return nil
 	}
 	if err == nil {
-		err = leases.Delete(ctx, h.name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &l.ResourceVersion}})
+		err = leases.Delete(
+			ctx,
+			h.name,
+			metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &l.ResourceVersion}},
+		)
 	}
 	if apierrors.IsNotFound(err) {
 		return nil

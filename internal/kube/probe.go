@@ -36,7 +36,13 @@ func (g *gathering) probes() (work []func(context.Context)) {
 	return work
 }
 
-func (g *gathering) probe(ctx context.Context, h *autoscalingv2.HorizontalPodAutoscaler, k int, group string, m *autoscalingv2.MetricSpec) {
+func (g *gathering) probe(
+	ctx context.Context,
+	h *autoscalingv2.HorizontalPodAutoscaler,
+	k int,
+	group string,
+	m *autoscalingv2.MetricSpec,
+) {
 	if ctx.Err() != nil {
 		g.mu.Lock()
 		g.late++
@@ -47,7 +53,11 @@ func (g *gathering) probe(ctx context.Context, h *autoscalingv2.HorizontalPodAut
 	var list struct{ Items []json.RawMessage }
 	if err == nil {
 		var body []byte
-		if body, err = g.c.Raw(ctx, "/apis/"+group+"/"+g.version(group)+"/namespaces/"+h.Namespace+"/"+path, query); err == nil {
+		if body, err = g.c.Raw(
+			ctx,
+			"/apis/"+group+"/"+g.version(group)+"/namespaces/"+h.Namespace+"/"+path,
+			query,
+		); err == nil {
 			err = json.Unmarshal(body, &list)
 		}
 	}
@@ -97,7 +107,10 @@ func (g *gathering) version(group string) string {
 var errNoSelector = errors.New("the target's selector is not known")
 
 // metric is a metric's path below its namespace.
-func (g *gathering) metric(h *autoscalingv2.HorizontalPodAutoscaler, m *autoscalingv2.MetricSpec) (string, url.Values, error) {
+func (g *gathering) metric(
+	h *autoscalingv2.HorizontalPodAutoscaler,
+	m *autoscalingv2.MetricSpec,
+) (string, url.Values, error) {
 	q := url.Values{}
 	labelled := func(name string, id *autoscalingv2.MetricIdentifier) {
 		if id.Selector != nil {

@@ -178,8 +178,17 @@ func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Re
 		}
 		out.Text = fmt.Sprintf("back at %d replicas", *j.Replicas)
 	default:
-		out.Text = fmt.Sprintf("somebody has set %d replicas since: theirs stays; before the run it was %d; to put that back: kubectl scale -n %s %s --replicas=%d, and hpatune restore again; to keep theirs: kubectl annotate -n %s %s %s-",
-			scale.Spec, *j.Replicas, s.Namespace, object, *j.Replicas, s.Namespace, object, Original)
+		out.Text = fmt.Sprintf(
+			"somebody has set %d replicas since: theirs stays; before the run it was %d; to put that back: kubectl scale -n %s %s --replicas=%d, and hpatune restore again; to keep theirs: kubectl annotate -n %s %s %s-",
+			scale.Spec,
+			*j.Replicas,
+			s.Namespace,
+			object,
+			*j.Replicas,
+			s.Namespace,
+			object,
+			Original,
+		)
 		return out, nil
 	}
 	if err := c.note(ctx, s, ""); err != nil {
@@ -281,7 +290,9 @@ func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) 
 			out = append(out, r)
 			continue
 		}
-		only := metav1.DeleteOptions{Preconditions: &metav1.Preconditions{ResourceVersion: &l.ResourceVersion}} // not one that a run has taken since
+		only := metav1.DeleteOptions{
+			Preconditions: &metav1.Preconditions{ResourceVersion: &l.ResourceVersion},
+		} // not one that a run has taken since
 		err := c.Clients.CoordinationV1().Leases(namespace).Delete(ctx, l.Name, only)
 		if err != nil && !apierrors.IsNotFound(err) {
 			errs = append(errs, fmt.Errorf("lease %s: %w", l.Name, Explain(err, "restore")))
@@ -314,7 +325,14 @@ func deleted(l *coordinationv1.Lease, there map[string]bool) (Restored, bool) {
 	}
 	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: name}}
 	return Restored{
-		Object: "HorizontalPodAutoscaler/" + name, Run: j.Run, Gone: true, Original: manifestOf(h, j.Spec),
-		Text: fmt.Sprintf("it has been deleted since, so it cannot be restored; if that was intended: kubectl delete lease -n %s %s", l.Namespace, l.Name),
+		Object:   "HorizontalPodAutoscaler/" + name,
+		Run:      j.Run,
+		Gone:     true,
+		Original: manifestOf(h, j.Spec),
+		Text: fmt.Sprintf(
+			"it has been deleted since, so it cannot be restored; if that was intended: kubectl delete lease -n %s %s",
+			l.Namespace,
+			l.Name,
+		),
 	}, true
 }

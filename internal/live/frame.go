@@ -41,8 +41,15 @@ func (v *view) frame(now time.Duration, width int) string {
 		state = fmt.Sprintf("%s left", short(v.o.Clock.Wall(v.o.Duration-now)))
 	}
 	bar := int(math.Round(done * 24))
-	say(" %s  %s  %s %s%s  %s", bold.Render(v.o.Name), cmp.Or(name, "—"), short(min(max(now, 0), v.o.Duration))+" of "+short(v.o.Duration),
-		green.Render(strings.Repeat("━", bar)), faint.Render(strings.Repeat("━", 24-bar)), state)
+	say(
+		" %s  %s  %s %s%s  %s",
+		bold.Render(v.o.Name),
+		cmp.Or(name, "—"),
+		short(min(max(now, 0), v.o.Duration))+" of "+short(v.o.Duration),
+		green.Render(strings.Repeat("━", bar)),
+		faint.Render(strings.Repeat("━", 24-bar)),
+		state,
+	)
 	say("")
 
 	plan, answered, top := make([]float64, w), make([]float64, w), 0.0
@@ -59,7 +66,14 @@ func (v *view) frame(now time.Duration, width int) string {
 		fails = red.Render(fmt.Sprintf("   failed %d (429: %d)  shed %d", v.total.failed, v.total.refused, v.total.shed))
 	}
 	span := max(recent.span.Seconds(), 1e-9)
-	say(" %s  offered %s/s   answered %s/s   %d so far%s", bold.Render("load"), figure(rate), figure(float64(recent.ok)/span), v.total.ok, fails)
+	say(
+		" %s  offered %s/s   answered %s/s   %d so far%s",
+		bold.Render("load"),
+		figure(rate),
+		figure(float64(recent.ok)/span),
+		v.total.ok,
+		fails,
+	)
 	out = append(out, chart(answered, plan, 4, top*1.1, figure, func(int) lipgloss.Style { return blue }, faint)...)
 
 	out = append(out, v.latencyFrame(cols, recent, now)...)
@@ -98,7 +112,13 @@ func (v *view) latencyFrame(cols []merged, recent merged, now time.Duration) []s
 	if !math.IsNaN(limit) {
 		top = max(top, limit*1.3)
 	}
-	head := fmt.Sprintf(" %s  p50 %s   p95 %s   p99 %s", bold.Render(shown.Name), quantiles(*pick(&recent.column), 0.5), quantiles(*pick(&recent.column), 0.95), quantiles(*pick(&recent.column), 0.99))
+	head := fmt.Sprintf(
+		" %s  p50 %s   p95 %s   p99 %s",
+		bold.Render(shown.Name),
+		quantiles(*pick(&recent.column), 0.5),
+		quantiles(*pick(&recent.column), 0.95),
+		quantiles(*pick(&recent.column), 0.99),
+	)
 	if shown == ttft {
 		head += fmt.Sprintf("   e2e p95 %s", quantiles(recent.e2e, 0.95))
 	}
@@ -117,7 +137,17 @@ func (v *view) latencyFrame(cols []merged, recent merged, now time.Duration) []s
 		}
 		return cyan
 	}
-	return append([]string{head}, chart(values, line, 4, max(top*1.05, 1e-3), func(s float64) string { return latency(time.Duration(s * float64(time.Second))) }, over, red)...)
+	return append(
+		[]string{head},
+		chart(
+			values,
+			line,
+			4,
+			max(top*1.05, 1e-3),
+			func(s float64) string { return latency(time.Duration(s * float64(time.Second))) },
+			over,
+			red,
+		)...)
 }
 
 // replicaFrame draws ready replicas as bars and the desired ones as a line above.
@@ -138,7 +168,9 @@ func (v *view) replicaFrame(cols []merged, now time.Duration) []string {
 	if v.pods != v.ready {
 		head += faint.Render(fmt.Sprintf("   %d billed", v.pods))
 	}
-	return append([]string{head}, chart(ready, desired, 3, top, figure, func(int) lipgloss.Style { return green }, yellow)...)
+	return append(
+		[]string{head},
+		chart(ready, desired, 3, top, figure, func(int) lipgloss.Style { return green }, yellow)...)
 }
 
 // merged is a stretch of columns put together.
@@ -200,7 +232,14 @@ var eighths = []rune(" ▁▂▃▄▅▆▇█")
 
 // chart draws bars, and a line where no bar hides it, rows high with the scale
 // at the left. NaN = nothing there.
-func chart(bars, line []float64, rows int, top float64, scale func(float64) string, style func(i int) lipgloss.Style, lineStyle lipgloss.Style) []string {
+func chart(
+	bars, line []float64,
+	rows int,
+	top float64,
+	scale func(float64) string,
+	style func(i int) lipgloss.Style,
+	lineStyle lipgloss.Style,
+) []string {
 	if !(top > 0) {
 		top = 1
 	}

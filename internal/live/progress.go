@@ -10,7 +10,14 @@ import (
 // terminal (live) it is one line that is drawn over; piped, a plain line a stage and
 // every five seconds.
 func Progress(w io.Writer, live bool) (report func(stage string, done, total int), finish func()) {
-	names := map[string]string{"fit": "fitting the model", "search": "searching", "rank": "ranking candidates", "simplify": "removing changes without effect", "effect": "measuring the effect of each change", "margin": "finding the load margin"}
+	names := map[string]string{
+		"fit":      "fitting the model",
+		"search":   "searching",
+		"rank":     "ranking candidates",
+		"simplify": "removing changes without effect",
+		"effect":   "measuring the effect of each change",
+		"margin":   "finding the load margin",
+	}
 	var (
 		stage   string
 		started time.Time

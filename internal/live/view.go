@@ -56,7 +56,11 @@ func (c *counts) add(o results.Outcome) {
 }
 
 func newView(o Options) view {
-	v := view{o: o, step: max(o.Duration/columns, time.Duration(float64(frameEvery)*cmp.Or(o.Clock.Speed, 1))), phases: map[string]results.PodPhase{}}
+	v := view{
+		o:      o,
+		step:   max(o.Duration/columns, time.Duration(float64(frameEvery)*cmp.Or(o.Clock.Speed, 1))),
+		phases: map[string]results.PodPhase{},
+	}
 	v.steps = make([]column, int(o.Duration/v.step)+1)
 	for i := range v.steps {
 		v.steps[i].ready, v.steps[i].desired = -1, -1
@@ -120,7 +124,8 @@ func (v *view) pod(p results.Pod) {
 	v.haveReplicas = true
 	if p.Phase == results.PodGone {
 		delete(v.phases, p.Name)
-	} else if _, known := v.phases[p.Name]; !known || p.Phase != results.PodFirstAnswer && p.Phase != results.PodPulled && p.Phase != results.PodNodeAdded {
+	} else if _, known := v.phases[p.Name]; !known || p.Phase != results.PodFirstAnswer &&
+		p.Phase != results.PodPulled && p.Phase != results.PodNodeAdded {
 		v.phases[p.Name] = p.Phase // those three may be told after the pod is ready
 	}
 	v.ready, v.pods = 0, len(v.phases)

@@ -127,8 +127,16 @@ func TooShort(length time.Duration, c hpa.Config, p hpa.Params, startup time.Dur
 	if length >= need {
 		return "", false
 	}
-	return fmt.Sprintf("the profile lasts %s, too short to show one scale-out and one scale-in of this HPA: %s until a rise is seen, %s scale-up window, %s start-up, %s scale-down window and %s until a fall is seen are %s",
-		length.Round(time.Second), seen, up, startup.Round(time.Second), down, seen, need.Round(time.Second)), true
+	return fmt.Sprintf(
+		"the profile lasts %s, too short to show one scale-out and one scale-in of this HPA: %s until a rise is seen, %s scale-up window, %s start-up, %s scale-down window and %s until a fall is seen are %s",
+		length.Round(time.Second),
+		seen,
+		up,
+		startup.Round(time.Second),
+		down,
+		seen,
+		need.Round(time.Second),
+	), true
 }
 
 // forwarded finds the kubectl port-forward behind a URL of this machine, by

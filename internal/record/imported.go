@@ -15,7 +15,14 @@ import (
 // Import makes a run of logs that others wrote, in the folder out (see Dir), which
 // it returns. It says what it read and what it left out. A file that is no such log
 // is an InputError.
-func Import(files []string, o logs.Options, out string, objectives []string, version string, say func(text string)) (dir string, err error) {
+func Import(
+	files []string,
+	o logs.Options,
+	out string,
+	objectives []string,
+	version string,
+	say func(text string),
+) (dir string, err error) {
 	var all []logs.Log
 	for _, file := range files {
 		l, err := readLog(file, o)

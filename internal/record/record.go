@@ -257,8 +257,13 @@ func (p *Plan) view(s *Session, scene *Scene) *live.Live {
 		screen, tty = io.Discard, false
 	}
 	return live.New(screen, live.Options{
-		Clock: s.Clock, Name: p.Profile.Name, Duration: p.Profile.Duration(),
-		Stages: s.Meta.Stages, Objectives: s.Meta.Objectives, Rate: func(at time.Duration) float64 { return float64(p.Profile.Rate(at)) }, TTY: tty,
+		Clock:      s.Clock,
+		Name:       p.Profile.Name,
+		Duration:   p.Profile.Duration(),
+		Stages:     s.Meta.Stages,
+		Objectives: s.Meta.Objectives,
+		Rate:       func(at time.Duration) float64 { return float64(p.Profile.Rate(at)) },
+		TTY:        tty,
 	})
 }
 
@@ -304,8 +309,19 @@ func (p *Plan) meta(clock results.Clock) results.Meta {
 // load is the load generator's part of the recording.
 func (p *Plan) load(clock results.Clock, emit results.Emit, endpoints <-chan results.Endpoints) loadgen.Options {
 	return loadgen.Options{
-		Profile: p.Profile, Seed: p.Seed, Clock: clock, Emit: emit, Endpoints: endpoints,
-		Secrets: p.Secrets, HeaderFile: p.HeaderFile, MaxInFlight: p.InFlight, MaxRate: p.MaxRate, TLS: p.TLS, HTTP2: p.HTTP2, Shard: p.Shard.I, Shards: p.Shard.N,
+		Profile:     p.Profile,
+		Seed:        p.Seed,
+		Clock:       clock,
+		Emit:        emit,
+		Endpoints:   endpoints,
+		Secrets:     p.Secrets,
+		HeaderFile:  p.HeaderFile,
+		MaxInFlight: p.InFlight,
+		MaxRate:     p.MaxRate,
+		TLS:         p.TLS,
+		HTTP2:       p.HTTP2,
+		Shard:       p.Shard.I,
+		Shards:      p.Shard.N,
 		OnBackend: func(i int32, b results.Backend) {
 			emit(results.Name{Table: results.BackendTable, Index: i, Text: b.Name, Address: b.Address})
 		},

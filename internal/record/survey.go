@@ -48,8 +48,11 @@ func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOpt
 		return nil, err
 	}
 	if run := c.Held(ctx, subject); run != "" {
-		return nil, fmt.Errorf("%s is in use by run %s; wait for it to end, since two runs on one target would measure each other",
-			subject.Target, run)
+		return nil, fmt.Errorf(
+			"%s is in use by run %s; wait for it to end, since two runs on one target would measure each other",
+			subject.Target,
+			run,
+		)
 	}
 	if err := subject.Left(); err != nil && o.Changes {
 		return nil, err
@@ -72,7 +75,10 @@ func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOpt
 		return nil, err
 	}
 	if forwarded(ctx, b.URL) && subject.HPA != nil && !o.Workers {
-		return nil, fmt.Errorf("--url %s is a kubectl port-forward, which reaches only one pod, so new replicas would get no traffic\nTry: the URL of an Ingress or load balancer, or --workers 1 to send from inside the cluster", RedactURL(b.URL))
+		return nil, fmt.Errorf(
+			"--url %s is a kubectl port-forward, which reaches only one pod, so new replicas would get no traffic\nTry: the URL of an Ingress or load balancer, or --workers 1 to send from inside the cluster",
+			RedactURL(b.URL),
+		)
 	}
 	if b.Description, err = c.Describe(ctx, subject); err != nil {
 		return nil, err
@@ -159,7 +165,14 @@ func preflight(ctx context.Context, c *kube.Cluster, subject *kube.Subject, say 
 			bad = "its status has no metric yet"
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
-			return fmt.Errorf("HPA %s/%s cannot scale now, so a run would show nothing: %s\nTry: kubectl describe hpa -n %s %s", h.Namespace, h.Name, bad, h.Namespace, h.Name)
+			return fmt.Errorf(
+				"HPA %s/%s cannot scale now, so a run would show nothing: %s\nTry: kubectl describe hpa -n %s %s",
+				h.Namespace,
+				h.Name,
+				bad,
+				h.Namespace,
+				h.Name,
+			)
 		}
 		found, err := c.FindHPA(ctx, h.Namespace, h.Name)
 		if err != nil {
@@ -236,7 +249,10 @@ func ControllerFlags(text string, h *results.HPAContext) error {
 		}
 		v, err := strconv.ParseFloat(value, 64)
 		if name != "tolerance" || err != nil || v < 0 {
-			return inputf("--controller %q: want syncPeriod, downscaleStabilization, cpuInitializationPeriod, initialReadinessDelay (durations) or tolerance (a ratio)", pair)
+			return inputf(
+				"--controller %q: want syncPeriod, downscaleStabilization, cpuInitializationPeriod, initialReadinessDelay (durations) or tolerance (a ratio)",
+				pair,
+			)
 		}
 		h.Tolerance = v
 	}

@@ -41,7 +41,19 @@ func (p *Doctor) Found() []Found {
 	level := map[doctor.Severity]string{doctor.Error: "error", doctor.Warning: "warning", doctor.Info: "note"}
 	var found []Found
 	for _, x := range p.Findings() {
-		found = append(found, Found{ID: x.ID, Level: level[x.Severity], File: x.File, Line: x.Line, Object: x.Object, Text: x.Why, Help: x.Fix, Link: x.Link})
+		found = append(
+			found,
+			Found{
+				ID:     x.ID,
+				Level:  level[x.Severity],
+				File:   x.File,
+				Line:   x.Line,
+				Object: x.Object,
+				Text:   x.Why,
+				Help:   x.Fix,
+				Link:   x.Link,
+			},
+		)
 	}
 	return found
 }
@@ -56,7 +68,11 @@ type DoctorJSON struct {
 
 // JSON returns the page for machines.
 func (p *Doctor) JSON() DoctorJSON {
-	return DoctorJSON{Findings: p.Findings(), HPAs: append([]doctor.HPA{}, p.HPAs...), NotJudged: append([]string{}, slices.Concat(p.Missed, p.Skipped)...)}
+	return DoctorJSON{
+		Findings:  p.Findings(),
+		HPAs:      append([]doctor.HPA{}, p.HPAs...),
+		NotJudged: append([]string{}, slices.Concat(p.Missed, p.Skipped)...),
+	}
 }
 
 // DoctorText writes the page for a person: a cluster as a table with details of
@@ -98,7 +114,9 @@ func (p *Doctor) none(b *strings.Builder) {
 	if strings.HasPrefix(p.Where, "in namespace") {
 		b.WriteString("Try: hpatune doctor -A\n")
 	}
-	b.WriteString("For a first HPA: hpatune run --target deployment/NAME --fix-replicas 1,2,4 -p PROFILE, then hpatune tune\n")
+	b.WriteString(
+		"For a first HPA: hpatune run --target deployment/NAME --fix-replicas 1,2,4 -p PROFILE, then hpatune tune\n",
+	)
 }
 
 var paint = map[string]string{"error": "31", "warning": "33", "info": "36", "ok": "32"}
@@ -177,7 +195,20 @@ func (p *Doctor) table(b *strings.Builder) {
 		} else {
 			r[2] = ""
 		}
-		line := fmt.Sprintf("%s  %-*s  %s%*s  %*s  %-*s  %s", r[0], widths[1], middle(r[1], widths[1]), r[2], widths[3], r[3], widths[4], r[4], widths[5], r[5], last)
+		line := fmt.Sprintf(
+			"%s  %-*s  %s%*s  %*s  %-*s  %s",
+			r[0],
+			widths[1],
+			middle(r[1], widths[1]),
+			r[2],
+			widths[3],
+			r[3],
+			widths[4],
+			r[4],
+			widths[5],
+			r[5],
+			last,
+		)
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 }
@@ -246,7 +277,8 @@ func (p *Doctor) sum(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "%s, %s", plural(len(p.HPAs), "HPA"), plural(total, "finding"))
 	var parts []string
-	for _, k := range [][2]string{{"error", "with errors"}, {"warning", "with warnings"}, {"info", "with notes only"}, {"ok", "healthy"}} {
+	for _, k := range [][2]string{{"error", "with errors"}, {"warning", "with warnings"}, {"info", "with notes only"},
+		{"ok", "healthy"}} {
 		if n[k[0]] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n[k[0]], k[1]))
 		}

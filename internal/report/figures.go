@@ -30,7 +30,12 @@ func figuresOf(s results.Summary) []Figure {
 			continue
 		}
 		q := *l.Q
-		out = append(out, Figure{l.Name + " p50", &q.P50, "s", ""}, Figure{l.Name + " p95", &q.P95, "s", ""}, Figure{l.Name + " p99", &q.P99, "s", ""})
+		out = append(
+			out,
+			Figure{l.Name + " p50", &q.P50, "s", ""},
+			Figure{l.Name + " p95", &q.P95, "s", ""},
+			Figure{l.Name + " p99", &q.P99, "s", ""},
+		)
 	}
 	r := s.Replicas
 	const unseen = "no pods were observed"
@@ -41,11 +46,19 @@ func figuresOf(s results.Summary) []Figure {
 		Figure{"time to wanted size", r.TimeToCapacityS, "s", "not measured"},
 	)
 	if l := s.Pods; l != nil {
-		out = append(out, Figure{"pods created", count(l.Created), "", ""}, Figure{"pods not ready in between", count(l.Unready), "", ""},
+		out = append(
+			out,
+			Figure{"pods created", count(l.Created), "", ""},
+			Figure{"pods not ready in between", count(l.Unready), "", ""},
 			Figure{"container restarts", count(l.Restarts), "", ""},
-			Figure{"CPU periods in which the limit stopped pods", l.ThrottledRatio, "ratio", "recorded by run --throttling"})
+			Figure{"CPU periods in which the limit stopped pods", l.ThrottledRatio, "ratio", "recorded by run --throttling"},
+		)
 		if l.ReadyS != nil {
-			out = append(out, Figure{"pod ready after, p50", &l.ReadyS.P50, "s", ""}, Figure{"pod ready after, most", &l.ReadyS.Max, "s", ""})
+			out = append(
+				out,
+				Figure{"pod ready after, p50", &l.ReadyS.P50, "s", ""},
+				Figure{"pod ready after, most", &l.ReadyS.Max, "s", ""},
+			)
 		}
 	}
 	if r.Flaps != nil {
@@ -116,7 +129,13 @@ func factsOf(m *results.Meta) []Fact {
 		add("Connections", "%s", m.Target.Connections)
 	}
 	if w := m.Workload; w.CPUMilli > 0 || w.MemoryBytes > 0 {
-		add("A replica requests", "%g CPU, %.4g GiB%s", float64(w.CPUMilli)/1000, float64(w.MemoryBytes)/(1<<30), gpus(w.GPUs))
+		add(
+			"A replica requests",
+			"%g CPU, %.4g GiB%s",
+			float64(w.CPUMilli)/1000,
+			float64(w.MemoryBytes)/(1<<30),
+			gpus(w.GPUs),
+		)
 	}
 	if h := m.HPA; h.Name != "" {
 		add("Autoscaler", "%s by %s", h.Name, or(h.Controller, "unknown"))
@@ -124,7 +143,14 @@ func factsOf(m *results.Meta) []Fact {
 		if h.Assumed {
 			assumed = " (assumed; the flags cannot be read)"
 		}
-		add("Controller", "sync %s, tolerance %s, downscale window %s%s", clock(h.SyncPeriodS), percent(h.Tolerance), clock(h.DownscaleStabilizationS), assumed)
+		add(
+			"Controller",
+			"sync %s, tolerance %s, downscale window %s%s",
+			clock(h.SyncPeriodS),
+			percent(h.Tolerance),
+			clock(h.DownscaleStabilizationS),
+			assumed,
+		)
 	}
 	return out
 }

@@ -22,7 +22,10 @@ func Markdown(w io.Writer, page Page) error {
 		if len(s.Objectives) > 0 {
 			rows := [][]string{{"objective", "verdict", "measured", "within", "n"}}
 			for _, o := range s.Objectives {
-				rows = append(rows, []string{"`" + o.Text + "`", badge(o.Verdict), measured(o), quantity(o.Attainment, "ratio"), fmt.Sprint(o.N)})
+				rows = append(
+					rows,
+					[]string{"`" + o.Text + "`", badge(o.Verdict), measured(o), quantity(o.Attainment, "ratio"), fmt.Sprint(o.N)},
+				)
 			}
 			p.markdownTable(rows)
 		}
@@ -51,12 +54,18 @@ func Markdown(w io.Writer, page Page) error {
 		}
 	}
 	if page.Manifest != "" {
-		p.line("<details><summary>hpa.yaml</summary>\n\n```yaml\n%s```\n</details>", strings.ReplaceAll(page.Manifest, "```", "` ` `"))
+		p.line(
+			"<details><summary>hpa.yaml</summary>\n\n```yaml\n%s```\n</details>",
+			strings.ReplaceAll(page.Manifest, "```", "` ` `"),
+		)
 	}
 	if v := page.Verify; v != nil {
 		rows := [][]string{{"", "predicted", "actual", "error", "within its interval"}}
 		for _, f := range v.Figures {
-			rows = append(rows, []string{f.Name, interval(f.Predicted, f.Unit).String(), quantity(f.Actual, f.Unit), off(f), yesNo(f.Within)})
+			rows = append(
+				rows,
+				[]string{f.Name, interval(f.Predicted, f.Unit).String(), quantity(f.Actual, f.Unit), off(f), yesNo(f.Within)},
+			)
 		}
 		p.markdownTable(rows)
 	}

@@ -65,22 +65,94 @@ func point(x *float64) *tuner.Interval {
 }
 
 var serviceFigures = []pickedFigure{
-	{"within limits", "ratio", func(m *tuner.Measured) *float64 { return m.Attainment }, func(p *tuner.Predicted) *tuner.Interval { return p.Attainment }, false},
-	{"all objectives met in", "ratio", nil, func(p *tuner.Predicted) *tuner.Interval { return &tuner.Interval{Value: p.PSLOMet} }, false},
-	{"TTFT p95", "s", func(m *tuner.Measured) *float64 { return m.TTFTP95 }, func(p *tuner.Predicted) *tuner.Interval { return p.TTFTP95 }, false},
-	{"E2E p95", "s", func(m *tuner.Measured) *float64 { return m.E2EP95 }, func(p *tuner.Predicted) *tuner.Interval { return p.E2EP95 }, false},
-	{"errors", "ratio", func(m *tuner.Measured) *float64 { return m.ErrorRatio }, func(p *tuner.Predicted) *tuner.Interval { return p.ErrorRatio }, false},
-	{"replica-hours", "", func(m *tuner.Measured) *float64 { return m.ReplicaHours }, func(p *tuner.Predicted) *tuner.Interval { return p.ReplicaHours }, false},
-	{"most replicas", "", func(m *tuner.Measured) *float64 { return m.MaxReplicas }, func(p *tuner.Predicted) *tuner.Interval { return p.MaxReplicas }, false},
-	{"time to capacity", "s", func(m *tuner.Measured) *float64 { return m.TimeToCapacity }, func(p *tuner.Predicted) *tuner.Interval { return p.TimeToCapacity }, false},
-	{"flaps", "", func(m *tuner.Measured) *float64 { return m.Flaps }, func(p *tuner.Predicted) *tuner.Interval { return p.Flaps }, false},
+	{
+		"within limits",
+		"ratio",
+		func(m *tuner.Measured) *float64 { return m.Attainment },
+		func(p *tuner.Predicted) *tuner.Interval { return p.Attainment },
+		false,
+	},
+	{
+		"all objectives met in",
+		"ratio",
+		nil,
+		func(p *tuner.Predicted) *tuner.Interval { return &tuner.Interval{Value: p.PSLOMet} },
+		false,
+	},
+	{
+		"TTFT p95",
+		"s",
+		func(m *tuner.Measured) *float64 { return m.TTFTP95 },
+		func(p *tuner.Predicted) *tuner.Interval { return p.TTFTP95 },
+		false,
+	},
+	{
+		"E2E p95",
+		"s",
+		func(m *tuner.Measured) *float64 { return m.E2EP95 },
+		func(p *tuner.Predicted) *tuner.Interval { return p.E2EP95 },
+		false,
+	},
+	{
+		"errors",
+		"ratio",
+		func(m *tuner.Measured) *float64 { return m.ErrorRatio },
+		func(p *tuner.Predicted) *tuner.Interval { return p.ErrorRatio },
+		false,
+	},
+	{
+		"replica-hours",
+		"",
+		func(m *tuner.Measured) *float64 { return m.ReplicaHours },
+		func(p *tuner.Predicted) *tuner.Interval { return p.ReplicaHours },
+		false,
+	},
+	{
+		"most replicas",
+		"",
+		func(m *tuner.Measured) *float64 { return m.MaxReplicas },
+		func(p *tuner.Predicted) *tuner.Interval { return p.MaxReplicas },
+		false,
+	},
+	{
+		"time to capacity",
+		"s",
+		func(m *tuner.Measured) *float64 { return m.TimeToCapacity },
+		func(p *tuner.Predicted) *tuner.Interval { return p.TimeToCapacity },
+		false,
+	},
+	{
+		"flaps",
+		"",
+		func(m *tuner.Measured) *float64 { return m.Flaps },
+		func(p *tuner.Predicted) *tuner.Interval { return p.Flaps },
+		false,
+	},
 }
 
 var costFigures = []pickedFigure{
-	{"cost of an hour", "usd", func(m *tuner.Measured) *float64 { return m.USDHour }, func(p *tuner.Predicted) *tuner.Interval { return p.USDHour }, true},
-	{"a month, at the floor", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return point(p.USDMonth.Floor) }, false},
+	{
+		"cost of an hour",
+		"usd",
+		func(m *tuner.Measured) *float64 { return m.USDHour },
+		func(p *tuner.Predicted) *tuner.Interval { return p.USDHour },
+		true,
+	},
+	{
+		"a month, at the floor",
+		"usd",
+		nil,
+		func(p *tuner.Predicted) *tuner.Interval { return point(p.USDMonth.Floor) },
+		false,
+	},
 	{"a month, expected", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return p.USDMonth.Expected }, true},
-	{"a month, at the ceiling", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return point(p.USDMonth.Ceiling) }, false},
+	{
+		"a month, at the ceiling",
+		"usd",
+		nil,
+		func(p *tuner.Predicted) *tuner.Interval { return point(p.USDMonth.Ceiling) },
+		false,
+	},
 	{"per million requests", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return p.USDPerMRequest }, false},
 	{"per million tokens", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return p.USDPerMToken }, false},
 }
@@ -173,7 +245,11 @@ func (s span) text(figures []pickedFigure, name string) string {
 // noCost says why no cost is shown.
 func noCost(r *tuner.Recommendation) string {
 	if missing := r.Unpriced; len(missing) > 0 {
-		return fmt.Sprintf("price list %s has no price for %s; pass your own with --price FILE", r.Price.Name, strings.Join(missing, ", "))
+		return fmt.Sprintf(
+			"price list %s has no price for %s; pass your own with --price FILE",
+			r.Price.Name,
+			strings.Join(missing, ", "),
+		)
 	}
 	return "the resource requests of the pods are unknown (--requests cpu=1,memory=2Gi)."
 }

@@ -64,7 +64,17 @@ type Verified struct {
 func VerifiedOf(a *tuner.Agreement) Verified {
 	v := Verified{MeanAbsReplicas: &a.Replicas.MeanAbs, MaxAbsReplicas: &a.Replicas.MaxAbs}
 	for _, f := range a.Figures {
-		v.Figures = append(v.Figures, VerifiedFigure{Name: strings.TrimSuffix(f.Name, "_s"), Unit: f.Unit, Predicted: f.Predicted, Actual: f.Actual, Error: f.Error, Within: f.Within})
+		v.Figures = append(
+			v.Figures,
+			VerifiedFigure{
+				Name:      strings.TrimSuffix(f.Name, "_s"),
+				Unit:      f.Unit,
+				Predicted: f.Predicted,
+				Actual:    f.Actual,
+				Error:     f.Error,
+				Within:    f.Within,
+			},
+		)
 	}
 	return v
 }
@@ -118,11 +128,18 @@ func HTML(w io.Writer, p Page, a Assets) error {
 		Compare            bool
 		Rows               []compared
 	}{
-		Page: p, Data: dataOf(p),
-		Style: template.CSS(a.Style), PageStyle: template.CSS(css), //nolint:gosec // our own files, and the chart library that the caller chose
-		Script: template.JS(a.Script), PageScript: template.JS(js), //nolint:gosec // likewise
-		Sentence: sentence(p), Lead: lead(p),
-		Compare: len(p.Runs) == 2, Rows: compare(p.Runs),
+		Page: p,
+		Data: dataOf(p),
+		Style: template.CSS(
+			a.Style,
+		),
+		PageStyle:  template.CSS(css), //nolint:gosec // our own files, and the chart library that the caller chose
+		Script:     template.JS(a.Script),
+		PageScript: template.JS(js), //nolint:gosec // likewise
+		Sentence:   sentence(p),
+		Lead:       lead(p),
+		Compare:    len(p.Runs) == 2,
+		Rows:       compare(p.Runs),
 	})
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
@@ -235,7 +252,10 @@ func lead(p Page) string {
 		case measured == nil:
 			parts = append(parts, fmt.Sprintf("%s: predicted %s.", name, number(predicted.Value, unit)))
 		default:
-			parts = append(parts, fmt.Sprintf("%s: measured %s, predicted %s.", name, number(*measured, unit), number(predicted.Value, unit)))
+			parts = append(
+				parts,
+				fmt.Sprintf("%s: measured %s, predicted %s.", name, number(*measured, unit), number(predicted.Value, unit)),
+			)
 		}
 	}
 	m := p.Advice.Measured

@@ -57,19 +57,42 @@ func RunText(w io.Writer, s results.Summary) error {
 		if c.HiPerSec != nil {
 			hi = fmt.Sprintf("%s/s does not: %s", digits(*c.HiPerSec), c.Why)
 		}
-		p.line("Capacity: %s/s meets the objectives at this size (%s); the highest rate seen, ignoring latency, is %s/s with %d in flight\n",
-			digits(c.PerSec), hi, digits(c.PeakPerSec), c.Concurrency)
+		p.line(
+			"Capacity: %s/s meets the objectives at this size (%s); the highest rate seen, ignoring latency, is %s/s with %d in flight\n",
+			digits(c.PerSec),
+			hi,
+			digits(c.PeakPerSec),
+			c.Concurrency,
+		)
 	}
 	p.objectives(s.Objectives)
-	p.line("Load: %d scheduled, %s delivered; %d answered well, %d failed%s, %d shed", s.Load.Scheduled, quantity(s.Load.DeliveredRatio, "ratio"),
-		s.Load.OK, s.Load.Failed.Total(), failures(s.Load.Failed), s.Load.Shed)
+	p.line(
+		"Load: %d scheduled, %s delivered; %d answered well, %d failed%s, %d shed",
+		s.Load.Scheduled,
+		quantity(s.Load.DeliveredRatio, "ratio"),
+		s.Load.OK,
+		s.Load.Failed.Total(),
+		failures(s.Load.Failed),
+		s.Load.Shed,
+	)
 	if r := s.Replicas; r.Min != nil {
 		flaps := dash
 		if r.Flaps != nil {
 			flaps = fmt.Sprint(*r.Flaps)
 		}
-		p.line("Replicas: %s to %s, %s on average; %s replica-hours, %s ready; %s flaps; time to wanted size %s",
-			quantity(r.Min, ""), quantity(r.Max, ""), quantity(r.Mean, ""), quantity(r.Hours, ""), quantity(r.ReadyHours, ""), flaps, quantity(r.TimeToCapacityS, "s"))
+		p.line(
+			"Replicas: %s to %s, %s on average; %s replica-hours, %s ready; %s flaps; time to wanted size %s",
+			quantity(
+				r.Min,
+				"",
+			),
+			quantity(r.Max, ""),
+			quantity(r.Mean, ""),
+			quantity(r.Hours, ""),
+			quantity(r.ReadyHours, ""),
+			flaps,
+			quantity(r.TimeToCapacityS, "s"),
+		)
 	} else {
 		p.line("Replicas: — no pods were observed")
 	}
@@ -84,7 +107,18 @@ func RunText(w io.Writer, s results.Summary) error {
 			rows = append(rows, []string{l.Name, dash + " not measured"})
 			continue
 		}
-		rows = append(rows, []string{l.Name, fmt.Sprint(l.Q.N), seconds(l.Q.Mean), seconds(l.Q.P50), seconds(l.Q.P95), seconds(l.Q.P99), seconds(l.Q.Max)})
+		rows = append(
+			rows,
+			[]string{
+				l.Name,
+				fmt.Sprint(l.Q.N),
+				seconds(l.Q.Mean),
+				seconds(l.Q.P50),
+				seconds(l.Q.P95),
+				seconds(l.Q.P99),
+				seconds(l.Q.Max),
+			},
+		)
 	}
 	p.table(rows)
 	p.errors("Errors:", s.Errors)
@@ -130,7 +164,8 @@ func failures(f results.Failed) string {
 		name string
 		n    int
 	}{
-		{"timeout", f.Timeout}, {"connect", f.Connect}, {"reset", f.Reset}, {"http_429", f.HTTP429}, {"http_4xx", f.HTTP4xx}, {"http_5xx", f.HTTP5xx},
+		{"timeout", f.Timeout}, {"connect", f.Connect}, {"reset", f.Reset}, {"http_429", f.HTTP429}, {"http_4xx",
+			f.HTTP4xx}, {"http_5xx", f.HTTP5xx},
 		{"in_band", f.InBand}, {"truncated", f.Truncated}, {"canceled", f.Canceled},
 	} {
 		if k.n > 0 {
@@ -152,7 +187,11 @@ func decisions(s *tuner.Shadow) string {
 		}
 		return text
 	}
-	return fmt.Sprintf("hpatune's controller agrees on %s rescales and on %s quiet syncs", tally(s.Rescales), tally(s.Quiet))
+	return fmt.Sprintf(
+		"hpatune's controller agrees on %s rescales and on %s quiet syncs",
+		tally(s.Rescales),
+		tally(s.Quiet),
+	)
 }
 
 // reactions takes each reaction time apart: a column is the time from the step
@@ -162,7 +201,9 @@ func (p *printer) reactions(list []results.ReactionS) {
 		return
 	}
 	p.line("\nReaction to rising load:")
-	rows := [][]string{{"stage", "replicas", "metric moves", "decision", "pod created", "containers run", "ready", "traffic", "in all"}}
+	rows := [][]string{
+		{"stage", "replicas", "metric moves", "decision", "pod created", "containers run", "ready", "traffic", "in all"},
+	}
 	for _, r := range list {
 		row := []string{r.Stage, fmt.Sprintf("%d → %d", r.From, r.To)}
 		last := r.LoadS
@@ -195,7 +236,10 @@ func (p *printer) objectives(os []results.Judgement) {
 	}
 	rows := [][]string{{"Objective", "Verdict", head, "Within", "n"}}
 	for _, o := range os {
-		rows = append(rows, []string{o.Text, string(o.Verdict), measured(o), quantity(o.Attainment, "ratio"), fmt.Sprint(o.N), o.Note})
+		rows = append(
+			rows,
+			[]string{o.Text, string(o.Verdict), measured(o), quantity(o.Attainment, "ratio"), fmt.Sprint(o.N), o.Note},
+		)
 	}
 	p.table(rows)
 	p.line("")
@@ -261,7 +305,13 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 		for _, c := range r.Changes {
 			row := []string{c.Path, c.From, c.To}
 			if v := c.Effect; v != nil {
-				row = append(row, delta(v.USDMonth, r.Price.Currency).Value, delta(v.Attainment, "ratio").Value, delta(v.Flaps, "").Value, delta(v.TimeToCapacity, "s").Value)
+				row = append(
+					row,
+					delta(v.USDMonth, r.Price.Currency).Value,
+					delta(v.Attainment, "ratio").Value,
+					delta(v.Flaps, "").Value,
+					delta(v.TimeToCapacity, "s").Value,
+				)
 			}
 			rows = append(rows, row)
 		}
@@ -276,7 +326,14 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 		if i == 0 {
 			p.line("\nTightest:")
 		}
-		p.line("  %s – %s: %s requests missed, limited by %s. %s", clock(x.FromS), clock(x.ToS), digits(x.Missed), x.BoundBy, x.Text)
+		p.line(
+			"  %s – %s: %s requests missed, limited by %s. %s",
+			clock(x.FromS),
+			clock(x.ToS),
+			digits(x.Missed),
+			x.BoundBy,
+			x.Text,
+		)
 	}
 	if r.LoadMargin != nil {
 		p.line("\nLoad margin: the objectives hold up to %s × this load.", interval(r.LoadMargin, ""))
@@ -312,16 +369,38 @@ func (p *printer) selfReplay(self tuner.SelfReplay) {
 	default:
 		within := ""
 		if self.AttainmentError != nil && self.Attainment != nil {
-			within = fmt.Sprintf(", requests within the limits %s (predicted %s, measured %s)", figure.Difference(*self.AttainmentError, figure.Ratio),
-				percent(*self.Attainment+*self.AttainmentError), percent(*self.Attainment))
+			within = fmt.Sprintf(
+				", requests within the limits %s (predicted %s, measured %s)",
+				figure.Difference(*self.AttainmentError, figure.Ratio),
+				percent(*self.Attainment+*self.AttainmentError),
+				percent(*self.Attainment),
+			)
 		}
-		p.line("Self-replay (check of the model): %s; %d of %d rescales matched. Error on the recorded run: replica-hours %s, replicas %s on average%s",
-			strings.ReplaceAll(string(self.Verdict), "-", " "), self.RescalesMatched, self.Rescales, quantity(self.ReplicaHoursError, "ratio"), quantity(self.MeanAbsReplicas, ""), within)
+		p.line(
+			"Self-replay (check of the model): %s; %d of %d rescales matched. Error on the recorded run: replica-hours %s, replicas %s on average%s",
+			strings.ReplaceAll(
+				string(self.Verdict),
+				"-",
+				" ",
+			),
+			self.RescalesMatched,
+			self.Rescales,
+			quantity(self.ReplicaHoursError, "ratio"),
+			quantity(self.MeanAbsReplicas, ""),
+			within,
+		)
 	}
 }
 
 // ReplayText writes what one configuration would have done with a recorded load.
-func ReplayText(w io.Writer, replayed *tuner.Pick, name string, price tuner.Price, self tuner.SelfReplay, judged []results.Judgement) error {
+func ReplayText(
+	w io.Writer,
+	replayed *tuner.Pick,
+	name string,
+	price tuner.Price,
+	self tuner.SelfReplay,
+	judged []results.Judgement,
+) error {
 	p := printer{w: w}
 	p.line("Replayed: %s", name)
 	p.selfReplay(self)
@@ -336,11 +415,24 @@ func VerifyText(w io.Writer, v Verified) error {
 	p := printer{w: w}
 	rows := [][]string{{"", "predicted", "actual", "error", "within its interval"}}
 	for _, f := range v.Figures {
-		rows = append(rows, []string{strings.ReplaceAll(f.Name, "_", " "), interval(f.Predicted, f.Unit).String(), quantity(f.Actual, f.Unit), off(f), yesNo(f.Within)})
+		rows = append(
+			rows,
+			[]string{
+				strings.ReplaceAll(f.Name, "_", " "),
+				interval(f.Predicted, f.Unit).String(),
+				quantity(f.Actual, f.Unit),
+				off(f),
+				yesNo(f.Within),
+			},
+		)
 	}
 	p.table(rows)
 	if v.MeanAbsReplicas != nil {
-		p.line("  Replicas differ by %s on average and by %s at most.", quantity(v.MeanAbsReplicas, ""), quantity(v.MaxAbsReplicas, ""))
+		p.line(
+			"  Replicas differ by %s on average and by %s at most.",
+			quantity(v.MeanAbsReplicas, ""),
+			quantity(v.MaxAbsReplicas, ""),
+		)
 	}
 	return p.err
 }

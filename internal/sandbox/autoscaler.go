@@ -68,7 +68,10 @@ func (a *autoscaler) reconcile(ctx context.Context) {
 	sync.Desired, sync.Replicas = d.Desired, d.Replicas
 	for _, c := range d.Conditions {
 		if c.Type != hpa.None {
-			sync.Conditions = append(sync.Conditions, results.Condition{Type: c.Type.String(), Status: c.Status.String(), Reason: c.ReasonText(), Message: c.Message()})
+			sync.Conditions = append(
+				sync.Conditions,
+				results.Condition{Type: c.Type.String(), Status: c.Status.String(), Reason: c.ReasonText(), Message: c.Message()},
+			)
 		}
 	}
 	if d.Err != nil {
@@ -76,7 +79,16 @@ func (a *autoscaler) reconcile(ctx context.Context) {
 	}
 	w.emit(sync)
 	for _, e := range d.Events {
-		w.emit(results.Event{At: now, Source: "horizontal-pod-autoscaler", Object: "HorizontalPodAutoscaler/" + w.service.Name, Type: e.Type(), Reason: e.Reason.String(), Message: e.Message()})
+		w.emit(
+			results.Event{
+				At:      now,
+				Source:  "horizontal-pod-autoscaler",
+				Object:  "HorizontalPodAutoscaler/" + w.service.Name,
+				Type:    e.Type(),
+				Reason:  e.Reason.String(),
+				Message: e.Message(),
+			},
+		)
 	}
 }
 
@@ -84,7 +96,9 @@ func (a *autoscaler) reconcile(ctx context.Context) {
 // for the core. The workload's mutex is held.
 func (a *autoscaler) see() ([]results.PodState, []hpa.Pod) {
 	s := a.workload.service
-	requests := []hpa.Container{{Name: container, CPU: s.CPURequestMilli, HasCPU: true, Memory: s.MemoryRequestBytes * 1000, HasMemory: true}}
+	requests := []hpa.Container{
+		{Name: container, CPU: s.CPURequestMilli, HasCPU: true, Memory: s.MemoryRequestBytes * 1000, HasMemory: true},
+	}
 	recorded := []results.ContainerState{{Name: container, CPUMilli: s.CPURequestMilli, MemoryBytes: s.MemoryRequestBytes}}
 	var states []results.PodState
 	var pods []hpa.Pod
@@ -93,7 +107,14 @@ func (a *autoscaler) see() ([]results.PodState, []hpa.Pod) {
 			Name: p.name, Phase: "Pending", Ready: "", Deleted: p.deleted,
 			Started: results.NotYet, Containers: recorded, PodCPUMilli: -1, PodMemoryBytes: -1,
 		}
-		seen := hpa.Pod{Name: p.name, Containers: requests, Phase: hpa.Pending, Ready: hpa.ReadyAbsent, NotStarted: true, Deleted: p.deleted}
+		seen := hpa.Pod{
+			Name:       p.name,
+			Containers: requests,
+			Phase:      hpa.Pending,
+			Ready:      hpa.ReadyAbsent,
+			NotStarted: true,
+			Deleted:    p.deleted,
+		}
 		if p.scheduled { // times in API objects have whole seconds
 			start, since := p.startTime.Truncate(time.Second), p.readySince.Truncate(time.Second)
 			state.Started, state.ReadySince, state.Ready = start, since, "False"
@@ -111,7 +132,11 @@ func (a *autoscaler) see() ([]results.PodState, []hpa.Pod) {
 }
 
 // read returns what the metrics API answers for m, for the core and for the record.
-func (a *autoscaler) read(m hpa.Metric, pods []results.PodState, values map[string]value) (hpa.Reading, results.Reading) {
+func (a *autoscaler) read(
+	m hpa.Metric,
+	pods []results.PodState,
+	values map[string]value,
+) (hpa.Reading, results.Reading) {
 	record := results.Reading{Metric: m.Name}
 	pick, err := picker(m)
 	if err != nil {
@@ -128,12 +153,18 @@ func (a *autoscaler) read(m hpa.Metric, pods []results.PodState, values map[stri
 		listed[p.Name] = true
 		milli := pick(v)
 		reading.Samples[i] = hpa.Sample{Milli: milli, At: v.at, Window: v.window, OK: true}
-		record.Pods = append(record.Pods, results.PodValue{Pod: p.Name, Container: m.Container, Milli: milli, At: v.at, Window: v.window})
+		record.Pods = append(
+			record.Pods,
+			results.PodValue{Pod: p.Name, Container: m.Container, Milli: milli, At: v.at, Window: v.window},
+		)
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) { // pods that went since the scrape
 		if v := values[name]; !listed[name] {
 			reading.Ghosts = append(reading.Ghosts, pick(v))
-			record.Pods = append(record.Pods, results.PodValue{Pod: name, Container: m.Container, Milli: pick(v), At: v.at, Window: v.window})
+			record.Pods = append(
+				record.Pods,
+				results.PodValue{Pod: name, Container: m.Container, Milli: pick(v), At: v.at, Window: v.window},
+			)
 		}
 	}
 	return reading, record
@@ -154,5 +185,7 @@ func picker(m hpa.Metric) (func(value) int64, error) {
 	case m.Source == hpa.Pods && m.Name == "vllm:num_requests_waiting":
 		return func(v value) int64 { return v.waiting * 1000 }, nil
 	}
-	return nil, errors.New("the sandbox does not have this metric; it has cpu, memory, vllm:num_requests_running and vllm:num_requests_waiting")
+	return nil, errors.New(
+		"the sandbox does not have this metric; it has cpu, memory, vllm:num_requests_running and vllm:num_requests_waiting",
+	)
 }

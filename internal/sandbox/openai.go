@@ -22,7 +22,14 @@ func (r *replica) handler() http.Handler {
 	mux.HandleFunc("POST /v1/completions", func(w http.ResponseWriter, q *http.Request) { r.complete(w, q, false) })
 	mux.HandleFunc("POST /v1/chat/completions", func(w http.ResponseWriter, q *http.Request) { r.complete(w, q, true) })
 	mux.HandleFunc("GET /v1/models", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]any{"object": "list", "data": []any{map[string]any{"id": r.service.Model, "object": "model", "owned_by": "sandbox"}}})
+		writeJSON(
+			w,
+			http.StatusOK,
+			map[string]any{
+				"object": "list",
+				"data":   []any{map[string]any{"id": r.service.Model, "object": "model", "owned_by": "sandbox"}},
+			},
+		)
 	})
 	// As real servers do: alive from the first moment, ready only once the model is loaded.
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
@@ -72,7 +79,12 @@ func (r *replica) complete(w http.ResponseWriter, q *http.Request, chat bool) {
 		writeError(w, http.StatusBadRequest, "invalid_request_error", "max_tokens: negative")
 		return
 	case body.Model != "" && body.Model != r.service.Model:
-		writeError(w, http.StatusNotFound, "not_found_error", fmt.Sprintf("model %q does not exist; this server has %q", body.Model, r.service.Model))
+		writeError(
+			w,
+			http.StatusNotFound,
+			"not_found_error",
+			fmt.Sprintf("model %q does not exist; this server has %q", body.Model, r.service.Model),
+		)
 		return
 	}
 	tokens := body.MaxTokens
@@ -209,7 +221,12 @@ func (a *answer) chunk(choice any) map[string]any {
 	if a.chat {
 		object = "chat.completion.chunk"
 	}
-	return map[string]any{"id": "cmpl-" + a.id, "object": object, "model": a.replica.service.Model, "choices": []any{choice}}
+	return map[string]any{
+		"id":      "cmpl-" + a.id,
+		"object":  object,
+		"model":   a.replica.service.Model,
+		"choices": []any{choice},
+	}
 }
 
 func (a *answer) counts() map[string]any {
@@ -233,7 +250,9 @@ func (a *answer) body(piece, finish string, usage bool) map[string]any {
 	return v
 }
 
-var vocabulary = strings.Fields("load comes and goes but replicas take their time to start so the queue remembers what the average forgets")
+var vocabulary = strings.Fields(
+	"load comes and goes but replicas take their time to start so the queue remembers what the average forgets",
+)
 
 // text returns n words of an endless text, from its i-th on.
 func text(i, n int) string {

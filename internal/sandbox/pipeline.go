@@ -86,8 +86,12 @@ func (p *pipeline) read(pod *pod, at time.Duration) point {
 	u := pod.replica.usage()
 	s := p.workload.service
 	return point{
-		at:          at,
-		cpuSeconds:  float64(s.CPUIdleMilli)/1000*(at-pod.startTime).Seconds() + float64(s.CPUPerSlotMilli)/1000*u.slotSeconds,
+		at: at,
+		cpuSeconds: float64(
+			s.CPUIdleMilli,
+		)/1000*(at-pod.startTime).Seconds() + float64(
+			s.CPUPerSlotMilli,
+		)/1000*u.slotSeconds,
 		memoryBytes: u.memoryBytes,
 		running:     u.running,
 		waiting:     u.waiting,
@@ -112,7 +116,18 @@ func (p *pipeline) publish(pods []*pod, now time.Duration) {
 		}
 		values[pod.name] = v
 		sample := func(source, name string, x float64, window time.Duration) {
-			p.workload.emit(results.Sample{At: now, Source: source, Name: name, Pod: pod.name, Container: container, Value: x, Window: window, SampledAt: pod.new.at})
+			p.workload.emit(
+				results.Sample{
+					At:        now,
+					Source:    source,
+					Name:      name,
+					Pod:       pod.name,
+					Container: container,
+					Value:     x,
+					Window:    window,
+					SampledAt: pod.new.at,
+				},
+			)
 		}
 		sample("metrics.k8s.io", "cpu_milli", float64(v.cpuMilli), v.window)
 		sample("metrics.k8s.io", "memory_bytes", float64(v.memoryBytes), 0)

@@ -76,7 +76,8 @@ func (w *workload) announce() {
 		for _, step := range []struct {
 			phase results.PodPhase
 			at    time.Duration
-		}{{results.PodCreated, p.created}, {results.PodScheduled, p.startTime}, {results.PodStarted, p.startTime + 5*time.Second}, {results.PodReady, p.readySince}} {
+		}{{results.PodCreated, p.created}, {results.PodScheduled, p.startTime}, {results.PodStarted, p.startTime +
+			5*time.Second}, {results.PodReady, p.readySince}} {
 			w.emit(results.Pod{At: step.at, Name: p.name, Phase: step.phase, Node: "sandbox", Backend: p.address})
 		}
 		at = max(at, p.readySince)
@@ -95,7 +96,9 @@ func (w *workload) serve(p *pod) error {
 	p.replica = newReplica(p.name, w.service, w.clock, w.sleep, w.added)
 	p.server = &http.Server{Handler: p.replica.handler(), ReadHeaderTimeout: 10 * time.Second}
 	p.running = true
-	go p.server.Serve(l) //nolint:errcheck // returns ErrServerClosed when the pod ends; a broken listener shows as refused connections
+	// It returns ErrServerClosed when the pod ends; a broken listener shows as
+	// refused connections.
+	go func() { _ = p.server.Serve(l) }()
 	return nil
 }
 
@@ -112,7 +115,12 @@ func (w *workload) scale(ctx context.Context, n int) {
 	}
 	// As the ReplicaSet controller ranks them: not running, then not ready, then the youngest.
 	slices.SortStableFunc(active, func(a, b *pod) int {
-		return cmp.Or(order(a.running, b.running), order(a.ready, b.ready), cmp.Compare(b.readySince, a.readySince), cmp.Compare(b.created, a.created))
+		return cmp.Or(
+			order(a.running, b.running),
+			order(a.ready, b.ready),
+			cmp.Compare(b.readySince, a.readySince),
+			cmp.Compare(b.created, a.created),
+		)
 	})
 	for _, p := range active[:len(active)-n] {
 		w.remove(ctx, p)
@@ -184,7 +192,16 @@ func (w *workload) advance(ctx context.Context, p *pod, phase results.PodPhase) 
 		p.scheduled, p.startTime, p.readySince = true, now, now
 	case results.PodStarted:
 		if err := w.serve(p); err != nil {
-			w.emit(results.Event{At: now, Source: "kubelet", Object: "Pod/" + p.name, Type: "Warning", Reason: "Failed", Message: err.Error()})
+			w.emit(
+				results.Event{
+					At:      now,
+					Source:  "kubelet",
+					Object:  "Pod/" + p.name,
+					Type:    "Warning",
+					Reason:  "Failed",
+					Message: err.Error(),
+				},
+			)
 			return false
 		}
 	case results.PodReady:

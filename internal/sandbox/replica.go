@@ -41,7 +41,15 @@ type ticket struct {
 }
 
 func newReplica(name string, service Service, clock results.Clock, sleep *sleeper, added *lateness) *replica {
-	r := &replica{name: name, service: service, clock: clock, sleep: sleep, added: added, at: time.Now(), idle: make(chan struct{}, 1)}
+	r := &replica{
+		name:    name,
+		service: service,
+		clock:   clock,
+		sleep:   sleep,
+		added:   added,
+		at:      time.Now(),
+		idle:    make(chan struct{}, 1),
+	}
 	r.metrics = newVLLM(r)
 	return r
 }

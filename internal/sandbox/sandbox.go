@@ -83,7 +83,15 @@ func New(o Options) (*Sandbox, error) {
 		return nil, err
 	}
 	s := &Sandbox{options: o, balancer: newBalancer(), sleep: &sleeper{precise: true}, added: &lateness{}}
-	s.workload = &workload{service: o.Service, clock: o.Clock, balancer: s.balancer, sleep: s.sleep, added: s.added, random: random, emit: func(results.Record) {}}
+	s.workload = &workload{
+		service:  o.Service,
+		clock:    o.Clock,
+		balancer: s.balancer,
+		sleep:    s.sleep,
+		added:    s.added,
+		random:   random,
+		emit:     func(results.Record) {},
+	}
 	s.pipeline = &pipeline{Pipeline: o.Pipeline, workload: s.workload}
 	s.autoscaler = &autoscaler{
 		workload: s.workload, pipeline: s.pipeline, controller: hpa.New(o.Params), params: o.Params, config: o.HPA.Clone(),
@@ -119,7 +127,10 @@ func (o Options) validate() error {
 		errs = append(errs, errors.New("hpa: no metrics"))
 	}
 	if p := o.Pipeline; p.Every <= 0 || p.Age < 0 || p.Phase < p.Age {
-		errs = append(errs, fmt.Errorf("pipeline %+v: want a positive scrape interval, and a first sample that is not before the run", p))
+		errs = append(
+			errs,
+			fmt.Errorf("pipeline %+v: want a positive scrape interval, and a first sample that is not before the run", p),
+		)
 	}
 	errs = append(errs, o.Service.validate(o.Clock.Speed))
 	if err := errors.Join(errs...); err != nil {
@@ -158,8 +169,15 @@ func (s *Sandbox) watchRate(ctx context.Context) {
 		}
 		now := s.balancer.requests.Load()
 		if rate := now - last; rate > maxRequestsPerSec {
-			s.workload.emit(results.Warning{At: s.workload.now(), ID: "sandbox-overdriven",
-				Text: fmt.Sprintf("%d requests in one real second; above %d the sandbox measures its own delay. Lower --speed or the rate.", rate, maxRequestsPerSec)})
+			s.workload.emit(results.Warning{
+				At: s.workload.now(),
+				ID: "sandbox-overdriven",
+				Text: fmt.Sprintf(
+					"%d requests in one real second; above %d the sandbox measures its own delay. Lower --speed or the rate.",
+					rate,
+					maxRequestsPerSec,
+				),
+			})
 			return
 		}
 		last = now
@@ -197,8 +215,12 @@ func (s *Sandbox) OversleepS() float64 {
 func (s *Sandbox) Workload() results.Workload {
 	v := s.options.Service
 	return results.Workload{
-		Name: "Deployment/" + v.Name, Namespace: "sandbox",
-		CPUMilli: v.CPURequestMilli, CPULimitMilli: v.CPULimitMilli, MemoryBytes: v.MemoryRequestBytes, Image: "sandbox:" + v.Model,
+		Name:          "Deployment/" + v.Name,
+		Namespace:     "sandbox",
+		CPUMilli:      v.CPURequestMilli,
+		CPULimitMilli: v.CPULimitMilli,
+		MemoryBytes:   v.MemoryRequestBytes,
+		Image:         "sandbox:" + v.Model,
 	}
 }
 
@@ -210,9 +232,14 @@ func (s *Sandbox) HPA() results.HPAContext {
 		release = hpa.Latest
 	}
 	return results.HPAContext{
-		Name: "sandbox/" + s.options.Service.Name, Controller: "sandbox", Kubernetes: fmt.Sprintf("v1.%d (hpatune's implementation)", release),
-		SyncPeriodS: p.SyncPeriod.Seconds(), Tolerance: p.Tolerance, DownscaleStabilizationS: p.DownscaleStabilization.Seconds(),
-		CPUInitializationPeriodS: p.CPUInitializationPeriod.Seconds(), InitialReadinessDelayS: p.InitialReadinessDelay.Seconds(),
-		MetricWindowS: s.options.Pipeline.Every.Seconds(),
+		Name:                     "sandbox/" + s.options.Service.Name,
+		Controller:               "sandbox",
+		Kubernetes:               fmt.Sprintf("v1.%d (hpatune's implementation)", release),
+		SyncPeriodS:              p.SyncPeriod.Seconds(),
+		Tolerance:                p.Tolerance,
+		DownscaleStabilizationS:  p.DownscaleStabilization.Seconds(),
+		CPUInitializationPeriodS: p.CPUInitializationPeriod.Seconds(),
+		InitialReadinessDelayS:   p.InitialReadinessDelay.Seconds(),
+		MetricWindowS:            s.options.Pipeline.Every.Seconds(),
 	}
 }

@@ -106,11 +106,21 @@ func (s Service) validate(speed float64) error {
 		name string
 		d    time.Duration
 	}{
-		{"prefill", s.Prefill}, {"chunk", s.Chunk}, {"schedule", s.Schedule.Min}, {"pull", s.Pull.Min}, {"start", s.Start.Min}, {"load", s.Load.Min},
+		{"prefill", s.Prefill}, {"chunk", s.Chunk}, {"schedule", s.Schedule.Min}, {"pull", s.Pull.Min}, {"start",
+			s.Start.Min}, {"load", s.Load.Min},
 	} {
 		// 20 ms of wall time: a simulated phase must stand well above the test bed's own delay.
 		if least := time.Duration(float64(20*time.Millisecond) * speed); p.d < least {
-			errs = append(errs, fmt.Errorf("service: %s of %v is too short at speed %g; want at least %v, or a lower speed", p.name, p.d, speed, least))
+			errs = append(
+				errs,
+				fmt.Errorf(
+					"service: %s of %v is too short at speed %g; want at least %v, or a lower speed",
+					p.name,
+					p.d,
+					speed,
+					least,
+				),
+			)
 		}
 	}
 	return errors.Join(errs...)

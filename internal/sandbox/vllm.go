@@ -26,11 +26,17 @@ func newVLLM(r *replica) *vllm {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels})
 	}
 	gauge := func(name, help string, f func(usage) float64) prometheus.GaugeFunc {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels}, func() float64 { return f(r.usage()) })
+		return prometheus.NewGaugeFunc(
+			prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels},
+			func() float64 { return f(r.usage()) },
+		)
 	}
 	m := &vllm{
-		registry:   prometheus.NewRegistry(),
-		ttft:       histogram("vllm:time_to_first_token_seconds", "From arrival at the replica to the first token, queue included."),
+		registry: prometheus.NewRegistry(),
+		ttft: histogram(
+			"vllm:time_to_first_token_seconds",
+			"From arrival at the replica to the first token, queue included.",
+		),
 		e2e:        histogram("vllm:e2e_request_latency_seconds", "From arrival at the replica to the last token."),
 		queue:      histogram("vllm:request_queue_time_seconds", "Waited for a slot."),
 		prompt:     counter("vllm:prompt_tokens_total", "Prompt tokens read."),
@@ -38,10 +44,25 @@ func newVLLM(r *replica) *vllm {
 		success:    counter("vllm:request_success_total", "Requests answered."),
 		refused:    counter("sandbox:request_refused_total", "Requests answered 429 since the queue was full."),
 	}
-	m.registry.MustRegister(m.ttft, m.e2e, m.queue, m.prompt, m.generation, m.success, m.refused,
+	m.registry.MustRegister(
+		m.ttft,
+		m.e2e,
+		m.queue,
+		m.prompt,
+		m.generation,
+		m.success,
+		m.refused,
 		gauge("vllm:num_requests_running", "Slots busy.", func(u usage) float64 { return float64(u.running) }),
-		gauge("vllm:num_requests_waiting", "Requests that wait for a slot.", func(u usage) float64 { return float64(u.waiting) }),
-		gauge("vllm:kv_cache_usage_perc", "Slots busy, as a ratio of all.", func(u usage) float64 { return float64(u.running) / float64(r.service.Slots) }),
+		gauge(
+			"vllm:num_requests_waiting",
+			"Requests that wait for a slot.",
+			func(u usage) float64 { return float64(u.waiting) },
+		),
+		gauge(
+			"vllm:kv_cache_usage_perc",
+			"Slots busy, as a ratio of all.",
+			func(u usage) float64 { return float64(u.running) / float64(r.service.Slots) },
+		),
 	)
 	return m
 }

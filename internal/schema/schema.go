@@ -46,21 +46,49 @@ type object = map[string]any
 
 // written are the types whose documents look unlike their fields.
 var written = map[reflect.Type]object{
-	reflect.TypeFor[time.Duration]():  {"type": "string", "pattern": `^\s*[+-]?(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+\s*$`, "description": "30s, 5m, 1h30m"},
-	reflect.TypeFor[time.Time]():      {"type": "string", "format": "date-time"},
-	reflect.TypeFor[profiles.Rate]():  {"type": []string{"string", "integer"}, "pattern": `^\s*\d+(\.\d+)?\s*(/\s*[smh])?\s*$`, "description": "5/s, 300/m, 90/h; 0 needs no unit"},
+	reflect.TypeFor[time.Duration](): {
+		"type":        "string",
+		"pattern":     `^\s*[+-]?(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+\s*$`,
+		"description": "30s, 5m, 1h30m",
+	},
+	reflect.TypeFor[time.Time](): {"type": "string", "format": "date-time"},
+	reflect.TypeFor[profiles.Rate](): {
+		"type":        []string{"string", "integer"},
+		"pattern":     `^\s*\d+(\.\d+)?\s*(/\s*[smh])?\s*$`,
+		"description": "5/s, 300/m, 90/h; 0 needs no unit",
+	},
 	reflect.TypeFor[profiles.Ratio](): {"type": []string{"string", "number"}, "description": "50% or 0.5"},
-	reflect.TypeFor[profiles.Tokens](): {"oneOf": []object{{"type": "integer", "minimum": 0}, {"type": "object", "additionalProperties": false,
-		"properties": object{"mean": object{"type": "number", "minimum": 0}, "cv": object{"type": "number", "minimum": 0}}}}},
-	reflect.TypeFor[profiles.Process](): {"oneOf": []object{{"enum": []profiles.Law{profiles.Poisson, profiles.Even}}, {"type": "object", "additionalProperties": false,
-		"properties": object{"gamma": object{"type": "object", "required": []string{"cv"}, "properties": object{"cv": object{"type": "number", "exclusiveMinimum": 0}}},
-			"poisson": object{}, "constant": object{}}}}},
+	reflect.TypeFor[profiles.Tokens](): {
+		"oneOf": []object{{"type": "integer", "minimum": 0}, {"type": "object", "additionalProperties": false,
+			"properties": object{"mean": object{"type": "number", "minimum": 0}, "cv": object{"type": "number", "minimum": 0}}}},
+	},
+	reflect.TypeFor[profiles.Process](): {
+		"oneOf": []object{
+			{"enum": []profiles.Law{profiles.Poisson, profiles.Even}},
+			{
+				"type":                 "object",
+				"additionalProperties": false,
+				"properties": object{
+					"gamma": object{
+						"type":       "object",
+						"required":   []string{"cv"},
+						"properties": object{"cv": object{"type": "number", "exclusiveMinimum": 0}},
+					},
+					"poisson":  object{},
+					"constant": object{},
+				},
+			},
+		},
+	},
 }
 
 // choices are the values of fields that take one of a few, by type and name.
 var choices = map[string][]string{
-	"Target.protocol": profiles.Protocols, "Target.stream_end": profiles.StreamEnds, "Connections.mode": profiles.ConnectionModes,
-	"Trace.time": profiles.TraceTimes, "Profile.represents": {"day", "week"},
+	"Target.protocol":    profiles.Protocols,
+	"Target.stream_end":  profiles.StreamEnds,
+	"Connections.mode":   profiles.ConnectionModes,
+	"Trace.time":         profiles.TraceTimes,
+	"Profile.represents": {"day", "week"},
 }
 
 // of is the schema of a type by its json tags; strict refuses fields that

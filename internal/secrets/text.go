@@ -21,19 +21,37 @@ var shapes = []struct {
 	put  string
 }{
 	{regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)`), Struck},
-	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`), Struck},                 // JWT
-	{regexp.MustCompile(`\bsk-[A-Za-z0-9_-]{8,}`), Struck},                                                    // OpenAI, Anthropic, LiteLLM, vLLM's examples
-	{regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{20,})`), Struck},             // GitHub
-	{regexp.MustCompile(`\bglpat-[A-Za-z0-9_-]{16,}`), Struck},                                                // GitLab
-	{regexp.MustCompile(`\bxox[abeoprs]-[A-Za-z0-9-]{8,}`), Struck},                                           // Slack
-	{regexp.MustCompile(`\b(?:AKIA|ASIA)[A-Z0-9]{16}\b`), Struck},                                             // AWS
-	{regexp.MustCompile(`\bAIza[A-Za-z0-9_-]{30,}`), Struck},                                                  // Google
-	{regexp.MustCompile(`\bya29\.[A-Za-z0-9_-]{16,}`), Struck},                                                // Google OAuth
-	{regexp.MustCompile(`\b(?:hf|gsk|r8)_[A-Za-z0-9]{20,}`), Struck},                                          // Hugging Face, Groq, Replicate
-	{regexp.MustCompile(`\bnvapi-[A-Za-z0-9_-]{16,}`), Struck},                                                // NVIDIA
-	{regexp.MustCompile(`\bdapi[0-9a-f]{32}\b`), Struck},                                                      // Databricks
-	{regexp.MustCompile(`(?i)\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{16,}`), "${1} " + Struck},                   // of a header
-	{regexp.MustCompile(`\b([A-Za-z][A-Za-z0-9+.-]*://)[^/\s"'@:]+(?::[^/\s"'@]*)?@`), "${1}" + Struck + "@"}, // who logs in to a URL
+	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*`), Struck}, // JWT
+	{
+		regexp.MustCompile(`\bsk-[A-Za-z0-9_-]{8,}`),
+		Struck,
+	}, // OpenAI, Anthropic, LiteLLM, vLLM's examples
+	{regexp.MustCompile(`\b(?:gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{20,})`), Struck}, // GitHub
+	{regexp.MustCompile(`\bglpat-[A-Za-z0-9_-]{16,}`), Struck},                                    // GitLab
+	{regexp.MustCompile(`\bxox[abeoprs]-[A-Za-z0-9-]{8,}`), Struck},                               // Slack
+	{regexp.MustCompile(`\b(?:AKIA|ASIA)[A-Z0-9]{16}\b`), Struck},                                 // AWS
+	{regexp.MustCompile(`\bAIza[A-Za-z0-9_-]{30,}`), Struck},                                      // Google
+	{
+		regexp.MustCompile(`\bya29\.[A-Za-z0-9_-]{16,}`),
+		Struck,
+	}, // Google OAuth
+	{
+		regexp.MustCompile(`\b(?:hf|gsk|r8)_[A-Za-z0-9]{20,}`),
+		Struck,
+	}, // Hugging Face, Groq, Replicate
+	{regexp.MustCompile(`\bnvapi-[A-Za-z0-9_-]{16,}`), Struck}, // NVIDIA
+	{
+		regexp.MustCompile(`\bdapi[0-9a-f]{32}\b`),
+		Struck,
+	}, // Databricks
+	{
+		regexp.MustCompile(`(?i)\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{16,}`),
+		"${1} " + Struck,
+	}, // of a header
+	{
+		regexp.MustCompile(`\b([A-Za-z][A-Za-z0-9+.-]*://)[^/\s"'@:]+(?::[^/\s"'@]*)?@`),
+		"${1}" + Struck + "@",
+	}, // who logs in to a URL
 }
 
 // query is one NAME=VALUE of a URL's query.
@@ -41,7 +59,9 @@ var query = regexp.MustCompile(`([?&])([A-Za-z0-9_.\[\]-]+)=([^&\s"'#]+)`)
 
 // secretName tells names of query fields, flags and settings whose value lets
 // somebody in. Whole words only: max_tokens and tokenizer are none.
-var secretName = regexp.MustCompile(`(?i)(^|[-_.])(api-?_?key|apikey|key|token|secret|password|passwd|pwd|pass|sig|signature|credentials?|auth|authorization|code|cookie|session|sas)($|[-_.])`)
+var secretName = regexp.MustCompile(
+	`(?i)(^|[-_.])(api-?_?key|apikey|key|token|secret|password|passwd|pwd|pass|sig|signature|credentials?|auth|authorization|code|cookie|session|sas)($|[-_.])`,
+)
 
 // SecretName says that a value of this name is a secret by its name: api_key,
 // X-Auth-Token, sig. It does not know all of them: use it where the rest is free
@@ -68,7 +88,9 @@ func Text(text string) string {
 // quotes it.
 var said = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)(["']?\b(?:proxy-)?authorization["']?\s*[:=]\s*)(?:"[^"\n]*"|'[^'\n]*'|[^,}\n]+)`),
-	regexp.MustCompile(`(?i)(["']?\b[a-z0-9_-]*(?:api[-_]?key|access[-_]?token|auth[-_]?token|secret|password|passwd|cookie|credential)s?["']?\s*[:=]\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,}\n]+)`),
+	regexp.MustCompile(
+		`(?i)(["']?\b[a-z0-9_-]*(?:api[-_]?key|access[-_]?token|auth[-_]?token|secret|password|passwd|cookie|credential)s?["']?\s*[:=]\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,}\n]+)`,
+	),
 	regexp.MustCompile(`(?i)(\btoken(?:["']\s*:|=)\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,}\n]+)`),
 	// A sentence may say "first token = end".
 	regexp.MustCompile(`(?i)(\btoken\s+=\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s,}\n]*[0-9][^\s,}\n]*|[^\s,}\n]{12,})`),
@@ -88,13 +110,41 @@ func Message(text string) string {
 
 // harmless are headers whose values let nobody in.
 var harmless = map[string]bool{
-	"accept": true, "accept-charset": true, "accept-encoding": true, "accept-language": true, "anthropic-beta": true,
-	"anthropic-version": true, "cache-control": true, "connection": true, "content-encoding": true, "content-language": true,
-	"content-type": true, "expect": true, "host": true, "inference-header-content-length": true, "keep-alive": true,
-	"openai-beta": true, "origin": true, "pragma": true, "prefer": true, "range": true, "te": true, "traceparent": true,
-	"tracestate": true, "user-agent": true, "via": true, "x-backend": true, "x-correlation-id": true, "x-forwarded-for": true,
-	"x-forwarded-host": true, "x-forwarded-proto": true, "x-gateway-model-name": true, "x-model": true,
-	"x-real-ip": true, "x-request-id": true, "x-scope-orgid": true,
+	"accept":                          true,
+	"accept-charset":                  true,
+	"accept-encoding":                 true,
+	"accept-language":                 true,
+	"anthropic-beta":                  true,
+	"anthropic-version":               true,
+	"cache-control":                   true,
+	"connection":                      true,
+	"content-encoding":                true,
+	"content-language":                true,
+	"content-type":                    true,
+	"expect":                          true,
+	"host":                            true,
+	"inference-header-content-length": true,
+	"keep-alive":                      true,
+	"openai-beta":                     true,
+	"origin":                          true,
+	"pragma":                          true,
+	"prefer":                          true,
+	"range":                           true,
+	"te":                              true,
+	"traceparent":                     true,
+	"tracestate":                      true,
+	"user-agent":                      true,
+	"via":                             true,
+	"x-backend":                       true,
+	"x-correlation-id":                true,
+	"x-forwarded-for":                 true,
+	"x-forwarded-host":                true,
+	"x-forwarded-proto":               true,
+	"x-gateway-model-name":            true,
+	"x-model":                         true,
+	"x-real-ip":                       true,
+	"x-request-id":                    true,
+	"x-scope-orgid":                   true,
 }
 
 // HarmlessHeader says that a header of this name may be stored with its value.

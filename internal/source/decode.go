@@ -79,7 +79,12 @@ func (d *decoder) spend(n *yaml.Node, path string, depth int) bool {
 		return false
 	}
 	if d.budget--; d.budget == 0 {
-		d.problem(n, path[:min(len(path), 80)], fmt.Sprintf("more than %d values once aliases are expanded", maxNodes), "write less, or fewer aliases")
+		d.problem(
+			n,
+			path[:min(len(path), 80)],
+			fmt.Sprintf("more than %d values once aliases are expanded", maxNodes),
+			"write less, or fewer aliases",
+		)
 		return false
 	}
 	return true
@@ -175,7 +180,10 @@ func (d *decoder) wrong(n *yaml.Node, path, want string) {
 			try = "write one value, without the dash or brackets"
 		}
 	case want == "text":
-		found = map[string]string{"!!int": "number ", "!!float": "number ", "!!bool": "truth value ", "!!timestamp": "date "}[n.ShortTag()] + clip(n.Value)
+		found = map[string]string{"!!int": "number ", "!!float": "number ", "!!bool": "truth value ",
+			"!!timestamp": "date "}[n.ShortTag()] + clip(
+			n.Value,
+		)
 		try = strconv.Quote(n.Value)
 	case n.ShortTag() == "!!str":
 		found = strconv.Quote(clip(n.Value))
@@ -237,7 +245,12 @@ func (d *decoder) scalar(n *yaml.Node, path string, to reflect.Value) {
 			return
 		}
 		if n.Decode(&i) != nil || to.OverflowInt(i) {
-			d.problem(n, path, fmt.Sprintf("%s is out of range", clip(n.Value)), fmt.Sprintf("at most %d", int64(1)<<(to.Type().Bits()-1)-1))
+			d.problem(
+				n,
+				path,
+				fmt.Sprintf("%s is out of range", clip(n.Value)),
+				fmt.Sprintf("at most %d", int64(1)<<(to.Type().Bits()-1)-1),
+			)
 			return
 		}
 		to.SetInt(i)
@@ -294,11 +307,17 @@ func (d *decoder) object(n *yaml.Node, path string, to reflect.Value, depth int)
 		index, ok := known[key]
 		if !ok {
 			text, try := fmt.Sprintf("unknown field %q", clip(key)), ""
-			if other, ok := reflect.Zero(to.Type()).Interface().(interface{ OtherNames() map[string]string }); ok && other.OtherNames()[key] != "" {
+			if other, ok := reflect.Zero(to.Type()).Interface().(interface{ OtherNames() map[string]string }); ok &&
+				other.OtherNames()[key] != "" {
 				try = other.OtherNames()[key]
-			} else if near := Nearest(key, names); near != "" {
+			} else if near := Nearest(
+				key,
+				names,
+			); near != "" {
 				try = near
-			} else if len(names) <= 20 {
+			} else if len(
+				names,
+			) <= 20 {
 				slices.Sort(names)
 				try = "one of " + strings.Join(names, ", ")
 			}
@@ -331,7 +350,13 @@ func (d *decoder) pairs(n *yaml.Node, path string, depth int, visit func(key str
 	d.own(n, path, depth, seen, visit)
 }
 
-func (d *decoder) own(n *yaml.Node, path string, depth int, seen map[string]int, visit func(key string, k, v *yaml.Node, at string)) {
+func (d *decoder) own(
+	n *yaml.Node,
+	path string,
+	depth int,
+	seen map[string]int,
+	visit func(key string, k, v *yaml.Node, at string),
+) {
 	if n.Kind != yaml.MappingNode {
 		d.wrong(n, path, "a map of fields")
 		return

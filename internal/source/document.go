@@ -33,7 +33,9 @@ type Document struct {
 func Parse(file string, data []byte) ([]*Document, Problems) {
 	data = Text(data)
 	if len(data) > MaxBytes {
-		return nil, Problems{{File: file, Text: fmt.Sprintf("%d bytes; at most %d are read", len(data), MaxBytes), Try: "split the file"}}
+		return nil, Problems{
+			{File: file, Text: fmt.Sprintf("%d bytes; at most %d are read", len(data), MaxBytes), Try: "split the file"},
+		}
 	}
 	if p, ok := tooDeep(file, data); ok {
 		return nil, Problems{p}
@@ -102,7 +104,12 @@ func tooDeep(file string, data []byte) (Problem, bool) {
 			line++
 		case '[', '{':
 			if depth++; depth > 10*maxDepth {
-				return Problem{File: file, Line: line, Text: fmt.Sprintf("more than %d brackets are open", 10*maxDepth), Try: "close them"}, true
+				return Problem{
+					File: file,
+					Line: line,
+					Text: fmt.Sprintf("more than %d brackets are open", 10*maxDepth),
+					Try:  "close them",
+				}, true
 			}
 		case ']', '}':
 			depth = max(0, depth-1)

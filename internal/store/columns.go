@@ -127,8 +127,18 @@ func text(name string, at func(*results.Sample) *string) column[results.Sample] 
 }
 
 var requestColumns = []column[results.Request]{
-	integer("arrival", never, func(r *results.Request) int64 { return int64(r.Arrival) }, func(r *results.Request, n int64) { r.Arrival = int(n) }),
-	integer("stage", never, func(r *results.Request) int64 { return int64(r.Stage) }, func(r *results.Request, n int64) { r.Stage = int16(n) }),
+	integer(
+		"arrival",
+		never,
+		func(r *results.Request) int64 { return int64(r.Arrival) },
+		func(r *results.Request, n int64) { r.Arrival = int(n) },
+	),
+	integer(
+		"stage",
+		never,
+		func(r *results.Request) int64 { return int64(r.Stage) },
+		func(r *results.Request, n int64) { r.Stage = int16(n) },
+	),
 	{name: "class",
 		text: func(t *tables, r *results.Request) ([]byte, bool) {
 			// A profile without classes has class 0 and no name for it.
@@ -149,7 +159,12 @@ var requestColumns = []column[results.Request]{
 	instant("last_us", results.NotYet, func(r *results.Request) *time.Duration { return &r.Last }),
 	instant("done_us", results.NotYet, func(r *results.Request) *time.Duration { return &r.Done }),
 	instant("gap_max_us", 0, func(r *results.Request) *time.Duration { return &r.GapMax }),
-	integer("prompt_tokens", 0, func(r *results.Request) int64 { return int64(r.Prompt) }, func(r *results.Request, n int64) { r.Prompt = int(n) }),
+	integer(
+		"prompt_tokens",
+		0,
+		func(r *results.Request) int64 { return int64(r.Prompt) },
+		func(r *results.Request, n int64) { r.Prompt = int(n) },
+	),
 	{name: "tokens",
 		num: func(_ *tables, r *results.Request) (int64, bool) {
 			return int64(r.Tokens), r.TokensFrom != results.TokensNone
@@ -169,7 +184,12 @@ var requestColumns = []column[results.Request]{
 			}
 			r.Outcome = o
 		}},
-	integer("code", 0, func(r *results.Request) int64 { return int64(r.Code) }, func(r *results.Request, n int64) { r.Code = int(n) }),
+	integer(
+		"code",
+		0,
+		func(r *results.Request) int64 { return int64(r.Code) },
+		func(r *results.Request, n int64) { r.Code = int(n) },
+	),
 	{name: "backend",
 		text: func(t *tables, r *results.Request) ([]byte, bool) { return lookup(t.backendBytes, r.Backend) },
 		get: func(t *tables, r *results.Request, v parquet.Value) {
@@ -194,7 +214,12 @@ var requestColumns = []column[results.Request]{
 			return sourceBytes[r.TokensFrom], r.TokensFrom != results.TokensNone
 		},
 		get: func(_ *tables, r *results.Request, v parquet.Value) { r.TokensFrom = sources[string(v.ByteArray())] }},
-	integer("pieces", 0, func(r *results.Request) int64 { return int64(r.Pieces) }, func(r *results.Request, n int64) { r.Pieces = int(n) }),
+	integer(
+		"pieces",
+		0,
+		func(r *results.Request) int64 { return int64(r.Pieces) },
+		func(r *results.Request, n int64) { r.Pieces = int(n) },
+	),
 }
 
 var sampleColumns = []column[results.Sample]{

@@ -149,7 +149,12 @@ func decode[T any](rows []T, data []byte, cols []column[T], t *tables) (all []T,
 			all, err = rows, fmt.Errorf("parquet: damaged: %v", p)
 		}
 	}()
-	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	f, err := parquet.OpenFile(
+		bytes.NewReader(data),
+		int64(len(data)),
+		parquet.SkipPageIndex(true),
+		parquet.SkipBloomFilters(true),
+	)
 	if err != nil {
 		return rows, fmt.Errorf("parquet: %w", err)
 	}
@@ -186,7 +191,14 @@ func decode[T any](rows []T, data []byte, cols []column[T], t *tables) (all []T,
 	return all, nil
 }
 
-func decodeColumn[T any](chunk parquet.ColumnChunk, col column[T], t *tables, rows []T, at int, buf []parquet.Value) (int, error) {
+func decodeColumn[T any](
+	chunk parquet.ColumnChunk,
+	col column[T],
+	t *tables,
+	rows []T,
+	at int,
+	buf []parquet.Value,
+) (int, error) {
 	pages := chunk.Pages()
 	defer pages.Close()
 	for {

@@ -93,7 +93,11 @@ func Create(dir string, meta results.Meta, profile []byte) (*Writer, error) {
 	if err := w.writeMeta(meta); err != nil {
 		return nil, err
 	}
-	if w.records, err = os.OpenFile(filepath.Join(dir, recordsName), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644); err != nil {
+	if w.records, err = os.OpenFile(
+		filepath.Join(dir, recordsName),
+		os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND,
+		0o644,
+	); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}
 	go w.loop()

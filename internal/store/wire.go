@@ -149,36 +149,83 @@ func convert[A, B any](as []A, f func(A) B) []B {
 
 func toSync(s results.Sync) syncLine {
 	return syncLine{
-		At: secs(s.At), Spec: s.Spec, Status: s.Status, Desired: s.Desired, Replicas: s.Replicas, Reason: s.Reason, Selector: s.Selector,
+		At: secs(
+			s.At,
+		),
+		Spec:       s.Spec,
+		Status:     s.Status,
+		Desired:    s.Desired,
+		Replicas:   s.Replicas,
+		Reason:     s.Reason,
+		Selector:   s.Selector,
 		Conditions: convert(s.Conditions, func(c results.Condition) conditionLine { return conditionLine(c) }),
 		Pods: convert(s.Pods, func(p results.PodState) podStateLine {
-			return podStateLine{p.Name, p.Phase, p.Ready, secs(p.ReadySince), secs(p.Started), p.Deleted,
-				convert(p.Containers, func(c results.ContainerState) containerLine { return containerLine(c) }), p.PodCPUMilli, p.PodMemoryBytes}
+			return podStateLine{
+				p.Name,
+				p.Phase,
+				p.Ready,
+				secs(p.ReadySince),
+				secs(p.Started),
+				p.Deleted,
+				convert(
+					p.Containers,
+					func(c results.ContainerState) containerLine { return containerLine(c) },
+				),
+				p.PodCPUMilli,
+				p.PodMemoryBytes,
+			}
 		}),
 		Metrics: convert(s.Metrics, func(m results.Reading) readingLine {
 			return readingLine{m.Metric, convert(m.Pods, func(v results.PodValue) podValueLine {
 				return podValueLine{v.Pod, v.Container, v.Milli, secs(v.At), secs(v.Window)}
 			}), m.Values, m.Err}
 		}),
-		Err: secrets.Message(s.Err), Restart: s.Restart,
+		Err:     secrets.Message(s.Err),
+		Restart: s.Restart,
 	}
 }
 
 func fromSync(s syncLine) results.Sync {
 	return results.Sync{
-		At: time.Duration(s.At), Spec: s.Spec, Status: s.Status, Desired: s.Desired, Replicas: s.Replicas, Reason: s.Reason, Selector: s.Selector,
+		At: time.Duration(
+			s.At,
+		),
+		Spec:       s.Spec,
+		Status:     s.Status,
+		Desired:    s.Desired,
+		Replicas:   s.Replicas,
+		Reason:     s.Reason,
+		Selector:   s.Selector,
 		Conditions: convert(s.Conditions, func(c conditionLine) results.Condition { return results.Condition(c) }),
 		Pods: convert(s.Pods, func(p podStateLine) results.PodState {
-			return results.PodState{Name: p.Name, Phase: p.Phase, Ready: p.Ready, ReadySince: time.Duration(p.ReadySince), Started: time.Duration(p.Started), Deleted: p.Deleted,
-				Containers:  convert(p.Containers, func(c containerLine) results.ContainerState { return results.ContainerState(c) }),
-				PodCPUMilli: p.PodCPUMilli, PodMemoryBytes: p.PodMemoryBytes}
+			return results.PodState{
+				Name:       p.Name,
+				Phase:      p.Phase,
+				Ready:      p.Ready,
+				ReadySince: time.Duration(p.ReadySince),
+				Started:    time.Duration(p.Started),
+				Deleted:    p.Deleted,
+				Containers: convert(
+					p.Containers,
+					func(c containerLine) results.ContainerState { return results.ContainerState(c) },
+				),
+				PodCPUMilli:    p.PodCPUMilli,
+				PodMemoryBytes: p.PodMemoryBytes,
+			}
 		}),
 		Metrics: convert(s.Metrics, func(m readingLine) results.Reading {
 			return results.Reading{Metric: m.Metric, Pods: convert(m.Pods, func(v podValueLine) results.PodValue {
-				return results.PodValue{Pod: v.Pod, Container: v.Container, Milli: v.Milli, At: time.Duration(v.At), Window: time.Duration(v.Window)}
+				return results.PodValue{
+					Pod:       v.Pod,
+					Container: v.Container,
+					Milli:     v.Milli,
+					At:        time.Duration(v.At),
+					Window:    time.Duration(v.Window),
+				}
 			}), Values: m.Values, Err: m.Err}
 		}),
-		Err: s.Err, Restart: s.Restart,
+		Err:     s.Err,
+		Restart: s.Restart,
 	}
 }
 
@@ -230,7 +277,14 @@ func readLine(data []byte, run *results.Run, t *tables) error {
 	switch head.Type {
 	case "pod":
 		return take(data, &run.Pods, func(l podLine) results.Pod {
-			return results.Pod{At: time.Duration(l.At), Name: l.Name, Phase: l.Phase, Node: l.Node, Backend: l.Backend, Restarts: l.Restarts}
+			return results.Pod{
+				At:       time.Duration(l.At),
+				Name:     l.Name,
+				Phase:    l.Phase,
+				Node:     l.Node,
+				Backend:  l.Backend,
+				Restarts: l.Restarts,
+			}
 		})
 	case "sync":
 		return take(data, &run.Syncs, fromSync)
@@ -240,7 +294,14 @@ func readLine(data []byte, run *results.Run, t *tables) error {
 		})
 	case "event":
 		return take(data, &run.Events, func(l eventLine) results.Event {
-			return results.Event{At: time.Duration(l.At), Source: l.Source, Object: l.Object, Type: l.Type, Reason: l.Reason, Message: l.Message}
+			return results.Event{
+				At:      time.Duration(l.At),
+				Source:  l.Source,
+				Object:  l.Object,
+				Type:    l.Type,
+				Reason:  l.Reason,
+				Message: l.Message,
+			}
 		})
 	case "gap":
 		return take(data, &run.Gaps, func(l gapLine) results.Gap {
@@ -248,7 +309,12 @@ func readLine(data []byte, run *results.Run, t *tables) error {
 		})
 	case "offset":
 		return take(data, &run.Offsets, func(l offsetLine) results.Offset {
-			return results.Offset{At: time.Duration(l.At), Shard: l.Shard, Offset: time.Duration(l.Offset), Error: time.Duration(l.Error)}
+			return results.Offset{
+				At:     time.Duration(l.At),
+				Shard:  l.Shard,
+				Offset: time.Duration(l.Offset),
+				Error:  time.Duration(l.Error),
+			}
 		})
 	case "warning":
 		return take(data, &run.Warnings, func(l warningLine) results.Warning {

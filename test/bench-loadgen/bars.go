@@ -100,9 +100,33 @@ func stalls(b *bench) error {
 	if late := quantile(bareSleep(500, 2*time.Second), 0.99); late > 500 && judged == "fail" {
 		judged = "inconclusive" // the machine is late by itself
 	}
-	b.add(figure{"B1", "p99 under stall, room in flight, against 0.96 s", "s", &room, new(m.Latencies.P99.Seconds()), "vegeta -max-workers 20", "within 2 %", judged, "on a real clock; in CI in virtual time"})
+	b.add(
+		figure{
+			"B1",
+			"p99 under stall, room in flight, against 0.96 s",
+			"s",
+			&room,
+			new(m.Latencies.P99.Seconds()),
+			"vegeta -max-workers 20",
+			"within 2 %",
+			judged,
+			"on a real clock; in CI in virtual time",
+		},
+	)
 	want := float64(480 * int(d/(4*time.Second)))
-	b.add(figure{"B1", fmt.Sprintf("shed with 20 in flight, against %.0f", want), "arrivals", new(float64(shed)), new(0.0), "vegeta", "exact in CI", "info", "a real machine sheds a few more"})
+	b.add(
+		figure{
+			"B1",
+			fmt.Sprintf("shed with 20 in flight, against %.0f", want),
+			"arrivals",
+			new(float64(shed)),
+			new(0.0),
+			"vegeta",
+			"exact in CI",
+			"info",
+			"a real machine sheds a few more",
+		},
+	)
 	return nil
 }
 
@@ -151,8 +175,32 @@ func pacing(b *bench) error {
 			return verdict(ok)
 		}
 		note := fmt.Sprintf("bare sleep loop p99 %.0f µs", median(bare99))
-		b.add(figure{"B2", fmt.Sprintf("pacing error p50 at %d/s", rate), "µs", new(median(our50)), new(median(peer50)), "vegeta", "≤ 60", judge(median(our50) <= 60), note})
-		b.add(figure{"B2", fmt.Sprintf("pacing error p99 at %d/s", rate), "µs", new(median(our99)), new(median(peer99)), "vegeta", "≤ half of the peer's", judge(median(our99) <= median(peer99)/2), note})
+		b.add(
+			figure{
+				"B2",
+				fmt.Sprintf("pacing error p50 at %d/s", rate),
+				"µs",
+				new(median(our50)),
+				new(median(peer50)),
+				"vegeta",
+				"≤ 60",
+				judge(median(our50) <= 60),
+				note,
+			},
+		)
+		b.add(
+			figure{
+				"B2",
+				fmt.Sprintf("pacing error p99 at %d/s", rate),
+				"µs",
+				new(median(our99)),
+				new(median(peer99)),
+				"vegeta",
+				"≤ half of the peer's",
+				judge(median(our99) <= median(peer99)/2),
+				note,
+			},
+		)
 	}
 	return nil
 }
@@ -188,7 +236,17 @@ func throughput(b *bench) error {
 	}
 	theirs := func() (float64, error) {
 		file := filepath.Join(dir, "out.bin")
-		cmd := b.pinned(0, b.vegeta, "attack", "-rate=0", "-max-workers=16", "-workers=16", "-duration="+secs+"s", "-output", file)
+		cmd := b.pinned(
+			0,
+			b.vegeta,
+			"attack",
+			"-rate=0",
+			"-max-workers=16",
+			"-workers=16",
+			"-duration="+secs+"s",
+			"-output",
+			file,
+		)
 		cmd.Stdin = strings.NewReader("GET " + url + "\n")
 		cmd.Stderr = os.Stderr
 		began := time.Now()
@@ -225,8 +283,32 @@ func throughput(b *bench) error {
 		a, p, ratios = append(a, got[0]), append(p, got[1]), append(ratios, got[0]/got[1])
 	}
 	lo := bootstrap(ratios)
-	b.add(figure{"B3", "requests/s with everything recorded, one core", "1/s", new(median(a)), new(median(p)), "vegeta attack", "", "info", fmt.Sprintf("%d pairs", pairs)})
-	b.add(figure{"B3", "ratio, median of pairs", "×", new(median(ratios)), nil, "", "≥ 1.15", verdict(median(ratios) >= 1.15), ""})
+	b.add(
+		figure{
+			"B3",
+			"requests/s with everything recorded, one core",
+			"1/s",
+			new(median(a)),
+			new(median(p)),
+			"vegeta attack",
+			"",
+			"info",
+			fmt.Sprintf("%d pairs", pairs),
+		},
+	)
+	b.add(
+		figure{
+			"B3",
+			"ratio, median of pairs",
+			"×",
+			new(median(ratios)),
+			nil,
+			"",
+			"≥ 1.15",
+			verdict(median(ratios) >= 1.15),
+			"",
+		},
+	)
 	b.add(figure{"B3", "ratio, lower end of its 90 % interval", "×", &lo, nil, "", "≥ 1.10", verdict(lo >= 1.10), ""})
 	return nil
 }
@@ -288,9 +370,38 @@ func memory(b *bench) error {
 			return err
 		}
 		growth := (m.Late - m.Early) / (m.Requests * 0.75)
-		note := fmt.Sprintf("%.0f requests, %.0f reset, %.0f distinct errors, closed loop at full speed", m.Requests, m.Resets, m.Errors)
-		b.add(figure{"B4", "memory growth after the first quarter, " + k.what, "B/request", &growth, nil, "", "< 1", verdict(growth < 1), note})
-		b.add(figure{"B4", "resident memory at 200 in flight, " + k.what, "MB", new(m.Peak / 1e6), nil, "", "≤ 60", verdict(m.Peak <= 60e6), ""})
+		note := fmt.Sprintf(
+			"%.0f requests, %.0f reset, %.0f distinct errors, closed loop at full speed",
+			m.Requests,
+			m.Resets,
+			m.Errors,
+		)
+		b.add(
+			figure{
+				"B4",
+				"memory growth after the first quarter, " + k.what,
+				"B/request",
+				&growth,
+				nil,
+				"",
+				"< 1",
+				verdict(growth < 1),
+				note,
+			},
+		)
+		b.add(
+			figure{
+				"B4",
+				"resident memory at 200 in flight, " + k.what,
+				"MB",
+				new(m.Peak / 1e6),
+				nil,
+				"",
+				"≤ 60",
+				verdict(m.Peak <= 60e6),
+				"",
+			},
+		)
 	}
 	return nil
 }
@@ -358,13 +469,49 @@ func spread(b *bench) error {
 		return err
 	}
 	least := slices.Min(ours.shares[1:])
-	b.add(figure{"B6", "least share of a new replica, 1 → 4", "ratio", &least, new(slices.Min(peer.shares[1:])), "vegeta", "≥ 0.15", verdict(least >= 0.15), fmt.Sprintf("%.3f, vegeta %.3f", ours.shares, peer.shares)})
+	b.add(
+		figure{
+			"B6",
+			"least share of a new replica, 1 → 4",
+			"ratio",
+			&least,
+			new(slices.Min(peer.shares[1:])),
+			"vegeta",
+			"≥ 0.15",
+			verdict(least >= 0.15),
+			fmt.Sprintf("%.3f, vegeta %.3f", ours.shares, peer.shares),
+		},
+	)
 	// The balancer draws per connection, so connections are what chi-squared may
 	// count: requests on one connection are not independent.
 	p := chiSquared(ours.dealt)
-	b.add(figure{"B6", "chi-squared p of connections since the scale-out", "p", &p, nil, "", "> 0.001", verdict(p > 0.001), fmt.Sprint(ours.dealt)})
+	b.add(
+		figure{
+			"B6",
+			"chi-squared p of connections since the scale-out",
+			"p",
+			&p,
+			nil,
+			"",
+			"> 0.001",
+			verdict(p > 0.001),
+			fmt.Sprint(ours.dealt),
+		},
+	)
 	c := float64(ours.conns) / float64(ours.n)
-	b.add(figure{"B6", "connections a request", "ratio", &c, new(float64(peer.conns) / float64(peer.n)), "vegeta", "≤ 0.06", verdict(c <= 0.06), fmt.Sprintf("%d for %d", ours.conns, ours.n)})
+	b.add(
+		figure{
+			"B6",
+			"connections a request",
+			"ratio",
+			&c,
+			new(float64(peer.conns) / float64(peer.n)),
+			"vegeta",
+			"≤ 0.06",
+			verdict(c <= 0.06),
+			fmt.Sprintf("%d for %d", ours.conns, ours.n),
+		},
+	)
 	return nil
 }
 
@@ -409,7 +556,19 @@ func streams(b *bench) error {
 			*k.to = append(*k.to, v)
 		}
 	}
-	b.add(figure{"B7", "answers/s at 200 events, metered and recorded", "1/s", new(median(metered)), new(median(raw)), "raw reads", "", "info", fmt.Sprintf("%.0f events/s", 200*median(metered))})
+	b.add(
+		figure{
+			"B7",
+			"answers/s at 200 events, metered and recorded",
+			"1/s",
+			new(median(metered)),
+			new(median(raw)),
+			"raw reads",
+			"",
+			"info",
+			fmt.Sprintf("%.0f events/s", 200*median(metered)),
+		},
+	)
 	return nil
 }
 

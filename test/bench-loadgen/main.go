@@ -51,7 +51,19 @@ func (b *bench) add(f figure) {
 		}
 		return fmt.Sprintf("%.4g", *v)
 	}
-	fmt.Fprintf(os.Stderr, "%-3s %-46s ours %-9s %s %-9s %-8s %-22s %s %s\n", f.Bar, f.What, num(f.Ours), f.PeerIs, num(f.Peer), f.Unit, f.Limit, f.Verdict, f.Note)
+	fmt.Fprintf(
+		os.Stderr,
+		"%-3s %-46s ours %-9s %s %-9s %-8s %-22s %s %s\n",
+		f.Bar,
+		f.What,
+		num(f.Ours),
+		f.PeerIs,
+		num(f.Peer),
+		f.Unit,
+		f.Limit,
+		f.Verdict,
+		f.Note,
+	)
 }
 
 func verdict(ok bool) string {
@@ -90,7 +102,16 @@ func main() {
 		}
 	}
 	if *format == "json" {
-		out, err := json.MarshalIndent(map[string]any{"schema": "hpatune.bench-loadgen/v1", "go": runtime.Version(), "cpus": runtime.NumCPU(), "figures": b.figures}, "", "  ")
+		out, err := json.MarshalIndent(
+			map[string]any{
+				"schema":  "hpatune.bench-loadgen/v1",
+				"go":      runtime.Version(),
+				"cpus":    runtime.NumCPU(),
+				"figures": b.figures,
+			},
+			"",
+			"  ",
+		)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -74,7 +74,11 @@ func endless(n int) iter.Seq[profiles.Arrival] {
 
 // folder opens a run folder; its Emit is where everything is recorded.
 func folder(dir string, start time.Time) (*store.Writer, error) {
-	return store.Create(dir, results.Meta{Schema: results.Schema, Run: "bench", Start: start, Speed: 1}, []byte("name: bench\n"))
+	return store.Create(
+		dir,
+		results.Meta{Schema: results.Schema, Run: "bench", Start: start, Speed: 1},
+		[]byte("name: bench\n"),
+	)
 }
 
 // closed runs a closed loop and returns answers a second; with a dir,
@@ -100,8 +104,20 @@ func closed(url string, target profiles.Target, n int, d time.Duration, dir stri
 	defer cancel()
 	began := time.Now()
 	_, err := loadgen.Run(ctx, loadgen.Options{
-		Profile:  &profiles.Profile{Target: target, Timeouts: profiles.Timeouts{Connect: 2 * time.Second, FirstToken: 30 * time.Second, Idle: 10 * time.Second, Total: time.Minute}},
-		Arrivals: endless(0), URL: url, Closed: n, Clock: results.Clock{Start: start}, Emit: emit,
+		Profile: &profiles.Profile{
+			Target: target,
+			Timeouts: profiles.Timeouts{
+				Connect:    2 * time.Second,
+				FirstToken: 30 * time.Second,
+				Idle:       10 * time.Second,
+				Total:      time.Minute,
+			},
+		},
+		Arrivals: endless(0),
+		URL:      url,
+		Closed:   n,
+		Clock:    results.Clock{Start: start},
+		Emit:     emit,
 	})
 	if err != nil && ctx.Err() == nil {
 		return 0, err
@@ -163,13 +179,23 @@ func remember(url string, inFlight, n int, dir string) error {
 		}
 	}
 	rep, err := loadgen.Run(context.Background(), loadgen.Options{
-		Profile: &profiles.Profile{}, Arrivals: endless(n), URL: url, Closed: inFlight, Clock: results.Clock{Start: start}, Emit: emit,
+		Profile:  &profiles.Profile{},
+		Arrivals: endless(n),
+		URL:      url,
+		Closed:   inFlight,
+		Clock:    results.Clock{Start: start},
+		Emit:     emit,
 	})
 	if err != nil {
 		return err
 	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]int64{
-		"Early": early.Load(), "Late": late.Load(), "Peak": peak.Load(), "Requests": sent.Load(), "Resets": resets.Load(), "Errors": int64(len(rep.Errors)),
+		"Early":    early.Load(),
+		"Late":     late.Load(),
+		"Peak":     peak.Load(),
+		"Requests": sent.Load(),
+		"Resets":   resets.Load(),
+		"Errors":   int64(len(rep.Errors)),
 	})
 }
 

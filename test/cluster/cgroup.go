@@ -104,10 +104,19 @@ func (g cgroups) enable() (before []string, err error) {
 			if c == "hugetlb" || c == "io" {
 				continue
 			}
-			return before, fmt.Errorf("cgroup v2: controller %s is not in %s/cgroup.controllers (%s)", c, g.root, strings.Join(has, " "))
+			return before, fmt.Errorf(
+				"cgroup v2: controller %s is not in %s/cgroup.controllers (%s)",
+				c,
+				g.root,
+				strings.Join(has, " "),
+			)
 		}
 		if err := g.control("+" + c); err != nil {
-			return before, fmt.Errorf("cgroup v2: enable controller %s: %w; in a container, give it the host's cgroup namespace (--cgroupns=host) or move its processes to a child group", c, err)
+			return before, fmt.Errorf(
+				"cgroup v2: enable controller %s: %w; in a container, give it the host's cgroup namespace (--cgroupns=host) or move its processes to a child group",
+				c,
+				err,
+			)
 		}
 	}
 	return before, nil
@@ -123,7 +132,11 @@ func (g cgroups) controllers(file string) ([]string, error) {
 }
 
 func (g cgroups) control(change string) error {
-	f, err := os.OpenFile(filepath.Join(g.root, "cgroup.subtree_control"), os.O_WRONLY, 0) // not created, not truncated: it is the kernel's
+	f, err := os.OpenFile(
+		filepath.Join(g.root, "cgroup.subtree_control"),
+		os.O_WRONLY,
+		0,
+	) // not created, not truncated: it is the kernel's
 	if err != nil {
 		return err
 	}

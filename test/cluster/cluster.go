@@ -117,7 +117,11 @@ func Up(ctx context.Context, o UpOptions) (*Cluster, error) {
 	began := time.Now()
 	if old, err := readState(run); err == nil {
 		if old.alive() {
-			return nil, fmt.Errorf("cluster %s is up already (pid %d); try hpacluster down, or another HPACLUSTER_NAME", old.Name, old.InitPID)
+			return nil, fmt.Errorf(
+				"cluster %s is up already (pid %d); try hpacluster down, or another HPACLUSTER_NAME",
+				old.Name,
+				old.InitPID,
+			)
 		}
 		if err := old.clear(); err != nil {
 			return nil, fmt.Errorf("what an earlier run left: %w", err)
@@ -137,7 +141,19 @@ func Up(ctx context.Context, o UpOptions) (*Cluster, error) {
 			return nil, fmt.Errorf("HPACLUSTER_BOOT_TIMEOUT: %w; try 10m", err)
 		}
 	}
-	c := &Cluster{state: state{Name: name, Run: run, Bin: programs.Kube, Own: programs.Own, RUNC: runc, Clocks: o.Clocks, Owned: o.Owned, Boot: boot, Sysctls: machineSysctls()}}
+	c := &Cluster{
+		state: state{
+			Name:    name,
+			Run:     run,
+			Bin:     programs.Kube,
+			Own:     programs.Own,
+			RUNC:    runc,
+			Clocks:  o.Clocks,
+			Owned:   o.Owned,
+			Boot:    boot,
+			Sysctls: machineSysctls(),
+		},
+	}
 	if err := c.launch(o); err != nil {
 		return nil, errors.Join(err, c.state.clear())
 	}

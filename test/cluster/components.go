@@ -89,20 +89,40 @@ func (s state) command(component string) []string {
 	case "containerd":
 		args = []string{"--config", s.path("containerd.toml")}
 	case "kube-apiserver":
-		args = []string{"--etcd-servers=http://127.0.0.1:2379", "--secure-port=6443", "--advertise-address=" + NodeIP,
-			"--service-cluster-ip-range=" + ServiceCIDR, "--authorization-mode=Node,RBAC",
-			"--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
-			"--client-ca-file=" + s.pki("ca.crt"), "--tls-cert-file=" + s.pki("apiserver.crt"), "--tls-private-key-file=" + s.pki("apiserver.key"),
-			"--kubelet-client-certificate=" + s.pki("apiserver-kubelet.crt"), "--kubelet-client-key=" + s.pki("apiserver-kubelet.key"),
-			"--kubelet-certificate-authority=" + s.pki("ca.crt"), "--kubelet-preferred-address-types=InternalIP",
+		args = []string{
+			"--etcd-servers=http://127.0.0.1:2379",
+			"--secure-port=6443",
+			"--advertise-address=" + NodeIP,
+			"--service-cluster-ip-range=" + ServiceCIDR,
+			"--authorization-mode=Node,RBAC",
+			"--enable-admission-plugins=NodeRestriction",
+			"--allow-privileged=true",
+			"--client-ca-file=" + s.pki(
+				"ca.crt",
+			),
+			"--tls-cert-file=" + s.pki("apiserver.crt"),
+			"--tls-private-key-file=" + s.pki("apiserver.key"),
+			"--kubelet-client-certificate=" + s.pki(
+				"apiserver-kubelet.crt",
+			),
+			"--kubelet-client-key=" + s.pki("apiserver-kubelet.key"),
+			"--kubelet-certificate-authority=" + s.pki("ca.crt"),
+			"--kubelet-preferred-address-types=InternalIP",
 			"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-			"--service-account-key-file=" + s.pki("sa.pub"), "--service-account-signing-key-file=" + s.pki("sa.key"),
-			"--requestheader-client-ca-file=" + s.pki("front-proxy-ca.crt"), "--requestheader-allowed-names=front-proxy-client",
-			"--requestheader-extra-headers-prefix=X-Remote-Extra-", "--requestheader-group-headers=X-Remote-Group",
+			"--service-account-key-file=" + s.pki("sa.pub"),
+			"--service-account-signing-key-file=" + s.pki("sa.key"),
+			"--requestheader-client-ca-file=" + s.pki("front-proxy-ca.crt"),
+			"--requestheader-allowed-names=front-proxy-client",
+			"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+			"--requestheader-group-headers=X-Remote-Group",
 			"--requestheader-username-headers=X-Remote-User",
-			"--proxy-client-cert-file=" + s.pki("front-proxy-client.crt"), "--proxy-client-key-file=" + s.pki("front-proxy-client.key"),
+			"--proxy-client-cert-file=" + s.pki(
+				"front-proxy-client.crt",
+			),
+			"--proxy-client-key-file=" + s.pki("front-proxy-client.key"),
 			"--enable-aggregator-routing=true", // straight to metrics-server's endpoint
-			"--profiling=false"}
+			"--profiling=false",
+		}
 	case "kube-controller-manager":
 		args = append(delegated(component),
 			"--bind-address=127.0.0.1", "--leader-elect=false", "--use-service-account-credentials=true",
@@ -115,17 +135,29 @@ func (s state) command(component string) []string {
 	case "kube-scheduler":
 		args = append(delegated(component), "--bind-address=127.0.0.1", "--leader-elect=false")
 	case "kubelet":
-		args = []string{"--config=" + s.path("kubelet.yaml"), "--kubeconfig=" + kubeconfig("kubelet"),
-			"--hostname-override=" + NodeName, "--node-ip=" + NodeIP, "--root-dir=" + s.path("kubelet"), "--cert-dir=" + s.path("kubelet-pki"),
-			"--housekeeping-interval=" + s.Clocks.Housekeeping.String(), "--v=2"}
+		args = []string{
+			"--config=" + s.path("kubelet.yaml"),
+			"--kubeconfig=" + kubeconfig("kubelet"),
+			"--hostname-override=" + NodeName,
+			"--node-ip=" + NodeIP,
+			"--root-dir=" + s.path("kubelet"),
+			"--cert-dir=" + s.path("kubelet-pki"),
+			"--housekeeping-interval=" + s.Clocks.Housekeeping.String(),
+			"--v=2",
+		}
 	case "kube-proxy":
 		args = []string{"--config=" + s.path("kube-proxy.yaml"), "--hostname-override=" + NodeName}
 	case "metrics-server":
-		args = append(delegated("metrics-server-client"),
-			"--secure-port=4443", "--tls-cert-file="+s.pki("metrics-server.crt"), "--tls-private-key-file="+s.pki("metrics-server.key"),
-			"--kubelet-certificate-authority="+s.pki("ca.crt"), "--kubelet-preferred-address-types=InternalIP",
+		args = append(
+			delegated("metrics-server-client"),
+			"--secure-port=4443",
+			"--tls-cert-file="+s.pki("metrics-server.crt"),
+			"--tls-private-key-file="+s.pki("metrics-server.key"),
+			"--kubelet-certificate-authority="+s.pki("ca.crt"),
+			"--kubelet-preferred-address-types=InternalIP",
 			"--metric-resolution="+s.Clocks.MetricResolution.String(),
-			"--kubelet-request-timeout=5s") // must be smaller than the resolution
+			"--kubelet-request-timeout=5s",
+		) // must be smaller than the resolution
 	}
 	return append([]string{filepath.Join(s.Bin, component)}, args...)
 }

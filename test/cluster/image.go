@@ -54,8 +54,13 @@ func WriteImage(w io.Writer, ref, program string, libraries ...string) error {
 		"rootfs": object{"type": "layers", "diff_ids": []string{layerDigest}},
 	})
 	manifest := js(object{
-		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-		"config": object{"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest(config), "size": len(config)},
+		"schemaVersion": 2,
+		"mediaType":     "application/vnd.oci.image.manifest.v1+json",
+		"config": object{
+			"mediaType": "application/vnd.oci.image.config.v1+json",
+			"digest":    digest(config),
+			"size":      len(config),
+		},
 		"layers": []object{{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": layerDigest, "size": size}},
 	})
 	index := js(object{
@@ -77,14 +82,18 @@ func WriteImage(w io.Writer, ref, program string, libraries ...string) error {
 		{"blobs/sha256/" + digest(manifest)[7:], manifest},
 	}
 	for _, f := range files {
-		if err := t.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.data)), Typeflag: tar.TypeReg}); err != nil {
+		if err := t.WriteHeader(
+			&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.data)), Typeflag: tar.TypeReg},
+		); err != nil {
 			return err
 		}
 		if _, err := t.Write(f.data); err != nil {
 			return err
 		}
 	}
-	if err := t.WriteHeader(&tar.Header{Name: "blobs/sha256/" + layerDigest[7:], Mode: 0o644, Size: size, Typeflag: tar.TypeReg}); err != nil {
+	if err := t.WriteHeader(
+		&tar.Header{Name: "blobs/sha256/" + layerDigest[7:], Mode: 0o644, Size: size, Typeflag: tar.TypeReg},
+	); err != nil {
 		return err
 	}
 	if _, err := io.Copy(t, layer); err != nil {

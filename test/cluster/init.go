@@ -256,7 +256,9 @@ func network() error {
 	if err != nil {
 		return err
 	}
-	if err := netlink.RouteAdd(&netlink.Route{LinkIndex: bridge.Attrs().Index, Dst: services, Scope: netlink.SCOPE_LINK}); err != nil {
+	if err := netlink.RouteAdd(
+		&netlink.Route{LinkIndex: bridge.Attrs().Index, Dst: services, Scope: netlink.SCOPE_LINK},
+	); err != nil {
 		return fmt.Errorf("route %s: %w", ServiceCIDR, err)
 	}
 	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1\n"), 0o644) // of this network namespace only

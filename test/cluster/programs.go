@@ -29,7 +29,12 @@ const kubeVersion = "1.37.2"
 // halves the compile time), paths trimmed so that a fresh clone in another
 // folder finds what the last one compiled. A test binary built with them
 // finds client-go compiled.
-var BuildFlags = []string{"-trimpath", "-buildvcs=false", "-tags=grpcnotrace,no_btrfs,no_zfs,no_devmapper", "-gcflags=all=-dwarf=false"}
+var BuildFlags = []string{
+	"-trimpath",
+	"-buildvcs=false",
+	"-tags=grpcnotrace,no_btrfs,no_zfs,no_devmapper",
+	"-gcflags=all=-dwarf=false",
+}
 
 // Images are the payloads' references and programs: built into archives by
 // Build, imported by Up.
@@ -39,7 +44,15 @@ var Images = map[string]string{
 	"hpacluster.test/linguaserver:1": "linguaserver",
 }
 
-var components = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "metrics-server"}
+var components = []string{
+	"etcd",
+	"kube-apiserver",
+	"kube-controller-manager",
+	"kube-scheduler",
+	"kube-proxy",
+	"kubelet",
+	"metrics-server",
+}
 
 // Programs are folders of built programs. They are outside the clone and named
 // after the hash of all that goes into them, so that on the same machine the
@@ -62,10 +75,20 @@ func sets(module, home string) ([]set, error) {
 	version := "k8s.io/component-base/version"
 	minor := strings.Split(kubeVersion, ".")[1]
 	kube := set{
-		ldflags: fmt.Sprintf("-s -w -X %[1]s.gitVersion=v%[2]s -X %[1]s.gitMajor=1 -X %[1]s.gitMinor=%[3]s -X %[1]s.gitCommit=modproxy -X %[1]s.gitTreeState=clean -X %[1]s.buildDate=2026-01-01T00:00:00Z", version, kubeVersion, minor),
+		ldflags: fmt.Sprintf(
+			"-s -w -X %[1]s.gitVersion=v%[2]s -X %[1]s.gitMajor=1 -X %[1]s.gitMinor=%[3]s -X %[1]s.gitCommit=modproxy -X %[1]s.gitTreeState=clean -X %[1]s.buildDate=2026-01-01T00:00:00Z",
+			version,
+			kubeVersion,
+			minor,
+		),
 		sources: []string{"cmd/kubeall/*.go", "cmd/containerd/*.go"},
 		builds: map[string][]string{
-			"": {"./cmd/kubeall", "./cmd/containerd", "github.com/containerd/containerd/v2/cmd/ctr", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"},
+			"": {
+				"./cmd/kubeall",
+				"./cmd/containerd",
+				"github.com/containerd/containerd/v2/cmd/ctr",
+				"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+			},
 			"cni": {"github.com/containernetworking/plugins/plugins/main/bridge",
 				"github.com/containernetworking/plugins/plugins/ipam/host-local"},
 		},
@@ -80,9 +103,17 @@ func sets(module, home string) ([]set, error) {
 	}
 	own := set{
 		ldflags: "-s -w",
-		sources: []string{"*.go", "config/*", "tinyllm/*.go", "cmd/hpacluster/*.go", "cmd/pause/*.go", "cmd/tinyllm/*.go", "cmd/linguaserver/*.go"},
-		builds:  map[string][]string{"": {"./cmd/hpacluster", "./cmd/pause", "./cmd/tinyllm", "./cmd/linguaserver"}},
-		finish:  writeImages,
+		sources: []string{
+			"*.go",
+			"config/*",
+			"tinyllm/*.go",
+			"cmd/hpacluster/*.go",
+			"cmd/pause/*.go",
+			"cmd/tinyllm/*.go",
+			"cmd/linguaserver/*.go",
+		},
+		builds: map[string][]string{"": {"./cmd/hpacluster", "./cmd/pause", "./cmd/tinyllm", "./cmd/linguaserver"}},
+		finish: writeImages,
 	}
 	all := []set{kube, own}
 	for i, name := range []string{"kube-", "own-"} {
@@ -163,7 +194,11 @@ func ModuleDir() (string, error) {
 	mod := strings.TrimSpace(string(out))
 	b, err := os.ReadFile(mod)
 	if err != nil || !bytes.HasPrefix(b, []byte("module "+modulePath+"\n")) {
-		return "", fmt.Errorf("the working directory is not inside the module %s (go.mod found: %q); try go -C test/cluster run ./cmd/hpacluster", modulePath, mod)
+		return "", fmt.Errorf(
+			"the working directory is not inside the module %s (go.mod found: %q); try go -C test/cluster run ./cmd/hpacluster",
+			modulePath,
+			mod,
+		)
 	}
 	return filepath.Dir(mod), nil
 }
@@ -252,7 +287,8 @@ func prune(dir string, keep []set, log io.Writer) {
 	for _, e := range entries {
 		p := filepath.Join(dir, e.Name())
 		info, err := e.Info()
-		if err != nil || time.Since(info.ModTime()) < 2*24*time.Hour || slices.ContainsFunc(keep, func(s set) bool { return s.dir == p }) {
+		if err != nil || time.Since(info.ModTime()) < 2*24*time.Hour ||
+			slices.ContainsFunc(keep, func(s set) bool { return s.dir == p }) {
 			continue
 		}
 		fmt.Fprintf(log, "removing %s, unused for two days\n", p)

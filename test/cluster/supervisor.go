@@ -122,7 +122,11 @@ func (v *supervisor) stop(name string) error {
 // importImage imports an OCI archive into containerd, for pods to use.
 func (v *supervisor) importImage(path string) error {
 	ctr := filepath.Join(v.s.Bin, "ctr")
-	p, err := v.spawn("ctr", []string{ctr, "--address", v.s.path("containerd.sock"), "-n", "k8s.io", "images", "import", "--local", path}, true)
+	p, err := v.spawn(
+		"ctr",
+		[]string{ctr, "--address", v.s.path("containerd.sock"), "-n", "k8s.io", "images", "import", "--local", path},
+		true,
+	)
 	if err != nil {
 		return err
 	}

@@ -294,7 +294,12 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 	sure := fmt.Sprintf("How sure: %s held in %.0f %% of the replicates", strings.Join(r.Covered(), " and "),
 		100*p.PSLOMet)
 	if s := r.SelfReplay; s.ReplicaHoursError != nil {
-		sure += fmt.Sprintf("; the replay of the recorded run was off by %+.1f %% in replica-hours above minReplicas and matched %d of %d rescales", 100**s.ReplicaHoursError, s.RescalesMatched, s.Rescales)
+		sure += fmt.Sprintf(
+			"; the replay of the recorded run was off by %+.1f %% in replica-hours above minReplicas and matched %d of %d rescales",
+			100**s.ReplicaHoursError,
+			s.RescalesMatched,
+			s.Rescales,
+		)
 	}
 	add("%s. The run is %s. Not verified with a second run yet (hpatune verify).", sure, strings.ToUpper(r.Trust))
 	for _, x := range r.NotCovered {

@@ -36,5 +36,13 @@ func test(file string, c *hpa.Config, p hpa.Params) (string, error) {
 			slices.Repeat([]string{quiet}, afterTicks))
 		loads = append(loads, scenario.Load{Metric: m, Words: words})
 	}
-	return scenario.Write("Written by hpatune for "+file+"; run it with: hpatune test hpa.hpa\nLow load, then twice the target, then low load again.", file, c, p, c.MinReplicas, p.SyncPeriod, loads)
+	return scenario.Write(
+		"Written by hpatune for "+file+"; run it with: hpatune test hpa.hpa\nLow load, then twice the target, then low load again.",
+		file,
+		c,
+		p,
+		c.MinReplicas,
+		p.SyncPeriod,
+		loads,
+	)
 }

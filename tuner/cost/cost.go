@@ -162,7 +162,15 @@ func PriceOf(fields map[string]any) (Price, []error) {
 		}
 		return ""
 	}
-	p := Price{Name: text("name"), Date: text("date"), Unit: "hour", CPU: number("CPU"), RAM: number("RAM"), GPU: number("GPU"), Currency: text("currencyCode")}
+	p := Price{
+		Name:     text("name"),
+		Date:     text("date"),
+		Unit:     "hour",
+		CPU:      number("CPU"),
+		RAM:      number("RAM"),
+		GPU:      number("GPU"),
+		Currency: text("currencyCode"),
+	}
 	if p.Name == "" {
 		p.Name = text("description")
 	}

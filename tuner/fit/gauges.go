@@ -28,8 +28,12 @@ var counts = []struct {
 		func(r reading) float64 { return r.waiting }, func(p *plant.Pipe, per float64) { p.PerWaiting = per }},
 	{"requests in service", []string{"running", "active", "busy"},
 		func(r reading) float64 { return r.running }, func(p *plant.Pipe, per float64) { p.PerRunning = per }},
-	{"requests in flight", []string{"flight", "progress", "concurren", "inside", "total"},
-		func(r reading) float64 { return r.running + r.waiting }, func(p *plant.Pipe, per float64) { p.PerRunning, p.PerWaiting = per, per }},
+	{
+		"requests in flight",
+		[]string{"flight", "progress", "concurren", "inside", "total"},
+		func(r reading) float64 { return r.running + r.waiting },
+		func(p *plant.Pipe, per float64) { p.PerRunning, p.PerWaiting = per, per },
+	},
 	{"completions a second", []string{"rps", "qps", "rate", "per_second", "throughput"},
 		func(r reading) float64 { return r.done }, func(p *plant.Pipe, per float64) { p.PerDone = per }},
 }
@@ -76,7 +80,12 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 		total += len(t.points)
 	}
 	if total < gaugeLeast {
-		n.warn("metric %s was sampled %d times while the pods were watched; a replay of it takes at least %d", m.Name, total, gaugeLeast)
+		n.warn(
+			"metric %s was sampled %d times while the pods were watched; a replay of it takes at least %d",
+			m.Name,
+			total,
+			gaugeLeast,
+		)
 		return plant.Pipe{}, false, n
 	}
 	spread := variation(tracks)
@@ -94,14 +103,26 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 		}
 	}
 	if spread > 0 && best.deviation > explained*spread {
-		n.warn("metric %s follows nothing that the log shows: its samples vary by %.3g, and the closest (%s) is off by %.3g; it cannot be replayed",
-			m.Name, spread, best.what, best.deviation)
+		n.warn(
+			"metric %s follows nothing that the log shows: its samples vary by %.3g, and the closest (%s) is off by %.3g; it cannot be replayed",
+			m.Name,
+			spread,
+			best.what,
+			best.deviation,
+		)
 		return plant.Pipe{}, false, n
 	}
 	p := best.pipe
 	p.Name = m.Name
-	n.quality(m.Name, best.deviation/max(1e-9, meanLevel(tracks)), total, "mean deviation from %s, seen every %v and %v late, as a ratio of the mean",
-		best.what, p.Every, p.Delay.Round(100*time.Millisecond))
+	n.quality(
+		m.Name,
+		best.deviation/max(1e-9, meanLevel(tracks)),
+		total,
+		"mean deviation from %s, seen every %v and %v late, as a ratio of the mean",
+		best.what,
+		p.Every,
+		p.Delay.Round(100*time.Millisecond),
+	)
 	return p, true, n
 }
 
@@ -203,7 +224,13 @@ func scaleOf(tracks []track, value func(*track, float64, float64) float64) float
 
 // sloped is the same hypothesis with a line fitted to it: KV cache in use follows
 // what is in service, and is no count of it.
-func sloped(c candidate, tracks []track, value func(*track, float64, float64) float64, seen timing, set func(*plant.Pipe, float64)) []candidate {
+func sloped(
+	c candidate,
+	tracks []track,
+	value func(*track, float64, float64) float64,
+	seen timing,
+	set func(*plant.Pipe, float64),
+) []candidate {
 	var xs, ys []float64
 	for i := range tracks {
 		for _, p := range tracks[i].points {

@@ -30,9 +30,9 @@ const (
 // ErrNoTokens says that a log does not say how long prompts and answers were.
 var ErrNoTokens = errors.New("fewer than 20 requests have their prompt tokens, answer tokens and times in the log")
 
-// FitLLM fits a law of iterations to a run in which it is visible which server
+// LanguageLaw fits a law of iterations to a run in which it is visible which server
 // answered, or there was one.
-func FitLLM(run *results.Run, o LawOptions) (LLM, error) {
+func LanguageLaw(run *results.Run, o LawOptions) (LLM, error) {
 	a, left := answers(run)
 	out, err := fitAnswers(a, o)
 	if n := hiddenServers(readLog(run)); n > 1 {

@@ -52,7 +52,7 @@ func TestTwoServersAreFittedApart(t *testing.T) {
 		r.Backend, r.Arrival = 1, r.Arrival+300
 		run.Requests = append(run.Requests, r)
 	}
-	law, err := FitLLM(run, LawOptions{})
+	law, err := LanguageLaw(run, LawOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

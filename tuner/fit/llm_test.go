@@ -87,7 +87,7 @@ func TestLimitsAreFoundWhereTheyBind(t *testing.T) {
 	} {
 		e := world
 		e.Rate, e.Batch, e.Seqs, e.Blocks = constant(tt.rate), tt.batch, tt.seqs, tt.blocks
-		l, err := fit.FitLLM(e.Run(), fit.LawOptions{})
+		l, err := fit.LanguageLaw(e.Run(), fit.LawOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestTheSimplerLawWins(t *testing.T) {
 	} {
 		e := world
 		tt.change(&e)
-		l, err := fit.FitLLM(e.Run(), fit.LawOptions{})
+		l, err := fit.LanguageLaw(e.Run(), fit.LawOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestTheSimplerLawWins(t *testing.T) {
 
 func TestPrefixCacheIsAWarning(t *testing.T) {
 	e := fittest.Engine{Alpha: .015, Beta: 1e-4, Gamma: 8e-5, Batch: 2048, Seqs: 128, Ahead: true, Noise: .04, Cached: .3, Requests: 400, Rate: constant(1.5), Prompt: logNormal(1500, .6, 200, 6000), Output: logNormal(150, .6, 4, 600), Seed: 6}
-	l, err := fit.FitLLM(e.Run(), fit.LawOptions{})
+	l, err := fit.LanguageLaw(e.Run(), fit.LawOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestPrefixCacheIsAWarning(t *testing.T) {
 		t.Errorf("a server that knows three prompts in ten: warnings %q, law %+v", l.Warnings, l.Law)
 	}
 	e.Cached = 0
-	if l, err = fit.FitLLM(e.Run(), fit.LawOptions{}); err != nil || len(l.Warnings) > 0 {
+	if l, err = fit.LanguageLaw(e.Run(), fit.LawOptions{}); err != nil || len(l.Warnings) > 0 {
 		t.Errorf("a server that knows none: warnings %q, error %v", l.Warnings, err)
 	}
 }
@@ -172,7 +172,7 @@ func TestALogWithoutTokensIsFittedBySlots(t *testing.T) {
 		r := &run.Requests[i]
 		r.Prompt, r.Tokens, r.TokensFrom = 0, 0, results.TokensNone
 	}
-	law, err := fit.FitLaw(run, fit.LawOptions{})
+	law, err := fit.LawOf(run, fit.LawOptions{})
 	if err != nil || law.Name != "slots" || law.Slots == nil || law.Slots.Slots() < 5 || law.Slots.Slots() > 7 {
 		t.Fatalf("law %+v, error %v, want 6 slots", law, err)
 	}

@@ -133,13 +133,22 @@ func pipeOf(s *service, m *hpa.Metric, replica cost.Replica) (plant.Pipe, bool, 
 	for i, r := range rs {
 		ys[i] = r.value
 	}
-	n.quality(m.Name, best/max(1e-12, meanOf(ys)), len(rs), "mean deviation from a line over %s, as a ratio of the mean", name)
+	n.quality(
+		m.Name,
+		best/max(1e-12, meanOf(ys)),
+		len(rs),
+		"mean deviation from a line over %s, as a ratio of the mean",
+		name,
+	)
 	if m.Name == "cpu" {
 		if l := s.run.Meta.Workload.CPULimitMilli; l > 0 {
 			p.Ceiling = float64(l) / 1000
 		}
 		if best > 0.25*meanOf(ys) {
-			n.warn("CPU follows the load poorly (mean deviation %.0f %% of its mean): what the autoscaler will see is uncertain", 100*best/meanOf(ys))
+			n.warn(
+				"CPU follows the load poorly (mean deviation %.0f %% of its mean): what the autoscaler will see is uncertain",
+				100*best/meanOf(ys),
+			)
 		}
 	}
 	return p, true, n
@@ -151,7 +160,8 @@ func samplesOf(l *log, name string, m *hpa.Metric) []results.Sample {
 	source := ""
 	var out []results.Sample
 	for _, s := range l.run.Samples {
-		if s.Name != name || s.Pod == "" || m.Source == hpa.ContainerResource && s.Container != "" && s.Container != m.Container {
+		if s.Name != name || s.Pod == "" ||
+			m.Source == hpa.ContainerResource && s.Container != "" && s.Container != m.Container {
 			continue
 		}
 		if source == "" {
@@ -164,12 +174,19 @@ func samplesOf(l *log, name string, m *hpa.Metric) []results.Sample {
 			continue // nobody saw what its pod did meanwhile
 		}
 		// Containers of one pod at one time are one value, as for the controller.
-		if k := len(out) - 1; k >= 0 && out[k].Pod == s.Pod && out[k].At == s.At && out[k].Container != s.Container && m.Source != hpa.ContainerResource {
+		if k := len(
+			out,
+		) - 1; k >= 0 && out[k].Pod == s.Pod && out[k].At == s.At && out[k].Container != s.Container &&
+			m.Source != hpa.ContainerResource {
 			out[k].Value += s.Value
 			continue
 		}
 		// A reading that has not changed since the last look is the same sample.
-		if s.SampledAt != results.NotYet && slices.ContainsFunc(out[max(0, len(out)-200):], func(o results.Sample) bool { return o.Pod == s.Pod && o.SampledAt == s.SampledAt }) {
+		if s.SampledAt != results.NotYet &&
+			slices.ContainsFunc(
+				out[max(0, len(out)-200):],
+				func(o results.Sample) bool { return o.Pod == s.Pod && o.SampledAt == s.SampledAt },
+			) {
 			continue
 		}
 		out = append(out, s)

@@ -9,10 +9,10 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// FitLaw fits the law that a run's requests carry: of iterations where they have
+// LawOf fits the law that a run's requests carry: of iterations where they have
 // their tokens, and of slots where they have only their times.
-func FitLaw(run *results.Run, o LawOptions) (LLM, error) {
-	law, err := FitLLM(run, o)
+func LawOf(run *results.Run, o LawOptions) (LLM, error) {
+	law, err := LanguageLaw(run, o)
 	if err == nil {
 		return law, nil
 	}
@@ -30,7 +30,7 @@ func FitLaw(run *results.Run, o LawOptions) (LLM, error) {
 	return out, nil
 }
 
-// HoldoutLaw predicts a run as HoldoutLLM does, by the law that FitLaw fits.
+// HoldoutLaw predicts a run as HoldoutLLM does, by the law that LawOf fits.
 func HoldoutLaw(run *results.Run, o LawOptions) (Holdout, error) {
 	if h, err := HoldoutLLM(run, o); err == nil {
 		return h, nil

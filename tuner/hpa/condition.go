@@ -102,13 +102,42 @@ const (
 	BelowMinReplicas
 )
 
-var reasonNames = [...]string{"", "SucceededGetScale", "FailedGetScale", "ReadyForNewScale", "ScaleUpStabilized", "ScaleDownStabilized",
-	"SucceededRescale", "FailedUpdateScale", "ValidMetricFound", "FailedGetResourceMetric", "FailedGetContainerResourceMetric",
-	"FailedGetPodsMetric", "FailedGetObjectMetric", "FailedGetExternalMetric", "InvalidMetricSourceType", "InvalidSelector",
-	"AmbiguousSelector", "ScalingDisabled", "ScaleUpLimit", "ScaleDownLimit", "TooManyReplicas", "TooFewReplicas", "DesiredWithinRange",
-	"ScaledToZero", "NotScaledToZero", "SuccessfulRescale", "FailedRescale", "SelectorRequired", "FailedComputeMetricsReplicas",
-	"FailedUpdateStatus", "above target", "All metrics below target", "Current number of replicas above Spec.MaxReplicas",
-	"Current number of replicas below Spec.MinReplicas"}
+var reasonNames = [...]string{
+	"",
+	"SucceededGetScale",
+	"FailedGetScale",
+	"ReadyForNewScale",
+	"ScaleUpStabilized",
+	"ScaleDownStabilized",
+	"SucceededRescale",
+	"FailedUpdateScale",
+	"ValidMetricFound",
+	"FailedGetResourceMetric",
+	"FailedGetContainerResourceMetric",
+	"FailedGetPodsMetric",
+	"FailedGetObjectMetric",
+	"FailedGetExternalMetric",
+	"InvalidMetricSourceType",
+	"InvalidSelector",
+	"AmbiguousSelector",
+	"ScalingDisabled",
+	"ScaleUpLimit",
+	"ScaleDownLimit",
+	"TooManyReplicas",
+	"TooFewReplicas",
+	"DesiredWithinRange",
+	"ScaledToZero",
+	"NotScaledToZero",
+	"SuccessfulRescale",
+	"FailedRescale",
+	"SelectorRequired",
+	"FailedComputeMetricsReplicas",
+	"FailedUpdateStatus",
+	"above target",
+	"All metrics below target",
+	"Current number of replicas above Spec.MaxReplicas",
+	"Current number of replicas below Spec.MinReplicas",
+}
 
 // String returns upstream's word.
 func (r Reason) String() string { return reasonNames[min(int(r), len(reasonNames)-1)] }

@@ -198,7 +198,10 @@ func (c *Config) Equal(d *Config) bool {
 // Equal says whether both rules mean the same: a value that is not set is not compared.
 func (r *Rules) Equal(s *Rules) bool {
 	return r.WindowSet == s.WindowSet && (!r.WindowSet || r.Window == s.Window) && r.Select == s.Select &&
-		slices.Equal(r.Policies, s.Policies) && r.ToleranceSet == s.ToleranceSet && (!r.ToleranceSet || r.Tolerance == s.Tolerance)
+		slices.Equal(
+			r.Policies,
+			s.Policies,
+		) && r.ToleranceSet == s.ToleranceSet && (!r.ToleranceSet || r.Tolerance == s.Tolerance)
 }
 
 // Outside says whether some metric is Object or External: only then can the HPA come back from zero.

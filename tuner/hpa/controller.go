@@ -128,8 +128,17 @@ func (c *Controller) Step(o *Observation, d *Decision) {
 		}
 		c.spec = o.Spec
 	}
-	*d = Decision{At: o.At, From: o.SpecReplicas, Status: o.StatusReplicas, Replicas: o.SpecReplicas, Limit: NoLimit, Policy: -1,
-		Per: d.Per[:0], Events: d.Events[:0], spec: c.spec}
+	*d = Decision{
+		At:       o.At,
+		From:     o.SpecReplicas,
+		Status:   o.StatusReplicas,
+		Replicas: o.SpecReplicas,
+		Limit:    NoLimit,
+		Policy:   -1,
+		Per:      d.Per[:0],
+		Events:   d.Events[:0],
+		spec:     c.spec,
+	}
 	if c.spec == nil || len(c.spec.Metrics) == 0 {
 		d.Path, d.Err = NoScale, errNoSpec
 		return
@@ -182,7 +191,18 @@ func (c *Controller) reconcile(o *Observation, d *Decision) {
 			c.describe(current, c.status.desired, d.Per)
 			_ = c.write(o, d) // the reconcile fails already; its own error is what is reported
 			d.event(FailedComputeMetricsReplicas, invalid)
-			d.fail(text{form: formComputeFailed, n: invalid.n, m: invalid.m, metric: invalid.metric, fault: invalid.fault, err: invalid.err, of: invalid.form}, c.id)
+			d.fail(
+				text{
+					form:   formComputeFailed,
+					n:      invalid.n,
+					m:      invalid.m,
+					metric: invalid.metric,
+					fault:  invalid.fault,
+					err:    invalid.err,
+					of:     invalid.form,
+				},
+				c.id,
+			)
 			return
 		}
 		desired = max(0, d.Proposal.Replicas)
@@ -366,7 +386,11 @@ func (c *Controller) writeScale(o *Observation, at *time.Duration) error {
 type conflict struct{ resource, name string }
 
 func (e *conflict) Error() string {
-	return fmt.Sprintf("Operation cannot be fulfilled on %s %q: the object has been modified; please apply your changes to the latest version and try again", e.resource, e.name)
+	return fmt.Sprintf(
+		"Operation cannot be fulfilled on %s %q: the object has been modified; please apply your changes to the latest version and try again",
+		e.resource,
+		e.name,
+	)
 }
 
 func failedGet(s Source) Reason {

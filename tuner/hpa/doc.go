@@ -8,7 +8,8 @@
 //
 //	c := hpa.New(hpa.DefaultParams())
 //	var d hpa.Decision
-//	c.Step(&hpa.Observation{At: 0, Spec: spec, SpecReplicas: 3, StatusReplicas: 3, Selector: "app=web", Pods: pods, Metrics: readings}, &d)
+//	c.Step(&hpa.Observation{At: 0, Spec: spec, SpecReplicas: 3, StatusReplicas: 3, Selector: "app=web",
+//		Pods: pods, Metrics: readings}, &d)
 //	fmt.Println(d.Replicas, d.Explain())
 //
 // The files follow k8s.io/kubernetes v1.37.2, pkg/controller/podautoscaler: controller.go follows

@@ -20,13 +20,23 @@ func (d *Decision) Explain() string {
 	case AtZero:
 		return "stays at 0: the HPA did not make this zero, so scaling is disabled until somebody scales the target up"
 	case AboveMax:
-		return d.head() + fmt.Sprintf(": above maxReplicas %d, cut at once, past metrics, windows and policies", d.spec.MaxReplicas)
+		return d.head() + fmt.Sprintf(
+			": above maxReplicas %d, cut at once, past metrics, windows and policies",
+			d.spec.MaxReplicas,
+		)
 	case BelowMin:
-		return d.head() + fmt.Sprintf(": below minReplicas %d, raised at once, past metrics, windows and policies", d.spec.MinReplicas)
+		return d.head() + fmt.Sprintf(
+			": below minReplicas %d, raised at once, past metrics, windows and policies",
+			d.spec.MinReplicas,
+		)
 	case NoComputation:
 		s := fmt.Sprintf("stays at %d: ", d.From)
 		if d.HasProposal {
-			s += fmt.Sprintf("wanted %d (%s), but a metric that fails forbids scaling down: ", d.Proposal.Replicas, d.Proposal.usage())
+			s += fmt.Sprintf(
+				"wanted %d (%s), but a metric that fails forbids scaling down: ",
+				d.Proposal.Replicas,
+				d.Proposal.usage(),
+			)
 		}
 		if f := d.fault; f.fault != nil {
 			return s + f.metric.inner(f.fault)
@@ -76,7 +86,12 @@ func (d *Decision) held() string {
 	if d.spec.Behavior && want >= d.From {
 		what = "lowest"
 	}
-	return fmt.Sprintf("stabilization gives %d, the %s recommendation within its window is %s old", d.Stable, what, FormatValue((d.At - d.StableFrom).Round(time.Second)))
+	return fmt.Sprintf(
+		"stabilization gives %d, the %s recommendation within its window is %s old",
+		d.Stable,
+		what,
+		FormatValue((d.At - d.StableFrom).Round(time.Second)),
+	)
 }
 
 func (d *Decision) bound() string {

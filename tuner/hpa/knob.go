@@ -24,8 +24,18 @@ type Knob struct {
 // spec.behavior on, with the API server's defaults for the rest.
 func Knobs(c *Config) []Knob {
 	ks := []Knob{
-		{"spec.minReplicas", func(c *Config) any { return c.MinReplicas }, func(c *Config, v any) { c.MinReplicas = orZero[int32](v, 1) }, int32(1)},
-		{"spec.maxReplicas", func(c *Config) any { return c.MaxReplicas }, func(c *Config, v any) { c.MaxReplicas = orZero[int32](v, 1) }, nil},
+		{
+			"spec.minReplicas",
+			func(c *Config) any { return c.MinReplicas },
+			func(c *Config, v any) { c.MinReplicas = orZero[int32](v, 1) },
+			int32(1),
+		},
+		{
+			"spec.maxReplicas",
+			func(c *Config) any { return c.MaxReplicas },
+			func(c *Config, v any) { c.MaxReplicas = orZero[int32](v, 1) },
+			nil,
+		},
 	}
 	seen := map[string]int{}
 	for i := range c.Metrics {
@@ -46,8 +56,12 @@ func Knobs(c *Config) []Knob {
 			c.Behavior, c.ScaleUp, c.ScaleDown = false, Rules{}, Rules{}
 		}
 	}, false})
-	ks = append(ks, rulesKnobs("spec.behavior.scaleUp.", func(c *Config) *Rules { return &c.ScaleUp }, DefaultScaleUp())...)
-	return append(ks, rulesKnobs("spec.behavior.scaleDown.", func(c *Config) *Rules { return &c.ScaleDown }, DefaultScaleDown())...)
+	ks = append(
+		ks,
+		rulesKnobs("spec.behavior.scaleUp.", func(c *Config) *Rules { return &c.ScaleUp }, DefaultScaleUp())...)
+	return append(
+		ks,
+		rulesKnobs("spec.behavior.scaleDown.", func(c *Config) *Rules { return &c.ScaleDown }, DefaultScaleDown())...)
 }
 
 // EnsureBehavior turns spec.behavior on; where it was off, both directions get the API server's defaults.
@@ -85,11 +99,26 @@ func targetKnob(name string, i int, t Target) Knob {
 	}
 	switch {
 	case t.AverageMilli != 0:
-		return Knob{path + "averageValue", func(c *Config) any { return some(at(c).AverageMilli) }, func(c *Config, v any) { at(c).AverageMilli = orZero[int64](v, 0) }, nil}
+		return Knob{
+			path + "averageValue",
+			func(c *Config) any { return some(at(c).AverageMilli) },
+			func(c *Config, v any) { at(c).AverageMilli = orZero[int64](v, 0) },
+			nil,
+		}
 	case t.ValueMilli != 0:
-		return Knob{path + "value", func(c *Config) any { return some(at(c).ValueMilli) }, func(c *Config, v any) { at(c).ValueMilli = orZero[int64](v, 0) }, nil}
+		return Knob{
+			path + "value",
+			func(c *Config) any { return some(at(c).ValueMilli) },
+			func(c *Config, v any) { at(c).ValueMilli = orZero[int64](v, 0) },
+			nil,
+		}
 	}
-	return Knob{path + "averageUtilization", func(c *Config) any { return some(at(c).Utilization) }, func(c *Config, v any) { at(c).Utilization = orZero[int32](v, 0) }, nil}
+	return Knob{
+		path + "averageUtilization",
+		func(c *Config) any { return some(at(c).Utilization) },
+		func(c *Config, v any) { at(c).Utilization = orZero[int32](v, 0) },
+		nil,
+	}
 }
 
 func rulesKnobs(path string, of func(*Config) *Rules, def Rules) []Knob {
@@ -123,8 +152,18 @@ func rulesKnobs(path string, of func(*Config) *Rules, def Rules) []Knob {
 		}), set(func(r *Rules, v any) {
 			r.Window, r.WindowSet = orZero[time.Duration](v, def.Window), v != nil || def.WindowSet
 		}), window},
-		{path + "selectPolicy", get(func(r *Rules) any { return r.Select }), set(func(r *Rules, v any) { r.Select = orZero(v, Max) }), Max},
-		{path + "policies", get(func(r *Rules) any { return r.Policies }), set(func(r *Rules, v any) { r.Policies = orZero(v, def.Policies) }), def.Policies},
+		{
+			path + "selectPolicy",
+			get(func(r *Rules) any { return r.Select }),
+			set(func(r *Rules, v any) { r.Select = orZero(v, Max) }),
+			Max,
+		},
+		{
+			path + "policies",
+			get(func(r *Rules) any { return r.Policies }),
+			set(func(r *Rules, v any) { r.Policies = orZero(v, def.Policies) }),
+			def.Policies,
+		},
 		{path + "tolerance", get(func(r *Rules) any {
 			if !r.ToleranceSet {
 				return nil

@@ -6,7 +6,7 @@ import "time"
 //
 // Managed control planes hide these; DefaultParams is then an assumption, to be said as one.
 type Params struct {
-	SyncPeriod              time.Duration // --horizontal-pod-autoscaler-sync-period; callers pace by it, Step does not read it
+	SyncPeriod              time.Duration // --horizontal-pod-autoscaler-sync-period; callers pace by it, Step does not
 	Tolerance               float64       // --horizontal-pod-autoscaler-tolerance, a ratio
 	DownscaleStabilization  time.Duration // --horizontal-pod-autoscaler-downscale-stabilization
 	CPUInitializationPeriod time.Duration // --horizontal-pod-autoscaler-cpu-initialization-period
@@ -54,8 +54,12 @@ func ParamsFor(release int) Params {
 		DownscaleStabilization:  5 * time.Minute,
 		CPUInitializationPeriod: 5 * time.Minute,
 		InitialReadinessDelay:   30 * time.Second,
-		Gates:                   Gates{ScaleToZero: release >= 37, ConfigurableTolerance: release >= 35, PodLevelResources: release >= 34},
-		Release:                 release,
+		Gates: Gates{
+			ScaleToZero:           release >= 37,
+			ConfigurableTolerance: release >= 35,
+			PodLevelResources:     release >= 34,
+		},
+		Release: release,
 	}
 }
 

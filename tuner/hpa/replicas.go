@@ -65,7 +65,15 @@ func (c *Controller) propose(o *Observation, m *Metric, r *Reading, tol toleranc
 // the same too, int64 addition being modular.
 //
 // Source: replica_calculator.go, GetResourceReplicas, calcPlainMetricReplicas, groupPods.
-func (c *Controller) perPod(o *Observation, m *Metric, r *Reading, tol tolerances, target int64, util bool, p *Proposal) {
+func (c *Controller) perPod(
+	o *Observation,
+	m *Metric,
+	r *Reading,
+	tol tolerances,
+	target int64,
+	util bool,
+	p *Proposal,
+) {
 	if r.Err != nil {
 		p.Fault = Fault{Code: FaultAPI, Err: r.Err}
 		return
@@ -82,7 +90,12 @@ func (c *Controller) perPod(o *Observation, m *Metric, r *Reading, tol tolerance
 		q                                   requester
 	)
 	if util {
-		q = requester{cpu: cpu, memory: m.Name == "memory", podLevel: c.params.Gates.PodLevelResources && c.params.Release >= 34, lenient: c.params.Release < 35}
+		q = requester{
+			cpu:      cpu,
+			memory:   m.Name == "memory",
+			podLevel: c.params.Gates.PodLevelResources && c.params.Release >= 34,
+			lenient:  c.params.Release < 35,
+		}
 		if m.Source == ContainerResource {
 			q.container = m.Container
 		}

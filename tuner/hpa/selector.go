@@ -96,7 +96,12 @@ func (m *Metric) selectorString() string {
 	}
 	b.WriteString("},MatchExpressions:[]LabelSelectorRequirement{")
 	for _, e := range expressions {
-		b.WriteString("LabelSelectorRequirement{Key:" + e.Key + ",Operator:" + e.Operator + ",Values:[" + strings.Join(e.Values, " ") + "],},")
+		b.WriteString(
+			"LabelSelectorRequirement{Key:" + e.Key + ",Operator:" + e.Operator + ",Values:[" + strings.Join(
+				e.Values,
+				" ",
+			) + "],},",
+		)
 	}
 	b.WriteString("},}")
 	return b.String()

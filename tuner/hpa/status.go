@@ -81,7 +81,8 @@ func (c *Controller) write(o *Observation, d *Decision) error {
 }
 
 func (s *status) same(t *status, release int) bool {
-	if s.current != t.current || s.desired != t.desired || len(s.metrics) != len(t.metrics) || release >= 37 && s.generation != t.generation {
+	if s.current != t.current || s.desired != t.desired || len(s.metrics) != len(t.metrics) ||
+		release >= 37 && s.generation != t.generation {
 		return false
 	}
 	for i := range s.metrics {

@@ -138,7 +138,9 @@ func (t *text) string(id *Identity) string {
 	case formComputeFailed:
 		inside := *t
 		inside.form = t.of
-		return "failed to compute desired number of replicas based on listed metrics for " + id.reference() + ": " + inside.string(id)
+		return "failed to compute desired number of replicas based on listed metrics for " + id.reference() + ": " + inside.string(
+			id,
+		)
 	case formRescaleFailed:
 		return "failed to rescale " + id.reference() + ": " + t.err.Error()
 	case formStatusFailed:
@@ -227,7 +229,12 @@ func (m *Metric) inner(f *Fault) string {
 		if m.Target.AverageMilli != 0 {
 			what = " usage: "
 		}
-		return "failed to get " + m.Name + what + f.api("unable to get metrics for resource "+m.Name+": ", "resource") + f.core(m)
+		return "failed to get " + m.Name + what + f.api(
+			"unable to get metrics for resource "+m.Name+": ",
+			"resource",
+		) + f.core(
+			m,
+		)
 	case Pods:
 		return f.api("unable to get metric "+m.Name+": ", "custom") + f.core(m)
 	case Object:
@@ -236,14 +243,24 @@ func (m *Metric) inner(f *Fault) string {
 		}
 		before := fmt.Sprintf("unable to get metric %s on %s %s/%s: ", m.Name, m.Object.Kind, id.Namespace, m.Object.Name)
 		if f.Code == FaultNothingListed {
-			return before + fmt.Sprintf("unable to fetch metrics from custom metrics API: the server could not find the metric %s for %s %s", m.Name, strings.ToLower(m.Object.Kind), m.Object.Name)
+			return before + fmt.Sprintf(
+				"unable to fetch metrics from custom metrics API: the server could not find the metric %s for %s %s",
+				m.Name,
+				strings.ToLower(m.Object.Kind),
+				m.Object.Name,
+			)
 		}
 		return f.api(before, "custom") + f.core(m)
 	case External:
 		if f.Code == FaultNoTarget {
 			return "invalid external metric source: neither a value target nor an average value target was set"
 		}
-		return f.api(fmt.Sprintf("unable to get external metric %s/%s/%s: ", id.Namespace, m.Name, m.selectorString()), "external") + f.core(m)
+		return f.api(
+			fmt.Sprintf("unable to get external metric %s/%s/%s: ", id.Namespace, m.Name, m.selectorString()),
+			"external",
+		) + f.core(
+			m,
+		)
 	}
 	return fmt.Sprintf("unknown metric source type %q", m.Source)
 }

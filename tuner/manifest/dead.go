@@ -74,7 +74,9 @@ func dead(c *hpa.Config, r *hpa.Rules, up bool) (out []Dead) {
 			}
 			gone[i] = true
 			left--
-			out = append([]Dead{{fmt.Sprintf("%s[%d]", path, i), up, i, p, fmt.Sprintf("%s, from %d to %d replicas", why, lo, hi)}}, out...)
+			out = append(
+				[]Dead{{fmt.Sprintf("%s[%d]", path, i), up, i, p, fmt.Sprintf("%s, from %d to %d replicas", why, lo, hi)}},
+				out...)
 			break
 		}
 	}

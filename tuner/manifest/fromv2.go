@@ -135,7 +135,10 @@ func rulesFrom(r *hpa.Rules, s *autoscalingv2.HPAScalingRules) error {
 		default:
 			return fmt.Errorf("policies[%d]: type %q: want Pods or Percent", i, p.Type)
 		}
-		r.Policies = append(r.Policies, hpa.Policy{Type: t, Value: p.Value, Period: time.Duration(p.PeriodSeconds) * time.Second})
+		r.Policies = append(
+			r.Policies,
+			hpa.Policy{Type: t, Value: p.Value, Period: time.Duration(p.PeriodSeconds) * time.Second},
+		)
 	}
 	if s.Tolerance != nil {
 		// The API server stores "0.3" as "300m", and only that becomes exactly 0.3.

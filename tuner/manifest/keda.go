@@ -110,7 +110,8 @@ const (
 
 // HPAName is the name of the HPA that KEDA makes.
 func (o *ScaledObject) HPAName() string {
-	if a := o.Spec.Advanced; a != nil && a.HorizontalPodAutoscalerConfig != nil && a.HorizontalPodAutoscalerConfig.Name != "" {
+	if a := o.Spec.Advanced; a != nil && a.HorizontalPodAutoscalerConfig != nil &&
+		a.HorizontalPodAutoscalerConfig.Name != "" {
 		return a.HorizontalPodAutoscalerConfig.Name
 	}
 	return "keda-hpa-" + o.Name
@@ -153,12 +154,14 @@ func (o *ScaledObject) Cooldown() time.Duration {
 //
 // Source: scaledobject_types.go, IsPollingIntervalRelevant.
 func (o *ScaledObject) PollingMatters() bool {
-	return o.Min() == 0 || o.Spec.IdleReplicaCount != nil || slices.ContainsFunc(o.Spec.Triggers, func(t Trigger) bool { return t.UseCachedMetrics })
+	return o.Min() == 0 || o.Spec.IdleReplicaCount != nil ||
+		slices.ContainsFunc(o.Spec.Triggers, func(t Trigger) bool { return t.UseCachedMetrics })
 }
 
 // modifiers returns the scaling modifiers where any of their fields is set.
 func (o *ScaledObject) modifiers() *ScalingModifiers {
-	if o.Spec.Advanced == nil || o.Spec.Advanced.ScalingModifiers == nil || *o.Spec.Advanced.ScalingModifiers == (ScalingModifiers{}) {
+	if o.Spec.Advanced == nil || o.Spec.Advanced.ScalingModifiers == nil ||
+		*o.Spec.Advanced.ScalingModifiers == (ScalingModifiers{}) {
 		return nil
 	}
 	return o.Spec.Advanced.ScalingModifiers

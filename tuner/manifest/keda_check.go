@@ -41,8 +41,12 @@ func (o *ScaledObject) check() (faults, doubts []fault) {
 	c.triggers()
 	c.formula()
 	c.fallback()
-	if a := o.Spec.Advanced; a != nil && a.HorizontalPodAutoscalerConfig != nil && a.HorizontalPodAutoscalerConfig.Behavior != nil {
-		spec := autoscalingv2.HorizontalPodAutoscalerSpec{MaxReplicas: 1, Behavior: a.HorizontalPodAutoscalerConfig.Behavior.DeepCopy()}
+	if a := o.Spec.Advanced; a != nil && a.HorizontalPodAutoscalerConfig != nil &&
+		a.HorizontalPodAutoscalerConfig.Behavior != nil {
+		spec := autoscalingv2.HorizontalPodAutoscalerSpec{
+			MaxReplicas: 1,
+			Behavior:    a.HorizontalPodAutoscalerConfig.Behavior.DeepCopy(),
+		}
 		Default(&spec)
 		for _, e := range validateSpec(&spec) {
 			if rest, ok := strings.CutPrefix(e.Field, "spec."); ok && strings.HasPrefix(rest, "behavior") {
@@ -60,8 +64,10 @@ func (c *checker) bounds() {
 		value *int32
 		least int32
 	}{
-		{"pollingInterval", s.PollingInterval, 1}, {"initialCooldownPeriod", s.InitialCooldownPeriod, 0}, {"cooldownPeriod", s.CooldownPeriod, 0},
-		{"idleReplicaCount", s.IdleReplicaCount, 0}, {"minReplicaCount", s.MinReplicaCount, 0}, {"maxReplicaCount", s.MaxReplicaCount, 1},
+		{"pollingInterval", s.PollingInterval, 1}, {"initialCooldownPeriod", s.InitialCooldownPeriod, 0},
+		{"cooldownPeriod", s.CooldownPeriod, 0},
+		{"idleReplicaCount", s.IdleReplicaCount, 0}, {"minReplicaCount", s.MinReplicaCount, 0}, {"maxReplicaCount",
+			s.MaxReplicaCount, 1},
 	} {
 		if f.value != nil && *f.value < f.least {
 			c.refuse("spec."+f.name, fmt.Sprint(f.least), "%d is below %d", *f.value, f.least)
@@ -73,9 +79,20 @@ func (c *checker) bounds() {
 	if i := s.IdleReplicaCount; i != nil {
 		switch {
 		case *i >= c.o.Min():
-			c.refuse("spec.idleReplicaCount", "idleReplicaCount: 0, with minReplicaCount: 1 or more", "idleReplicaCount %d is not below minReplicaCount %d", *i, c.o.Min())
+			c.refuse(
+				"spec.idleReplicaCount",
+				"idleReplicaCount: 0, with minReplicaCount: 1 or more",
+				"idleReplicaCount %d is not below minReplicaCount %d",
+				*i,
+				c.o.Min(),
+			)
 		case *i != 0:
-			c.doubt("spec.idleReplicaCount", "idleReplicaCount: 0", "idleReplicaCount %d: the HPA brings the size back to minReplicaCount; only 0 works, since an HPA rests at 0", *i)
+			c.doubt(
+				"spec.idleReplicaCount",
+				"idleReplicaCount: 0",
+				"idleReplicaCount %d: the HPA brings the size back to minReplicaCount; only 0 works, since an HPA rests at 0",
+				*i,
+			)
 		}
 	}
 	if s.ScaleTargetRef.Name == "" {
@@ -88,9 +105,22 @@ func (c *checker) names() {
 		c.refuse("metadata.name", "", "is missing")
 	}
 	if n := len(c.o.Name); n > longestLabel {
-		c.refuse("metadata.name", "", "the name has %d characters; KEDA allows %d, since it is a label's value", n, longestLabel)
+		c.refuse(
+			"metadata.name",
+			"",
+			"the name has %d characters; KEDA allows %d, since it is a label's value",
+			n,
+			longestLabel,
+		)
 	} else if n := len(c.o.HPAName()); n > longestLabel {
-		c.refuse("metadata.name", "spec.advanced.horizontalPodAutoscalerConfig.name: a shorter one", "the HPA's name, %s, has %d characters; KEDA allows %d", c.o.HPAName(), n, longestLabel)
+		c.refuse(
+			"metadata.name",
+			"spec.advanced.horizontalPodAutoscalerConfig.name: a shorter one",
+			"the HPA's name, %s, has %d characters; KEDA allows %d",
+			c.o.HPAName(),
+			n,
+			longestLabel,
+		)
 	}
 }
 
@@ -119,7 +149,11 @@ func (c *checker) triggers() {
 		c.trigger(t, i, at)
 	}
 	if resources > 0 && resources == len(list) && c.o.Min() == 0 {
-		c.refuse("spec.minReplicaCount", "minReplicaCount: 1", "cpu and memory are not measured at 0 replicas, so with these triggers alone KEDA refuses minReplicaCount 0 (its default)")
+		c.refuse(
+			"spec.minReplicaCount",
+			"minReplicaCount: 1",
+			"cpu and memory are not measured at 0 replicas, so with these triggers alone KEDA refuses minReplicaCount 0 (its default)",
+		)
 	}
 }
 
@@ -178,7 +212,12 @@ func (c *checker) trigger(t *Trigger, i int, at string) {
 		s, _ := scalerOf(t.Type)
 		if q := quantityOf(e.Target); q != nil && q.Sign() != 1 {
 			field := s.fields[0]
-			c.refuse(at+".metadata."+field, field+`: "5"`, "%q: the API server refuses an HPA whose target is not above 0", t.Metadata[field])
+			c.refuse(
+				at+".metadata."+field,
+				field+`: "5"`,
+				"%q: the API server refuses an HPA whose target is not above 0",
+				t.Metadata[field],
+			)
 		}
 	}
 	if u := spec.Resource; u != nil && u.Target.AverageUtilization != nil && *u.Target.AverageUtilization < 1 {
@@ -220,7 +259,13 @@ func (c *checker) cron(t *Trigger, at string) {
 	}
 	for _, f := range []string{"start", "end"} {
 		if n := len(strings.Fields(t.Metadata[f])); n != 5 && !strings.HasPrefix(t.Metadata[f], "@") {
-			c.refuse(at+".metadata."+f, "0 8 * * *", "%q has %d fields; a schedule has 5: minute hour day month weekday", t.Metadata[f], n)
+			c.refuse(
+				at+".metadata."+f,
+				"0 8 * * *",
+				"%q has %d fields; a schedule has 5: minute hour day month weekday",
+				t.Metadata[f],
+				n,
+			)
 		}
 	}
 	if t.Metadata["start"] == t.Metadata["end"] {
@@ -247,7 +292,11 @@ func (c *checker) formula() {
 	}
 	for i, t := range c.o.Spec.Triggers {
 		if t.Name == "" && t.Type != "cpu" && t.Type != "memory" {
-			c.refuse(fmt.Sprintf("spec.triggers[%d]", i), "name: "+strings.ReplaceAll(t.Type, "-", "_"), "has no name, and with a formula every trigger but cpu and memory needs one")
+			c.refuse(
+				fmt.Sprintf("spec.triggers[%d]", i),
+				"name: "+strings.ReplaceAll(t.Type, "-", "_"),
+				"has no name, and with a formula every trigger but cpu and memory needs one",
+			)
 		}
 	}
 	f, err := c.o.Formula()
@@ -259,7 +308,12 @@ func (c *checker) formula() {
 	case always:
 		c.refuse(at+".formula", "", "it divides by zero whatever its triggers say")
 	case where != "":
-		c.doubt(at+".formula", "a condition: "+strings.Join(f.Names[:min(1, len(f.Names))], "")+" > 0 ? … : 0", "it divides by zero where %s", where)
+		c.doubt(
+			at+".formula",
+			"a condition: "+strings.Join(f.Names[:min(1, len(f.Names))], "")+" > 0 ? … : 0",
+			"it divides by zero where %s",
+			where,
+		)
 	}
 }
 
@@ -274,7 +328,13 @@ func (c *checker) triggerNames() (out []string) {
 
 func number(text string) (float64, error) { return strconv.ParseFloat(text, 64) }
 
-var fallbackBehaviors = []string{"static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower", "scalingModifiers"}
+var fallbackBehaviors = []string{
+	"static",
+	"currentReplicas",
+	"currentReplicasIfHigher",
+	"currentReplicasIfLower",
+	"scalingModifiers",
+}
 
 func (c *checker) fallback() {
 	f := c.o.Spec.Fallback
@@ -282,7 +342,13 @@ func (c *checker) fallback() {
 		return
 	}
 	if f.FailureThreshold < 0 || f.Replicas < 0 {
-		c.refuse("spec.fallback", "", "failureThreshold %d and replicas %d must not be below 0", f.FailureThreshold, f.Replicas)
+		c.refuse(
+			"spec.fallback",
+			"",
+			"failureThreshold %d and replicas %d must not be below 0",
+			f.FailureThreshold,
+			f.Replicas,
+		)
 	}
 	if f.Behavior != "" && !slices.Contains(fallbackBehaviors, f.Behavior) {
 		c.refuse("spec.fallback.behavior", source.Nearest(f.Behavior, fallbackBehaviors), "%q is unknown", f.Behavior)
@@ -298,6 +364,11 @@ func (c *checker) fallback() {
 		return
 	}
 	if v, err := strconv.ParseInt(m.Target, 10, 64); err != nil || v <= 0 {
-		c.doubt("spec.fallback", "a whole target", "with a formula whose target (%q) is not a whole number, KEDA passes over the fallback", m.Target)
+		c.doubt(
+			"spec.fallback",
+			"a whole target",
+			"with a formula whose target (%q) is not a whole number, KEDA passes over the fallback",
+			m.Target,
+		)
 	}
 }

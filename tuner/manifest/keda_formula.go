@@ -62,7 +62,10 @@ func asFloat(formula string) string {
 		if strings.HasPrefix(formula, "let _kedaCompositeResult = ") {
 			return formula
 		}
-		return fmt.Sprintf("let _kedaCompositeResult = (%s); _kedaCompositeResult == nil ? nil : float(_kedaCompositeResult)", formula)
+		return fmt.Sprintf(
+			"let _kedaCompositeResult = (%s); _kedaCompositeResult == nil ? nil : float(_kedaCompositeResult)",
+			formula,
+		)
 	case strings.HasPrefix(formula, "float("):
 		return formula
 	}

@@ -33,10 +33,23 @@ func (o *ScaledObject) HPA() (h *autoscalingv2.HorizontalPodAutoscaler, origin [
 	h = &autoscalingv2.HorizontalPodAutoscaler{}
 	h.APIVersion, h.Kind = "autoscaling/v2", kindHPA
 	h.Name, h.Namespace, h.Annotations, h.Labels = o.HPAName(), o.Namespace, maps.Clone(o.Annotations), o.hpaLabels()
-	h.OwnerReferences = []metav1.OwnerReference{{
-		APIVersion: "keda.sh/v1alpha1", Kind: "ScaledObject", Name: o.Name, UID: o.UID, Controller: new(true), BlockOwnerDeletion: new(true),
-	}}
-	h.Spec = autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: o.Target(), MinReplicas: new(max(o.Min(), 1)), MaxReplicas: o.Max(), Metrics: specs, Behavior: o.behavior()}
+	h.OwnerReferences = []metav1.OwnerReference{
+		{
+			APIVersion:         "keda.sh/v1alpha1",
+			Kind:               "ScaledObject",
+			Name:               o.Name,
+			UID:                o.UID,
+			Controller:         new(true),
+			BlockOwnerDeletion: new(true),
+		},
+	}
+	h.Spec = autoscalingv2.HorizontalPodAutoscalerSpec{
+		ScaleTargetRef: o.Target(),
+		MinReplicas:    new(max(o.Min(), 1)),
+		MaxReplicas:    o.Max(),
+		Metrics:        specs,
+		Behavior:       o.behavior(),
+	}
 	Default(&h.Spec)
 	return h, origin, nil
 }
@@ -76,7 +89,10 @@ const longestLabel = 63
 func (o *ScaledObject) hpaLabels() map[string]string {
 	name := o.HPAName()
 	if len(name) > longestLabel {
-		name = strings.TrimRightFunc(name[:longestLabel], func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) })
+		name = strings.TrimRightFunc(
+			name[:longestLabel],
+			func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) },
+		)
 	}
 	out := map[string]string{
 		"app.kubernetes.io/name": name, "app.kubernetes.io/version": KEDAVersion,
@@ -151,9 +167,12 @@ func (o *ScaledObject) recorded(index int, otherwise string) string {
 }
 
 func external(name string, t autoscalingv2.MetricTarget) autoscalingv2.MetricSpec {
-	return autoscalingv2.MetricSpec{Type: autoscalingv2.ExternalMetricSourceType, External: &autoscalingv2.ExternalMetricSource{
-		Metric: autoscalingv2.MetricIdentifier{Name: name}, Target: t,
-	}}
+	return autoscalingv2.MetricSpec{
+		Type: autoscalingv2.ExternalMetricSourceType,
+		External: &autoscalingv2.ExternalMetricSource{
+			Metric: autoscalingv2.MetricIdentifier{Name: name}, Target: t,
+		},
+	}
 }
 
 // metric is the HPA's metric that the scaler of a trigger asks for.
@@ -236,13 +255,19 @@ func (t *Trigger) resourceMetric() (out autoscalingv2.MetricSpec, err error) {
 		return out, fmt.Errorf("metricType %q: a %s trigger has Utilization or AverageValue", t.MetricType, t.Type)
 	}
 	if c := t.Metadata["containerName"]; c != "" {
-		return autoscalingv2.MetricSpec{Type: autoscalingv2.ContainerResourceMetricSourceType, ContainerResource: &autoscalingv2.ContainerResourceMetricSource{
-			Name: corev1.ResourceName(t.Type), Container: c, Target: target,
-		}}, nil
+		return autoscalingv2.MetricSpec{
+			Type: autoscalingv2.ContainerResourceMetricSourceType,
+			ContainerResource: &autoscalingv2.ContainerResourceMetricSource{
+				Name: corev1.ResourceName(t.Type), Container: c, Target: target,
+			},
+		}, nil
 	}
-	return autoscalingv2.MetricSpec{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricSource{
-		Name: corev1.ResourceName(t.Type), Target: target,
-	}}, nil
+	return autoscalingv2.MetricSpec{
+		Type: autoscalingv2.ResourceMetricSourceType,
+		Resource: &autoscalingv2.ResourceMetricSource{
+			Name: corev1.ResourceName(t.Type), Target: target,
+		},
+	}, nil
 }
 
 // scaler is how a trigger type names its metric and where its target stands.
@@ -269,7 +294,14 @@ func (s scaler) name(t *Trigger) string {
 	switch s.kind {
 	case "cron":
 		short := strings.NewReplacer(" ", "", "*", "x", "/", "Sl", "?", "Qm", ",", "Cm")
-		return normal(fmt.Sprintf("cron-%s-%s-%s", t.Metadata["timezone"], short.Replace(t.Metadata["start"]), short.Replace(t.Metadata["end"])))
+		return normal(
+			fmt.Sprintf(
+				"cron-%s-%s-%s",
+				t.Metadata["timezone"],
+				short.Replace(t.Metadata["start"]),
+				short.Replace(t.Metadata["end"]),
+			),
+		)
 	case "rabbitmq":
 		return normal("rabbitmq-" + url.QueryEscape(t.Metadata["queueName"]))
 	case "kafka", "apache-kafka":
@@ -303,7 +335,11 @@ func scalerOf(kind string) (scaler, bool) {
 		return scalers[i], true
 	}
 	if slices.Contains(otherScalers, kind) || kind == "cpu" || kind == "memory" {
-		return scaler{kind: kind, fields: []string{"threshold", "value", "targetValue", "targetQueryValue", "queryValue"}, otherwise: 1}, true
+		return scaler{
+			kind:      kind,
+			fields:    []string{"threshold", "value", "targetValue", "targetQueryValue", "queryValue"},
+			otherwise: 1,
+		}, true
 	}
 	return scaler{}, false
 }
@@ -325,7 +361,13 @@ var scalers = []scaler{
 	{kind: "graphite", named: "graphite", fields: []string{"threshold"}, required: true},
 	{kind: "postgresql", named: "postgresql", fields: []string{"targetQueryValue"}, required: true},
 	{kind: "aws-cloudwatch", named: "aws-cloudwatch", fields: []string{"targetMetricValue"}, required: true},
-	{kind: "redis-streams", named: "redis-streams- stream", fields: []string{"pendingEntriesCount", "streamLength", "lagCount"}, otherwise: 5, whole: true},
+	{
+		kind:      "redis-streams",
+		named:     "redis-streams- stream",
+		fields:    []string{"pendingEntriesCount", "streamLength", "lagCount"},
+		otherwise: 5,
+		whole:     true,
+	},
 	{kind: "mssql", named: "mssql", fields: []string{"targetValue"}, required: true},
 	{kind: "dynatrace", named: "dynatrace", fields: []string{"threshold"}, required: true},
 	{kind: "solarwinds", named: "solarwinds", fields: []string{"targetValue"}, required: true},

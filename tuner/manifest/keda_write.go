@@ -124,7 +124,8 @@ func plainNumber(m *hpa.Metric) string {
 
 // behavior is written whole where anything in it changes.
 func (r *rewriting) behavior() {
-	if r.want.Behavior == r.now.Behavior && r.want.ScaleUp.Equal(&r.now.ScaleUp) && r.want.ScaleDown.Equal(&r.now.ScaleDown) {
+	if r.want.Behavior == r.now.Behavior && r.want.ScaleUp.Equal(&r.now.ScaleUp) &&
+		r.want.ScaleDown.Equal(&r.now.ScaleDown) {
 		return
 	}
 	if !r.want.Behavior {

@@ -41,7 +41,8 @@ type inferenceService struct {
 func (o Options) inference(d *Doc, problems *source.Problems) {
 	var s inferenceService
 	for _, p := range d.doc.Decode(&s) {
-		if p.Path == "spec.predictor.minReplicas" || p.Path == "spec.predictor.maxReplicas" || p.Path == "spec.predictor.scaleTarget" {
+		if p.Path == "spec.predictor.minReplicas" || p.Path == "spec.predictor.maxReplicas" ||
+			p.Path == "spec.predictor.scaleTarget" {
 			*problems = append(*problems, p)
 		}
 	}

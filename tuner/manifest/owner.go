@@ -47,9 +47,26 @@ func KEDA(c *hpa.Config, namespace, name string, notes []Note) Patch {
 			if m.Container != "" {
 				in = fmt.Sprintf(" and metadata.containerName %q", m.Container)
 			}
-			p.Rest = append(p.Rest, fmt.Sprintf("in the trigger of type %s%s: metricType %v and metadata.value %q", m.Name, in, m.Target.Type, targetText(m)))
+			p.Rest = append(
+				p.Rest,
+				fmt.Sprintf(
+					"in the trigger of type %s%s: metricType %v and metadata.value %q",
+					m.Name,
+					in,
+					m.Target.Type,
+					targetText(m),
+				),
+			)
 		default:
-			p.Rest = append(p.Rest, fmt.Sprintf("in the trigger behind the metric %s: metricType %v and its threshold %q (each scaler has its own name for it)", m.Name, m.Target.Type, targetText(m)))
+			p.Rest = append(
+				p.Rest,
+				fmt.Sprintf(
+					"in the trigger behind the metric %s: metricType %v and its threshold %q (each scaler has its own name for it)",
+					m.Name,
+					m.Target.Type,
+					targetText(m),
+				),
+			)
 		}
 	}
 	return p
@@ -79,10 +96,22 @@ func KServe(c *hpa.Config, namespace, name string, notes []Note) Patch {
 			w.field(1, names[i]+".target.averageUtilization", "scaleTarget: "+strconv.Itoa(int(m.Target.Utilization)))
 			continue
 		}
-		p.Rest = append(p.Rest, fmt.Sprintf("the %v metric %s (%v %s) has no place in scaleMetric and scaleTarget: set serving.kserve.io/autoscalerClass to external and write the HPA itself", m.Source, m.Name, m.Target.Type, targetText(m)))
+		p.Rest = append(
+			p.Rest,
+			fmt.Sprintf(
+				"the %v metric %s (%v %s) has no place in scaleMetric and scaleTarget: set serving.kserve.io/autoscalerClass to external and write the HPA itself",
+				m.Source,
+				m.Name,
+				m.Target.Type,
+				targetText(m),
+			),
+		)
 	}
 	if c.Behavior {
-		p.Rest = append(p.Rest, "behavior (windows, policies) has no place in minReplicas, maxReplicas, scaleMetric and scaleTarget: set serving.kserve.io/autoscalerClass to external and write the HPA itself")
+		p.Rest = append(
+			p.Rest,
+			"behavior (windows, policies) has no place in minReplicas, maxReplicas, scaleMetric and scaleTarget: set serving.kserve.io/autoscalerClass to external and write the HPA itself",
+		)
 	}
 	p.Body = []byte(w.b.String())
 	return p

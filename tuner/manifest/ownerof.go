@@ -50,7 +50,16 @@ func (o Owner) String() string {
 
 // kubectlManagers are field managers of people at a terminal and of the
 // control plane: they own nothing.
-var kubectlManagers = []string{"kubectl", "kube-controller-manager", "kube-apiserver", "hpatune", "before-first-apply", "k9s", "lens", "rancher"}
+var kubectlManagers = []string{
+	"kubectl",
+	"kube-controller-manager",
+	"kube-apiserver",
+	"hpatune",
+	"before-first-apply",
+	"k9s",
+	"lens",
+	"rancher",
+}
 
 // OwnerOf finds who owns an object: its ownerReferences, then labels and
 // annotations of KEDA, KServe, Argo CD, Flux and Helm, then the field manager

@@ -205,14 +205,21 @@ func (o Options) v1(d *Doc, problems *source.Problems) {
 	for _, l := range lost {
 		d.Warnings = append(d.Warnings, d.doc.Problem("metadata.annotations", l, "write the object as autoscaling/v2"))
 	}
-	d.Warnings = append(d.Warnings, d.doc.Problem("apiVersion",
+	d.Warnings = append(d.Warnings, d.doc.Problem(
+		"apiVersion",
 		"autoscaling/v1 can only say a CPU target; memory, container, pod, object and external metrics, and behavior (windows, policies, tolerance), need autoscaling/v2",
-		"kubectl get hpa.v2.autoscaling "+d.Name+" -o yaml"))
+		"kubectl get hpa.v2.autoscaling "+d.Name+" -o yaml",
+	))
 	o.check(d, h, found, problems)
 }
 
 // check validates a decoded object and keeps it if nothing was wrong.
-func (o Options) check(d *Doc, h *autoscalingv2.HorizontalPodAutoscaler, found source.Problems, problems *source.Problems) {
+func (o Options) check(
+	d *Doc,
+	h *autoscalingv2.HorizontalPodAutoscaler,
+	found source.Problems,
+	problems *source.Problems,
+) {
 	var errs field.ErrorList
 	switch {
 	case o.Unchecked:
@@ -220,7 +227,8 @@ func (o Options) check(d *Doc, h *autoscalingv2.HorizontalPodAutoscaler, found s
 		errs = validateSpec(&h.Spec)
 	case o.Loose:
 		errs = slices.DeleteFunc(Validate(h), func(e *field.Error) bool {
-			return !d.doc.Has("metadata.name") && strings.HasPrefix(e.Field, "metadata.name") || !d.doc.Has("spec.scaleTargetRef") && strings.HasPrefix(e.Field, "spec.scaleTargetRef")
+			return !d.doc.Has("metadata.name") && strings.HasPrefix(e.Field, "metadata.name") ||
+				!d.doc.Has("spec.scaleTargetRef") && strings.HasPrefix(e.Field, "spec.scaleTargetRef")
 		})
 	default:
 		errs = Validate(h)
@@ -245,7 +253,9 @@ func known(ps source.Problems, path string) bool {
 		if at := strings.LastIndexByte(p.Path, '.'); p.Try != "" && at >= 0 && p.Path[:at+1]+p.Try == path {
 			return true
 		}
-		return p.Path == path || strings.HasPrefix(path, p.Path+".") || strings.HasPrefix(path, p.Path+"[") || strings.HasPrefix(p.Path, path+".") || strings.HasPrefix(p.Path, path+"[")
+		return p.Path == path || strings.HasPrefix(path, p.Path+".") || strings.HasPrefix(path, p.Path+"[") ||
+			strings.HasPrefix(p.Path, path+".") ||
+			strings.HasPrefix(p.Path, path+"[")
 	})
 }
 
@@ -303,7 +313,13 @@ func Decode(data []byte) (hpa.Config, hpa.Identity, error) {
 		return hpa.Config{}, hpa.Identity{}, problems
 	}
 	if len(docs) != 1 || docs[0].HPA == nil {
-		return hpa.Config{}, hpa.Identity{}, source.Problems{{File: "hpa", Text: fmt.Sprintf("%d objects, should be one %s", len(docs), kindHPA), Try: "{maxReplicas: 10} under spec"}}
+		return hpa.Config{}, hpa.Identity{}, source.Problems{
+			{
+				File: "hpa",
+				Text: fmt.Sprintf("%d objects, should be one %s", len(docs), kindHPA),
+				Try:  "{maxReplicas: 10} under spec",
+			},
+		}
 	}
 	return docs[0].Config()
 }
@@ -317,7 +333,11 @@ func fromV1(old *autoscalingv1.HorizontalPodAutoscaler) (h *autoscalingv2.Horizo
 	h = &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: *old.ObjectMeta.DeepCopy()}
 	h.APIVersion, h.Kind = "autoscaling/v2", kindHPA
 	ref := old.Spec.ScaleTargetRef
-	h.Spec.ScaleTargetRef = autoscalingv2.CrossVersionObjectReference{Kind: ref.Kind, Name: ref.Name, APIVersion: ref.APIVersion}
+	h.Spec.ScaleTargetRef = autoscalingv2.CrossVersionObjectReference{
+		Kind:       ref.Kind,
+		Name:       ref.Name,
+		APIVersion: ref.APIVersion,
+	}
 	h.Spec.MinReplicas, h.Spec.MaxReplicas = old.Spec.MinReplicas, old.Spec.MaxReplicas
 	const prefix = "autoscaling.alpha.kubernetes.io/"
 	if text, ok := old.Annotations[prefix+"metrics"]; ok {
@@ -351,15 +371,20 @@ func fromV1(old *autoscalingv1.HorizontalPodAutoscaler) (h *autoscalingv2.Horizo
 func metricV1(m *autoscalingv1.MetricSpec) autoscalingv2.MetricSpec {
 	out := autoscalingv2.MetricSpec{Type: autoscalingv2.MetricSourceType(m.Type)}
 	if s := m.Resource; s != nil {
-		out.Resource = &autoscalingv2.ResourceMetricSource{Name: s.Name, Target: resourceTargetV1(s.TargetAverageUtilization, autoscalingv2.MetricTarget{AverageValue: s.TargetAverageValue})}
+		out.Resource = &autoscalingv2.ResourceMetricSource{
+			Name:   s.Name,
+			Target: resourceTargetV1(s.TargetAverageUtilization, autoscalingv2.MetricTarget{AverageValue: s.TargetAverageValue}),
+		}
 	}
 	if s := m.ContainerResource; s != nil {
 		out.ContainerResource = &autoscalingv2.ContainerResourceMetricSource{Name: s.Name, Container: s.Container,
 			Target: resourceTargetV1(s.TargetAverageUtilization, autoscalingv2.MetricTarget{AverageValue: s.TargetAverageValue})}
 	}
 	if s := m.Pods; s != nil {
-		out.Pods = &autoscalingv2.PodsMetricSource{Metric: autoscalingv2.MetricIdentifier{Name: s.MetricName, Selector: s.Selector},
-			Target: autoscalingv2.MetricTarget{Type: autoscalingv2.AverageValueMetricType, AverageValue: &s.TargetAverageValue}}
+		out.Pods = &autoscalingv2.PodsMetricSource{
+			Metric: autoscalingv2.MetricIdentifier{Name: s.MetricName, Selector: s.Selector},
+			Target: autoscalingv2.MetricTarget{Type: autoscalingv2.AverageValueMetricType, AverageValue: &s.TargetAverageValue},
+		}
 	}
 	if s := m.Object; s != nil {
 		t := autoscalingv2.MetricTarget{Type: autoscalingv2.ValueMetricType, Value: &s.TargetValue}
@@ -369,15 +394,29 @@ func metricV1(m *autoscalingv1.MetricSpec) autoscalingv2.MetricSpec {
 				t.Value = &s.TargetValue
 			}
 		}
-		out.Object = &autoscalingv2.ObjectMetricSource{Metric: autoscalingv2.MetricIdentifier{Name: s.MetricName, Selector: s.Selector}, Target: t,
-			DescribedObject: autoscalingv2.CrossVersionObjectReference{Kind: s.Target.Kind, Name: s.Target.Name, APIVersion: s.Target.APIVersion}}
+		out.Object = &autoscalingv2.ObjectMetricSource{
+			Metric: autoscalingv2.MetricIdentifier{Name: s.MetricName, Selector: s.Selector},
+			Target: t,
+			DescribedObject: autoscalingv2.CrossVersionObjectReference{
+				Kind:       s.Target.Kind,
+				Name:       s.Target.Name,
+				APIVersion: s.Target.APIVersion,
+			},
+		}
 	}
 	if s := m.External; s != nil {
-		t := autoscalingv2.MetricTarget{Type: autoscalingv2.ValueMetricType, Value: s.TargetValue, AverageValue: s.TargetAverageValue}
+		t := autoscalingv2.MetricTarget{
+			Type:         autoscalingv2.ValueMetricType,
+			Value:        s.TargetValue,
+			AverageValue: s.TargetAverageValue,
+		}
 		if s.TargetValue == nil {
 			t.Type = autoscalingv2.AverageValueMetricType
 		}
-		out.External = &autoscalingv2.ExternalMetricSource{Metric: autoscalingv2.MetricIdentifier{Name: s.MetricName, Selector: s.MetricSelector}, Target: t}
+		out.External = &autoscalingv2.ExternalMetricSource{
+			Metric: autoscalingv2.MetricIdentifier{Name: s.MetricName, Selector: s.MetricSelector},
+			Target: t,
+		}
 	}
 	return out
 }

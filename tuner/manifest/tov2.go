@@ -41,12 +41,19 @@ func MetaOf(h *autoscalingv2.HorizontalPodAutoscaler) Meta {
 // ToV2 returns a Config as an autoscaling/v2 spec with every default written
 // out. FromV2 gives the same Config back.
 func ToV2(c *hpa.Config, target autoscalingv2.CrossVersionObjectReference) autoscalingv2.HorizontalPodAutoscalerSpec {
-	s := autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: target, MinReplicas: new(c.MinReplicas), MaxReplicas: c.MaxReplicas}
+	s := autoscalingv2.HorizontalPodAutoscalerSpec{
+		ScaleTargetRef: target,
+		MinReplicas:    new(c.MinReplicas),
+		MaxReplicas:    c.MaxReplicas,
+	}
 	for i := range c.Metrics {
 		s.Metrics = append(s.Metrics, metricTo(&c.Metrics[i]))
 	}
 	if c.Behavior {
-		s.Behavior = &autoscalingv2.HorizontalPodAutoscalerBehavior{ScaleUp: rulesTo(&c.ScaleUp), ScaleDown: rulesTo(&c.ScaleDown)}
+		s.Behavior = &autoscalingv2.HorizontalPodAutoscalerBehavior{
+			ScaleUp:   rulesTo(&c.ScaleUp),
+			ScaleDown: rulesTo(&c.ScaleDown),
+		}
 	}
 	return s
 }
@@ -75,7 +82,10 @@ func metricTo(m *hpa.Metric) autoscalingv2.MetricSpec {
 			id.Selector.MatchLabels = labels
 		}
 		for _, e := range expressions {
-			id.Selector.MatchExpressions = append(id.Selector.MatchExpressions, metav1.LabelSelectorRequirement{Key: e.Key, Operator: metav1.LabelSelectorOperator(e.Operator), Values: e.Values})
+			id.Selector.MatchExpressions = append(
+				id.Selector.MatchExpressions,
+				metav1.LabelSelectorRequirement{Key: e.Key, Operator: metav1.LabelSelectorOperator(e.Operator), Values: e.Values},
+			)
 		}
 	}
 	out := autoscalingv2.MetricSpec{Type: autoscalingv2.MetricSourceType(m.Source.String())}
@@ -83,12 +93,23 @@ func metricTo(m *hpa.Metric) autoscalingv2.MetricSpec {
 	case hpa.Resource:
 		out.Resource = &autoscalingv2.ResourceMetricSource{Name: corev1.ResourceName(m.Name), Target: t}
 	case hpa.ContainerResource:
-		out.ContainerResource = &autoscalingv2.ContainerResourceMetricSource{Name: corev1.ResourceName(m.Name), Container: m.Container, Target: t}
+		out.ContainerResource = &autoscalingv2.ContainerResourceMetricSource{
+			Name:      corev1.ResourceName(m.Name),
+			Container: m.Container,
+			Target:    t,
+		}
 	case hpa.Pods:
 		out.Pods = &autoscalingv2.PodsMetricSource{Metric: id, Target: t}
 	case hpa.Object:
-		out.Object = &autoscalingv2.ObjectMetricSource{Metric: id, Target: t,
-			DescribedObject: autoscalingv2.CrossVersionObjectReference{APIVersion: m.Object.APIVersion, Kind: m.Object.Kind, Name: m.Object.Name}}
+		out.Object = &autoscalingv2.ObjectMetricSource{
+			Metric: id,
+			Target: t,
+			DescribedObject: autoscalingv2.CrossVersionObjectReference{
+				APIVersion: m.Object.APIVersion,
+				Kind:       m.Object.Kind,
+				Name:       m.Object.Name,
+			},
+		}
 	case hpa.External:
 		out.External = &autoscalingv2.ExternalMetricSource{Metric: id, Target: t}
 	}
@@ -105,12 +126,22 @@ func quantity(milli int64) *resource.Quantity {
 }
 
 func rulesTo(r *hpa.Rules) *autoscalingv2.HPAScalingRules {
-	out := &autoscalingv2.HPAScalingRules{SelectPolicy: new(autoscalingv2.ScalingPolicySelect(r.Select.String())), Policies: []autoscalingv2.HPAScalingPolicy{}}
+	out := &autoscalingv2.HPAScalingRules{
+		SelectPolicy: new(autoscalingv2.ScalingPolicySelect(r.Select.String())),
+		Policies:     []autoscalingv2.HPAScalingPolicy{},
+	}
 	if r.WindowSet {
 		out.StabilizationWindowSeconds = new(int32(r.Window / time.Second))
 	}
 	for _, p := range r.Policies {
-		out.Policies = append(out.Policies, autoscalingv2.HPAScalingPolicy{Type: autoscalingv2.HPAScalingPolicyType(p.Type.String()), Value: p.Value, PeriodSeconds: int32(p.Period / time.Second)})
+		out.Policies = append(
+			out.Policies,
+			autoscalingv2.HPAScalingPolicy{
+				Type:          autoscalingv2.HPAScalingPolicyType(p.Type.String()),
+				Value:         p.Value,
+				PeriodSeconds: int32(p.Period / time.Second),
+			},
+		)
 	}
 	if r.ToleranceSet {
 		q := resource.MustParse(ratio(r.Tolerance))

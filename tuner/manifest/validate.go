@@ -69,10 +69,16 @@ func (v *validator) spec(s *autoscalingv2.HorizontalPodAutoscalerSpec, at *field
 	outside := false
 	for i := range s.Metrics {
 		v.metric(&s.Metrics[i], at.Child("metrics").Index(i))
-		outside = outside || s.Metrics[i].Type == autoscalingv2.ObjectMetricSourceType || s.Metrics[i].Type == autoscalingv2.ExternalMetricSourceType
+		outside = outside || s.Metrics[i].Type == autoscalingv2.ObjectMetricSourceType ||
+			s.Metrics[i].Type == autoscalingv2.ExternalMetricSourceType
 	}
 	if s.MinReplicas != nil && *s.MinReplicas == 0 && !outside {
-		v.add(field.Forbidden(at.Child("metrics"), "must specify at least one Object or External metric to support scaling to zero replicas"))
+		v.add(
+			field.Forbidden(
+				at.Child("metrics"),
+				"must specify at least one Object or External metric to support scaling to zero replicas",
+			),
+		)
 	}
 	if b := s.Behavior; b != nil {
 		v.rules(b.ScaleUp, at.Child("behavior", "scaleUp"))
@@ -130,10 +136,14 @@ func (v *validator) metric(m *autoscalingv2.MetricSpec, at *field.Path) {
 		v.identifier(m.External.Metric, at.Child("metric"))
 		v.target(t, at.Child("target"))
 		if t.Value == nil && t.AverageValue == nil {
-			v.add(field.Required(at.Child("target", "averageValue"), "must set either a target value for metric or a per-pod target"))
+			v.add(
+				field.Required(at.Child("target", "averageValue"), "must set either a target value for metric or a per-pod target"),
+			)
 		}
 		if t.Value != nil && t.AverageValue != nil {
-			v.add(field.Forbidden(at.Child("target", "value"), "may not set both a target value for metric and a per-pod target"))
+			v.add(
+				field.Forbidden(at.Child("target", "value"), "may not set both a target value for metric and a per-pod target"),
+			)
 		}
 	})
 	source(m.Pods != nil, "pods", func(at *field.Path) {
@@ -165,7 +175,8 @@ func (v *validator) metric(m *autoscalingv2.MetricSpec, at *field.Path) {
 		}
 		v.resourceTarget(m.ContainerResource.Target, at.Child("target"))
 	})
-	want := map[autoscalingv2.MetricSourceType]string{"Object": "object", "Pods": "pods", "Resource": "resource", "External": "external", "ContainerResource": "containerResource"}[m.Type]
+	want := map[autoscalingv2.MetricSourceType]string{"Object": "object", "Pods": "pods", "Resource": "resource",
+		"External": "external", "ContainerResource": "containerResource"}[m.Type]
 	if want != "" && !slices.Contains(present, want) {
 		v.add(field.Required(at.Child(want), "must populate information for the given metric source"))
 	}
@@ -223,9 +234,27 @@ func (v *validator) target(t autoscalingv2.MetricTarget, at *field.Path) {
 // Source: pkg/apis/core/helper/helpers.go.
 var (
 	containerResources = []string{"cpu", "memory", "ephemeral-storage"}
-	standardResources  = append([]string{"requests.cpu", "requests.memory", "requests.ephemeral-storage", "limits.cpu", "limits.memory", "limits.ephemeral-storage",
-		"pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps", "persistentvolumeclaims", "storage", "requests.storage",
-		"services.nodeports", "services.loadbalancers"}, containerResources...)
+	standardResources  = append(
+		[]string{
+			"requests.cpu",
+			"requests.memory",
+			"requests.ephemeral-storage",
+			"limits.cpu",
+			"limits.memory",
+			"limits.ephemeral-storage",
+			"pods",
+			"resourcequotas",
+			"services",
+			"replicationcontrollers",
+			"secrets",
+			"configmaps",
+			"persistentvolumeclaims",
+			"storage",
+			"requests.storage",
+			"services.nodeports",
+			"services.loadbalancers",
+		},
+		containerResources...)
 )
 
 func (v *validator) containerResource(name corev1.ResourceName, at *field.Path) {
@@ -258,7 +287,13 @@ func (v *validator) rules(r *autoscalingv2.HPAScalingRules, at *field.Path) {
 	if w := r.StabilizationWindowSeconds; w != nil && *w < 0 {
 		v.add(field.Invalid(at.Child("stabilizationWindowSeconds"), *w, "must be greater than or equal to zero"))
 	} else if w != nil && *w > maxWindowSeconds {
-		v.add(field.Invalid(at.Child("stabilizationWindowSeconds"), *w, fmt.Sprintf("must be less than or equal to %d", maxWindowSeconds)))
+		v.add(
+			field.Invalid(
+				at.Child("stabilizationWindowSeconds"),
+				*w,
+				fmt.Sprintf("must be less than or equal to %d", maxWindowSeconds),
+			),
+		)
 	}
 	if r.SelectPolicy != nil && !slices.Contains(selectPolicies, string(*r.SelectPolicy)) {
 		v.add(field.NotSupported(at.Child("selectPolicy"), *r.SelectPolicy, selectPolicies))
@@ -285,6 +320,12 @@ func (v *validator) policy(p autoscalingv2.HPAScalingPolicy, at *field.Path) {
 	case p.PeriodSeconds <= 0:
 		v.add(field.Invalid(at.Child("periodSeconds"), p.PeriodSeconds, "must be greater than zero"))
 	case p.PeriodSeconds > maxPeriodSeconds:
-		v.add(field.Invalid(at.Child("periodSeconds"), p.PeriodSeconds, fmt.Sprintf("must be less than or equal to %d", maxPeriodSeconds)))
+		v.add(
+			field.Invalid(
+				at.Child("periodSeconds"),
+				p.PeriodSeconds,
+				fmt.Sprintf("must be less than or equal to %d", maxPeriodSeconds),
+			),
+		)
 	}
 }

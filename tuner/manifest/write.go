@@ -242,7 +242,10 @@ func (w *writer) rules(name string, r *hpa.Rules, s *autoscalingv2.HPAScalingRul
 	if s.StabilizationWindowSeconds != nil {
 		w.line(3, "stabilizationWindowSeconds: "+strconv.Itoa(int(*s.StabilizationWindowSeconds)))
 	} else if name == "scaleDown" {
-		w.remark(3, "stabilizationWindowSeconds is left to the controller's flag --horizontal-pod-autoscaler-downscale-stabilization (300 by default)")
+		w.remark(
+			3,
+			"stabilizationWindowSeconds is left to the controller's flag --horizontal-pod-autoscaler-downscale-stabilization (300 by default)",
+		)
 	}
 	w.comment(path+".selectPolicy", 3)
 	w.line(3, "selectPolicy: "+string(*s.SelectPolicy))
@@ -254,7 +257,12 @@ func (w *writer) rules(name string, r *hpa.Rules, s *autoscalingv2.HPAScalingRul
 			w.remark(3, "Left out, since it can never bind: "+dead[at].Why+".")
 			continue
 		}
-		lines = append(lines, "- type: "+string(p.Type), "  value: "+strconv.Itoa(int(p.Value)), "  periodSeconds: "+strconv.Itoa(int(p.PeriodSeconds)))
+		lines = append(
+			lines,
+			"- type: "+string(p.Type),
+			"  value: "+strconv.Itoa(int(p.Value)),
+			"  periodSeconds: "+strconv.Itoa(int(p.PeriodSeconds)),
+		)
 	}
 	if len(lines) == 0 {
 		w.line(3, "policies: []")

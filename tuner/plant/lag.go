@@ -71,7 +71,12 @@ func (p *pipe) read(m *meter, offset int, now, done, dt float64) Value {
 		return Value{Value: m.ring[slot(k)], At: at, OK: true}
 	}
 	if back := k - p.window; back >= m.first {
-		return Value{Value: (m.ring[slot(k)] - m.ring[slot(back)]) / (float64(p.window) * every), At: at, Window: p.reported, OK: true}
+		return Value{
+			Value:  (m.ring[slot(k)] - m.ring[slot(back)]) / (float64(p.window) * every),
+			At:     at,
+			Window: p.reported,
+			OK:     true,
+		}
 	}
 	if k > m.first { // two points, though not a whole window yet
 		w := float64(k-m.first) * every

@@ -23,7 +23,13 @@ type Life struct {
 
 func (m *Model) newLife(now float64, index int) Life {
 	s := m.startOf(index)
-	return Life{Created: now, Scheduled: now + s.scheduled, Started: now + s.started, ReadyAt: now + s.ready, Deleted: math.Inf(1)}
+	return Life{
+		Created:   now,
+		Scheduled: now + s.scheduled,
+		Started:   now + s.started,
+		ReadyAt:   now + s.ready,
+		Deleted:   math.Inf(1),
+	}
 }
 
 // longAgo is how old the pods are that a replay begins with: older than any

@@ -177,7 +177,10 @@ func (a *autoscaler) read(r *hpa.Reading, m *hpa.Metric, pipe int) {
 	}
 	for i := range a.views {
 		v := &a.views[i].Values[pipe]
-		r.Samples = append(r.Samples, hpa.Sample{Milli: milli(v.Value), At: wholeSeconds(v.At), Window: seconds(v.Window), OK: v.OK})
+		r.Samples = append(
+			r.Samples,
+			hpa.Sample{Milli: milli(v.Value), At: wholeSeconds(v.At), Window: seconds(v.Window), OK: v.OK},
+		)
 	}
 }
 

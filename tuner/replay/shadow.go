@@ -69,7 +69,15 @@ func Observations(run *results.Run, cfg hpa.Config) ([]hpa.Observation, error) {
 	for i := range run.Syncs {
 		s := &run.Syncs[i]
 		if len(s.Metrics) > len(cfg.Metrics) {
-			errs = append(errs, fmt.Errorf("sync at %v: %d metrics recorded, the HPA has %d; is it the one that ran?", s.At, len(s.Metrics), len(cfg.Metrics)))
+			errs = append(
+				errs,
+				fmt.Errorf(
+					"sync at %v: %d metrics recorded, the HPA has %d; is it the one that ran?",
+					s.At,
+					len(s.Metrics),
+					len(cfg.Metrics),
+				),
+			)
 			continue
 		}
 		o := hpa.Observation{At: s.At, SpecReplicas: s.Spec, StatusReplicas: s.Status, Selector: s.Selector}
@@ -103,12 +111,25 @@ func podOf(p *results.PodState) hpa.Pod {
 	}
 	for _, c := range p.Containers {
 		out.Containers = append(out.Containers, hpa.Container{
-			Name: c.Name, Init: c.Init, Sidecar: c.Sidecar,
-			CPU: max(0, c.CPUMilli), HasCPU: c.CPUMilli >= 0, Memory: max(0, c.MemoryBytes) * 1000, HasMemory: c.MemoryBytes >= 0,
+			Name:    c.Name,
+			Init:    c.Init,
+			Sidecar: c.Sidecar,
+			CPU: max(
+				0,
+				c.CPUMilli,
+			),
+			HasCPU:    c.CPUMilli >= 0,
+			Memory:    max(0, c.MemoryBytes) * 1000,
+			HasMemory: c.MemoryBytes >= 0,
 		})
 	}
 	if p.PodCPUMilli > 0 || p.PodMemoryBytes > 0 { // 0 cannot be told from a record that never had the field
-		out.Level = &hpa.PodLevel{CPU: max(0, p.PodCPUMilli), HasCPU: p.PodCPUMilli > 0, Memory: max(0, p.PodMemoryBytes) * 1000, HasMemory: p.PodMemoryBytes > 0}
+		out.Level = &hpa.PodLevel{
+			CPU:       max(0, p.PodCPUMilli),
+			HasCPU:    p.PodCPUMilli > 0,
+			Memory:    max(0, p.PodMemoryBytes) * 1000,
+			HasMemory: p.PodMemoryBytes > 0,
+		}
 	}
 	return out
 }
@@ -210,7 +231,11 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 		case d.Replicas != s.Replicas:
 			why = d.Explain()
 		case s.Rescaled() && s.Reason != "" && s.Reason != d.RescaleReason():
-			why = fmt.Sprintf("the size is the same, the reason is not: recorded %q, the core says %q", s.Reason, d.RescaleReason())
+			why = fmt.Sprintf(
+				"the size is the same, the reason is not: recorded %q, the core says %q",
+				s.Reason,
+				d.RescaleReason(),
+			)
 		}
 		switch {
 		case why == "":
@@ -219,10 +244,14 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 			tally.Unknown++
 		default:
 			tally.Differ++
-			out.Differences = append(out.Differences, Difference{At: s.At, Recorded: s.Replicas, Ours: d.Replicas, Explanation: why})
+			out.Differences = append(
+				out.Differences,
+				Difference{At: s.At, Recorded: s.Replicas, Ours: d.Replicas, Explanation: why},
+			)
 		}
 	}
-	out.Agree, out.Differ, out.Unknown = out.Rescales.Agree+out.Quiet.Agree, out.Rescales.Differ+out.Quiet.Differ, out.Rescales.Unknown+out.Quiet.Unknown
+	out.Agree, out.Differ, out.Unknown = out.Rescales.Agree+out.Quiet.Agree, out.Rescales.Differ+out.Quiet.Differ,
+		out.Rescales.Unknown+out.Quiet.Unknown
 	return out, nil
 }
 

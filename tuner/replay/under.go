@@ -22,7 +22,10 @@ func Under(run *results.Run, ran, given *hpa.Config) (*results.Run, error) {
 		m := &given.Metrics[i]
 		from[i] = slices.IndexFunc(ran.Metrics, func(r hpa.Metric) bool { return sameSeries(&r, m) })
 		if from[i] < 0 && m.Source == hpa.ContainerResource {
-			from[i] = slices.IndexFunc(ran.Metrics, func(r hpa.Metric) bool { return r.Source == hpa.Resource && r.Name == m.Name })
+			from[i] = slices.IndexFunc(
+				ran.Metrics,
+				func(r hpa.Metric) bool { return r.Source == hpa.Resource && r.Name == m.Name },
+			)
 			if from[i] >= 0 && !readsContainer(run, from[i], m.Container) {
 				from[i] = -1
 			}
@@ -55,12 +58,14 @@ func Under(run *results.Run, ran, given *hpa.Config) (*results.Run, error) {
 
 // sameSeries reports whether two metrics ask for the same values, whatever their targets.
 func sameSeries(a, b *hpa.Metric) bool {
-	return a.Source == b.Source && a.Name == b.Name && a.Container == b.Container && a.Object == b.Object && a.Selector == b.Selector
+	return a.Source == b.Source && a.Name == b.Name && a.Container == b.Container && a.Object == b.Object &&
+		a.Selector == b.Selector
 }
 
 // readsContainer reports whether any recorded reading of metric i has a value of that container.
 func readsContainer(run *results.Run, i int, container string) bool {
 	return slices.ContainsFunc(run.Syncs, func(s results.Sync) bool {
-		return i < len(s.Metrics) && slices.ContainsFunc(s.Metrics[i].Pods, func(v results.PodValue) bool { return v.Container == container })
+		return i < len(s.Metrics) &&
+			slices.ContainsFunc(s.Metrics[i].Pods, func(v results.PodValue) bool { return v.Container == container })
 	})
 }

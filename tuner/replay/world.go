@@ -338,7 +338,8 @@ func (w *World) Blind(cfg *hpa.Config) []string {
 		switch {
 		case w.pipe(&m) < 0:
 			out = append(out, m.Source.String()+" metric "+m.Key())
-		case m.Source == hpa.ContainerResource && !slices.ContainsFunc(w.Containers, func(c hpa.Container) bool { return c.Name == m.Container }):
+		case m.Source == hpa.ContainerResource && !slices.ContainsFunc(w.Containers,
+			func(c hpa.Container) bool { return c.Name == m.Container }):
 			out = append(out, m.Source.String()+" metric "+m.Key()+": no pod has a container of that name")
 		}
 	}

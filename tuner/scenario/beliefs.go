@@ -15,7 +15,9 @@ func BeliefsPage(fsys fs.FS) (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("# What people believe of the HPA, and what it does\n\nEach is a script that `hpatune test` runs; this page is made from them.\n")
+	b.WriteString(
+		"# What people believe of the HPA, and what it does\n\nEach is a script that `hpatune test` runs; this page is made from them.\n",
+	)
 	for i, name := range names {
 		data, err := fs.ReadFile(fsys, name)
 		if err != nil {

@@ -40,14 +40,23 @@ func Format(w io.Writer, s *Scenario) error {
 	root := object{
 		"id":  s.ID,
 		"hpa": manifestOf(s.Spec, s.Name),
-		"controller": object{"tolerance": p.Tolerance, "downscaleStabilization": p.DownscaleStabilization.String(),
-			"cpuInitializationPeriod": p.CPUInitializationPeriod.String(), "initialReadinessDelay": p.InitialReadinessDelay.String(), "syncPeriod": p.SyncPeriod.String()},
+		"controller": object{
+			"tolerance":               p.Tolerance,
+			"downscaleStabilization":  p.DownscaleStabilization.String(),
+			"cpuInitializationPeriod": p.CPUInitializationPeriod.String(),
+			"initialReadinessDelay":   p.InitialReadinessDelay.String(),
+			"syncPeriod":              p.SyncPeriod.String(),
+		},
 		"start":           s.Start.Format(time.RFC3339Nano),
 		"initialReplicas": s.Replicas,
 		"observations":    observations,
 	}
 	if p.Gates != standard.Gates {
-		root["featureGates"] = object{"HPAScaleToZero": p.Gates.ScaleToZero, "HPAConfigurableTolerance": p.Gates.ConfigurableTolerance, "PodLevelResources": p.Gates.PodLevelResources}
+		root["featureGates"] = object{
+			"HPAScaleToZero":           p.Gates.ScaleToZero,
+			"HPAConfigurableTolerance": p.Gates.ConfigurableTolerance,
+			"PodLevelResources":        p.Gates.PodLevelResources,
+		}
 	}
 	if m := formatMemory(&s.Memory); len(m) > 0 {
 		root["initialState"] = m
@@ -83,7 +92,10 @@ func formatMemory(m *hpa.Memory) object {
 		recommended = append(recommended, object{"at": seconds(r.At), "replicas": r.Replicas})
 	}
 	for _, c := range m.Conditions {
-		conditions = append(conditions, object{"type": c.Type.String(), "status": c.Status.String(), "reason": c.Reason, "message": c.Message})
+		conditions = append(
+			conditions,
+			object{"type": c.Type.String(), "status": c.Status.String(), "reason": c.Reason, "message": c.Message},
+		)
 	}
 	if recommended != nil {
 		o["recommendations"] = recommended
@@ -115,7 +127,8 @@ func formatTarget(o object, st *Step) {
 	case st.SelectorErr != nil:
 		o["selector"] = "(" + st.Selector // unusable for whatever reason
 	}
-	for key, err := range map[string]error{"scaleGetError": st.ScaleGetErr, "scaleUpdateError": st.ScaleUpdateErr, "statusError": st.StatusErr} {
+	for key, err := range map[string]error{"scaleGetError": st.ScaleGetErr, "scaleUpdateError": st.ScaleUpdateErr,
+		"statusError": st.StatusErr} {
 		if err != nil {
 			o[key] = err.Error()
 		}
@@ -149,7 +162,12 @@ func formatPods(pods []hpa.Pod) []object {
 	list := []object{}
 	names(pods, func(i int, name string) {
 		p := &pods[i]
-		o := object{"name": name, "phase": p.Phase.String(), "ready": p.Ready.String(), "containers": formatContainers(p.Containers)}
+		o := object{
+			"name":       name,
+			"phase":      p.Phase.String(),
+			"ready":      p.Ready.String(),
+			"containers": formatContainers(p.Containers),
+		}
 		if p.Ready != hpa.ReadyAbsent && p.ReadySince > -farthest {
 			o["readyTransition"] = seconds(p.ReadySince)
 		}
@@ -280,7 +298,12 @@ func collect(resource map[string]object, order []string, m *hpa.Metric, r *hpa.R
 	put := func(name string, milli int64, s hpa.Sample) {
 		p := resource[name]
 		if p == nil {
-			p = object{"pod": name, "timestamp": seconds(s.At), "windowSeconds": seconds(s.Window), "containers": map[string]object{}}
+			p = object{
+				"pod":           name,
+				"timestamp":     seconds(s.At),
+				"windowSeconds": seconds(s.Window),
+				"containers":    map[string]object{},
+			}
 			resource[name], order = p, append(order, name)
 		}
 		of := whole

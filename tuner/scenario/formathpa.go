@@ -87,7 +87,10 @@ func rulesObject(r *hpa.Rules) object {
 	o := object{"selectPolicy": r.Select.String()}
 	policies := []object{}
 	for _, p := range r.Policies {
-		policies = append(policies, object{"type": p.Type.String(), "value": p.Value, "periodSeconds": int64(p.Period.Seconds())})
+		policies = append(
+			policies,
+			object{"type": p.Type.String(), "value": p.Value, "periodSeconds": int64(p.Period.Seconds())},
+		)
 	}
 	o["policies"] = policies
 	if r.WindowSet {

@@ -12,13 +12,23 @@ import (
 
 // FromObservations makes a scenario of what a controller saw, one step an observation, sizes as
 // observed. The first observation must carry the spec.
-func FromObservations(id string, p hpa.Params, name hpa.Identity, start time.Time, m hpa.Memory, obs []hpa.Observation) *Scenario {
+func FromObservations(
+	id string,
+	p hpa.Params,
+	name hpa.Identity,
+	start time.Time,
+	m hpa.Memory,
+	obs []hpa.Observation,
+) *Scenario {
 	s := &Scenario{ID: id, Params: p, Name: name, Start: start, Memory: m}
 	for i, o := range obs {
 		if i == 0 {
 			s.Spec, s.Replicas = o.Spec, o.SpecReplicas
 		}
-		s.Steps = append(s.Steps, Step{Observation: o, SetReplicas: true, SetStatusReplicas: true, Label: fmt.Sprintf("observations[%d]", i)})
+		s.Steps = append(
+			s.Steps,
+			Step{Observation: o, SetReplicas: true, SetStatusReplicas: true, Label: fmt.Sprintf("observations[%d]", i)},
+		)
 	}
 	return s
 }
@@ -32,7 +42,14 @@ type Load struct {
 // Write writes a script for the HPA in the manifest called file, which holds spec: these loads,
 // a tick apart, and as expectation what the core decides on them. So it passes, and fails once
 // somebody changes the manifest to decide otherwise. comment may have several lines.
-func Write(comment, file string, spec *hpa.Config, p hpa.Params, from int32, every time.Duration, loads []Load) (string, error) {
+func Write(
+	comment, file string,
+	spec *hpa.Config,
+	p hpa.Params,
+	from int32,
+	every time.Duration,
+	loads []Load,
+) (string, error) {
 	var head, body strings.Builder
 	for line := range strings.Lines(comment) {
 		head.WriteString(strings.TrimRight("# "+line, " \n") + "\n")
@@ -54,7 +71,16 @@ func Write(comment, file string, spec *hpa.Config, p hpa.Params, from int32, eve
 		lists[name(l.Metric)] = &list{words: l.Words}
 		fmt.Fprintf(&body, "%-8s %s\n", name(l.Metric), fold(l.Words))
 	}
-	t := &Test{File: file, Spec: *spec, Params: p, From: from, Every: every, ticks: ticks, window: 15 * time.Second, lists: lists}
+	t := &Test{
+		File:   file,
+		Spec:   *spec,
+		Params: p,
+		From:   from,
+		Every:  every,
+		ticks:  ticks,
+		window: 15 * time.Second,
+		lists:  lists,
+	}
 	var desired []string
 	t.Run(func(l *Line) { desired = append(desired, strconv.Itoa(int(l.DesiredReplicas))) })
 	fmt.Fprintf(&body, "desired  %s\n", fold(desired))
@@ -74,7 +100,8 @@ func controllerWords(p hpa.Params) string {
 	for _, f := range []struct {
 		name     string
 		is, want time.Duration
-	}{{"downscale-stabilization", p.DownscaleStabilization, d.DownscaleStabilization}, {"cpu-initialization-period", p.CPUInitializationPeriod, d.CPUInitializationPeriod},
+	}{{"downscale-stabilization", p.DownscaleStabilization, d.DownscaleStabilization}, {"cpu-initialization-period",
+		p.CPUInitializationPeriod, d.CPUInitializationPeriod},
 		{"initial-readiness-delay", p.InitialReadinessDelay, d.InitialReadinessDelay}} {
 		if f.is != f.want {
 			fmt.Fprintf(&b, " %s=%s", f.name, f.is)

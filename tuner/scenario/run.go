@@ -132,8 +132,20 @@ func (r *Runner) Step(st *Step, own bool) {
 
 // NewLine puts a decision into words.
 func NewLine(id string, tick int, d *hpa.Decision) *Line {
-	l := &Line{ID: id, Tick: tick, T: d.At.Seconds(), CurrentReplicas: d.From, StatusReplicas: d.Status, DesiredReplicas: d.Desired,
-		Replicas: d.Replicas, Scaled: d.Scaled, PerMetric: []MetricProposal{}, Conditions: []LineCondition{}, Events: []LineEvent{}, Explanation: d.Explain()}
+	l := &Line{
+		ID:              id,
+		Tick:            tick,
+		T:               d.At.Seconds(),
+		CurrentReplicas: d.From,
+		StatusReplicas:  d.Status,
+		DesiredReplicas: d.Desired,
+		Replicas:        d.Replicas,
+		Scaled:          d.Scaled,
+		PerMetric:       []MetricProposal{},
+		Conditions:      []LineCondition{},
+		Events:          []LineEvent{},
+		Explanation:     d.Explain(),
+	}
 	if d.Scaled {
 		reason := d.RescaleReason()
 		l.Reason = &reason

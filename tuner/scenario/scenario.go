@@ -57,7 +57,10 @@ func (o Options) Parse(data []byte) (*Scenario, error) {
 	if !json.Valid(data) {
 		return nil, parseFailure(data)
 	}
-	p := parser{spec: o.Spec, s: &Scenario{Params: hpa.ParamsFor(o.Release), Start: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)}}
+	p := parser{
+		spec: o.Spec,
+		s:    &Scenario{Params: hpa.ParamsFor(o.Release), Start: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)},
+	}
 	p.root(value{raw: data, errs: &p.errs})
 	if len(p.errs) > 0 {
 		return p.s, errors.Join(p.errs...)
@@ -85,7 +88,17 @@ func (p *parser) root(v value) {
 	fields := map[string]value{}
 	v.object(func(key string, m value) bool {
 		switch key {
-		case "id", "mode", "hpa", "controller", "featureGates", "start", "tickSeconds", "initialReplicas", "containers", "initialState", "observations":
+		case "id",
+			"mode",
+			"hpa",
+			"controller",
+			"featureGates",
+			"start",
+			"tickSeconds",
+			"initialReplicas",
+			"containers",
+			"initialState",
+			"observations":
 			fields[key] = m
 			return true
 		}

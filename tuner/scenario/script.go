@@ -255,8 +255,17 @@ func split(text string) (words []string, comment *string, err error) {
 }
 
 func (p *scriptParser) begin(words []string) {
-	t := &Test{File: p.script.File, Line: p.line, Comment: p.comment, Name: p.name, Params: hpa.DefaultParams(), Every: 15 * time.Second,
-		window: 15 * time.Second, lists: map[string]*list{}, Spec: hpa.Config{MinReplicas: 1, MaxReplicas: 10}}
+	t := &Test{
+		File:    p.script.File,
+		Line:    p.line,
+		Comment: p.comment,
+		Name:    p.name,
+		Params:  hpa.DefaultParams(),
+		Every:   15 * time.Second,
+		window:  15 * time.Second,
+		lists:   map[string]*list{},
+		Spec:    hpa.Config{MinReplicas: 1, MaxReplicas: 10},
+	}
 	p.t, p.comment, p.name = t, nil, ""
 	t.From = -1
 	for _, w := range words {
@@ -272,7 +281,10 @@ func (p *scriptParser) begin(words []string) {
 		default:
 			var known bool
 			if known, err = setSpec(&t.Spec, w); !known {
-				err = fmt.Errorf("hpa: setting %q: want min, max, from, file, tolerance, behavior, up.…, down.… or a metric such as cpu=70%%", key)
+				err = fmt.Errorf(
+					"hpa: setting %q: want min, max, from, file, tolerance, behavior, up.…, down.… or a metric such as cpu=70%%",
+					key,
+				)
 			}
 		}
 		p.check(err)
@@ -368,7 +380,18 @@ func (p *scriptParser) list(verb string, words []string) {
 }
 
 // verbs of `at` lines, and how many words each takes at least.
-var verbs = map[string]int{"restart": 0, "edit": 1, "scale": 1, "get-error": 0, "update-error": 0, "status-error": 0, "conflicts": 1, "no-selector": 0, "bad-selector": 0, "ambiguous": 0}
+var verbs = map[string]int{
+	"restart":      0,
+	"edit":         1,
+	"scale":        1,
+	"get-error":    0,
+	"update-error": 0,
+	"status-error": 0,
+	"conflicts":    1,
+	"no-selector":  0,
+	"bad-selector": 0,
+	"ambiguous":    0,
+}
 
 func (p *scriptParser) action(words []string) {
 	if len(words) < 2 {
@@ -379,7 +402,11 @@ func (p *scriptParser) action(words []string) {
 	p.check(err)
 	a := action{p.line, at, words[1], words[2:]}
 	if n, known := verbs[a.verb]; !known || len(a.words) < n {
-		p.bad("at %s: %q: want restart, edit SETTING…, scale N, get-error, update-error, status-error, conflicts N, no-selector, bad-selector or ambiguous", words[0], strings.Join(words[1:], " "))
+		p.bad(
+			"at %s: %q: want restart, edit SETTING…, scale N, get-error, update-error, status-error, conflicts N, no-selector, bad-selector or ambiguous",
+			words[0],
+			strings.Join(words[1:], " "),
+		)
 		return
 	}
 	switch a.verb {

@@ -45,7 +45,13 @@ func (p *scriptParser) pod(words []string) {
 		p.bad("pod: want a name")
 		return
 	}
-	l := &podLine{line: p.line, pod: hpa.Pod{Name: words[0], StartTime: -time.Hour, ReadySince: -time.Hour}, window: -1, age: -1, samples: map[string]string{}}
+	l := &podLine{
+		line:    p.line,
+		pod:     hpa.Pod{Name: words[0], StartTime: -time.Hour, ReadySince: -time.Hour},
+		window:  -1,
+		age:     -1,
+		samples: map[string]string{},
+	}
 	for _, w := range words[1:] {
 		key, value, _ := cutSetting(w)
 		var err error
@@ -109,7 +115,10 @@ func (p *scriptParser) pod(words []string) {
 		default:
 			m := p.metricOf(key)
 			if m == nil || m.Source >= hpa.Object {
-				err = fmt.Errorf("pod: setting %q: want phase, ready, since, start, deleted, age, window, request.cpu, level.cpu, … or a per-pod metric of this HPA", key)
+				err = fmt.Errorf(
+					"pod: setting %q: want phase, ready, since, start, deleted, age, window, request.cpu, level.cpu, … or a per-pod metric of this HPA",
+					key,
+				)
 				break
 			}
 			err = checkValue(m, value)

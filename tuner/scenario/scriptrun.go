@@ -28,7 +28,17 @@ func (m Mismatch) String() string {
 	if m.Test != "" {
 		name = m.Test + ": "
 	}
-	return fmt.Sprintf("%s:%d: %stick %d (%s): want %s, decided %s: %s", m.File, m.Line, name, m.Tick, m.At, m.Wanted, m.Found, m.Why)
+	return fmt.Sprintf(
+		"%s:%d: %stick %d (%s): want %s, decided %s: %s",
+		m.File,
+		m.Line,
+		name,
+		m.Tick,
+		m.At,
+		m.Wanted,
+		m.Found,
+		m.Why,
+	)
 }
 
 // Run runs every test of the script.
@@ -177,7 +187,12 @@ func (t *Test) podsAt(i int, size int32, now time.Duration) (pods []hpa.Pod) {
 	n := min(t.number("pods", i, int(size)), maxTicks)
 	pending, unready := t.number("pending", i, 0), t.number("unready", i, 0)
 	for j := range n {
-		p := hpa.Pod{Name: fmt.Sprintf("web-%d", j), Containers: containers, StartTime: now - time.Hour, ReadySince: now - time.Hour}
+		p := hpa.Pod{
+			Name:       fmt.Sprintf("web-%d", j),
+			Containers: containers,
+			StartTime:  now - time.Hour,
+			ReadySince: now - time.Hour,
+		}
 		switch back := n - j; {
 		case back <= pending:
 			p.Phase, p.Ready = hpa.Pending, hpa.ReadyFalse
@@ -187,10 +202,29 @@ func (t *Test) podsAt(i int, size int32, now time.Duration) (pods []hpa.Pod) {
 		pods = append(pods, p)
 	}
 	for j := range min(t.number("failed", i, 0), maxTicks) {
-		pods = append(pods, hpa.Pod{Name: fmt.Sprintf("failed-%d", j), Containers: containers, Phase: hpa.Failed, Ready: hpa.ReadyFalse, StartTime: now - time.Hour, ReadySince: now})
+		pods = append(
+			pods,
+			hpa.Pod{
+				Name:       fmt.Sprintf("failed-%d", j),
+				Containers: containers,
+				Phase:      hpa.Failed,
+				Ready:      hpa.ReadyFalse,
+				StartTime:  now - time.Hour,
+				ReadySince: now,
+			},
+		)
 	}
 	for j := range min(t.number("terminating", i, 0), maxTicks) {
-		pods = append(pods, hpa.Pod{Name: fmt.Sprintf("terminating-%d", j), Containers: containers, Deleted: true, StartTime: now - time.Hour, ReadySince: now - time.Hour})
+		pods = append(
+			pods,
+			hpa.Pod{
+				Name:       fmt.Sprintf("terminating-%d", j),
+				Containers: containers,
+				Deleted:    true,
+				StartTime:  now - time.Hour,
+				ReadySince: now - time.Hour,
+			},
+		)
 	}
 	return pods
 }

@@ -111,7 +111,8 @@ func policy(s string) (p hpa.Policy, err error) {
 	if err == nil {
 		p.Period, err = time.ParseDuration(period)
 	}
-	if !ok || err != nil || p.Value < 1 || p.Period < time.Second || p.Period > 30*time.Minute || p.Period%time.Second != 0 {
+	if !ok || err != nil || p.Value < 1 || p.Period < time.Second || p.Period > 30*time.Minute ||
+		p.Period%time.Second != 0 {
 		return p, fmt.Errorf("policy %q: want 4pods/15s or 100%%/60s, with whole seconds from 1s to 1800s", s)
 	}
 	return p, nil
@@ -252,7 +253,16 @@ func setController(p *hpa.Params, word string) (err error) {
 		}
 		*p = hpa.ParamsFor(minor)
 	default:
-		known := []string{"release", "tolerance", "downscale-stabilization", "cpu-initialization-period", "initial-readiness-delay", "HPAScaleToZero", "HPAConfigurableTolerance", "PodLevelResources"}
+		known := []string{
+			"release",
+			"tolerance",
+			"downscale-stabilization",
+			"cpu-initialization-period",
+			"initial-readiness-delay",
+			"HPAScaleToZero",
+			"HPAConfigurableTolerance",
+			"PodLevelResources",
+		}
 		err = fmt.Errorf("setting %q: want one of %s", key, strings.Join(slices.Sorted(slices.Values(known)), ", "))
 	}
 	return err

@@ -20,8 +20,22 @@ func (p *parser) step(i int, v value, current **hpa.Config) Step {
 	fields := map[string]value{}
 	v.object(func(key string, m value) bool {
 		switch key {
-		case "at", "specReplicas", "statusReplicas", "selector", "pods", "resourceMetrics", "podsMetrics", "objectMetrics", "externalMetrics",
-			"scaleGetError", "scaleUpdateError", "scaleConflicts", "statusError", "hpa", "restart", "otherHPAs":
+		case "at",
+			"specReplicas",
+			"statusReplicas",
+			"selector",
+			"pods",
+			"resourceMetrics",
+			"podsMetrics",
+			"objectMetrics",
+			"externalMetrics",
+			"scaleGetError",
+			"scaleUpdateError",
+			"scaleConflicts",
+			"statusError",
+			"hpa",
+			"restart",
+			"otherHPAs":
 			if !m.null() {
 				fields[key] = m
 			}
@@ -48,7 +62,13 @@ func (p *parser) step(i int, v value, current **hpa.Config) Step {
 		}
 		return nil
 	}
-	st.ScaleGetErr, st.ScaleUpdateErr, st.StatusErr = failure("scaleGetError"), failure("scaleUpdateError"), failure("statusError")
+	st.ScaleGetErr, st.ScaleUpdateErr, st.StatusErr = failure(
+		"scaleGetError",
+	), failure(
+		"scaleUpdateError",
+	), failure(
+		"statusError",
+	)
 	st.Conflicts = int(fields["scaleConflicts"].whole(0, 1000))
 	if m, ok := fields["hpa"]; ok && p.spec == nil {
 		if c, _ := readHPA(m); c != nil {
@@ -94,11 +114,28 @@ func (p *parser) step(i int, v value, current **hpa.Config) Step {
 func (p *parser) readPods(v value) (pods []listed) {
 	seen := map[string]bool{}
 	v.list(func(_ int, m value) {
-		pod := listed{labels: defaultLabels, pod: hpa.Pod{Containers: p.containers, Ready: hpa.ReadyAbsent, NotStarted: true, ReadySince: -farthest}}
+		pod := listed{
+			labels: defaultLabels,
+			pod:    hpa.Pod{Containers: p.containers, Ready: hpa.ReadyAbsent, NotStarted: true, ReadySince: -farthest},
+		}
 		var level hpa.PodLevel
 		m.object(func(key string, m value) bool {
 			if m.null() {
-				return slices.Contains([]string{"name", "phase", "ready", "readyTransition", "startTime", "deleted", "labels", "containers", "podCpuMilli", "podMemoryBytes"}, key)
+				return slices.Contains(
+					[]string{
+						"name",
+						"phase",
+						"ready",
+						"readyTransition",
+						"startTime",
+						"deleted",
+						"labels",
+						"containers",
+						"podCpuMilli",
+						"podMemoryBytes",
+					},
+					key,
+				)
 			}
 			ok := true
 			switch key {

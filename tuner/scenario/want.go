@@ -106,10 +106,19 @@ func (w *want) check(l *Line) (wanted, found string) {
 		if c.Type != w.subject {
 			continue
 		}
-		if (status == "" || c.Status == status) && (reason == "" || c.Reason == reason) && strings.Contains(c.Message, w.text) {
+		if (status == "" || c.Status == status) && (reason == "" || c.Reason == reason) &&
+			strings.Contains(c.Message, w.text) {
 			return "", ""
 		}
-		return strings.TrimSpace(fmt.Sprintf("%s=%s %s %s", w.subject, status, reason, w.text)), fmt.Sprintf("%s=%s %s (%s)", c.Type, c.Status, c.Reason, c.Message)
+		return strings.TrimSpace(
+				fmt.Sprintf("%s=%s %s %s", w.subject, status, reason, w.text),
+			), fmt.Sprintf(
+				"%s=%s %s (%s)",
+				c.Type,
+				c.Status,
+				c.Reason,
+				c.Message,
+			)
 	}
 	return w.subject, "no such condition"
 }

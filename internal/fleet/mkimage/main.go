@@ -20,7 +20,11 @@ func main() {
 	program := flag.String("program", "bin/hpatune", "static linux program; it becomes /hpatune")
 	ref := flag.String("ref", "ghcr.io/hpatune/hpatune:dev", "name of the image")
 	arch := flag.String("arch", runtime.GOARCH, "GOARCH of the program")
-	certs := flag.String("certs", "/etc/ssl/certs/ca-certificates.crt", "certificates to trust, for https targets; none where there is no such file")
+	certs := flag.String(
+		"certs",
+		"/etc/ssl/certs/ca-certificates.crt",
+		"certificates to trust, for https targets; none where there is no such file",
+	)
 	out := flag.String("out", "bin/hpatune-image.tar", "OCI archive")
 	flag.Parse()
 	if err := run(*program, *ref, *arch, *certs, *out); err != nil {
@@ -65,7 +69,13 @@ type file struct {
 func archive(w io.Writer, files []file) error {
 	t := tar.NewWriter(w)
 	for _, f := range files {
-		h := &tar.Header{Name: f.name, Mode: f.mode, Size: int64(len(f.data)), ModTime: time.Unix(0, 0), Typeflag: tar.TypeReg}
+		h := &tar.Header{
+			Name:     f.name,
+			Mode:     f.mode,
+			Size:     int64(len(f.data)),
+			ModTime:  time.Unix(0, 0),
+			Typeflag: tar.TypeReg,
+		}
 		if f.name[len(f.name)-1] == '/' {
 			h.Typeflag = tar.TypeDir
 		}
@@ -102,14 +112,27 @@ func image(w io.Writer, ref, arch string, files []file) error {
 		return b
 	}
 	config := encode(object{
-		"architecture": arch, "os": "linux",
-		"config": object{"Entrypoint": []string{"/hpatune"}, "Env": []string{"PATH=/"}, "WorkingDir": "/", "User": "65532:65532"},
+		"architecture": arch,
+		"os":           "linux",
+		"config": object{
+			"Entrypoint": []string{"/hpatune"},
+			"Env":        []string{"PATH=/"},
+			"WorkingDir": "/",
+			"User":       "65532:65532",
+		},
 		"rootfs": object{"type": "layers", "diff_ids": []string{digest(layer.Bytes())}},
 	})
 	manifest := encode(object{
-		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-		"config": object{"mediaType": "application/vnd.oci.image.config.v1+json", "digest": blob(config), "size": len(config)},
-		"layers": []object{{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": blob(layer.Bytes()), "size": layer.Len()}},
+		"schemaVersion": 2,
+		"mediaType":     "application/vnd.oci.image.manifest.v1+json",
+		"config": object{
+			"mediaType": "application/vnd.oci.image.config.v1+json",
+			"digest":    blob(config),
+			"size":      len(config),
+		},
+		"layers": []object{
+			{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": blob(layer.Bytes()), "size": layer.Len()},
+		},
 	})
 	index := encode(object{
 		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json",

@@ -28,9 +28,34 @@ func newMetrics(model string) *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "vllm:" + name, Help: help, ConstLabels: labels})
 	}
 	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
-		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "vllm:" + name, Help: help, ConstLabels: labels, Buckets: buckets})
+		return prometheus.NewHistogram(
+			prometheus.HistogramOpts{Name: "vllm:" + name, Help: help, ConstLabels: labels, Buckets: buckets},
+		)
 	}
-	first := []float64{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560}
+	first := []float64{
+		0.001,
+		0.005,
+		0.01,
+		0.02,
+		0.04,
+		0.06,
+		0.08,
+		0.1,
+		0.25,
+		0.5,
+		0.75,
+		1,
+		2.5,
+		5,
+		7.5,
+		10,
+		20,
+		40,
+		80,
+		160,
+		640,
+		2560,
+	}
 	between := []float64{0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80}
 	whole := []float64{0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680}
 	m := &metrics{
@@ -45,10 +70,24 @@ func newMetrics(model string) *metrics {
 		promptTokens:     counter("prompt_tokens_total", "Prompt tokens processed."),
 		generationTokens: counter("generation_tokens_total", "Tokens generated."),
 		success: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "vllm:request_success_total", Help: "Requests that ended, by reason.", ConstLabels: labels}, []string{"finished_reason"}),
+			Name:        "vllm:request_success_total",
+			Help:        "Requests that ended, by reason.",
+			ConstLabels: labels,
+		}, []string{"finished_reason"}),
 	}
-	m.reg.MustRegister(m.running, m.waiting, m.kvUsage, m.ttft, m.itl, m.e2e, m.queueTime, m.promptTokens, m.generationTokens, m.success,
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.reg.MustRegister(
+		m.running,
+		m.waiting,
+		m.kvUsage,
+		m.ttft,
+		m.itl,
+		m.e2e,
+		m.queueTime,
+		m.promptTokens,
+		m.generationTokens,
+		m.success,
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
 	for _, reason := range []string{"stop", "length", "abort"} {
 		m.success.WithLabelValues(reason) // zero is a value: a rate() needs the series from the start
 	}

@@ -93,8 +93,13 @@ func (s *Server) job(r *http.Request, q request, chat bool) (*job, error) {
 		return nil, fmt.Errorf("max_tokens %d: must be at least 1", limit)
 	}
 	if n := len(tokens) + limit; n > s.opts.Model.Context {
-		return nil, fmt.Errorf("this model's maximum context length is %d tokens, but %d were asked for (%d in the prompt, %d in the completion)",
-			s.opts.Model.Context, n, len(tokens), limit)
+		return nil, fmt.Errorf(
+			"this model's maximum context length is %d tokens, but %d were asked for (%d in the prompt, %d in the completion)",
+			s.opts.Model.Context,
+			n,
+			len(tokens),
+			limit,
+		)
 	}
 	j := &job{ctx: r.Context(), prompt: tokens, max: limit, arrived: time.Now(), tokens: make(chan int, limit)}
 	if q.Temperature != nil {
@@ -131,7 +136,15 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request, chat bool) {
 	}
 	if err := s.e.submit(j); err != nil {
 		w.Header().Set("Retry-After", "1")
-		fail(w, http.StatusTooManyRequests, "rate_limit_error", "%v: %d slots and %d places are taken", err, s.opts.Slots, s.opts.Queue)
+		fail(
+			w,
+			http.StatusTooManyRequests,
+			"rate_limit_error",
+			"%v: %d slots and %d places are taken",
+			err,
+			s.opts.Slots,
+			s.opts.Queue,
+		)
 		return
 	}
 	a := answer{chat: chat, model: q.Model, created: j.arrived.Unix(), id: fmt.Sprintf("cmpl-%d", s.ids.Add(1))}
@@ -177,7 +190,11 @@ func (a answer) envelope(choices ...any) map[string]any {
 
 func (a answer) wholeChoice(text string) any {
 	if a.chat {
-		return map[string]any{"index": 0, "message": map[string]string{"role": "assistant", "content": text}, "finish_reason": "length"}
+		return map[string]any{
+			"index":         0,
+			"message":       map[string]string{"role": "assistant", "content": text},
+			"finish_reason": "length",
+		}
 	}
 	return map[string]any{"index": 0, "text": text, "finish_reason": "length"}
 }
@@ -217,7 +234,11 @@ func (a answer) stream(w http.ResponseWriter, j *job, withUsage bool) {
 		send(a.envelope(a.delta(map[string]string{"content": Decode(t)}, nil)))
 	}
 	if j.err != nil {
-		send(map[string]any{"error": map[string]any{"message": fmt.Sprintf("generation ended early: %v", j.err), "type": "service_unavailable"}})
+		send(
+			map[string]any{
+				"error": map[string]any{"message": fmt.Sprintf("generation ended early: %v", j.err), "type": "service_unavailable"},
+			},
+		)
 		return
 	}
 	send(a.envelope(a.delta(map[string]string{}, "length")))

@@ -62,7 +62,10 @@ func (w *writer) scenario(id string) *Scenario {
 	if s.InitialReplicas == 0 || w.chance(0.1) {
 		st := &InitialState{CurrentReplicas: s.InitialReplicas, DesiredReplicas: s.InitialReplicas}
 		if w.chance(0.8) {
-			st.Conditions = append(st.Conditions, Condition{Type: "ScaledToZero", Status: one(w.dice, "True", "True", "True", "False"), Reason: "ScaledToZero"})
+			st.Conditions = append(
+				st.Conditions,
+				Condition{Type: "ScaledToZero", Status: one(w.dice, "True", "True", "True", "False"), Reason: "ScaledToZero"},
+			)
 		}
 		if w.chance(0.3) {
 			st.LastScaleTime = ref(float64(-w.in(1, 600)))
@@ -90,8 +93,13 @@ func (w *writer) past() {
 		s.InitialState = &InitialState{CurrentReplicas: s.InitialReplicas, DesiredReplicas: s.InitialReplicas}
 	}
 	for range w.in(0, 6) {
-		s.InitialState.Recommendations = append(s.InitialState.Recommendations,
-			Recommendation{At: -float64(one(w.dice, w.seconds(), 300, w.in(1, 400))), Replicas: int32(max(0, w.size+w.in(-4, 6)))})
+		s.InitialState.Recommendations = append(
+			s.InitialState.Recommendations,
+			Recommendation{
+				At:       -float64(one(w.dice, w.seconds(), 300, w.in(1, 400))),
+				Replicas: int32(max(0, w.size+w.in(-4, 6))),
+			},
+		)
 	}
 	for _, list := range []*[]Change{&s.InitialState.ScaleUpEvents, &s.InitialState.ScaleDownEvents} {
 		for range one(w.dice, 0, 1, 2, 4) {
@@ -110,7 +118,9 @@ func (w *writer) flags() {
 			w.up, w.down = *c.Tolerance, *c.Tolerance
 		}
 		if w.chance(0.7) {
-			c.DownscaleStabilization = ref(Duration(time.Duration(one(w.dice, 0, 0, 0, 1, 15, 30, 30, 60, 60, 90, 120, w.in(0, 300))) * time.Second))
+			c.DownscaleStabilization = ref(
+				Duration(time.Duration(one(w.dice, 0, 0, 0, 1, 15, 30, 30, 60, 60, 90, 120, w.in(0, 300))) * time.Second),
+			)
 		}
 		if w.chance(0.4) {
 			w.cpuInit = int64(one(w.dice, 0, 15, 60, 120, 600))
@@ -137,12 +147,29 @@ func (w *writer) flags() {
 
 // containers picks the requests of ordinary pods.
 func (w *writer) containers() {
-	w.per = []Container{{Name: "app", CPUMilli: ref(int64(one(w.dice, 100, 200, 250, 1000, 10, w.in(1, 4000)))), MemoryBytes: ref(int64(one(w.dice, 1<<20, 100_000_000, 256<<20, w.in(1, 1<<30))))}}
+	w.per = []Container{
+		{
+			Name:        "app",
+			CPUMilli:    ref(int64(one(w.dice, 100, 200, 250, 1000, 10, w.in(1, 4000)))),
+			MemoryBytes: ref(int64(one(w.dice, 1<<20, 100_000_000, 256<<20, w.in(1, 1<<30)))),
+		},
+	}
 	if w.chance(0.25) {
-		w.per = append(w.per, Container{Name: "proxy", CPUMilli: ref(int64(w.in(1, 300))), MemoryBytes: ref(int64(w.in(1, 1<<28)))})
+		w.per = append(
+			w.per,
+			Container{Name: "proxy", CPUMilli: ref(int64(w.in(1, 300))), MemoryBytes: ref(int64(w.in(1, 1<<28)))},
+		)
 	}
 	if w.chance(0.2) {
-		w.per = append(w.per, Container{Name: "helper", Sidecar: true, CPUMilli: ref(int64(w.in(1, 300))), MemoryBytes: ref(int64(w.in(1, 1<<28)))})
+		w.per = append(
+			w.per,
+			Container{
+				Name:        "helper",
+				Sidecar:     true,
+				CPUMilli:    ref(int64(w.in(1, 300))),
+				MemoryBytes: ref(int64(w.in(1, 1<<28))),
+			},
+		)
 	}
 	if w.chance(0.15) {
 		w.per = append(w.per, Container{Name: "setup", Init: true, CPUMilli: ref(int64(w.in(1, 9000)))})

@@ -142,7 +142,9 @@ func (d dice) valueTarget() int64 {
 
 // metric makes the n-th entry of spec.metrics.
 func (d dice) metric(n int, outside bool) metric {
-	m := metric{source: one(d, "Resource", "Resource", "Resource", "ContainerResource", "Pods", "Object", "External", "External")}
+	m := metric{
+		source: one(d, "Resource", "Resource", "Resource", "ContainerResource", "Pods", "Object", "External", "External"),
+	}
 	if outside {
 		m.source = one(d, "Object", "External")
 	}
@@ -174,7 +176,10 @@ func (d dice) metric(n int, outside bool) metric {
 		if d.chance(0.03) {
 			target["type"] = "Value" // passes validation, is not looked at
 		}
-		m.spec = object{"type": m.source, map[string]string{"Resource": "resource", "ContainerResource": "containerResource"}[m.source]: body}
+		m.spec = object{
+			"type": m.source,
+			map[string]string{"Resource": "resource", "ContainerResource": "containerResource"}[m.source]: body,
+		}
 		return m
 	}
 	m.name = fmt.Sprintf("m%d", n)
@@ -200,7 +205,11 @@ func (d dice) metric(n int, outside bool) metric {
 			name = "default" // the controller asks for the HPA's own, whatever is named
 		}
 		m.key = one(d, m.name, kind+"/"+name+"/"+m.name)
-		described := object{"kind": kind, "name": name, "apiVersion": map[string]string{"Ingress": "networking.k8s.io/v1", "Service": "v1", "Namespace": "v1"}[kind]}
+		described := object{
+			"kind":       kind,
+			"name":       name,
+			"apiVersion": map[string]string{"Ingress": "networking.k8s.io/v1", "Service": "v1", "Namespace": "v1"}[kind],
+		}
 		m.average = d.chance(0.5)
 		if m.average {
 			target["type"], target["averageValue"] = "AverageValue", quantity(m.milli)
@@ -262,7 +271,11 @@ func (d dice) newSpec(zero bool) *spec {
 		s.meta = object{"name": one(d, "front", "web-hpa"), "namespace": one(d, "shop", "default")}
 	}
 	if d.chance(0.1) {
-		s.target = object{"apiVersion": "apps/v1", "kind": one(d, "Deployment", "StatefulSet", "ReplicaSet"), "name": one(d, "front", "db")}
+		s.target = object{
+			"apiVersion": "apps/v1",
+			"kind":       one(d, "Deployment", "StatefulSet", "ReplicaSet"),
+			"name":       one(d, "front", "db"),
+		}
 	}
 	s.write()
 	return s
@@ -281,7 +294,9 @@ func (s *spec) write() {
 	if s.meta != nil {
 		s.doc["metadata"] = s.meta
 	}
-	if m := s.metrics[0]; s.plain && len(s.metrics) == 1 && s.behavior == nil && m.source == "Resource" && m.resource == "cpu" && m.percent > 0 {
+	if m := s.metrics[0]; s.plain && len(s.metrics) == 1 && s.behavior == nil && m.source == "Resource" &&
+		m.resource == "cpu" &&
+		m.percent > 0 {
 		s.doc["apiVersion"] = "autoscaling/v1"
 		if !s.bare {
 			body["targetCPUUtilizationPercentage"] = m.percent

@@ -71,9 +71,14 @@ func (w *writer) pod(name string, now int64) Pod {
 		}
 	case 10:
 		if w.chance(0.25) && w.complete() { // its own containers; at most one kind of gap among all pods
-			p.Containers = []Container{{Name: "app", CPUMilli: ref(int64(w.in(1, 2000))), MemoryBytes: ref(int64(w.in(1, 1<<29)))}}
+			p.Containers = []Container{
+				{Name: "app", CPUMilli: ref(int64(w.in(1, 2000))), MemoryBytes: ref(int64(w.in(1, 1<<29)))},
+			}
 			if w.chance(0.5) {
-				p.Containers = append(p.Containers, Container{Name: "extra", CPUMilli: ref(int64(w.in(1, 500))), MemoryBytes: ref(int64(w.in(1, 1<<20)))})
+				p.Containers = append(
+					p.Containers,
+					Container{Name: "extra", CPUMilli: ref(int64(w.in(1, 500))), MemoryBytes: ref(int64(w.in(1, 1<<20)))},
+				)
 			}
 		}
 	}
@@ -204,7 +209,9 @@ func (w *writer) resource(o *Observation, m *metric, now int64, bad bool) {
 	if bad {
 		switch w.IntN(3) {
 		case 0:
-			o.Resource = &ResourceMetrics{Error: "the server is currently unable to handle the request (get pods.metrics.k8s.io)"}
+			o.Resource = &ResourceMetrics{
+				Error: "the server is currently unable to handle the request (get pods.metrics.k8s.io)",
+			}
 		case 1:
 			o.Resource = &ResourceMetrics{}
 		}
@@ -240,7 +247,11 @@ func (w *writer) resource(o *Observation, m *metric, now int64, bad bool) {
 	gap := one(w.dice, 0, 0, 0, 0, 0.1)
 	for i, name := range names {
 		window := int64(one(w.dice, 15, 15, 15, 30, 10, 60))
-		s := PodSample{Pod: name, Timestamp: float64(now - int64(one(w.dice, 0, 1, 5, 15, w.in(0, 90)))), WindowSeconds: float64(window)}
+		s := PodSample{
+			Pod:           name,
+			Timestamp:     float64(now - int64(one(w.dice, 0, 1, 5, 15, w.in(0, 90)))),
+			WindowSeconds: float64(window),
+		}
 		for _, p := range w.pods {
 			if p.Name == name && p.Transition != nil && w.chance(0.3) { // its window begins just then
 				s.Timestamp = *p.Transition + float64(window+int64(one(w.dice, 0, -1, 1)))
@@ -256,7 +267,11 @@ func (w *writer) resource(o *Observation, m *metric, now int64, bad bool) {
 			if m.container == c.Name {
 				share = 1
 			}
-			u := Container{Name: c.Name, CPUMilli: ref(whole(float64(cpus[i]) * share)), MemoryBytes: ref(whole(float64(mems[i]) * share))}
+			u := Container{
+				Name:        c.Name,
+				CPUMilli:    ref(whole(float64(cpus[i]) * share)),
+				MemoryBytes: ref(whole(float64(mems[i]) * share)),
+			}
 			if m.container == "" {
 				s.Containers[0].CPUMilli = ref(max(0, *s.Containers[0].CPUMilli-*u.CPUMilli))
 				s.Containers[0].MemoryBytes = ref(max(0, *s.Containers[0].MemoryBytes-*u.MemoryBytes))
@@ -315,7 +330,17 @@ func (w *writer) podValues(m *metric, bad bool) PodsMetric {
 func (w *writer) total(m *metric) int64 {
 	switch {
 	case w.chance(0.008):
-		return one[int64](w.dice, math.MaxInt64, math.MaxInt64-5, math.MaxInt64/3, -1, -5000, 1e15, math.MaxInt32*1000, math.MinInt64/2)
+		return one[int64](
+			w.dice,
+			math.MaxInt64,
+			math.MaxInt64-5,
+			math.MaxInt64/3,
+			-1,
+			-5000,
+			1e15,
+			math.MaxInt32*1000,
+			math.MinInt64/2,
+		)
 	case w.chance(0.05) || w.zero && w.chance(0.3):
 		return one[int64](w.dice, 0, 0, 0, 1, m.milli-1, m.milli)
 	}

@@ -16,9 +16,12 @@ var rooms = []struct {
 	files []string
 	tests string
 }{
-	{"tuner", []string{"choose.go", "trial.go", "search.go", "goals.go", "score.go", "interval.go"},
+	{
+		"tuner",
+		[]string{"choose.go", "trial.go", "search.go", "goals.go", "score.go", "interval.go"},
 		"^Test(Choose|Alternatives|ShareEnds|Fate|Dearer|Frontier|DistinctOutcomes|Margin|Want|Windows|LimitsOfGoals|MetOnADay|GoalsAreNamed|Tally|Flaps|MaxReplicas|Mins|" +
-			"AsCheap|Primary|Rank|Mean|Positive|Round|ASmall|TypicalOfOne|Candidates|Safest|Variants|PolicyPeriod|Distance|LimitsOfTheUser|ARunThatMet|Intervals|WhatTheModelMissed|Off|Doubt)"},
+			"AsCheap|Primary|Rank|Mean|Positive|Round|ASmall|TypicalOfOne|Candidates|Safest|Variants|PolicyPeriod|Distance|LimitsOfTheUser|ARunThatMet|Intervals|WhatTheModelMissed|Off|Doubt)",
+	},
 	{"tuner/cost", nil, ""},
 }
 
@@ -77,7 +80,14 @@ func chosen(workers int) error {
 				fmt.Printf("lives: %d %s:%d %s\n", m.id, m.file, m.line, m.key())
 			}
 		}
-		fmt.Printf("%s: %d mutants, %d killed (%.1f %%), in %v\n", room.dir, len(mutants), len(dead), 100*float64(len(dead))/float64(max(1, len(mutants))), time.Since(begin).Round(time.Second))
+		fmt.Printf(
+			"%s: %d mutants, %d killed (%.1f %%), in %v\n",
+			room.dir,
+			len(mutants),
+			len(dead),
+			100*float64(len(dead))/float64(max(1, len(mutants))),
+			time.Since(begin).Round(time.Second),
+		)
 		all, killed = all+len(mutants), killed+len(dead)
 	}
 	fmt.Printf("%d mutants of how tuner chooses, %d killed (%.1f %%)\n", all, killed, 100*float64(killed)/float64(all))

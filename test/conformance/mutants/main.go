@@ -175,8 +175,20 @@ func run(workers, scenarios int, list, verbose bool, only int, keep string, atLe
 	if scenarios < 2000 {
 		fmt.Printf("only %d of the recorded scenarios were replayed\n", scenarios)
 	}
-	fmt.Printf("%d mutants, %d killed (%.1f %%: tests of hpa %d, of scenario %d, recorded decisions %d), %d survive, %d of them unexplained, in %v\n",
-		len(mutants), len(mutants)-len(survivors), 100*killed, by["hpa"], by["scenario"], by["replay"]+by["start"], len(survivors), open, time.Since(begin).Round(time.Second))
+	fmt.Printf(
+		"%d mutants, %d killed (%.1f %%: tests of hpa %d, of scenario %d, recorded decisions %d), %d survive, %d of them unexplained, in %v\n",
+		len(
+			mutants,
+		),
+		len(mutants)-len(survivors),
+		100*killed,
+		by["hpa"],
+		by["scenario"],
+		by["replay"]+by["start"],
+		len(survivors),
+		open,
+		time.Since(begin).Round(time.Second),
+	)
 	switch {
 	case killed < atLeast:
 		return fmt.Errorf("%.1f %% killed, want %.0f %%", 100*killed, 100*atLeast)
@@ -233,7 +245,12 @@ func replayed(root, over, tmp string, workers, scenarios int, mutants []*mutant)
 			for from := 0; from < len(share); {
 				c := exec.Command(bin, "-test.run", "^TestMutants$", "-test.timeout", "1h")
 				c.Dir = build.Dir
-				c.Env = append(os.Environ(), fmt.Sprintf("HPA_SCENARIOS=%d", scenarios), "HPA_MUTANTS="+strings.Join(share, " "), fmt.Sprintf("HPA_MUTANTS_FROM=%d", from))
+				c.Env = append(
+					os.Environ(),
+					fmt.Sprintf("HPA_SCENARIOS=%d", scenarios),
+					"HPA_MUTANTS="+strings.Join(share, " "),
+					fmt.Sprintf("HPA_MUTANTS_FROM=%d", from),
+				)
 				out, err := c.CombinedOutput()
 				for line := range strings.Lines(string(out)) {
 					var id int
@@ -276,7 +293,16 @@ func (k *killer) run(id int) (ok bool, output string) {
 	if tests == "" {
 		tests = "^(Test|Example|Fuzz)"
 	}
-	c := exec.CommandContext(ctx, k.bin, "-test.failfast", "-test.timeout", k.limit.String(), "-test.run", tests, fmt.Sprintf("-test.short=%v", k.short))
+	c := exec.CommandContext(
+		ctx,
+		k.bin,
+		"-test.failfast",
+		"-test.timeout",
+		k.limit.String(),
+		"-test.run",
+		tests,
+		fmt.Sprintf("-test.short=%v", k.short),
+	)
 	c.Dir = k.dir
 	c.Env = append(os.Environ(), fmt.Sprintf("HPA_MUTANT=%d", id))
 	out, err := c.CombinedOutput()

@@ -239,7 +239,16 @@ func (r *rewriter) text(n ast.Node) string {
 func (r *rewriter) add(at token.Pos, rule, from string, to ...string) *ast.BasicLit {
 	first := len(r.mutants) + 1
 	for i, t := range to {
-		m := &mutant{id: first + i, file: r.file, line: r.fset.Position(at).Line, fn: r.fn, from: from, to: t, rule: rule, twin: 1}
+		m := &mutant{
+			id:   first + i,
+			file: r.file,
+			line: r.fset.Position(at).Line,
+			fn:   r.fn,
+			from: from,
+			to:   t,
+			rule: rule,
+			twin: 1,
+		}
 		r.seen[m.key()]++
 		m.twin = r.seen[m.key()]
 		r.mutants = append(r.mutants, m)
@@ -463,7 +472,8 @@ func (r *rewriter) constant(e ast.Expr, tv types.TypeAndValue) ast.Expr {
 		from := r.text(e)
 		return call("mutSpan", r.add(e.Pos(), "constant", from, "+1s", "-1s"), e)
 	}
-	if b.Kind() == types.Byte || b.Kind() == types.Rune && tv.Value.Kind() == constant.Int && strings.HasPrefix(r.text(e), "'") {
+	if b.Kind() == types.Byte ||
+		b.Kind() == types.Rune && tv.Value.Kind() == constant.Int && strings.HasPrefix(r.text(e), "'") {
 		return e // a character
 	}
 	from := r.text(e)

@@ -31,7 +31,10 @@ var strict = serializer.NewCodecFactory(legacyscheme.Scheme, serializer.EnableSt
 // format, apiVersion (then autoscaling/v2), kind, metadata and scaleTargetRef may be
 // left out. All of the rules are upstream's own code: pkg/apis/autoscaling and
 // pkg/registry/autoscaling.
-func Admit(manifest json.RawMessage, old *autoscalingv2.HorizontalPodAutoscaler) (*autoscalingv2.HorizontalPodAutoscaler, error) {
+func Admit(
+	manifest json.RawMessage,
+	old *autoscalingv2.HorizontalPodAutoscaler,
+) (*autoscalingv2.HorizontalPodAutoscaler, error) {
 	var text string
 	if json.Unmarshal(manifest, &text) == nil { // YAML or JSON in a string
 		j, err := yaml.YAMLToJSONStrict([]byte(text))

@@ -151,7 +151,9 @@ func (w *world) setPods(want *[]gen.Pod) error {
 
 // pod writes a pod of the format as an API object.
 func (w *world) pod(g *gen.Pod) *corev1.Pod {
-	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: g.Name, Namespace: w.hpa.Namespace, UID: types.UID(g.Name), Labels: g.Labels}}
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: g.Name, Namespace: w.hpa.Namespace, UID: types.UID(g.Name), Labels: g.Labels},
+	}
 	if p.Labels == nil {
 		p.Labels = map[string]string{"app": targetName}
 	}
@@ -176,7 +178,10 @@ func (w *world) pod(g *gen.Pod) *corev1.Pod {
 		containers = w.s.Containers
 	}
 	for _, c := range containers {
-		k := corev1.Container{Name: c.Name, Resources: corev1.ResourceRequirements{Requests: amounts(c.CPUMilli, c.MemoryBytes)}}
+		k := corev1.Container{
+			Name:      c.Name,
+			Resources: corev1.ResourceRequirements{Requests: amounts(c.CPUMilli, c.MemoryBytes)},
+		}
 		switch {
 		case c.Sidecar:
 			always := corev1.ContainerRestartPolicyAlways
@@ -227,7 +232,12 @@ type scales struct{ w *world }
 
 func (s scales) Scales(string) scaleclient.ScaleInterface { return s }
 
-func (s scales) Get(_ context.Context, gr schema.GroupResource, name string, _ metav1.GetOptions) (*autoscalingv1.Scale, error) {
+func (s scales) Get(
+	_ context.Context,
+	gr schema.GroupResource,
+	name string,
+	_ metav1.GetOptions,
+) (*autoscalingv1.Scale, error) {
 	w := s.w
 	w.mu.Lock()
 	first := !w.started
@@ -265,7 +275,12 @@ func (s scales) Get(_ context.Context, gr schema.GroupResource, name string, _ m
 	}, nil
 }
 
-func (s scales) Update(_ context.Context, gr schema.GroupResource, scale *autoscalingv1.Scale, _ metav1.UpdateOptions) (*autoscalingv1.Scale, error) {
+func (s scales) Update(
+	_ context.Context,
+	gr schema.GroupResource,
+	scale *autoscalingv1.Scale,
+	_ metav1.UpdateOptions,
+) (*autoscalingv1.Scale, error) {
 	w := s.w
 	o := w.observation()
 	w.mu.Lock()
@@ -274,7 +289,11 @@ func (s scales) Update(_ context.Context, gr schema.GroupResource, scale *autosc
 	if w.conflicts > 0 {
 		w.conflicts--
 		w.rereads++
-		return nil, k8serrors.NewConflict(gr, scale.Name, errors.New("the object has been modified; please apply your changes to the latest version and try again"))
+		return nil, k8serrors.NewConflict(
+			gr,
+			scale.Name,
+			errors.New("the object has been modified; please apply your changes to the latest version and try again"),
+		)
 	}
 	if o.UpdateError != "" {
 		w.rereads++ // the controller reads the scale after any failure
@@ -284,6 +303,13 @@ func (s scales) Update(_ context.Context, gr schema.GroupResource, scale *autosc
 	return scale.DeepCopy(), nil
 }
 
-func (s scales) Patch(context.Context, schema.GroupVersionResource, string, types.PatchType, []byte, metav1.PatchOptions) (*autoscalingv1.Scale, error) {
+func (s scales) Patch(
+	context.Context,
+	schema.GroupVersionResource,
+	string,
+	types.PatchType,
+	[]byte,
+	metav1.PatchOptions,
+) (*autoscalingv1.Scale, error) {
 	return nil, errors.New("the HPA controller never patches a scale")
 }

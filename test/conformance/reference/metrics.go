@@ -49,7 +49,10 @@ func (p podMetrics) List(context.Context, metav1.ListOptions) (*metricsapi.PodMe
 			ObjectMeta: metav1.ObjectMeta{Name: s.Pod, Namespace: p.w.hpa.Namespace},
 			Timestamp:  p.w.time(s.Timestamp), Window: metav1.Duration{Duration: gen.Seconds(s.WindowSeconds)}}
 		for _, c := range s.Containers {
-			item.Containers = append(item.Containers, metricsapi.ContainerMetrics{Name: c.Name, Usage: corev1.ResourceList(amounts(c.CPUMilli, c.MemoryBytes))})
+			item.Containers = append(
+				item.Containers,
+				metricsapi.ContainerMetrics{Name: c.Name, Usage: corev1.ResourceList(amounts(c.CPUMilli, c.MemoryBytes))},
+			)
 		}
 		l.Items = append(l.Items, item)
 	}
@@ -70,7 +73,11 @@ type customMetrics struct {
 	root bool
 }
 
-func (c customMetrics) GetForObject(kind schema.GroupKind, name, metric string, selector labels.Selector) (*customapi.MetricValue, error) {
+func (c customMetrics) GetForObject(
+	kind schema.GroupKind,
+	name, metric string,
+	selector labels.Selector,
+) (*customapi.MetricValue, error) {
 	o := c.w.observation()
 	if c.root { // asked with the HPA's namespace for a name
 		name = namespace
@@ -80,13 +87,21 @@ func (c customMetrics) GetForObject(kind schema.GroupKind, name, metric string, 
 			if m.Error != "" {
 				return nil, errors.New(m.Error)
 			}
-			return &customapi.MetricValue{Timestamp: metav1.NewTime(time.Now()), Value: *resource.NewMilliQuantity(m.Milli, resource.DecimalSI)}, nil
+			return &customapi.MetricValue{
+				Timestamp: metav1.NewTime(time.Now()),
+				Value:     *resource.NewMilliQuantity(m.Milli, resource.DecimalSI),
+			}, nil
 		}
 	}
 	return nil, errors.New("the scenario has no value for object metric " + metric)
 }
 
-func (c customMetrics) GetForObjects(_ schema.GroupKind, _ labels.Selector, metric string, selector labels.Selector) (*customapi.MetricValueList, error) {
+func (c customMetrics) GetForObjects(
+	_ schema.GroupKind,
+	_ labels.Selector,
+	metric string,
+	selector labels.Selector,
+) (*customapi.MetricValueList, error) {
 	o := c.w.observation()
 	m, ok := o.PodsMetrics[fmt.Sprintf("%s{%s}", metric, selector)]
 	if !ok {
@@ -124,7 +139,14 @@ func (e externalMetrics) List(metric string, selector labels.Selector) (*externa
 	}
 	l := &externalapi.ExternalMetricValueList{}
 	for _, v := range m.Milli {
-		l.Items = append(l.Items, externalapi.ExternalMetricValue{MetricName: metric, Timestamp: metav1.NewTime(time.Now()), Value: *resource.NewMilliQuantity(v, resource.DecimalSI)})
+		l.Items = append(
+			l.Items,
+			externalapi.ExternalMetricValue{
+				MetricName: metric,
+				Timestamp:  metav1.NewTime(time.Now()),
+				Value:      *resource.NewMilliQuantity(v, resource.DecimalSI),
+			},
+		)
 	}
 	return l, nil
 }

@@ -272,7 +272,10 @@ func (w *world) observe(i int, wait func()) (gen.Result, error) {
 	r := gen.Result{Tick: i, CurrentReplicas: from, DesiredReplicas: w.hpa.Status.DesiredReplicas, Replicas: w.replicas,
 		Scaled: w.scaled, Conditions: []gen.Condition{}, Events: w.events}
 	for _, c := range w.hpa.Status.Conditions {
-		r.Conditions = append(r.Conditions, gen.Condition{Type: string(c.Type), Status: string(c.Status), Reason: c.Reason, Message: c.Message})
+		r.Conditions = append(
+			r.Conditions,
+			gen.Condition{Type: string(c.Type), Status: string(c.Status), Reason: c.Reason, Message: c.Message},
+		)
 	}
 	for _, e := range w.events {
 		if e.Reason == "SuccessfulRescale" {

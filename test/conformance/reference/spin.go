@@ -51,7 +51,12 @@ type spinning struct {
 func (s *spinning) Scales(string) scaleclient.ScaleInterface { return s }
 
 // Get is only called by the one worker that has the HPA.
-func (s *spinning) Get(_ context.Context, _ schema.GroupResource, name string, _ metav1.GetOptions) (*autoscalingv1.Scale, error) {
+func (s *spinning) Get(
+	_ context.Context,
+	_ schema.GroupResource,
+	name string,
+	_ metav1.GetOptions,
+) (*autoscalingv1.Scale, error) {
 	if s.begin.IsZero() {
 		s.begin = time.Now()
 	}
@@ -66,6 +71,11 @@ func (s *spinning) Get(_ context.Context, _ schema.GroupResource, name string, _
 	}, nil
 }
 
-func (s *spinning) Update(_ context.Context, _ schema.GroupResource, scale *autoscalingv1.Scale, _ metav1.UpdateOptions) (*autoscalingv1.Scale, error) {
+func (s *spinning) Update(
+	_ context.Context,
+	_ schema.GroupResource,
+	scale *autoscalingv1.Scale,
+	_ metav1.UpdateOptions,
+) (*autoscalingv1.Scale, error) {
 	return scale, nil
 }

@@ -29,7 +29,16 @@ func Decided(ours, theirs *gen.Result) string {
 	for i, o := range ours.Conditions {
 		t := theirs.Conditions[i]
 		if o.Type != t.Type || o.Status != t.Status || o.Reason != t.Reason {
-			return fmt.Sprintf("condition %d: ours %s=%s %s, theirs %s=%s %s", i, o.Type, o.Status, o.Reason, t.Type, t.Status, t.Reason)
+			return fmt.Sprintf(
+				"condition %d: ours %s=%s %s, theirs %s=%s %s",
+				i,
+				o.Type,
+				o.Status,
+				o.Reason,
+				t.Type,
+				t.Status,
+				t.Reason,
+			)
 		}
 	}
 	return ""
@@ -67,7 +76,9 @@ func Told(ours, theirs *gen.Result) string {
 
 // Which pod a text names is random upstream (the order of a map), and so is the fault where
 // pods have several.
-var anyPod = regexp.MustCompile(`(missing request for \S+ in container \S* of|container \S+ not found in|missing pod-level request for \S+ in) Pod [a-z0-9-]+`)
+var anyPod = regexp.MustCompile(
+	`(missing request for \S+ in container \S* of|container \S+ not found in|missing pod-level request for \S+ in) Pod [a-z0-9-]+`,
+)
 
 func namesPod(s string) bool { return strings.Contains(s, " Pod ") && anyPod.MatchString(s) }
 

@@ -49,12 +49,20 @@ func sayings(all []*scenario.Scenario) (string, error) {
 	return b.String(), nil
 }
 
-var variable = regexp.MustCompile(`\{.*?\}|[A-Z][a-z]+/[a-z]+/|\((unable|failed|did|missing|container|no|invalid) .*\)|\bm\d\b|shared|(\d+(\.\d+)?) ?(ms|m|s|h|Mi|Gi|Ki|%)?\b( (replicas?|pods?|policy)\b)?|cpu|memory|\b(was|were|its|their|it|they|has|have)\b|-(Pods|Percent)`)
+var variable = regexp.MustCompile(
+	`\{.*?\}|[A-Z][a-z]+/[a-z]+/|\((unable|failed|did|missing|container|no|invalid) .*\)|\bm\d\b|shared|(\d+(\.\d+)?) ?(ms|m|s|h|Mi|Gi|Ki|%)?\b( (replicas?|pods?|policy)\b)?|cpu|memory|\b(was|were|its|their|it|they|has|have)\b|-(Pods|Percent)`,
+)
 
 func decisions(s *scenario.Scenario) (out []gen.Result, err error) {
 	err = scenario.Run(s, func(l *scenario.Line) error {
-		r := gen.Result{Tick: l.Tick, CurrentReplicas: l.CurrentReplicas, DesiredReplicas: l.DesiredReplicas, Replicas: l.Replicas,
-			Scaled: l.Scaled, Error: l.Error}
+		r := gen.Result{
+			Tick:            l.Tick,
+			CurrentReplicas: l.CurrentReplicas,
+			DesiredReplicas: l.DesiredReplicas,
+			Replicas:        l.Replicas,
+			Scaled:          l.Scaled,
+			Error:           l.Error,
+		}
 		if l.Reason != nil {
 			r.Reason = *l.Reason
 		}

@@ -43,7 +43,6 @@ type serving struct {
 	got          bool
 	sent         float64
 	conn         *connection
-	firstSeen    bool
 }
 
 type connection struct {
@@ -242,8 +241,18 @@ func (s Serve) Run() *results.Run {
 		if at := math.Mod(now, scrape); at < dt && now > 1 && now < s.Seconds {
 			for i, p := range pods {
 				if p.ready <= now-scrape {
-					run.Samples = append(run.Samples, results.Sample{At: Dur(now + 1), Source: "metrics.k8s.io", Name: "cpu_milli",
-						Pod: fmt.Sprintf("pod-%d", i), Value: 1000 * p.burnt / scrape, Window: 15 * time.Second, SampledAt: Dur(math.Floor(now))})
+					run.Samples = append(run.Samples, results.Sample{
+						At:     Dur(now + 1),
+						Source: "metrics.k8s.io",
+						Name:   "cpu_milli",
+						Pod: fmt.Sprintf(
+							"pod-%d",
+							i,
+						),
+						Value:     1000 * p.burnt / scrape,
+						Window:    15 * time.Second,
+						SampledAt: Dur(math.Floor(now)),
+					})
 				}
 				p.burnt = 0
 			}

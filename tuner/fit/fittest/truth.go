@@ -134,8 +134,19 @@ func (c Truth) Run() *results.Run {
 				if p.ended > t {
 					o.StatusReplicas++
 				}
-				ps := results.PodState{Name: p.name, Phase: "Running", Ready: "False", Started: Dur(math.Floor(p.scheduled)),
-					ReadySince: Dur(math.Floor(p.scheduled)), Deleted: p.ended <= t, Containers: requests, PodCPUMilli: -1, PodMemoryBytes: -1}
+				ps := results.PodState{
+					Name:    p.name,
+					Phase:   "Running",
+					Ready:   "False",
+					Started: Dur(math.Floor(p.scheduled)),
+					ReadySince: Dur(
+						math.Floor(p.scheduled),
+					),
+					Deleted:        p.ended <= t,
+					Containers:     requests,
+					PodCPUMilli:    -1,
+					PodMemoryBytes: -1,
+				}
 				if p.started > t {
 					ps.Phase = "Pending"
 				}

@@ -110,7 +110,13 @@ func run(ctx context.Context, args []string) error {
 		}
 		return c.Exec(args)
 	case "status":
-		fmt.Printf("up\nKUBECONFIG=%s\nlogs: %s\nprograms: %s\n          %s\n", c.Kubeconfig(), c.LogDir(), c.Programs().Kube, c.Programs().Own)
+		fmt.Printf(
+			"up\nKUBECONFIG=%s\nlogs: %s\nprograms: %s\n          %s\n",
+			c.Kubeconfig(),
+			c.LogDir(),
+			c.Programs().Kube,
+			c.Programs().Own,
+		)
 		return nil
 	case "stop", "start", "import":
 		arg, err := one()
@@ -166,7 +172,12 @@ func test(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"test", "-count=1", "-timeout=40m"}, cluster.BuildFlags...), append([]string{"./e2e"}, args...)...)...)
+	cmd := exec.CommandContext(
+		ctx,
+		"go",
+		append(
+			append([]string{"test", "-count=1", "-timeout=40m"}, cluster.BuildFlags...),
+			append([]string{"./e2e"}, args...)...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.Dir, cmd.Stdout, cmd.Stderr = module, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")

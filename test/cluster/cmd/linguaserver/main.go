@@ -55,19 +55,49 @@ type server struct {
 
 func newServer(languages, slots int) *server {
 	s := &server{
-		slots: make(chan struct{}, slots), reg: prometheus.NewRegistry(), languages: firstLanguages(languages),
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "request_predict_total", Help: "Inference requests, by status."}, []string{"code"}),
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "request_predict_seconds", Help: "Inference request duration.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "request_predict_in_progress", Help: "Inference requests inside, waiting ones too."}),
-		loadTime: prometheus.NewGauge(prometheus.GaugeOpts{Name: "model_load_seconds", Help: "From start to loaded; 0 while loading."}),
+		slots:     make(chan struct{}, slots),
+		reg:       prometheus.NewRegistry(),
+		languages: firstLanguages(languages),
+		requests: prometheus.NewCounterVec(
+			prometheus.CounterOpts{Name: "request_predict_total", Help: "Inference requests, by status."},
+			[]string{"code"},
+		),
+		duration: prometheus.NewHistogram(
+			prometheus.HistogramOpts{
+				Name:    "request_predict_seconds",
+				Help:    "Inference request duration.",
+				Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+			},
+		),
+		inFlight: prometheus.NewGauge(
+			prometheus.GaugeOpts{Name: "request_predict_in_progress", Help: "Inference requests inside, waiting ones too."},
+		),
+		loadTime: prometheus.NewGauge(
+			prometheus.GaugeOpts{Name: "model_load_seconds", Help: "From start to loaded; 0 while loading."},
+		),
 	}
-	s.reg.MustRegister(s.requests, s.duration, s.inFlight, s.loadTime, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.reg.MustRegister(
+		s.requests,
+		s.duration,
+		s.inFlight,
+		s.loadTime,
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
 	return s
 }
 
 // firstLanguages returns n languages, those of most texts first.
 func firstLanguages(n int) []lingua.Language {
-	first := []lingua.Language{lingua.English, lingua.German, lingua.French, lingua.Spanish, lingua.Portuguese, lingua.Russian, lingua.Chinese, lingua.Japanese}
+	first := []lingua.Language{
+		lingua.English,
+		lingua.German,
+		lingua.French,
+		lingua.Spanish,
+		lingua.Portuguese,
+		lingua.Russian,
+		lingua.Chinese,
+		lingua.Japanese,
+	}
 	for _, l := range lingua.AllLanguages() {
 		if !slices.Contains(first, l) {
 			first = append(first, l)
@@ -98,7 +128,11 @@ func (s *server) handler() http.Handler {
 	model := func(h http.HandlerFunc) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if name := r.PathValue("model"); name != modelName {
-				reply(w, http.StatusNotFound, map[string]string{"error": fmt.Sprintf("model %q not found; this server has %q", name, modelName)})
+				reply(
+					w,
+					http.StatusNotFound,
+					map[string]string{"error": fmt.Sprintf("model %q not found; this server has %q", name, modelName)},
+				)
 				return
 			}
 			h(w, r)
@@ -111,9 +145,16 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("GET /v2/health/ready", ready)
 	mux.HandleFunc("GET /v2/models/{model}/ready", model(ready))
 	mux.HandleFunc("GET /v2/models/{model}", model(func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, 200, map[string]any{"name": modelName, "versions": []string{"1"}, "platform": "lingua-go",
-			"inputs":  []tensor{{Name: "text", Datatype: "BYTES", Shape: []int{-1}}},
-			"outputs": []tensor{{Name: "language", Datatype: "BYTES", Shape: []int{-1}}, {Name: "confidence", Datatype: "FP64", Shape: []int{-1}}}})
+		reply(w, 200, map[string]any{
+			"name":     modelName,
+			"versions": []string{"1"},
+			"platform": "lingua-go",
+			"inputs":   []tensor{{Name: "text", Datatype: "BYTES", Shape: []int{-1}}},
+			"outputs": []tensor{
+				{Name: "language", Datatype: "BYTES", Shape: []int{-1}},
+				{Name: "confidence", Datatype: "FP64", Shape: []int{-1}},
+			},
+		})
 	}))
 	mux.HandleFunc("POST /v2/models/{model}/infer", model(s.infer))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{}))
@@ -191,7 +232,11 @@ func main() {
 func run() error {
 	all := len(lingua.AllLanguages())
 	addr := flag.String("addr", "127.0.0.1:8000", "address to listen on; port 0 takes a free one, which is printed")
-	languages := flag.Int("languages", 4, fmt.Sprintf("languages to load, 2 to %d: about 0.4 CPU-s for 2, 1.4 for 8, 10 for all", all))
+	languages := flag.Int(
+		"languages",
+		4,
+		fmt.Sprintf("languages to load, 2 to %d: about 0.4 CPU-s for 2, 1.4 for 8, 10 for all", all),
+	)
 	slots := flag.Int("slots", 2, "inferences at once")
 	drain := flag.Duration("drain", time.Second, "after SIGTERM, serve for this long before no more connections are taken")
 	flag.Parse()
