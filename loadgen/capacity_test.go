@@ -81,3 +81,32 @@ func TestCapacityOfWhatNeverAnswersWell(t *testing.T) {
 		t.Error("a server that only fails has a capacity")
 	}
 }
+
+// A closed loop sends the next request when one comes back, and no faster than
+// --max-rate: a server that fails at once must not be flooded.
+func TestCapacitySearchKeepsTheRateLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipes()
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusNotImplemented)
+		})}
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = srv.Serve(p) })
+		var s sink
+		_, err := FindCapacity(t.Context(), CapacityOptions{
+			Load: Options{
+				Profile: plan(profiles.Target{}, profiles.Timeouts{}), URL: "http://fails.test", Emit: s.emit, Dial: p.dial,
+				sleep: goSleep, Seed: 1, Lookup: nobody, MaxRate: 5,
+			},
+			Step: 20 * time.Second,
+		})
+		_ = srv.Close()
+		wg.Wait()
+		if err == nil {
+			t.Error("no error where nothing is answered well")
+		}
+		if n := len(s.sorted()); n < 20 || n > 102 {
+			t.Errorf("%d requests in a step of 20s at 5/s, want at most 100", n)
+		}
+	})
+}

@@ -316,6 +316,9 @@ func (r *run) run(ctx context.Context) (Report, error) {
 	var pace vegeta.Pacer = r.pacer
 	if o.Closed > 0 {
 		loop := closedLoop{pacer: r.pacer}
+		if o.MaxRate > 0 {
+			loop.every = o.Clock.Wall(time.Duration(float64(time.Second) / o.MaxRate))
+		}
 		if o.closedFor > 0 {
 			loop.end = time.Now().Add(o.Clock.Wall(o.closedFor))
 		}

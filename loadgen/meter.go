@@ -471,6 +471,7 @@ func connOutcome(err error) results.Outcome {
 	timeout := errors.As(err, &ne) && ne.Timeout()
 	switch {
 	case errors.Is(err, errNoEndpoints),
+		errors.Is(err, http.ErrSchemeMismatch), // https:// at a port that speaks plain HTTP
 		errors.As(err, &cert),
 		errors.As(err, &rec),
 		errors.As(err, &host),

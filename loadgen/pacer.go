@@ -152,22 +152,23 @@ func (p *pacer) early(due time.Time) time.Duration {
 	return earlyMore
 }
 
-// closedLoop is the pacer of a closed loop: it never waits. How many requests are
-// in flight is then vegeta's number of workers, so that the next goes out when
-// one comes back.
+// closedLoop is the pacer of a closed loop: it waits for nothing but the rate limit.
+// How many requests are in flight is then vegeta's number of workers, so that the
+// next goes out when one comes back.
 type closedLoop struct {
 	*pacer
-	end time.Time // nothing is started after it; zero = no end
+	end   time.Time     // nothing is started after it; zero = no end
+	every time.Duration // wall time between two requests at least, on average; 0 = no limit
 }
 
-// Pace hands out the next arrival at once.
-func (c closedLoop) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
+// Pace hands out the next arrival as soon as the rate limit lets it.
+func (c closedLoop) Pace(elapsed time.Duration, hits uint64) (time.Duration, bool) {
 	p := c.pacer
 	if hits%64 == 0 && p.ctx.Err() != nil || !c.end.IsZero() && time.Now().After(c.end) {
 		return 0, true
 	}
 	a, ok := p.take()
-	return 0, !ok || !p.ring.put(p.ctx, hits, a)
+	return max(0, time.Duration(hits)*c.every-elapsed), !ok || !p.ring.put(p.ctx, hits, a)
 }
 
 // A ring hands arrivals from the pacer to the requests: vegeta tells the

@@ -411,7 +411,7 @@ func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
 	switch {
 	case ratio == nil && r.Meta.Target.Kind == "url":
 		return []Reason{reason("foreign-traffic", Unverified, math.NaN(), foreignLimit,
-			"foreign traffic not checked: the server has no request counter at /metrics, so others may have sent requests, too")}
+			"foreign traffic not checked: no request counter could be read at the server's /metrics, so others may have sent requests, too")}
 	case ratio == nil:
 		return []Reason{reason("foreign-traffic", Valid, math.NaN(), foreignLimit, "foreign traffic not checked")}
 	}

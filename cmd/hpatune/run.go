@@ -91,6 +91,9 @@ and why. See hpatune help trust.`,
 			if err := f.useless(cmd.Flags().Changed); err != nil {
 				return err
 			}
+			if err := f.fleet.check(cmd); err != nil {
+				return err
+			}
 			return s.runRun(cmd.Context(), f)
 		},
 	}
@@ -153,6 +156,11 @@ and why. See hpatune help trust.`,
 func (s streams) runRun(ctx context.Context, f runFlags) error {
 	if !f.sandbox && f.url == "" && f.profile == "" && !f.cluster.asked() {
 		return usagef("no target: pass --sandbox, --url, --hpa or --target\nTry: hpatune run --sandbox -p demo")
+	}
+	if f.headerFile != "" { // before anything is said of a load
+		if _, err := os.Stat(f.headerFile); err != nil {
+			return usagef("--header-file: %w", err)
+		}
 	}
 	p, err := s.plan(f)
 	if err != nil {
@@ -465,23 +473,29 @@ func (s streams) sandboxOf(file string, speed float64) (*record.Sandbox, error) 
 	return &record.Sandbox{HPA: h.Config, Manifest: data, Speed: speed}, nil
 }
 
+// capacitySteps is how many steps a capacity search usually takes at most: ten
+// doublings, and a bisection to 5 %.
+const capacitySteps = 20
+
 // confirm says what is about to be done to whom, and asks. Load to this very
 // machine needs no yes.
 func (s streams) confirm(p record.Plan, url string, yes bool) error {
 	f := p.Profile
 	if p.Capacity > 0 {
-		limit := "no rate limit"
+		limit := "no rate limit, so as many requests as the endpoint answers; set one with --max-rate"
 		if p.MaxRate > 0 {
-			limit = fmt.Sprintf("at most %g/s", p.MaxRate)
+			most := float64(capacitySteps) * p.Capacity.Seconds() * p.MaxRate
+			limit = fmt.Sprintf("at most %g/s, so some %.0f requests if it takes %d steps", p.MaxRate, most, capacitySteps)
 		}
 		s.warnf(
 			"Finding the capacity of %s; the stages of %s are not sent. Steps of %s with 1, 2, 4, … up to %d requests in flight (%s), "+
-				"then at fixed rates up to 10 %% above the rate reached; about 10 to 20 steps.",
+				"then at fixed rates up to 10 %% above the rate reached; about 10 to %d steps.",
 			record.RedactURL(url),
 			f.Name,
 			p.Capacity,
 			loadgen.MaxConcurrency,
 			limit,
+			capacitySteps,
 		)
 	} else {
 		s.warnf("Sending to %s: profile %s, %d requests in %s, at most %.4g/s.",

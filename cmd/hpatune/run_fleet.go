@@ -56,6 +56,14 @@ func (f *fleetFlags) add(c *cobra.Command) {
 	c.MarkFlagsMutuallyExclusive("shard", "find-capacity")
 }
 
+// check refuses a number of workers that sends nothing.
+func (f *fleetFlags) check(c *cobra.Command) error {
+	if c.Flags().Changed("workers") && f.workers < 1 {
+		return usagef("--workers %d: want 1 or more pods to send from", f.workers)
+	}
+	return nil
+}
+
 // shardOf completes a plan by its part of the schedule, and when that begins.
 func (f *fleetFlags) shardOf(p *record.Plan) (err error) {
 	if f.shard != "" {

@@ -205,6 +205,12 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 		}
 		return advised{}, exit(exitFailed, err)
 	}
+	if recorded != nil {
+		r.Warnings = append(r.Warnings, fmt.Sprintf(
+			"the HPA of %s did not run: \"current\" is what the model predicts for it; the HPA that ran is behind the measured figures",
+			f.filename,
+		))
+	}
 	out := f.out
 	if out == "" {
 		out = filepath.Join(dirs[0], "advice")
