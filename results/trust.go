@@ -410,8 +410,15 @@ func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
 	ratio := r.Meta.Client.ForeignRatio
 	switch {
 	case ratio == nil && r.Meta.Target.Kind == "url":
-		return []Reason{reason("foreign-traffic", Unverified, math.NaN(), foreignLimit,
-			"foreign traffic not checked: no request counter could be read at the server's /metrics, so others may have sent requests, too")}
+		return []Reason{
+			reason(
+				"foreign-traffic",
+				Unverified,
+				math.NaN(),
+				foreignLimit,
+				"foreign traffic not checked: no request counter could be read at the server's /metrics, so others may have sent requests, too",
+			),
+		}
 	case ratio == nil:
 		return []Reason{reason("foreign-traffic", Valid, math.NaN(), foreignLimit, "foreign traffic not checked")}
 	}
