@@ -186,38 +186,6 @@ func (e *Exact) Step(requests []Request) {
 	}
 }
 
-// scrape takes the points of pipe k that are due at the end of this tick.
-func (e *Exact) scrape(p *pipe, k int) {
-	if _, ok := p.scrapesAt(e.tick, 0); !ok && !p.apart {
-		return
-	}
-	of := func(s *server, stage Stage) {
-		j, ok := p.scrapesAt(e.tick, p.offset(e.m.Seed, k, s.index))
-		if !ok {
-			return
-		}
-		l := s.load
-		if p.window == 0 { // a gauge is read at an instant, and is a whole number
-			l.running, l.waiting = float64(s.inside()-s.waiting()), float64(s.waiting())
-		}
-		if stage == Starting {
-			l = load{}
-		}
-		p.scrape(&s.m[k], j, e.now, s.life.Started, l, stage)
-	}
-	for _, s := range e.ready {
-		of(s, Ready)
-	}
-	for _, s := range e.leaving {
-		of(s, Ready)
-	}
-	for _, s := range e.coming {
-		if s.life.Started < e.now {
-			of(s, Starting)
-		}
-	}
-}
-
 // Finish plays on without arrivals until every request has ended, so that each
 // is counted in the tick in which it came.
 func (e *Exact) Finish() {
@@ -496,74 +464,4 @@ func (e *Exact) drain() {
 		e.free = append(e.free, s)
 		return true
 	})
-}
-
-// Status returns how many pods the workload controller counts: not deleted.
-func (e *Exact) Status() int { return len(e.ready) + len(e.coming) }
-
-// Pods appends what the autoscaler sees at time now.
-func (e *Exact) Pods(now float64, out []PodView) []PodView {
-	view := func(s *server, stage Stage) {
-		v := PodView{Life: s.life, Stage: stage, Count: 1}
-		for k := range e.m.pipes {
-			p := &e.m.pipes[k]
-			v.Values[k] = p.read(&s.m[k], p.offset(e.m.Seed, k, s.index), now, e.now, e.m.dt)
-		}
-		out = append(out, v)
-	}
-	for _, s := range e.ready {
-		view(s, Ready)
-	}
-	for _, s := range e.coming {
-		view(s, min(s.life.Stage(now), Starting))
-	}
-	for _, s := range e.leaving {
-		view(s, Draining)
-	}
-	return out
-}
-
-// push and pop keep serving a heap by finish, equal ones by arrival.
-func (s *server) push(c call) {
-	s.serving = append(s.serving, c)
-	h := s.serving
-	for i := len(h) - 1; i > 0; {
-		up := (i - 1) / 2
-		if !sooner(&h[i], &h[up]) {
-			break
-		}
-		h[i], h[up] = h[up], h[i]
-		i = up
-	}
-}
-
-func (s *server) pop() call {
-	h := s.serving
-	top := h[0]
-	n := len(h) - 1
-	h[0] = h[n]
-	h = h[:n]
-	for i := 0; ; {
-		k := 2*i + 1
-		if k >= n {
-			break
-		}
-		if k+1 < n && sooner(&h[k+1], &h[k]) {
-			k++
-		}
-		if !sooner(&h[k], &h[i]) {
-			break
-		}
-		h[i], h[k] = h[k], h[i]
-		i = k
-	}
-	s.serving = h
-	return top
-}
-
-func sooner(a, b *call) bool {
-	if a.finish != b.finish {
-		return a.finish < b.finish
-	}
-	return a.index < b.index
 }
