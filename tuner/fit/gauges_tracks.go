@@ -1,0 +1,127 @@
+package fit
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+// podTracks are a Pods metric's samples by pod, while the pod was in traffic and
+// watched.
+func (s *service) podTracks(m *hpa.Metric) []track {
+	ready, ended := s.watched()
+	byPod := map[string]int{}
+	var out []track
+	for _, x := range gaugeSamples(s.log, m) {
+		if x.Pod == "" {
+			continue
+		}
+		at := x.At.Seconds()
+		if e, ok := ended[x.Pod]; ok && at > e {
+			continue
+		}
+		if r, ok := ready[x.Pod]; ok && at <= r {
+			continue
+		}
+		i, ok := byPod[x.Pod]
+		if !ok {
+			k := s.serverOf(x.Pod)
+			i = -1
+			if k >= 0 {
+				i = len(out)
+				out = append(out, track{did: func(from, to float64) (reading, int) { return s.did(k, from, to), 1 }})
+			}
+			byPod[x.Pod] = i
+		}
+		if i >= 0 {
+			out[i].points = append(out[i].points, point{at, x.Value})
+		}
+	}
+	return slices.DeleteFunc(out, func(t track) bool { return len(t.points) < 3 })
+}
+
+// poolTrack is a metric of the whole pool as one track: the series of one instant
+// are summed. whole says that the metric itself is of the pool; otherwise the pods'
+// samples are summed.
+func (s *service) poolTrack(m *hpa.Metric, whole bool) []track {
+	var points []point
+	for _, x := range gaugeSamples(s.log, m) {
+		if whole != (x.Pod == "") {
+			continue
+		}
+		at := x.At.Seconds()
+		if at < 0 {
+			continue
+		}
+		if k := len(points) - 1; k >= 0 && points[k].at == at {
+			points[k].value += x.Value
+			continue
+		}
+		points = append(points, point{at, x.Value})
+	}
+	did := func(from, to float64) (reading, int) {
+		var sum reading
+		for k := range s.servers {
+			r := s.did(k, from, to)
+			sum.done, sum.running, sum.waiting = sum.done+r.done, sum.running+r.running, sum.waiting+r.waiting
+		}
+		return sum, s.sharing(to)
+	}
+	return []track{{points, did}}
+}
+
+// largest is the largest value of any server between two instants.
+func (s *service) largest(from, to float64, of func(reading) float64) float64 {
+	most := 0.0
+	for k := range s.servers {
+		most = max(most, of(s.did(k, from, to)))
+	}
+	return most
+}
+
+// gaugeSamples are a metric's samples in order of time, of the first source that
+// has any; stretches in which nobody saw the pods are left out.
+func gaugeSamples(l *log, m *hpa.Metric) []results.Sample {
+	source := ""
+	var out []results.Sample
+	for _, x := range l.run.Samples {
+		if x.Name != m.Name || source != "" && x.Source != source {
+			continue
+		}
+		source = x.Source
+		if at := x.At; !l.hidden.meet(at-time.Second, at) {
+			out = append(out, x)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b results.Sample) int { return int(a.At - b.At) })
+	return out
+}
+
+// variation is the mean deviation of the tracks' values from their median.
+func variation(tracks []track) float64 {
+	var all []float64
+	for _, t := range tracks {
+		for _, p := range t.points {
+			all = append(all, p.value)
+		}
+	}
+	m := median(slices.Clone(all))
+	sum := 0.0
+	for _, v := range all {
+		sum += math.Abs(v - m)
+	}
+	return sum / float64(max(1, len(all)))
+}
+
+func meanLevel(tracks []track) float64 {
+	sum, n := 0.0, 0
+	for _, t := range tracks {
+		for _, p := range t.points {
+			sum, n = sum+p.value, n+1
+		}
+	}
+	return sum / float64(max(1, n))
+}
