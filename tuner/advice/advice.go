@@ -310,7 +310,7 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 	}
 	void := "Not valid with another image, model, requests or node type, or a longer start-up"
 	if r.LoadMargin != nil {
-		void += fmt.Sprintf("; or above %.2g times this load", r.LoadMargin.Value)
+		void += fmt.Sprintf("; or above %.2f times this load", r.LoadMargin.Value)
 	}
 	add("%s.", void)
 	notes := []manifest.Note{{Path: "", Text: strings.Join(head, "\n")}}
