@@ -4,14 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-
+	"github.com/hpatune/hpatune/internal/exposition"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -46,15 +45,16 @@ var pathLabels = map[string]bool{
 	"http_route": true,
 }
 
-// A census is what the servers had counted at one time, by counter.
-type census map[string]float64
+// A census is what the servers had counted at one time, by counter and then by
+// server and labels: each of these series only grows, unless its server begins anew.
+type census map[string]map[string]float64
 
-// take reads the /metrics of each address and adds up what they have counted
-// under path. All must answer: half a count is none.
+// take reads the /metrics of each address, and what they have counted under path.
+// All must answer: half a count is none.
 func (m *meter) take(ctx context.Context, addrs []string) (census, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	sum := census{}
+	all := census{}
 	for _, a := range addrs {
 		u := *m.url
 		u.Path, u.RawPath, u.RawQuery = "/metrics", "", ""
@@ -76,27 +76,24 @@ func (m *meter) take(ctx context.Context, addrs []string) (census, error) {
 		if resp.StatusCode != http.StatusOK {
 			return nil, fmt.Errorf("/metrics: HTTP %d", resp.StatusCode)
 		}
-		if err := sum.add(string(body), m.url.Path); err != nil {
+		if err := all.add(a, body, m.url.Path); err != nil {
 			return nil, err
 		}
 	}
-	return sum, nil
+	return all, nil
 }
 
 // add reads one server's metrics.
-func (c census) add(text, path string) error {
-	p := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := p.TextToMetricFamilies(strings.NewReader(text))
+func (c census) add(server string, page []byte, path string) error {
+	families, err := exposition.Read(page, func(name string) bool {
+		return slices.ContainsFunc(servedBy, func(s served) bool { return s.name == name })
+	})
 	if err != nil {
 		return fmt.Errorf("/metrics: %w", err)
 	}
 	for _, s := range servedBy {
-		f, ok := families[s.name]
-		if !ok {
-			continue
-		}
-		for _, x := range f.GetMetric() {
-			ours := true
+		for _, x := range families[s.name].GetMetric() {
+			series, ours := server, true
 			for _, l := range x.GetLabel() {
 				// vLLM counts what was broken off among its successes, too: requests
 				// of ours that ran into a time-out.
@@ -104,23 +101,34 @@ func (c census) add(text, path string) error {
 					s.good && l.GetName() == "finished_reason" && l.GetValue() == "abort" {
 					ours = false
 				}
+				series += "\x00" + l.GetName() + "\x00" + l.GetValue()
 			}
-			if !ours {
+			v := exposition.Value(x)
+			if !ours || math.IsNaN(v) || math.IsInf(v, 0) {
 				continue
 			}
-			switch {
-			case x.Counter != nil:
-				c[s.name] += x.GetCounter().GetValue()
-			case x.Histogram != nil:
-				c[s.name] += float64(x.GetHistogram().GetSampleCount())
-			case x.Summary != nil:
-				c[s.name] += float64(x.GetSummary().GetSampleCount())
-			case x.Untyped != nil:
-				c[s.name] += x.GetUntyped().GetValue()
+			if c[s.name] == nil {
+				c[s.name] = map[string]float64{}
 			}
+			c[s.name][series] += v
 		}
 	}
 	return nil
+}
+
+// since is by how much a counter grew from one census to the next, over all
+// series; one that is new began at 0. ok is false where one fell or went: its
+// server began anew, and what it had counted in between is lost.
+func (c census) since(before census, counter string) (grown float64, ok bool) {
+	for series, was := range before[counter] {
+		if now, there := c[counter][series]; !there || now < was {
+			return 0, false
+		}
+	}
+	for series, now := range c[counter] {
+		grown += now - before[counter][series]
+	}
+	return grown, true
 }
 
 // foreign returns how much more the servers served between two censuses than
@@ -130,9 +138,12 @@ func (c census) add(text, path string) error {
 // than 5 % of ours (a balancer showed one replica of many, a server began anew).
 func foreign(before, after census, outcomes *[results.Outcomes]atomic.Int64) (ratio float64, ok bool) {
 	for _, s := range servedBy {
-		a, counted := after[s.name]
-		if !counted {
+		if len(after[s.name]) == 0 {
 			continue
+		}
+		grown, ok := after.since(before, s.name)
+		if !ok {
+			return 0, false
 		}
 		ours := outcomes[results.OK].Load()
 		if !s.good {
@@ -144,7 +155,7 @@ func foreign(before, after census, outcomes *[results.Outcomes]atomic.Int64) (ra
 		if ours == 0 {
 			return 0, false
 		}
-		ratio = (a - before[s.name] - float64(ours)) / float64(ours)
+		ratio = (grown - float64(ours)) / float64(ours)
 		return ratio, ratio >= -0.05
 	}
 	return 0, false

@@ -74,3 +74,44 @@ func TestForeignTrafficIsMeasured(t *testing.T) {
 		t.Errorf("ratio %v of a server without metrics", rep.Client.ForeignRatio)
 	}
 }
+
+func TestCensus(t *testing.T) {
+	const path = "/v1/completions"
+	for _, tt := range []struct {
+		name          string
+		before, after []string // a page a server
+		counter       string
+		want          float64 // NaN = not known
+	}{
+		{"what was counted on all servers", []string{"vllm:request_success_total 10\n", "vllm:request_success_total 7\n"},
+			[]string{"vllm:request_success_total 15\n", "vllm:request_success_total 8\n"}, "vllm:request_success_total", 6},
+		{"exemplars and time stamps of OpenMetrics", []string{"http_requests_total{path=\"/v1/completions\"} 1 # {trace_id=\"a\"} 1 1.5\n"},
+			[]string{"http_requests_total{path=\"/v1/completions\"} 4 1700000000.5 # {trace_id=\"b\"} 1\n# EOF\n"}, "http_requests_total", 3},
+		{"a series that is new began at nothing", []string{"vllm:request_success_total{finished_reason=\"stop\"} 10\n"},
+			[]string{"vllm:request_success_total{finished_reason=\"stop\"} 12\nvllm:request_success_total{finished_reason=\"length\"} 5\n"},
+			"vllm:request_success_total", 7},
+		{"a series that is no number counts nothing", []string{"http_requests_total{path=\"/v1/completions\"} 2\nhttp_requests_total{code=\"x\"} NaN\n"},
+			[]string{"http_requests_total{path=\"/v1/completions\"} 3\nhttp_requests_total{code=\"x\"} NaN\n"}, "http_requests_total", 1},
+		{"one server of two that began anew makes the sum unknown, though it grew", []string{"vllm:request_success_total 10\n", "vllm:request_success_total 7\n"},
+			[]string{"vllm:request_success_total 2\n", "vllm:request_success_total 90\n"}, "vllm:request_success_total", math.NaN()},
+		{"a series that is gone, too", []string{"vllm:request_success_total{engine=\"0\"} 10\nvllm:request_success_total{engine=\"1\"} 3\n"},
+			[]string{"vllm:request_success_total{engine=\"0\"} 30\n"}, "vllm:request_success_total", math.NaN()},
+	} {
+		read := func(pages []string) census {
+			c := census{}
+			for i, p := range pages {
+				if err := c.add(fmt.Sprint(i), []byte(p), path); err != nil {
+					t.Fatalf("%s: %v", tt.name, err)
+				}
+			}
+			return c
+		}
+		got, ok := read(tt.after).since(read(tt.before), tt.counter)
+		if !ok {
+			got = math.NaN()
+		}
+		if got != tt.want && !(math.IsNaN(got) && math.IsNaN(tt.want)) {
+			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -1,15 +1,13 @@
 package observer
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
+	"slices"
 
 	dto "github.com/prometheus/client_model/go"
 
+	"github.com/hpatune/hpatune/internal/exposition"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -33,8 +31,7 @@ func (k *Kube) throttling(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		parser := expfmt.NewTextParser(model.UTF8Validation)
-		families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
+		families, err := exposition.Read(body, func(name string) bool { return slices.Contains(throttled, name) })
 		if err != nil {
 			return fmt.Errorf("kubelet of %s: %w", node, err)
 		}
@@ -42,14 +39,14 @@ func (k *Kube) throttling(ctx context.Context) error {
 		now := k.now()
 		for _, name := range throttled {
 			for _, m := range perContainer(families[name].GetMetric(), k.subject.Namespace) {
-				if pod := label(m, "pod"); k.pods[pod] != nil {
+				if pod := exposition.Label(m, "pod"); k.pods[pod] != nil {
 					k.emit(
 						results.Sample{
 							At:        now,
 							Source:    "kubelet",
 							Name:      name,
 							Pod:       pod,
-							Container: label(m, "container"),
+							Container: exposition.Label(m, "container"),
 							Value:     m.GetCounter().GetValue(),
 							SampledAt: results.NotYet,
 						},
@@ -67,24 +64,15 @@ func (k *Kube) throttling(ctx context.Context) error {
 func perContainer(rows []*dto.Metric, namespace string) (out []*dto.Metric) {
 	has := map[string]bool{}
 	for _, m := range rows {
-		if label(m, "namespace") == namespace && label(m, "container") != "" {
-			has[label(m, "pod")] = true
+		if exposition.Label(m, "namespace") == namespace && exposition.Label(m, "container") != "" {
+			has[exposition.Label(m, "pod")] = true
 		}
 	}
 	for _, m := range rows {
-		if label(m, "namespace") == namespace && label(m, "pod") != "" &&
-			(label(m, "container") != "") == has[label(m, "pod")] {
+		if exposition.Label(m, "namespace") == namespace && exposition.Label(m, "pod") != "" &&
+			(exposition.Label(m, "container") != "") == has[exposition.Label(m, "pod")] {
 			out = append(out, m)
 		}
 	}
 	return out
-}
-
-func label(m *dto.Metric, name string) string {
-	for _, l := range m.GetLabel() {
-		if l.GetName() == name {
-			return l.GetValue()
-		}
-	}
-	return ""
 }
