@@ -24,26 +24,7 @@ func newDecideCmd(s streams) *cobra.Command {
 		print             bool
 	)
 	c := &cobra.Command{
-		Use:   "decide FILE | - | RUN",
-		Short: "Print what the HPA controller would decide, given its inputs",
-		Long: `decide is a dry run of an HPA. It reads what the controller sees at each
-reconcile (one pass of the HPA controller) and prints one JSON line per
-decision, with the same reasons as kube-controller-manager v1.37. SCENARIO.md in
-tuner/scenario describes the input format.
-
-FILE contains one scenario, or one per line. Use - to read scenarios from stdin;
-each observation is answered as it arrives. RUN is a run folder, and its
-recorded reconciles are the observations.
-
-Once the decided size differs from the recorded one, the remaining observations
-belong to a cluster of another size. Those lines have "diverged": true. To see
-what would have happened instead, use:
-
-  hpatune replay RUN -f hpa.yaml`,
-		Example: `  hpatune decide scenario.json
-  hpatune decide - < scenarios.jsonl
-  hpatune decide results/RUN -f my-hpa.yaml
-  hpatune decide results/RUN --print-scenario > scenario.json`,
+		Use:  "decide FILE | - | RUN",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			minor, err := minorRelease(release)
@@ -67,10 +48,9 @@ what would have happened instead, use:
 			return s.decideFile(args[0], spec, minor)
 		},
 	}
-	c.Flags().StringVarP(&filename, "filename", "f", "", "use this HPA instead of the recorded one")
-	c.Flags().
-		StringVar(&release, "kubernetes-version", "", "Kubernetes release to follow, 1.30 to 1.37 (default 1.37; older ones are untested, see tuner/hpa/HPA.md section 18)")
-	c.Flags().BoolVar(&print, "print-scenario", false, "print the recorded inputs of a run as a scenario")
+	c.Flags().StringVarP(&filename, "filename", "f", "", "")
+	c.Flags().StringVar(&release, "kubernetes-version", "", "")
+	c.Flags().BoolVar(&print, "print-scenario", false, "")
 	return c
 }
 

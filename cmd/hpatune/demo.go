@@ -20,23 +20,13 @@ func newDemoCmd(s streams) *cobra.Command {
 		speed float64
 	)
 	c := &cobra.Command{
-		Use:   "demo",
-		Short: "Record, tune and verify in a sandbox on this machine",
-		Long: `demo needs no cluster. It starts a sandbox: an inference endpoint with several
-replicas behind a load balancer, scaled by an HPA. It loads the sandbox under a
-commonly copied HPA, tunes that HPA, loads the sandbox again under the
-recommendation, and compares the prediction with the second run.
-
-Requests, sockets, streams, queueing, balancing and timing are real. The
-autoscaler is hpatune's own implementation, which the replay uses, too, so the
-demo does not show that it matches Kubernetes. 'make conformance' does.`,
-		Example: "  hpatune demo\n  hpatune demo --speed 10",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return s.runDemo(cmd.Context(), out, seed, speed) },
+		Use:  "demo",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.runDemo(cmd.Context(), out, seed, speed) },
 	}
-	c.Flags().StringVar(&out, "out", "", "folder for both runs (default: results/demo-TIME)")
-	c.Flags().Int64Var(&seed, "seed", 1, "seed for arrivals, prompts and the sandbox's randomness")
-	c.Flags().Float64Var(&speed, "speed", 20, "simulated seconds per real second, 1 to 20")
+	c.Flags().StringVar(&out, "out", "", "")
+	c.Flags().Int64Var(&seed, "seed", 1, "")
+	c.Flags().Float64Var(&speed, "speed", 20, "")
 	return c
 }
 

@@ -34,52 +34,22 @@ type doctorFlags struct {
 func newDoctorCmd(s streams) *cobra.Command {
 	var f doctorFlags
 	c := &cobra.Command{
-		Use:   "doctor [NAME]",
-		Short: "Check HPAs in a cluster or in files for mistakes",
-		Long: `doctor checks HorizontalPodAutoscalers against the objects that they depend on.
-
-Without -f it reads a cluster: HPAs and their targets, pods (start-up time and
-use), metrics APIs, quotas, nodes, and the status that the autoscaler reports.
-It takes at most five seconds and changes nothing. It lists what it could not
-read.
-
-With -f it reads manifests: the HPA with its Deployment, StatefulSet, Rollout or
-LeaderWorkerSet, PodDisruptionBudget, VerticalPodAutoscaler and ResourceQuota. A
-ScaledObject or InferenceService is checked as the HPA that is created from it.
-
-Flags such as --startup override what is read from the cluster. A check that
-does not have its facts reports nothing.
-
-To see the rights that doctor needs: hpatune rbac doctor, hpatune rbac 'doctor
--A'. To list the checks: hpatune help checks. To silence one, annotate the HPA
-(one line per check; a reason is required):
-  hpatune.dev/ignore: ID reason
-
-The exit code is 3 if there is a finding at or above the severity of --fail-on.`,
-		Example: `  # Check every HPA in the cluster, worst first
-  hpatune doctor -A
-
-  # Check one HPA
-  hpatune doctor -n ml-serving inference-endpoint
-
-  # Check manifests, in CI
-  hpatune doctor -f deploy/ --startup 90s
-  hpatune doctor -f hpa.yaml -o sarif > doctor.sarif`,
+		Use:  "doctor [NAME]",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return s.doctor(c.Context(), f, args) },
 	}
 	fl := c.Flags()
 	f.kube.add(c)
-	fl.StringArrayVarP(&f.files, "filename", "f", nil, "manifests to check: a file, a folder, or - for stdin (repeatable)")
-	fl.BoolVarP(&f.all, "all-namespaces", "A", false, "check all namespaces")
-	fl.StringVarP(&f.output, "output", "o", "text", "output format: text, json, sarif or junit")
-	fl.StringVar(&f.failOn, "fail-on", "error", "lowest severity that fails: error, warning or never")
-	fl.DurationVar(&f.told.Startup, "startup", 0, "measured time from a pod's creation until it is ready")
-	fl.DurationVar(&f.told.LongestAnswer, "longest-answer", 0, "measured duration of the longest answer")
-	fl.BoolVar(&f.told.MemoryFalls, "memory-falls", false, "memory use is known to fall when the load falls")
-	fl.StringArrayVar(&f.ceiling, "ceiling", nil, "highest value that a metric can reach, as METRIC=VALUE (repeatable)")
-	fl.StringArrayVar(&f.series, "series", nil, "number of series of a metric, as METRIC=COUNT (repeatable)")
-	fl.StringArrayVar(&f.usage, "usage", nil, "mean use under load divided by the request, as RESOURCE=RATIO (repeatable)")
+	fl.StringArrayVarP(&f.files, "filename", "f", nil, "")
+	fl.BoolVarP(&f.all, "all-namespaces", "A", false, "")
+	outputFlag(fl, &f.output, "", "json", "sarif", "junit")
+	fl.StringVar(&f.failOn, "fail-on", "error", "")
+	fl.DurationVar(&f.told.Startup, "startup", 0, "")
+	fl.DurationVar(&f.told.LongestAnswer, "longest-answer", 0, "")
+	fl.BoolVar(&f.told.MemoryFalls, "memory-falls", false, "")
+	fl.StringArrayVar(&f.ceiling, "ceiling", nil, "")
+	fl.StringArrayVar(&f.series, "series", nil, "")
+	fl.StringArrayVar(&f.usage, "usage", nil, "")
 	return c
 }
 
@@ -98,9 +68,6 @@ func numbers(flag string, texts []string) (map[string]float64, error) {
 }
 
 func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error {
-	if !slices.Contains([]string{"text", "json", "sarif", "junit"}, f.output) {
-		return usagef("-o %q: want text, json, sarif or junit", f.output)
-	}
 	if !slices.Contains([]string{"error", "warning", "never"}, f.failOn) {
 		return usagef("--fail-on %q: want error, warning or never", f.failOn)
 	}

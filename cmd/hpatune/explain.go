@@ -17,21 +17,12 @@ func newExplainCmd(s streams) *cobra.Command {
 		output   string
 	)
 	c := &cobra.Command{
-		Use:   "explain RUN",
-		Short: "Explain each recorded decision of the HPA",
-		Long: `explain prints what the HPA decided at each recorded reconcile of a run, and
-why: the size that the metrics proposed, the window or policy that limited it,
-and the pods that were not counted.
-
-By default it prints only the reconciles that changed the size or that differ
-from the one before; --all prints all of them.`,
-		Example: `  hpatune explain results/RUN
-  hpatune explain results/RUN --from 3m --to 5m`,
+		Use:  "explain RUN",
 		Args: cobra.ExactArgs(1),
 	}
-	all := c.Flags().Bool("all", false, "every reconcile")
-	c.Flags().DurationVar(&from, "from", 0, "start at this time of the run")
-	c.Flags().DurationVar(&to, "to", math.MaxInt64, "stop at this time of the run")
+	all := c.Flags().Bool("all", false, "")
+	c.Flags().DurationVar(&from, "from", 0, "")
+	c.Flags().DurationVar(&to, "to", math.MaxInt64, "")
 	outputFlag(c.Flags(), &output, " (the lines of hpatune decide)", "json")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		run, err := openRun(args[0])

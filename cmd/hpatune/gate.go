@@ -21,24 +21,7 @@ func newGateCmd(s streams) *cobra.Command {
 		recording string
 	)
 	c := &cobra.Command{
-		Use:   "gate {RUN | --recording RUN -f hpa.yaml}",
-		Short: "Check a run or a changed HPA against objectives, for CI",
-		Long: `gate checks what a run measured against objectives. With --recording it replays
-a recorded run under a changed HPA and checks the prediction. That needs no
-cluster: use it to test pull requests that edit an HPA.
-
-A measured objective passes if its whole 90 % interval is within the limit, and
-fails if none of it is. A predicted objective passes if it holds in at least 90
-% of the replicates (replays that differ only by chance), and fails if it holds
-in at most 10 %. In between it is inconclusive, and gate prints how many
-requests or replicates would decide it. What a replay cannot predict is unknown;
-it never counts as a pass.
-
-Exit codes: 0 all pass, 3 an objective is missed, 4 the run is not valid
-evidence, 5 inconclusive or not measured.`,
-		Example: `  hpatune gate results/RUN --objective "ttft.p95 < 500ms"
-  hpatune gate --recording results/RUN -f deploy/hpa.yaml
-  hpatune gate results/RUN -o junit > gate.xml`,
+		Use:  "gate {RUN | --recording RUN -f hpa.yaml}",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -66,7 +49,7 @@ evidence, 5 inconclusive or not measured.`,
 		},
 	}
 	f.bind(c, "json", "junit")
-	c.Flags().StringVar(&recording, "recording", "", "replay this run under -f and check the prediction")
+	c.Flags().StringVar(&recording, "recording", "", "")
 	return c
 }
 

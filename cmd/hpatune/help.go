@@ -17,8 +17,7 @@ import (
 // usage error, as it is elsewhere.
 func newHelpCmd() *cobra.Command {
 	return &cobra.Command{
-		Use: "help [COMMAND | TOPIC]", Short: "Show help for a command or a topic",
-		Example: "  hpatune help run\n  hpatune help profile\n  hpatune help objectives",
+		Use: "help [COMMAND | TOPIC]",
 		RunE: func(c *cobra.Command, args []string) error {
 			found, rest, err := c.Root().Find(args)
 			switch {

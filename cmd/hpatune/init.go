@@ -16,13 +16,8 @@ import (
 
 func newInitCmd(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use:   "init [DIR]",
-		Short: "Write a load profile and an HPA to start from",
-		Long: `init writes two files for you to edit: load.yaml, a load with a ramp, a spike
-and a quiet end, and hpa.yaml, a commonly copied HPA. It does not overwrite
-files.`,
-		Example: "  hpatune init perf\n  hpatune run --sandbox -p perf/load.yaml -f perf/hpa.yaml",
-		Args:    cobra.MaximumNArgs(1),
+		Use:  "init [DIR]",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) > 0 {

@@ -158,23 +158,7 @@ func answering(c *cobra.Command) {
 
 func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "hpatune",
-		Short: "Find the HPA settings that meet an SLO at the lowest cost",
-		Long: `hpatune finds the minReplicas, maxReplicas, stabilization windows, policies and
-targets of a HorizontalPodAutoscaler that meet an SLO at the lowest cost.
-
-It sends a load to an inference endpoint and records every request and what the
-autoscaler saw and did. It then checks whether the recording can be trusted,
-replays the same load under hundreds of candidate configurations, and recommends
-one, with its cost and how sure that is.`,
-		Example: `  # Try everything on this machine; no cluster needed
-  hpatune demo
-
-  # Load an endpoint and record a run in results/
-  hpatune run --url http://localhost:8000 -p spike
-
-  # Recommend an hpa.yaml from a run
-  hpatune tune results/RUN --objective "ttft.p95 < 500ms"`,
+		Use:           "hpatune",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version,
@@ -228,8 +212,11 @@ one, with its cost and how sure that is.`,
 		}
 	}
 	root.AddCommand(newWorkerCmd(s)) // hidden: what the pods of a fleet run
+	describe(root)
 	root.AddCommand(newTopicCmds()...)
-	root.SetHelpCommand(newHelpCmd())
+	help := newHelpCmd()
+	describe(help)
+	root.SetHelpCommand(help)
 	root.SetHelpCommandGroupID("more")
 	complete(root)
 	wrapHelp(root)
@@ -254,10 +241,8 @@ func plainFlagError(err error) string {
 
 func newVersionCmd(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Example: "  hpatune version",
-		Args:    cobra.NoArgs,
+		Use:  "version",
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(s.out, "hpatune %s (HPA decisions as kube-controller-manager v1.37)\n", version)
 			return err

@@ -19,16 +19,7 @@ import (
 
 func newProfileCmd(s streams) *cobra.Command {
 	c := &cobra.Command{
-		Use:   "profile",
-		Short: "List, show and check load profiles",
-		Long: `A profile describes a load: stages of constant rates, ramps, sines and recorded
-traces. 'hpatune help profile' lists its fields; the built-in profiles are
-examples.`,
-		Example: `  hpatune profile list
-  hpatune profile show spike > my-load.yaml
-  hpatune profile check my-load.yaml
-  hpatune profile preview my-load.yaml
-  hpatune profile arrivals my-load.yaml --seed 2 | head`,
+		Use: "profile",
 	}
 	withSubcommands(c)
 	help := c.HelpFunc()
@@ -50,8 +41,7 @@ examples.`,
 
 func newProfileListCmd(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the built-in profiles", Args: cobra.NoArgs,
-		Example: "  hpatune profile list",
+		Use: "list", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 			for _, name := range append([]string{"demo"}, profiles.Names()...) {
@@ -89,8 +79,7 @@ func firstComment(data []byte) string {
 
 func newProfileShowCmd(s streams) *cobra.Command {
 	return &cobra.Command{
-		Use: "show PROFILE", Short: "Print the YAML of a profile", Args: cobra.ExactArgs(1),
-		Example: "  hpatune profile show spike > my-load.yaml",
+		Use: "show PROFILE", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			_, data, err := s.readProfile(args[0], false)
 			if err != nil {
@@ -105,8 +94,7 @@ func newProfileShowCmd(s streams) *cobra.Command {
 func newProfileCheckCmd(s streams) *cobra.Command {
 	var output string
 	c := &cobra.Command{
-		Use: "check PROFILE…", Short: "Check a profile and print every mistake with its line", Args: cobra.MinimumNArgs(1),
-		Example: "  hpatune profile check my-load.yaml",
+		Use: "check PROFILE…", Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			found, notes := source.Problems{}, []string{}
 			for _, name := range args {
@@ -156,8 +144,7 @@ func newProfilePreviewCmd(s streams) *cobra.Command {
 		seed   int64
 	)
 	c := &cobra.Command{
-		Use: "preview PROFILE", Short: "Print the stages of a profile and a sketch of its rate", Args: cobra.ExactArgs(1),
-		Example: "  hpatune profile preview spike",
+		Use: "preview PROFILE", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, _, err := s.readProfile(args[0], false)
 			if err != nil {
@@ -174,15 +161,14 @@ func newProfilePreviewCmd(s streams) *cobra.Command {
 		},
 	}
 	outputFlag(c.Flags(), &output, "", "json")
-	c.Flags().Int64Var(&seed, "seed", 0, "seed for the arrivals (default: the profile's, or 1)")
+	c.Flags().Int64Var(&seed, "seed", 0, "")
 	return c
 }
 
 func newProfileArrivalsCmd(s streams) *cobra.Command {
 	var seed int64
 	c := &cobra.Command{
-		Use: "arrivals PROFILE", Short: "Print the schedule, one JSON line per arrival", Args: cobra.ExactArgs(1),
-		Example: "  hpatune profile arrivals spike --seed 1 | head -3",
+		Use: "arrivals PROFILE", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			p, _, err := s.readProfile(args[0], false)
 			if err != nil {
@@ -199,7 +185,7 @@ func newProfileArrivalsCmd(s streams) *cobra.Command {
 			return quietPipe(w.Flush())
 		},
 	}
-	c.Flags().Int64Var(&seed, "seed", 0, "seed for the arrivals (default: the profile's, or 1)")
+	c.Flags().Int64Var(&seed, "seed", 0, "")
 	return c
 }
 

@@ -11,19 +11,8 @@ import (
 func newRBACCmd(s streams) *cobra.Command {
 	var namespace, user, group, account string
 	c := &cobra.Command{
-		Use:   "rbac COMMAND…",
-		Short: "Print the RBAC rules that commands need",
-		Long: `rbac prints a Role and a ClusterRole with exactly the rights that the named
-commands need, and their bindings. Comments say what each rule is for and which
-rules are optional. Quote commands with flags, such as 'run --apply'.
-
-The rights are bound to the service account hpatune of the namespace, or to the
-subject that --user, --group or --serviceaccount names.
-
-` + strings.TrimSpace(wrapPage("Commands: "+strings.Join(kube.Commands(), ", "))),
-		Example: `  hpatune rbac run -n ml-serving
-  hpatune rbac run 'run --apply' restore -n ml-serving --user jane |
-    kubectl apply -f -`,
+		Use:  "rbac COMMAND…",
+		Long: strings.TrimSpace(wrapPage("Commands: " + strings.Join(kube.Commands(), ", "))),
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			to := kube.ServiceAccount(namespace)
@@ -48,16 +37,10 @@ subject that --user, --group or --serviceaccount names.
 		},
 	}
 	fl := c.Flags()
-	fl.StringVarP(
-		&namespace,
-		"namespace",
-		"n",
-		"",
-		"namespace of the Role (default: none, so that kubectl uses its current one)",
-	)
-	fl.StringVar(&user, "user", "", "bind to this user")
-	fl.StringVar(&group, "group", "", "bind to this group")
-	fl.StringVar(&account, "serviceaccount", "", "bind to this service account, NAMESPACE:NAME")
+	fl.StringVarP(&namespace, "namespace", "n", "", "")
+	fl.StringVar(&user, "user", "", "")
+	fl.StringVar(&group, "group", "", "")
+	fl.StringVar(&account, "serviceaccount", "", "")
 	c.MarkFlagsMutuallyExclusive("user", "group", "serviceaccount")
 	return c
 }

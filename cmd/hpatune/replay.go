@@ -25,33 +25,22 @@ type replayFlags struct {
 func newReplayCmd(s streams) *cobra.Command {
 	var f replayFlags
 	c := &cobra.Command{
-		Use:   "replay RUN -f hpa.yaml",
-		Short: "Predict what would have happened under another HPA",
-		Long: `replay fits a model of the pods to RUN and simulates the recorded load under the
-given HPA. Unlike with decide, the pods and their metrics follow what the HPA
-does.`,
-		Example: `  hpatune replay results/RUN -f my-hpa.yaml
-  hpatune replay results/RUN -f my-hpa.yaml --ticks -o json > ticks.jsonl`,
+		Use:  "replay RUN -f hpa.yaml",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.runReplay(cmd.Context(), args[0], f) },
 	}
 	f.bind(c, "json")
-	c.Flags().BoolVar(&f.ticks, "ticks", false, "also print one JSON line per simulated second")
+	c.Flags().BoolVar(&f.ticks, "ticks", false, "")
 	return c
 }
 
 func (f *replayFlags) bind(c *cobra.Command, outputs ...string) {
 	fl := c.Flags()
-	fl.StringVarP(&f.tune.filename, "filename", "f", "", "HPA to replay (default: the recorded one)")
-	fl.StringArrayVar(
-		&f.tune.objectives,
-		"objective",
-		nil,
-		"objective to meet (repeatable; default: the run's objectives)",
-	)
-	fl.Int64Var(&f.tune.seed, "seed", 1, "seed for the replicates")
-	fl.StringVar(&f.tune.price, "price", "", "prices: a YAML file, or a name (see hpatune help cost)")
-	fl.IntVar(&f.tune.replicates, "replicates", 20, "number of replicates of the load, at least 5")
+	fl.StringVarP(&f.tune.filename, "filename", "f", "", "")
+	fl.StringArrayVar(&f.tune.objectives, "objective", nil, "")
+	fl.Int64Var(&f.tune.seed, "seed", 1, "")
+	fl.StringVar(&f.tune.price, "price", "", "")
+	fl.IntVar(&f.tune.replicates, "replicates", 20, "")
 	f.tune.bindStated(fl)
 	outputFlag(fl, &f.tune.output, "", outputs...)
 }

@@ -23,26 +23,15 @@ func newReportCmd(s streams) *cobra.Command {
 		html string
 	)
 	c := &cobra.Command{
-		Use:   "report RUN [RUN]",
-		Short: "Print or render what a run measured",
-		Long: `report prints what a run measured, beginning with whether it can be trusted.
-With two runs it compares them (text, Markdown and HTML).
-
-Latencies are of answered requests and count from the scheduled send time.
-Warm-up stages are excluded from all figures but replicas. Partial runs can be
-reported.`,
-		Example: `  hpatune report results/RUN
-  hpatune report results/RUN -o json
-  hpatune report results/BEFORE results/AFTER --html compare.html
-  hpatune report results/RUN -o markdown >> "$GITHUB_STEP_SUMMARY"`,
+		Use:  "report RUN [RUN]",
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(_ *cobra.Command, args []string) error { return s.runReport(args, f, html) },
 	}
 	fl := c.Flags()
-	fl.StringArrayVar(&f.objectives, "objective", nil, "objective to meet (repeatable; default: the run's objectives)")
-	fl.StringVar(&f.price, "price", "", "prices: a YAML file, or a name (see hpatune help cost)")
+	fl.StringArrayVar(&f.objectives, "objective", nil, "")
+	fl.StringVar(&f.price, "price", "", "")
 	outputFlag(fl, &f.output, "", "json", "markdown", "junit")
-	fl.StringVar(&html, "html", "", "write an HTML page to this file")
+	fl.StringVar(&html, "html", "", "")
 	return c
 }
 

@@ -19,19 +19,7 @@ func newRestoreCmd(s streams) *cobra.Command {
 		out   string
 	)
 	c := &cobra.Command{
-		Use:   "restore [-n NAMESPACE]",
-		Short: "Undo what a crashed run left changed in a cluster",
-		Long: `restore finds HPAs and workloads that a run changed and did not restore
-(annotation hpatune.dev/original) and restores them. It works from any machine,
-and skips targets of runs that are still active.
-
-Changes that others made since then are kept. If the same field was changed by
-the run and by somebody else, or the HPA has been deleted, restore prints this,
-writes the original to a file and exits with 1.`,
-		Example: `  hpatune restore -n ml-serving
-
-  # Also if the run's lease has not expired yet
-  hpatune restore -n ml-serving --force`,
+		Use:  "restore [-n NAMESPACE]",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cluster, err := k.connect(cmd.Context())
@@ -54,8 +42,8 @@ writes the original to a file and exits with 1.`,
 		},
 	}
 	k.add(c)
-	c.Flags().BoolVar(&force, "force", false, "also restore targets of active runs")
-	c.Flags().StringVar(&out, "out", ".", "folder for the originals of objects that cannot be restored")
+	c.Flags().BoolVar(&force, "force", false, "")
+	c.Flags().StringVar(&out, "out", ".", "")
 	return c
 }
 

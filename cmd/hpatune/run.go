@@ -55,37 +55,7 @@ type runFlags struct {
 func newRunCmd(s streams) *cobra.Command {
 	var f runFlags
 	c := &cobra.Command{
-		Use:   "run {--sandbox | --url U | --hpa H | --target T} -p PROFILE",
-		Short: "Send a load to an endpoint and record what happens",
-		Long: `run sends a load and records every request and what the autoscaler saw and did.
-The recording is a folder: results/PROFILE-TIME, or --out. Requests are sent at
-their scheduled times, whether or not earlier ones were answered (open loop).
-
-What to load:
-  --sandbox   replicas, a load balancer and an HPA, started on this machine
-  --url U     any endpoint; its pods are not observed
-  --hpa H     the workload of a live HPA, through --url or the Ingress, Gateway
-              or load balancer in front of it. The HPA is changed only with
-              --apply, and restored on every exit
-  --target T  a workload without an HPA, as it is or at fixed sizes
-              (--fix-replicas)
-
-run first sends one request and prints what came back: address, status, model
-and first token. If the target refuses it, no load is sent. A URL can be a base
-URL (http://host:8000/v1), can omit http://, and can contain user:password@.
-
-With --workers N, N pods of a Job in the cluster send the load, each a part of
-the same schedule, and their recordings are merged into one run. Use --workers 1
-to reach a cluster IP from outside the cluster.
-
-The last line says whether the run can be trusted: VALID, INVALID or UNVERIFIED,
-and why. See hpatune help trust.`,
-		Example: `  hpatune run --sandbox -p demo
-  hpatune run --sandbox -p spike -f my-hpa.yaml --speed 10
-  hpatune run --url localhost:8000/v1 -p steady --model my-model --rate 2/s
-  hpatune run --url https://inference.example -p steady --header-file token.txt
-  hpatune run --hpa ml-serving/inference-endpoint -p spike
-  hpatune run --target deployment/inference -p ramp --fix-replicas 1,2,4`,
+		Use:  "run {--sandbox | --url U | --hpa H | --target T} -p PROFILE",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.useless(cmd.Flags().Changed); err != nil {
@@ -98,54 +68,27 @@ and why. See hpatune help trust.`,
 		},
 	}
 	fl := c.Flags()
-	fl.BoolVar(&f.sandbox, "sandbox", false, "load a simulated cluster on this machine")
-	fl.StringVar(&f.url, "url", "", "endpoint to load")
-	fl.StringVarP(
-		&f.profile,
-		"profile",
-		"p",
-		"",
-		"load profile: a file, a built-in name (hpatune profile list), or a run folder to send the same load again",
-	)
-	fl.StringVar(&f.override.Model, "model", "", "model to request (default: the profile's target.model)")
-	fl.StringVar(&f.override.Path, "path", "", "path of the requests (default: the profile's, or the protocol's)")
-	fl.StringVar(&f.rate, "rate", "", "scale the profile so that its highest rate is this, as in 5/s or 300/m")
-	fl.BoolVar(&f.noProbe, "no-probe", false, "do not send a test request before the load")
-	fl.StringVarP(
-		&f.filename,
-		"filename",
-		"f",
-		"",
-		"HPA to run with, in the sandbox (default: a commonly copied one) or with --apply",
-	)
-	fl.StringVar(&f.out, "out", "", "run folder (default: results/PROFILE-TIME)")
-	fl.Int64Var(
-		&f.seed,
-		"seed",
-		0,
-		"seed for arrivals, prompts and the sandbox's randomness (default: the profile's, or 1)",
-	)
-	fl.Float64Var(&f.speed, "speed", 20, "sandbox: simulated seconds per real second, 1 to 20")
-	fl.StringArrayVar(&f.objectives, "objective", nil, "objective to meet (repeatable; default: the profile's objectives)")
-	fl.StringVar(
-		&f.headerFile,
-		"header-file",
-		"",
-		"file with secret headers, one 'Name: value' per line, reloaded when it changes (default: $HPATUNE_HEADERS)",
-	)
-	fl.Float64Var(&f.maxRate, "max-rate", 0, "most requests to send per second; further ones are shed (default: no limit)")
-	fl.IntVar(&f.inFlight, "max-in-flight", 0, "most requests in flight; further ones are shed (default: 20000)")
-	fl.DurationVar(
-		&f.capacity,
-		"find-capacity",
-		0,
-		"find the highest rate that meets the objectives at the current size, instead of sending the profile's stages; value: duration of each step",
-	)
+	fl.BoolVar(&f.sandbox, "sandbox", false, "")
+	fl.StringVar(&f.url, "url", "", "")
+	fl.StringVarP(&f.profile, "profile", "p", "", "")
+	fl.StringVar(&f.override.Model, "model", "", "")
+	fl.StringVar(&f.override.Path, "path", "", "")
+	fl.StringVar(&f.rate, "rate", "", "")
+	fl.BoolVar(&f.noProbe, "no-probe", false, "")
+	fl.StringVarP(&f.filename, "filename", "f", "", "")
+	fl.StringVar(&f.out, "out", "", "")
+	fl.Int64Var(&f.seed, "seed", 0, "")
+	fl.Float64Var(&f.speed, "speed", 20, "")
+	fl.StringArrayVar(&f.objectives, "objective", nil, "")
+	fl.StringVar(&f.headerFile, "header-file", "", "")
+	fl.Float64Var(&f.maxRate, "max-rate", 0, "")
+	fl.IntVar(&f.inFlight, "max-in-flight", 0, "")
+	fl.DurationVar(&f.capacity, "find-capacity", 0, "")
 	fl.Lookup("find-capacity").NoOptDefVal = "20s"
-	fl.StringVar(&f.caFile, "ca-file", "", "CA certificates to trust in addition to the system's (PEM)")
-	fl.BoolVar(&f.insecure, "insecure", false, "do not verify the server's certificate")
-	fl.StringVar(&f.http2, "http2", "", "HTTP/2: h2c (without TLS) or off (default: as TLS negotiates)")
-	fl.BoolVar(&f.yes, "yes", false, "do not ask for confirmation")
+	fl.StringVar(&f.caFile, "ca-file", "", "")
+	fl.BoolVar(&f.insecure, "insecure", false, "")
+	fl.StringVar(&f.http2, "http2", "", "")
+	fl.BoolVar(&f.yes, "yes", false, "")
 	outputFlag(fl, &f.output, " (as hpatune report)", "json")
 	f.cluster.add(c)
 	f.fleet.add(c)

@@ -36,9 +36,9 @@ type clusterFlags struct {
 type kubeFlags struct{ kubeconfig, context, namespace string }
 
 func (k *kubeFlags) add(c *cobra.Command) {
-	c.Flags().StringVar(&k.kubeconfig, "kubeconfig", "", "kubeconfig file (default: $KUBECONFIG or ~/.kube/config)")
-	c.Flags().StringVar(&k.context, "context", "", "kubeconfig context (default: the current one)")
-	c.Flags().StringVarP(&k.namespace, "namespace", "n", "", "namespace (default: the context's)")
+	c.Flags().StringVar(&k.kubeconfig, "kubeconfig", "", "")
+	c.Flags().StringVar(&k.context, "context", "", "")
+	c.Flags().StringVarP(&k.namespace, "namespace", "n", "", "")
 }
 
 func (k kubeFlags) connect(ctx context.Context) (*kube.Cluster, error) {
@@ -49,45 +49,15 @@ func (k kubeFlags) connect(ctx context.Context) (*kube.Cluster, error) {
 func (f *clusterFlags) add(c *cobra.Command) {
 	fl := c.Flags()
 	f.kube.add(c)
-	fl.StringVar(&f.hpa, "hpa", "", "load the workload of this HPA: NAMESPACE/NAME or NAME")
-	fl.StringVar(&f.target, "target", "", "load a workload without an HPA: deployment/NAME")
-	fl.BoolVar(&f.apply, "apply", false, "apply the HPA of -f for this run, and restore the original at the end")
-	fl.IntSliceVar(
-		&f.fix,
-		"fix-replicas",
-		nil,
-		"with --target: one run at each of these sizes (1,2,4); the original size is restored",
-	)
-	fl.StringVar(
-		&f.prometheus,
-		"prometheus",
-		"",
-		"record series from this Prometheus: a URL, or NAMESPACE/SERVICE:PORT through the API server",
-	)
-	fl.StringVar(
-		&f.prometheusConfig,
-		"prometheus-config",
-		"",
-		"credentials for --prometheus: a file in Prometheus' http_config format; ${NAME} is expanded from the environment",
-	)
-	fl.StringArrayVar(
-		&f.promql,
-		"promql",
-		nil,
-		"also record this PromQL, as NAME=EXPRESSION (repeatable; needs --prometheus)",
-	)
-	fl.StringVar(
-		&f.controller,
-		"controller",
-		"",
-		"kube-controller-manager flags that differ from the defaults: syncPeriod=5s,tolerance=0.2,…",
-	)
-	fl.BoolVar(
-		&f.throttling,
-		"throttling",
-		false,
-		"record CPU throttling from the kubelets (needs get on nodes/proxy, a far-reaching right: hpatune rbac 'run --throttling')",
-	)
+	fl.StringVar(&f.hpa, "hpa", "", "")
+	fl.StringVar(&f.target, "target", "", "")
+	fl.BoolVar(&f.apply, "apply", false, "")
+	fl.IntSliceVar(&f.fix, "fix-replicas", nil, "")
+	fl.StringVar(&f.prometheus, "prometheus", "", "")
+	fl.StringVar(&f.prometheusConfig, "prometheus-config", "", "")
+	fl.StringArrayVar(&f.promql, "promql", nil, "")
+	fl.StringVar(&f.controller, "controller", "", "")
+	fl.BoolVar(&f.throttling, "throttling", false, "")
 	c.MarkFlagsMutuallyExclusive("sandbox", "hpa", "target")
 }
 

@@ -30,25 +30,15 @@ type fleetFlags struct {
 
 func (f *fleetFlags) add(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringVar(
-		&f.shard,
-		"shard",
-		"",
-		"send only part I of N of the schedule, as I/N, counted from 0; then use hpatune merge",
-	)
-	fl.StringVar(&f.start, "start", "", "start time, the same for all shards (RFC 3339; default: now)")
-	fl.IntVar(&f.workers, "workers", 0, "number of in-cluster worker pods to send from")
-	fl.StringVar(&f.image, "image", "ghcr.io/hpatune/hpatune:"+version, "workers: hpatune image ('make image' builds one)")
-	fl.StringVar(&f.pullSecret, "image-pull-secret", "", "workers: Secret for a private registry")
-	fl.StringVar(&f.cpu, "worker-cpu", "1", "workers: CPU request and limit of each pod")
-	fl.StringVar(&f.memory, "worker-memory", "512Mi", "workers: memory request and limit of each pod")
-	fl.StringVar(
-		&f.avoid,
-		"worker-avoid",
-		"",
-		"workers: prefer nodes without pods with these labels, as in app=chat (default: the labels of the loaded pods)",
-	)
-	fl.DurationVar(&f.ready, "worker-timeout", 3*time.Minute, "workers: how long to wait until they are ready")
+	fl.StringVar(&f.shard, "shard", "", "")
+	fl.StringVar(&f.start, "start", "", "")
+	fl.IntVar(&f.workers, "workers", 0, "")
+	fl.StringVar(&f.image, "image", "ghcr.io/hpatune/hpatune:"+version, "")
+	fl.StringVar(&f.pullSecret, "image-pull-secret", "", "")
+	fl.StringVar(&f.cpu, "worker-cpu", "1", "")
+	fl.StringVar(&f.memory, "worker-memory", "512Mi", "")
+	fl.StringVar(&f.avoid, "worker-avoid", "", "")
+	fl.DurationVar(&f.ready, "worker-timeout", 3*time.Minute, "")
 	c.MarkFlagsMutuallyExclusive("workers", "shard")
 	c.MarkFlagsMutuallyExclusive("workers", "sandbox")
 	c.MarkFlagsMutuallyExclusive("shard", "sandbox")
@@ -123,8 +113,6 @@ func newWorkerCmd(s streams) *cobra.Command {
 	var listen, secrets, dir string
 	c := &cobra.Command{
 		Use: "worker", Hidden: true, Args: cobra.NoArgs,
-		Short:   "Run as a worker of hpatune run --workers",
-		Example: "  hpatune worker --listen :8099 --secrets /secrets --dir /work",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			token, err := fleet.ReadToken(secrets)
 			if err != nil {
@@ -150,34 +138,20 @@ func newWorkerCmd(s streams) *cobra.Command {
 			return exitIf(exitFailed, w.Serve(cmd.Context(), l))
 		},
 	}
-	c.Flags().StringVar(&listen, "listen", ":8099", "address to take orders on")
-	c.Flags().StringVar(&secrets, "secrets", "/secrets", "folder with the token and the headers")
-	c.Flags().StringVar(&dir, "dir", "/work", "folder to work in")
+	c.Flags().StringVar(&listen, "listen", ":8099", "")
+	c.Flags().StringVar(&secrets, "secrets", "/secrets", "")
+	c.Flags().StringVar(&dir, "dir", "/work", "")
 	return c
 }
 
 func newMergeCmd(s streams) *cobra.Command {
 	var out, output string
 	c := &cobra.Command{
-		Use:   "merge SHARD…",
-		Short: "Merge the shards of a run",
-		Long: `merge combines the recordings of run --shard 0/N to N-1/N into one run. Arrivals
-of shards that are missing or did not finish count as not sent, and the run says
-so.
-
-The clocks of the machines must agree. (run --workers measures and corrects
-them.)`,
-		Example: `  at=$(date -u -d '+20 seconds' +%Y-%m-%dT%H:%M:%SZ)
-  # On one machine, then on the other
-  hpatune run --url http://chat:8000 -p spike --shard 0/2 --start $at --out a
-  hpatune run --url http://chat:8000 -p spike --shard 1/2 --start $at --out b
-
-  # With both folders on one machine
-  hpatune merge a b --out results/spike`,
+		Use:  "merge SHARD…",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return s.runMerge(args, out, output) },
 	}
-	c.Flags().StringVar(&out, "out", "", "run folder (default: results/PROFILE-TIME)")
+	c.Flags().StringVar(&out, "out", "", "")
 	outputFlag(c.Flags(), &output, " (as hpatune report)", "json")
 	return c
 }

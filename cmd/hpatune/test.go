@@ -17,27 +17,12 @@ func newTestCmd(s streams) *cobra.Command {
 		verbose bool
 	)
 	c := &cobra.Command{
-		Use:   "test FILE.hpa…",
-		Short: "Run unit tests for HPAs",
-		Long: `test runs scripts that list what an HPA sees and what it must decide. Keep them
-next to your manifests; tune writes one next to its hpa.yaml.
-
-    # Scale-down waits for the window: four syncs of 15s.
-    hpa     min=1 max=10 from=4 cpu=70% down.window=60s
-    every   15s
-    cpu     70 35x4        # percent of request; x4 = four times
-    desired 4x4 2          # 35/70·4 = 2, held until the 4 is a window old
-
-tuner/scenario/README.md describes the language. A failure prints the reconcile,
-the wanted and the actual size, and the reason.`,
-		Example: `  hpatune test hpa-tests/*.hpa
-  hpatune test results/RUN/advice/hpa.hpa
-  hpatune test -o junit hpa-tests/*.hpa > junit.xml`,
+		Use:  "test FILE.hpa…",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return s.runTest(args, output, verbose) },
 	}
 	outputFlag(c.Flags(), &output, "", "json", "junit")
-	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print every decision")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "")
 	return c
 }
 

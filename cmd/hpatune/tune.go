@@ -45,39 +45,7 @@ type tuneFlags struct {
 func newTuneCmd(s streams) *cobra.Command {
 	var f tuneFlags
 	c := &cobra.Command{
-		Use:   "tune RUN…",
-		Short: "Recommend an hpa.yaml from a run",
-		Long: `tune recommends an HPA for a recorded run:
-
-  1. It fits a model of the pods to the run.
-  2. It replays the run under the HPA that ran, and stops if the result differs
-     from the recording (self-replay).
-  3. It replays the load under hundreds of configurations and picks the cheapest
-     that meets the objectives.
-
-It writes to RUN/advice, or --out:
-  hpa.yaml              the recommended HPA, with a reason for each value
-  recommendation.json   every figure
-  report.html           the same as a page, one file that works offline
-  hpa.hpa               unit tests for the HPA (hpatune test)
-  model.json            the fitted model (hpatune verify, hpatune replay)
-
-For a workload without an HPA, pass its runs at fixed sizes together (run
---target --fix-replicas): tune RUN-r1 RUN-r2. A run of --url did not observe any
-pods; describe them with -f, --startup, --requests and --replicas. The
-recommendation then says what was assumed.
-
-With -f, tune starts from that HPA instead of the one that ran, and compares the
-recommendation with it. The model still comes from the HPA that ran.`,
-		Example: `  hpatune tune results/RUN
-  hpatune tune results/RUN --objective "ttft.p95 < 500ms"
-  hpatune tune results/RUN --price my-prices.yaml --min-floor 1
-  hpatune tune results/RUN-r1 results/RUN-r2 results/RUN-r4
-  hpatune tune results/RUN -f other.yaml
-
-  # From a run of --url, describe the pods
-  hpatune tune results/URL-RUN -f hpa.yaml --startup 90s --price gcp-g2-l4 \
-    --requests cpu=4,memory=16Gi,nvidia.com/gpu=1`,
+		Use:  "tune RUN…",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := s.runTune(cmd.Context(), args, f)
@@ -90,18 +58,18 @@ recommendation with it. The model still comes from the HPA that ran.`,
 
 func (f *tuneFlags) bind(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringVarP(&f.filename, "filename", "f", "", "HPA to start from and compare with (default: the one that ran)")
-	fl.StringArrayVar(&f.objectives, "objective", nil, "objective to meet (repeatable; default: the run's objectives)")
-	fl.StringVar(&f.out, "out", "", "output folder (default: RUN/advice)")
-	fl.Int64Var(&f.seed, "seed", 1, "seed for the replicates")
+	fl.StringVarP(&f.filename, "filename", "f", "", "")
+	fl.StringArrayVar(&f.objectives, "objective", nil, "")
+	fl.StringVar(&f.out, "out", "", "")
+	fl.Int64Var(&f.seed, "seed", 1, "")
 	fl.StringVar(
 		&f.price,
 		"price",
 		"",
 		"prices: a YAML file (see hpatune help cost), or one of "+strings.Join(tuner.PriceNames(), ", "),
 	)
-	fl.Int32Var(&f.minFloor, "min-floor", 2, "smallest minReplicas to recommend")
-	fl.Int32Var(&f.maxLimit, "max-limit", 0, "largest maxReplicas to recommend (default: no limit)")
+	fl.Int32Var(&f.minFloor, "min-floor", 2, "")
+	fl.Int32Var(&f.maxLimit, "max-limit", 0, "")
 	f.bindStated(fl)
 	f.set = fl.Changed
 	outputFlag(fl, &f.output, " (recommendation.json)", "json")
@@ -109,20 +77,10 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 
 // bindStated binds the flags that state what a run could not see.
 func (f *tuneFlags) bindStated(fl *pflag.FlagSet) {
-	fl.DurationVar(&f.startup, "startup", 0, "pod start-up time, for runs in which no pod started")
-	fl.StringVar(
-		&f.requests,
-		"requests",
-		"",
-		"resource requests of a pod, for runs that observed no pods: cpu=1,memory=2Gi,nvidia.com/gpu=1",
-	)
-	fl.StringVar(
-		&f.controller,
-		"controller",
-		"",
-		"kube-controller-manager flags of the recorded run, if the run did not record them: syncPeriod=5s,tolerance=0.2,…",
-	)
-	fl.Int32Var(&f.replicas, "replicas", 0, "number of pods at the start, for runs that observed no pods")
+	fl.DurationVar(&f.startup, "startup", 0, "")
+	fl.StringVar(&f.requests, "requests", "", "")
+	fl.StringVar(&f.controller, "controller", "", "")
+	fl.Int32Var(&f.replicas, "replicas", 0, "")
 }
 
 // bounds refuses limits that contradict each other, or are none.

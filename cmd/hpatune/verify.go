@@ -23,19 +23,14 @@ const verifyReplicates = 20
 func newVerifyCmd(s streams) *cobra.Command {
 	var output, filename string
 	c := &cobra.Command{
-		Use:   "verify ADVICE_DIR RUN",
-		Short: "Compare a prediction with what happened",
-		Long: `verify replays the arrivals of RUN through the model that tune fitted, under the
-recommended hpa.yaml, and compares the prediction with what RUN measured. RUN
-must have run under that hpa.yaml; if you applied another one, pass it with -f.`,
-		Example: "  hpatune verify results/before/advice results/after\n  hpatune verify results/before/advice results/after -f what-we-applied.yaml",
-		Args:    cobra.ExactArgs(2),
+		Use:  "verify ADVICE_DIR RUN",
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := s.runVerify(cmd.Context(), args[0], args[1], filename, output)
 			return err
 		},
 	}
-	c.Flags().StringVarP(&filename, "filename", "f", "", "HPA that RUN ran under (default: the recommended one)")
+	c.Flags().StringVarP(&filename, "filename", "f", "", "")
 	outputFlag(c.Flags(), &output, "", "json")
 	return c
 }
