@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hpatune/hpatune/internal/record"
-	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 )
 
@@ -31,17 +30,13 @@ func newDemoCmd(s streams) *cobra.Command {
 }
 
 func (s streams) runDemo(ctx context.Context, out string, seed int64, speed float64) error {
-	profile, source, err := s.readProfile("demo", true)
+	profile, source, err := record.ReadProfile("demo")
 	if err != nil {
 		return err
 	}
-	objectives, err := results.ParseObjectives(profile.Objectives)
-	if err != nil {
-		return exit(exitUsage, err)
-	}
 	dir, err := record.Dir(out, "demo")
 	if err != nil {
-		return recordError(err)
+		return err
 	}
 	before, after := filepath.Join(dir, "before"), filepath.Join(dir, "after")
 
@@ -51,7 +46,6 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 		s.planOf(record.Plan{Dir: before, Profile: profile, Source: source, Seed: seed}),
 		"",
 		speed,
-		objectives,
 	)
 	if err != nil {
 		return err
@@ -73,7 +67,6 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 		s.planOf(record.Plan{Dir: after, Profile: profile, Source: source, Seed: seed}),
 		settingsIn(a.dir),
 		box.Speed,
-		objectives,
 	)
 	if err != nil {
 		return err
@@ -105,16 +98,15 @@ func (s streams) loadDemo(
 	p record.Plan,
 	file string,
 	speed float64,
-	objectives []results.Objective,
 ) (string, *record.Sandbox, error) {
 	for {
-		box, err := s.sandboxOf(file, speed)
+		box, err := record.NewSandbox(file, speed, s.say)
 		if err != nil {
 			return "", nil, err
 		}
 		p.Bed = box
 		run, err := record.Record(ctx, p)
-		err = s.concluded(run, err, p.Dir, objectives, "text")
+		err = s.concluded(p, run, err, "text")
 		var ee *exitError
 		if err == nil || speed < 10 || !errors.As(err, &ee) || ee.code != exitNotValid {
 			return p.Dir, box, err

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hpatune/hpatune/internal/doctor"
+	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/internal/manifests"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/tuner/manifest"
@@ -25,7 +26,7 @@ type doctorFlags struct {
 	files           []string
 	all             bool
 	output, failOn  string
-	kube            kubeFlags
+	kube            kube.Options
 	told            doctor.Measured
 	ceiling, series []string
 	usage           []string
@@ -39,7 +40,7 @@ func newDoctorCmd(s streams) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error { return s.doctor(c.Context(), f, args) },
 	}
 	fl := c.Flags()
-	f.kube.add(c)
+	clusterFlags(fl, &f.kube)
 	fl.StringArrayVarP(&f.files, "filename", "f", nil, "")
 	fl.BoolVarP(&f.all, "all-namespaces", "A", false, "")
 	outputFlag(fl, &f.output, "", "json", "sarif", "junit")
@@ -167,7 +168,7 @@ func (s streams) clusterFacts(
 ) error {
 	look, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
-	cluster, err := f.kube.connect(look)
+	cluster, err := kube.Connect(look, f.kube)
 	if err != nil {
 		return err
 	}

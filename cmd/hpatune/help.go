@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/internal/source"
-	"github.com/hpatune/hpatune/profiles"
 )
 
 // newHelpCmd is `help`: of a command or a topic. A word that is neither is a
@@ -164,7 +164,7 @@ func complete(c *cobra.Command) {
 		}
 	}
 	if c.Flags().Lookup("profile") != nil {
-		flag("profile", suggest(profileNames))
+		flag("profile", suggest(record.ProfileNames))
 	}
 	if c.Flags().Lookup("recording") != nil {
 		flag("recording", suggest(runFolders))
@@ -174,14 +174,11 @@ func complete(c *cobra.Command) {
 	}
 	switch {
 	case strings.Contains(c.Use, "PROFILE") && c.Args != nil && c.Name() != "run":
-		c.ValidArgsFunction = suggest(profileNames)
+		c.ValidArgsFunction = suggest(record.ProfileNames)
 	case strings.Contains(c.Use, "RUN"):
 		c.ValidArgsFunction = suggest(runFolders)
 	}
 }
-
-// profileNames are the shipped profiles.
-func profileNames() []string { return append([]string{"demo"}, profiles.Names()...) }
 
 // runFolders are the runs where runs are made, the newest first.
 func runFolders() []string {

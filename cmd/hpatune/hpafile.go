@@ -5,10 +5,11 @@ import (
 	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/advice"
+	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 // hpaFile is the one autoscaler of a manifest.
-type hpaFile = manifests.HPA
+type hpaFile = manifest.HPA
 
 // readHPA reads the HPA of -f: a file, a folder, or - for standard input.
 func (s streams) readHPA(name string) (hpaFile, error) {
@@ -36,7 +37,7 @@ func exitIf(code int, err error) error {
 // decodeHPA reads the one HPA among a manifest's documents, and prints what the
 // API server would warn of.
 func (s streams) decodeHPA(name string, data []byte) (hpaFile, error) {
-	h, err := manifests.One(name, data)
+	h, err := manifest.One(name, data)
 	s.warnAll(h.Warnings)
 	return h, exitIf(exitUsage, err)
 }

@@ -51,7 +51,7 @@ func newImportRequestsCmd(s streams) *cobra.Command {
 func (s streams) importRequests(files []string, o logs.Options, out string, objectives []string) error {
 	dir, err := record.Import(files, o, out, objectives, version, s.say)
 	if err != nil {
-		return recordError(err)
+		return err
 	}
 	_, err = fmt.Fprintf(s.out, "run: %s\n", dir)
 	return err

@@ -18,6 +18,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/hpatune/hpatune/internal/failure"
 )
 
 // version is set by the Makefile from git (-ldflags -X main.version=…).
@@ -73,8 +75,16 @@ func exit(code int, err error) error {
 }
 
 // usagef is an error of the command line: exit code 2.
-func usagef(format string, args ...any) error {
-	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+func usagef(format string, args ...any) error { return failure.Inputf(format, args...) }
+
+// ended is an error that a command returned, as one that knows its exit code.
+func ended(err error) error {
+	var e *exitError
+	if err == nil || errors.As(err, &e) {
+		return err
+	}
+	code := map[failure.Kind]int{failure.Work: exitFailed, failure.Input: exitUsage, failure.Evidence: exitNotValid}
+	return &exitError{code[failure.Of(err)], err}
 }
 
 // streams are the command's doors to the person at the terminal. Findings go
@@ -143,12 +153,7 @@ func answering(c *cobra.Command) {
 	}
 	if work := c.RunE; work != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
-			err := work(c, args)
-			var ee *exitError
-			if err == nil || errors.As(err, &ee) {
-				return err
-			}
-			return exit(exitFailed, err)
+			return ended(work(c, args))
 		}
 	}
 	for _, sub := range c.Commands() {

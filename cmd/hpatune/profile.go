@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/profiles"
@@ -44,8 +45,8 @@ func newProfileListCmd(s streams) *cobra.Command {
 		Use: "list", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			for _, name := range append([]string{"demo"}, profiles.Names()...) {
-				p, data, err := s.readProfile(name, false)
+			for _, name := range record.ProfileNames() {
+				p, data, err := record.ReadProfile(name)
 				if err != nil {
 					return err
 				}
@@ -81,7 +82,7 @@ func newProfileShowCmd(s streams) *cobra.Command {
 	return &cobra.Command{
 		Use: "show PROFILE", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			_, data, err := s.readProfile(args[0], false)
+			_, data, err := record.ReadProfile(args[0])
 			if err != nil {
 				return err
 			}
@@ -98,7 +99,7 @@ func newProfileCheckCmd(s streams) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			found, notes := source.Problems{}, []string{}
 			for _, name := range args {
-				p, _, err := s.readProfile(name, false)
+				p, _, err := record.ReadProfile(name)
 				if p != nil {
 					notes = append(notes, p.Notes...)
 				}
@@ -146,7 +147,7 @@ func newProfilePreviewCmd(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use: "preview PROFILE", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			p, _, err := s.readProfile(args[0], false)
+			p, _, err := record.ReadProfile(args[0])
 			if err != nil {
 				return err
 			}
@@ -170,7 +171,7 @@ func newProfileArrivalsCmd(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use: "arrivals PROFILE", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			p, _, err := s.readProfile(args[0], false)
+			p, _, err := record.ReadProfile(args[0])
 			if err != nil {
 				return err
 			}

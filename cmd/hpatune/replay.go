@@ -59,7 +59,7 @@ type replayed struct {
 func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*replayed, error) {
 	run, err := openRun(dir)
 	if err == nil {
-		err = recordError(record.ControllerFlags(f.controller, &run.Meta.HPA))
+		err = record.ControllerFlags(f.controller, &run.Meta.HPA)
 	}
 	if err != nil {
 		return nil, err

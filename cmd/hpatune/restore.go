@@ -14,7 +14,7 @@ import (
 
 func newRestoreCmd(s streams) *cobra.Command {
 	var (
-		k     kubeFlags
+		k     kube.Options
 		force bool
 		out   string
 	)
@@ -22,7 +22,7 @@ func newRestoreCmd(s streams) *cobra.Command {
 		Use:  "restore [-n NAMESPACE]",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cluster, err := k.connect(cmd.Context())
+			cluster, err := kube.Connect(cmd.Context(), k)
 			if err != nil {
 				return err
 			}
@@ -41,7 +41,7 @@ func newRestoreCmd(s streams) *cobra.Command {
 			return nil
 		},
 	}
-	k.add(c)
+	clusterFlags(c.Flags(), &k)
 	c.Flags().BoolVar(&force, "force", false, "")
 	c.Flags().StringVar(&out, "out", ".", "")
 	return c

@@ -1,14 +1,8 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"net/url"
 	"slices"
 	"strings"
-
-	"github.com/hpatune/hpatune/internal/record"
-	"github.com/hpatune/hpatune/profiles"
 )
 
 // The kinds of run, by the flag that asks for one.
@@ -22,11 +16,11 @@ const (
 // kind is what kind of run the flags ask for.
 func (f *runFlags) kind() string {
 	switch {
-	case f.sandbox:
+	case f.ask.Sandbox:
 		return ofSandbox
-	case f.cluster.hpa != "":
+	case f.ask.HPA != "":
 		return ofHPA
-	case f.cluster.target != "":
+	case f.ask.Target != "":
 		return ofTarget
 	}
 	return ofURL
@@ -64,11 +58,11 @@ func (f *runFlags) useless(given func(flag string) bool) error {
 		}
 	}
 	for _, flag := range byWorkers {
-		if given(flag) && f.fleet.workers == 0 {
+		if given(flag) && f.ask.Fleet.Job.Workers == 0 {
 			return usagef("--%s has no effect without --workers", flag)
 		}
 	}
-	if k := f.kind(); f.fleet.workers == 0 && k != ofHPA && k != ofTarget {
+	if k := f.kind(); f.ask.Fleet.Job.Workers == 0 && k != ofHPA && k != ofTarget {
 		for _, flag := range []string{"kubeconfig", "context", "namespace"} {
 			if given(flag) {
 				return usagef("--%s has no effect with %s, which uses no cluster", flag, k)
@@ -76,85 +70,14 @@ func (f *runFlags) useless(given func(flag string) bool) error {
 		}
 	}
 	switch {
-	case f.maxRate < 0:
-		return usagef("--max-rate %g: want a positive rate; omit it for no limit", f.maxRate)
-	case f.inFlight < 0:
-		return usagef("--max-in-flight %d: want 1 or more", f.inFlight)
-	case f.capacity < 0 || given("find-capacity") && f.capacity == 0:
-		return usagef("--find-capacity %s: want the duration of a step\nTry: --find-capacity=20s", f.capacity)
-	}
-	return nil
-}
-
-// overridden is the profile with what the flags change of it.
-func (f *runFlags) overridden(p *profiles.Profile, data []byte) (*profiles.Profile, []byte, error) {
-	o := f.override
-	if f.rate != "" {
-		r, err := profiles.ParseRate(f.rate)
-		switch {
-		case err != nil:
-			return nil, nil, usagef("--rate: %w\nTry: --rate 5/s", err)
-		case r == 0:
-			return nil, nil, usagef("--rate %s: no request would be sent\nTry: --rate 5/s", f.rate)
-		}
-		o.Rate = r
-	}
-	if o.Path != "" && !strings.HasPrefix(o.Path, "/") {
-		o.Path = "/" + o.Path
-	}
-	q, data, err := p.With(o, f.profile, data, p.Files)
-	return q, data, exitIf(exitUsage, err)
-}
-
-// address is the URL to load as a person wrote it, checked and complete: --path
-// is the whole path, whatever the URL says.
-func (f *runFlags) address(p *record.Plan, raw string) (string, error) {
-	full, err := p.CheckURL(raw)
-	if err != nil || f.override.Path == "" {
-		return full, recordError(err)
-	}
-	u, err := url.Parse(full)
-	if err != nil {
-		return "", usagef("--url: %w", err)
-	}
-	u.Path, u.RawPath = "", ""
-	return u.String(), nil
-}
-
-// probe sends one request before the load and prints what came back. It is an
-// error where no request of the load could do better.
-func (s streams) probe(ctx context.Context, f runFlags, p *record.Plan, to string) error {
-	// The workers may reach what this machine does not; of many generators one
-	// asks; and an appointed start must not be missed.
-	if f.noProbe || f.fleet.workers > 0 || p.Shard.N > 1 && p.Shard.I > 0 || !p.Start.IsZero() {
-		return nil
-	}
-	got, err := p.Probe(ctx, to)
-	if err != nil {
-		return recordError(err)
-	}
-	text := got.String()
-	if len(got.Models) > 0 {
-		text += "\nThe server lists these models: " + strings.Join(got.Models, ", ")
-		if !slices.Contains(got.Models, got.Model) {
-			text += "; try --model " + got.Models[0]
-		}
-	}
-	if got.Hopeless() {
-		return exit(
-			exitFailed,
-			fmt.Errorf(
-				"no load was sent, because the test request was not answered\n%s\nTo send the load anyway, pass --no-probe",
-				text,
-			),
-		)
-	}
-	if got.Error != "" {
-		text = "the test request failed; sending the load anyway\n" + text
-	}
-	s.say(text)
-	for _, w := range got.Warnings {
-		s.warnf("warning: %s", w.Text)
+	case given("workers") && f.ask.Fleet.Job.Workers < 1:
+		return usagef("--workers %d: want 1 or more pods to send from", f.ask.Fleet.Job.Workers)
+	case f.ask.Plan.MaxRate < 0:
+		return usagef("--max-rate %g: want a positive rate; omit it for no limit", f.ask.Plan.MaxRate)
+	case f.ask.Plan.InFlight < 0:
+		return usagef("--max-in-flight %d: want 1 or more", f.ask.Plan.InFlight)
+	case f.ask.Plan.Capacity < 0 || given("find-capacity") && f.ask.Plan.Capacity == 0:
+		return usagef("--find-capacity %s: want the duration of a step\nTry: --find-capacity=20s", f.ask.Plan.Capacity)
 	}
 	return nil
 }

@@ -123,7 +123,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	for _, dir := range dirs {
 		run, err := openRun(dir)
 		if err == nil {
-			err = recordError(record.ControllerFlags(f.controller, &run.Meta.HPA))
+			err = record.ControllerFlags(f.controller, &run.Meta.HPA)
 		}
 		if err != nil {
 			return advised{}, err

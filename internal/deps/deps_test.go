@@ -21,6 +21,7 @@ const module = "github.com/hpatune/hpatune"
 // A line is "[pure] ROOM: the rooms it may import". Pure rooms have no
 // network, no processes, no log and no cluster: numbers in, numbers out.
 const rooms = `
+pure internal/failure:
 pure internal/figure:
 pure results:            internal/figure
 pure profiles:           results internal/source
@@ -44,13 +45,13 @@ pure internal/schema:    results profiles tuner
      internal/store:     results internal/secrets
      internal/kube:      results tuner/manifest internal/secrets
      internal/live:      results
-     internal/manifests: internal/source tuner/hpa tuner/manifest
+     internal/manifests: internal/failure internal/source tuner/manifest
      loadgen:            results profiles internal/exposition internal/secrets
      observer:           results internal/exposition internal/kube
      internal/sandbox:   results tuner/hpa
      internal/fleet:     results profiles internal/kube internal/store
      internal/fleet/mkimage:
-     internal/record:    results profiles loadgen observer internal/fleet internal/kube internal/live internal/logs internal/sandbox internal/store tuner/cost tuner/hpa tuner/manifest tuner/replay
+     internal/record:    results profiles loadgen observer internal/failure internal/fleet internal/kube internal/live internal/logs internal/manifests internal/sandbox internal/source internal/store tuner/cost tuner/hpa tuner/manifest tuner/replay
      internal/deps:
      cmd/hpatune:        *
 `

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
@@ -208,7 +209,7 @@ func (m *Set) Others() (out []string) {
 
 // Nothing is the error where no autoscaler was found.
 func (m *Set) Nothing(what string) error {
-	text := fmt.Sprintf("no %s in these files (found %s)", what, kinds(m.Docs))
+	text := fmt.Sprintf("no %s in these files (found %s)", what, manifest.Kinds(m.Docs))
 	for _, s := range m.Others() {
 		text += "\nnot checked: " + s
 	}
@@ -216,4 +217,49 @@ func (m *Set) Nothing(what string) error {
 		text += "\nskipped " + s
 	}
 	return errors.New(text)
+}
+
+// Bytes reads a manifest: a file, all YAML and JSON of a folder, or - for stdin.
+func Bytes(stdin io.Reader, name string) ([]byte, error) {
+	if name == "-" {
+		data, err := io.ReadAll(stdin)
+		return data, err
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("manifest: %w", err)
+	}
+	if !info.IsDir() {
+		data, err := os.ReadFile(name)
+		return data, err
+	}
+	var all []byte
+	err = filepath.WalkDir(name, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !isManifest(p) {
+			return err
+		}
+		data, err := os.ReadFile(p)
+		all = append(append(all, "\n---\n"...), data...)
+		return err
+	})
+	return all, err
+}
+
+func isManifest(p string) bool {
+	switch filepath.Ext(p) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}
+
+// HPAOf reads the one HPA of a manifest (see Bytes and manifest.One). Its errors are
+// of kind failure.Input.
+func HPAOf(stdin io.Reader, name string) (manifest.HPA, error) {
+	data, err := Bytes(stdin, name)
+	if err != nil {
+		return manifest.HPA{}, failure.As(failure.Input, err)
+	}
+	h, err := manifest.One(name, data)
+	return h, failure.As(failure.Input, err)
 }

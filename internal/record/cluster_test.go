@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/results"
 )
@@ -185,12 +186,11 @@ func TestControllerFlags(t *testing.T) {
 	} {
 		h := results.HPAContext{SyncPeriodS: 15, Tolerance: 0.1, Assumed: true}
 		err := ControllerFlags(tt.text, &h)
-		var bad *InputError
 		switch {
 		case tt.says == "" && (err != nil || h != tt.want):
 			t.Errorf("ControllerFlags(%q) = %+v, %v; want %+v", tt.text, h, err, tt.want)
-		case tt.says != "" && (!errors.As(err, &bad) || !strings.Contains(err.Error(), tt.says)):
-			t.Errorf("ControllerFlags(%q) = %v, want an InputError that says %q", tt.text, err, tt.says)
+		case tt.says != "" && (failure.Of(err) != failure.Input || !strings.Contains(err.Error(), tt.says)):
+			t.Errorf("ControllerFlags(%q) = %v, want an error of the input that says %q", tt.text, err, tt.says)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/fleet"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/loadgen"
@@ -51,7 +52,7 @@ func (b *Fleet) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 		return err
 	})
 	if err != nil {
-		return timing, &InputError{err}
+		return timing, failure.As(failure.Input, err)
 	}
 	headers, err := p.headers()
 	if err != nil {
@@ -76,7 +77,7 @@ func (b *Fleet) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 func (p *Plan) headers() (lines []byte, err error) {
 	if p.HeaderFile != "" {
 		if lines, err = os.ReadFile(p.HeaderFile); err != nil {
-			return nil, inputf("--header-file: %w", err)
+			return nil, failure.Inputf("--header-file: %w", err)
 		}
 		lines = append(lines, '\n')
 	}

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/loadgen"
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
@@ -30,7 +31,7 @@ import (
 func CheckURL(raw string) (string, http.Header, error) {
 	u, user, err := loadgen.ParseURL(raw)
 	if err != nil {
-		return "", nil, inputf("--url %w", err)
+		return "", nil, failure.Inputf("--url %w", err)
 	}
 	return u.String(), user, Denied(u.Hostname(), "host")
 }
@@ -60,10 +61,10 @@ func Denied(name, kind string) error {
 	for i, p := range patterns {
 		ok, err := path.Match(p, name)
 		if err != nil {
-			return inputf("deny list %s: pattern %q: %w", where[i], p, err)
+			return failure.Inputf("deny list %s: pattern %q: %w", where[i], p, err)
 		}
 		if ok {
-			return inputf("%s %s is on the deny list (%q in %s): no load is sent there", kind, name, p, where[i])
+			return failure.Inputf("%s %s is on the deny list (%q in %s): no load is sent there", kind, name, p, where[i])
 		}
 	}
 	return nil

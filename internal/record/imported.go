@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/logs"
 	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/results"
@@ -14,7 +15,7 @@ import (
 
 // Import makes a run of logs that others wrote, in the folder out (see Dir), which
 // it returns. It says what it read and what it left out. A file that is no such log
-// is an InputError.
+// is of kind failure.Input.
 func Import(
 	files []string,
 	o logs.Options,
@@ -27,7 +28,7 @@ func Import(
 	for _, file := range files {
 		l, err := readLog(file, o)
 		if err != nil {
-			return "", &InputError{err}
+			return "", failure.As(failure.Input, err)
 		}
 		all = append(all, l)
 		say(l.Summary())

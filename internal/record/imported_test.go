@@ -1,13 +1,13 @@
 package record
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/logs"
 	"github.com/hpatune/hpatune/internal/store"
 )
@@ -34,9 +34,8 @@ func TestImport(t *testing.T) {
 	if len(run.Warnings) == 0 || run.Warnings[0].ID != "log-lines" || !strings.Contains(strings.Join(said, "\n"), "skipped: ") {
 		t.Errorf("warnings %+v, said %q; want the skipped line in both", run.Warnings, said)
 	}
-	var bad *InputError
-	if _, err := Import([]string{filepath.Join(dir, "none.csv")}, logs.Options{}, "", nil, "v0", func(string) {}); !errors.As(err, &bad) {
-		t.Errorf("a file that is not there: %v, want an InputError", err)
+	if _, err := Import([]string{filepath.Join(dir, "none.csv")}, logs.Options{}, "", nil, "v0", func(string) {}); failure.Of(err) != failure.Input {
+		t.Errorf("a file that is not there: %v, want an error of the input", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/fleet"
 	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/profiles"
@@ -13,7 +14,7 @@ import (
 
 // Unite reads the run folders of the shards of one schedule and makes one run of
 // them. The arrivals of a shard that is not given, or that did not finish, count
-// as never sent. What is no set of shards is an InputError.
+// as never sent. What is no set of shards is of kind failure.Input.
 func Unite(folders []string) (*results.Run, error) {
 	var shares []fleet.Share
 	var model *results.Run
@@ -25,26 +26,30 @@ func Unite(folders []string) (*results.Run, error) {
 		shard, err := fleet.ParseShard(run.Meta.Context[ShardKey])
 		switch {
 		case err != nil:
-			return nil, inputf("%s: not a shard (run --shard I/N makes one)", folder)
+			return nil, failure.Inputf("%s: not a shard (run --shard I/N makes one)", folder)
 		case shares == nil:
 			shares, model = make([]fleet.Share, shard.N), run
 			for k := range shares {
 				shares[k] = fleet.Share{Name: fleet.Shard{I: k, N: shard.N}.String(), Why: "its run was not given"}
 			}
 		case shard.N != len(shares):
-			return nil, inputf("%s: shard %s, but %s is one of %d", folder, shard, folders[0], len(shares))
+			return nil, failure.Inputf("%s: shard %s, but %s is one of %d", folder, shard, folders[0], len(shares))
 		case shares[shard.I].Run != nil:
-			return nil, inputf("%s: shard %s is given twice, the other is %s", folder, shard, shares[shard.I].Name)
+			return nil, failure.Inputf("%s: shard %s is given twice, the other is %s", folder, shard, shares[shard.I].Name)
 		}
 		shares[shard.I] = fleet.Share{Run: run, Name: folder}
 	}
 	profile, err := profiles.Parse("profile.yaml", model.Profile, os.DirFS("."))
 	if err != nil {
-		return nil, inputf("%s: %w\nFiles that a profile names are looked for in the working directory", folders[0], err)
+		return nil, failure.Inputf(
+			"%s: %w\nFiles that a profile names are looked for in the working directory",
+			folders[0],
+			err,
+		)
 	}
 	merged, err := fleet.Merge(profile, model.Meta.Seed, shares)
 	if err != nil {
-		return nil, &InputError{err}
+		return nil, failure.As(failure.Input, err)
 	}
 	merged.Meta.Context = map[string]string{"shards": fmt.Sprint(len(shares))}
 	return merged, nil

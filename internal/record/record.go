@@ -22,6 +22,7 @@ import (
 
 	"github.com/hpatune/hpatune/internal/fleet"
 	"github.com/hpatune/hpatune/internal/live"
+	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/loadgen"
 	"github.com/hpatune/hpatune/profiles"
@@ -65,15 +66,12 @@ func (p *Plan) say(format string, args ...any) {
 	}
 }
 
-// InputError is an error of what was asked for, not of doing it: a profile that
-// cannot be bundled, a host on the deny list.
-type InputError struct{ Err error }
-
-func (e *InputError) Error() string { return e.Err.Error() }
-
-func (e *InputError) Unwrap() error { return e.Err }
-
-func inputf(format string, args ...any) error { return &InputError{fmt.Errorf(format, args...)} }
+// warn says what a manifest is warned of.
+func (p *Plan) warn(ps source.Problems) {
+	for _, w := range ps {
+		p.say("warning: %s", w)
+	}
+}
 
 var (
 	// ErrUndone ends a run whose change somebody has undone.

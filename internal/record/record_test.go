@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/fleet"
 	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/profiles"
@@ -248,12 +249,11 @@ func TestShardsAreUnited(t *testing.T) {
 	if err != nil || len(run.Requests) != 30 || run.Meta.Run != "merged" || run.Meta.Context["shards"] != "2" {
 		t.Errorf("Keep = %v; %d requests of run %q", err, len(run.Requests), run.Meta.Run)
 	}
-	var bad *InputError
 	for sentence, given := range map[string][]string{
 		"a shard that is given twice": {folders[0], folders[0]},
 	} {
-		if _, err := Unite(given); !errors.As(err, &bad) {
-			t.Errorf("%s: Unite = %v, want an InputError", sentence, err)
+		if _, err := Unite(given); failure.Of(err) != failure.Input {
+			t.Errorf("%s: Unite = %v, want an error of the input", sentence, err)
 		}
 	}
 }
@@ -275,12 +275,11 @@ func TestHarm(t *testing.T) {
 		{"a secret is not repeated", "ftp://user:CANARY@h/?key=CANARY", "ftp://h/: scheme"},
 	} {
 		_, _, err := CheckURL(tt.url)
-		var bad *InputError
 		switch {
 		case tt.says == "" && err != nil:
 			t.Errorf("%s: CheckURL(%q) = %v, want nil", tt.sentence, tt.url, err)
-		case tt.says != "" && (!errors.As(err, &bad) || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "CANARY")):
-			t.Errorf("%s: CheckURL(%q) = %v, want an InputError that says %q", tt.sentence, tt.url, err, tt.says)
+		case tt.says != "" && (failure.Of(err) != failure.Input || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "CANARY")):
+			t.Errorf("%s: CheckURL(%q) = %v, want an error of the input that says %q", tt.sentence, tt.url, err, tt.says)
 		}
 	}
 	if Denied("prod-1", "context") == nil || Denied("kind", "context") != nil {

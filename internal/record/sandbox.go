@@ -1,15 +1,19 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/sandbox"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 // Sandbox is the bed of run --sandbox: a cluster in a box on this machine.
@@ -19,6 +23,28 @@ type Sandbox struct {
 	Speed    float64 // world seconds a wall second, 1 to sandbox.MaxSpeed
 
 	box *sandbox.Sandbox
+}
+
+// NewSandbox makes a box that runs the one HPA of a file ("" = a commonly copied
+// one) at a speed in simulated seconds per real second. say takes warnings of the
+// manifest; nil drops them.
+func NewSandbox(file string, speed float64, say func(text string)) (*Sandbox, error) {
+	text := []byte(manifest.Handwritten)
+	if file != "" {
+		var err error
+		if text, err = os.ReadFile(file); err != nil {
+			return nil, failure.As(failure.Input, err)
+		}
+	}
+	if speed < 1 || speed > sandbox.MaxSpeed {
+		return nil, failure.Inputf("--speed %g: want 1 to %d", speed, sandbox.MaxSpeed)
+	}
+	h, err := manifest.One(cmp.Or(file, "handwritten.yaml"), text)
+	(&Plan{Say: say}).warn(h.Warnings)
+	if err != nil {
+		return nil, failure.As(failure.Input, err)
+	}
+	return &Sandbox{HPA: h.Config, Manifest: text, Speed: speed}, nil
 }
 
 // Prepare has nothing to do: a box starts by the run's clock.

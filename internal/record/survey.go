@@ -10,6 +10,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/cost"
@@ -242,14 +243,14 @@ func ControllerFlags(text string, h *results.HPAContext) error {
 		if to, ok := durations[name]; ok {
 			d, err := time.ParseDuration(value)
 			if err != nil || d < 0 {
-				return inputf("--controller %s: %q is not a duration; try %s=15s", name, value, name)
+				return failure.Inputf("--controller %s: %q is not a duration; try %s=15s", name, value, name)
 			}
 			*to = d.Seconds()
 			continue
 		}
 		v, err := strconv.ParseFloat(value, 64)
 		if name != "tolerance" || err != nil || v < 0 {
-			return inputf(
+			return failure.Inputf(
 				"--controller %q: want syncPeriod, downscaleStabilization, cpuInitializationPeriod, initialReadinessDelay (durations) or tolerance (a ratio)",
 				pair,
 			)

@@ -1,0 +1,299 @@
+package record
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/fleet"
+	"github.com/hpatune/hpatune/internal/kube"
+	"github.com/hpatune/hpatune/internal/sandbox"
+	"github.com/hpatune/hpatune/loadgen"
+	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+// Ask is what a run is asked to be, as a person says it. Run makes Plans of it and
+// records them. A zero field is not said.
+type Ask struct {
+	// Plan has what needs no working out: Version, Capacity, HeaderFile, MaxRate,
+	// InFlight, HTTP2, Screen, TTY and Say. Its Seed is 0 for the profile's.
+	Plan Plan
+
+	Load       string // the profile: see ReadProfile
+	Override   profiles.Override
+	Rate       string   // of the profile's peak: "5/s"
+	Objectives []string // in place of the profile's
+
+	// What is loaded: a sandbox; a URL; the workload of an HPA or a target of its
+	// own, at its URL or the way in that is found. None = the profile's target.url.
+	Sandbox bool
+	URL     string
+	HPA     string // NAMESPACE/NAME or NAME
+	Target  string // deployment/NAME
+
+	Filename string  // the HPA to run with, in the sandbox or applied; "-" = Stdin
+	Speed    float64 // of the sandbox, in simulated seconds per real second
+	NoProbe  bool    // send no test request before the load
+	CAFile   string  // PEM beside the system's roots
+	Insecure bool    // do not verify the server's certificate
+	Out      string  // the run folder; "" = see Dir
+
+	Cluster ClusterAsk
+	Fleet   FleetAsk
+
+	Stdin io.Reader
+	// Confirm asks before load goes to another machine and before anything is
+	// changed; its error ends the run. nil = yes to everything.
+	Confirm func() error
+}
+
+// FleetAsk is what is asked of many load generators.
+type FleetAsk struct {
+	Shard   string           // "I/N": send this part of the schedule; "" = all of it
+	Start   string           // of the first arrival, RFC 3339; "" = now
+	Job     fleet.JobOptions // Workers = 0: this process sends
+	Avoid   string           // labels of pods whose nodes the workers keep off; "" = the loaded pods'
+	Timeout time.Duration    // until the workers are ready
+}
+
+// Each is told of every run that an Ask made when it ends: its plan, and what Record
+// returned. Its error ends the Ask.
+type Each func(p Plan, run *results.Run, err error) error
+
+// Run records what is asked for: one run, or one at each fixed size. Everything
+// that can be refused is refused before a folder is made or a request is sent,
+// with an error of kind failure.Input.
+func (a *Ask) Run(ctx context.Context, each Each) error {
+	if !a.Sandbox && a.URL == "" && a.Load == "" && !a.InCluster() {
+		return failure.Inputf("no target: pass --sandbox, --url, --hpa or --target\nTry: hpatune run --sandbox -p demo")
+	}
+	p, err := a.plan()
+	if err != nil {
+		return err
+	}
+	var c *cluster
+	switch {
+	case a.InCluster():
+		c, err = a.cluster(ctx, &p)
+	case a.Sandbox:
+		err = a.sandbox(&p)
+	default:
+		err = a.endpoint(ctx, &p)
+	}
+	if err != nil {
+		return err
+	}
+	if p.Dir, err = Dir(a.Out, p.Profile.Name); err != nil {
+		return err
+	}
+	if c != nil && len(a.Cluster.Fix) > 0 {
+		return a.sizes(ctx, p, c.bed, each)
+	}
+	if c != nil && a.Cluster.Apply {
+		if err := a.apply(c); err != nil {
+			return err
+		}
+	}
+	run, err := Record(ctx, p)
+	return each(p, run, err)
+}
+
+// InCluster reports whether a workload of a cluster is asked for.
+func (a *Ask) InCluster() bool { return a.HPA != "" || a.Target != "" }
+
+// plan is what is asked of the load, and of how to send it.
+func (a *Ask) plan() (p Plan, err error) {
+	p = a.Plan
+	if p.HeaderFile != "" { // before anything is said of a load
+		if _, err := os.Stat(p.HeaderFile); err != nil {
+			return p, failure.Inputf("--header-file: %w", err)
+		}
+	}
+	name := a.Load
+	if name == "" && a.Sandbox {
+		name = demo
+	}
+	if name == "" {
+		return p, failure.Inputf("no profile: pass -p FILE or -p NAME, one of %s", strings.Join(profiles.Names(), ", "))
+	}
+	if p.Profile, p.Source, err = ReadProfile(name); err != nil {
+		return p, err
+	}
+	if p.Profile, p.Source, err = a.overridden(p.Profile, p.Source); err != nil {
+		return p, err
+	}
+	for _, note := range p.Profile.Notes {
+		p.say("%s", note)
+	}
+	if p.Secrets, err = envHeaders(os.Getenv("HPATUNE_HEADERS")); err != nil {
+		return p, err
+	}
+	ca, err := a.ca()
+	if err != nil {
+		return p, err
+	}
+	if p.TLS, err = TLS(ca, a.Insecure); err != nil {
+		return p, failure.Inputf("--ca-file %s: %w", a.CAFile, err)
+	}
+	p.Seed = cmp.Or(p.Seed, p.Profile.Seed)
+	if len(a.Objectives) > 0 {
+		p.Profile.Objectives = a.Objectives
+	}
+	if err := a.part(&p); err != nil {
+		return p, err
+	}
+	objectives, err := results.ParseObjectives(p.Profile.Objectives)
+	if p.Capacity > 0 {
+		p.Objectives = objectives
+	}
+	return p, failure.As(failure.Input, err)
+}
+
+// part completes a plan by its part of the schedule, and when that begins.
+func (a *Ask) part(p *Plan) (err error) {
+	f := &a.Fleet
+	if f.Shard != "" {
+		if p.Shard, err = fleet.ParseShard(f.Shard); err != nil {
+			return failure.As(failure.Input, err)
+		}
+	}
+	if f.Start != "" {
+		if p.Start, err = time.Parse(time.RFC3339Nano, f.Start); err != nil {
+			return failure.Inputf("--start %q: not an RFC 3339 time\nTry: %s", f.Start,
+				time.Now().Add(time.Minute).UTC().Format(time.RFC3339))
+		}
+		if ago := time.Since(p.Start); ago > 0 {
+			return failure.Inputf("--start %s is in the past (%s ago)", f.Start, ago.Round(time.Second))
+		}
+	}
+	if f.Job.Workers < 0 {
+		return failure.Inputf("--workers %d: want 1 or more", f.Job.Workers)
+	}
+	return nil
+}
+
+// sandbox completes a plan of run --sandbox.
+func (a *Ask) sandbox(p *Plan) error {
+	box, err := NewSandbox(a.Filename, a.Speed, a.Plan.Say)
+	if err != nil {
+		return err
+	}
+	if note := ForSandbox(p.Profile); note != "" {
+		p.say("%s", note)
+	}
+	starts := sandbox.DefaultService().Startup()
+	if text, short := TooShort(p.Profile.Duration(), box.HPA, hpa.DefaultParams(), starts); short {
+		p.say("warning: %s", text)
+	}
+	if p.Capacity > 0 { // a capacity is that of a fixed size
+		box.HPA = box.HPA.Clone()
+		box.HPA.MaxReplicas = box.HPA.MinReplicas
+	}
+	p.Bed = box
+	return nil
+}
+
+// endpoint completes a plan of run --url.
+func (a *Ask) endpoint(ctx context.Context, p *Plan) error {
+	url := cmp.Or(a.URL, p.Profile.Target.URL)
+	if url == "" {
+		return failure.Inputf("no target: pass --url or --sandbox, or set target.url in the profile")
+	}
+	url, err := a.address(p, url)
+	if err != nil {
+		return err
+	}
+	if err := a.confirm(p, url); err != nil {
+		return err
+	}
+	if err := a.probe(ctx, p, url); err != nil {
+		return err
+	}
+	p.Bed = Endpoint{URL: url}
+	if a.Fleet.Job.Workers == 0 {
+		return nil
+	}
+	c, err := kube.Connect(ctx, a.Cluster.Kube)
+	if err != nil {
+		return err
+	}
+	return a.withFleet(p, c, c.Namespace, "")
+}
+
+// envHeaders reads headers that are secrets: Name: value lines, as in a header file.
+func envHeaders(text string) (http.Header, error) {
+	h := http.Header{}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || strings.TrimSpace(name) == "" { // the line itself may be a secret
+			return nil, failure.Inputf("HPATUNE_HEADERS: want \"Name: value\" on each line")
+		}
+		h.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	return h, nil
+}
+
+// ca reads the CA file; nil = none.
+func (a *Ask) ca() ([]byte, error) {
+	if a.CAFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(a.CAFile)
+	if err != nil {
+		return nil, failure.Inputf("--ca-file: %w", err)
+	}
+	return pem, nil
+}
+
+// capacitySteps is how many steps a capacity search usually takes at most: ten
+// doublings, and a bisection to 5 %.
+const capacitySteps = 20
+
+// confirm says what is about to be done to whom, and asks. Load to this very
+// machine needs no yes.
+func (a *Ask) confirm(p *Plan, url string) error {
+	f := p.Profile
+	if p.Capacity > 0 {
+		limit := "no rate limit, so as many requests as the endpoint answers; set one with --max-rate"
+		if p.MaxRate > 0 {
+			most := float64(capacitySteps) * p.Capacity.Seconds() * p.MaxRate
+			limit = fmt.Sprintf("at most %g/s, so some %.0f requests if it takes %d steps", p.MaxRate, most, capacitySteps)
+		}
+		p.say(
+			"Finding the capacity of %s; the stages of %s are not sent. Steps of %s with 1, 2, 4, … up to %d requests in flight (%s), "+
+				"then at fixed rates up to 10 %% above the rate reached; about 10 to %d steps.",
+			RedactURL(url),
+			f.Name,
+			p.Capacity,
+			loadgen.MaxConcurrency,
+			limit,
+			capacitySteps,
+		)
+	} else {
+		p.say("Sending to %s: profile %s, %d requests in %s, at most %.4g/s.",
+			RedactURL(url), f.Name, f.Preview(p.Seed).Arrivals, f.Duration().Round(time.Second), float64(f.Peak()))
+	}
+	if Loopback(url) {
+		return nil
+	}
+	return a.sure()
+}
+
+// sure asks whether to go on.
+func (a *Ask) sure() error {
+	if a.Confirm == nil {
+		return nil
+	}
+	return a.Confirm()
+}

@@ -1,0 +1,286 @@
+package record
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/kube"
+	"github.com/hpatune/hpatune/internal/manifests"
+	"github.com/hpatune/hpatune/observer"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+// ClusterAsk is what is asked of a run on a workload in a cluster.
+type ClusterAsk struct {
+	Kube             kube.Options
+	Apply            bool     // apply the HPA of Ask.Filename for this run
+	Fix              []int    // one run at each of these sizes, of a target without an HPA
+	Prometheus       string   // to record series from: a URL, or NAMESPACE/SERVICE:PORT
+	PrometheusConfig string   // a file in http_config form; "" = no credentials
+	PromQL           []string // NAME=EXPRESSION
+	Controller       string   // see ControllerFlags
+	Throttling       bool     // read the kubelets
+}
+
+// cluster is the bed of a run, and what is to be applied for it.
+type cluster struct {
+	bed  *Cluster
+	spec *autoscalingv2.HorizontalPodAutoscalerSpec // nil = the live HPA's stays
+	diff string                                     // the settings in which they differ; "" = in none
+}
+
+// cluster completes a plan of run --hpa and run --target.
+func (a *Ask) cluster(ctx context.Context, p *Plan) (*cluster, error) {
+	c, err := kube.Connect(ctx, a.Cluster.Kube)
+	if err != nil {
+		return nil, err
+	}
+	return a.in(ctx, c, p)
+}
+
+// in is cluster, in a cluster that answers.
+func (a *Ask) in(ctx context.Context, c *kube.Cluster, p *Plan) (*cluster, error) {
+	if err := Denied(c.Context, "context"); err != nil {
+		return nil, err
+	}
+	subject, err := a.find(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	queries, err := a.fits(subject)
+	if err != nil {
+		return nil, err
+	}
+	url := a.URL
+	if url != "" {
+		if url, err = a.address(p, url); err != nil {
+			return nil, err
+		}
+	}
+	out := &cluster{}
+	if out.spec, out.diff, err = a.applied(subject); err != nil {
+		return nil, err
+	}
+	b, err := Look(ctx, c, subject, LookOptions{
+		Rights: a.rights(), Apply: out.spec, Changes: a.Cluster.Apply || len(a.Cluster.Fix) > 0,
+		Workers: a.Fleet.Job.Workers > 0, URL: url, Lasts: p.Profile.Duration(), Say: p.Say,
+		Describe: func(h *results.HPAContext) error { return ControllerFlags(a.Cluster.Controller, h) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.Throttling = a.Cluster.Throttling
+	if b.Prometheus, err = a.prometheus(ctx, c, subject, queries); err != nil {
+		return nil, err
+	}
+	if b.Prometheus != nil {
+		p.say("Prometheus: %s", b.Prometheus.Describe())
+	}
+	p.Bed, out.bed = b, b
+	if err := a.withFleet(p, c, subject.Namespace, subject.Selector); err != nil {
+		return nil, err
+	}
+	if err := a.confirm(p, b.URL); err != nil {
+		return nil, err
+	}
+	if subject.Replicas > 0 { // what stands at 0 has nobody to answer
+		err = a.probe(ctx, p, b.URL)
+	}
+	return out, err
+}
+
+// find finds the workload that is asked for.
+func (a *Ask) find(ctx context.Context, c *kube.Cluster) (*kube.Subject, error) {
+	if a.HPA == "" {
+		return c.FindTarget(ctx, c.Namespace, a.Target)
+	}
+	namespace, name, ok := strings.Cut(a.HPA, "/")
+	if !ok {
+		namespace, name = c.Namespace, a.HPA
+	}
+	return c.FindHPA(ctx, namespace, name)
+}
+
+// fits refuses what cannot be done with the workload that was found, and reads the
+// queries.
+func (a *Ask) fits(subject *kube.Subject) (queries []observer.Query, err error) {
+	o := &a.Cluster
+	switch {
+	case a.Target != "" && subject.HPA != nil:
+		return nil, failure.Inputf("%s is scaled by the HPA %s\nTry: --hpa %s/%s", subject.Target, subject.HPA.Name,
+			subject.Namespace, subject.HPA.Name)
+	case a.HPA != "" && len(o.Fix) > 0:
+		return nil, failure.Inputf("--fix-replicas needs --target: with --hpa, the HPA would change the size back")
+	case a.Target != "" && o.Apply:
+		return nil, failure.Inputf("--apply needs --hpa: a target without an HPA has no settings to change")
+	case o.Apply && a.Filename == "":
+		return nil, failure.Inputf("--apply needs -f, the HPA to apply\nTry: --apply -f hpa.yaml")
+	case a.Filename != "" && !o.Apply:
+		return nil, failure.Inputf(
+			"-f with --hpa changes the cluster; pass --apply to confirm (the original is restored at the end)",
+		)
+	}
+	for _, n := range o.Fix {
+		if n < 1 || n > 1000 {
+			return nil, failure.Inputf("--fix-replicas %d: want 1 to 1000", n)
+		}
+	}
+	for _, text := range o.PromQL {
+		q, err := observer.ParseQuery(text)
+		if err != nil {
+			return nil, failure.Inputf("--promql %q: %w", text, err)
+		}
+		queries = append(queries, q)
+	}
+	if len(queries) > 0 && o.Prometheus == "" {
+		return nil, failure.Inputf("--promql needs --prometheus URL or NAMESPACE/SERVICE:PORT")
+	}
+	if o.PrometheusConfig != "" && o.Prometheus == "" {
+		return nil, failure.Inputf("--prometheus-config needs --prometheus URL")
+	}
+	return queries, nil
+}
+
+// rights are the commands whose rights a run in a cluster needs, as hpatune
+// rbac names them. Prometheus' are not asked for: it has a namespace of its own.
+func (a *Ask) rights() []string {
+	commands := []string{"run"}
+	for _, c := range []struct {
+		name  string
+		asked bool
+	}{
+		{"run --apply", a.Cluster.Apply}, {"run --fix-replicas", len(a.Cluster.Fix) > 0},
+		{"run --workers", a.Fleet.Job.Workers > 0}, {"run --throttling", a.Cluster.Throttling},
+	} {
+		if c.asked {
+			commands = append(commands, c.name)
+		}
+	}
+	return commands
+}
+
+// prometheus is the Prometheus that is asked for; nil = none.
+func (a *Ask) prometheus(
+	ctx context.Context, c *kube.Cluster, subject *kube.Subject, queries []observer.Query,
+) (*observer.Prometheus, error) {
+	if a.Cluster.Prometheus == "" {
+		return nil, nil
+	}
+	access := observer.PrometheusAccess{Where: a.Cluster.Prometheus}
+	if file := a.Cluster.PrometheusConfig; file != "" {
+		var err error
+		if access.HTTP, err = observer.LoadHTTPConfig(file, os.LookupEnv); err != nil {
+			return nil, failure.Inputf("--prometheus-config: %w", err)
+		}
+	}
+	return observer.NewPrometheus(ctx, c, subject, access, queries)
+}
+
+// applied reads the HPA spec that a run is to have in place of the live one, and
+// says in which settings it differs; nil = none is to be applied.
+func (a *Ask) applied(subject *kube.Subject) (spec *autoscalingv2.HorizontalPodAutoscalerSpec, diff string, err error) {
+	if !a.Cluster.Apply {
+		return nil, "", nil
+	}
+	data, err := manifests.Bytes(a.Stdin, a.Filename)
+	if err != nil {
+		return nil, "", failure.As(failure.Input, err)
+	}
+	one, err := manifest.One(a.Filename, data)
+	a.Plan.warn(one.Warnings)
+	if err != nil {
+		return nil, "", failure.As(failure.Input, err)
+	}
+	docs, _ := manifest.Parse(a.Filename, data)
+	i := slices.IndexFunc(docs, func(d manifest.Doc) bool { return d.HPA != nil && d.Kind != "InferenceService" })
+	if so := docs[i].Scaled; so != nil {
+		return nil, "", failure.Inputf(
+			"%s is a ScaledObject: --apply changes an HPA, and KEDA would revert that\nTry: kubectl apply it, then hpatune run --hpa %s/%s",
+			a.Filename,
+			subject.Namespace,
+			so.HPAName(),
+		)
+	}
+	spec = &docs[i].HPA.Spec
+	if r, now := spec.ScaleTargetRef, subject.HPA.Spec.ScaleTargetRef; r.Kind != now.Kind || r.Name != now.Name {
+		return nil, "", failure.Inputf("%s scales %s/%s, but the live HPA scales %s/%s; --apply cannot change the target",
+			a.Filename, r.Kind, r.Name, now.Kind, now.Name)
+	}
+	from, err := manifest.FromV2(&subject.HPA.Spec)
+	if err != nil {
+		return nil, "", err
+	}
+	return spec, manifest.Diff(&from, &one.Config), subject.Owned()
+}
+
+// apply says what is about to be applied, asks, and has the bed do it.
+func (a *Ask) apply(c *cluster) error {
+	if c.diff == "" {
+		a.Plan.say("the live HPA already equals %s; nothing to apply", a.Filename)
+		return nil
+	}
+	h := c.bed.Subject.HPA
+	a.Plan.say(
+		"Applying to HPA %s/%s for this run (the original is restored at the end):\n%s",
+		h.Namespace,
+		h.Name,
+		c.diff,
+	)
+	c.bed.Apply = c.spec
+	return a.sure()
+}
+
+// sizes records a run at each fixed size, a folder each, under one Lease.
+func (a *Ask) sizes(ctx context.Context, p Plan, b *Cluster, each Each) error {
+	sizes := a.Cluster.Fix
+	p.say("Scaling %s for one run at each size (%[2]d is restored at the end): %[3]s replicas", b.Subject.Target,
+		b.Subject.Replicas, strings.Trim(fmt.Sprint(sizes), "[]"))
+	if err := a.sure(); err != nil {
+		return err
+	}
+	base := p.Dir
+	return Holding(ctx, b, base, p.Say, func() error {
+		for _, n := range sizes {
+			b.Replicas, p.Dir = int32(n), fmt.Sprintf("%s-r%d", base, n)
+			run, err := Record(ctx, p)
+			if err := each(p, run, err); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// withFleet has a plan's bed loaded by the pods of a Job, if that is asked for;
+// avoid are the labels of pods whose nodes it keeps off unless told otherwise.
+func (a *Ask) withFleet(p *Plan, c *kube.Cluster, namespace, avoid string) error {
+	f := &a.Fleet
+	if f.Job.Workers == 0 {
+		return nil
+	}
+	if err := Denied(c.Context, "context"); err != nil {
+		return err
+	}
+	ca, err := a.ca()
+	if err != nil {
+		return err
+	}
+	b := &Fleet{Bed: p.Bed, Client: c.Clients, Timeout: f.Timeout, CA: ca, Insecure: a.Insecure, Job: f.Job}
+	b.Job.Namespace = namespace
+	if avoid = cmp.Or(f.Avoid, avoid); avoid != "" {
+		if b.Job.Avoid, err = metav1.ParseToLabelSelector(avoid); err != nil {
+			return failure.Inputf("--worker-avoid: %w", err)
+		}
+	}
+	p.Bed = b
+	return nil
+}
