@@ -165,6 +165,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 		say.add(n)
 	}
 	out.SelfReplay = SelfReplayOf(run, world, cfg)
+	say.add(replayedNotes(&out.SelfReplay, len(run.Syncs)))
 	if len(say.assumed) > 0 && len(run.Syncs) == 0 {
 		out.SelfReplay.Verdict = "assumed"
 	}

@@ -69,6 +69,9 @@ func TestFitFindsTheTruth(t *testing.T) {
 			if s.Verdict != "pass" {
 				t.Errorf("self-replay: %s", s.Verdict)
 			}
+			if k := s.Metrics["cpu"]; math.Abs(k-1) > metricOff {
+				t.Errorf("the replay reads %.3f times the recorded CPU, want 1", k)
+			}
 		})
 	}
 }

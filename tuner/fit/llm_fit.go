@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"cmp"
 	"container/heap"
 	"errors"
 	"fmt"
@@ -79,8 +80,8 @@ func newEngineFit(a []answer) *engineFit {
 	return f
 }
 
-func sortedKeys[V any](m map[int]V) []int {
-	var keys []int
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	var keys []K
 	for k := range m {
 		keys = append(keys, k)
 	}

@@ -117,6 +117,13 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 		}
 		sample = append(sample, t)
 	}
+	// What a request costs is q.Each times its own time over the sample's mean, so that
+	// mean is the one that q.Each is of.
+	if k := alone.mean * scale / meanTotal(sample); k > 0 {
+		for i := range sample {
+			sample[i].First, sample[i].Total = sample[i].First*k, sample[i].Total*k
+		}
+	}
 	said.quality("alone", meanTotal(sample), len(alone.sample),
 		"mean service time at full speed, seconds, from requests that came to a pod that was idle for a period")
 	law = plant.SlotsLaw(most, sample)

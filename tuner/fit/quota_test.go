@@ -102,6 +102,11 @@ func TestAQuotaStopsAndGoes(t *testing.T) {
 			if e := meanTotal(law.Times)/row.mean - 1; math.Abs(e) > 0.15 {
 				t.Errorf("alone a request takes %.1f ms, want %.1f", 1e3*meanTotal(law.Times), 1e3*row.mean)
 			}
+			// What a request burns is its own time over the law's mean, so that over all of
+			// them the replay of the run burns what each costs.
+			if k := meanTotal(fitted.World.Demand.Times) / meanTotal(law.Times); math.Abs(k-1) > 0.02 {
+				t.Errorf("the run's own requests are worth %.3f of the law's on the average, want 1", k)
+			}
 			w := *fitted.World
 			w.Demand.Times = nil
 			var l plant.Latency

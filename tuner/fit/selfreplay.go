@@ -23,6 +23,9 @@ type SelfReplay struct {
 	// without limits.
 	Attainment      *float64 `json:"attainment"`
 	AttainmentError *float64 `json:"attainment_error"`
+	// Metrics is, by metric, what the replayed autoscaler read over what the recorded one
+	// did: the sum over all pods and reconciles, as a ratio; nil = not recorded.
+	Metrics map[string]float64 `json:"metrics"`
 	// pass, fail, proves-nothing (the HPA never moved), assumed (no autoscaler was recorded)
 	Verdict string `json:"verdict"`
 }
@@ -42,13 +45,17 @@ func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay 
 		return SelfReplay{Verdict: "assumed"}
 	}
 	var s replay.Scratch
+	read := totals{run.Syncs, map[string]float64{}, map[string]float64{}}
+	s.OnDecision = read.see
 	play := func(w *replay.World) (sizes []float64) {
 		replay.SimulateExact(w, cfg, 0, &s, func(t *results.Tick) { sizes = append(sizes, t.Spec) })
 		return sizes
 	}
 	first := play(w.AsRecorded())
+	s.OnDecision = nil
 	c := comparison{w.Demand.Step, w.Params.SyncPeriod, float64(cfg.MinReplicas), undecided(run, w.Params, cfg)}
 	out := c.compare(recordedSizes(run.Syncs, len(first), c.step), rescalesOf(run.Syncs, c.step), first)
+	out.Metrics = read.ratios()
 	if out.Verdict != "fail" {
 		return out
 	}

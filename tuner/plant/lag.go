@@ -18,7 +18,7 @@ type load struct{ done, running, waiting float64 } // completions/s, in service,
 
 func (p *pipe) value(l load, stage Stage) float64 {
 	if stage == Starting {
-		return min(p.ceiling, p.starting)
+		return p.starting // as it was sampled: a ceiling is of pods that serve
 	}
 	return min(p.ceiling, p.base+p.perDone*l.done+p.perRunning*l.running+p.perWaiting*l.waiting)
 }

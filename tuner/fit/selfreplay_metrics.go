@@ -1,0 +1,93 @@
+package fit
+
+import (
+	"math"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+// metricOff is how far what a replay reads of a metric may be from what was recorded,
+// as a ratio, before the fit warns.
+const metricOff = 0.05
+
+// totals adds up what a replayed autoscaler reads at the reconciles that were recorded,
+// and what was read then.
+type totals struct {
+	syncs    []results.Sync // those that are still to come, in order of time
+	read     map[string]float64
+	recorded map[string]float64
+}
+
+// see takes one reconcile of the replay. Both sides count where both have a value.
+func (t *totals) see(o *hpa.Observation, _ *hpa.Decision) {
+	const near = 500 * time.Millisecond // stamps of a reconcile, in a run and in its replay
+	for len(t.syncs) > 0 && t.syncs[0].At < o.At-near {
+		t.syncs = t.syncs[1:]
+	}
+	if len(t.syncs) == 0 || t.syncs[0].At > o.At+near {
+		return
+	}
+	y := &t.syncs[0]
+	for i := range o.Metrics {
+		if i >= len(y.Metrics) || y.Metrics[i].Err != "" {
+			continue
+		}
+		was, ours := totalOf(&y.Metrics[i]), 0.0
+		for _, v := range o.Metrics[i].Series {
+			ours += float64(v)
+		}
+		for j := range o.Metrics[i].Samples {
+			if v := &o.Metrics[i].Samples[j]; v.OK {
+				ours += float64(v.Milli)
+			}
+		}
+		if was > 0 || ours > 0 {
+			name := y.Metrics[i].Metric
+			t.recorded[name] += was
+			t.read[name] += ours
+		}
+	}
+}
+
+// totalOf is a recorded reading summed over its pods or series, in thousandths.
+func totalOf(r *results.Reading) float64 {
+	sum := 0.0
+	for _, v := range r.Values {
+		sum += float64(v)
+	}
+	for i := range r.Pods {
+		sum += float64(r.Pods[i].Milli)
+	}
+	return sum
+}
+
+// ratios is what was read over what was recorded, by metric; nil where nothing was.
+func (t *totals) ratios() map[string]float64 {
+	var out map[string]float64
+	for name, was := range t.recorded {
+		if was > 0 {
+			if out == nil {
+				out = map[string]float64{}
+			}
+			out[name] = t.read[name] / was
+		}
+	}
+	return out
+}
+
+// replayedNotes says how much of each metric the replay reads, and warns where that
+// is not what was recorded.
+func replayedNotes(s *SelfReplay, syncs int) (n notes) {
+	for _, name := range sortedKeys(s.Metrics) {
+		k := s.Metrics[name]
+		n.quality("replayed-"+name, k, syncs, "%s that the HPA reads in the replay of the run over what it read in the run",
+			name)
+		if math.Abs(k-1) > metricOff {
+			n.warn("the replay of the run has %.0f %% of the %s that was recorded: sizes under other targets are off by "+
+				"about as much", 100*k, name)
+		}
+	}
+	return n
+}
