@@ -61,18 +61,25 @@ func (a api) do(ctx context.Context, method, path string, body []byte) ([]byte, 
 // collections says where objects of the kinds in config/ are created; %s is
 // the namespace.
 var collections = map[string]string{
-	"rbac.authorization.k8s.io/v1 ClusterRole":        "/apis/rbac.authorization.k8s.io/v1/clusterroles",
-	"rbac.authorization.k8s.io/v1 ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-	"rbac.authorization.k8s.io/v1 RoleBinding":        "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/rolebindings",
-	"v1 Service":                           "/api/v1/namespaces/%s/services",
-	"discovery.k8s.io/v1 EndpointSlice":    "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices",
-	"apiregistration.k8s.io/v1 APIService": "/apis/apiregistration.k8s.io/v1/apiservices",
+	"rbac.authorization.k8s.io/v1 ClusterRole":         "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+	"rbac.authorization.k8s.io/v1 ClusterRoleBinding":  "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+	"rbac.authorization.k8s.io/v1 RoleBinding":         "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/rolebindings",
+	"rbac.authorization.k8s.io/v1 Role":                "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/roles",
+	"v1 Namespace":                                     "/api/v1/namespaces",
+	"v1 ServiceAccount":                                "/api/v1/namespaces/%s/serviceaccounts",
+	"v1 Service":                                       "/api/v1/namespaces/%s/services",
+	"discovery.k8s.io/v1 EndpointSlice":                "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices",
+	"apiregistration.k8s.io/v1 APIService":             "/apis/apiregistration.k8s.io/v1/apiservices",
+	"apiextensions.k8s.io/v1 CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
 }
 
 // create creates every object of a manifest. The cluster is new, so nothing
 // can be there already.
 func (a api) create(ctx context.Context, manifest []byte) error {
-	for doc := range strings.SplitSeq(string(manifest), "\n---\n") {
+	for doc := range strings.SplitSeq("\n"+string(manifest), "\n---\n") {
+		if strings.TrimSpace(doc) == "" {
+			continue // before the first mark
+		}
 		var o struct {
 			APIVersion, Kind string
 			Metadata         struct{ Namespace string }

@@ -159,5 +159,8 @@ func (s state) command(component string) []string {
 			"--kubelet-request-timeout=5s",
 		) // must be smaller than the resolution
 	}
+	if program, ok := kedaPrograms[component]; ok {
+		return append(s.kedaEnv(), append([]string{filepath.Join(s.KEDA, program)}, s.kedaArgs(component)...)...)
+	}
 	return append([]string{filepath.Join(s.Bin, component)}, args...)
 }

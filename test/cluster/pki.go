@@ -44,6 +44,8 @@ func writePKI(dir string) error {
 	p.issue("apiserver-kubelet", ca, "kube-apiserver-kubelet-client", "system:masters")
 	p.issue("kubelet-serving", ca, "system:node:"+NodeName, "system:nodes", NodeName, NodeIP, "127.0.0.1")
 	p.issue("metrics-server", ca, "metrics-server", "", NodeIP, "127.0.0.1", "metrics-server.kube-system.svc")
+	p.issue("keda", ca, "keda-operator", "", NodeIP, "127.0.0.1",
+		"keda-operator.keda.svc", "keda-metrics-apiserver.keda.svc")
 	for _, u := range []struct{ file, name, group string }{
 		{"admin", "admin", "system:masters"},
 		{"kube-controller-manager", "system:kube-controller-manager", ""},
@@ -51,6 +53,7 @@ func writePKI(dir string) error {
 		{"kubelet", "system:node:" + NodeName, "system:nodes"},
 		{"kube-proxy", "system:kube-proxy", ""},
 		{"metrics-server-client", "metrics-server", ""},
+		{"keda-client", "system:serviceaccount:keda:keda-operator", ""},
 	} {
 		p.kubeconfig(u.file, ca, p.issue(u.file, ca, u.name, u.group))
 	}

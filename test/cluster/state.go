@@ -21,6 +21,7 @@ type state struct {
 	Run      string // the cluster's folder
 	Bin      string // kubeall and its fellows
 	Own      string // our programs and images
+	KEDA     string // KEDA's programs and manifests; "" = it was never started
 	RUNC     string
 	Clocks   Clocks
 	Boot     time.Duration // how long process 1 waits for everything to be ready

@@ -188,7 +188,7 @@ func (v *supervisor) ended(pid int, ws syscall.WaitStatus) {
 // order is a request on control.sock: one JSON object a connection, answered
 // by one.
 type order struct {
-	Verb string // start, stop, import
+	Verb string // start, stop, import, keda
 	Arg  string
 }
 
@@ -223,6 +223,8 @@ func (v *supervisor) serve() error {
 					err = v.stop(o.Arg)
 				case "import":
 					err = v.importImage(o.Arg)
+				case "keda":
+					err = v.startKEDA(o.Arg)
 				default:
 					err = fmt.Errorf("unknown order %q", o.Verb)
 				}

@@ -99,7 +99,12 @@ func (o *ScaledObject) hpaLabels() map[string]string {
 		"app.kubernetes.io/part-of": o.Name, "app.kubernetes.io/managed-by": "keda-operator",
 	}
 	excluded := strings.Split(o.Annotations[kedaExcluded], ",")
-	for k, v := range o.Labels {
+	labels := maps.Clone(o.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[kedaOwner] = o.Name // the operator labels the ScaledObject first (ensureScaledObjectLabel)
+	for k, v := range labels {
 		if !slices.Contains(excluded, k) {
 			out[k] = v
 		}

@@ -37,7 +37,10 @@ type suite struct {
 	mapper *restmapper.DeferredDiscoveryRESTMapper
 }
 
-var full = flag.Bool("full", false, "also the tests of minutes: pairs, profiles, faults")
+var (
+	full   = flag.Bool("full", false, "also the tests of minutes: pairs, profiles, faults, KEDA")
+	update = flag.Bool("update", false, "write the golden files that the cluster decides: KEDA's HPAs")
+)
 
 var (
 	shared     *suite

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -27,6 +28,7 @@ const usage = `usage: go -C test/cluster run ./cmd/hpacluster COMMAND
   status             say whether it is up and where its files are; exit 1 when it is down
   stop NAME          kill a component (kube-apiserver, metrics-server, ...): a fault
   start NAME         start it again
+  keda               build KEDA (12 minutes when the Go build cache is cold), and start it in the cluster
   import FILE.tar    make an image of an OCI archive known to the node
   down               end it and remove all that it made
   test [-- ARGS]     build, then run the end-to-end tests with ARGS for go test
@@ -118,6 +120,12 @@ func run(ctx context.Context, args []string) error {
 			c.Programs().Own,
 		)
 		return nil
+	case "keda":
+		programs, err := cluster.BuildKEDA(ctx, os.Stderr)
+		if err != nil {
+			return err
+		}
+		return c.StartKEDA(ctx, programs)
 	case "stop", "start", "import":
 		arg, err := one()
 		if err != nil {
@@ -170,6 +178,11 @@ func test(ctx context.Context, args []string) error {
 	if os.Getenv("KUBECONFIG") == "" {
 		if _, err := cluster.Build(ctx, os.Stderr); err != nil {
 			return err
+		}
+		if slices.Contains(args, "-full") {
+			if _, err := cluster.BuildKEDA(ctx, os.Stderr); err != nil {
+				return err
+			}
 		}
 	}
 	cmd := exec.CommandContext(

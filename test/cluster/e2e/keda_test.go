@@ -1,0 +1,198 @@
+//go:build linux
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
+
+	cluster "github.com/hpatune/hpatune/test/cluster"
+)
+
+// kedaGolden is the folder of ScaledObjects and of the HPAs that KEDA's operator
+// made of them, and kedaNamespace the namespace that they all name. The
+// product's own tests hold what it makes of the first against the second.
+const (
+	kedaGolden    = "../../../tuner/manifest/testdata/keda/operator"
+	kedaNamespace = "keda-golden"
+)
+
+var scaledObjects = schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledobjects"}
+
+// needKEDA is needFull with KEDA's operator and metrics server in the cluster.
+func needKEDA(t *testing.T) *suite {
+	t.Helper()
+	s := needFull(t)
+	programs, err := cluster.BuildKEDA(t.Context(), os.Stderr) // hpacluster test has built it
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.c.StartKEDA(t.Context(), programs); err != nil {
+		t.Fatal(err)
+	}
+	s.mapper.Reset() // it has kinds that the cluster did not have before
+	return s
+}
+
+// kedaTargets are what the ScaledObjects refer to. The targets run no pod: an
+// HPA is made all the same, and nothing moves.
+const kedaTargets = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: target}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: target}}
+  template:
+    metadata: {labels: {app: target}}
+    spec:
+      containers:
+      - {name: app, image: "hpacluster.test/pause:1", imagePullPolicy: Never, resources: {requests: {cpu: 10m, memory: 8Mi}}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: target}
+spec:
+  replicas: 0
+  serviceName: target
+  selector: {matchLabels: {app: target}}
+  template:
+    metadata: {labels: {app: target}}
+    spec:
+      containers:
+      - {name: app, image: "hpacluster.test/pause:1", imagePullPolicy: Never}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: tokens}
+stringData: {token: none}
+---
+apiVersion: keda.sh/v1alpha1
+kind: TriggerAuthentication
+metadata: {name: dyn}
+spec: {secretTargetRef: [{parameter: token, name: tokens, key: token}]}
+---
+apiVersion: keda.sh/v1alpha1
+kind: TriggerAuthentication
+metadata: {name: sol}
+spec: {secretTargetRef: [{parameter: apiToken, name: tokens, key: token}]}
+`
+
+// TestKEDAMakesTheHPAsOfTheGoldenFiles gives KEDA's real operator every
+// ScaledObject of kedaGolden, one after another, and holds the HPA that it
+// makes, with the API server's defaults, byte for byte against the golden file
+// beside it. With -update it writes that file.
+func TestKEDAMakesTheHPAsOfTheGoldenFiles(t *testing.T) {
+	s := needKEDA(t)
+	files, err := filepath.Glob(filepath.Join(kedaGolden, "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = slices.DeleteFunc(files, func(f string) bool { return strings.HasSuffix(f, ".hpa.yaml") })
+	if len(files) == 0 {
+		t.Fatalf("no ScaledObject in %s", kedaGolden)
+	}
+	if _, err := s.kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: kedaNamespace}}, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.deleteNamespace(t, kedaNamespace) })
+	s.apply(t, kedaNamespace, kedaTargets)
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := s.kedaHPA(t, name, string(text))
+			golden := filepath.Join(kedaGolden, name+".hpa.yaml")
+			if *update {
+				if err := os.WriteFile(golden, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				t.Errorf("KEDA makes of %s\n%s\nwant\n%s", file, got, want)
+			}
+		})
+	}
+}
+
+// kedaHPA applies a ScaledObject, waits for the HPA that KEDA makes of it,
+// deletes both, and returns the HPA as YAML, without what the server and time
+// decide (uid, status, managed fields).
+func (s *suite) kedaHPA(t *testing.T, name, text string) []byte {
+	t.Helper()
+	s.apply(t, kedaNamespace, text)
+	objects := s.dyn.Resource(scaledObjects).Namespace(kedaNamespace)
+	hpas := s.kube.AutoscalingV2().HorizontalPodAutoscalers(kedaNamespace)
+	defer func() {
+		if err := objects.Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
+			t.Error(err)
+		}
+		eventually(t, 30*time.Second, "its HPA is gone", func(ctx context.Context) error {
+			list, err := hpas.List(ctx, metav1.ListOptions{})
+			if err == nil && len(list.Items) > 0 {
+				err = fmt.Errorf("%s is there", list.Items[0].Name)
+			}
+			return err
+		})
+	}()
+	var hpa autoscalingv2.HorizontalPodAutoscaler
+	eventually(t, 30*time.Second, "KEDA makes the HPA", func(ctx context.Context) error {
+		list, err := hpas.List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		if len(list.Items) != 1 {
+			return fmt.Errorf("%d HPAs; %s", len(list.Items), s.whyNoHPA(ctx, name))
+		}
+		hpa = list.Items[0]
+		return nil
+	})
+	clean := autoscalingv2.HorizontalPodAutoscaler{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "autoscaling/v2", Kind: "HorizontalPodAutoscaler"},
+		ObjectMeta: metav1.ObjectMeta{Name: hpa.Name, Namespace: hpa.Namespace, Labels: hpa.Labels, Annotations: maps.Clone(hpa.Annotations), OwnerReferences: hpa.OwnerReferences},
+		Spec:       hpa.Spec,
+	}
+	for i := range clean.OwnerReferences {
+		clean.OwnerReferences[i].UID = ""
+	}
+	out, err := yaml.Marshal(clean)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// whyNoHPA is what KEDA says of a ScaledObject in its conditions.
+func (s *suite) whyNoHPA(ctx context.Context, name string) string {
+	o, err := s.dyn.Resource(scaledObjects).Namespace(kedaNamespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return err.Error()
+	}
+	text, err := json.Marshal(o.Object["status"])
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
