@@ -30,7 +30,13 @@ connections: {backend_header: X-Served-By}
 // profile writes a profile of llm and returns its path.
 func profile(t *testing.T, dir, name, text string) string {
 	t.Helper()
-	text = fmt.Sprintf(llm, promptSize, answerOf(t, requestCPU)) + text
+	return profileWith(t, dir, name, answerOf(t, requestCPU), text)
+}
+
+// profileWith is profile with answers of the given number of tokens.
+func profileWith(t *testing.T, dir, name string, tokens int, text string) string {
+	t.Helper()
+	text = fmt.Sprintf(llm, promptSize, tokens) + text
 	path := filepath.Join(dir, name+".yaml")
 	if err := os.WriteFile(path, []byte("name: "+name+"\n"+strings.TrimLeft(text, "\n")), 0o644); err != nil {
 		t.Fatal(err)
