@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/hpatune/hpatune/internal/doctor"
 	"github.com/hpatune/hpatune/internal/kube"
+	"github.com/hpatune/hpatune/internal/layout"
 	"github.com/hpatune/hpatune/internal/manifests"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/tuner/manifest"
@@ -91,7 +91,7 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 		f.told.Series[name] = int(n)
 	}
 	facts := doctor.Facts{Told: f.told}
-	page := report.Doctor{Width: width(s.out), Colour: colour(s.out), Where: "in these files"}
+	page := report.Doctor{Width: layout.Width(s.out), Colour: colour(s.out), Where: "in these files"}
 	name := ""
 	if len(args) > 0 {
 		name = args[0]
@@ -227,16 +227,6 @@ func (s streams) findings(output string, p *report.Doctor) error {
 		return report.DoctorJUnit(s.out, p)
 	}
 	return report.DoctorText(s.out, p)
-}
-
-// width is the terminal's, within what reads well; 100 columns where out is none.
-func width(out io.Writer) int {
-	if f, ok := out.(*os.File); ok && tty(out) {
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return min(max(w, 80), 140)
-		}
-	}
-	return 100
 }
 
 // colour says whether to colour: on a terminal, unless $NO_COLOR is set.

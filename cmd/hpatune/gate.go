@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -141,7 +140,7 @@ func (s streams) gate(sum results.Summary, objectives []results.Objective, outpu
 	case "junit":
 		err = report.JUnit(s.out, sum)
 	default:
-		if _, err = io.WriteString(s.out, sum.Trust.Line()+"\n"); err == nil {
+		if err = s.line("%s", sum.Trust.Line()); err == nil {
 			err = report.GateText(s.out, sum.Objectives, verdict, predicted)
 		}
 	}

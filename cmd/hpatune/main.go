@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/layout"
 )
 
 // version is set by the Makefile from git (-ldflags -X main.version=…).
@@ -94,14 +95,46 @@ type streams struct {
 	out, err io.Writer
 }
 
-// tty reports whether w is a terminal, where it may be drawn upon.
-func tty(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+// terminal is an output that is a terminal, and so has a width.
+type terminal struct{ *os.File }
+
+// Width returns its columns, or layout.Columns if they are not known.
+func (t terminal) Width() int {
+	if w, _, err := term.GetSize(int(t.Fd())); err == nil && w > 0 {
+		return w
+	}
+	return layout.Columns
 }
 
-// warnf prints a warning or a step on stderr.
-func (s streams) warnf(format string, args ...any) { fmt.Fprintf(s.err, format+"\n", args...) }
+// terminalOr is w as a terminal if it is one, or else w.
+func terminalOr(w io.Writer) io.Writer {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return terminal{f}
+	}
+	return w
+}
+
+// tty reports whether w is a terminal, where it may be drawn upon.
+func tty(w io.Writer) bool {
+	_, ok := w.(terminal)
+	return ok
+}
+
+// warnf prints a warning or a step on stderr. Only a terminal's lines are broken: in a
+// log, one message is one line.
+func (s streams) warnf(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if tty(s.err) {
+		text = layout.Text(text, layout.Width(s.err))
+	}
+	fmt.Fprintln(s.err, text)
+}
+
+// line prints a line of the answer on stdout.
+func (s streams) line(format string, args ...any) error {
+	_, err := fmt.Fprintln(s.out, layout.Text(fmt.Sprintf(format, args...), layout.Width(s.out)))
+	return err
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -114,7 +147,7 @@ func main() {
 
 // run is the whole command: arguments in, exit code out.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	s := streams{stdin, stdout, stderr}
+	s := streams{stdin, terminalOr(stdout), terminalOr(stderr)}
 	root := newRoot(s)
 	root.SetArgs(args)
 	root.InitDefaultCompletionCmd(args...)
@@ -129,7 +162,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	code := ee.code
 	if err := ee.err; err != nil {
-		fmt.Fprintf(stderr, "hpatune: %v\n", err)
+		s.warnf("hpatune: %v", err)
 	}
 	return code
 }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -44,38 +42,33 @@ func newProfileListCmd(s streams) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+			var list []report.Listed
 			for _, name := range record.ProfileNames() {
 				p, data, err := record.ReadProfile(name)
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(
-					w,
-					"%s\t%s\tpeak %.3g/s\t%s\n",
-					name,
-					p.Duration().Round(time.Second),
-					float64(p.Peak()),
-					firstComment(data),
-				)
+				list = append(list, report.Listed{Name: name, About: firstComment(data), Profile: p})
 			}
-			return w.Flush()
+			return report.ProfilesText(s.out, list)
 		},
 	}
 }
 
 // firstComment is the first sentence of a YAML file's head comment.
 func firstComment(data []byte) string {
+	text := ""
 	for line := range strings.Lines(string(data)) {
-		text, ok := strings.CutPrefix(strings.TrimSpace(line), "#")
-		if !ok {
+		more, ok := strings.CutPrefix(strings.TrimSpace(line), "#")
+		if !ok || text != "" && strings.TrimSpace(more) == "" {
 			break
 		}
-		if text = strings.TrimSpace(text); text != "" {
-			return text
+		text = strings.TrimSpace(text + " " + strings.TrimSpace(more))
+		if first, _, ok := strings.Cut(text, ". "); ok {
+			return first + "."
 		}
 	}
-	return ""
+	return text
 }
 
 func newProfileShowCmd(s streams) *cobra.Command {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/internal/record"
@@ -125,7 +126,7 @@ func (s streams) say(text string) { s.warnf("%s", text) }
 // confirm asks whether to go on, which only a person at a terminal can answer.
 func (s streams) confirm() error {
 	f, ok := s.in.(*os.File)
-	if !ok || !tty(f) || !tty(s.err) {
+	if !ok || !term.IsTerminal(int(f.Fd())) || !tty(s.err) {
 		return usagef("stdin is not a terminal; pass --yes to confirm")
 	}
 	fmt.Fprint(s.err, "Continue? [y/N] ")

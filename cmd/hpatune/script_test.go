@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exitcode": exitCode,
 			"nowhere":  nowhere,
+			"says":     says,
 		},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
@@ -77,6 +79,20 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "who are you?", http.StatusUnauthorized)
 	default:
 		fmt.Fprintln(w, "ok")
+	}
+}
+
+// says fails if no match of a regular expression is in what the last command printed,
+// wherever its lines are broken: `says REGEXP`.
+func says(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: says REGEXP")
+	}
+	want, err := regexp.Compile(args[0])
+	ts.Check(err)
+	text := strings.Join(strings.Fields(ts.ReadFile("stdout")), " ")
+	if want.MatchString(text) == neg {
+		ts.Fatalf("matches %q: %v, want %v:\n%s", args[0], neg, !neg, text)
 	}
 }
 

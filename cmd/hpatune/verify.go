@@ -93,7 +93,9 @@ func (s streams) runVerify(_ context.Context, dir, runDir, filename, output stri
 	if output == "json" {
 		return &a, s.json(a)
 	}
-	fmt.Fprintf(s.out, "%s\n\n", trust.Line())
+	if err := s.line("%s\n", trust.Line()); err != nil {
+		return nil, err
+	}
 	return &a, report.VerifyText(s.out, report.VerifiedOf(&a))
 }
 

@@ -23,6 +23,7 @@ const module = "github.com/hpatune/hpatune"
 const rooms = `
 pure internal/failure:
 pure internal/figure:
+pure internal/layout:
 pure results:            internal/figure
 pure profiles:           results internal/source
 pure tuner/hpa:
@@ -36,7 +37,7 @@ pure tuner/fit/fittest:  results tuner/hpa tuner/plant tuner/replay
 pure tuner:              results profiles internal/figure tuner/cost tuner/fit tuner/hpa tuner/plant tuner/replay
 pure tuner/advice:       results internal/figure tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
 pure internal/source:
-pure internal/report:    results profiles internal/figure tuner tuner/hpa tuner/manifest tuner/scenario internal/doctor tuner/fit
+pure internal/report:    results profiles internal/figure internal/layout tuner tuner/hpa tuner/manifest tuner/scenario internal/doctor tuner/fit
 pure internal/logs:      results
 pure internal/doctor:    results tuner/hpa tuner/manifest internal/source
 pure internal/secrets:

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"text/tabwriter"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/layout"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
@@ -28,26 +28,46 @@ func ExplainText(w io.Writer, all bool) func(*scenario.Line) error {
 		if l.Diverged {
 			note = "  (the recorded decision differs)"
 		}
-		_, err := fmt.Fprintf(w, "%8s  %-8s %s%s\n", RunTime(math.Round(l.T)), size, l.Explanation, note)
+		at := fmt.Sprintf("%8s  %-8s ", RunTime(math.Round(l.T)), size)
+		_, err := io.WriteString(w, layout.Hang(at, l.Explanation+note, layout.Width(w))+"\n")
 		return err
 	}
 }
 
 // PreviewText writes a profile's stages, counts and a sketch of its rate.
-func PreviewText(out io.Writer, p *profiles.Profile, v profiles.Preview) error {
-	fmt.Fprintf(out, "%s: %d requests in %s, %.4g/s at the peak\n\n%s\n", p.Name, v.Arrivals,
-		p.Duration().Round(time.Second), float64(p.Peak()), p.Sketch(72, 10))
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "stage\tshape\tfrom\tto\trequests\t\t")
+func PreviewText(out io.Writer, profile *profiles.Profile, v profiles.Preview) error {
+	p := printerTo(out)
+	p.line("%s: %d requests in %s, %.4g/s at the peak\n", profile.Name, v.Arrivals,
+		profile.Duration().Round(time.Second), float64(profile.Peak()))
+	p.write(profile.Sketch(min(72, p.width-8), 10) + "\n")
+	rows := [][]string{{"stage", "shape", "from", "to", "requests"}}
 	for _, st := range v.Stages {
 		note := ""
 		if st.Warmup {
 			note = "warm-up"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t\n", st.Name, st.Shape, RunTime(st.FromS), RunTime(st.ToS),
-			st.Arrivals, note)
+		rows = append(rows, append([]string{st.Name, string(st.Shape), RunTime(st.FromS), RunTime(st.ToS),
+			fmt.Sprint(st.Arrivals)}, notes(note)...))
 	}
-	return w.Flush()
+	p.table(rows)
+	return p.err
+}
+
+// ProfilesText lists profiles: how long, how high, and what each is about.
+func ProfilesText(w io.Writer, list []Listed) error {
+	p := printerTo(w)
+	for _, l := range list {
+		at := fmt.Sprintf("%-8s  %-7s  peak %-6s  ", l.Name, l.Profile.Duration().Round(time.Second),
+			fmt.Sprintf("%.3g/s", float64(l.Profile.Peak())))
+		p.write(layout.Hang(at, l.About, p.width) + "\n")
+	}
+	return p.err
+}
+
+// Listed is a profile with a sentence on it.
+type Listed struct {
+	Name, About string
+	Profile     *profiles.Profile
 }
 
 // RunTime prints seconds of run time for people: 90 → "1m30s", 0.0123 → "12ms".

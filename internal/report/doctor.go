@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hpatune/hpatune/internal/doctor"
+	"github.com/hpatune/hpatune/internal/layout"
 )
 
 // Doctor is what doctor found, and how it is to be shown.
@@ -112,11 +113,10 @@ func (p *Doctor) NotJudged() (out []string) {
 func (p *Doctor) none(b *strings.Builder) {
 	fmt.Fprintf(b, "No HorizontalPodAutoscaler %s.\n", p.Where)
 	if strings.HasPrefix(p.Where, "in namespace") {
-		b.WriteString("Try: hpatune doctor -A\n")
+		b.WriteString("To look in all namespaces: hpatune doctor -A\n")
 	}
-	b.WriteString(
-		"For a first HPA: hpatune run --target deployment/NAME --fix-replicas 1,2,4 -p PROFILE, then hpatune tune\n",
-	)
+	b.WriteString("To get a first HPA, record a run at fixed sizes and tune it:\n" +
+		"  hpatune run --target deployment/NAME --fix-replicas 1,2,4 -p PROFILE\n")
 }
 
 var paint = map[string]string{"error": "31", "warning": "33", "info": "36", "ok": "32"}
@@ -289,9 +289,9 @@ func (p *Doctor) sum(b *strings.Builder) {
 	b.WriteString("\n")
 	if p.Live && !p.One && len(p.HPAs) > 1 && total > 0 {
 		if more := n["error"] + n["warning"] - detailed; more > 0 {
-			fmt.Fprintf(b, "Details are shown for the %d worst. ", detailed)
+			fmt.Fprintf(b, "Details are shown for the %d worst.\n", detailed)
 		}
-		b.WriteString("One HPA: hpatune doctor -n NAMESPACE NAME. All checks: hpatune help checks.\n")
+		b.WriteString("One HPA: hpatune doctor -n NAMESPACE NAME\nAll checks: hpatune help checks\n")
 	}
 }
 
@@ -304,19 +304,7 @@ func plural(n int, word string) string {
 
 // wrap prints text in lines within the width, each indented.
 func (p *Doctor) wrap(b *strings.Builder, indent, text string) {
-	line, n := indent, len(indent)
-	for _, w := range strings.Fields(text) {
-		k := utf8.RuneCountInString(w)
-		if n > len(indent) && n+1+k > p.Width {
-			b.WriteString(line + "\n")
-			line, n = indent, len(indent)
-		}
-		if n > len(indent) {
-			line, n = line+" ", n+1
-		}
-		line, n = line+w, n+k
-	}
-	b.WriteString(line + "\n")
+	b.WriteString(layout.Hang(indent, text, p.Width) + "\n")
 }
 
 // clip cuts text to n columns.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/fit"
@@ -149,20 +150,20 @@ func lawWords(l *fit.LLM) string {
 		for i, t := range l.Slots.Times {
 			total[i] = t.Total
 		}
-		return fmt.Sprintf("%d requests at once; one alone takes %s (p50), %s (p95)", l.Slots.Slots(),
+		return fmt.Sprintf("%d requests at once; a request that does not wait takes %s (p50), %s (p95)", l.Slots.Slots(),
 			seconds(results.Percentile(total, 0.5)), seconds(results.Percentile(total, 0.95)))
 	}
-	s := fmt.Sprintf("an iteration takes %s", seconds(l.Law.Alpha))
+	s := fmt.Sprintf("an iteration (one pass over the batch) takes %s", tiny(l.Law.Alpha))
 	for _, t := range []struct {
 		v    float64
 		what string
-	}{{l.Law.Beta, "answer in it"}, {l.Law.Gamma, "prompt token in it"}, {l.Law.Delta, "context token held"}} {
+	}{{l.Law.Beta, "answer"}, {l.Law.Gamma, "prompt token"}, {l.Law.Delta, "token of context"}} {
 		if t.v > 0 {
 			s += fmt.Sprintf(" + %s per %s", tiny(t.v), t.what)
 		}
 	}
 	if l.Law.Batch > 0 {
-		s += fmt.Sprintf("; at most %d tokens in it", l.Law.Batch)
+		s += fmt.Sprintf("; at most %d tokens per iteration", l.Law.Batch)
 	}
 	if l.Law.Seqs > 0 {
 		s += fmt.Sprintf(", at most %d requests at once", l.Law.Seqs)
@@ -173,56 +174,65 @@ func lawWords(l *fit.LLM) string {
 	return s
 }
 
-// tiny prints a time down to nanoseconds.
-func tiny(s float64) string {
+// unitFor is the unit in which a time of s seconds reads well, and how many of it are
+// in a second.
+func unitFor(s float64) (unit string, perSecond float64) {
 	switch {
 	case s < 1e-6:
-		return fmt.Sprintf("%.3g ns", s*1e9)
+		return "ns", 1e9
 	case s < 1e-3:
-		return fmt.Sprintf("%.3g µs", s*1e6)
+		return "µs", 1e6
+	case s < 1:
+		return "ms", 1e3
 	}
-	return seconds(s)
+	return "s", 1
+}
+
+// tiny prints a time down to nanoseconds.
+func tiny(s float64) string {
+	unit, scale := unitFor(s)
+	return fmt.Sprintf("%.3g %s", s*scale, unit)
 }
 
 // FitText prints a law, how good it is and what it predicts.
 func FitText(w io.Writer, f Fitted) error {
-	p := printer{w: w}
+	p := printerTo(w)
 	l := &f.Law
 	p.line("Model of a replica (%s): %s.", l.Name, l.Words)
 	p.line("")
 	var rows [][]string
 	if len(l.Terms) > 0 {
-		rows = append(rows, []string{"", "value", "± std. error", ""})
+		rows = append(rows, []string{"", "value", "± standard error", ""})
 	}
 	for _, t := range l.Terms {
-		e := dash
-		if t.StdError != nil {
-			e = tiny(*t.StdError)
+		v, e := "none", dash
+		if t.Value != 0 {
+			unit, scale := unitFor(t.Value)
+			v = fmt.Sprintf("%.3g %s", t.Value*scale, unit)
+			if t.StdError != nil {
+				e = fmt.Sprintf("%.2g %s", *t.StdError*scale, unit)
+			}
 		}
-		v := tiny(t.Value)
-		if t.Value == 0 {
-			v, e = "none", dash
-		}
-		rows = append(rows, []string{t.Name, v, e, t.Unit})
+		rows = append(rows, []string{t.Name, v, e, strings.TrimPrefix(t.Unit, "s ")})
 	}
 	if len(rows) > 0 {
 		p.table(rows)
 		p.line("")
 	}
 	if l.Error != nil {
-		p.line("Fitted to %d requests; times are off by a factor of %.3f on average.", l.N, math.Exp(*l.Error))
+		p.line("Fitted to %s; predicted times are off by a factor of %.3f on average.", plural(l.N, "request"), math.Exp(*l.Error))
 	} else {
-		p.line("Fitted to %d requests that did not wait.", l.N)
+		p.line("Fitted to %s that did not wait.", plural(l.N, "request"))
 	}
 	for _, r := range l.Rivals {
-		p.line("  A %s model is off by a factor of %.3f.", r.Name, math.Exp(r.Error))
+		p.line("  For comparison, a %s model: off by a factor of %.3f.", r.Name, math.Exp(r.Error))
 	}
 	for _, u := range l.Unsure {
-		p.line("  Not identifiable from this run: %s.", u)
+		p.line("  Not known from this run: %s.", u)
 	}
 	if len(l.LoadClass) > 0 {
 		p.line("")
-		rows = [][]string{{"requests inside", "n", "TTFT p50", "predicted"}}
+		rows = [][]string{{"requests in the server", "n", "TTFT p50", "predicted"}}
 		for _, c := range l.LoadClass {
 			inside := fmt.Sprint(c.From)
 			if c.To > c.From {
@@ -234,19 +244,19 @@ func FitText(w io.Writer, f Fitted) error {
 	}
 	if h := f.Holdout; h != nil {
 		p.line("")
-		p.line("Holdout: fitted to the first %.0f %% of %d requests, then all of them are replayed from an empty server.",
-			100*h.Share, h.N)
-		rows = [][]string{{"", "last third", "measured", "all", "measured", ""}}
+		p.line("Holdout: the model is fitted to the first %.0f %% of %s, and then predicts all of them, beginning with an "+
+			"empty server.", 100*h.Share, plural(h.N, "request"))
+		rows = [][]string{{"", "last third, predicted", "measured", "all, predicted", "measured"}}
 		for i := range h.Figures {
 			a, b := &h.Figures[i], &h.FiguresAll[i]
 			note := ""
 			if b.N > 0 && !b.Proves {
-				note = "none or all, proves nothing"
+				note = "all requests or none: this tests nothing"
 			} else if a.N > 0 && !a.Proves {
-				note = "last third: none or all, proves nothing"
+				note = "last third: all requests or none, this tests nothing"
 			}
-			rows = append(rows, []string{a.Name, quantity(a.Predicted, a.Unit), quantity(a.Actual, a.Unit),
-				quantity(b.Predicted, b.Unit), quantity(b.Actual, b.Unit), note})
+			rows = append(rows, append([]string{a.Name, quantity(a.Predicted, a.Unit), quantity(a.Actual, a.Unit),
+				quantity(b.Predicted, b.Unit), quantity(b.Actual, b.Unit)}, notes(note)...))
 		}
 		p.table(rows)
 	}

@@ -219,13 +219,15 @@ func (p *printer) picks(r *tuner.Recommendation, ps []pick) {
 		}
 	}
 	p.table(rows)
+	p.line("  Within limits: requests that met every latency limit. Time to capacity: longest time with too few ready " +
+		"replicas. Flaps: changes of size reversed within 10 min.")
 	if r.Price.Name != "" {
 		p.line("  Prices: %s, %s", r.Price.Name, r.Price.Date)
 	}
 	if p0 := ps[0].Predicted; p0.USDHour == nil {
 		p.line("  No cost: %s", noCost(r))
 	} else if p0.USDMonth.Expected == nil {
-		p.line("  There is no expected monthly cost, since the profile does not say what it represents (day or week).")
+		p.line("  No expected cost of a month: the profile does not say what it represents (a day or a week).")
 	}
 	for _, e := range r.Equals {
 		p.line("  Equally good, but a larger change: %s", tuner.Describe(e.Config))

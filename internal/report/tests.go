@@ -36,7 +36,7 @@ func TestReportOf(tests []TestResult) TestReport {
 
 // TestsText writes what did not hold, and how many tests passed.
 func TestsText(w io.Writer, r TestReport) error {
-	p := printer{w: w}
+	p := printerTo(w)
 	for _, t := range r.Tests {
 		for _, f := range t.Failures {
 			p.line("%s", f)

@@ -6,43 +6,45 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/hpatune/hpatune/internal/figure"
+	"github.com/hpatune/hpatune/internal/layout"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 )
 
 // printer writes lines and aligned tables, and keeps the first error.
 type printer struct {
-	w   io.Writer
-	err error
+	w     io.Writer
+	width int // columns; 0 = lines are never broken
+	err   error
 }
 
+// printerTo is a printer in the columns of its writer.
+func printerTo(w io.Writer) printer { return printer{w: w, width: layout.Width(w)} }
+
+// line writes a line, broken between words where it is too wide.
 func (p *printer) line(format string, args ...any) {
-	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	text := fmt.Sprintf(format, args...)
+	if p.width > 0 {
+		text = layout.Text(text, p.width)
 	}
+	p.write(text + "\n")
 }
 
-// table writes rows with aligned columns, each line indented by two; trailing
-// blanks are cut, so that what is pasted stays clean.
-func (p *printer) table(rows [][]string) {
-	var b strings.Builder
-	t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
-	for _, r := range rows {
-		_, _ = fmt.Fprintln(t, "  "+strings.Join(r, "\t")) // a Builder takes all
-	}
-	_ = t.Flush()
-	for line := range strings.Lines(b.String()) {
-		p.line("%s", strings.TrimRight(line, " \n"))
+// table writes rows with aligned columns, the first of them the head.
+func (p *printer) table(rows [][]string) { p.write(layout.Table(rows, p.width)) }
+
+func (p *printer) write(text string) {
+	if p.err == nil {
+		_, p.err = io.WriteString(p.w, text)
 	}
 }
 
 // RunText writes what a run says, the trust line first, fit to be pasted into a
 // pull request.
 func RunText(w io.Writer, s results.Summary) error {
-	p := printer{w: w}
+	p := printerTo(w)
 	p.line("%s", s.Trust.Line())
 	what := fmt.Sprintf("%s: %s", s.Run, clock(s.DurationS))
 	if s.Speed > 1 {
@@ -53,22 +55,12 @@ func RunText(w io.Writer, s results.Summary) error {
 	}
 	p.line("%s\n", what)
 	if c := s.Capacity; c != nil {
-		hi := "no higher rate was tried"
-		if c.HiPerSec != nil {
-			hi = fmt.Sprintf("%s/s does not: %s", digits(*c.HiPerSec), c.Why)
-		}
-		p.line(
-			"Capacity: %s/s meets the objectives at this size (%s); the highest rate seen, ignoring latency, is %s/s with %d in flight\n",
-			digits(c.PerSec),
-			hi,
-			digits(c.PeakPerSec),
-			c.Concurrency,
-		)
+		p.line("%s", capacityText(c))
 	}
 	p.objectives(s.Objectives)
 	p.line(
-		"Load: %d scheduled, %s delivered; %d answered well, %d failed%s, %d shed",
-		s.Load.Scheduled,
+		"Load: %s scheduled, %s sent; %d answered, %d failed%s, %d shed (not sent)",
+		plural(s.Load.Scheduled, "request"),
 		quantity(s.Load.DeliveredRatio, "ratio"),
 		s.Load.OK,
 		s.Load.Failed.Total(),
@@ -81,11 +73,9 @@ func RunText(w io.Writer, s results.Summary) error {
 			flaps = fmt.Sprint(*r.Flaps)
 		}
 		p.line(
-			"Replicas: %s to %s, %s on average; %s replica-hours, %s ready; %s flaps; time to wanted size %s",
-			quantity(
-				r.Min,
-				"",
-			),
+			"Replicas: %s to %s, on average %s; %s replica-hours, %s of them ready; flaps (changes reversed within 10 min): %s; "+
+				"time to wanted size (longest time below what the HPA wanted): %s",
+			quantity(r.Min, ""),
 			quantity(r.Max, ""),
 			quantity(r.Mean, ""),
 			quantity(r.Hours, ""),
@@ -94,17 +84,17 @@ func RunText(w io.Writer, s results.Summary) error {
 			quantity(r.TimeToCapacityS, "s"),
 		)
 	} else {
-		p.line("Replicas: — no pods were observed")
+		p.line("Replicas: — (pods were not observed)")
 	}
 	if s.Pods != nil {
 		p.line("%s", podsText(s.Pods))
 	}
 	p.reactions(s.Reactions)
-	p.line("\nLatency of answered requests, from the scheduled send time, without warm-up:")
+	p.line("\nLatency of answered requests from their scheduled send time, without warm-up:")
 	rows := [][]string{{"", "n", "mean", "p50", "p95", "p99", "max"}}
 	for _, l := range latencyRows(s.LatencyS) {
 		if l.Q == nil {
-			rows = append(rows, []string{l.Name, dash + " not measured"})
+			rows = append(rows, []string{l.Name, dash, "", "", "", "", "", "(not measured)"})
 			continue
 		}
 		rows = append(
@@ -122,24 +112,36 @@ func RunText(w io.Writer, s results.Summary) error {
 	}
 	p.table(rows)
 	p.errors("Errors:", s.Errors)
-	p.errors("Errors in warm-up (not counted in any figure):", s.WarmupErrors)
+	p.errors("Errors during warm-up (in no figure):", s.WarmupErrors)
 	for _, x := range s.Warnings {
 		p.line("Warning at %s: %s", clock(x.AtS), x.Text)
 	}
 	return p.err
 }
 
-// podsText tells what the pods of a run went through.
+// capacityText is what a search for the highest rate found.
+func capacityText(c *results.Capacity) string {
+	next := "no higher rate was tried"
+	if c.HiPerSec != nil {
+		next = fmt.Sprintf("%s/s does not: %s", digits(*c.HiPerSec), c.Why)
+	}
+	return fmt.Sprintf(
+		"Capacity: %s/s meets the objectives at this size (%s); ignoring latency, the highest rate was %s/s, with %d in flight",
+		digits(c.PerSec), next, digits(c.PeakPerSec), c.Concurrency,
+	)
+}
+
+// podsText is how the pods of a run started, restarted and were throttled.
 func podsText(l *results.Pods) string {
 	text := fmt.Sprintf("Pods: %d created", l.Created)
 	if q := l.ReadyS; q != nil {
-		text += fmt.Sprintf(", ready after %s (median of %d; the slowest %s)", seconds(q.P50), q.N, seconds(q.Max))
+		text += fmt.Sprintf(", ready after %s (median; slowest %s)", seconds(q.P50), seconds(q.Max))
 	}
-	text += fmt.Sprintf("; %d not ready in between; %d container restarts", l.Unready, l.Restarts)
+	text += fmt.Sprintf("; %d became unready; %s", l.Unready, plural(l.Restarts, "container restart"))
 	if t := l.ThrottledRatio; t != nil {
-		text += fmt.Sprintf("; stopped by their CPU limit in %s of %d periods", quantity(t, "ratio"), l.ThrottledPeriods)
+		text += fmt.Sprintf("; throttled by their CPU limit in %s of %d periods", quantity(t, "ratio"), l.ThrottledPeriods)
 	} else {
-		text += "; CPU throttling " + dash + " not recorded"
+		text += "; CPU throttling: " + dash + " (not recorded)"
 	}
 	return text
 }
@@ -178,31 +180,28 @@ func failures(f results.Failed) string {
 	return " (" + strings.Join(out, ", ") + ")"
 }
 
-// decisions counts the shadow's agreement, rescales and quiet syncs apart.
+// decisions is how often the shadow agrees, for rescales and other reconciles.
 func decisions(s *tuner.Shadow) string {
 	tally := func(t tuner.Tally) string {
-		text := fmt.Sprintf("%d of %d", t.Agree, t.Agree+t.Differ)
-		if t.Unknown > 0 {
-			text += fmt.Sprintf(" (%d more cannot be compared)", t.Unknown)
-		}
-		return text
+		return fmt.Sprintf("%d of %d", t.Agree, t.Agree+t.Differ)
 	}
-	return fmt.Sprintf(
-		"hpatune's controller agrees on %s rescales and on %s quiet syncs",
-		tally(s.Rescales),
-		tally(s.Quiet),
-	)
+	text := fmt.Sprintf("hpatune agrees on %s rescales and on %s reconciles that kept the size",
+		tally(s.Rescales), tally(s.Quiet))
+	if n := s.Rescales.Unknown + s.Quiet.Unknown; n > 0 {
+		text += fmt.Sprintf("; %d cannot be compared", n)
+	}
+	return text
 }
 
-// reactions takes each reaction time apart: a column is the time from the step
-// before it that was seen.
+// reactions prints each reaction step by step: a cell is the time since the last step
+// before it that was observed.
 func (p *printer) reactions(list []results.ReactionS) {
 	if len(list) == 0 {
 		return
 	}
-	p.line("\nReaction to rising load:")
+	p.line("\nReaction to rising load, step by step:")
 	rows := [][]string{
-		{"stage", "replicas", "metric moves", "decision", "pod created", "containers run", "ready", "traffic", "in all"},
+		{"stage", "size", "metric", "decision", "created", "started", "ready", "traffic", "total"},
 	}
 	for _, r := range list {
 		row := []string{r.Stage, fmt.Sprintf("%d → %d", r.From, r.To)}
@@ -212,7 +211,7 @@ func (p *printer) reactions(list []results.ReactionS) {
 				row = append(row, dash)
 				continue
 			}
-			row = append(row, "+"+seconds(max(0, *at-last)))
+			row = append(row, seconds(max(0, *at-last)))
 			last = max(last, *at)
 		}
 		rows = append(rows, append(row, seconds(last-r.LoadS)))
@@ -220,7 +219,7 @@ func (p *printer) reactions(list []results.ReactionS) {
 	p.table(rows)
 	for _, r := range list {
 		if r.TrafficWas == "endpoint" {
-			p.line("  The traffic column is when the pod became an endpoint, since it is not visible which pod answered.")
+			p.line("  Traffic: when the pod became an endpoint, since the answers do not name their pod.")
 			break
 		}
 	}
@@ -238,11 +237,22 @@ func (p *printer) objectives(os []results.Judgement) {
 	for _, o := range os {
 		rows = append(
 			rows,
-			[]string{o.Text, string(o.Verdict), measured(o), quantity(o.Attainment, "ratio"), fmt.Sprint(o.N), o.Note},
+			append(
+				[]string{o.Text, string(o.Verdict), measured(o), quantity(o.Attainment, "ratio"), fmt.Sprint(o.N)},
+				notes(o.Note)...,
+			),
 		)
 	}
 	p.table(rows)
 	p.line("")
+}
+
+// notes is a note as the cells that a row has of it.
+func notes(note string) []string {
+	if note == "" {
+		return nil
+	}
+	return []string{note}
 }
 
 // unitOf is the unit to print a judgement's figures in: of money, its currency.
@@ -266,7 +276,7 @@ func measured(o results.Judgement) string {
 // GateText writes objectives and the verdict over all of them. predicted says what
 // was replayed; "" = they were measured.
 func GateText(w io.Writer, os []results.Judgement, verdict results.Verdict, predicted string) error {
-	p := printer{w: w}
+	p := printerTo(w)
 	if predicted != "" {
 		p.line("%s", predicted)
 	}
@@ -281,7 +291,7 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	if r == nil {
 		return errors.New("report: no recommendation")
 	}
-	p := printer{w: w}
+	p := printerTo(w)
 	p.line("%s", sentence(Page{Advice: r}))
 	if l := lead(Page{Advice: r}); l != "" {
 		p.line("%s", l)
@@ -296,38 +306,16 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	p.line("")
 	p.selfReplay(self)
 	if s := r.Shadow; s != nil {
-		p.line("Decisions: %s", decisions(s))
+		p.line("Shadow (each recorded decision, computed again): %s", decisions(s))
 	}
 	p.picks(r, picks(r))
-	if len(r.Changes) > 0 {
-		p.line("\nEffect of each change, with the others in place:")
-		rows := [][]string{{"", "from", "to", "cost a month", "within limits", "flaps", "time to capacity"}}
-		for _, c := range r.Changes {
-			row := []string{c.Path, c.From, c.To}
-			if v := c.Effect; v != nil {
-				row = append(
-					row,
-					delta(v.USDMonth, r.Price.Currency).Value,
-					delta(v.Attainment, "ratio").Value,
-					delta(v.Flaps, "").Value,
-					delta(v.TimeToCapacity, "s").Value,
-				)
-			}
-			rows = append(rows, row)
-		}
-		p.table(rows)
-		for _, c := range r.Changes {
-			if c.Why != "" {
-				p.line("  %s: %s", c.Path, c.Why)
-			}
-		}
-	}
+	p.changes(r)
 	for i, x := range r.Worst {
 		if i == 0 {
-			p.line("\nTightest:")
+			p.line("\nWorst minutes under the recommendation:")
 		}
 		p.line(
-			"  %s – %s: %s requests missed, limited by %s. %s",
+			"  %s – %s: %s requests outside their limits, limited by %s: %s",
 			clock(x.FromS),
 			clock(x.ToS),
 			digits(x.Missed),
@@ -336,10 +324,11 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 		)
 	}
 	if r.LoadMargin != nil {
-		p.line("\nLoad margin: the objectives hold up to %s × this load.", interval(r.LoadMargin, ""))
+		p.line("\nLoad margin: the objectives are met up to %s × this load.", interval(r.LoadMargin, ""))
 	}
 	for _, x := range r.NotCovered {
-		p.line("Not covered by the prediction: %s (%s). Check it with a run: hpatune gate RUN", x.Objective, x.Why)
+		p.line("Not covered by the prediction: %s (%s). To check it, record a run and use: hpatune gate RUN",
+			x.Objective, x.Why)
 	}
 	for _, x := range r.Notes {
 		p.line("Note: %s", x)
@@ -353,10 +342,31 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	if len(next) > 0 {
 		p.line("\nNext:")
 		for _, x := range next {
-			p.line("  %s", x)
+			p.write(layout.Command("  "+x, p.width) + "\n")
 		}
 	}
 	return p.err
+}
+
+// changes writes what each change does, and why it is made.
+func (p *printer) changes(r *tuner.Recommendation) {
+	for i, c := range r.Changes {
+		if i == 0 {
+			p.line("\nEffect of each change, with the others in place:")
+		}
+		p.line("  %s: %s → %s", c.Path, c.From, c.To)
+		if v := c.Effect; v != nil {
+			p.line("    cost a month %s, within limits %s, flaps %s, time to capacity %s",
+				delta(v.USDMonth, r.Price.Currency).Value,
+				delta(v.Attainment, "ratio").Value,
+				delta(v.Flaps, "").Value,
+				delta(v.TimeToCapacity, "s").Value,
+			)
+		}
+		if c.Why != "" {
+			p.line("    %s", c.Why)
+		}
+	}
 }
 
 // selfReplay writes how well the replay met the recorded run, where there was
@@ -365,7 +375,7 @@ func (p *printer) selfReplay(self tuner.SelfReplay) {
 	switch self.Verdict {
 	case "":
 	case "assumed":
-		p.line("Self-replay (check of the model): not possible, because no autoscaler was recorded")
+		p.line("Self-replay (the recorded run, replayed): not possible, because no autoscaler was recorded")
 	default:
 		within := ""
 		if self.AttainmentError != nil && self.Attainment != nil {
@@ -377,12 +387,9 @@ func (p *printer) selfReplay(self tuner.SelfReplay) {
 			)
 		}
 		p.line(
-			"Self-replay (check of the model): %s; %d of %d rescales matched. Error on the recorded run: replica-hours %s, replicas %s on average%s",
-			strings.ReplaceAll(
-				string(self.Verdict),
-				"-",
-				" ",
-			),
+			"Self-replay (the recorded run, replayed): %s; %d of %d rescales matched. Errors: "+
+				"replica-hours %s, replicas %s on average%s",
+			strings.ReplaceAll(string(self.Verdict), "-", " "),
 			self.RescalesMatched,
 			self.Rescales,
 			quantity(self.ReplicaHoursError, "ratio"),
@@ -401,7 +408,7 @@ func ReplayText(
 	self tuner.SelfReplay,
 	judged []results.Judgement,
 ) error {
-	p := printer{w: w}
+	p := printerTo(w)
 	p.line("Replayed: %s", name)
 	p.selfReplay(self)
 	p.picks(&tuner.Recommendation{Price: price}, []pick{{"replayed", replayed}})
@@ -412,8 +419,8 @@ func ReplayText(
 
 // VerifyText writes predicted beside actual.
 func VerifyText(w io.Writer, v Verified) error {
-	p := printer{w: w}
-	rows := [][]string{{"", "predicted", "actual", "error", "within its interval"}}
+	p := printerTo(w)
+	rows := [][]string{{"", "predicted", "actual", "error", "in interval"}}
 	for _, f := range v.Figures {
 		rows = append(
 			rows,
