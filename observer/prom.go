@@ -8,6 +8,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,97 +32,24 @@ type Prometheus struct {
 // Query is a PromQL instant query; each of its series becomes a sample.
 type Query struct {
 	Name   string // of the samples
-	PromQL string // %s stands for the matchers of the namespace and the pods
-}
-
-// preset is what is worth recording of an engine, if it has the series probe.
-type preset struct {
-	engine, probe string
-	queries       []Query
-}
-
-// presets are found by asking which series exist. Histograms become the mean
-// over the last minute, as sum over count.
-//
-// Names: vLLM docs/usage/metrics; BentoML's default metrics; Triton
-// docs/user_guide/metrics.md; KServe's queue-proxy and pythonserver; DCGM
-// exporter's default counters.
-var presets = []preset{
-	{
-		"vLLM",
-		"vllm:num_requests_running",
-		[]Query{
-			{"vllm:num_requests_running", `sum by (pod) (vllm:num_requests_running{%s})`},
-			{"vllm:num_requests_waiting", `sum by (pod) (vllm:num_requests_waiting{%s})`},
-			{"vllm:kv_cache_usage_perc", `max by (pod) (vllm:kv_cache_usage_perc{%s})`},
-			{"vllm:generation_tokens_total", `sum by (pod) (vllm:generation_tokens_total{%s})`},
-			{"vllm:prompt_tokens_total", `sum by (pod) (vllm:prompt_tokens_total{%s})`},
-			{
-				"vllm:time_to_first_token_seconds:mean1m",
-				`sum by (pod) (rate(vllm:time_to_first_token_seconds_sum{%s}[1m])) / sum by (pod) (rate(vllm:time_to_first_token_seconds_count{%s}[1m]))`,
-			},
-			{
-				"vllm:request_queue_time_seconds:mean1m",
-				`sum by (pod) (rate(vllm:request_queue_time_seconds_sum{%s}[1m])) / sum by (pod) (rate(vllm:request_queue_time_seconds_count{%s}[1m]))`,
-			},
-		},
-	},
-	{
-		"BentoML",
-		"bentoml_service_request_in_progress",
-		[]Query{
-			{"bentoml_service_request_in_progress", `sum by (pod) (bentoml_service_request_in_progress{%s})`},
-			{"bentoml_service_request_total", `sum by (pod) (bentoml_service_request_total{%s})`},
-			{
-				"bentoml_service_request_duration_seconds:mean1m",
-				`sum by (pod) (rate(bentoml_service_request_duration_seconds_sum{%s}[1m])) / sum by (pod) (rate(bentoml_service_request_duration_seconds_count{%s}[1m]))`,
-			},
-		},
-	},
-	{"Triton", "nv_inference_request_success", []Query{
-		{"nv_inference_request_success", `sum by (pod) (nv_inference_request_success{%s})`},
-		{"nv_inference_pending_request_count", `sum by (pod) (nv_inference_pending_request_count{%s})`},
-		{"nv_inference_queue_duration_us", `sum by (pod) (nv_inference_queue_duration_us{%s})`},
-		{"nv_gpu_utilization", `max by (pod) (nv_gpu_utilization{%s})`},
-	}},
-	{
-		"KServe",
-		"request_predict_seconds_count",
-		[]Query{
-			{"request_predict_seconds_count", `sum by (pod) (request_predict_seconds_count{%s})`},
-			{
-				"request_predict_seconds:mean1m",
-				`sum by (pod) (rate(request_predict_seconds_sum{%s}[1m])) / sum by (pod) (rate(request_predict_seconds_count{%s}[1m]))`,
-			},
-		},
-	},
-	{"DCGM", "DCGM_FI_DEV_GPU_UTIL", []Query{
-		{"DCGM_FI_DEV_GPU_UTIL", `max by (pod) (DCGM_FI_DEV_GPU_UTIL{%s})`},
-		{"DCGM_FI_DEV_FB_USED", `sum by (pod) (DCGM_FI_DEV_FB_USED{%s})`},
-	}},
-	{
-		"cAdvisor",
-		"container_cpu_cfs_periods_total",
-		[]Query{
-			{"container_cpu_cfs_periods_total", `sum by (pod) (container_cpu_cfs_periods_total{%s,container!=""})`},
-			{
-				"container_cpu_cfs_throttled_periods_total",
-				`sum by (pod) (container_cpu_cfs_throttled_periods_total{%s,container!=""})`,
-			},
-		},
-	},
+	PromQL string
+	// Buckets says that the series are the buckets of a histogram, which are read
+	// every bucketsEvery, and once more at the end.
+	Buckets bool
+	// Idle says that a NaN is what the query gives without load: a mean of nothing.
+	Idle bool
 }
 
 // ParseQuery reads NAME=PROMQL; without a NAME= the expression names itself.
 func ParseQuery(text string) (Query, error) {
 	text = strings.TrimSpace(text)
-	q := Query{text, text}
+	q := Query{Name: text, PromQL: text}
 	if name, promQL, ok := strings.Cut(
 		text,
 		"=",
 	); ok && !strings.HasPrefix(promQL, "=") &&
 		queryName.MatchString(strings.TrimSpace(name)) {
-		q = Query{strings.TrimSpace(name), strings.TrimSpace(promQL)}
+		q = Query{Name: strings.TrimSpace(name), PromQL: strings.TrimSpace(promQL)}
 	}
 	if q.PromQL == "" {
 		return Query{}, errors.New("no expression; try queue=sum(vllm:num_requests_waiting)")
@@ -150,18 +78,17 @@ func NewPrometheus(
 	p := &Prometheus{where: where, api: promv1.NewAPI(client)}
 	pods := s.Target.Name + "-.*"
 	matchers := fmt.Sprintf(`namespace=%q,pod=~%q`, s.Namespace, pods)
-	for _, preset := range presets {
-		n, err := p.series(ctx, preset.probe, matchers)
+	for _, e := range engines {
+		n, err := p.series(ctx, e.probe, matchers)
 		if err != nil {
 			return nil, fmt.Errorf("prometheus %s: %w", where, err)
 		}
 		if n == 0 {
 			continue
 		}
-		p.engines = append(p.engines, preset.engine)
-		for _, q := range preset.queries {
-			q.PromQL = strings.ReplaceAll(q.PromQL, "%s", matchers)
-			p.Queries = append(p.Queries, q)
+		p.engines = append(p.engines, e.name)
+		for _, f := range e.families {
+			p.Queries = append(p.Queries, f.queries(matchers)...)
 		}
 	}
 	for _, q := range extra {
@@ -252,35 +179,42 @@ func explainProm(err error) error {
 // promEvery is how often the queries are asked: a usual scrape interval.
 const promEvery = 5 * time.Second
 
+// bucketsEvery is how often the buckets of histograms are read: what is made of
+// them is the difference over minutes.
+const bucketsEvery = 30 * time.Second
+
 // Observe asks the queries until ctx is done.
 func (p *Prometheus) Observe(ctx context.Context, emit results.Emit) error {
 	var blind time.Time
-	for ctx.Err() == nil {
-		began := time.Now()
-		var failed error
+	buckets := time.Duration(math.MinInt64 / 2) // when they were read last
+	had := map[string]bool{}
+	gone := newLapses("prometheus", emit)
+	ask := func(ctx context.Context, withBuckets bool) error {
+		lost := map[string]string{}
 		for _, q := range p.Queries {
+			if q.Buckets && !withBuckets {
+				continue
+			}
 			list, err := p.query(ctx, q.PromQL)
 			if err != nil {
-				failed = fmt.Errorf("%s: %w", q.Name, err)
-				break
+				return fmt.Errorf("%s: %w", q.Name, err)
 			}
-			at := p.Clock.At(time.Now())
-			for _, s := range list {
-				if math.IsNaN(s.value) || math.IsInf(s.value, 0) {
-					continue // a mean of nothing
-				}
-				emit(
-					results.Sample{
-						At:        at,
-						Source:    "prometheus",
-						Name:      q.Name,
-						Pod:       s.label("pod"),
-						Container: s.label("container"),
-						Value:     s.value,
-						SampledAt: results.NotYet,
-					},
-				)
+			found, why := p.record(&q, list, emit)
+			if !found && had[q.Name] && !q.Idle && !q.Buckets {
+				lost[q.Name] = why
 			}
+			had[q.Name] = had[q.Name] || found
+		}
+		gone.look(p.Clock.At(time.Now()), lost)
+		return nil
+	}
+	for ctx.Err() == nil {
+		began := time.Now()
+		at := p.Clock.At(began)
+		withBuckets := at-buckets >= bucketsEvery
+		failed := ask(ctx, withBuckets)
+		if withBuckets && failed == nil {
+			buckets = at
 		}
 		switch {
 		case failed != nil && blind.IsZero() && ctx.Err() == nil:
@@ -296,8 +230,62 @@ func (p *Prometheus) Observe(ctx context.Context, emit results.Emit) error {
 		}
 		sleep(ctx, p.Clock.Wall(promEvery)-time.Since(began))
 	}
+	end := p.Clock.At(time.Now())
+	gone.close(end)
 	if !blind.IsZero() {
-		emit(results.Gap{Source: "prometheus", From: p.Clock.At(blind), To: p.Clock.At(time.Now()), Why: "it did not answer"})
+		emit(results.Gap{Source: "prometheus", From: p.Clock.At(blind), To: end, Why: "it did not answer"})
+		return nil
 	}
+	p.lastBuckets(ctx, emit)
 	return nil
+}
+
+// lastBuckets reads the histograms once more when all is over.
+func (p *Prometheus) lastBuckets(ctx context.Context, emit results.Emit) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	for _, q := range p.Queries {
+		if !q.Buckets {
+			continue
+		}
+		list, err := p.query(ctx, q.PromQL)
+		if err != nil {
+			return
+		}
+		p.record(&q, list, emit)
+	}
+}
+
+// record emits a query's series as samples. found is false where none of them is a
+// number, and why says what they are.
+func (p *Prometheus) record(q *Query, list []promSample, emit results.Emit) (found bool, why string) {
+	at := p.Clock.At(time.Now())
+	why = "has no series any more"
+	for _, s := range list {
+		if math.IsNaN(s.value) || math.IsInf(s.value, 0) {
+			why = fmt.Sprintf("has turned to %v", s.value)
+			continue
+		}
+		name := q.Name
+		if q.Buckets {
+			le, err := strconv.ParseFloat(s.label("le"), 64)
+			if err != nil {
+				continue
+			}
+			name = bucketName(q.Name, le)
+		}
+		found = true
+		emit(
+			results.Sample{
+				At:        at,
+				Source:    "prometheus",
+				Name:      name,
+				Pod:       s.label("pod"),
+				Container: s.label("container"),
+				Value:     s.value,
+				SampledAt: results.NotYet,
+			},
+		)
+	}
+	return found, why
 }

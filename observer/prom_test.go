@@ -22,11 +22,11 @@ func TestParseQuery(t *testing.T) {
 		name, text string
 		want       Query // zero = refused
 	}{
-		{"a name before an expression", "queue=sum(vllm:num_requests_waiting)", Query{"queue", "sum(vllm:num_requests_waiting)"}},
-		{"an expression names itself", `sum(rate(http_requests_total{code="200"}[1m]))`, Query{`sum(rate(http_requests_total{code="200"}[1m]))`, `sum(rate(http_requests_total{code="200"}[1m]))`}},
-		{"a comparison is no name", "up==1", Query{"up==1", "up==1"}},
-		{"a recording rule's name has colons", "job:asked:rate1m=sum(rate(asked[1m]))", Query{"job:asked:rate1m", "sum(rate(asked[1m]))"}},
-		{"spaces around are dropped", " queue = sum(x) ", Query{"queue", "sum(x)"}},
+		{"a name before an expression", "queue=sum(vllm:num_requests_waiting)", Query{Name: "queue", PromQL: "sum(vllm:num_requests_waiting)"}},
+		{"an expression names itself", `sum(rate(http_requests_total{code="200"}[1m]))`, Query{Name: `sum(rate(http_requests_total{code="200"}[1m]))`, PromQL: `sum(rate(http_requests_total{code="200"}[1m]))`}},
+		{"a comparison is no name", "up==1", Query{Name: "up==1", PromQL: "up==1"}},
+		{"a recording rule's name has colons", "job:asked:rate1m=sum(rate(asked[1m]))", Query{Name: "job:asked:rate1m", PromQL: "sum(rate(asked[1m]))"}},
+		{"spaces around are dropped", " queue = sum(x) ", Query{Name: "queue", PromQL: "sum(x)"}},
 		{"a name without an expression is refused", "queue=", Query{}},
 		{"nothing is refused", " ", Query{}},
 	} {

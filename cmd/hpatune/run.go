@@ -71,6 +71,8 @@ func newRunCmd(s streams) *cobra.Command {
 	fl.StringArrayVar(&k.PromQL, "promql", nil, "")
 	fl.StringVar(&k.Controller, "controller", "", "")
 	fl.BoolVar(&k.Throttling, "throttling", false, "")
+	fl.StringVar(&a.Scrape.Page, "scrape", "", "")
+	fl.StringSliceVar(&a.Scrape.Metrics, "scrape-metric", nil, "")
 
 	w := &a.Fleet
 	fl.StringVar(&w.Shard, "shard", "", "")

@@ -37,6 +37,7 @@ var usedBy = []struct {
 	{[]string{"apply"}, []string{ofHPA}},
 	{[]string{"fix-replicas"}, []string{ofTarget}},
 	{[]string{"prometheus", "prometheus-config", "promql", "throttling"}, []string{ofHPA, ofTarget}},
+	{[]string{"scrape", "scrape-metric"}, []string{ofSandbox, ofHPA, ofTarget}},
 	{[]string{"controller"}, []string{ofHPA}},
 	{
 		[]string{"header-file", "ca-file", "insecure", "http2", "model", "path", "no-probe"},

@@ -39,9 +39,10 @@ pure tuner/advice:       results internal/figure tuner tuner/hpa tuner/manifest 
 pure internal/source:
 pure internal/report:    results profiles internal/figure internal/layout tuner tuner/hpa tuner/manifest tuner/scenario internal/doctor tuner/fit
 pure internal/logs:      results
-pure internal/doctor:    results tuner/hpa tuner/manifest internal/source
+pure internal/doctor:    results tuner/hpa tuner/manifest internal/promql internal/source
 pure internal/secrets:
 pure internal/exposition:
+pure internal/promql:
 pure internal/schema:    results profiles tuner
      internal/store:     results internal/secrets
      internal/kube:      results tuner/manifest internal/secrets
@@ -52,7 +53,7 @@ pure internal/schema:    results profiles tuner
      internal/sandbox:   results tuner/hpa
      internal/fleet:     results profiles internal/kube internal/store
      internal/fleet/mkimage:
-     internal/record:    results profiles loadgen observer internal/failure internal/fleet internal/kube internal/live internal/logs internal/manifests internal/sandbox internal/source internal/store tuner/cost tuner/hpa tuner/manifest tuner/replay
+     internal/record:    results profiles loadgen observer internal/failure internal/fleet internal/kube internal/live internal/logs internal/manifests internal/promql internal/sandbox internal/source internal/store tuner/cost tuner/hpa tuner/manifest tuner/replay
      internal/deps:
      cmd/hpatune:        *
 `

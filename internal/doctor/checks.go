@@ -261,8 +261,8 @@ func (s *subject) named(why string, words ...string) (hits []hit, ok bool) {
 	for i := range s.config.Metrics {
 		list, _ := s.reads(i)
 		for _, x := range list {
-			if matches(x.name, words...) && !matches(x.name, "_count", "_rate", "per_second", "_total") {
-				hits = append(hits, s.hit(metricPath(i), why, x.name))
+			if matches(x.Name, words...) && !matches(x.Name, "_count", "_rate", "per_second", "_total") {
+				hits = append(hits, s.hit(metricPath(i), why, x.Name))
 				break
 			}
 		}
@@ -301,11 +301,11 @@ func queueValue(s *subject) (hits []hit, ok bool) {
 		}
 		list, _ := s.reads(i)
 		for _, x := range list {
-			k, _ := lookUp(x.name)
-			if matches(x.name, "queue", "waiting", "backlog", "pending") && k.kind != counter && k.kind != histogram &&
+			k, _ := lookUp(x.Name)
+			if matches(x.Name, "queue", "waiting", "backlog", "pending") && k.kind != counter && k.kind != histogram &&
 				!k.averaged &&
-				!x.has(means...) &&
-				!x.has(rates...) {
+				!x.Has(means...) &&
+				!x.Has(rates...) {
 				hits = append(
 					hits,
 					s.hit(

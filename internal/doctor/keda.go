@@ -8,6 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/hpatune/hpatune/internal/promql"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
@@ -143,11 +144,11 @@ func wake(s *subject) ([]hit, bool) {
 		case "cpu", "memory":
 			own = cmp.Or(own, t.Type)
 		case "prometheus":
-			list := readQuery(t.Metadata["query"])
-			if len(list) == 0 || slices.ContainsFunc(list, func(x series) bool { return !exportedByPods(x.name) }) {
+			list := promql.Read(t.Metadata["query"])
+			if len(list) == 0 || slices.ContainsFunc(list, func(x promql.Series) bool { return !exportedByPods(x.Name) }) {
 				return nil, true
 			}
-			own = list[0].name
+			own = list[0].Name
 		default:
 			return nil, true // something outside of the pods, or the clock
 		}
@@ -286,9 +287,9 @@ func kedaSum(s *subject) (hits []hit, ok bool) {
 		if t == nil || t.Type != "prometheus" || m.Source != hpa.External || m.Target.ValueMilli == 0 {
 			continue
 		}
-		list := readQuery(t.Metadata["query"])
-		if len(list) == 1 && list[0].has("sum", "count") && bare(t.Metadata["query"]) == list[0].name {
-			if k, _ := lookUp(list[0].name); matches(list[0].name, "queue", "waiting", "backlog", "pending") && k.kind == gauge {
+		list := promql.Read(t.Metadata["query"])
+		if len(list) == 1 && list[0].Has("sum", "count") && bare(t.Metadata["query"]) == list[0].Name {
+			if k, _ := lookUp(list[0].Name); matches(list[0].Name, "queue", "waiting", "backlog", "pending") && k.kind == gauge {
 				continue // queueValue says it
 			}
 			hits = append(

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hpatune/hpatune/internal/promql"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
@@ -19,15 +20,15 @@ var rates = []string{"rate", "irate", "increase", "delta", "idelta", "deriv", "c
 
 // reads returns the series behind a metric: those of its query where there is
 // one, else the metric's own name.
-func (s *subject) reads(i int) (out []series, query bool) {
+func (s *subject) reads(i int) (out []promql.Series, query bool) {
 	m := s.config.Metrics[i]
 	if m.Source == hpa.Resource || m.Source == hpa.ContainerResource {
 		return nil, false
 	}
 	if q := s.query(i); q != "" {
-		return readQuery(q), true
+		return promql.Read(q), true
 	}
-	return []series{{name: m.Name}}, false
+	return []promql.Series{{Name: m.Name}}, false
 }
 
 // query is the PromQL behind a metric, "" where none is known.
@@ -50,18 +51,18 @@ func counters(s *subject) (hits []hit, ok bool) {
 	for i := range s.config.Metrics {
 		list, query := s.reads(i)
 		for _, x := range list {
-			if !onlyGrows(x.name) || x.has(rates...) {
+			if !onlyGrows(x.Name) || x.Has(rates...) {
 				continue
 			}
 			h := s.hit(
 				metricPath(i),
 				"%s is a counter: it only grows, so the size never falls (unless the adapter serves a rate of it under this name)",
-				x.name,
+				x.Name,
 			)
-			h.fix = fmt.Sprintf("serve a rate: rate(%s[2m]), under a name that ends in _per_second", x.name)
+			h.fix = fmt.Sprintf("serve a rate: rate(%s[2m]), under a name that ends in _per_second", x.Name)
 			if query {
-				h.why = fmt.Sprintf("%s is a counter: it only grows, so the size never falls", x.name)
-				h.fix = fmt.Sprintf("write rate(%s[2m])", x.name)
+				h.why = fmt.Sprintf("%s is a counter: it only grows, so the size never falls", x.Name)
+				h.fix = fmt.Sprintf("write rate(%s[2m])", x.Name)
 			}
 			hits = append(hits, h)
 			break
@@ -74,33 +75,33 @@ func goneMetric(s *subject) (hits []hit, ok bool) {
 	for i := range s.config.Metrics {
 		list, query := s.reads(i)
 		for _, x := range list {
-			k, known := lookUp(x.name)
+			k, known := lookUp(x.Name)
 			switch {
 			case !known:
 			case k.gone != "":
 				h := s.hit(
 					metricPath(i),
 					"%s is gone since %s, so newer servers have no such series; one metric that fails forbids scaling down, and if all fail, nothing scales",
-					x.name,
+					x.Name,
 					k.gone,
 				)
 				if k.present != "" {
 					h.fix = "use " + k.present
 				}
 				hits = append(hits, h)
-			case k.kind == histogram && query && !x.has("histogram_quantile", "histogram_avg", "histogram_sum",
+			case k.kind == histogram && query && !x.Has("histogram_quantile", "histogram_avg", "histogram_sum",
 				"histogram_count", "histogram_fraction"):
 				h := s.hit(
 					metricPath(i),
 					"%s is a histogram of %s: it has series of the names _bucket, _sum and _count, and none of this name",
-					x.name,
+					x.Name,
 					k.server,
 				)
 				h.fix = fmt.Sprintf(
 					"write rate(%s_sum[2m]) / rate(%s_count[2m]) for the mean, or histogram_quantile over rate(%s_bucket[2m])",
-					x.name,
-					x.name,
-					x.name,
+					x.Name,
+					x.Name,
+					x.Name,
 				)
 				hits = append(hits, h)
 			}
@@ -123,19 +124,19 @@ func targetOf(m hpa.Metric) float64 {
 func (s *subject) bound(i int) (most float64, why string, ok bool) {
 	m := s.config.Metrics[i]
 	list, query := s.reads(i)
-	if len(list) != 1 || !perPod(m) || query && !strings.EqualFold(strings.TrimSpace(bare(s.query(i))), list[0].name) {
+	if len(list) != 1 || !perPod(m) || query && !strings.EqualFold(strings.TrimSpace(bare(s.query(i))), list[0].Name) {
 		return 0, "", false
 	}
-	k, _ := lookUp(list[0].name)
+	k, _ := lookUp(list[0].Name)
 	switch {
-	case m.Source != hpa.Pods && (k.averaged || list[0].has(means...)):
+	case m.Source != hpa.Pods && (k.averaged || list[0].Has(means...)):
 		return 0, "", false // divided by the number of pods once more: averagedSignal
 	case k.unit == ratio:
-		return 1, fmt.Sprintf("%s of %s is a ratio, 0 to 1", list[0].name, k.server), true
+		return 1, fmt.Sprintf("%s of %s is a ratio, 0 to 1", list[0].Name, k.server), true
 	case k.unit == percent:
-		return 100, fmt.Sprintf("%s of %s is in percent, 0 to 100", list[0].name, k.server), true
+		return 100, fmt.Sprintf("%s of %s is in percent, 0 to 100", list[0].Name, k.server), true
 	}
-	if flag := slots[plain(list[0].name)]; flag != "" {
+	if flag := slots[plain(list[0].Name)]; flag != "" {
 		if n := s.argument(flag); n > 0 {
 			return n, fmt.Sprintf("the server runs %.0f requests at once (%s), and the others wait", n, flag), true
 		}
@@ -188,7 +189,7 @@ func bare(query string) string {
 			break
 		}
 	}
-	if at := strings.IndexByte(q, '{'); at > 0 && closing(q, at, '}') == len(q)-1 {
+	if at := strings.IndexByte(q, '{'); at > 0 && promql.Closing(q, at, '}') == len(q)-1 {
 		q = q[:at]
 	}
 	return strings.TrimSpace(q)
@@ -201,9 +202,9 @@ func metricUnit(s *subject) (hits []hit, ok bool) {
 		if len(list) != 1 || targetOf(m) == 0 {
 			continue
 		}
-		name, t := list[0].name, targetOf(m)
+		name, t := list[0].Name, targetOf(m)
 		k, known := lookUp(name)
-		if known && (k.kind == counter || list[0].has("rate", "irate", "increase")) {
+		if known && (k.kind == counter || list[0].Has("rate", "irate", "increase")) {
 			continue // of a rate the unit is another
 		}
 		low := strings.ToLower(name)
@@ -275,11 +276,11 @@ func averagedSignal(s *subject) (hits []hit, ok bool) {
 		if len(list) == 0 {
 			continue
 		}
-		every := !slices.ContainsFunc(list, func(x series) bool {
-			k, _ := lookUp(x.name)
-			return !k.averaged && !x.has(means...) || x.has("sum", "count", "count_values")
+		every := !slices.ContainsFunc(list, func(x promql.Series) bool {
+			k, _ := lookUp(x.Name)
+			return !k.averaged && !x.Has(means...) || x.Has("sum", "count", "count_values")
 		})
-		quantile := query && slices.ContainsFunc(list, func(x series) bool { return x.has("histogram_quantile") })
+		quantile := query && slices.ContainsFunc(list, func(x promql.Series) bool { return x.Has("histogram_quantile") })
 		if !every && !quantile {
 			continue
 		}
@@ -290,7 +291,7 @@ func averagedSignal(s *subject) (hits []hit, ok bool) {
 			describe(list[0], m),
 			number(t),
 		)
-		if k, _ := lookUp(list[0].name); k.unit == ratio {
+		if k, _ := lookUp(list[0].Name); k.unit == ratio {
 			most := math.Ceil(1/t - 1e-9)
 			h.why += fmt.Sprintf("; of a ratio that is %.0f at most", max(most, 1))
 			if most < float64(s.config.MaxReplicas) {
@@ -302,12 +303,12 @@ func averagedSignal(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
-func describe(x series, m hpa.Metric) string {
-	if x.name == m.Name {
-		return x.name
+func describe(x promql.Series, m hpa.Metric) string {
+	if x.Name == m.Name {
+		return x.Name
 	}
-	if len(x.inside) > 0 {
-		return fmt.Sprintf("%s (%s of %s)", m.Name, x.inside[0], x.name)
+	if len(x.Inside) > 0 {
+		return fmt.Sprintf("%s (%s of %s)", m.Name, x.Inside[0], x.Name)
 	}
-	return fmt.Sprintf("%s (%s)", m.Name, x.name)
+	return fmt.Sprintf("%s (%s)", m.Name, x.Name)
 }

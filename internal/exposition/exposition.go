@@ -50,7 +50,7 @@ func Read(page []byte, want func(family string) bool) (map[string]*dto.MetricFam
 			continue
 		}
 		samples++
-		if want == nil || want(name) || want(family(name)) {
+		if want == nil || want(name) || want(Family(name)) {
 			fmt.Fprintf(&kept, "%s %s\n", line[:len(line)-len(rest)], strings.Fields(rest)[0])
 		}
 	}
@@ -125,9 +125,9 @@ func labels(text string) int {
 	return 0
 }
 
-// family is the name of the histogram or summary that a sample's name is of, or
-// the name itself.
-func family(name string) string {
+// Family is the name of the histogram or summary that a sample's name is of:
+// without _bucket, _sum or _count; or the name itself.
+func Family(name string) string {
 	for _, end := range []string{"_bucket", "_sum", "_count"} {
 		if base, ok := strings.CutSuffix(name, end); ok {
 			return base

@@ -38,7 +38,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestRulesNeverWriteUnlessAsked(t *testing.T) {
-	for _, c := range []string{"run", "doctor", "doctor -A", "run --prometheus", "run --throttling"} {
+	for _, c := range []string{"run", "doctor", "doctor -A", "run --prometheus", "run --scrape", "run --throttling"} {
 		rules, err := Rules(c)
 		if err != nil {
 			t.Fatal(err)

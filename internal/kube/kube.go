@@ -166,9 +166,20 @@ func (c *Cluster) get(ctx context.Context, path string, query url.Values) (*http
 	if json.Unmarshal(body, &status.ErrStatus) == nil && status.ErrStatus.Kind == "Status" {
 		return nil, &status
 	}
-	text := strings.TrimSpace(string(body))
-	return nil, fmt.Errorf("%s: %s: %.200s", path, r.Status, text)
+	return nil, &HTTPError{path, r.StatusCode, r.Status, strings.TrimSpace(string(body))}
 }
+
+// HTTPError is an answer other than 2xx that is none of the API server's own: of
+// what stands behind one of its proxies.
+type HTTPError struct {
+	Path   string
+	Code   int
+	Status string // with the code
+	Body   string
+}
+
+// Error has the path, the status and the beginning of the body.
+func (e *HTTPError) Error() string { return fmt.Sprintf("%s: %s: %.200s", e.Path, e.Status, e.Body) }
 
 // Raw returns the body of a GET of a path of the API server, at most 32 MB: the
 // metrics APIs, and whatever stands behind its proxies. A refusal is an

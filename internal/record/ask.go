@@ -47,6 +47,7 @@ type Ask struct {
 	Out      string  // the run folder; "" = see Dir
 
 	Cluster ClusterAsk
+	Scrape  ScrapeAsk
 	Fleet   FleetAsk
 
 	Stdin io.Reader
@@ -196,6 +197,9 @@ func (a *Ask) sandbox(p *Plan) error {
 	if p.Capacity > 0 { // a capacity is that of a fixed size
 		box.HPA = box.HPA.Clone()
 		box.HPA.MaxReplicas = box.HPA.MinReplicas
+	}
+	if err := a.Scrape.sandbox(box); err != nil {
+		return err
 	}
 	p.Bed = box
 	return nil

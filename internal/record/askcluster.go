@@ -85,6 +85,12 @@ func (a *Ask) in(ctx context.Context, c *kube.Cluster, p *Plan) (*cluster, error
 	if b.Prometheus != nil {
 		p.say("Prometheus: %s", b.Prometheus.Describe())
 	}
+	if b.Scrape, err = a.Scrape.cluster(ctx, c, subject, queries); err != nil {
+		return nil, err
+	}
+	if b.Scrape != nil {
+		p.say("scrape: %s", b.Scrape.Describe())
+	}
 	p.Bed, out.bed = b, b
 	if err := a.withFleet(p, c, subject.Namespace, subject.Selector); err != nil {
 		return nil, err
@@ -147,7 +153,8 @@ func (a *Ask) fits(subject *kube.Subject) (queries []observer.Query, err error) 
 	if o.PrometheusConfig != "" && o.Prometheus == "" {
 		return nil, failure.Inputf("--prometheus-config needs --prometheus URL")
 	}
-	return queries, nil
+	_, err = a.Scrape.page()
+	return queries, err
 }
 
 // rights are the commands whose rights a run in a cluster needs, as hpatune
@@ -160,6 +167,7 @@ func (a *Ask) rights() []string {
 	}{
 		{"run --apply", a.Cluster.Apply}, {"run --fix-replicas", len(a.Cluster.Fix) > 0},
 		{"run --workers", a.Fleet.Job.Workers > 0}, {"run --throttling", a.Cluster.Throttling},
+		{"run --scrape", a.Scrape.Page != ""},
 	} {
 		if c.asked {
 			commands = append(commands, c.name)

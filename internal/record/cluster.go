@@ -24,6 +24,7 @@ type Cluster struct {
 
 	Throttling bool
 	Prometheus *observer.Prometheus // nil = none
+	Scrape     *observer.Scrape     // of the pods' own metrics; nil = none
 
 	// What the run changes, put back at its end: another HPA spec, or a size;
 	// nil and 0 = nothing.
@@ -106,6 +107,11 @@ func (b *Cluster) Open(s *Session) (Scene, error) {
 		prom := *b.Prometheus
 		prom.Clock = s.Clock
 		sources = append(sources, &prom)
+	}
+	if b.Scrape != nil {
+		scrape := *b.Scrape
+		scrape.Clock, scrape.Pods = s.Clock, func() []observer.Scraped { return k.Scraped(scrape.Page) }
+		sources = append(sources, &scrape)
 	}
 	return Scene{
 		URL: b.URL, Files: b.Description.Files, Answered: k.Answered,

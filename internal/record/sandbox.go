@@ -10,6 +10,7 @@ import (
 
 	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/sandbox"
+	"github.com/hpatune/hpatune/observer"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
@@ -21,6 +22,10 @@ type Sandbox struct {
 	HPA      hpa.Config
 	Manifest []byte  // the HPA as written
 	Speed    float64 // world seconds a wall second, 1 to sandbox.MaxSpeed
+	// Scrape is where to ask the pods for their metrics, and ScrapeNames are those to
+	// record beyond the ones that are known; nil = they are not asked.
+	Scrape      *observer.Page
+	ScrapeNames []string
 
 	box *sandbox.Sandbox
 }
@@ -44,7 +49,7 @@ func NewSandbox(file string, speed float64, say func(text string)) (*Sandbox, er
 	if err != nil {
 		return nil, failure.As(failure.Input, err)
 	}
-	return &Sandbox{HPA: h.Config, Manifest: text, Speed: speed}, nil
+	return &Sandbox{HPA: h.Config, Manifest: text, Speed: speed, ScrapeNames: readBy(&h)}, nil
 }
 
 // Prepare has nothing to do: a box starts by the run's clock.
@@ -58,10 +63,20 @@ func (b *Sandbox) Open(s *Session) (Scene, error) {
 	}
 	b.box = box
 	s.Meta.Target.Kind, s.Meta.Workload, s.Meta.HPA = "sandbox", box.Workload(), box.HPA()
+	sources := []observer.Source{box}
+	if b.Scrape != nil {
+		scrape, err := b.scrape(box)
+		if err != nil {
+			return Scene{}, err
+		}
+		s.Plan.say("scrape: %s", scrape.Describe())
+		scrape.Clock = s.Clock
+		sources = append(sources, scrape)
+	}
 	return Scene{
 		URL: box.URL(), Files: map[string][]byte{"hpa.yaml": b.Manifest}, Counts: true,
 		Watch: func(ctx context.Context, emit results.Emit) error {
-			err := box.Observe(ctx, emit)
+			err := observer.Watch(ctx, emit, sources...)
 			if err == nil || ctx.Err() != nil {
 				return nil
 			}
@@ -77,6 +92,19 @@ func (b *Sandbox) Open(s *Session) (Scene, error) {
 			}
 		},
 	}, nil
+}
+
+// scrape asks the box's pods directly: each at the address that stands for the
+// port sandbox.Port.
+func (b *Sandbox) scrape(box *sandbox.Sandbox) (*observer.Scrape, error) {
+	page := *b.Scrape
+	return observer.NewScrape(context.Background(), page, b.ScrapeNames, func() []observer.Scraped {
+		var out []observer.Scraped
+		for _, p := range box.Pods() {
+			out = append(out, observer.Scraped{Name: p.Name, Ready: p.Ready, Get: observer.Directly(p.Address, page)})
+		}
+		return out
+	})
 }
 
 // PutBack ends the box.

@@ -142,6 +142,31 @@ func (o Options) validate() error {
 // URL returns the balancer's, without a path.
 func (s *Sandbox) URL() string { return "http://" + s.address }
 
+// Port is the one at which the pods are said to serve: each has an address of its
+// own on this machine, which stands for it.
+const Port = 8000
+
+// Pod is a replica whose server runs.
+type Pod struct {
+	Name    string
+	Address string // of its server, HOST:PORT
+	Ready   bool   // it gets requests
+}
+
+// Pods returns the replicas whose servers run, in the order of their creation.
+func (s *Sandbox) Pods() []Pod {
+	w := s.workload
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var out []Pod
+	for _, p := range w.pods {
+		if p.running {
+			out = append(out, Pod{p.name, p.address, p.ready && !p.deleted})
+		}
+	}
+	return out
+}
+
 // Observe runs metrics pipeline and autoscaler and emits what happens, in run
 // time, until ctx is done. It may be called once. It implements observer.Source.
 func (s *Sandbox) Observe(ctx context.Context, emit results.Emit) error {

@@ -230,6 +230,7 @@ func TestTheRoleIsExactlyWhatTheCommandAsksFor(t *testing.T) {
 			{"run --fix-replicas", false, []string{"--url", "URL", "--fix-replicas", "1"}},
 			{"run --workers", true, []string{"--workers", "1", "--image", workerImage, "--worker-cpu", "200m", "--worker-memory", "128Mi"}},
 			{"run --prometheus", true, []string{"--url", "URL", "--prometheus", "NS/prometheus:9090"}},
+			{"run --scrape", true, []string{"--url", "URL", "--scrape", ":8000/metrics"}},
 			{"run --throttling", true, []string{"--url", "URL", "--throttling"}},
 		} {
 			if !*full && tt.command != "run" && tt.command != "run --workers" {

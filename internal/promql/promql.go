@@ -1,16 +1,18 @@
-package doctor
+// Package promql finds which metrics a PromQL expression reads, without a parser: also
+// in one that Prometheus would refuse.
+package promql
 
 import "strings"
 
-// series is a metric that a PromQL expression reads.
-type series struct {
-	name   string
-	inside []string // functions and aggregations around it, the innermost last
+// Series is a metric that a PromQL expression reads.
+type Series struct {
+	Name   string
+	Inside []string // functions and aggregations around it, the innermost last
 }
 
-// has says whether one of the functions stands around the series.
-func (s series) has(names ...string) bool {
-	for _, f := range s.inside {
+// Has says whether one of the functions stands around the series.
+func (s Series) Has(names ...string) bool {
+	for _, f := range s.Inside {
 		for _, n := range names {
 			if f == n {
 				return true
@@ -31,16 +33,16 @@ var labelLists = map[string]bool{
 	"by": true, "without": true, "on": true, "ignoring": true, "group_left": true, "group_right": true,
 }
 
-// readQuery finds the metrics of a PromQL expression, and what stands around
+// Read finds the metrics of a PromQL expression, and what stands around
 // each. It is no parser: an expression that Prometheus refuses is read as far as
 // its words go.
-func readQuery(query string) (out []series) {
+func Read(query string) (out []Series) {
 	var around []string // a function a parenthesis; "" = plain parentheses
 	word, skip := "", 0 // skip: depth of parentheses that hold labels
 	flush := func(next byte) {
 		w := strings.ToLower(word)
 		if word != "" && next != '(' && skip == 0 && !notMetrics[w] && !labelLists[w] {
-			out = append(out, series{word, functions(around)})
+			out = append(out, Series{word, functions(around)})
 		}
 		if next != '(' {
 			word = ""
@@ -56,15 +58,15 @@ func readQuery(query string) (out []series) {
 				}
 			}
 		case c == '{':
-			inner := closing(query, i, '}')
+			inner := Closing(query, i, '}')
 			if name := nameLabel(query[i:inner]); word == "" && name != "" && skip == 0 {
-				out = append(out, series{name, functions(around)})
+				out = append(out, Series{name, functions(around)})
 			}
 			flush(c)
 			i = inner
 		case c == '[':
 			flush(c)
-			i = closing(query, i, ']')
+			i = Closing(query, i, ']')
 		case c == '(':
 			if skip > 0 || labelLists[strings.ToLower(word)] {
 				skip++
@@ -91,7 +93,7 @@ func readQuery(query string) (out []series) {
 				around = append(around, low) // sum by (…) (x): closes with x's own parenthesis
 				word = ""
 				i += len(query[i:]) - len(rest)
-				j := closing(query, i, ')') // the labels
+				j := Closing(query, i, ')') // the labels
 				k := strings.IndexByte(query[j:], '(')
 				if k < 0 {
 					return out
@@ -131,9 +133,9 @@ func startsWith(text string, words ...string) bool {
 	return false
 }
 
-// closing is where the bracket at i ends, strings left out; the last byte if it
+// Closing is where the bracket at i ends, strings left out; the last byte if it
 // does not.
-func closing(query string, i int, end byte) int {
+func Closing(query string, i int, end byte) int {
 	quote := byte(0)
 	for ; i < len(query); i++ {
 		switch c := query[i]; {
@@ -170,6 +172,15 @@ func functions(around []string) (out []string) {
 		if f != "" {
 			out = append(out, f)
 		}
+	}
+	return out
+}
+
+// Metrics are the names of the metrics that an expression reads, in their order.
+func Metrics(query string) []string {
+	var out []string
+	for _, s := range Read(query) {
+		out = append(out, s.Name)
 	}
 	return out
 }

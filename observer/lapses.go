@@ -1,0 +1,68 @@
+package observer
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+)
+
+// lapses notes when metrics that had values no longer have them, though whom they
+// are asked of answers: it warns of a metric once, and each stretch is a gap.
+type lapses struct {
+	source string // of the gaps, before the metric's name
+	emit   results.Emit
+	last   time.Duration // of the look before
+	open   map[string]lapse
+	warned map[string]bool
+}
+
+// lapse is a stretch in which a metric had no value.
+type lapse struct {
+	from time.Duration
+	why  string
+}
+
+func newLapses(source string, emit results.Emit) *lapses {
+	return &lapses{source: source, emit: emit, open: map[string]lapse{}, warned: map[string]bool{}}
+}
+
+// look takes the metrics that have no value at an instant though they had one, and
+// why, by name. What it was told before and is not told now has values again.
+func (l *lapses) look(at time.Duration, lost map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(lost)) {
+		if _, ok := l.open[name]; ok {
+			continue
+		}
+		l.open[name] = lapse{l.last, lost[name]}
+		if !l.warned[name] {
+			l.warned[name] = true
+			l.emit(results.Warning{
+				At: at, ID: "observer-lapse",
+				Text: fmt.Sprintf("%s: %s %s; it counts as not seen until it is back", l.source, name, lost[name]),
+			})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.open)) {
+		if _, still := lost[name]; !still {
+			l.end(name, at)
+		}
+	}
+	l.last = at
+}
+
+// end closes a stretch.
+func (l *lapses) end(name string, at time.Duration) {
+	o := l.open[name]
+	delete(l.open, name)
+	l.emit(results.Gap{Source: l.source + " " + name, From: o.from, To: at, Why: o.why})
+}
+
+// close ends all stretches at the end of the run.
+func (l *lapses) close(at time.Duration) {
+	for _, name := range slices.Sorted(maps.Keys(l.open)) {
+		l.end(name, at)
+	}
+}
