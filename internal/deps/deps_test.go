@@ -27,14 +27,15 @@ pure internal/layout:
 pure results:            internal/figure
 pure profiles:           results internal/source
 pure tuner/hpa:
-pure tuner/manifest:     tuner/hpa internal/source
+pure tuner/keda:
+pure tuner/manifest:     tuner/hpa tuner/keda internal/source
 pure tuner/scenario:     tuner/hpa tuner/manifest internal/source
 pure tuner/plant:        results
-pure tuner/replay:       results profiles tuner/hpa tuner/plant
+pure tuner/replay:       results profiles tuner/hpa tuner/keda tuner/plant
 pure tuner/cost:
-pure tuner/fit:          results profiles tuner/cost tuner/hpa tuner/plant tuner/replay
+pure tuner/fit:          results profiles tuner/cost tuner/hpa tuner/keda tuner/plant tuner/replay
 pure tuner/fit/fittest:  results tuner/hpa tuner/plant tuner/replay
-pure tuner:              results profiles internal/figure tuner/cost tuner/fit tuner/hpa tuner/plant tuner/replay
+pure tuner:              results profiles internal/figure tuner/cost tuner/fit tuner/hpa tuner/keda tuner/plant tuner/replay
 pure tuner/advice:       results internal/figure tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
 pure internal/source:
 pure internal/report:    results profiles internal/figure internal/layout tuner tuner/hpa tuner/manifest tuner/scenario internal/doctor tuner/fit

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hpatune/hpatune/internal/source"
+	"github.com/hpatune/hpatune/tuner/keda"
 )
 
 // KEDAVersion is the release whose code this follows.
@@ -102,11 +103,7 @@ type Fallback struct {
 
 // KEDA's defaults. Source: scaledobject_types.go, withtriggers_types.go and
 // pkg/scaling/executor/scale_executor.go, v2.21.0.
-const (
-	kedaMax      int32 = 100
-	kedaPolling        = 30 * time.Second
-	kedaCooldown       = 5 * time.Minute
-)
+const kedaMax int32 = 100
 
 // HPAName is the name of the HPA that KEDA makes.
 func (o *ScaledObject) HPAName() string {
@@ -141,13 +138,13 @@ func (o *ScaledObject) Max() int32 { return deref(o.Spec.MaxReplicaCount, kedaMa
 // Polling is how often KEDA's own loop asks the triggers, 30 s unless said. It
 // matters to scaling only from and to zero or idle, and with useCachedMetrics.
 func (o *ScaledObject) Polling() time.Duration {
-	return time.Duration(deref(o.Spec.PollingInterval, int32(kedaPolling/time.Second))) * time.Second
+	return time.Duration(deref(o.Spec.PollingInterval, int32(keda.DefaultPolling/time.Second))) * time.Second
 }
 
 // Cooldown is how long no trigger may have been active before the size falls to
 // zero or idle, 5 minutes unless said.
 func (o *ScaledObject) Cooldown() time.Duration {
-	return time.Duration(deref(o.Spec.CooldownPeriod, int32(kedaCooldown/time.Second))) * time.Second
+	return time.Duration(deref(o.Spec.CooldownPeriod, int32(keda.DefaultCooldown/time.Second))) * time.Second
 }
 
 // PollingMatters says whether KEDA's own loop moves the size or feeds the HPA.
@@ -173,6 +170,7 @@ const (
 	kedaPausedReplicas = "autoscaling.keda.sh/paused-replicas"
 	kedaPausedIn       = "autoscaling.keda.sh/paused-scale-in"
 	kedaPausedOut      = "autoscaling.keda.sh/paused-scale-out"
+	kedaForced         = "autoscaling.keda.sh/force-activation"
 	kedaExcluded       = "scaledobject.keda.sh/hpa-excluded-labels"
 	kedaTransfer       = "scaledobject.keda.sh/transfer-hpa-ownership"
 	kedaOwner          = "scaledobject.keda.sh/name"

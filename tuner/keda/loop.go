@@ -1,0 +1,213 @@
+// Package keda is KEDA's own loop: what its operator does to a target's size
+// beside the HPA that it makes. It wakes a target from zero or from
+// idleReplicaCount, takes it there again, and puts a fixed value in place of a
+// trigger that fails. Numbers in, numbers out: nothing here asks a trigger.
+//
+// Source: kedacore/keda v2.21.0 pkg/scaling/scale_handler.go,
+// pkg/scaling/executor/scale_scaledobjects.go and pkg/fallback/fallback.go.
+package keda
+
+import (
+	"slices"
+	"time"
+)
+
+// Defaults of a ScaledObject. Source: apis/keda/v1alpha1/withtriggers_types.go
+// and pkg/scaling/executor/scale_executor.go.
+const (
+	DefaultPolling  = 30 * time.Second
+	DefaultCooldown = 5 * time.Minute
+)
+
+// Loop is what a ScaledObject says of KEDA's own loop.
+type Loop struct {
+	Polling         time.Duration // between two looks at the triggers
+	Cooldown        time.Duration // without an active trigger before the size falls
+	InitialCooldown time.Duration // the same after the object's creation, while no trigger has been active yet
+	Min             int32         // minReplicaCount; 0 = to zero
+	Idle            *int32        `json:",omitempty"` // idleReplicaCount; nil = none
+	Triggers        []Trigger
+	Formula         *Formula  `json:",omitempty"` // scalingModifiers; nil = none
+	Fallback        *Fallback `json:",omitempty"` // nil = none
+	Paused          bool      `json:",omitempty"` // all scaling is stopped, and the HPA deleted
+	PausedAt        int32     `json:",omitempty"` // the size that the pause pins; -1 = the size as it is
+	PausedIn        bool      `json:",omitempty"` // nothing is scaled down
+	PausedOut       bool      `json:",omitempty"` // nothing is scaled up
+	Forced          bool      `json:",omitempty"` // the annotation force-activation: counts as active
+}
+
+// Trigger is one signal as the loop takes it.
+type Trigger struct {
+	Metric     string  // of the HPA: s0-prometheus; of a resource trigger cpu or memory
+	Resource   bool    `json:",omitempty"` // cpu and memory: the metrics server's, never asked by the loop
+	Activation float64 `json:",omitempty"` // active above it
+	// EmptyFails says that a query without a series is a failure (ignoreNullValues
+	// false) and not 0.
+	EmptyFails bool `json:",omitempty"`
+	// OfPods says that the pods export what it reads: at zero there is nothing.
+	OfPods bool    `json:",omitempty"`
+	Cached bool    `json:",omitempty"` // useCachedMetrics: the HPA gets what the loop last read
+	Target float64 // threshold
+	Value  bool    `json:",omitempty"` // metricType Value, else AverageValue
+}
+
+// Formula is scalingModifiers: the HPA has one metric, composite-metric, made of
+// all triggers that are not cpu or memory.
+type Formula struct {
+	Activation float64 // activationTarget
+	Target     float64
+	Value      bool // metricType Value, else AverageValue
+}
+
+// Composite is the name of a formula's metric.
+const Composite = "composite-metric"
+
+// Behavior is which size a fallback takes.
+type Behavior string
+
+// The behaviors of a fallback; "" is Static.
+const (
+	Static                  Behavior = "static"
+	CurrentReplicas         Behavior = "currentReplicas"
+	CurrentReplicasIfHigher Behavior = "currentReplicasIfHigher"
+	CurrentReplicasIfLower  Behavior = "currentReplicasIfLower"
+	ScalingModifiers        Behavior = "scalingModifiers"
+)
+
+// Fallback is the size while a trigger fails.
+type Fallback struct {
+	FailureThreshold int32 // failures in a row that are still reported as such
+	Replicas         int32
+	Behavior         Behavior
+	// Void says that KEDA passes over it for the HPA, since a formula's target is no
+	// whole number (fallback.go, HasValidFallback).
+	Void bool `json:",omitempty"`
+}
+
+// Matters says whether the loop moves the size or feeds the HPA at all.
+//
+// Source: apis/keda/v1alpha1/scaledobject_types.go, IsPollingIntervalRelevant.
+func (l *Loop) Matters() bool {
+	return l.Min == 0 || l.Idle != nil || slices.ContainsFunc(l.Triggers, func(t Trigger) bool { return t.Cached })
+}
+
+// Wakes says whether some trigger can become active while no pod runs; why names
+// what is read where none can.
+func (l *Loop) Wakes() (why []string, ok bool) {
+	for _, t := range l.Triggers {
+		if !t.Resource && !t.OfPods {
+			return nil, true
+		}
+		why = append(why, t.Metric)
+	}
+	return why, false
+}
+
+// Outside names the metrics of the HPA that are measured before the pods: a
+// formula's, where one of its triggers is.
+func (l *Loop) Outside() (metrics []string) {
+	for _, t := range l.Triggers {
+		if t.Resource || t.OfPods {
+			continue
+		}
+		if l.Formula != nil {
+			return []string{Composite}
+		}
+		metrics = append(metrics, t.Metric)
+	}
+	return metrics
+}
+
+// State is what KEDA remembers of a ScaledObject: times are run time.
+type State struct {
+	Created    time.Duration
+	WasActive  bool          // LastActive is set
+	LastActive time.Duration // status.lastActiveTime: whole seconds
+	Failures   []int32       // status.health: failures in a row, one a trigger
+}
+
+// Reset forgets everything, for a loop of n triggers.
+func (s *State) Reset(n int) {
+	s.Created, s.WasActive, s.LastActive = 0, false, 0
+	s.Failures = s.Failures[:0]
+	for range n {
+		s.Failures = append(s.Failures, 0)
+	}
+}
+
+// active notes that a trigger was active at a time. The API carries whole seconds.
+func (s *State) active(at time.Duration) { s.WasActive, s.LastActive = true, at.Truncate(time.Second) }
+
+// Poll is what one look at the triggers found.
+type Poll struct {
+	At       time.Duration
+	Replicas int32 // spec.replicas of the target
+	Active   bool  // some trigger is
+	Failed   bool  // some trigger answered with an error
+}
+
+// Why says what moved the size, or kept it.
+type Why int8
+
+// The reasons of a Step.
+const (
+	Unmoved    Why = iota // nothing to do
+	Woken                 // from zero or idle
+	Slept                 // to zero or idle
+	Raised                // to minReplicaCount
+	Cooling               // it would sleep, and the cooldown is not over
+	Held                  // a direction is paused
+	Failing               // a trigger fails: the size stays
+	PausedSize            // the whole object is paused
+)
+
+// Step returns the size after one round of the loop, and why. It keeps in s when
+// a trigger was last active.
+//
+// Source: pkg/scaling/executor/scale_scaledobjects.go, RequestScale.
+func (l *Loop) Step(s *State, p Poll) (int32, Why) {
+	now := p.Replicas
+	switch {
+	case l.Paused:
+		return now, PausedSize
+	case p.Active || l.Forced:
+		switch {
+		case l.Idle != nil && now < l.Min, now == 0:
+			if l.PausedOut {
+				return now, Held
+			}
+			s.active(p.At)
+			return max(l.Min, 1), Woken
+		case p.Failed:
+			return now, Failing // and lastActiveTime stays what it was
+		}
+		s.active(p.At)
+		return now, Unmoved
+	case p.Failed && l.Fallback != nil && l.Fallback.Replicas != 0, p.Failed && l.Fallback == nil:
+		return now, Failing
+	case l.Idle != nil && now > *l.Idle, now > 0 && l.Min == 0:
+		return l.sleep(s, p)
+	case l.Idle == nil && now < l.Min:
+		return l.Min, Raised
+	}
+	return now, Unmoved
+}
+
+// sleep goes to zero or idle once the cooldown is over.
+//
+// Source: pkg/scaling/executor/scale_scaledobjects.go, scaleToZeroOrIdle.
+func (l *Loop) sleep(s *State, p Poll) (int32, Why) {
+	over := s.Created+l.InitialCooldown < p.At
+	if s.WasActive {
+		over = s.LastActive+l.Cooldown < p.At
+	}
+	switch {
+	case l.PausedIn:
+		return p.Replicas, Held
+	case !over:
+		return p.Replicas, Cooling
+	case l.Idle != nil:
+		return *l.Idle, Slept
+	}
+	return l.Min, Slept
+}

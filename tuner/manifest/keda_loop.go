@@ -1,0 +1,86 @@
+package manifest
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hpatune/hpatune/tuner/keda"
+)
+
+// Loop returns what a ScaledObject says of KEDA's own loop. ofPods tells which
+// triggers read what the target's own pods export. It is for an object that passed
+// its checks; of others the numbers that cannot be read count as not said.
+func (o *ScaledObject) Loop(ofPods func(*Trigger) bool) *keda.Loop {
+	l := &keda.Loop{
+		Polling: o.Polling(), Cooldown: o.Cooldown(), Min: o.Min(), Idle: o.Spec.IdleReplicaCount,
+		InitialCooldown: time.Duration(deref(o.Spec.InitialCooldownPeriod, 0)) * time.Second,
+		PausedIn:        o.switched(kedaPausedIn), PausedOut: o.switched(kedaPausedOut), Forced: o.switched(kedaForced),
+	}
+	if at, paused := o.Paused(); paused {
+		l.Paused, l.PausedAt = true, at
+	}
+	for i := range o.Spec.Triggers {
+		l.Triggers = append(l.Triggers, o.signal(i, ofPods))
+	}
+	if m := o.modifiers(); m != nil {
+		f := &keda.Formula{Value: m.MetricType == "Value"}
+		f.Target, _ = number(m.Target)
+		f.Activation, _ = number(m.ActivationTarget) // "" = 0
+		l.Formula = f
+	}
+	if f := o.Spec.Fallback; f != nil {
+		l.Fallback = &keda.Fallback{
+			FailureThreshold: f.FailureThreshold, Replicas: f.Replicas, Behavior: keda.Behavior(f.Behavior),
+		}
+		if m := o.modifiers(); m != nil { // source: pkg/fallback/fallback.go, HasValidFallback
+			n, err := strconv.ParseInt(m.Target, 10, 64)
+			l.Fallback.Void = err != nil || n <= 0
+		}
+	}
+	return l
+}
+
+// signal is the i-th trigger as the loop takes it.
+func (o *ScaledObject) signal(i int, ofPods func(*Trigger) bool) keda.Trigger {
+	t := &o.Spec.Triggers[i]
+	s := keda.Trigger{
+		Metric: t.Type, Resource: t.Type == "cpu" || t.Type == "memory", Cached: t.UseCachedMetrics,
+		Activation: t.activation(), EmptyFails: t.Metadata["ignoreNullValues"] == "false",
+	}
+	if s.Resource {
+		return s
+	}
+	s.OfPods = ofPods(t)
+	spec, err := t.metric(i)
+	if err != nil || spec.External == nil {
+		return s
+	}
+	s.Metric = spec.External.Metric.Name
+	if t.Guessed() {
+		s.Metric = o.recorded(i, s.Metric)
+	}
+	s.Value = spec.External.Target.Value != nil
+	if q := quantityOf(spec.External.Target); q != nil {
+		s.Target = q.AsApproximateFloat64()
+	}
+	return s
+}
+
+// activation is the value above which a trigger is active: each scaler has a name
+// of its own for it (activationThreshold, activationTargetValue, …). 0 where it is
+// not said.
+func (t *Trigger) activation() float64 {
+	fields := make([]string, 0, 1)
+	for field := range t.Metadata {
+		if strings.HasPrefix(field, "activation") {
+			fields = append(fields, field)
+		}
+	}
+	if len(fields) == 0 {
+		return 0
+	}
+	v, _ := strconv.ParseFloat(strings.TrimSpace(t.Metadata[slices.Min(fields)]), 64)
+	return v
+}
