@@ -39,6 +39,9 @@ func (p Profile) Complete(fsys fs.FS) (*Profile, source.Problems) {
 	if p.Represents != "" && p.Represents != "day" && p.Represents != "week" {
 		c.say("represents", fmt.Sprintf("%q is unknown", short(p.Represents)), "day or week")
 	}
+	if _, err := results.AtZero(p.AtZero); err != nil {
+		c.say("at_zero", fmt.Sprintf("%q is unknown", short(p.AtZero)), "refuse, or hold 60s")
+	}
 	c.target(&p)
 	c.prompts(&p.Prompts)
 	c.request("target.request", p.Target, p.Target.Request)

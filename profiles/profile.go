@@ -19,6 +19,7 @@ type Profile struct {
 	Objectives  []string    `json:"objectives"` // as results reads them: "ttft.p95 < 500ms"
 	Connections Connections `json:"connections"`
 	Timeouts    Timeouts    `json:"timeouts"`
+	AtZero      string      `json:"at_zero"` // while no pod is ready: refuse (default), or hold 60s; results.AtZero reads it
 	Abort       Abort       `json:"abort"`
 
 	// Notes are what a person should know of how the profile was read; Complete

@@ -42,6 +42,7 @@ type Meta struct {
 	Profile    string   `json:"profile"`
 	Represents string   `json:"represents,omitempty"` // day, week or ""
 	Objectives []string `json:"objectives,omitempty"`
+	AtZero     string   `json:"at_zero,omitempty"` // what a request meets while no pod is ready: AtZero reads it
 
 	Target   Target            `json:"target"`
 	Workload Workload          `json:"workload"`

@@ -287,7 +287,7 @@ func (p *Plan) meta(clock results.Clock) results.Meta {
 	m := results.Meta{
 		Schema: results.Schema, Run: filepath.Base(p.Dir), Version: p.Version,
 		Start: clock.Start, Speed: clock.Speed, Seed: p.Seed,
-		Profile: f.Name, Represents: f.Represents, Objectives: f.Objectives,
+		Profile: f.Name, Represents: f.Represents, Objectives: f.Objectives, AtZero: f.AtZero,
 		Target:  results.Target{Protocol: f.Target.Protocol, Streams: f.Target.Streams(), Connections: f.Connections.Mode},
 		Context: map[string]string{},
 	}
