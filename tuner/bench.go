@@ -51,6 +51,7 @@ func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
 	}
 	w := *f.World // its doubts are the bench's own
 	w.Doubt = doubtOf(&f)
+	w = *w.Under(byMinimum(o.Loop))
 	b.world, b.space.First = &w, o.First
 	b.day = func(i int) *replay.World { return b.world.Draw(replicate(b.seed, i)) }
 	// Only the target that the search turns: one that nobody moves, of memory for

@@ -31,6 +31,7 @@ func capacity(w *replay.World, n int32, want float64) (float64, error) {
 		flat.Demand.Bins[i] = top * w.Demand.Step.Seconds()
 	}
 	flat.Replicas, flat.Memory = n, hpa.Memory{}
+	flat.Loop = nil // at a fixed size
 	world, err := replay.New(flat)
 	if err != nil {
 		return 0, err

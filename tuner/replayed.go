@@ -39,6 +39,8 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	if no := unseenMetrics(&fit, &cfg); no != nil {
 		return Replayed{}, no
 	}
+	o = o.asScaled()
+	cfg = minimum(o.Loop, cfg)
 	b, err := newBench(run, fit, g, o)
 	if err != nil {
 		return Replayed{}, err

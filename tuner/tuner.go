@@ -9,6 +9,7 @@ import (
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/keda"
 )
 
 // Options is what Recommend needs beside the runs.
@@ -16,7 +17,10 @@ type Options struct {
 	Current hpa.Config // what is to be improved: where the search begins, and what the pick is compared with
 	// Recorded is the configuration that ran, where that is another than Current;
 	// nil = Current ran.
-	Recorded   *hpa.Config
+	Recorded *hpa.Config
+	// Loop is KEDA's own beside Current, where a ScaledObject makes it; nil = none.
+	// Fit.Loop is the same of what ran.
+	Loop       *keda.Loop
 	First      bool // no HPA ran, and Current is only there to compare with
 	Objectives []results.Objective
 	Fit        FitOptions // what is stated and not measured
@@ -78,6 +82,8 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 		return refuse(model, no, err)
 	}
 
+	r.Notes = append(r.Notes, o.resumed()...)
+	o = o.asScaled()
 	b, err := newBench(seen.run, f, newGoals(o.Objectives), o)
 	if err != nil {
 		return r, model, err

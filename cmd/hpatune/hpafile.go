@@ -1,15 +1,25 @@
 package main
 
 import (
+	"github.com/hpatune/hpatune/internal/doctor"
 	"github.com/hpatune/hpatune/internal/manifests"
 	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/advice"
+	"github.com/hpatune/hpatune/tuner/keda"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 // hpaFile is the one autoscaler of a manifest.
 type hpaFile = manifest.HPA
+
+// loopOf is KEDA's own loop beside an HPA that a ScaledObject makes; nil for others.
+func loopOf(h hpaFile) *keda.Loop {
+	if h.Scaled == nil {
+		return nil
+	}
+	return h.Scaled.Scaled.Loop(doctor.OfPods)
+}
 
 // readHPA reads the HPA of -f: a file, a folder, or - for standard input.
 func (s streams) readHPA(name string) (hpaFile, error) {

@@ -86,6 +86,7 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 	}
 	o := tuner.Options{
 		Current:    recorded.Config,
+		Loop:       loopOf(r.hpa),
 		Objectives: r.objectives,
 		Price:      r.price,
 		Seed:       f.seed,
@@ -95,6 +96,7 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 	if err := f.assume(&o); err != nil {
 		return nil, err
 	}
+	o.Fit.Loop = loopOf(recorded)
 	r.outcome, err = tuner.Replay(ctx, run, r.hpa.Config, o)
 	if err != nil {
 		return nil, exit(exitNotValid, fmt.Errorf("cannot replay the run: %w", err))
@@ -134,7 +136,7 @@ func (s streams) runReplay(ctx context.Context, dir string, f replayFlags) error
 		}
 	}
 	pick := r.outcome.Pick
-	spec, err := manifest.SpecJSON(&pick.Config, r.hpa.Meta.Target)
+	spec, err := manifest.SpecJSON(&r.hpa.Config, r.hpa.Meta.Target)
 	if err != nil {
 		return exit(exitFailed, err)
 	}

@@ -148,8 +148,9 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	}
 	o := tuner.Options{
 		Current: current.Config, First: current.First, Objectives: objectives, Price: price, Seed: f.seed, Version: version,
-		Recorded: recorded, Space: f.space(),
+		Recorded: recorded, Space: f.space(), Loop: loopOf(current),
 	}
+	o.Fit.Loop = o.Loop
 	var finish func()
 	o.Progress, finish = live.Progress(s.err, tty(s.err))
 	if err := f.assume(&o); err != nil {

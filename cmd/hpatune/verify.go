@@ -89,6 +89,9 @@ func (s streams) runVerify(_ context.Context, dir, runDir, filename, output stri
 	if err != nil {
 		return nil, exit(exitFailed, err)
 	}
+	if l := loopOf(advised); l != nil {
+		w = w.Under(l)
+	}
 	a := tuner.Compare(w, advised.Config, run, objectives, model.Seed, verifyReplicates)
 	if output == "json" {
 		return &a, s.json(a)

@@ -144,11 +144,10 @@ func wake(s *subject) ([]hit, bool) {
 		case "cpu", "memory":
 			own = cmp.Or(own, t.Type)
 		case "prometheus":
-			list := promql.Read(t.Metadata["query"])
-			if len(list) == 0 || slices.ContainsFunc(list, func(x promql.Series) bool { return !exportedByPods(x.Name) }) {
+			if !OfPods(t) {
 				return nil, true
 			}
-			own = list[0].Name
+			own = promql.Read(t.Metadata["query"])[0].Name
 		default:
 			return nil, true // something outside of the pods, or the clock
 		}
@@ -161,6 +160,19 @@ func wake(s *subject) ([]hit, bool) {
 			own,
 		),
 	}, true
+}
+
+// OfPods says whether everything that a trigger reads is exported by the pods that
+// it scales.
+func OfPods(t *manifest.Trigger) bool {
+	switch t.Type {
+	case "cpu", "memory":
+		return true
+	case "prometheus":
+		list := promql.Read(t.Metadata["query"])
+		return len(list) > 0 && !slices.ContainsFunc(list, func(x promql.Series) bool { return !exportedByPods(x.Name) })
+	}
+	return false
 }
 
 func idle(s *subject) int32 {

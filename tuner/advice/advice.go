@@ -63,7 +63,11 @@ func Make(r *tuner.Recommendation, o Options) (Advice, error) {
 		if p == nil {
 			continue
 		}
-		spec, err := manifest.SpecJSON(&p.Config, o.Meta.Target)
+		made := p.Config
+		if o.Scaled != nil { // KEDA's HPA begins at 1 where its own loop goes to zero
+			made.MinReplicas = max(made.MinReplicas, 1)
+		}
+		spec, err := manifest.SpecJSON(&made, o.Meta.Target)
 		if err != nil {
 			return a, err
 		}

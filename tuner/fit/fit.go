@@ -11,6 +11,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/cost"
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/keda"
 	"github.com/hpatune/hpatune/tuner/plant"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
@@ -28,6 +29,12 @@ type Options struct {
 	GPUs        float64       // a pod's GPUs, of any vendor; 0 = not stated
 	// Extended are a pod's other extended resources in units, by name; nil = not stated.
 	Extended map[string]float64
+
+	// Loop is KEDA's own, where it made the HPA that ran; nil = the HPA was alone.
+	Loop *keda.Loop
+	// Outside names the Object and External metrics that are measured before the pods;
+	// those of Loop are known from it.
+	Outside []string
 
 	// Load is the run whose arrivals are the demand, where the evidence is joined
 	// of several; nil = the run itself.
@@ -105,6 +112,15 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	l := readLog(run)
 	w := replay.World{Limits: o.Limits, Seed: o.Seed, Params: replay.Params(run)}
 	say.add(unseenOf(run, w.Params, cfg))
+
+	hold, err := results.AtZero(run.Meta.AtZero)
+	if err != nil {
+		return done(err)
+	}
+	w.Hold, w.Loop, w.Outside = hold, o.Loop, o.Outside
+	if o.Loop != nil {
+		w.Outside = o.Loop.Outside()
+	}
 
 	offered := run
 	if o.Load != nil {

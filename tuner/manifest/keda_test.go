@@ -293,10 +293,14 @@ func TestRewriteKeepsZeroAndNamesWhatItCannotSay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.MaxReplicas = 7
+	c.MinReplicas, c.MaxReplicas = 0, 7
 	got, rest, err := d.Rewrite(&c, nil)
 	if err != nil || len(rest) > 0 || !strings.Contains(string(got), "minReplicaCount: 0 # at night") || !strings.Contains(string(got), "maxReplicaCount: 7") {
 		t.Errorf("Rewrite = %s, %v, %v, want minReplicaCount 0 kept", got, rest, err)
+	}
+	c.MinReplicas = 1
+	if got, rest, err = d.Rewrite(&c, nil); err != nil || len(rest) > 0 || !strings.Contains(string(got), "minReplicaCount: 1 # at night") {
+		t.Errorf("Rewrite = %s, %v, %v, want minReplicaCount 1", got, rest, err)
 	}
 	c.Metrics[0].Name = "s1-prometheus"
 	if _, rest, err = d.Rewrite(&c, nil); err != nil || len(rest) != 2 {

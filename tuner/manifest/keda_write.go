@@ -17,13 +17,13 @@ import (
 // and unknown fields too, stays as it was written. rest names what of c a
 // ScaledObject cannot say, a sentence each.
 //
-// A minReplicaCount of 0 stays where c's minimum is 1: KEDA's own loop scales to
-// zero then, and the HPA begins at 1.
+// c's minimum is the ScaledObject's: 0 where KEDA's own loop goes to zero.
 func (d *Doc) Rewrite(c *hpa.Config, notes []Note) (text []byte, rest []string, err error) {
 	now, _, err := d.Config()
 	if err != nil {
 		return nil, nil, err
 	}
+	now.MinReplicas = d.Scaled.Min()
 	said := map[string][]string{}
 	for _, n := range notes {
 		said[n.Path] = append(said[n.Path], n.Text)

@@ -21,7 +21,7 @@ func TestConnectionsPinRequests(t *testing.T) {
 	const seconds = 4000
 	for i := range seconds {
 		r := Request{At: float64(i), Index: i}
-		s, wire := e.pick(&r)
+		s, wire := e.pick(&r, r.At)
 		if s.index != last {
 			moves++
 		}

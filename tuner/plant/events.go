@@ -33,6 +33,7 @@ type Exact struct {
 	conns   []conn                             // that were opened, for Aged
 	idle    [][]int32                          // of each pool, the last used on top
 	watch   func(c *call, first, took float64) // told each good end; nil = nobody asks
+	held    []held                             // before the pods, the longest waiting first
 }
 
 // Request is one arrival for the exact plant.
@@ -92,7 +93,7 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	}
 	e.ready, e.coming, e.leaving = e.ready[:0], e.coming[:0], e.leaving[:0]
 	e.m, e.seed, e.tick, e.now, e.created, e.turn, e.ticks, e.latency = m, seed, 0, 0, n, 0, ticks, latency
-	e.conns, e.idle = e.conns[:0], nil
+	e.conns, e.idle, e.held = e.conns[:0], nil, e.held[:0]
 	e.byClass = m.byClass
 	mean := meanTotal(m.Law.Times)
 	e.mean = mean
@@ -145,9 +146,11 @@ func (e *Exact) Now() float64 { return e.now }
 func (e *Exact) Step(requests []Request) {
 	m := e.m
 	e.grow()
+	e.release()
 	t := &e.ticks[e.tick]
 	for i := range requests {
-		e.arrive(&requests[i], t)
+		t.Arrivals++
+		e.arrive(&requests[i], requests[i].At, e.tick)
 	}
 	e.tick++
 	e.now = float64(e.tick) * m.dt
@@ -178,6 +181,7 @@ func (e *Exact) Step(requests []Request) {
 		}
 	}
 	e.drain()
+	inside, waiting = inside+len(e.held), waiting+len(e.held)
 	t.InFlight, t.Waiting = float64(inside), float64(waiting)
 	t.Ready = float64(len(e.ready))
 	t.Pods = float64(len(e.ready) + len(e.coming) + len(e.leaving))
@@ -189,6 +193,7 @@ func (e *Exact) Step(requests []Request) {
 // Finish plays on without arrivals until every request has ended, so that each
 // is counted in the tick in which it came.
 func (e *Exact) Finish() {
+	e.lastHeld()
 	for _, list := range [][]*server{e.ready, e.leaving} {
 		for _, s := range list {
 			e.advance(s, math.Inf(1))
@@ -196,15 +201,17 @@ func (e *Exact) Finish() {
 	}
 }
 
-func (e *Exact) arrive(r *Request, t *results.Tick) {
-	t.Arrivals++
+// arrive gives a request of a tick to a replica at time now: when it came, or later
+// where it was held.
+func (e *Exact) arrive(r *Request, now float64, tick int) {
+	t := &e.ticks[tick]
 	if len(e.ready) == 0 {
-		t.Failed++
+		e.hold(r, t)
 		return
 	}
-	s, wire := e.pick(r)
-	e.advance(s, r.At)
-	c := call{at: r.At, tick: int32(e.tick), index: int32(r.Index), conn: wire, time: r.Time}
+	s, wire := e.pick(r, now)
+	e.advance(s, now)
+	c := call{at: r.At, tick: int32(tick), index: int32(r.Index), conn: wire, time: r.Time}
 	// A request whose own time was measured is one completion's worth, however
 	// quick it was: a server at rest is quick, and burns no less. One that is drawn
 	// is worth its time over the mean: which it got does not follow the load.
@@ -238,7 +245,7 @@ func (e *Exact) arrive(r *Request, t *results.Tick) {
 	}
 }
 
-func (e *Exact) pick(r *Request) (*server, int32) {
+func (e *Exact) pick(r *Request, now float64) (*server, int32) {
 	n := uint64(len(e.ready))
 	switch e.m.Balancer {
 	case Random:
@@ -250,7 +257,7 @@ func (e *Exact) pick(r *Request) (*server, int32) {
 		// Ties go round, so that idle replicas share.
 		for i := range n {
 			s := e.ready[(e.turn+i)%n]
-			e.advance(s, r.At)
+			e.advance(s, now)
 			k := s.inside()
 			if e.m.Balancer == LeastWaiting {
 				k = max(0, k-e.m.Law.Slots())

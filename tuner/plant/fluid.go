@@ -32,13 +32,14 @@ type Fluid struct {
 	pool    *pool
 	soonest float64 // when the next of coming runs or is ready
 	latency *Latency
+	before  queue // held until a pod is ready
 }
 
 // Reset begins a replay of m with n ready pods that have been there for long
 // and idle. latency may be nil.
 func (f *Fluid) Reset(m *Model, n int, latency *Latency) {
 	*f = Fluid{m: m, ready: f.ready[:0], coming: f.coming[:0], leaving: f.leaving[:0], created: n, soonest: math.Inf(1),
-		latency: latency}
+		latency: latency, before: queue{list: f.before.list[:0]}}
 	if n > 0 {
 		c := cohort{n: float64(n), life: oldLife(), settled: true}
 		for i := range m.flow {
@@ -73,11 +74,20 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 	f.now = float64(f.tick) * m.dt
 	t.Arrivals, t.Shed, t.Failed, t.Good = arrivals, 0, 0, 0
 	inFlight, waiting, failed, good := 0.0, 0.0, 0.0, 0.0
+	served := arrivals // of which the answers are counted in this step
 	if f.nReady == 0 {
-		failed = arrivals
+		failed = f.enter(arrivals)
+		served = failed
 	} else {
 		p := f.pool
 		level := 0.0
+		late := 0.0 // share of those that were held
+		if f.before.n > 0 {
+			failed = f.tooLong()
+			late = f.before.n / max(f.before.n+arrivals, 1e-9)
+			arrivals += f.before.n
+			served = arrivals + failed
+		}
 		share := arrivals / float64(f.nReady)
 		least := (m.Balancer == LeastConnections || m.Balancer == LeastWaiting) && len(f.ready) > 1
 		if least {
@@ -121,9 +131,13 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 				}
 				g = p.goodAt(use, back)
 			}
+			if late > 0 {
+				g = (1-late)*g + late*f.goodHeld(p, min(use, rhoSteady), back)
+			}
 			good += g * (share - lost) * c.n
 			if f.latency != nil {
-				f.latency.observe(m, p, use, back, (share-lost)*c.n)
+				f.latency.observe(m, p, use, back, (share-lost)*c.n*(1-late))
+				f.observeHeld(p, use, back, (share-lost)*c.n*late)
 			}
 			c.load = load{done: rho * m.cap, running: l - q, waiting: q}
 			c.l = l
@@ -136,16 +150,20 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 			}
 		}
 	}
+	if f.nReady > 0 {
+		f.before = queue{list: f.before.list[:0]}
+	}
+	inFlight, waiting = inFlight+f.before.n, waiting+f.before.n
 	if len(f.leaving) > 0 {
 		cut := f.drain(&inFlight, &waiting)
-		cut = min(cut, arrivals-failed)
+		cut = min(cut, served-failed)
 		if good > 0 {
 			good = max(0, good-cut)
 		}
 		failed += cut
 	}
 	t.Failed = failed
-	t.Done = arrivals - failed
+	t.Done = served - failed
 	t.Good = min(good, t.Done)
 	t.Tokens = t.Done * m.tokens
 	t.InFlight, t.Waiting = inFlight, waiting

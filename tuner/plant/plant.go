@@ -157,6 +157,10 @@ const MaxPipes = 6
 // ringSize is how many scrapes back a pipe can look.
 const ringSize = 16
 
+// DefaultEvery is the time between two scrapes: --metric-resolution in
+// metrics-server's manifests.
+const DefaultEvery = 15 * time.Second
+
 // Pipe is one metric from the pod to the autoscaler. A pod's value at any
 // instant is a monotone function of its load with a ceiling,
 //
@@ -243,6 +247,9 @@ type Spec struct {
 	Drain       Drain
 	Pipes       []Pipe
 	Limits      Limits
+	// Hold is how long something before the pods holds a request while no pod is
+	// ready: a proxy that waits. 0 = nothing does, and the request fails at once.
+	Hold time.Duration
 	// ArrivalCV2 is the squared coefficient of variation of the whole arrival
 	// stream's gaps: 0 constant, 1 Poisson.
 	ArrivalCV2 float64
@@ -266,6 +273,7 @@ type Model struct {
 	patience       []patience // by 1/ρ
 	grace          float64
 	drain          float64
+	hold           float64
 	times          []ServiceTime // condensed
 	tokens         float64       // mean of an answer
 	pipes          []pipe
@@ -318,6 +326,9 @@ func Compile(s Spec) (*Model, error) {
 			bad("start-up sample %d has a negative phase: %+v", i, p)
 		}
 	}
+	if s.Hold < 0 {
+		bad("hold %v is negative", s.Hold)
+	}
 	if len(s.Pipes) > MaxPipes {
 		bad("%d metrics; at most %d are simulated", len(s.Pipes), MaxPipes)
 	}
@@ -327,7 +338,8 @@ func Compile(s Spec) (*Model, error) {
 	if !(s.NoiseSeen >= 0 && s.NoiseSeen <= 1) {
 		bad("noise seen %g is not a ratio", s.NoiseSeen)
 	}
-	m := &Model{Spec: s, inOrder: -1, dt: s.Step.Seconds(), grace: s.Drain.Grace.Seconds(), drain: s.Drain.Min.Seconds()}
+	m := &Model{Spec: s, inOrder: -1, dt: s.Step.Seconds(), grace: s.Drain.Grace.Seconds(), drain: s.Drain.Min.Seconds(),
+		hold: s.Hold.Seconds()}
 	for i, p := range s.Pipes {
 		c := p.compile(i, s.Step, bad)
 		m.pipes, m.flow = append(m.pipes, c), append(m.flow, c.flowing(m.dt))
@@ -405,7 +417,7 @@ func (l *Law) check(bad func(string, ...any)) {
 
 func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe {
 	if p.Every == 0 {
-		p.Every = 15 * time.Second // --metric-resolution in metrics-server's manifests
+		p.Every = DefaultEvery
 	}
 	ticks := func(d time.Duration) int { return int((d + step/2) / step) }
 	c := pipe{base: p.Base, starting: p.Starting, perDone: p.PerDone, perRunning: p.PerRunning, perWaiting: p.PerWaiting,

@@ -221,7 +221,7 @@ func (m *Model) constant(gaps []float64, rate float64, servers int) (serving, wa
 			}
 			from = at
 		}
-		e.arrive(&Request{At: at, Index: i, Class: -1}, &e.ticks[0])
+		e.arrive(&Request{At: at, Index: i, Class: -1}, at, e.tick)
 	}
 	for _, s := range e.ready {
 		e.advance(s, at)

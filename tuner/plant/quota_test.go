@@ -55,7 +55,7 @@ func TestQuotaStopsAndGoes(t *testing.T) {
 			ticks := make([]results.Tick, 400)
 			e.ticks = ticks
 			for i := range requests {
-				e.arrive(&requests[i], &ticks[0])
+				e.arrive(&requests[i], requests[i].At, 0)
 			}
 			e.Finish()
 

@@ -36,21 +36,19 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 	}
 	e.Reset(w.model, int(w.Replicas), w.Seed, ticks, s.Latency)
 	a.reset(w, cfg)
+	a.begin(e)
 	dt := w.Demand.Step.Seconds()
 	next := 0
 	for i := range ticks {
 		now := float64(i) * dt
-		if a.next <= now+dt/2 {
-			a.views = e.Pods(a.next, a.views[:0])
-			k := a.sync(e.Status(), s.OnDecision)
-			e.Scale(int(k), a.last)
-		}
+		a.due(now+dt/2, e, s.OnDecision)
 		ticks[i].Spec, ticks[i].Desired = float64(a.replicas), float64(a.desired)
 		from := next
 		for next < len(s.requests) && (s.requests[next].At < now+dt || i == n-1) {
 			next++
 		}
 		e.Step(s.requests[from:next])
+		a.note(float64(next-from), &ticks[i], e)
 	}
 	e.Finish()
 	for i := range ticks {

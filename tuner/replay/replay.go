@@ -38,18 +38,15 @@ func Simulate(w *World, cfg hpa.Config, s *Scratch, visit func(*results.Tick)) {
 	f, a := &s.fluid, &s.auto
 	f.Reset(w.model, int(w.Replicas), s.Latency)
 	a.reset(w, cfg)
+	a.begin(f)
 	dt := w.Demand.Step.Seconds()
 	t := &s.tick
-	*t = results.Tick{Spec: float64(a.replicas), Desired: float64(a.desired)}
+	*t = results.Tick{}
 	for i, arrivals := range w.Demand.Bins {
-		// Reconciles happen at the nearest step.
-		if now := float64(i) * dt; a.next <= now+dt/2 {
-			a.views = f.Pods(a.next, a.views[:0])
-			n := a.sync(f.Status(), s.OnDecision)
-			f.Scale(int(n), a.last)
-			t.Spec, t.Desired = float64(a.replicas), float64(a.desired)
-		}
+		a.due(float64(i)*dt+dt/2, f, s.OnDecision) // what falls due happens at the nearest step
+		t.Spec, t.Desired = float64(a.replicas), float64(a.desired)
 		f.Step(arrivals, t)
+		a.note(arrivals, t, f)
 		visit(t)
 	}
 }
@@ -84,6 +81,8 @@ type autoscaler struct {
 	last     float64
 	period   float64
 	syncs    []time.Duration
+	keda     operator
+	outside  outside
 }
 
 // errNoPipe is what a metric answers that the world knows nothing of.
@@ -103,6 +102,9 @@ func (a *autoscaler) reset(w *World, cfg hpa.Config) {
 	if len(a.syncs) > 0 {
 		a.next = a.syncs[0].Seconds()
 	}
+	a.keda.reset(w, &a.cfg)
+	o := &a.outside
+	o.on, o.step, o.arrivals, o.held = len(w.Outside) > 0, w.Demand.Step.Seconds(), o.arrivals[:0], o.held[:0]
 	a.pipes = a.pipes[:0]
 	for i := range cfg.Metrics {
 		a.pipes = append(a.pipes, w.pipe(&cfg.Metrics[i]))
@@ -131,7 +133,7 @@ func (a *autoscaler) sync(status int, show func(*hpa.Observation, *hpa.Decision)
 		o.Pods = append(o.Pods, a.pod(&a.views[i]))
 	}
 	for i := range o.Metrics {
-		a.read(&o.Metrics[i], &a.cfg.Metrics[i], a.pipes[i])
+		a.read(&o.Metrics[i], i)
 	}
 	a.c.Step(o, &a.dec)
 	if show != nil {
@@ -158,21 +160,21 @@ func (a *autoscaler) pod(v *plant.PodView) hpa.Pod {
 	return p
 }
 
-// read fills what the metrics API answers for one metric.
-func (a *autoscaler) read(r *hpa.Reading, m *hpa.Metric, pipe int) {
+// read fills what the metrics API answers for the i-th metric.
+func (a *autoscaler) read(r *hpa.Reading, i int) {
+	m, pipe := &a.cfg.Metrics[i], a.pipes[i]
 	r.Err, r.Samples, r.Series = nil, r.Samples[:0], r.Series[:0]
 	if pipe < 0 {
 		r.Err = errNoPipe
 		return
 	}
+	if m.Source == hpa.External && a.keda.loop != nil {
+		a.external(r, i, pipe)
+		return
+	}
 	if m.Source == hpa.Object || m.Source == hpa.External {
-		a.values, a.counts = a.values[:0], a.counts[:0]
-		for i := range a.views {
-			if v := &a.views[i].Values[pipe]; v.OK {
-				a.values, a.counts = append(a.values, v.Value), append(a.counts, a.views[i].Count)
-			}
-		}
-		r.Series = append(r.Series, milli(a.w.Pipes[pipe].Over.Of(a.values, a.counts)))
+		v, _ := a.value(pipe, a.last)
+		r.Series = append(r.Series, milli(v))
 		return
 	}
 	for i := range a.views {

@@ -16,6 +16,7 @@ import (
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/keda"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
@@ -34,6 +35,14 @@ type World struct {
 	Drain       plant.Drain
 	Pipes       []plant.Pipe // the metrics there are, by name
 	Limits      plant.Limits // per-request limits that Tick.Good counts
+	// Hold is how long a request waits while no pod is ready; 0 = it is refused.
+	Hold time.Duration `json:",omitempty"`
+	// Loop is KEDA's own, beside the HPA; nil = the HPA is alone. Its Min is the
+	// ScaledObject's: a configuration whose MinReplicas is above 1 has its own.
+	Loop *keda.Loop `json:",omitempty"`
+	// Outside names the Object and External metrics that are measured before the
+	// pods, so that they are seen while none runs.
+	Outside []string `json:",omitempty"`
 
 	Params   hpa.Params
 	Sync     Sync
@@ -59,6 +68,8 @@ type Sync struct {
 	// Recorded are the instants at which a recorded controller reconciled, in
 	// order. AsRecorded replays at these; every other replay at Phase and Slip.
 	Recorded []time.Duration
+	// Poll is when KEDA's loop first looks at the triggers; then every Loop.Polling.
+	Poll time.Duration `json:",omitempty"`
 }
 
 // DefaultSlip is a reconcile's own time: a few API calls.
@@ -156,8 +167,11 @@ func New(w World) (*World, error) {
 	if w.Sync.Slip == 0 {
 		w.Sync.Slip = DefaultSlip
 	}
-	if w.Sync.Phase < 0 || w.Sync.Slip < 0 {
-		bad("sync phase %v, slip %v; neither may be negative", w.Sync.Phase, w.Sync.Slip)
+	if w.Sync.Phase < 0 || w.Sync.Slip < 0 || w.Sync.Poll < 0 {
+		bad("sync phase %v, slip %v, poll %v; none may be negative", w.Sync.Phase, w.Sync.Slip, w.Sync.Poll)
+	}
+	if w.Loop != nil && w.Loop.Polling <= 0 {
+		bad("polling interval %v; KEDA's default is %v", w.Loop.Polling, keda.DefaultPolling)
 	}
 	if len(w.Demand.Bins) == 0 {
 		bad("no demand: no bins")
@@ -182,7 +196,7 @@ func New(w World) (*World, error) {
 	}
 	m, err := plant.Compile(plant.Spec{
 		Step: w.Demand.Step, Law: w.Service, Balancer: w.Balancer, Connections: w.Connections, Start: w.Start, Drain: w.Drain,
-		Pipes: w.Pipes, Limits: w.Limits, ArrivalCV2: w.Demand.CV2, NoiseSeen: w.Demand.noise(), Seed: w.Seed,
+		Pipes: w.Pipes, Limits: w.Limits, Hold: w.Hold, ArrivalCV2: w.Demand.CV2, NoiseSeen: w.Demand.noise(), Seed: w.Seed,
 	})
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return nil, err
@@ -204,6 +218,16 @@ func (w *World) Scaled(k float64) *World {
 		s.Demand.Arrivals, s.Demand.Times = nil, nil
 	}
 	return &s
+}
+
+// Under returns the world with another loop of KEDA's beside the HPA; nil = with
+// none, and with the metrics outside of the pods as they are.
+func (w *World) Under(l *keda.Loop) *World {
+	d := *w
+	if d.Loop = l; l != nil {
+		d.Outside = l.Outside()
+	}
+	return &d
 }
 
 // Luck returns the world with other luck, on the same tables and with the same
@@ -229,6 +253,9 @@ func (w *World) luck(seed uint64) (*World, *rand.Rand) {
 		}
 		phases[i] = time.Duration(r.Int64N(int64(every)))
 		d.Pipes[i].Phase = phases[i]
+	}
+	if w.Loop != nil {
+		d.Sync.Poll = time.Duration(rand.New(rand.NewPCG(seed, 0x6b656461)).Int64N(int64(w.Loop.Polling)))
 	}
 	vary := rand.New(rand.NewPCG(seed, 0x646f756274)) // its own: doubt does not change the luck
 	d.level = about(vary, w.Doubt.Rate)

@@ -1,0 +1,267 @@
+package replay
+
+import (
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/keda"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// pollSlip is what KEDA's loop loses from one look at the triggers to the next: its
+// timer is set before it looks.
+const pollSlip = 1e-3
+
+// errTrigger is what a metric answers whose trigger fails.
+var errTrigger = errors.New("the trigger failed, and no fallback is at work")
+
+// pods is a plant as what scales it sees it.
+type pods interface {
+	Pods(now float64, out []plant.PodView) []plant.PodView
+	Status() int
+	Scale(n int, at float64)
+	Held() float64
+}
+
+// operator is KEDA in virtual time, beside the controller.
+type operator struct {
+	loop    *keda.Loop // this configuration's; nil = none
+	own     keda.Loop
+	state   keda.State
+	next    float64 // seconds; +Inf = it never looks
+	signals []int   // the pipe of each trigger; -1 = none
+	metrics []int   // the trigger of each metric of the HPA; -1 = none
+	formula int     // the pipe of the formula's metric; -1 = none
+	seen    []keda.Observed
+	cached  []keda.Reading // what the loop read last, by trigger
+	read    bool           // it has
+}
+
+// outside is what came while no pod was ready, by tick: what is measured before the
+// pods sees it.
+type outside struct {
+	on       bool
+	step     float64 // seconds a tick
+	arrivals []float64
+	held     []float64
+}
+
+// reset takes over what a configuration says of KEDA's loop: its own minimum, and
+// for the HPA 1 where that is 0.
+func (k *operator) reset(w *World, cfg *hpa.Config) {
+	k.loop, k.next, k.formula, k.read = nil, math.Inf(1), -1, false
+	k.signals, k.metrics = k.signals[:0], k.metrics[:0]
+	if w.Loop == nil {
+		return
+	}
+	k.own = *w.Loop
+	k.loop = &k.own
+	k.own.Min = min(k.own.Min, cfg.MinReplicas)
+	if cfg.MinReplicas > 1 {
+		k.own.Min = cfg.MinReplicas
+	}
+	cfg.MinReplicas = max(cfg.MinReplicas, 1)
+	k.state.Reset(len(k.own.Triggers))
+	if w.Replicas > 0 { // something kept it there
+		k.state.WasActive = true
+	}
+	pipe := func(name string) int {
+		return slices.IndexFunc(w.Pipes, func(p plant.Pipe) bool { return p.Name == name })
+	}
+	for i := range k.own.Triggers {
+		k.signals = append(k.signals, pipe(k.own.Triggers[i].Metric))
+	}
+	if k.own.Formula != nil {
+		k.formula = pipe(keda.Composite)
+	}
+	for i := range cfg.Metrics {
+		m := &cfg.Metrics[i]
+		k.metrics = append(k.metrics, slices.IndexFunc(k.own.Triggers, func(t keda.Trigger) bool {
+			return m.Source == hpa.External && !t.Resource && t.Metric == m.Name
+		}))
+	}
+	if k.own.Matters() && !k.own.Paused {
+		k.next = w.Sync.Poll.Seconds()
+	}
+}
+
+// begin pins the size of a paused object.
+func (a *autoscaler) begin(p pods) {
+	if l := a.keda.loop; l != nil && l.Paused {
+		a.next = math.Inf(1) // KEDA has deleted the HPA
+		if l.PausedAt >= 0 && l.PausedAt != a.replicas {
+			a.replicas, a.desired = l.PausedAt, l.PausedAt
+			p.Scale(int(a.replicas), 0)
+		}
+	}
+}
+
+// due runs what falls due by a time: a reconcile of the HPA, a look of KEDA's loop.
+func (a *autoscaler) due(until float64, p pods, show func(*hpa.Observation, *hpa.Decision)) {
+	early := a.keda.next < a.next
+	if early && a.keda.next <= until {
+		a.poll(p)
+	}
+	if a.next <= until {
+		a.views = p.Pods(a.next, a.views[:0])
+		n := a.sync(p.Status(), show)
+		p.Scale(int(n), a.last)
+	}
+	if !early && a.keda.next <= until {
+		a.poll(p)
+	}
+}
+
+// note keeps what came in a step in which no pod was ready.
+func (a *autoscaler) note(arrivals float64, t *results.Tick, p pods) {
+	if !a.outside.on {
+		return
+	}
+	if t.Ready > 0 {
+		arrivals = 0
+	}
+	a.outside.arrivals = append(a.outside.arrivals, arrivals)
+	a.outside.held = append(a.outside.held, p.Held())
+}
+
+// poll is one round of KEDA's loop.
+func (a *autoscaler) poll(p pods) {
+	k, now := &a.keda, a.keda.next
+	k.next += k.loop.Polling.Seconds() + pollSlip
+	a.views = p.Pods(now, a.views[:0])
+	pool := keda.Pool{Replicas: a.replicas, Ready: a.ready()}
+	k.seen, k.cached, k.read = k.seen[:0], k.cached[:0], true
+	for i := range k.loop.Triggers {
+		r, o := keda.Reading{}, keda.Observed{}
+		if t := &k.loop.Triggers[i]; !t.Resource {
+			r = a.trigger(i, now)
+			o = k.loop.Observe(&k.state, i, r, pool)
+		}
+		k.seen, k.cached = append(k.seen, o), append(k.cached, r)
+	}
+	composite := 0.0
+	if k.formula >= 0 {
+		composite, _ = a.value(k.formula, now)
+		composite = visible(composite)
+	}
+	active, failed := k.loop.Activity(k.seen, composite)
+	n, _ := k.loop.Step(&k.state, keda.Poll{At: seconds(now), Replicas: a.replicas, Active: active, Failed: failed})
+	if n != a.replicas {
+		a.replicas = n
+		p.Scale(int(n), now)
+	}
+}
+
+// ready is how many of the pods in view are ready.
+func (a *autoscaler) ready() int32 {
+	n := 0
+	for i := range a.views {
+		if a.views[i].Stage == plant.Ready {
+			n += a.views[i].Count
+		}
+	}
+	return int32(n)
+}
+
+// trigger is what the i-th trigger's source answers. One of a formula has no pipe of
+// its own: only the formula's value is known, and whether anything is there to read.
+func (a *autoscaler) trigger(i int, now float64) keda.Reading {
+	t := &a.keda.loop.Triggers[i]
+	if pipe := a.keda.signals[i]; pipe >= 0 {
+		v, some := a.value(pipe, now)
+		return keda.Reading{Value: visible(v), Empty: !some}
+	}
+	if a.keda.loop.Formula == nil {
+		return keda.Reading{Failed: true}
+	}
+	return keda.Reading{Empty: t.OfPods && len(a.views) == 0}
+}
+
+// value is a pipe's number at a time: over the pods in view, and of what waits or
+// came before them, where it is measured there. some is false where there is no
+// series.
+func (a *autoscaler) value(pipe int, now float64) (v float64, some bool) {
+	a.values, a.counts = a.values[:0], a.counts[:0]
+	for i := range a.views {
+		if v := &a.views[i].Values[pipe]; v.OK {
+			a.values, a.counts = append(a.values, v.Value), append(a.counts, a.views[i].Count)
+		}
+	}
+	p := &a.w.Pipes[pipe]
+	v = p.Over.Of(a.values, a.counts)
+	if a.outside.on && slices.Contains(a.w.Outside, p.Name) {
+		return v + a.outside.of(p, now), true
+	}
+	return v, len(a.values) > 0
+}
+
+// visible is a value to the thousandth: in the fluid plant, which moves fractions
+// of requests, nothing ever ends altogether.
+func visible(v float64) float64 { return math.Round(v*1000) / 1000 }
+
+// of is the part of a pipe's number that no pod has: arrivals a second that found
+// none over the pipe's window, and requests that are held.
+func (o *outside) of(p *plant.Pipe, now float64) float64 {
+	every := p.Every
+	if every == 0 {
+		every = plant.DefaultEvery
+	}
+	last := min(int((now-p.Delay.Seconds()-every.Seconds()/2)/o.step), len(o.arrivals)-1)
+	if last < 0 {
+		return 0
+	}
+	ticks := max(1, int(max(p.Window, every).Seconds()/o.step))
+	came := 0.0
+	for _, n := range o.arrivals[max(0, last-ticks+1) : last+1] {
+		came += n
+	}
+	return p.PerDone*came/(float64(ticks)*o.step) + max(p.PerRunning, p.PerWaiting)*o.held[last]
+}
+
+// external fills what KEDA's metrics server answers for a metric of the HPA.
+func (a *autoscaler) external(r *hpa.Reading, metric, pipe int) {
+	k, now := &a.keda, a.last
+	pool := keda.Pool{Replicas: a.replicas, Ready: a.ready()}
+	if i := k.metrics[metric]; i >= 0 {
+		a.answer(r, a.observe(i, now, pool))
+		return
+	}
+	// A formula's: every trigger is asked.
+	v, _ := a.value(pipe, now)
+	sum := keda.Observed{Value: v}
+	for i := range k.loop.Triggers {
+		if k.loop.Triggers[i].Resource {
+			continue
+		}
+		o := a.observe(i, now, pool)
+		switch {
+		case o.Fallback:
+			sum = o
+		case o.Nothing && !sum.Fallback: // the formula is taken to give nil
+			sum.Value = float64(k.loop.Fallback.Replicas) * k.loop.Formula.Target
+		case o.Failed && !sum.Fallback:
+			sum.Failed = true
+		}
+	}
+	a.answer(r, sum)
+}
+
+// observe is one look of the HPA at a trigger, through KEDA's cache where that is on.
+func (a *autoscaler) observe(i int, now float64, pool keda.Pool) keda.Observed {
+	r := a.trigger(i, now)
+	if a.keda.loop.Triggers[i].Cached && a.keda.read {
+		r = a.keda.cached[i]
+	}
+	return a.keda.loop.Observe(&a.keda.state, i, r, pool)
+}
+
+func (a *autoscaler) answer(r *hpa.Reading, o keda.Observed) {
+	if o.Failed {
+		r.Err = errTrigger
+		return
+	}
+	r.Series = append(r.Series, milli(o.Value))
+}

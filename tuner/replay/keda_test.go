@@ -1,0 +1,196 @@
+package replay
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/keda"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// onQueue is an HPA as KEDA makes it of one prometheus trigger: requests in flight, 4 a replica.
+func onQueue(lo int32) hpa.Config {
+	c := hpa.DefaultConfig(8)
+	c.MinReplicas = lo
+	c.Metrics = []hpa.Metric{{Source: hpa.External, Name: "s0-prometheus",
+		Target: hpa.Target{Type: hpa.AverageValue, AverageMilli: 4000}}}
+	return c
+}
+
+// quiet is load, then an hour's third of nothing, then load again.
+func quiet() []float64 {
+	bins := make([]float64, 3600)
+	for i := range bins {
+		if i < 600 || i >= 2400 {
+			bins[i] = 4
+		}
+	}
+	return bins
+}
+
+// toZero is a service under a ScaledObject that may go to zero; a start takes 30 s. ofPods says
+// that the pods export what its trigger reads.
+func toZero(hold time.Duration, ofPods bool) World {
+	w := web(quiet())
+	w.Demand.CV2 = 0
+	w.Start = []plant.PhaseSample{{Schedule: 5 * time.Second, Ready: 25 * time.Second}}
+	w.Limits = plant.Limits{E2E: time.Minute}
+	w.Pipes = []plant.Pipe{{Name: "s0-prometheus", PerRunning: 1, PerWaiting: 1, PerDone: 0.5, Every: 15 * time.Second}}
+	w.Hold = hold
+	w.Loop = &keda.Loop{Polling: 30 * time.Second, Cooldown: 5 * time.Minute,
+		Triggers: []keda.Trigger{{Metric: "s0-prometheus", OfPods: ofPods, Target: 4}}}
+	w.Outside = w.Loop.Outside()
+	w.Sync.Poll = 10 * time.Second
+	return w
+}
+
+// zeros is what a replay did with a size of zero.
+type zeros struct {
+	from, to int // ticks in which spec.replicas was 0, the first and the last; -1 = never
+	sum      results.Tick
+	at       []results.Tick
+}
+
+func watch(run func(visit func(*results.Tick))) zeros {
+	z := zeros{from: -1, to: -1}
+	i := 0
+	run(func(t *results.Tick) {
+		if t.Spec == 0 {
+			if z.from < 0 {
+				z.from = i
+			}
+			z.to = i
+		}
+		z.at = append(z.at, *t)
+		i++
+	})
+	z.sum = Sum(z.at, 0)
+	return z
+}
+
+func TestZero(t *testing.T) {
+	for _, x := range []struct {
+		name   string
+		world  World
+		lo     int32
+		zero   bool
+		lost   [2]float64 // requests that fail, from and to
+		wakeup bool
+	}{
+		// Woken by the look of KEDA after the first scrape that sees a request, and 30 s of start: 4
+		// requests a second are refused from the load's return until then.
+		{"refused until a pod is ready", toZero(0, false), 0, true, [2]float64{4 * 30, 4 * 90}, true},
+		{"held by a proxy: nobody is refused", toZero(2*time.Minute, false), 0, true, [2]float64{0, 0}, true},
+		{"held for less than it takes: the first fail", toZero(20*time.Second, false), 0, true, [2]float64{4 * 10, 4 * 70}, true},
+		{"what the pods export cannot wake them", toZero(0, true), 0, true, [2]float64{4 * 1200, 4 * 1200}, false},
+		{"one replica at least", toZero(0, false), 1, true, [2]float64{4 * 30, 4 * 90}, true}, // the object's own 0 stays
+		{"two replicas at least: the loop does nothing", toZero(0, false), 2, false, [2]float64{0, 0}, true},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			w := world(t, x.world)
+			var s Scratch
+			fluid := watch(func(visit func(*results.Tick)) { Simulate(w, onQueue(x.lo), &s, visit) })
+			exact := watch(func(visit func(*results.Tick)) { SimulateExact(w, onQueue(x.lo), 0, &s, visit) })
+			for name, z := range map[string]zeros{"fluid": fluid, "exact": exact} {
+				if (z.from >= 0) != x.zero {
+					t.Fatalf("%s: at zero from tick %d", name, z.from)
+				}
+				if f := z.sum.Failed; f < x.lost[0]-1e-6 || f > x.lost[1]+1e-6 {
+					t.Errorf("%s: %.1f requests fail, want %v", name, f, x.lost)
+				}
+				if got := z.sum.Done + z.sum.Failed; math.Abs(got-z.sum.Arrivals) > 1e-6 {
+					t.Errorf("%s: %.3f done and failed of %.0f arrivals", name, got, z.sum.Arrivals)
+				}
+				if !x.zero {
+					continue
+				}
+				// The load ends at 600 s; five minutes later, at the next look, nothing runs.
+				if z.from < 900 || z.from > 960 {
+					t.Errorf("%s: at zero from %d s, want 5 to 6 minutes after the load's end at 600 s", name, z.from)
+				}
+				if awake := z.to < 2470; awake != x.wakeup {
+					t.Errorf("%s: at zero until %d s, want awake again: %v", name, z.to, x.wakeup)
+				}
+			}
+			if math.Abs(fluid.sum.Failed-exact.sum.Failed) > 8 || math.Abs(fluid.sum.Pods-exact.sum.Pods) > 60 {
+				t.Errorf("the plants differ: %.1f and %.1f fail, %.0f and %.0f pod-seconds", fluid.sum.Failed,
+					exact.sum.Failed, fluid.sum.Pods, exact.sum.Pods)
+			}
+		})
+	}
+}
+
+// TestHeldWait: who is held is answered late, and the wait is in its latency.
+func TestHeldWait(t *testing.T) {
+	w := world(t, toZero(5*time.Minute, false))
+	var s Scratch
+	tl := Timeline(w, onQueue(0), &s)
+	var l plant.Latency
+	s.Latency = &l
+	SimulateExact(w, onQueue(0), 0, &s, func(*results.Tick) {})
+	fluid, _ := tl.E2E.Quantile(1)
+	exact, _ := l.E2E.Quantile(1)
+	for name, d := range map[string]time.Duration{"fluid": fluid, "exact": exact} {
+		// 30 s of start, at least, and at most a scrape and a poll more, with the queue that follows.
+		if d < 30*time.Second || d > 2*time.Minute {
+			t.Errorf("%s: the longest wait is %v", name, d)
+		}
+	}
+}
+
+// TestPaused: KEDA deletes the HPA of a paused object, and nothing moves.
+func TestPaused(t *testing.T) {
+	for _, at := range []int32{-1, 0, 5} {
+		x := toZero(0, false)
+		x.Loop.Paused, x.Loop.PausedAt = true, at
+		w := world(t, x)
+		want := float64(at)
+		if at < 0 {
+			want = float64(w.Replicas)
+		}
+		var s Scratch
+		Simulate(w, onQueue(0), &s, func(k *results.Tick) {
+			if k.Spec != want {
+				t.Fatalf("paused at %d: spec.replicas %g, want %g", at, k.Spec, want)
+			}
+		})
+	}
+}
+
+// TestFallbackWakes: with ignoreNullValues false, no pods are no series and a failure; a fallback
+// above zero then wakes the target, as often as it sleeps.
+func TestFallbackWakes(t *testing.T) {
+	x := toZero(0, true)
+	x.Loop.Triggers[0].EmptyFails = true
+	x.Loop.Fallback = &keda.Fallback{FailureThreshold: 3, Replicas: 2}
+	x.Sync.Poll = 0
+	w := world(t, x)
+	var s Scratch
+	z := watch(func(visit func(*results.Tick)) { Simulate(w, onQueue(0), &s, visit) })
+	wakes, before := 0, 1.0
+	for _, k := range z.at {
+		if before == 0 && k.Spec > 0 {
+			wakes++
+		}
+		before = k.Spec
+	}
+	if wakes < 2 {
+		t.Errorf("woken %d times, want again and again: four failed looks are 2 minutes", wakes)
+	}
+}
+
+// TestIdle: idleReplicaCount 0 sleeps below a minimum of 3, and wakes to it.
+func TestIdle(t *testing.T) {
+	x := toZero(time.Minute, false)
+	none := int32(0)
+	x.Loop.Idle, x.Loop.Min = &none, 3
+	w := world(t, x)
+	var s Scratch
+	z := watch(func(visit func(*results.Tick)) { Simulate(w, onQueue(3), &s, visit) })
+	if z.from < 0 || z.at[z.to+1].Spec != 3 {
+		t.Errorf("at zero from %d to %d, then %g; want 3", z.from, z.to, z.at[z.to+1].Spec)
+	}
+}
