@@ -33,7 +33,7 @@ func pdb(s *subject) (hits []hit, ok bool) {
 					doc:  d,
 					path: "spec",
 					why: fmt.Sprintf(
-						"at minReplicas %d it allows no eviction: nodes cannot be drained. (The HPA itself is not held up: it does not evict.)",
+						"at minReplicas %d it allows no eviction, so nodes cannot be drained (the HPA is not affected: it does not evict pods)",
 						s.config.MinReplicas,
 					),
 				},
@@ -96,14 +96,14 @@ func quota(s *subject) (hits []hit, ok bool) {
 			used, known := q.Status.Used[corev1.ResourceName(name)]
 			// What the others use is what is used beside this target's own pods.
 			if others := quantity(used) - one*float64(len(s.pods)); known && others > 0 {
-				need, words = need+others, fmt.Sprintf(" beside the %.4g that others use", others)
+				need, words = need+others, fmt.Sprintf(" in addition to the %.4g that others use", others)
 			}
 			if need > quantity(hard)*(1+1e-9) {
 				hits = append(
 					hits,
 					s.hit(
 						"spec.maxReplicas",
-						"%d replicas ask for %.4g of %s%s, and %s allows %s",
+						"%d replicas request %.4g of %s%s, but %s allows %s",
 						s.config.MaxReplicas,
 						one*float64(s.config.MaxReplicas),
 						name,
@@ -149,6 +149,8 @@ func nodes(s *subject) ([]hit, bool) {
 	}
 	which := fmt.Sprintf("the %d nodes hold", seen)
 	switch {
+	case len(s.spec.NodeSelector) > 0 && eligible == 1:
+		which = "the 1 node that its nodeSelector allows holds"
 	case len(s.spec.NodeSelector) > 0:
 		which = fmt.Sprintf("the %d nodes that its nodeSelector allows hold", eligible)
 	case seen == 1:
@@ -157,7 +159,7 @@ func nodes(s *subject) ([]hit, bool) {
 	return []hit{
 		s.hit(
 			"spec.maxReplicas",
-			"%d replicas, and %s %d at most, even if empty: the others stay Pending",
+			"%d replicas, but %s at most %d, even when empty; the rest stay Pending",
 			s.config.MaxReplicas,
 			which,
 			fit,
@@ -168,7 +170,7 @@ func nodes(s *subject) ([]hit, bool) {
 // reason is what one of the controller's words means, and what to do.
 type reason struct{ means, fix string }
 
-const readAPI = "kubectl describe hpa shows the API's answer; then see whether the adapter has the series (kubectl get --raw /apis/…)"
+const readAPI = "read the error in kubectl describe hpa, then check that the adapter has the series (kubectl get --raw /apis/…)"
 
 // reasons are the controller's words for failures, of conditions and events.
 //
@@ -176,32 +178,32 @@ const readAPI = "kubectl describe hpa shows the API's answer; then see whether t
 var reasons = map[string]reason{
 	"FailedGetResourceMetric": {
 		"CPU or memory could not be read",
-		"kubectl top pods tells whether metrics-server answers; set every missing request",
+		"run kubectl top pods to see whether metrics-server answers; set every missing request",
 	},
 	"FailedGetContainerResourceMetric": {
 		"the container's metric could not be read",
-		"check the container's name and its request; kubectl top pods --containers tells whether metrics-server answers",
+		"check the container's name and its request; run kubectl top pods --containers to see whether metrics-server answers",
 	},
-	"FailedGetPodsMetric":     {"the custom metrics API gave no value for the pods", readAPI},
-	"FailedGetObjectMetric":   {"the custom metrics API gave no value for the object", readAPI},
-	"FailedGetExternalMetric": {"the external metrics API gave no value", readAPI},
+	"FailedGetPodsMetric":     {"the custom metrics API returned no value for the pods", readAPI},
+	"FailedGetObjectMetric":   {"the custom metrics API returned no value for the object", readAPI},
+	"FailedGetExternalMetric": {"the external metrics API returned no value", readAPI},
 	"FailedComputeMetricsReplicas": {
-		"all metrics failed, or one did and the others asked for fewer: a failed metric forbids scaling down",
-		"mend the metric that the message names first",
+		"all metrics failed, or one failed and the others proposed fewer replicas (a failed metric blocks scaling down)",
+		"fix the metric that the message names",
 	},
 	"FailedGetScale": {"the target does not exist or has no /scale", "correct spec.scaleTargetRef"},
 	"FailedUpdateScale": {
 		"the new size could not be written",
-		"see whether an admission webhook or a quota refuses it",
+		"check whether an admission webhook or a quota rejects it",
 	},
 	"FailedRescale": {
 		"the new size could not be written",
-		"see whether an admission webhook or a quota refuses it",
+		"check whether an admission webhook or a quota rejects it",
 	},
-	"FailedUpdateStatus": {"the HPA's status could not be written", "see the API server's health"},
+	"FailedUpdateStatus": {"the HPA's status could not be written", "check the health of the API server"},
 	"AmbiguousSelector": {
-		"another HPA selects the same pods: both stop",
-		"keep one HPA, with all metrics in it, and selectors apart",
+		"another HPA selects the same pods, so both stop",
+		"keep one HPA with all metrics, and selectors that do not overlap",
 	},
 	"SelectorRequired": {
 		"the target's scale has no selector",
@@ -250,7 +252,7 @@ func failing(s *subject) (hits []hit, ok bool) {
 		if m.Type == "" && active && i < len(s.config.Metrics) && !s.settling() {
 			h := s.hit(
 				metricPath(i),
-				"the autoscaler could not read metric %s when it last looked: the others count alone, and nothing scales down while it fails",
+				"the autoscaler could not read metric %s at its last reconcile; while that fails, it uses the other metrics only and does not scale down",
 				s.config.Metrics[i].Name,
 			)
 			for _, e := range newest {

@@ -95,7 +95,7 @@ func vpa(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.hit(
 					metricPath(i),
-					"%s changes the %s request%s, and utilization is usage over request: each moves what the other one measures",
+					"%s changes the %s request%s, and utilization is usage divided by request, so the VPA and the HPA change each other's input",
 					object(d),
 					m.Name,
 					of,
@@ -114,7 +114,7 @@ func frozen(s *subject) ([]hit, bool) {
 	return []hit{
 		s.hit(
 			"spec.maxReplicas",
-			"minReplicas and maxReplicas are both %d: the size never changes, whatever the metrics say",
+			"minReplicas and maxReplicas are both %d, so the HPA never changes the size",
 			s.config.MaxReplicas,
 		),
 	}, true
@@ -130,14 +130,14 @@ func disabled(s *subject) (hits []hit, ok bool) {
 			hits,
 			s.hit(
 				"spec.behavior.scaleUp.selectPolicy",
-				"scaling up is Disabled: whatever the load, the size never grows (but to minReplicas)",
+				"scaling up is Disabled, so the size never grows beyond minReplicas, whatever the load",
 			),
 		)
 	}
 	if s.down.Select == hpa.Disabled {
 		h := s.hit(
 			"spec.behavior.scaleDown.selectPolicy",
-			"scaling down is Disabled: every peak is paid for until somebody sets the size by hand",
+			"scaling down is Disabled: after a peak you pay for its size until somebody scales down by hand",
 		)
 		h.severity = Info
 		hits = append(hits, h)
@@ -153,7 +153,7 @@ func zero(s *subject) ([]hit, bool) {
 	return []hit{
 		s.hit(
 			"spec.minReplicas",
-			"minReplicas 0 needs the feature gate HPAScaleToZero, which is off up to Kubernetes 1.36 (the API server then refuses the HPA) and on from 1.37; requests that come at zero find no pod",
+			"minReplicas 0 needs the feature gate HPAScaleToZero, which is off by default up to Kubernetes 1.36 (the API server then rejects the HPA) and on from 1.37; requests that arrive at zero find no pod",
 		),
 	}, true
 }

@@ -28,7 +28,7 @@ func slowGrowth(s *subject) (hits []hit, ok bool) {
 		if decisions > slow {
 			h := s.hit(
 				metricPath(i),
-				"%s cannot exceed %.4g%s, with target %.4g: each decision grows the size by %.3g times at most, so %d decisions lead to %.3g× the load (%d to %.0f replicas), each after the pods of the one before are ready and measured%s",
+				"%s cannot exceed %.4g%s, and the target is %.4g: each decision grows the size at most %.3g times, so it takes %d decisions to reach %.3g× the load (%d to %.0f replicas), each of them after the pods of the one before are ready and measured%s",
 				m.Name,
 				c,
 				unit,
@@ -38,10 +38,10 @@ func slowGrowth(s *subject) (hits []hit, ok bool) {
 				times,
 				from,
 				times*float64(from),
-				prefixed("; a start takes ", s.startup, ""),
+				prefixed("; a pod starts in ", s.startup, ""),
 			)
 			if _, _, bounded := s.bound(i); bounded { // everybody's signal, and its nature
-				h.severity, h.fix = Info, "lower the target, or scale on a queue beside it, which has no such bound"
+				h.severity, h.fix = Info, "lower the target, or add a queue metric, which has no such bound"
 			}
 			hits = append(hits, h)
 		}
@@ -56,7 +56,7 @@ func noBehavior(s *subject) ([]hit, bool) {
 	return []hit{
 		s.hit(
 			"spec",
-			"without behavior a size may double (or reach 4) at each decision, and falls after 5 minutes (the controller's flag) to the highest recent proposal; scale-up may go back to an older recommendation",
+			"without behavior, the size may double (or grow to 4) at each decision, and falls to the highest proposal of the last 5 minutes (a flag of the controller)",
 		),
 	}, true
 }
@@ -72,7 +72,7 @@ func shortWindow(s *subject) ([]hit, bool) {
 	return []hit{
 		s.hit(
 			"spec.behavior.scaleDown.stabilizationWindowSeconds",
-			"the scale-down window is %v and a pod starts in %s: replicas go for a dip that is shorter than the start of their replacement",
+			"the scale-down window is %v, and a pod takes %s to start: a dip that is shorter than a pod's start removes replicas that are needed again",
 			w,
 			s.startup,
 		),
@@ -89,7 +89,7 @@ func cascade(s *subject) (hits []hit, ok bool) {
 		}
 		h := s.hit(
 			fmt.Sprintf("spec.behavior.scaleUp.policies[%d].periodSeconds", i),
-			"%v renews its budget %d times while a pod starts in %s. What waits for the service keeps growing until then, and so does the metric: each period asks for more than the load needs",
+			"the policy's period of %v passes %d times while a pod starts, which takes %s. Until the pod is ready the queue grows, and the metric with it, so each period adds more replicas than the load needs",
 			p,
 			int(s.m.Startup/p.Period),
 			s.startup,
@@ -101,7 +101,7 @@ func cascade(s *subject) (hits []hit, ok bool) {
 			// No folklore: a starting pod counts as 0 CPU on the way up, so nothing cascades.
 			h.severity = Info
 			h.why = fmt.Sprintf(
-				"%v renews its budget %d times while a pod starts in %s. CPU and memory stop at the pods' limits, and a starting pod counts as 0 CPU, so they alone do not overshoot; a queue or requests in flight beside them would",
+				"the policy's period of %v passes %d times while a pod starts, which takes %s. CPU and memory are capped by the pods' limits, and a starting pod counts as 0 CPU, so these metrics do not overshoot; a queue or in-flight metric would",
 				p,
 				int(s.m.Startup/p.Period),
 				s.startup,

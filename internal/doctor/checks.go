@@ -38,7 +38,7 @@ func (s *subject) apiHit(group string, metric int) ([]hit, bool) {
 		}
 		for _, c := range a.Status.Conditions {
 			if c.Type == "Available" && c.Status != "True" {
-				return []hit{s.hit(metricPath(metric), "%s is registered and unavailable: %s", d.Name, c.Message)}, true
+				return []hit{s.hit(metricPath(metric), "%s is registered but unavailable: %s", d.Name, c.Message)}, true
 			}
 		}
 		return nil, true
@@ -81,9 +81,9 @@ func missingRequest(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.podHit(
 					paths[k],
-					"container %s has no %s request: one container without it is enough for the metric to fail for the whole HPA, with a Warning event FailedGetResourceMetric every period",
+					"container %s has no %s request: one container without it makes the metric fail for the whole HPA, with a Warning event FailedGetResourceMetric at every reconcile",
 					c.Name,
-					strings.Join(missing, " and no "),
+					strings.Join(missing, " or "),
 				),
 			)
 		}
@@ -105,7 +105,7 @@ func autoscalingV1(s *subject) ([]hit, bool) {
 		return []hit{
 			s.hit(
 				"apiVersion",
-				"it was written as autoscaling/v1; the API server serves every HPA as v2, so only its source shows that",
+				"the manifest that was applied is autoscaling/v1 (the API server returns every HPA as v2, so only the manifest shows it)",
 			),
 		}, true
 	}
@@ -119,7 +119,7 @@ func minOne(s *subject) ([]hit, bool) {
 	return []hit{
 		s.hit(
 			"spec.minReplicas",
-			"at 1 replica, losing a pod or its node means no service until another one has started%s",
+			"with 1 replica, losing the pod or its node means no service until another pod has started%s",
 			prefixed(": a start takes ", s.startup, ""),
 		),
 	}, true
@@ -137,7 +137,7 @@ func noSeries(s *subject) (hits []hit, ok bool) {
 					hits,
 					s.hit(
 						metricPath(i),
-						"metric %s has no series. One metric that fails forbids scaling down; if all fail, nothing scales",
+						"metric %s has no series. One failing metric blocks scaling down; if all fail, the HPA does nothing",
 						m.Name,
 					),
 				)
@@ -160,7 +160,7 @@ func noSeries(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.hit(
 					metricPath(i),
-					"%s has no series for %s metric %s now%s. One metric that fails forbids scaling down; if all fail, nothing scales",
+					"%s has no series for %s metric %s now%s. One failing metric blocks scaling down; if all fail, the HPA does nothing",
 					group,
 					m.Source,
 					m.Name,
@@ -219,7 +219,7 @@ func unreachable(s *subject) (hits []hit, ok bool) {
 		}
 		h := s.hit(
 			metricPath(i),
-			"%s can reach %.4g%s at most, and nothing up to %.4g%s (target %.4g, tolerance %.3g) makes it scale up",
+			"%s can reach at most %.4g%s, but the HPA scales up only above %.4g%s (target %.4g, tolerance %.3g)",
 			m.Name,
 			c,
 			unit,
@@ -247,7 +247,7 @@ func memoryTarget(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.hit(
 					metricPath(i),
-					"a memory target lets the size fall only if the process gives memory back when load goes, which model servers mostly do not; the largest proposal wins, so memory alone then keeps the size up",
+					"with a memory target, the size falls only if the process frees memory when the load goes; most model servers do not. The largest proposal wins, so memory alone then keeps the size up",
 				),
 			)
 		}
@@ -272,7 +272,7 @@ func (s *subject) named(why string, words ...string) (hits []hit, ok bool) {
 
 func latencySignal(s *subject) ([]hit, bool) {
 	return s.named(
-		"%s: latency is flat until the service is full, then has no proportion to the load, and the HPA's arithmetic assumes one",
+		"%s: latency is flat until the service is full, and then not proportional to the load, as the HPA assumes",
 		"latency",
 		"duration",
 		"ttft",
@@ -285,7 +285,7 @@ func latencySignal(s *subject) ([]hit, bool) {
 
 func gpuSignal(s *subject) ([]hit, bool) {
 	return s.named(
-		"%s says how much of the time the GPU was busy, not how much more it could take: a batching server keeps it near 100 %% at a part of its capacity",
+		"%s is the share of time in which the GPU was busy, not how much more load it could take: a batching server keeps it near 100 %% at a fraction of its capacity",
 		"gpu_util",
 		"gpu_usage",
 		"duty_cycle",
@@ -310,7 +310,7 @@ func queueValue(s *subject) (hits []hit, ok bool) {
 					hits,
 					s.hit(
 						metricPath(i),
-						"%s with value: the size becomes ready pods × depth / value, so a queue that stays above it multiplies the size at each decision; with averageValue it is depth / averageValue",
+						"%s with value: the size becomes ready pods × depth / value, so a queue that stays above value multiplies the size at each decision; with averageValue the size is depth / averageValue",
 						describe(x, m),
 					),
 				)
@@ -332,7 +332,7 @@ func coarse(s *subject) ([]hit, bool) {
 	return []hit{
 		s.hit(
 			"spec.behavior.scaleUp",
-			"with tolerance %.3g nothing happens from %d replicas until %d are needed; smaller overloads stay",
+			"with tolerance %.3g, at %d replicas the HPA scales up only when %d are needed; a smaller overload stays",
 			t,
 			n,
 			next,
@@ -361,7 +361,7 @@ func farRequest(s *subject) (hits []hit, ok bool) {
 		}
 		h := s.podHit(
 			"spec.template.spec.containers",
-			"%s use %s is %.0f %% of the request, and nodes are filled by requests",
+			"%s use %s is %.0f %% of the request, and the scheduler fills nodes by requests",
 			name,
 			when,
 			100*u,
@@ -370,7 +370,7 @@ func farRequest(s *subject) (hits []hit, ok bool) {
 			if m := s.config.Metrics[i]; m.Name == name && m.Target.Utilization != 0 {
 				h = s.hit(
 					metricPath(i),
-					"%s use %s is %.0f %% of the request: utilization is a share of the request, so the target of %d %% means another load than it seems",
+					"%s use %s is %.0f %% of the request: utilization is relative to the request, so the target of %d %% is not the load that it seems to be",
 					name,
 					when,
 					100*u,

@@ -139,7 +139,7 @@ func (s *subject) notJudged() []string {
 	case r.doc != nil:
 		return []string{
 			fmt.Sprintf(
-				"%s: its target %s has no pod template that is known, so %s are not judged",
+				"%s: its target %s has no known pod template, so %s are not checked",
 				key(s.doc),
 				object(r.doc),
 				pods,
@@ -150,7 +150,7 @@ func (s *subject) notJudged() []string {
 	case r.near != nil:
 		return []string{
 			fmt.Sprintf(
-				"%s: its target %s/%s is not among these files (%s, at %s, %s), so its %s are not judged",
+				"%s: its target %s/%s is not among these files (%s, at %s, %s), so its %s are not checked",
 				key(s.doc),
 				ref.Kind,
 				ref.Name,
@@ -163,7 +163,7 @@ func (s *subject) notJudged() []string {
 	}
 	return []string{
 		fmt.Sprintf(
-			"%s: its target %s/%s is not among these files, so its %s are not judged",
+			"%s: its target %s/%s is not among these files, so its %s are not checked",
 			key(s.doc),
 			ref.Kind,
 			ref.Name,
@@ -218,35 +218,36 @@ func ignored(annotations map[string]string) map[string]bool {
 // could go either way.
 func Page() string {
 	var b strings.Builder
-	b.WriteString("What hpatune doctor looks for. A check whose facts are not known says nothing.\n")
+	b.WriteString("What hpatune doctor checks. A check is skipped if the facts that it needs are not known.\n")
 	for _, c := range Checks {
 		fmt.Fprintf(&b, "\n%s (%s)\n  %s\n  Fix: %s\n  %s\n", c.ID, c.Severity, c.Title, c.Fix, c.Link)
 	}
-	b.WriteString("\nWhere a case could go either way\n" + decisions)
+	b.WriteString("\nHow borderline cases are decided\n" + decisions)
 	return b.String()
 }
 
 const decisions = `
-  The target is not among the files: that is ordinary (it may be in another
-  repository), so it is no finding; what could not be judged is named in the text
-  and in not_judged. Where another object nearly has its name, it is a warning.
-  minReplicas equals maxReplicas: info. Some pin a size on purpose; the
-  annotation hpatune.dev/ignore silences it.
-  type: Utilization beside averageValue (or the like): info. The controller goes
-  by the field that is set, and the type only misleads; for an Object metric it
-  goes by the type, so there it is an error.
-  A VPA beside an HPA: judged container by container. Mode Off for a sidecar
-  leaves the others controlled (an error); controlledResources: [memory] leaves a
-  CPU target alone; a policy of a container that the pods do not have counts for
-  nothing; updateMode Initial changes requests, too.
-  minReplicas: 0: info. It needs the gate HPAScaleToZero up to Kubernetes 1.36.
-  A name that ends in _total: a warning, since only the adapter knows whether it
-  serves a rate under that name.
-  The same HPA in two folders or files (dev/, prod/): two environments, each
-  judged for itself. Twice in one file: a warning, the later one counts.
-  Files of a folder that hold no Kubernetes object, templates that are not
-  rendered and patches of a kustomization: skipped with a word. A file that you
-  name is never skipped. A file that was meant to hold an HPA and cannot be read
-  ends in exit code 2, after the others were judged.
-  Byte order marks are left out, wherever a file or a document begins.
+- The target is not among the files: no finding, since it may be in another
+  repository. The text and not_judged list what could not be checked. If an
+  object has a similar name, it is a warning (target-missing).
+- minReplicas equals maxReplicas: info. If the size is fixed on purpose,
+  silence it with the annotation hpatune.dev/ignore.
+- type: Utilization beside averageValue, or the like: info. The controller
+  uses the field that is set. For an Object metric it uses the type, so there
+  it is an error.
+- A VPA and an HPA: checked container by container. Mode Off for a sidecar
+  leaves the other containers controlled (an error); controlledResources:
+  [memory] does not touch a CPU target; a policy for a container that the pods
+  do not have has no effect; updateMode Initial changes requests, too.
+- minReplicas: 0: info. It needs the feature gate HPAScaleToZero up to
+  Kubernetes 1.36.
+- A metric whose name ends in _total: a warning, since only the adapter knows
+  whether it serves a rate under that name.
+- The same HPA in two folders or files (dev/, prod/): two environments, each
+  checked on its own. Twice in one file: a warning; the later one is used.
+- Files of a folder without Kubernetes objects, templates that are not
+  rendered, and kustomize patches: skipped, and listed as skipped. A file that
+  you name is never skipped. If a file was meant to hold an HPA and cannot be
+  read, the exit code is 2, after the others were checked.
+- Byte order marks are ignored at the beginning of a file or document.
 `

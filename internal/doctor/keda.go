@@ -67,7 +67,7 @@ func kedaBeside(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.hit(
 					"spec.scaleTargetRef",
-					"%s scales the same target: both HPAs stop with AmbiguousSelector, and KEDA's admission webhook refuses this ScaledObject",
+					"%s scales the same target: both HPAs stop with AmbiguousSelector, and KEDA's admission webhook rejects this ScaledObject",
 					object(d),
 				),
 			)
@@ -77,7 +77,7 @@ func kedaBeside(s *subject) (hits []hit, ok bool) {
 			hits,
 			s.hit(
 				"spec.scaleTargetRef",
-				"%s scales the same target, through an HPA that KEDA makes of it: both stop with AmbiguousSelector, and KEDA's admission webhook refuses the second of them",
+				"%s scales the same target, through an HPA that KEDA creates for it: both stop with AmbiguousSelector, and KEDA's admission webhook rejects the second one",
 				object(d),
 			),
 		)
@@ -105,7 +105,7 @@ func cooldown(s *subject) (hits []hit, ok bool) {
 			hits,
 			s.kedaHit(
 				"spec.cooldownPeriod",
-				"cooldownPeriod %v is shorter than a start, %s: a pod may be taken to zero while it still loads",
+				"cooldownPeriod %v is shorter than a pod's start-up time of %s, so KEDA may remove a pod that is still loading",
 				c,
 				s.startup,
 			),
@@ -155,7 +155,7 @@ func wake(s *subject) ([]hit, bool) {
 	return []hit{
 		s.kedaHit(
 			"spec.triggers",
-			"at %d replicas no pod exports %s, so no trigger ever becomes active: the target never comes back from there",
+			"at %d replicas no pod exports %s, so no trigger becomes active and the target never scales up again",
 			cmp.Or(idle(s), 0),
 			own,
 		),
@@ -199,9 +199,9 @@ func fromZero(s *subject) ([]hit, bool) {
 	return []hit{
 		s.kedaHit(
 			"spec.minReplicaCount",
-			"at zero the first request waits for KEDA's next look at the triggers (pollingInterval %v), for Prometheus' scrape where one is asked, and for a start%s; what does not wait is refused, unless something holds it",
+			"at zero, the first request waits for KEDA's next poll (pollingInterval %v), for Prometheus' next scrape if a trigger queries Prometheus, and for a pod to start%s; requests fail in the meantime unless something holds them",
 			o.Polling(),
-			prefixed(" of ", s.startup, ""),
+			prefixed(", which takes ", s.startup, ""),
 		),
 	}, true
 }
@@ -217,7 +217,7 @@ func idleSettings(s *subject) (hits []hit, ok bool) {
 			hits,
 			s.kedaHit(
 				"spec.pollingInterval",
-				"pollingInterval changes no size: with minReplicaCount above 0 the HPA asks the triggers itself, every 15 s",
+				"pollingInterval has no effect on the size: with minReplicaCount above 0, the HPA reads the triggers itself, every 15 s",
 			),
 		)
 	}
@@ -226,7 +226,7 @@ func idleSettings(s *subject) (hits []hit, ok bool) {
 			hits,
 			s.kedaHit(
 				"spec.cooldownPeriod",
-				"cooldownPeriod changes no size: it counts for the way to zero or idle only, and minReplicaCount is %d; scaling down is slowed by behavior.scaleDown.stabilizationWindowSeconds",
+				"cooldownPeriod has no effect: it applies only to scaling to zero or idle, and minReplicaCount is %d. To slow down scaling down, use behavior.scaleDown.stabilizationWindowSeconds",
 				o.Min(),
 			),
 		)
@@ -250,7 +250,7 @@ func lostMetric(s *subject) (hits []hit, ok bool) {
 			hits,
 			s.kedaHit(
 				fmt.Sprintf("spec.triggers[%d].metadata.query", i),
-				"a query without series counts as 0 (ignoreNullValues is true by default): where the metric is gone, renamed or not scraped, the size falls to %d as if there were no load",
+				"a query without series counts as 0 (ignoreNullValues is true by default): if the metric disappears, is renamed or is not scraped, the size falls to %d as if there were no load",
 				max(o.Min(), 1),
 			),
 		)
@@ -258,7 +258,7 @@ func lostMetric(s *subject) (hits []hit, ok bool) {
 	if f := o.Spec.Fallback; f != nil && f.Replicas < o.Min() {
 		h := s.kedaHit(
 			"spec.fallback.replicas",
-			"fallback.replicas %d is below minReplicaCount %d, which holds: the fallback changes nothing",
+			"fallback.replicas %d is below minReplicaCount %d, so the fallback has no effect",
 			f.Replicas,
 			o.Min(),
 		)
@@ -278,7 +278,7 @@ func pausedKEDA(s *subject) (hits []hit, ok bool) {
 	}
 	what := "the size stays as it is"
 	if at >= 0 {
-		what = fmt.Sprintf("the size is pinned to %d", at)
+		what = fmt.Sprintf("the size is fixed at %d", at)
 	}
 	return []hit{
 		s.kedaHit(
@@ -308,7 +308,7 @@ func kedaSum(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.hit(
 					metricPath(i),
-					"%s is a sum over the pods, and metricType Value multiplies the present size by sum / threshold: more pods bring a larger sum, and a larger size",
+					"%s is a sum over the pods, and metricType Value multiplies the current size by sum / threshold: more pods make the sum larger, and the sum makes the size larger",
 					describe(list[0], m),
 				),
 			)
@@ -329,7 +329,7 @@ func renamed(s *subject) ([]hit, bool) {
 	return []hit{
 		s.kedaHit(
 			"spec.advanced.horizontalPodAutoscalerConfig.name",
-			"its status names the HPA %s, and its spec makes %s: KEDA deletes the first and makes the second, which begins without the first one's memory",
+			"its status names the HPA %s, but its spec names %s: KEDA deletes the first and creates the second, which starts without the recommendations of the first",
 			was,
 			now,
 		),

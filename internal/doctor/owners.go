@@ -14,7 +14,7 @@ import (
 
 // The checks of whose pods an HPA sees: it finds them by labels, and by nothing else.
 
-// selectorTemplate finds a selector that does not select the pods of its own template.
+// selectorTemplate finds a selector does not select the pods of its own template.
 func selectorTemplate(s *subject) ([]hit, bool) {
 	if s.work == nil || group(s.workDoc.APIVersion) != "apps" || s.facts.Live {
 		return nil, s.work != nil
@@ -26,7 +26,7 @@ func selectorTemplate(s *subject) ([]hit, bool) {
 			{
 				doc:  s.workDoc,
 				path: "spec",
-				why:  fmt.Sprintf("%s has no spec.selector: the API server refuses it", object(s.workDoc)),
+				why:  fmt.Sprintf("%s has no spec.selector, so the API server rejects it", object(s.workDoc)),
 				fix:  "add selector: {matchLabels: …} with the labels of its template",
 			},
 		}, true
@@ -36,7 +36,7 @@ func selectorTemplate(s *subject) ([]hit, bool) {
 				doc:  s.workDoc,
 				path: "spec.selector",
 				why: fmt.Sprintf(
-					"the selector (%s) does not select the pods of its own template (labels %s): the API server refuses it, and an HPA would see no pods",
+					"the selector (%s) does not select the pods of its own template (labels %s), so the API server rejects it, and an HPA would find no pods",
 					metav1.FormatLabelSelector(w.selector),
 					labelsText(w.template.Labels),
 				),
@@ -128,7 +128,7 @@ func (s *subject) stranger(whose string, spec corev1.PodSpec, ends bool) hit {
 		if m.Target.AverageMilli == 0 && !has {
 			h.severity = Error
 			h.why += fmt.Sprintf(
-				", and these have no %s request, so the metric fails for ever: FailedGet%sMetric",
+				", and these have no %s request, so the metric always fails: FailedGet%sMetric",
 				m.Name,
 				m.Source,
 			)
@@ -136,7 +136,7 @@ func (s *subject) stranger(whose string, spec corev1.PodSpec, ends bool) hit {
 		}
 	}
 	if ends && h.severity != Error {
-		h.why += "; pods that have ended count as missing, which holds a scale-down back"
+		h.why += "; completed pods count as pods without metrics, which delays scaling down"
 	}
 	return h
 }
@@ -203,7 +203,7 @@ func twice(s *subject) (hits []hit, ok bool) {
 		if d.File == s.doc.File && same(d, s.doc) && d.Line < s.doc.Line {
 			hits = append(
 				hits,
-				s.hit("metadata.name", "%s stands in this file already, on line %d: this one replaces it", object(d), d.Line),
+				s.hit("metadata.name", "%s is already in this file, on line %d; this one replaces it", object(d), d.Line),
 			)
 		}
 	}

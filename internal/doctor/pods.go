@@ -22,7 +22,7 @@ func readiness(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.podHit(
 					fmt.Sprintf("spec.template.spec.containers[%d]", i),
-					"container %s has ports and no readiness probe: it is Ready once started, and gets traffic before it can answer",
+					"container %s has ports but no readiness probe: it is Ready as soon as it runs, and gets traffic before it can answer",
 					c.Name,
 				),
 			)
@@ -50,7 +50,7 @@ func earlyReadiness(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.podHit(
 					path,
-					"container %s is ready once its port opens (after %d s at least), and start-up takes %v",
+					"container %s becomes ready when its port opens (after at least %d s), but start-up takes %v",
 					c.Name,
 					p.InitialDelaySeconds,
 					told,
@@ -64,7 +64,7 @@ func earlyReadiness(s *subject) (hits []hit, ok bool) {
 					hits,
 					s.podHit(
 						path,
-						"container %s is ready once %s answers, which says that the process runs, not that the model is loaded",
+						"container %s becomes ready when %s answers, which shows that the process runs, not that the model is loaded",
 						c.Name,
 						p.HTTPGet.Path,
 					),
@@ -78,7 +78,7 @@ func earlyReadiness(s *subject) (hits []hit, ok bool) {
 			hits,
 			s.podHit(
 				"spec.template.spec.containers",
-				"pod %s was ready, and since %s is not any more, without a restart: its probe said yes before it could serve, or says no under load",
+				"pod %s was ready, and has been unready since %s without a restart: its probe passed before the pod could serve, or fails under load",
 				s.pods[p].Name,
 				since.UTC().Format(time.RFC3339),
 			),
@@ -101,7 +101,7 @@ func grace(s *subject) ([]hit, bool) {
 	return []hit{
 		s.podHit(
 			"spec.template.spec.terminationGracePeriodSeconds",
-			"a pod is killed %v after it is told to end, and an answer takes up to %v: scaling down cuts answers",
+			"a pod is killed %v after its termination begins, and an answer takes up to %v, so scaling down cuts answers off",
 			g,
 			s.m.LongestAnswer,
 		),
@@ -142,7 +142,7 @@ func replicasBeside(s *subject) ([]hit, bool) {
 	return []hit{
 		s.podHit(
 			"spec.replicas",
-			"each apply%s sets the size to %d, whatever the HPA decided, until the next reconcile",
+			"each apply%s sets the size to %d until the HPA's next reconcile, whatever the HPA had decided",
 			by,
 			*n,
 		),
@@ -164,7 +164,7 @@ func movingTag(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.podHit(
 					paths[i]+".image",
-					"image %q may be another one at the next start: replicas of one size may differ, and a measurement holds for neither",
+					"image %q may be a different one at the next start: then replicas differ, and measurements are valid for none of them",
 					c.Image,
 				),
 			)

@@ -66,7 +66,7 @@ func (s *subject) seeStartup() {
 	slices.Sort(took)
 	// The API's times are whole seconds: less than one is not "not known".
 	s.m.Startup = max(took[len(took)/2], time.Second)
-	s.startup = fmt.Sprintf("%v (created to ready, %s)", s.m.Startup, medianOf(len(took)))
+	s.startup = fmt.Sprintf("%v (from created to ready, %s)", s.m.Startup, medianOf(len(took)))
 }
 
 func medianOf(n int) string {

@@ -56,10 +56,10 @@ func counters(s *subject) (hits []hit, ok bool) {
 			}
 			h := s.hit(
 				metricPath(i),
-				"%s is a counter: it only grows, so the size never falls (unless the adapter serves a rate of it under this name)",
+				"%s is a counter: it only grows, so the size never falls (unless the adapter serves its rate under this name)",
 				x.Name,
 			)
-			h.fix = fmt.Sprintf("serve a rate: rate(%s[2m]), under a name that ends in _per_second", x.Name)
+			h.fix = fmt.Sprintf("serve its rate, rate(%s[2m]), under a name that ends in _per_second", x.Name)
 			if query {
 				h.why = fmt.Sprintf("%s is a counter: it only grows, so the size never falls", x.Name)
 				h.fix = fmt.Sprintf("write rate(%s[2m])", x.Name)
@@ -81,7 +81,7 @@ func goneMetric(s *subject) (hits []hit, ok bool) {
 			case k.gone != "":
 				h := s.hit(
 					metricPath(i),
-					"%s is gone since %s, so newer servers have no such series; one metric that fails forbids scaling down, and if all fail, nothing scales",
+					"%s was removed in %s, so newer servers do not have it. One failing metric blocks scaling down; if all fail, the HPA does nothing",
 					x.Name,
 					k.gone,
 				)
@@ -93,12 +93,12 @@ func goneMetric(s *subject) (hits []hit, ok bool) {
 				"histogram_count", "histogram_fraction"):
 				h := s.hit(
 					metricPath(i),
-					"%s is a histogram of %s: it has series of the names _bucket, _sum and _count, and none of this name",
+					"%s is a histogram of %s: its series are named _bucket, _sum and _count, and none has this name",
 					x.Name,
 					k.server,
 				)
 				h.fix = fmt.Sprintf(
-					"write rate(%s_sum[2m]) / rate(%s_count[2m]) for the mean, or histogram_quantile over rate(%s_bucket[2m])",
+					"use rate(%s_sum[2m]) / rate(%s_count[2m]) for the mean, or histogram_quantile over rate(%s_bucket[2m])",
 					x.Name,
 					x.Name,
 					x.Name,
@@ -138,7 +138,7 @@ func (s *subject) bound(i int) (most float64, why string, ok bool) {
 	}
 	if flag := slots[plain(list[0].Name)]; flag != "" {
 		if n := s.argument(flag); n > 0 {
-			return n, fmt.Sprintf("the server runs %.0f requests at once (%s), and the others wait", n, flag), true
+			return n, fmt.Sprintf("the server runs at most %.0f requests at once (%s); the others wait", n, flag), true
 		}
 	}
 	return 0, "", false
@@ -212,20 +212,20 @@ func metricUnit(s *subject) (hits []hit, ok bool) {
 		case k.unit == percent && t <= 1:
 			h := s.hit(
 				metricPath(i),
-				"%s is in percent, 0 to 100, and the target is %.3g: the least use exceeds it, so the size is always maxReplicas",
+				"%s is in percent, 0 to 100, but the target is %.3g: the slightest use exceeds it, so the size is always maxReplicas",
 				name,
 				t,
 			)
 			h.fix = "write " + s.words(100*t)
 			hits = append(hits, h)
 		case k.unit == seconds && t >= 50, !known && strings.HasSuffix(low, "_seconds") && t >= 200:
-			h := s.hit(metricPath(i), "%s is in seconds, and the target is %.4g of them: milliseconds were meant?", name, t)
+			h := s.hit(metricPath(i), "%s is in seconds, and the target is %.4g s; did you mean milliseconds?", name, t)
 			h.fix = fmt.Sprintf("write %s for %.4g ms", s.words(t/1000), t)
 			hits = append(hits, h)
 		case k.unit == mib && t >= 1<<20:
 			h := s.hit(
 				metricPath(i),
-				"%s is in MiB, and the target is %.4g of them: no GPU has as much, so the size is always minReplicas",
+				"%s is in MiB, and the target is %.4g MiB: no GPU has that much, so the size is always minReplicas",
 				name,
 				t,
 			)
@@ -234,7 +234,7 @@ func metricUnit(s *subject) (hits []hit, ok bool) {
 		case strings.HasSuffix(low, "_bytes") && perPod(m) && t < 1<<20:
 			h := s.hit(
 				metricPath(i),
-				"%s is in bytes, and the target is %.4g of them: every pod has more, so the size is always maxReplicas",
+				"%s is in bytes, and the target is %.4g bytes: every pod uses more, so the size is always maxReplicas",
 				name,
 				t,
 			)
@@ -287,13 +287,13 @@ func averagedSignal(s *subject) (hits []hit, ok bool) {
 		t := targetOf(m)
 		h := s.hit(
 			metricPath(i),
-			"%s is a mean or a maximum over the pods already, and AverageValue divides it by their number once more: the size becomes value / %s, however many pods there are",
+			"%s is already a mean or a maximum over the pods, and AverageValue divides it by their number again: the size becomes value / %s, however many pods there are",
 			describe(list[0], m),
 			number(t),
 		)
 		if k, _ := lookUp(list[0].Name); k.unit == ratio {
 			most := math.Ceil(1/t - 1e-9)
-			h.why += fmt.Sprintf("; of a ratio that is %.0f at most", max(most, 1))
+			h.why += fmt.Sprintf("; for a ratio that is at most %.0f", max(most, 1))
 			if most < float64(s.config.MaxReplicas) {
 				h.severity = Error
 			}

@@ -30,15 +30,15 @@ var scalable = map[string][]string{
 
 // unscalable are kinds that have no /scale, and what to name instead.
 var unscalable = map[string]string{
-	"DaemonSet":               "a DaemonSet has a pod on every node; an HPA cannot size it",
-	"Job":                     "name a Deployment; jobs are sized by parallelism",
-	"CronJob":                 "name a Deployment; jobs are sized by parallelism",
-	"Pod":                     "name the Deployment that makes the pods",
-	"Service":                 "name the Deployment behind it",
-	"InferenceService":        "KServe makes an HPA itself: set serving.kserve.io/autoscalerClass: hpa, or name the predictor's Deployment",
+	"DaemonSet":               "a DaemonSet runs a pod on every node; an HPA cannot scale it",
+	"Job":                     "use a Deployment; the size of a job is its parallelism",
+	"CronJob":                 "use a Deployment; the size of a job is its parallelism",
+	"Pod":                     "use the Deployment that creates the pods",
+	"Service":                 "use the Deployment behind it",
+	"InferenceService":        "KServe creates an HPA itself: set serving.kserve.io/autoscalerClass: hpa, or use the predictor's Deployment",
 	"RayService":              "Ray scales its workers itself (enableInTreeAutoscaling)",
 	"RayCluster":              "Ray scales its workers itself (enableInTreeAutoscaling)",
-	"HorizontalPodAutoscaler": "name the Deployment",
+	"HorizontalPodAutoscaler": "use the Deployment",
 }
 
 // resolution is what became of a scaleTargetRef.
@@ -56,15 +56,15 @@ func (s *subject) resolve(ref autoscalingv2.CrossVersionObjectReference) (r reso
 	switch {
 	case unscalable[kind] != "" && !(kind == "Service" && groups[0] != ""):
 		r.wrong, r.fix = fmt.Sprintf(
-			"%s has no /scale, so an HPA cannot size it: FailedGetScale for ever",
+			"%s has no /scale, so an HPA cannot scale it: it always fails with FailedGetScale",
 			kind,
 		), unscalable[kind]
 	case scalable[kind] != nil && ref.APIVersion != "" && !slices.Contains(scalable[kind], groups[0]):
 		if kind == "Deployment" || kind == "ReplicaSet" || groups[0] == "extensions" || groups[0] == "" {
-			r.wrong = fmt.Sprintf("%s serves no %s: FailedGetScale for ever", ref.APIVersion, kind)
+			r.wrong = fmt.Sprintf("%s has no kind %s: it always fails with FailedGetScale", ref.APIVersion, kind)
 			if groups[0] == "extensions" {
 				r.wrong = fmt.Sprintf(
-					"%s is gone since Kubernetes 1.16, so it serves no %s: FailedGetScale for ever",
+					"%s was removed in Kubernetes 1.16, so there is no %s: it always fails with FailedGetScale",
 					ref.APIVersion,
 					kind,
 				)
@@ -81,7 +81,7 @@ func (s *subject) resolve(ref autoscalingv2.CrossVersionObjectReference) (r reso
 		}
 		if meant != "" {
 			r.wrong = fmt.Sprintf(
-				"%s has no kind %q (case counts): FailedGetScale for ever",
+				"%s has no kind %q (case matters): it always fails with FailedGetScale",
 				cmp.Or(ref.APIVersion, "the API"),
 				kind,
 			)
@@ -159,13 +159,13 @@ func (s *subject) nearest(kind, name string) (*manifest.Doc, string) {
 		case d.Name == name && here && d.Kind != kind:
 			return d, "has that name"
 		case d.Name == name && d.Kind == kind && !here:
-			return d, "stands in another namespace"
+			return d, "is in another namespace"
 		case d.Kind == kind && here && !s.facts.named(d):
 			names, byName[d.Name] = append(names, d.Name), d
 		}
 	}
 	if n := source.Nearest(name, names); n != "" {
-		return byName[n], "has nearly that name"
+		return byName[n], "has a similar name"
 	}
 	return nil, ""
 }
@@ -200,7 +200,7 @@ func targetMissing(s *subject) ([]hit, bool) {
 	if s.target.near.Kind != ref.Kind {
 		h.path = "spec.scaleTargetRef.kind"
 	}
-	h.fix = fmt.Sprintf("name %s %s, if it is meant", s.target.near.Kind, s.target.near.Name)
+	h.fix = fmt.Sprintf("use %s %s, if you mean that one", s.target.near.Kind, s.target.near.Name)
 	return []hit{h}, true
 }
 
@@ -216,7 +216,7 @@ func atZero(s *subject) ([]hit, bool) {
 			return []hit{
 				s.hit(
 					"spec.scaleTargetRef",
-					"the target stands at 0 replicas, which switches the HPA off: it scales nothing until somebody sets 1 or more (%s)",
+					"the target has 0 replicas, which switches the HPA off until somebody sets 1 or more (%s)",
 					c.Message,
 				),
 			}, true
@@ -230,7 +230,7 @@ func atZero(s *subject) ([]hit, bool) {
 			{
 				doc:  s.workDoc,
 				path: "spec.replicas",
-				why:  "the target has replicas: 0, which switches the HPA off: it scales nothing until somebody sets 1 or more",
+				why:  "the target has replicas: 0, which switches the HPA off until somebody sets 1 or more",
 			},
 		}, true
 	}
@@ -272,7 +272,7 @@ func container(s *subject) (hits []hit, ok bool) {
 		}
 		h := s.hit(
 			metricPath(i)+".containerResource.container",
-			"the pods have no container %s (they have %s), so the metric fails for ever: FailedGetContainerResourceMetric",
+			"the pods have no container %s (they have %s), so the metric always fails: FailedGetContainerResourceMetric",
 			m.Container,
 			strings.Join(names, ", "),
 		)
@@ -286,10 +286,10 @@ func container(s *subject) (hits []hit, ok bool) {
 		if slices.Contains(injectors, m.Container) && len(s.pods) == 0 {
 			h.severity = Warning
 			h.why = fmt.Sprintf(
-				"the pod template has no container %s; unless a webhook injects it, the metric fails for ever: FailedGetContainerResourceMetric",
+				"the pod template has no container %s; unless a webhook injects it, the metric always fails: FailedGetContainerResourceMetric",
 				m.Container,
 			)
-			h.fix = "see in a running pod (kubectl get pod -o yaml) that the container is there and has requests"
+			h.fix = "check in a running pod (kubectl get pod -o yaml) that the container exists and has requests"
 		}
 		hits = append(hits, h)
 	}

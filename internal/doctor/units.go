@@ -27,7 +27,7 @@ func resourceMetric(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.hit(
 					metricPath(i),
-					"metrics.k8s.io has cpu and memory of a pod and nothing else, so %s can never be read: FailedGet%sMetric for ever",
+					"metrics.k8s.io has only cpu and memory, so %s can never be read: FailedGet%sMetric",
 					m.Name,
 					m.Source,
 				),
@@ -56,11 +56,11 @@ func oddQuantity(s *subject) (hits []hit, ok bool) {
 		if what, fix := odd(m.Name, amount, written, highTarget); what != "" {
 			h := s.hit(
 				metricPath(i),
-				"the target of %s a pod is %s: %s",
+				"the target for %s per pod is %s: %s",
 				m.Name,
 				what,
 				map[bool]string{true: "every pod uses more, so the size is always maxReplicas",
-					false: "no pod uses as much, so the size is always minReplicas"}[m.Name == "memory"],
+					false: "no pod uses that much, so the size is always minReplicas"}[m.Name == "memory"],
 			)
 			h.fix = fix
 			hits = append(hits, h)
@@ -108,7 +108,7 @@ func odd(name string, amount float64, written string, cores float64) (what, fix 
 				written,
 				amount,
 			), fmt.Sprintf(
-				"write thousandths of a core with m: %sm",
+				"use m for thousandths of a core: %sm",
 				number,
 			)
 	}
@@ -143,16 +143,16 @@ func targetType(s *subject) (hits []hit, ok bool) {
 		path := metricPath(i) + "." + strings.ToLower(m.Source.String()[:1]) + m.Source.String()[1:] + ".target.type"
 		h := s.hit(
 			path,
-			"type is %v and what is set is %s: the controller goes by the field, so %s counts and the type misleads",
+			"type is %v but %s is set: the controller uses the field that is set (%s), and the type misleads",
 			m.Target.Type,
 			set,
 			set,
 		)
-		h.fix = "write the type that belongs to " + set
+		h.fix = "set the type that matches " + set
 		if m.Source == hpa.Object { // here alone the controller goes by the type
 			h.severity = Error
 			h.why = fmt.Sprintf(
-				"type is %v and what is set is %s: an Object metric goes by its type, so it has no target and fails for ever: FailedGetObjectMetric",
+				"type is %v but %s is set: for an Object metric the controller uses the type, so the metric has no target and always fails: FailedGetObjectMetric",
 				m.Target.Type,
 				set,
 			)
