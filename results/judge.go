@@ -16,6 +16,21 @@ const (
 	Unknown      Verdict = "unknown"      // not measured
 )
 
+// Overall is the verdict over all objectives: one miss is a miss, else one doubt is
+// a doubt. Without any it is a pass.
+func Overall(js []Judgement) Verdict {
+	verdict := Pass
+	for _, j := range js {
+		switch j.Verdict {
+		case Fail:
+			return Fail
+		case Inconclusive, Unknown:
+			verdict = Inconclusive
+		}
+	}
+	return verdict
+}
+
 // Judgement is an objective and what became of it, as in `report -o json`.
 // nil = not measured, or not finite: Note says which.
 type Judgement struct {

@@ -246,3 +246,25 @@ func TestTimelineIsJudgedAsItsRun(t *testing.T) {
 		}
 	}
 }
+
+func TestOverall(t *testing.T) {
+	for _, tt := range []struct {
+		sentence string
+		verdicts []Verdict
+		want     Verdict
+	}{
+		{"no objective is a pass", nil, Pass},
+		{"all pass", []Verdict{Pass, Pass}, Pass},
+		{"one miss is a miss, whatever else is in doubt", []Verdict{Unknown, Inconclusive, Fail, Pass}, Fail},
+		{"one doubt is a doubt", []Verdict{Pass, Inconclusive}, Inconclusive},
+		{"what is not known never counts as a pass", []Verdict{Pass, Unknown}, Inconclusive},
+	} {
+		var js []Judgement
+		for _, v := range tt.verdicts {
+			js = append(js, Judgement{Verdict: v})
+		}
+		if got := Overall(js); got != tt.want {
+			t.Errorf("%s: Overall(%v) = %s, want %s", tt.sentence, tt.verdicts, got, tt.want)
+		}
+	}
+}

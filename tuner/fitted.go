@@ -60,6 +60,9 @@ func PriceByName(name string) (Price, bool) { return cost.PriceByName(name) }
 // PriceOf reads a price from the fields of an OpenCost pricing file.
 func PriceOf(fields map[string]any) (Price, []error) { return cost.PriceOf(fields) }
 
+// ParsePrice reads a price from a YAML file called name.
+func ParsePrice(name string, data []byte) (Price, error) { return cost.Parse(name, data) }
+
 // newModel is what was fitted, with what it was fitted for.
 func newModel(run *results.Run, f Fitted, o Options) *Model {
 	m := &Model{Schema: ModelSchema, Version: o.Version, Run: run.Meta.Run, Seed: o.Seed, Replica: f.Replica,

@@ -16,7 +16,14 @@ import (
 
 // writeAdvice writes the files of a recommendation. A refusal is written, too:
 // the report says why.
-func writeAdvice(a *advised, run *results.Run, dirs []string, current hpaFile, o tuner.Options, f tuneFlags) error {
+func writeAdvice(
+	a *advised,
+	run *results.Run,
+	dirs []string,
+	current manifest.HPA,
+	o tuner.Options,
+	f tuneFlags,
+) error {
 	r := &a.recommendation
 	var err error
 	a.files, err = advice.Make(r, advice.Options{

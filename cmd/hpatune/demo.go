@@ -78,7 +78,7 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 		return err
 	}
 	if err := s.compareReport(dir, a, []string{before, after}, agreed); err != nil {
-		return exit(exitFailed, err)
+		return err
 	}
 	fmt.Fprintf(s.out, `
 Note: the sandbox's autoscaler is hpatune's own implementation, which the replay

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hpatune/hpatune/internal/doctor"
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/internal/layout"
 	"github.com/hpatune/hpatune/internal/manifests"
@@ -99,7 +100,7 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	files := &manifests.Set{}
 	if len(f.files) > 0 {
 		files, err = manifests.Read(s.in, f.files)
-		if err = exitIf(exitUsage, err); err == nil {
+		if err = failure.As(failure.Input, err); err == nil {
 			facts.Docs = files.Docs
 		}
 	} else {
@@ -111,12 +112,12 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	}
 	hpas, err := doctor.Judge(facts, name)
 	if err != nil && !facts.Live {
-		return exit(exitUsage, fmt.Errorf("doctor: %w", err))
+		return usagef("doctor: %w", err)
 	}
 	if err != nil { // the others are judged all the same
 		page.Missed = append(page.Missed, err.Error())
 	}
-	bad := exitIf(exitUsage, files.Problems.Sort().Err())
+	bad := failure.As(failure.Input, files.Problems.Sort().Err())
 	switch {
 	case len(hpas) > 0 || err != nil || name == "" && facts.Live:
 	case bad != nil:
@@ -127,7 +128,7 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 			fmt.Errorf("doctor: no HorizontalPodAutoscaler %s %s\nTry: hpatune doctor -A", name, page.Where),
 		)
 	default:
-		return exit(exitUsage, files.Nothing("HorizontalPodAutoscaler or ScaledObject"))
+		return failure.As(failure.Input, files.Nothing("HorizontalPodAutoscaler or ScaledObject"))
 	}
 	page.Skipped = files.Skipped()
 	for i := range hpas {
@@ -191,11 +192,11 @@ func (s streams) clusterFacts(
 			),
 		)
 	case err != nil:
-		return exit(exitFailed, fmt.Errorf("doctor: %w", err))
+		return fmt.Errorf("doctor: %w", err)
 	}
 	docs, problems := manifest.Options{Unchecked: true}.Parse("cluster", got.List)
 	if err := problems.Err(); err != nil {
-		return exit(exitFailed, err)
+		return err
 	}
 	facts.Docs, facts.Live, facts.Now, facts.Served, page.Missed = docs, true, got.Now, got.Served, got.Missed
 	facts.Probes = map[string]map[int]doctor.Probe{}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hpatune/hpatune/internal/report"
+	"github.com/hpatune/hpatune/tuner/recorded"
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
@@ -29,17 +30,13 @@ func newExplainCmd(s streams) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		recorded, err := s.currentHPA(run, "")
+		sc, sizes, err := recorded.Scenario(run, nil)
 		if err != nil {
-			return err
-		}
-		sc, sizes, err := runScenario(run, recorded)
-		if err != nil {
-			return exit(exitNotValid, fmt.Errorf("run %s: %w", args[0], err))
+			return fmt.Errorf("run %s: %w", args[0], err)
 		}
 		emit := report.ExplainText(s.out, *all)
 		if output == "json" {
-			emit = s.lines()
+			emit = scenario.Encode(s.out)
 		}
 		return quietPipe(scenario.RunRecorded(sc, sizes, func(l *scenario.Line) error {
 			if at := time.Duration(l.T * float64(time.Second)); at < from || at > to {

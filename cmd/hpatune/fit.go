@@ -1,10 +1,9 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/tuner/fit"
 )
@@ -38,7 +37,7 @@ func (s streams) runFit(dir string, o fit.LawOptions, output string) error {
 	}
 	law, err := fit.LawOf(run, o)
 	if err != nil {
-		return exit(exitNotValid, fmt.Errorf("run %s: %w", dir, err))
+		return failure.Evidencef("run %s: %w", dir, err)
 	}
 	h, err := fit.HoldoutLaw(run, o)
 	if err != nil {

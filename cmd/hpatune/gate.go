@@ -11,9 +11,6 @@ import (
 	"github.com/hpatune/hpatune/tuner"
 )
 
-// gateSchema is the version of `gate -o json`.
-const gateSchema = "hpatune.gate/v1"
-
 func newGateCmd(s streams) *cobra.Command {
 	var (
 		f         replayFlags
@@ -61,36 +58,12 @@ func (s streams) gateRun(dir string, f tuneFlags) error {
 	if err != nil {
 		return err
 	}
-	figures, err := costFigures(run, f)
+	price, err := readPrice(f.price)
 	if err != nil {
 		return err
 	}
-	sum := results.Summarize(run, objectives, figures...)
+	sum := results.Summarize(run, objectives, tuner.Costs(run, price)...)
 	return s.gate(sum, objectives, f.output, "")
-}
-
-// costFigures are the figures that a run does not know by itself: what its
-// replicas cost.
-func costFigures(run *results.Run, f tuneFlags) ([]results.Figure, error) {
-	price, err := readPrice(f.price)
-	if err != nil {
-		return nil, err
-	}
-	w := run.Meta.Workload
-	replica := tuner.Replica{
-		CPUCores: float64(w.CPUMilli) / 1000,
-		MemoryGB: float64(w.MemoryBytes) / (1 << 30),
-		GPUs:     float64(w.GPUs),
-	}
-	hours, span := run.Replicas().Hours, run.End().Hours()
-	if !replica.Known() || hours == nil || span <= 0 {
-		return nil, nil
-	}
-	hour := *hours / span * price.PerReplicaHour(replica)
-	perHour := results.Exactly("usd_hour", hour, len(run.Pods), "usd")
-	perMonth := results.Exactly("usd_month", hour*tuner.HoursPerMonth, len(run.Pods), "usd")
-	perHour.Currency, perMonth.Currency = price.Currency, price.Currency
-	return []results.Figure{perHour, perMonth}, nil
 }
 
 func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error {
@@ -126,46 +99,25 @@ func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error 
 // gate prints the verdict over all objectives and makes it an exit code. predicted
 // says what was replayed; "" = what was measured is judged.
 func (s streams) gate(sum results.Summary, objectives []results.Objective, output, predicted string) error {
-	verdict := overall(sum.Objectives)
+	g := report.GateOf(sum, predicted != "")
 	var err error
 	switch output {
 	case "json":
-		err = s.json(struct {
-			Schema     string              `json:"schema"`
-			Verdict    results.Verdict     `json:"verdict"`
-			Predicted  bool                `json:"predicted"`
-			Trust      results.Trust       `json:"trust"`
-			Objectives []results.Judgement `json:"objectives"`
-		}{gateSchema, verdict, predicted != "", sum.Trust, sum.Objectives})
+		err = s.json(g)
 	case "junit":
 		err = report.JUnit(s.out, sum)
 	default:
 		if err = s.line("%s", sum.Trust.Line()); err == nil {
-			err = report.GateText(s.out, sum.Objectives, verdict, predicted)
+			err = report.GateText(s.out, sum.Objectives, g.Verdict, predicted)
 		}
 	}
 	if err != nil {
-		return exit(exitFailed, err)
+		return err
 	}
 	code := map[results.Verdict]int{results.Pass: exitOK, results.Fail: exitMissed,
-		results.Inconclusive: exitInconclusive, results.Unknown: exitInconclusive}[verdict]
+		results.Inconclusive: exitInconclusive, results.Unknown: exitInconclusive}[g.Verdict]
 	if sum.Trust.Spoils(objectives) {
 		code = worse(code, exitNotValid)
 	}
 	return exit(code, nil)
-}
-
-// overall is the verdict over all objectives: one miss is a miss, else one
-// doubt is a doubt.
-func overall(js []results.Judgement) results.Verdict {
-	verdict := results.Pass
-	for _, j := range js {
-		switch j.Verdict {
-		case results.Fail:
-			return results.Fail
-		case results.Inconclusive, results.Unknown:
-			verdict = results.Inconclusive
-		}
-	}
-	return verdict
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/logs"
 	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/results"
@@ -31,10 +32,10 @@ func newImportRequestsCmd(s streams) *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			var err error
 			if o.Columns, err = logs.ParseColumns(columns); err != nil {
-				return exit(exitUsage, err)
+				return failure.As(failure.Input, err)
 			}
 			if _, err := results.ParseObjectives(objectives); err != nil {
-				return exit(exitUsage, err)
+				return failure.As(failure.Input, err)
 			}
 			return s.importRequests(args, o, out, objectives)
 		},

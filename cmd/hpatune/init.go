@@ -25,11 +25,11 @@ func newInitCmd(s streams) *cobra.Command {
 			}
 			load, err := fs.ReadFile(profiles.Shipped(), "spike.yaml")
 			if err != nil {
-				return exit(exitFailed, err)
+				return err
 			}
 			load = bytes.Replace(load, []byte("name: spike"), []byte("name: load"), 1)
 			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return exit(exitFailed, err)
+				return err
 			}
 			for _, f := range []struct {
 				name string
@@ -38,14 +38,14 @@ func newInitCmd(s streams) *cobra.Command {
 				name := filepath.Join(dir, f.name)
 				out, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 				if errors.Is(err, fs.ErrExist) {
-					return exit(exitFailed, fmt.Errorf("%s already exists; init does not overwrite files", name))
+					return fmt.Errorf("%s already exists; init does not overwrite files", name)
 				}
 				if err != nil {
-					return exit(exitFailed, err)
+					return err
 				}
 				_, err = out.Write(f.data)
 				if err = errors.Join(err, out.Close()); err != nil {
-					return exit(exitFailed, err)
+					return err
 				}
 				fmt.Fprintln(s.out, name)
 			}

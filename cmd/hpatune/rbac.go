@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/kube"
 )
 
@@ -30,10 +31,10 @@ func newRBACCmd(s streams) *cobra.Command {
 			}
 			text, err := kube.RBAC(namespace, to, args...)
 			if err != nil {
-				return exit(exitUsage, err)
+				return failure.As(failure.Input, err)
 			}
 			_, err = s.out.Write(text)
-			return exitIf(exitFailed, err)
+			return err
 		},
 	}
 	fl := c.Flags()

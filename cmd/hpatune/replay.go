@@ -1,19 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/hpatune/hpatune/internal/record"
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 	"github.com/hpatune/hpatune/tuner/manifest"
+	"github.com/hpatune/hpatune/tuner/recorded"
 )
 
 // replayFlags are the flags of `replay` and of `gate --recording`.
@@ -49,7 +47,7 @@ func (f *replayFlags) bind(c *cobra.Command, outputs ...string) {
 type replayed struct {
 	run        *results.Run
 	objectives []results.Objective
-	hpa        hpaFile
+	hpa        manifest.HPA
 	outcome    tuner.Replayed
 	replicates int
 	price      tuner.Price
@@ -57,10 +55,7 @@ type replayed struct {
 
 // replayOver fits the run and replays it under f's HPA.
 func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*replayed, error) {
-	run, err := openRun(dir)
-	if err == nil {
-		err = record.ControllerFlags(f.controller, &run.Meta.HPA)
-	}
+	run, err := openRun(dir, f.controller)
 	if err != nil {
 		return nil, err
 	}
@@ -77,15 +72,15 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 	if r.hpa, err = s.currentHPA(run, f.filename); err != nil {
 		return nil, err
 	}
-	recorded, err := s.currentHPA(run, "")
+	ran, err := recorded.HPA(run)
 	if err != nil {
-		recorded = r.hpa // nothing was recorded: the world is fitted as under the given one
+		ran = r.hpa // nothing was recorded: the world is fitted as under the given one
 	}
 	if r.price, err = readPrice(f.price); err != nil {
 		return nil, err
 	}
 	o := tuner.Options{
-		Current:    recorded.Config,
+		Current:    ran.Config,
 		Loop:       loopOf(r.hpa),
 		Objectives: r.objectives,
 		Price:      r.price,
@@ -96,10 +91,10 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 	if err := f.assume(&o); err != nil {
 		return nil, err
 	}
-	o.Fit.Loop = loopOf(recorded)
+	o.Fit.Loop = loopOf(ran)
 	r.outcome, err = tuner.Replay(ctx, run, r.hpa.Config, o)
 	if err != nil {
-		return nil, exit(exitNotValid, fmt.Errorf("cannot replay the run: %w", err))
+		return nil, failure.Evidencef("cannot replay the run: %w", err)
 	}
 	return r, nil
 }
@@ -110,64 +105,23 @@ func (s streams) runReplay(ctx context.Context, dir string, f replayFlags) error
 		return err
 	}
 	if f.ticks {
-		w := bufio.NewWriterSize(s.out, 1<<16)
-		e := json.NewEncoder(w)
-		for i, t := range r.outcome.Timeline.Ticks {
-			if err := e.Encode(
-				tickLine{
-					float64(i) * r.outcome.Timeline.Step.Seconds(),
-					t.Arrivals,
-					t.Done,
-					t.Failed,
-					t.Good,
-					t.Spec,
-					t.Desired,
-					t.Pods,
-					t.Ready,
-					t.InFlight,
-					t.Waiting,
-				},
-			); err != nil {
-				return quietPipe(err)
-			}
-		}
-		if err := w.Flush(); err != nil {
+		if err := report.Ticks(s.out, r.outcome.Timeline); err != nil {
 			return quietPipe(err)
 		}
 	}
 	pick := r.outcome.Pick
 	spec, err := manifest.SpecJSON(&r.hpa.Config, r.hpa.Meta.Target)
 	if err != nil {
-		return exit(exitFailed, err)
+		return err
 	}
 	pick.Spec = spec
 	if f.tune.output == "json" {
 		e := json.NewEncoder(s.out)
 		e.SetEscapeHTML(false)
-		return e.Encode(struct {
-			Schema     string              `json:"schema"`
-			Run        string              `json:"run"`
-			Pick       tuner.Pick          `json:"pick"`
-			Objectives []results.Judgement `json:"objectives"`
-		}{"hpatune.replay/v1", r.run.Meta.Run, pick, r.outcome.Judged})
+		return e.Encode(report.ReplayOf(r.run.Meta.Run, pick, r.outcome.Judged))
 	}
 	s.warnings(r.outcome)
 	return report.ReplayText(s.out, &pick, tuner.Describe(pick.Config), r.price, r.outcome.SelfReplay, r.outcome.Judged)
-}
-
-// tickLine is a line of --ticks.
-type tickLine struct {
-	T        float64 `json:"t_s"`
-	Arrivals float64 `json:"arrivals"`
-	Done     float64 `json:"done"`
-	Failed   float64 `json:"failed"`
-	Good     float64 `json:"good"`
-	Spec     float64 `json:"spec"`
-	Desired  float64 `json:"desired"`
-	Pods     float64 `json:"pods"`
-	Ready    float64 `json:"ready"`
-	InFlight float64 `json:"in_flight"`
-	Waiting  float64 `json:"waiting"`
 }
 
 // warnings says what was assumed and doubted.
@@ -178,9 +132,4 @@ func (s streams) warnings(r tuner.Replayed) {
 	for _, w := range r.Warnings {
 		s.warnf("warning: %s", w)
 	}
-}
-
-// diffText says in which settings the second differs from the first.
-func diffText(a, b hpaFile) string {
-	return "  " + strings.ReplaceAll(strings.TrimSpace(manifest.Diff(&a.Config, &b.Config)), "\n", "\n  ")
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/tsenart/vegeta/v12/lib/plot"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
@@ -49,13 +50,13 @@ func (s streams) runReport(dirs []string, f tuneFlags, html string) error {
 		}
 		objectives, err := results.ParseObjectives(texts)
 		if err != nil {
-			return exit(exitUsage, err)
+			return failure.As(failure.Input, err)
 		}
-		figures, err := costFigures(run, f)
+		price, err := readPrice(f.price)
 		if err != nil {
 			return err
 		}
-		sum := results.Summarize(run, objectives, figures...)
+		sum := results.Summarize(run, objectives, tuner.Costs(run, price)...)
 		sums = append(sums, sum)
 		page.Title = run.Meta.Profile
 		page.Note = advice.Circular(run)
@@ -63,7 +64,7 @@ func (s streams) runReport(dirs []string, f tuneFlags, html string) error {
 	}
 	if html != "" {
 		if err := writePage(html, page); err != nil {
-			return exit(exitFailed, err)
+			return err
 		}
 		s.warnf("page: %s", html)
 		if f.output == "text" {
@@ -87,10 +88,10 @@ func (s streams) printSummaries(sums []results.Summary, page report.Page, output
 		case "junit":
 			err = report.JUnit(s.out, sum)
 		case "markdown":
-			return exitIf(exitFailed, report.Markdown(s.out, page))
+			return report.Markdown(s.out, page)
 		}
 		if err != nil {
-			return exit(exitFailed, err)
+			return err
 		}
 	}
 	return nil

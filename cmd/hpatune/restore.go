@@ -34,9 +34,9 @@ func newRestoreCmd(s streams) *cobra.Command {
 			left, printErr := s.restored(done, out)
 			switch {
 			case err != nil || printErr != nil:
-				return exit(exitFailed, errors.Join(err, printErr))
+				return errors.Join(err, printErr)
 			case left > 0:
-				return exit(exitFailed, fmt.Errorf("restore: %d of %d objects were not restored", left, len(done)))
+				return fmt.Errorf("restore: %d of %d objects were not restored", left, len(done))
 			}
 			return nil
 		},

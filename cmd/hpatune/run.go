@@ -149,7 +149,7 @@ func (s streams) concluded(p record.Plan, run *results.Run, err error, output st
 			perr = s.printRun(run, objectives, output)
 		}
 		if perr != nil {
-			return exit(exitFailed, errors.Join(err, perr))
+			return errors.Join(err, perr)
 		}
 		s.warnf("run folder: %s", p.Dir)
 	}

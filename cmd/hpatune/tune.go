@@ -11,9 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"k8s.io/apimachinery/pkg/api/resource"
-	"sigs.k8s.io/yaml"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/live"
 	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/internal/report"
@@ -21,7 +20,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 	"github.com/hpatune/hpatune/tuner/advice"
-	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/manifest"
+	"github.com/hpatune/hpatune/tuner/recorded"
 )
 
 // tuneFlags are the flags of `tune`.
@@ -121,10 +121,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	}
 	var runs []*results.Run
 	for _, dir := range dirs {
-		run, err := openRun(dir)
-		if err == nil {
-			err = record.ControllerFlags(f.controller, &run.Meta.HPA)
-		}
+		run, err := openRun(dir, f.controller)
 		if err != nil {
 			return advised{}, err
 		}
@@ -138,7 +135,14 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	if err != nil {
 		return advised{}, err
 	}
-	current, recorded, err := s.improved(runs, f.filename)
+	given, err := s.given(f.filename)
+	if err != nil {
+		return advised{}, err
+	}
+	current, ran, err := recorded.Improved(runs, given)
+	if given == nil {
+		s.warnAll(current.Warnings)
+	}
 	if err != nil {
 		return advised{}, err
 	}
@@ -148,7 +152,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	}
 	o := tuner.Options{
 		Current: current.Config, First: current.First, Objectives: objectives, Price: price, Seed: f.seed, Version: version,
-		Recorded: recorded, Space: f.space(), Loop: loopOf(current),
+		Recorded: ran, Space: f.space(), Loop: loopOf(current),
 	}
 	o.Fit.Loop = o.Loop
 	var finish func()
@@ -162,9 +166,9 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 		if errors.Is(err, context.Canceled) {
 			return advised{}, exit(exitInterrupted, errors.New("interrupted; no recommendation was written"))
 		}
-		return advised{}, exit(exitFailed, err)
+		return advised{}, err
 	}
-	if recorded != nil {
+	if ran != nil {
 		r.Warnings = append(r.Warnings, fmt.Sprintf(
 			"the HPA of %s did not run: \"current\" is what the model predicts for it; the HPA that ran is behind the measured figures",
 			f.filename,
@@ -176,7 +180,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	}
 	a := advised{recommendation: r, dir: out, model: model}
 	if err := writeAdvice(&a, run, dirs, current, o, f); err != nil {
-		return a, exit(exitFailed, err)
+		return a, err
 	}
 	if f.output == "json" {
 		err = s.json(a.recommendation)
@@ -200,63 +204,29 @@ func (f *tuneFlags) assume(o *tuner.Options) error {
 	if f.replicas < 0 || f.replicas == 0 && f.set != nil && f.set("replicas") {
 		return usagef("--replicas %d: want 1 or more", f.replicas)
 	}
-	o.Fit.Startup, o.Fit.Replicas = f.startup, f.replicas
-	seen := map[string]bool{}
-	for part := range strings.SplitSeq(f.requests, ",") {
-		if part = strings.TrimSpace(part); part == "" {
-			continue
-		}
-		name, value, _ := strings.Cut(part, "=")
-		q, err := resource.ParseQuantity(value)
-		if err != nil || q.Sign() <= 0 {
-			return usagef("--requests %q: %s is not a positive quantity\nTry: --requests cpu=1,memory=2Gi", f.requests, part)
-		}
-		if seen[name] {
-			return usagef("--requests %q: %s is written twice", f.requests, name)
-		}
-		seen[name] = true
-		if strings.Contains(name, "/") && q.MilliValue()%1000 != 0 {
-			return usagef(
-				"--requests %q: %s: a pod can only request whole devices\nTry: --requests %s=1",
-				f.requests,
-				part,
-				name,
-			)
-		}
-		switch name {
-		case "cpu":
-			o.Fit.CPUMilli = q.MilliValue()
-		case "memory":
-			o.Fit.MemoryBytes = q.Value()
-		default:
-			switch vendor, device, ok := strings.Cut(name, "/"); {
-			case !ok || vendor == "" || device == "":
-				return usagef(
-					"--requests %q: unknown resource %q\nTry: --requests cpu=1,memory=2Gi,nvidia.com/gpu=1",
-					f.requests,
-					name,
-				)
-			case device == "gpu":
-				o.Fit.GPUs += q.AsApproximateFloat64()
-			default:
-				if o.Fit.Extended == nil {
-					o.Fit.Extended = map[string]float64{}
-				}
-				o.Fit.Extended[name] = q.AsApproximateFloat64()
-			}
-		}
+	r, err := manifest.ParseRequests(f.requests)
+	if err != nil {
+		return usagef("--requests %w", err)
 	}
+	o.Fit.Startup, o.Fit.Replicas = f.startup, f.replicas
+	o.Fit.CPUMilli, o.Fit.MemoryBytes, o.Fit.GPUs, o.Fit.Extended = r.CPUMilli, r.MemoryBytes, r.GPUs, r.Extended
 	return nil
 }
 
-// openRun reads a run folder.
-func openRun(dir string) (*results.Run, error) {
+// openRun reads a run folder, and what --controller says of the controller that
+// ran; "" = nothing.
+func openRun(dir string, controller ...string) (*results.Run, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return nil, exit(exitUsage, fmt.Errorf("run %s: not a folder\nTry: ls results", dir))
+		return nil, usagef("run %s: not a folder\nTry: ls results", dir)
 	}
 	run, err := store.Open(os.DirFS(dir))
 	if err != nil {
-		return nil, exit(exitUsage, fmt.Errorf("run %s: %w", dir, err))
+		return nil, usagef("run %s: %w", dir, err)
+	}
+	for _, text := range controller {
+		if err := record.ControllerFlags(text, &run.Meta.HPA); err != nil {
+			return nil, err
+		}
 	}
 	return run, nil
 }
@@ -270,7 +240,7 @@ func (s streams) objectivesOf(run *results.Run, given []string) ([]results.Objec
 	}
 	objectives, err := results.ParseObjectives(texts)
 	if err != nil {
-		return nil, exit(exitUsage, err)
+		return nil, failure.As(failure.Input, err)
 	}
 	if len(objectives) > 0 {
 		return objectives, nil
@@ -279,40 +249,7 @@ func (s streams) objectivesOf(run *results.Run, given []string) ([]results.Objec
 	if !ok {
 		return nil, usagef("no objective\nTry: --objective \"e2e.p95 < 2s\"")
 	}
-	return nil, usagef(
-		"no objective\nIn its quietest stage (%s) this run had %s p50 %s, p95 %s, p99 %s.\nTry twice that p95: --objective \"%s\"",
-		x.Stage,
-		x.Metric,
-		report.RunTime(x.Q.P50),
-		report.RunTime(x.Q.P95),
-		report.RunTime(x.Q.P99),
-		x.Objective,
-	)
-}
-
-// improved is the HPA that the advice is about: currentHPA, or for a workload
-// without one its first. ran is the configuration that was recorded, where that is
-// another; nil else.
-func (s streams) improved(runs []*results.Run, file string) (about hpaFile, ran *hpa.Config, err error) {
-	if file == "" && runs[0].Meta.Target.Kind == results.OfFixed {
-		about, err = firstHPA(runs)
-		return about, nil, err
-	}
-	if about, err = s.currentHPA(runs[0], file); err != nil || file == "" {
-		return about, nil, err
-	}
-	recorded, ok := runs[0].Cluster["hpa.yaml"]
-	if !ok {
-		return about, nil, nil
-	}
-	was, err := s.decodeHPA("cluster/hpa.yaml", recorded)
-	if err != nil {
-		return about, nil, err
-	}
-	if !was.Config.Equal(&about.Config) {
-		ran = &was.Config
-	}
-	return about, ran, nil
+	return nil, usagef("no objective\n%s", report.Suggestion(x))
 }
 
 // observed refuses what is stated of a run that saw it: who gave it believes that it counts.
@@ -327,64 +264,6 @@ func (f *tuneFlags) observed(run *results.Run) error {
 	return nil
 }
 
-// sameWorkload refuses an HPA of another workload than the recorded one, where that
-// is known.
-func (s streams) sameWorkload(run *results.Run, name string, given hpaFile) error {
-	of := func(kind, name string) string { return kind + "/" + name }
-	want := run.Meta.Workload.Name
-	if data, ok := run.Cluster["hpa.yaml"]; ok {
-		was, err := s.decodeHPA("cluster/hpa.yaml", data)
-		if err != nil {
-			return err
-		}
-		want = of(was.Meta.Target.Kind, was.Meta.Target.Name)
-	}
-	if got := of(given.Meta.Target.Kind, given.Meta.Target.Name); want != "" && got != want {
-		return exit(
-			exitNotValid,
-			fmt.Errorf(
-				"manifest %s: its HPA scales %s, but the run recorded %s\nTry: the HPA of %s, or a run of %s",
-				name,
-				got,
-				want,
-				want,
-				got,
-			),
-		)
-	}
-	return nil
-}
-
-// currentHPA is the HPA given, or the one that was recorded.
-func (s streams) currentHPA(run *results.Run, file string) (hpaFile, error) {
-	if file != "" {
-		given, err := s.readHPA(file)
-		if err != nil {
-			return given, err
-		}
-		return given, s.sameWorkload(run, file, given)
-	}
-	if data, ok := run.Cluster["hpa.yaml"]; ok {
-		h, err := s.decodeHPA("cluster/hpa.yaml", data)
-		if so, has := run.Cluster["scaledobject.yaml"]; has && err == nil && h.Scaled == nil {
-			// What KEDA made is what ran; what is advised is the object above it.
-			if made, err := s.decodeHPA("cluster/scaledobject.yaml", so); err == nil && made.Config.Equal(&h.Config) {
-				h.Scaled = made.Scaled
-			}
-		}
-		return h, err
-	}
-	if run.Meta.Target.Kind == results.OfURL {
-		return hpaFile{}, exit(
-			exitNotValid,
-			errors.New(
-				"no recommendation: this run observed neither pods nor an autoscaler\nDescribe them; the recommendation will say that they are assumed.\nTry: hpatune tune RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi",
-			),
-		)
-	}
-	return hpaFile{}, usagef("the run recorded no HPA; pass -f hpa.yaml")
-}
-
 // readPrice returns the book's entry or reads a file.
 func readPrice(name string) (tuner.Price, error) {
 	if name == "" {
@@ -397,16 +276,6 @@ func readPrice(name string) (tuner.Price, error) {
 	if err != nil {
 		return tuner.Price{}, usagef("--price %s: not a file and not one of %s", name, strings.Join(tuner.PriceNames(), ", "))
 	}
-	fields := map[string]any{}
-	if err := yaml.Unmarshal(data, &fields); err != nil {
-		return tuner.Price{}, exit(exitUsage, fmt.Errorf("price %s: %w", name, err))
-	}
-	p, errs := tuner.PriceOf(fields)
-	for i, err := range errs {
-		errs[i] = fmt.Errorf("price %s: %w", name, err)
-	}
-	if err := errors.Join(errs...); err != nil {
-		return tuner.Price{}, exit(exitUsage, err)
-	}
-	return p, nil
+	p, err := tuner.ParsePrice(name, data)
+	return p, failure.As(failure.Input, err)
 }

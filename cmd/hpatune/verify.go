@@ -5,16 +5,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 	"github.com/hpatune/hpatune/tuner/advice"
+	"github.com/hpatune/hpatune/tuner/recorded"
 )
 
 // verifyReplicates is how many draws of luck a prediction is made of.
@@ -46,8 +48,7 @@ func settingsIn(dir string) string {
 // runVerify verifies the advice in dir by a run under filename's HPA; "" = the
 // recommended one.
 func (s streams) runVerify(_ context.Context, dir, runDir, filename, output string) (*tuner.Agreement, error) {
-	what := cmp.Or(filename, "the recommended configuration")
-	advised, err := s.readHPA(cmp.Or(filename, settingsIn(dir)))
+	advised, err := s.given(cmp.Or(filename, settingsIn(dir)))
 	if err != nil {
 		return nil, err
 	}
@@ -59,37 +60,29 @@ func (s streams) runVerify(_ context.Context, dir, runDir, filename, output stri
 	if err != nil {
 		return nil, err
 	}
-	if data, ok := run.Cluster["hpa.yaml"]; ok {
-		ran, err := s.decodeHPA(filepath.Join(runDir, "cluster/hpa.yaml"), data)
-		if err != nil {
-			return nil, err
-		}
-		if !ran.Config.Equal(&advised.Config) {
-			return nil, exit(
-				exitNotValid,
-				fmt.Errorf(
-					"%s did not run under %s, so it cannot verify it:\n%s\nTry: apply it and run again, or pass what ran: -f %s",
-					runDir,
-					what,
-					diffText(advised, ran),
-					filepath.Join(runDir, "cluster/hpa.yaml"),
-				),
-			)
-		}
+	diff, err := recorded.Differs(run, &advised.Config)
+	if err != nil {
+		return nil, err
+	}
+	if diff != "" {
+		return nil, failure.Evidencef(
+			"%s did not run under %s, so it cannot verify it:\n  %s\nTry: apply it and run again, or pass what ran: -f %s",
+			runDir, cmp.Or(filename, "the recommended configuration"),
+			strings.ReplaceAll(strings.TrimSpace(diff), "\n", "\n  "), filepath.Join(runDir, "cluster/hpa.yaml"))
 	}
 	objectives, err := results.ParseObjectives(model.Objectives)
 	if err != nil {
-		return nil, exit(exitUsage, fmt.Errorf("model %s: %w", dir, err))
+		return nil, usagef("model %s: %w", dir, err)
 	}
 	trust := results.Summarize(run, objectives).Trust
 	if trust.Verdict == results.Invalid {
-		return nil, exit(exitNotValid, fmt.Errorf("%s: %s", runDir, trust.Line()))
+		return nil, failure.Evidencef("%s: %s", runDir, trust.Line())
 	}
 	w, err := model.World(run, advised.Config)
 	if err != nil {
-		return nil, exit(exitFailed, err)
+		return nil, err
 	}
-	if l := loopOf(advised); l != nil {
+	if l := loopOf(advised.HPA); l != nil {
 		w = w.Under(l)
 	}
 	a := tuner.Compare(w, advised.Config, run, objectives, model.Seed, verifyReplicates)
@@ -106,14 +99,14 @@ func (s streams) runVerify(_ context.Context, dir, runDir, filename, output stri
 func readModel(dir string) (*tuner.Model, error) {
 	data, err := os.ReadFile(filepath.Join(dir, "model.json"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, exit(exitUsage, fmt.Errorf("advice %s: no model.json in it\nTry: hpatune tune RUN", dir))
+		return nil, usagef("advice %s: no model.json in it\nTry: hpatune tune RUN", dir)
 	}
 	if err != nil {
-		return nil, exit(exitUsage, err)
+		return nil, failure.As(failure.Input, err)
 	}
 	var m tuner.Model
 	if err := json.Unmarshal(data, &m); err != nil {
-		return nil, exit(exitUsage, fmt.Errorf("advice %s: model.json: %w", dir, err))
+		return nil, usagef("advice %s: model.json: %w", dir, err)
 	}
 	return &m, nil
 }

@@ -37,6 +37,7 @@ pure tuner/fit:          results profiles tuner/cost tuner/hpa tuner/keda tuner/
 pure tuner/fit/fittest:  results tuner/hpa tuner/plant tuner/replay
 pure tuner:              results profiles internal/figure tuner/cost tuner/fit tuner/hpa tuner/keda tuner/plant tuner/replay
 pure tuner/advice:       results internal/figure tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
+pure tuner/recorded:     results internal/failure tuner/hpa tuner/manifest tuner/replay tuner/scenario
 pure internal/source:
 pure internal/report:    results profiles internal/figure internal/layout tuner tuner/hpa tuner/manifest tuner/scenario internal/doctor tuner/fit
 pure internal/logs:      results
@@ -66,6 +67,8 @@ var outside = map[string][]string{
 	"tuner/hpa":        {},
 	"tuner/manifest":   {"k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/expr-lang/expr"},
 	"tuner/advice":     {"k8s.io/api", "sigs.k8s.io/yaml"},
+	"tuner/cost":       {"sigs.k8s.io/yaml"},
+	"tuner/recorded":   {"k8s.io/api", "sigs.k8s.io/yaml"},
 	"internal/source":  {"go.yaml.in/yaml/v3"},
 	"internal/secrets": {"go.yaml.in/yaml/v3"},
 	"internal/exposition": {

@@ -2,7 +2,6 @@ package advice
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -120,21 +119,6 @@ func TestARefusalHasNoManifest(t *testing.T) {
 	a, err := Make(&tuner.Recommendation{Verdict: tuner.Refuse}, optionsOf(manifest.Owner{}))
 	if err != nil || a.Names() != "recommendation.json" || a.Next("out", "x") != nil {
 		t.Errorf("Make(a refusal) = %s, next %q, %v; want recommendation.json alone", a.Names(), a.Next("out", "x"), err)
-	}
-}
-
-func TestFirst(t *testing.T) {
-	target := map[string][]byte{"target.yaml": []byte("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: chat}\n")}
-	runs := []*results.Run{
-		{Cluster: target, Pods: []results.Pod{{Name: "a"}}},
-		{Pods: []results.Pod{{Name: "a"}, {Name: "b"}, {Name: "a"}, {Name: "c"}}},
-	}
-	c, meta, err := First(runs)
-	if err != nil || c.MaxReplicas != 3 || meta.Target.Name != "chat" {
-		t.Errorf("First = max %d of %s, %v; want the largest size, 3, of chat", c.MaxReplicas, meta.Target.Name, err)
-	}
-	if _, _, err := First([]*results.Run{{}}); !errors.Is(err, ErrNoTarget) {
-		t.Errorf("First without a target: %v, want ErrNoTarget", err)
 	}
 }
 

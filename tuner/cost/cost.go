@@ -3,12 +3,15 @@
 package cost
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"sigs.k8s.io/yaml"
 )
 
 // HoursPerMonth is the month of OpenCost and infracost: 730 hours.
@@ -212,4 +215,18 @@ func PriceOf(fields map[string]any) (Price, []error) {
 		errs = append(errs, fmt.Errorf("unit: %q is neither hour nor month", unit))
 	}
 	return p, errs
+}
+
+// Parse reads a price from a YAML file called name: see PriceOf. Its error has
+// every problem.
+func Parse(name string, data []byte) (Price, error) {
+	fields := map[string]any{}
+	if err := yaml.Unmarshal(data, &fields); err != nil {
+		return Price{}, fmt.Errorf("price %s: %w", name, err)
+	}
+	p, errs := PriceOf(fields)
+	for i, err := range errs {
+		errs[i] = fmt.Errorf("price %s: %w", name, err)
+	}
+	return p, errors.Join(errs...)
 }

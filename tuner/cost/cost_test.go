@@ -68,3 +68,15 @@ func TestPriceBookIsWhole(t *testing.T) {
 		}
 	}
 }
+
+func TestParse(t *testing.T) {
+	p, err := Parse("ours.yaml", []byte("CPU: 0.05\nRAM: '0.01'\nunit: hour\ncurrencyCode: EUR\n"))
+	if err != nil || p.CPU != 0.05 || p.RAM != 0.01 || p.Currency != "EUR" {
+		t.Errorf("Parse = %+v, %v", p, err)
+	}
+	for _, text := range []string{"CPU: [", "CPU: dear\n", "unit: hour\n"} {
+		if _, err := Parse("ours.yaml", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), "price ours.yaml: ") {
+			t.Errorf("Parse(%q) = %v, want an error that names the file", text, err)
+		}
+	}
+}

@@ -1,0 +1,25 @@
+package tuner
+
+import "github.com/hpatune/hpatune/results"
+
+// Costs returns what a run's replicas cost on average, an hour and a month of 730
+// hours, by what each requested: the figures usd_hour and usd_month, in the price's
+// currency. It returns nil where the requests, the replicas or the length of the run
+// are not known.
+func Costs(run *results.Run, price Price) []results.Figure {
+	w := run.Meta.Workload
+	replica := Replica{
+		CPUCores: float64(w.CPUMilli) / 1000,
+		MemoryGB: float64(w.MemoryBytes) / (1 << 30),
+		GPUs:     float64(w.GPUs),
+	}
+	hours, span := run.Replicas().Hours, run.End().Hours()
+	if !replica.Known() || hours == nil || span <= 0 {
+		return nil
+	}
+	hour := *hours / span * price.PerReplicaHour(replica)
+	perHour := results.Exactly("usd_hour", hour, len(run.Pods), "usd")
+	perMonth := results.Exactly("usd_month", hour*HoursPerMonth, len(run.Pods), "usd")
+	perHour.Currency, perMonth.Currency = price.Currency, price.Currency
+	return []results.Figure{perHour, perMonth}
+}
