@@ -35,7 +35,8 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 	}
 	r.Front = b.front(k)
 	if k.best == nil {
-		return b.infeasible(r, k), nil
+		no := b.infeasible(r, k)
+		return no, b.ask(ctx, r, k, k.safest, o)
 	}
 	r.Recommended = b.pick(k.best)
 	if b.reach != nil {
@@ -64,7 +65,7 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 	}
 	r.Worst = worst(b.world, b.under, k.best.config, b.need, b.warmup)
 	r.Notes = append(r.Notes, b.bounds(o.Current, k.best.config)...)
-	return nil, nil
+	return nil, b.ask(ctx, r, k, k.best, o)
 }
 
 // When a run that met its objectives is left alone although the model is not sure

@@ -55,6 +55,9 @@ type Recommendation struct {
 	// is given.
 	Unpriced []string `json:"unpriced,omitempty"`
 	Worst    []Worst  `json:"worst"`
+	// WhatIf is what would change the bill or the attainment most, first what nothing
+	// would meet; null where it was not computed.
+	WhatIf   []WhatIf `json:"what_if"`
 	Warnings []string `json:"warnings"`
 	Notes    []string `json:"notes"` // what is worth knowing and is no fault
 

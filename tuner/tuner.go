@@ -29,8 +29,12 @@ type Options struct {
 	// Replicates is how many days of the exact plant every configuration that is
 	// shown gets at least; 0 = 20. What has to be told apart gets up to 200.
 	Replicates int
-	Seed       int64
-	Version    string
+	// WhatIf asks what would change the bill or the attainment most, and OtherPrices
+	// are other price lists to ask about.
+	WhatIf      bool
+	OtherPrices []Price
+	Seed        int64
+	Version     string
 	// Progress is told what is being done and how far it is; nil = nobody asks.
 	Progress func(stage string, done, total int)
 }

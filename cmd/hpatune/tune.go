@@ -26,6 +26,8 @@ import (
 
 // tuneFlags are the flags of `tune`.
 type tuneFlags struct {
+	whatIfFlags
+
 	filename   string
 	objectives []string
 	out        string
@@ -68,6 +70,7 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 		"",
 		"prices: a YAML file (see hpatune help cost), or one of "+strings.Join(tuner.PriceNames(), ", "),
 	)
+	f.bindWhatIf(fl)
 	fl.Int32Var(&f.minFloor, "min-floor", 2, "")
 	fl.Int32Var(&f.maxLimit, "max-limit", 0, "")
 	f.bindStated(fl)
@@ -153,6 +156,9 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	o := tuner.Options{
 		Current: current.Config, First: current.First, Objectives: objectives, Price: price, Seed: f.seed, Version: version,
 		Recorded: ran, Space: f.space(), Loop: loopOf(current),
+	}
+	if err := f.ask(&o); err != nil {
+		return advised{}, err
 	}
 	o.Fit.Loop = o.Loop
 	var finish func()

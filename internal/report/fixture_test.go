@@ -116,6 +116,12 @@ func sized(lo, hi int32) hpa.Config {
 	return c
 }
 
+func searched(lo, hi int32) *hpa.Config {
+	c := sized(lo, hi)
+	c.Metrics = []hpa.Metric{{Source: hpa.Resource, Name: "cpu", Target: hpa.Target{Utilization: 60}}}
+	return &c
+}
+
 // seededAdvice is a recommendation with all its parts.
 func seededAdvice() *tuner.Recommendation {
 	predicted := func(attainment, usd, ttft, capacity float64, floor, ceiling int) tuner.Predicted {
@@ -155,6 +161,13 @@ func seededAdvice() *tuner.Recommendation {
 			{FromS: 360, ToS: 390, Missed: 9, BoundBy: "lag", Text: "the metrics window still held the time before the spike"},
 		},
 		Warnings: []string{"The recording holds one scale-down only."},
+		WhatIf: []tuner.WhatIf{
+			{ID: "load_1.5", Text: "load × 1.5", Verdict: tuner.Missed, Attainment: between(-0.21, -0.3, -0.15), PSLOMet: number64(0), Replicates: 20},
+			{ID: "startup_quarter", Text: "start-up 4 m 00 s → 1 m 00 s", Verdict: tuner.Met, Config: searched(3, 16), USDMonth: between(-412, -440, -390), ReplicaHours: between(-2.1, -2.3, -1.9), Attainment: between(0.002, -0.001, 0.004), PSLOMet: number64(0.95), Replicates: 20},
+			{ID: "price", Text: "price: aws-fargate-us-east-1", Verdict: tuner.Met, USDMonth: between(51.2, 50, 53), ReplicaHours: &tuner.Interval{}, Attainment: &tuner.Interval{}, PSLOMet: number64(0.97), Replicates: 60},
+			{ID: "one_more_at_once", Text: "8 → 9 requests at once", Verdict: tuner.Met, USDMonth: between(-3.1, -9, 4), ReplicaHours: between(-0.1, -0.2, 0.1), Attainment: between(0, -0.001, 0.001), PSLOMet: number64(1), Replicates: 20},
+			{ID: "replica_lost", Text: "a replica lost at the peak", Verdict: tuner.Kept, USDMonth: between(-1, -2, 0), ReplicaHours: between(0, -0.1, 0), Attainment: between(-0.011, -0.02, -0.004), PSLOMet: number64(0.9), Replicates: 20},
+		},
 	}
 	rnd := rand.New(rand.NewPCG(3, 3))
 	for i := range 140 {

@@ -16,7 +16,7 @@ import (
 	"github.com/hpatune/hpatune/tuner"
 )
 
-//go:embed templates/page.html templates/page.css templates/page/*.js
+//go:embed templates/*.html templates/page.css templates/page/*.js
 var files embed.FS
 
 // Assets are uPlot's script and style sheet, which the page carries inside.
@@ -106,7 +106,7 @@ func pageScript() ([]byte, error) {
 // HTML writes the page: one file that needs nothing else, neither network nor
 // other files.
 func HTML(w io.Writer, p Page, a Assets) error {
-	t, err := template.New("page.html").Funcs(funcsOf(p.currency())).ParseFS(files, "templates/page.html")
+	t, err := template.New("page.html").Funcs(funcsOf(p.currency())).ParseFS(files, "templates/*.html")
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
 	}

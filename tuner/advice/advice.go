@@ -83,6 +83,17 @@ func Make(r *tuner.Recommendation, o Options) (Advice, error) {
 			return a, err
 		}
 	}
+	for i := range r.WhatIf {
+		w := &r.WhatIf[i]
+		if w.Config == nil {
+			continue
+		}
+		spec, err := manifest.SpecJSON(w.Config, o.Meta.Target)
+		if err != nil {
+			return a, err
+		}
+		w.Spec = json.RawMessage(spec)
+	}
 	for i := range r.Changes {
 		if o.Scaled != nil {
 			r.Changes[i].SourcePath = o.Scaled.SourcePath(r.Changes[i].Path)

@@ -33,6 +33,9 @@ type Price struct {
 	// Extended are prices per hour of one unit of other extended resources, by name:
 	// example.com/fpga.
 	Extended map[string]float64 `json:"extended,omitempty"`
+	// WithGPU says that it is the price of nodes with GPUs, taken apart: nobody buys
+	// their cores alone.
+	WithGPU bool `json:"-"`
 }
 
 // Replica is what one replica asks of a node.
@@ -99,7 +102,8 @@ var prices = []Price{
 	// infracost golden 2026-07-01: $32.49 a vCPU-month, $3.59 a GB-month.
 	{Name: "gke-autopilot", Date: "2026-07-01", Unit: "hour", CPU: .0445, RAM: .0049, Currency: "USD"},
 	// GCP g2-standard-4 at $0.7068 an hour split as OpenCost does: L4 GPUs.
-	{Name: "gcp-g2-l4", Date: "2026-07-01", Unit: "hour", CPU: .0195, RAM: .0026, GPU: .587, Currency: "USD"},
+	{Name: "gcp-g2-l4", Date: "2026-07-01", Unit: "hour", CPU: .0195, RAM: .0026, GPU: .587, Currency: "USD",
+		WithGPU: true},
 }
 
 // DefaultPrice is the book's entry that is used when nothing else is said. It has

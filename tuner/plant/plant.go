@@ -361,9 +361,7 @@ func Compile(s Spec) (*Model, error) {
 		m.full = m.slots + float64(s.Law.Queue)
 	}
 	for _, p := range s.Start {
-		sch := p.Schedule.Seconds()
-		run := sch + (p.Pull + p.Start).Seconds()
-		m.start = append(m.start, startTimes{sch, run, run + p.Ready.Seconds()})
+		m.start = append(m.start, p.times())
 	}
 	m.byClass = map[int16][]ServiceTime{-1: s.Law.Times}
 	for _, t := range s.Law.Times {

@@ -38,9 +38,10 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 	a.reset(w, cfg)
 	a.begin(e)
 	dt := w.Demand.Step.Seconds()
-	next := 0
+	next, losses := 0, w.Losses
 	for i := range ticks {
 		now := float64(i) * dt
+		losses = lose(losses, now, dt, e)
 		a.due(now+dt/2, e, s.OnDecision)
 		ticks[i].Spec, ticks[i].Desired = float64(a.replicas), float64(a.desired)
 		from := next

@@ -42,7 +42,9 @@ func Simulate(w *World, cfg hpa.Config, s *Scratch, visit func(*results.Tick)) {
 	dt := w.Demand.Step.Seconds()
 	t := &s.tick
 	*t = results.Tick{}
+	losses := w.Losses
 	for i, arrivals := range w.Demand.Bins {
+		losses = lose(losses, float64(i)*dt, dt, f)
 		a.due(float64(i)*dt+dt/2, f, s.OnDecision) // what falls due happens at the nearest step
 		t.Spec, t.Desired = float64(a.replicas), float64(a.desired)
 		f.Step(arrivals, t)

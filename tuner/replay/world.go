@@ -52,6 +52,9 @@ type World struct {
 	Containers []hpa.Container
 	Seed       uint64
 	Doubt      Doubt
+	// Losses are ready pods that die, in order of time. No recording has any: they are
+	// for asking what one would do.
+	Losses []Loss `json:"-"`
 
 	model *plant.Model
 	level float64         // of a redrawn day's rate

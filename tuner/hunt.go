@@ -1,0 +1,151 @@
+package tuner
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// hunt is a search in small: the grid around a configuration over the fluid plant,
+// and along its frontier as many days of the exact plant as are left. It is one
+// worker's own.
+type hunt struct {
+	b    *bench
+	s    *replay.Scratch
+	base *trial  // where it begins
+	days int     // of a candidate that is believed
+	bar  int     // of them, on how many every objective must hold
+	want float64 // the margin over the fluid plant at which it begins
+	// share is how many candidate-days it should take, and left what is left of them.
+	// Somewhat more are taken where nothing has met the objectives yet.
+	share, left int
+}
+
+// try plays a candidate day by day, until it has had them all or cannot reach the
+// bar any more.
+func (h *hunt) try(c hpa.Config) *trial {
+	t := &trial{config: c}
+	for len(t.days) < h.days && len(t.days)-t.held() <= h.days-h.bar {
+		t.days = append(t.days, h.b.live(h.b.day(len(t.days)), c, h.s))
+		h.left--
+	}
+	return t
+}
+
+// meets says that a candidate had all its days and reached the bar.
+func (h *hunt) meets(t *trial) bool { return len(t.days) >= h.days && t.held() >= h.bar }
+
+// best returns the cheapest candidate that meets the objectives, as far as the days
+// go. base is the first: where it does, only cheaper ones are looked at. nil = none
+// does; last is then one that was tried.
+func (h *hunt) best(passes int) (best, last *trial) {
+	grid := h.b.reached(h.grid(passes))
+	fluids := make([]fluid, len(grid))
+	for i := range grid {
+		fluids[i] = h.b.pass(h.b.world, grid[i], h.s)
+	}
+	if h.b.space.allows(&grid[0]) {
+		if last = h.try(grid[0]); h.meets(last) {
+			best = last
+		}
+	}
+	line := h.line(fluids, best != nil)
+	k := slices.IndexFunc(line, func(i int) bool { return fluids[i].margin >= h.want })
+	if k < 0 {
+		k = len(line) - 1
+	}
+	lo, hi := -1, len(line) // lo misses, hi meets
+	for step := 1; hi-lo > 1; step *= 2 {
+		t := h.try(grid[line[k]])
+		if last = t; h.meets(t) {
+			hi = k
+			if best == nil || t.cost() < mean(best.of(hours)[:len(t.days)]) {
+				best = t
+			}
+		} else {
+			lo = k
+		}
+		switch {
+		case h.left <= 0 && best != nil && (hi-lo <= 2 || h.left < -h.share):
+			return best, nil
+		case lo >= 0 && hi < len(line):
+			k = (lo + hi) / 2
+		case hi < len(line):
+			k = max(0, hi-step)
+		default:
+			k = min(len(line)-1, lo+step)
+		}
+	}
+	return best, last
+}
+
+// line is the candidates to search along, cheapest first: the frontier of the fluid
+// plant, below base's cost where that meets the objectives already. Else it goes on
+// with ever larger sizes, of which the fluid plant may not see what they are good for.
+func (h *hunt) line(fluids []fluid, meets bool) []int {
+	var allowed []int
+	for i := 1; i < len(fluids); i++ {
+		if h.b.space.allows(&fluids[i].config) && (!meets || fluids[i].hours < fluids[0].hours) {
+			allowed = append(allowed, i)
+		}
+	}
+	front := frontier(fluids, allowed)
+	if meets || len(front) == 0 {
+		return front
+	}
+	top := fluids[front[len(front)-1]].hours
+	larger := slices.DeleteFunc(allowed, func(i int) bool { return fluids[i].hours <= top })
+	slices.SortStableFunc(larger, func(i, j int) int { return cmp.Compare(fluids[i].hours, fluids[j].hours) })
+	return append(front, larger...)
+}
+
+// grid is base and the sizes and targets around it, as many as passes allow: few
+// values of minReplicas over all its range, and the targets next to base's, with the
+// lowest.
+func (h *hunt) grid(passes int) []hpa.Config {
+	space, from := h.b.space, h.base.config
+	mins := thinned(space.mins(from.MinReplicas), min(whatIfMins, max(3, passes/3)), from.MinReplicas)
+	knob, all := space.targets(&from)
+	targets := all
+	if knob != nil {
+		at := max(0, slices.IndexFunc(all, func(v any) bool { return sameValue(v, knob.Get(&from)) }))
+		targets = nil
+		for i, v := range all {
+			if i == 0 || i >= at-1 && i <= at+max(1, passes/len(mins)-3) {
+				targets = append(targets, v)
+			}
+		}
+	}
+	out := []hpa.Config{from.Clone()}
+	out[0].MaxReplicas = space.MaxReplicas(from.MinReplicas, from.MaxReplicas)
+	for _, lo := range mins {
+		for _, target := range targets {
+			c := from.Clone()
+			c.MinReplicas, c.MaxReplicas = lo, space.MaxReplicas(lo, from.MaxReplicas)
+			if knob != nil {
+				knob.Set(&c, target)
+			}
+			out = append(out, c)
+		}
+	}
+	if n := len(mins); n > 0 && space.MaxLimit <= 0 { // what more than the peak's need would do
+		out = append(out, space.Safest(from, 2*mins[n-1]))
+	}
+	return out
+}
+
+// thinned returns n of the values, evenly spread, with the first, the last and keep.
+func thinned(values []int32, n int, keep int32) []int32 {
+	if len(values) <= n {
+		return values
+	}
+	var out []int32
+	for i, v := range values {
+		if v == keep || i*(n-1)/(len(values)-1) != (i-1)*(n-1)/(len(values)-1) || i == 0 {
+			out = append(out, v)
+		}
+	}
+	return out
+}

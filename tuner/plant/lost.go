@@ -1,0 +1,57 @@
+package plant
+
+import "math"
+
+// Lose takes k ready pods away at once, as a node or a process that dies does: what
+// they were working on and what waited at them fails in this step, and their
+// ReplicaSet creates as many anew at time at (seconds, within half a step of now).
+// Of fewer than k ready pods all are lost.
+//
+// The oldest pods go: they are the ones that have been in traffic all along.
+func (f *Fluid) Lose(k int, at float64) {
+	want := f.Status()
+	for k > 0 && len(f.ready) > 0 {
+		c := &f.ready[0]
+		take := min(k, int(c.n))
+		gone := *c
+		gone.n, gone.life.Deleted = float64(take), math.Inf(-1) // beyond any grace: the next step cuts it off
+		f.leaving = append(f.leaving, gone)
+		if c.n -= float64(take); c.n < 0.5 {
+			f.ready = append(f.ready[:0], f.ready[1:]...)
+		}
+		k -= take
+		f.setReady(f.nReady - take)
+	}
+	f.Scale(want, at)
+}
+
+// Lose is Fluid.Lose, request by request.
+func (e *Exact) Lose(k int, at float64) {
+	want := e.Status()
+	for ; k > 0 && len(e.ready) > 0; k-- {
+		s := e.ready[0]
+		e.ready = append(e.ready[:0], e.ready[1:]...)
+		s.life.Deleted = math.Inf(-1)
+		e.leaving = append(e.leaving, s)
+	}
+	e.drain()
+	e.Scale(want, at)
+}
+
+// Starting returns the model with another sample of cold starts, on the same tables.
+// start has at least one.
+func (m *Model) Starting(start []PhaseSample) *Model {
+	d := *m
+	d.Start, d.start = start, nil
+	for _, p := range start {
+		d.start = append(d.start, p.times())
+	}
+	return &d
+}
+
+// times are the ends of a cold start's phases, since its creation.
+func (p PhaseSample) times() startTimes {
+	scheduled := p.Schedule.Seconds()
+	started := scheduled + (p.Pull + p.Start).Seconds()
+	return startTimes{scheduled, started, started + p.Ready.Seconds()}
+}

@@ -1,0 +1,65 @@
+package replay
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// Loss is ready pods that die at once.
+type Loss struct {
+	At   time.Duration
+	Pods int
+}
+
+// loser is a plant that can lose pods.
+type loser interface{ Lose(k int, at float64) }
+
+// lose takes the losses that are due at time now, within half a step, and returns
+// those that are not.
+func lose(losses []Loss, now, dt float64, p loser) []Loss {
+	for len(losses) > 0 && losses[0].At.Seconds() <= now+dt/2 {
+		p.Lose(losses[0].Pods, losses[0].At.Seconds())
+		losses = losses[1:]
+	}
+	return losses
+}
+
+// Losing returns the world in which pods die, too, on the same tables.
+func (w *World) Losing(losses ...Loss) *World {
+	d := *w
+	d.Losses = append(slices.Clone(w.Losses), losses...)
+	slices.SortStableFunc(d.Losses, func(a, b Loss) int { return int(a.At - b.At) })
+	return &d
+}
+
+// Starting returns the world in which every phase of a cold start takes k times as
+// long, on the same tables.
+func (w *World) Starting(k float64) *World {
+	d := *w
+	d.Start = make([]plant.PhaseSample, len(w.Start))
+	for i, p := range w.Start {
+		of := func(t time.Duration) time.Duration { return time.Duration(float64(t) * k) }
+		d.Start[i] = plant.PhaseSample{Schedule: of(p.Schedule), Pull: of(p.Pull), Start: of(p.Start), Ready: of(p.Ready)}
+	}
+	d.model = w.model.Starting(d.Start)
+	return &d
+}
+
+// AtOnce returns the world in which a replica serves more requests at once, or
+// fewer: by so many. ok is false where the law shows no such number, or none is left.
+// It compiles the tables anew.
+//
+// Beyond the places that there were, requests are stretched on along the same line
+// (plant.Law.AtOnce); what a quota or a memory allows stays as it is.
+func (w *World) AtOnce(by int) (other *World, ok bool, err error) {
+	law, ok := w.Service.AtOnce(by)
+	if !ok {
+		return nil, false, nil
+	}
+	d := *w
+	d.Service = law
+	other, err = New(d)
+	return other, err == nil, err
+}

@@ -1,0 +1,336 @@
+package tuner
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hpatune/hpatune/internal/figure"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// Verdicts of a WhatIf.
+const (
+	// Met says that a configuration was found that meets the objectives.
+	Met = "met"
+	// Kept says that the recommended configuration itself still does, after a loss.
+	Kept = "kept"
+	// Missed says that no configuration within the user's limits does.
+	Missed = "missed"
+)
+
+// WhatIf is one thing that could be otherwise, and what it would change: the
+// configuration that would then be best, against the recommended one as things are.
+type WhatIf struct {
+	ID   string `json:"id"`   // startup_half, startup_quarter, one_more_at_once, load_1.25, price, …
+	Text string `json:"text"` // start-up 33 s → 16 s
+	// Verdict is met, kept or missed.
+	Verdict string `json:"verdict"`
+	// Config is what would be run then, and Spec the same as an autoscaling/v2 spec,
+	// which the caller writes; null where it is the recommended one, and where nothing
+	// meets the objectives.
+	Config *hpa.Config     `json:"-"`
+	Spec   json.RawMessage `json:"spec"`
+	// The differences are paired over days with the same luck, as those of Changed
+	// are. Null = not known, or nothing meets the objectives.
+	USDMonth     *Interval `json:"usd_month"` // of this load, repeated for a month
+	ReplicaHours *Interval `json:"replica_hours"`
+	Attainment   *Interval `json:"attainment"`
+	// PSLOMet is on how many of so many Replicates every objective held; null where
+	// nothing was replayed.
+	PSLOMet    *float64 `json:"p_slo_met"`
+	Replicates int      `json:"replicates"`
+}
+
+// How a what-if is looked for. All of them together take about as many candidate-days
+// as the search did.
+const (
+	whatIfDays  = 40 // of a candidate, at most; the recommended one gets as many
+	whatIfLeast = 12 // and at least
+	whatIfMins  = 8  // values of minReplicas
+)
+
+// otherwise is one thing to ask: the bench on which it is so.
+type otherwise struct {
+	id, text string
+	b        *bench
+	keep     bool // ask first whether the recommended configuration still does
+}
+
+// ask puts a recommendation's what-ifs into r, if they are asked for and there is a
+// configuration to compare with.
+func (b *bench) ask(ctx context.Context, r *Recommendation, k ranking, base *trial, o Options) (err error) {
+	if o.WhatIf && base != nil {
+		r.WhatIf, err = b.whatIf(ctx, o, k, base)
+	}
+	return err
+}
+
+// whatIf answers what would change the bill or the attainment most, in that order:
+// what nothing meets comes first. base is the recommended configuration with its days.
+func (b *bench) whatIf(ctx context.Context, o Options, k ranking, base *trial) ([]WhatIf, error) {
+	ask, err := b.otherwises()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]WhatIf, len(ask))
+	base, err = b.whole(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	share := sumDays(k.trials) / max(1, len(ask))
+	passes := max(12, 2*len(k.fluids)/max(1, len(ask)))
+	err = parallel(ctx, len(ask), func(done int) { o.Progress("what-if", done, len(ask)) },
+		func(i int, s *replay.Scratch) { out[i] = b.asked(ask[i], base, share, passes, s) })
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, b.priced(o, base)...)
+	slices.SortStableFunc(out, func(x, y WhatIf) int { return cmp.Compare(y.weight(), x.weight()) })
+	return out, nil
+}
+
+// weight is how much a what-if matters: +Inf where nothing meets the objectives, else
+// how far the hours or the bill move, then the attainment.
+func (w *WhatIf) weight() float64 {
+	size := func(i *Interval) float64 {
+		if i == nil {
+			return 0
+		}
+		return math.Abs(i.Value)
+	}
+	switch {
+	case w.Verdict == Missed:
+		return math.Inf(1)
+	case w.USDMonth != nil:
+		return size(w.USDMonth) + size(w.Attainment)
+	}
+	return size(w.ReplicaHours) + size(w.Attainment)
+}
+
+// whole returns t with as many days as a what-if compares, at least.
+func (b *bench) whole(ctx context.Context, t *trial) (*trial, error) {
+	from := len(t.days)
+	if from >= whatIfDays {
+		return t, nil
+	}
+	all := *t
+	all.days = append(slices.Clone(t.days), make([]outcome, whatIfDays-from)...)
+	err := parallel(ctx, whatIfDays-from, nil, func(i int, s *replay.Scratch) {
+		all.days[from+i] = b.live(b.day(from+i), t.config, s)
+	})
+	return &all, err
+}
+
+func sumDays(trials []*trial) int {
+	n := 0
+	for _, t := range trials {
+		n += len(t.days)
+	}
+	return n
+}
+
+// otherwises lists what is asked of every recommendation.
+func (b *bench) otherwises() ([]otherwise, error) {
+	var out []otherwise
+	add := func(id, text string, w *replay.World) error {
+		other, err := b.in(w)
+		if err == nil {
+			out = append(out, otherwise{id: id, text: text, b: other})
+		}
+		return err
+	}
+	if start := b.space.Start.Seconds(); start >= 1 {
+		for _, k := range []struct {
+			id string
+			of float64
+		}{{"startup_half", 0.5}, {"startup_quarter", 0.25}} {
+			text := fmt.Sprintf("start-up %s → %s", figure.Time(start), figure.Time(start*k.of))
+			if err := add(k.id, text, b.world.Starting(k.of)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	step := max(1, b.world.Service.Slots()/8) // one of 256 would be no question
+	for _, k := range []struct {
+		id, more string
+		by       int
+	}{{"one_more_at_once", "more", step}, {"one_fewer_at_once", "fewer", -step}} {
+		w, ok, err := b.world.AtOnce(k.by)
+		if err != nil {
+			return nil, fmt.Errorf("what if %d %s requests at once: %w", step, k.more, err)
+		}
+		if !ok {
+			continue
+		}
+		if err := add(
+			k.id,
+			fmt.Sprintf("%d → %d requests at once", b.world.Service.Slots(), w.Service.Slots()),
+			w,
+		); err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range []float64{1.25, 1.5} {
+		if err := add(fmt.Sprintf("load_%g", k), fmt.Sprintf("load × %g", k), b.world.Scaled(k)); err != nil {
+			return nil, err
+		}
+	}
+	if at, ok := b.peakAt(); ok {
+		lost := replay.Loss{At: at, Pods: 1}
+		if err := add("replica_lost", "a replica lost at the peak", b.world.Losing(lost)); err != nil {
+			return nil, err
+		}
+		out[len(out)-1].keep = true
+	}
+	return out, nil
+}
+
+// peakAt is when the load is highest, outside of warm-up stages.
+func (b *bench) peakAt() (at time.Duration, ok bool) {
+	d := &b.world.Demand
+	most := 0.0
+	for i, x := range smoothed(d.Bins, d.Step, needSpan) {
+		if x > most && !(b.warmup != nil && b.warmup(i)) {
+			most, at = x, time.Duration(i)*d.Step
+		}
+	}
+	return at, most > 0
+}
+
+// in is the bench on which w is the world: what a replica carries, and what the load
+// takes, are computed anew.
+func (b *bench) in(w *replay.World) (*bench, error) {
+	d := *b
+	d.world, d.stands = w, new(sync.Map)
+	d.day = func(i int) *replay.World { return w.Draw(replicate(b.seed, i)) }
+	var total time.Duration
+	for _, p := range w.Start {
+		total += p.Total()
+	}
+	d.space.Start = total / time.Duration(max(len(w.Start), 1))
+	if w.Service.Slots() != b.world.Service.Slots() {
+		var err error
+		if d.perReplica, err = capacity(w, max(w.Replicas, 2), b.goals.want()); err != nil {
+			return nil, fmt.Errorf("capacity of a replica: %w", err)
+		}
+	}
+	d.need = nil
+	if d.perReplica > 0 {
+		d.need = needs(w.Demand.Bins, w.Demand.Step, d.perReplica)
+		need := peak(d.need)
+		d.space.Peak = int32(math.Ceil(float64(b.space.Peak) * ratio(need, float64(max(b.space.Need, 1)))))
+		d.space.Need = int32(need)
+	}
+	return &d, nil
+}
+
+// asked finds the configuration that is best on the bench of q, with about as many
+// candidate-days and passes over the fluid plant as are given.
+//
+// It meets the objectives if it does on nine days of ten, or on as many of the same
+// days as base where things are as they are. That is as much as few days can say, and
+// a little less than is asked of what is recommended.
+func (b *bench) asked(q otherwise, base *trial, share, passes int, s *replay.Scratch) WhatIf {
+	h := hunt{b: q.b, s: s, base: base, share: share, left: share, days: max(whatIfLeast, min(whatIfDays, share/4)),
+		want: min(0, b.pass(b.world, base.config, s).margin)}
+	h.bar = int(math.Ceil(sure * float64(h.days)))
+	if base.pMet() >= sure {
+		h.bar = min(h.bar, (&trial{days: base.days[:h.days]}).held())
+	}
+	w := WhatIf{ID: q.id, Text: q.text, Verdict: Met}
+	if q.keep {
+		if t := h.try(base.config); h.meets(t) {
+			w.Verdict = Kept
+			return b.told(w, t, base)
+		}
+	}
+	best, first := h.best(passes)
+	if best == nil {
+		w.Verdict = Missed
+		return b.told(w, first, base)
+	}
+	if more, _ := dearer(best, base); more < 0 && !best.config.Equal(&base.config) {
+		// What would do as things are is no merit of what is otherwise.
+		h.b = b
+		if t := h.try(best.config); h.meets(t) {
+			if more, _ := dearer(t, base); more < 0 {
+				return b.told(w, best, t)
+			}
+		}
+	}
+	return b.told(w, best, base)
+}
+
+// told fills in the differences between t, on another bench, and base on this one.
+func (b *bench) told(w WhatIf, t, base *trial) WhatIf {
+	if t == nil || len(t.days) == 0 {
+		return w
+	}
+	p := t.pMet()
+	w.PSLOMet, w.Replicates = &p, len(t.days)
+	w.Attainment = paired(base, t, attainment, 1)
+	if w.Verdict == Missed {
+		return w
+	}
+	if !t.config.Equal(&base.config) {
+		c := t.config.Clone()
+		w.Config = &c
+	}
+	w.ReplicaHours = paired(base, t, hours, 1)
+	if rate, ok := b.rate(); ok {
+		w.USDMonth = paired(base, t, hours, rate*HoursPerMonth/b.world.Demand.Duration().Hours())
+	}
+	return w
+}
+
+// priced is what the recommended configuration costs at other prices. What is best
+// is the same at all of them, since a bill is the replica-hours times a price; where
+// an objective is about money, another may be, and none is shown.
+func (b *bench) priced(o Options, base *trial) []WhatIf {
+	var out []WhatIf
+	rate, ok := b.rate()
+	if !ok ||
+		slices.ContainsFunc(b.goals.list, func(o results.Objective) bool { return strings.HasPrefix(o.Metric, "usd") }) {
+		return nil
+	}
+	for _, p := range o.OtherPrices {
+		if !p.Covers(b.replica) || p.WithGPU && b.replica.GPUs == 0 || p.Currency != b.price.Currency ||
+			p.Name == b.price.Name {
+			continue
+		}
+		more := (p.PerReplicaHour(b.replica) - rate) * HoursPerMonth / b.world.Demand.Duration().Hours()
+		held := base.pMet()
+		out = append(out, WhatIf{ID: "price", Text: "price: " + p.Name, Verdict: Met, PSLOMet: &held,
+			Replicates: len(base.days), USDMonth: over(base.of(func(o *outcome) float64 { return o.hours * more })),
+			ReplicaHours: &Interval{}, Attainment: &Interval{}})
+	}
+	return out
+}
+
+// Settings names what of a configuration differs from another in size and target,
+// shortly: "min 3, target 60"; its maxReplicas where nothing else does. "" = none of
+// these differs.
+func Settings(from, to *hpa.Config) string {
+	var parts []string
+	if from.MinReplicas != to.MinReplicas {
+		parts = append(parts, fmt.Sprintf("min %d", to.MinReplicas))
+	}
+	if i := Primary(to); i >= 0 && i < len(from.Metrics) {
+		if k := TargetKnob(to, i); k != nil && !unchanged(*k, k.Get(from), k.Get(to)) {
+			parts = append(parts, "target "+hpa.FormatValue(k.Get(to)))
+		}
+	}
+	if len(parts) == 0 && from.MaxReplicas != to.MaxReplicas {
+		parts = append(parts, fmt.Sprintf("max %d", to.MaxReplicas))
+	}
+	return strings.Join(parts, ", ")
+}
