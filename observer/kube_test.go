@@ -84,6 +84,7 @@ type world struct {
 	start   time.Time
 	mu      sync.Mutex
 	metrics string // the answer of metrics.k8s.io; "" = 503
+	series  string // the items of external.metrics.k8s.io
 }
 
 func load[T any](t *testing.T, name string) *T {
@@ -107,6 +108,10 @@ func newWorld(t *testing.T) *world {
 	api := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		if strings.HasPrefix(r.URL.Path, "/apis/external.metrics.k8s.io/") {
+			fmt.Fprintf(rw, `{"items":[%s]}`, w.series)
+			return
+		}
 		if w.metrics == "" || !strings.HasPrefix(r.URL.Path, "/apis/metrics.k8s.io/v1beta1/namespaces/demo/pods") {
 			http.Error(rw, "no metrics", http.StatusServiceUnavailable)
 			return
@@ -291,6 +296,31 @@ func TestMetricsThatFailAreAGap(t *testing.T) {
 	g := await(t, s, "the gap", func(g results.Gap) bool { return g.Source == "metrics.k8s.io" })
 	if g.To <= g.From {
 		t.Errorf("gap %+v has no length", g)
+	}
+}
+
+func TestAMetricThatLosesItsSeriesIsAGap(t *testing.T) {
+	w := newWorld(t)
+	w.series = `{"metricName":"s0-prometheus","value":"7","timestamp":"2026-11-23T13:13:40Z"}`
+	w.subject.HPA.Spec.Metrics = append(w.subject.HPA.Spec.Metrics, autoscalingv2.MetricSpec{
+		Type:     autoscalingv2.ExternalMetricSourceType,
+		External: &autoscalingv2.ExternalMetricSource{Metric: autoscalingv2.MetricIdentifier{Name: "s0-prometheus"}},
+	})
+	_, s := w.observe(t, Options{})
+	await(t, s, "its value", func(x results.Sample) bool { return x.Name == "s0-prometheus" && x.Value == 7 })
+	set := func(series string) {
+		w.mu.Lock()
+		w.series = series
+		w.mu.Unlock()
+	}
+	set("")
+	await(t, s, "a warning", func(x results.Warning) bool {
+		return x.ID == "observer-blind" && x.Text == "External metric s0-prometheus: the answer has no series; retrying"
+	})
+	set(`{"metricName":"s0-prometheus","value":"3"}`)
+	g := await(t, s, "the gap", func(g results.Gap) bool { return strings.Contains(g.Source, "s0-prometheus") })
+	if g.To <= g.From || g.Why != "the answer has no series" || !g.HidesDecisions() {
+		t.Errorf("gap %+v: want a length, the reason, and that it hides decisions", g)
 	}
 }
 

@@ -3,6 +3,7 @@ package observer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -69,19 +70,17 @@ func (k *Kube) poll(ctx context.Context) error {
 	k.metrics.custom, k.metrics.lastStamp = map[int][]customLook{}, map[string]time.Duration{}
 	k.mu.Unlock()
 	every := k.clock.Wall(k.every)
-	blind := map[string]time.Time{}
+	blind, why := map[string]time.Time{}, map[string]string{}
 	told := func(source string, err error) {
 		since, was := blind[source]
 		now := time.Now()
 		switch {
 		case err != nil && !was && ctx.Err() == nil:
-			blind[source] = now.Add(-every)
+			blind[source], why[source] = now.Add(-every), whyBlind(err)
 			k.warn("observer-blind", "%s: %v; retrying", source, brief(kube.Explain(err, "run")))
 		case err == nil && was:
 			delete(blind, source)
-			k.emit(
-				results.Gap{Source: source, From: k.clock.At(since), To: k.clock.At(now), Why: "the metrics API did not answer"},
-			)
+			k.emit(results.Gap{Source: source, From: k.clock.At(since), To: k.clock.At(now), Why: why[source]})
 		}
 	}
 	for ctx.Err() == nil {
@@ -110,9 +109,19 @@ func (k *Kube) poll(ctx context.Context) error {
 		sleep(ctx, every-time.Since(began))
 	}
 	for source, since := range blind {
-		k.emit(results.Gap{Source: source, From: k.clock.At(since), To: k.now(), Why: "the metrics API did not answer"})
+		k.emit(results.Gap{Source: source, From: k.clock.At(since), To: k.now(), Why: why[source]})
 	}
 	return nil
+}
+
+// errNoSeries is an answer without any value: the autoscaler counts it as a failure.
+var errNoSeries = errors.New("the answer has no series")
+
+func whyBlind(err error) string {
+	if errors.Is(err, errNoSeries) {
+		return err.Error()
+	}
+	return "the metrics API did not answer"
 }
 
 // resources reads metrics.k8s.io for the pods, as the controller does.
@@ -274,8 +283,12 @@ func (k *Kube) others(ctx context.Context, i int, m *autoscalingv2.MetricSpec) e
 	defer k.mu.Unlock()
 	c.at = k.now()
 	looks := k.metrics.custom[i]
+	var none error // without pods, nobody has a value
+	if len(c.pods)+len(c.series) == 0 && (m.Pods == nil || len(k.pods) > 0) {
+		none = errNoSeries
+	}
 	if n := len(looks); n > 0 && slices.Equal(looks[n-1].pods, c.pods) && slices.Equal(looks[n-1].series, c.series) {
-		return nil
+		return none
 	}
 	if looks = append(looks, c); len(looks) > keepLooks {
 		looks = slices.Delete(looks, 0, len(looks)-keepLooks)
@@ -307,7 +320,7 @@ func (k *Kube) others(ctx context.Context, i int, m *autoscalingv2.MetricSpec) e
 			results.Sample{At: c.at, Source: source, Name: metricName(m), Value: float64(v) / 1000, SampledAt: results.NotYet},
 		)
 	}
-	return nil
+	return none
 }
 
 func labelled(name, selector string) url.Values {

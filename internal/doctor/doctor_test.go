@@ -311,6 +311,32 @@ func TestWhatIsNotJudgedIsNamed(t *testing.T) {
 	}
 }
 
+func TestMisspelt(t *testing.T) {
+	for name, want := range map[string]string{
+		"vllm:num_request_waiting":                 "vllm:num_requests_waiting",
+		"vllm:requests_waiting":                    "vllm:num_requests_waiting", // its own prefix says whose it is
+		"vllm_num_requests_runing":                 "vllm:num_requests_running",
+		"vllm:kv_cache_usage_percent":              "vllm:kv_cache_usage_perc",
+		"vllm:generation_token_total":              "vllm:generation_tokens_total",
+		"vllm:time_to_first_tokens_seconds_bucket": "vllm:time_to_first_token_seconds_bucket",
+		"sglang:num_queued_reqs":                   "sglang:num_queue_reqs",
+		"DCGM_FI_DEV_GPU_UTILL":                    "DCGM_FI_DEV_GPU_UTIL",
+		"vllm:num_requests_waiting":                "",
+		"vllm:num_requests_waiting:sum":            "", // a recording rule
+		"vllm:gpu_cache_usage_perc":                "", // gone, which another check says
+		"vllm:spec_decode_num_accepted_tokens":     "",
+		"vllm:lora_requests_info":                  "",
+		"http_requests_total":                      "",
+		"queue_size":                               "",
+		"requests_waiting":                         "",
+	} {
+		k, ok := misspelt(name)
+		if k.name != want || ok != (want != "") {
+			t.Errorf("misspelt(%s) = %q, %v, want %q", name, k.name, ok, want)
+		}
+	}
+}
+
 func TestKnownMetrics(t *testing.T) {
 	for _, tt := range []struct {
 		name string

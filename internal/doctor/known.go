@@ -1,8 +1,11 @@
 package doctor
 
 import (
+	"maps"
 	"slices"
 	"strings"
+
+	"github.com/hpatune/hpatune/internal/source"
 )
 
 // kind is what the series of a metric are.
@@ -27,6 +30,7 @@ const (
 
 // wellKnown is what is known of a metric that model servers or GPUs export.
 type wellKnown struct {
+	name   string // as the server spells it; a counter's may have _total behind it
 	server string
 	kind   kind
 	unit   unit
@@ -261,7 +265,7 @@ func readTables(tables []table) map[string]wellKnown {
 		for line := range strings.Lines(strings.TrimSpace(t.lines)) {
 			line, gone, _ := strings.Cut(strings.TrimSpace(line), " gone ")
 			f := strings.Fields(line)
-			k := wellKnown{server: t.server, kind: kind(f[1])}
+			k := wellKnown{name: t.prefix + f[0], server: t.server, kind: kind(f[1])}
 			k.gone, k.present, _ = strings.Cut(gone, " → ")
 			for _, word := range f[2:] {
 				if word == "averaged" {
@@ -292,6 +296,53 @@ func lookUp(name string) (k wellKnown, ok bool) {
 		}
 	}
 	return wellKnown{}, false
+}
+
+// How many letters of a name may differ for it to be another one misspelt: one in
+// ten letters, up to slips, and more where its prefix says whose it is to be.
+const (
+	slips, ownSlips = 2, 4
+	shortestName    = 10
+)
+
+// misspelt returns the metric that was most likely meant by a name that is not
+// known; ok is false where none is near. What is a known name and more (:sum, _per_pod)
+// is a rule's or an adapter's own.
+func misspelt(name string) (k wellKnown, ok bool) {
+	if _, known := lookUp(name); known || len(name) < shortestName {
+		return wellKnown{}, false
+	}
+	p, ending := plain(name), ""
+	for _, part := range []string{"_bucket", "_sum", "_count"} {
+		if base, cut := strings.CutSuffix(p, part); cut {
+			p, ending = base, part
+		}
+	}
+	most, among := min(slips, max(1, len(p)/shortestName)), []string{}
+	for _, t := range tables {
+		if t.prefix != "" && strings.Contains(t.prefix, ":") && strings.HasPrefix(name, t.prefix) {
+			most = ownSlips
+		}
+	}
+	for _, known := range slices.Sorted(maps.Keys(knownMetrics)) {
+		if knownMetrics[known].gone != "" || ending != "" && knownMetrics[known].kind != histogram {
+			continue
+		}
+		if strings.HasPrefix(p, known+"_") {
+			return wellKnown{}, false
+		}
+		among = append(among, known)
+	}
+	near := source.NearestWithin(p, among, most)
+	if near == "" {
+		return wellKnown{}, false
+	}
+	k = knownMetrics[near]
+	k.name += ending
+	if k.kind == counter && strings.HasSuffix(strings.ToLower(name), "_total") && !strings.HasSuffix(k.name, "_total") {
+		k.name += "_total"
+	}
+	return k, true
 }
 
 // onlyGrows says whether a metric is a counter: by the table, else by the

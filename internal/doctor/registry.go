@@ -62,7 +62,7 @@ var Checks = []Check{
 		Severity: Warning,
 		Link:     "https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/",
 		judge:    oddQuantity,
-		Title:    "an amount of memory or CPU has no unit",
+		Title:    "an amount of memory or CPU has no unit, or the wrong one",
 		Fix:      "write the unit: Mi or Gi for memory, m for thousandths of a core",
 	},
 	{
@@ -140,6 +140,14 @@ var Checks = []Check{
 		ID: "gone-metric", Severity: Warning, Link: "https://docs.vllm.ai/en/stable/usage/metrics/", judge: goneMetric,
 		Title: "the server does not export this metric, or no longer does",
 		Fix:   "use its current name",
+	},
+	{
+		ID:       "misspelt-metric",
+		Severity: Warning,
+		Link:     "https://docs.vllm.ai/en/stable/usage/metrics/",
+		judge:    misspeltMetric,
+		Title:    "the metric's name is nearly that of a known server's metric",
+		Fix:      "write the name as the server's /metrics has it",
 	},
 	{
 		ID: "metric-unit", Severity: Warning, Link: walk, judge: metricUnit,

@@ -110,6 +110,31 @@ func goneMetric(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
+// misspeltMetric finds names that nearly are those of a known server's metrics.
+func misspeltMetric(s *subject) (hits []hit, ok bool) {
+	for i := range s.config.Metrics {
+		list, query := s.reads(i)
+		if p, asked := s.facts.Probes[key(s.doc)][i]; asked && p.Series > 0 && !query {
+			continue // it is there under this name
+		}
+		for _, x := range list {
+			k, near := misspelt(x.Name)
+			if !near {
+				continue
+			}
+			h := s.hit(
+				metricPath(i),
+				"%s has no metric %s that is known here; a metric without series forbids scaling down, and if all fail, nothing scales",
+				k.server,
+				x.Name,
+			)
+			h.fix = fmt.Sprintf("did you mean %s?", k.name)
+			hits = append(hits, h)
+		}
+	}
+	return hits, true
+}
+
 // perPod says whether a target is compared with a value of one pod.
 func perPod(m hpa.Metric) bool { return m.Source == hpa.Pods || m.Target.AverageMilli != 0 }
 

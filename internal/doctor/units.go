@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
@@ -15,6 +16,7 @@ import (
 // or than a target can mean.
 const (
 	leastMemory = 1 << 20
+	leastCores  = 0.005 // a server that does nothing burns as much
 	manyCores   = 128
 	highTarget  = 32
 )
@@ -48,19 +50,23 @@ func oddQuantity(s *subject) (hits []hit, ok bool) {
 		amount := float64(m.Target.AverageMilli) / 1000
 		text := s.doc.HPA.Spec.Metrics[i]
 		written := ""
-		if text.Resource != nil && text.Resource.Target.AverageValue != nil {
-			written = text.Resource.Target.AverageValue.String()
-		} else if text.ContainerResource != nil && text.ContainerResource.Target.AverageValue != nil {
-			written = text.ContainerResource.Target.AverageValue.String()
+		var q *resource.Quantity
+		if text.Resource != nil {
+			q = text.Resource.Target.AverageValue
+		} else if text.ContainerResource != nil {
+			q = text.ContainerResource.Target.AverageValue
 		}
-		if what, fix := odd(m.Name, amount, written, highTarget); what != "" {
+		if q != nil { // finer than the thousandths that the controller counts in
+			written, amount = q.String(), q.AsApproximateFloat64()
+		}
+		if what, fix := odd(m.Name, amount, written, leastCores, highTarget); what != "" {
 			h := s.hit(
 				metricPath(i),
 				"the target for %s per pod is %s: %s",
 				m.Name,
 				what,
 				map[bool]string{true: "every pod uses more, so the size is always maxReplicas",
-					false: "no pod uses that much, so the size is always minReplicas"}[m.Name == "memory"],
+					false: "no pod uses that much, so the size is always minReplicas"}[m.Name == "memory" || amount < leastCores],
 			)
 			h.fix = fix
 			hits = append(hits, h)
@@ -80,7 +86,7 @@ func oddQuantity(s *subject) (hits []hit, ok bool) {
 				if !has {
 					continue
 				}
-				if what, fix := odd(name, q.AsApproximateFloat64(), q.String(), manyCores); what != "" {
+				if what, fix := odd(name, q.AsApproximateFloat64(), q.String(), leastRequest, manyCores); what != "" {
 					h := s.podHit(paths[k]+".resources."+r.field+"."+name, "container %s %s %s: %s", c.Name, r.field, name, what)
 					h.fix = fix
 					hits = append(hits, h)
@@ -91,9 +97,12 @@ func oddQuantity(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
-// odd says what an amount of cpu (from so many cores) or memory means where
-// nobody can mean it.
-func odd(name string, amount float64, written string, cores float64) (what, fix string) {
+// leastRequest is a request that Kubernetes rounds up: there is none below 1m.
+const leastRequest = 0.001
+
+// odd says what an amount of memory, or of cpu (below least cores, or from most on),
+// means where nobody can mean it.
+func odd(name string, amount float64, written string, least, most float64) (what, fix string) {
 	number := strings.TrimSuffix(written, "m")
 	switch {
 	case name == "memory" && amount > 0 && amount < leastMemory:
@@ -102,7 +111,10 @@ func odd(name string, amount float64, written string, cores float64) (what, fix 
 			what += " (m is a thousandth)"
 		}
 		return what, fmt.Sprintf("write the unit: %sMi or %sGi", number, number)
-	case name == "cpu" && amount >= cores:
+	case name == "cpu" && amount > 0 && amount < least:
+		return fmt.Sprintf("%s, which is %.4g cores (m is a thousandth)", thousandths(amount), amount),
+			fmt.Sprintf("write cores without m, or thousandths with it: %.4g or %.4gm", amount*1000, amount*1e6)
+	case name == "cpu" && amount >= most:
 		return fmt.Sprintf(
 				"%s, which is %.4g cores",
 				written,
@@ -114,6 +126,9 @@ func odd(name string, amount float64, written string, cores float64) (what, fix 
 	}
 	return "", ""
 }
+
+// thousandths writes cores as people do: 0.5m for what a quantity prints as 500u.
+func thousandths(cores float64) string { return fmt.Sprintf("%.4gm", cores*1000) }
 
 // targetType finds targets whose type names another field than the one that is set.
 func targetType(s *subject) (hits []hit, ok bool) {

@@ -72,7 +72,15 @@ var table = []access{
 		false,
 		"Prometheus through the API server (where Prometheus is in another namespace, this rule belongs there)",
 	},
-	{"", "pods/proxy", "get", false, []string{"run --scrape"}, false, "the pods' own /metrics, through the API server (it reaches every port of every pod of the namespace)"},
+	{
+		"",
+		"pods/proxy",
+		"get",
+		false,
+		[]string{"run --scrape"},
+		false,
+		"the pods' own /metrics, through the API server (it reaches every port of every pod of the namespace)",
+	},
 	{"", "nodes", "list watch", true, watching, true, "node types, and nodes that are added"},
 	{"", "nodes/proxy", "get", true, []string{"run --throttling"}, true, "CPU throttling, from the kubelets"},
 

@@ -220,7 +220,11 @@ func FitText(w io.Writer, f Fitted) error {
 		p.line("")
 	}
 	if l.Error != nil {
-		p.line("Fitted to %s; predicted times are off by a factor of %.3f on average.", plural(l.N, "request"), math.Exp(*l.Error))
+		p.line(
+			"Fitted to %s; predicted times are off by a factor of %.3f on average.",
+			plural(l.N, "request"),
+			math.Exp(*l.Error),
+		)
 	} else {
 		p.line("Fitted to %s that did not wait.", plural(l.N, "request"))
 	}

@@ -127,7 +127,10 @@ func capacityText(c *results.Capacity) string {
 	}
 	return fmt.Sprintf(
 		"Capacity: %s/s meets the objectives at this size (%s); ignoring latency, the highest rate was %s/s, with %d in flight",
-		digits(c.PerSec), next, digits(c.PeakPerSec), c.Concurrency,
+		digits(c.PerSec),
+		next,
+		digits(c.PeakPerSec),
+		c.Concurrency,
 	)
 }
 

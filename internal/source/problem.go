@@ -82,7 +82,12 @@ func (h *Hint) Error() string { return h.Text }
 // be, or "" if none is near: at most a third of its letters may differ. Case and
 // the marks - and _ do not count.
 func Nearest(word string, among []string) string {
-	best, least := "", 1+max(1, len(word)/3)
+	return NearestWithin(word, among, max(1, len(word)/3))
+}
+
+// NearestWithin is Nearest where at most that many letters may differ.
+func NearestWithin(word string, among []string, most int) string {
+	best, least := "", 1+most
 	for _, name := range among {
 		if d := distance(fold(word), fold(name)); d < least {
 			best, least = name, d
