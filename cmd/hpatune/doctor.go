@@ -209,14 +209,6 @@ func (s streams) clusterFacts(
 	return nil
 }
 
-// newChecksCmd is the page of the doctor's checks, made from their registry.
-func newChecksCmd() *cobra.Command {
-	c := &cobra.Command{Use: "checks", Short: "What hpatune doctor looks for"}
-	c.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), wrapPage(doctor.Page())) })
-	c.Long = c.Short
-	return c
-}
-
 // findings prints the page in the form asked for.
 func (s streams) findings(output string, p *report.Doctor) error {
 	switch output {

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 
@@ -20,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/help"
 	"github.com/hpatune/hpatune/internal/layout"
 )
 
@@ -208,7 +208,7 @@ func newRoot(s streams) *cobra.Command {
 	root.SetOut(s.out)
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%s\nTry: %s --help", plainFlagError(err), c.CommandPath())
+		return usagef("%s\nTry: %s --help", help.FlagError(err), c.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	groups := []struct {
@@ -250,31 +250,15 @@ func newRoot(s streams) *cobra.Command {
 		}
 	}
 	root.AddCommand(newWorkerCmd(s)) // hidden: what the pods of a fleet run
-	describe(root)
+	help.Describe(root, pages)
 	root.AddCommand(newTopicCmds()...)
-	help := newHelpCmd()
-	describe(help)
-	root.SetHelpCommand(help)
+	about := help.Command()
+	help.Describe(about, pages)
+	root.SetHelpCommand(about)
 	root.SetHelpCommandGroupID("more")
 	complete(root)
-	wrapHelp(root)
+	help.Wrap(root)
 	return root
-}
-
-// numberError is how strconv says that a flag's value is no number.
-var numberError = regexp.MustCompile(`strconv\.Parse(Int|Uint|Float|Bool): parsing ".*": (.*)$`)
-
-// plainFlagError is pflag's error without the names of Go's functions.
-func plainFlagError(err error) string {
-	return numberError.ReplaceAllStringFunc(err.Error(), func(found string) string {
-		m := numberError.FindStringSubmatch(found)
-		want := map[string]string{"Int": "a whole number", "Uint": "a whole number from 0", "Float": "a number",
-			"Bool": "true or false"}[m[1]]
-		if strings.Contains(m[2], "out of range") {
-			want = "a smaller one"
-		}
-		return "want " + want
-	})
 }
 
 func newVersionCmd(s streams) *cobra.Command {

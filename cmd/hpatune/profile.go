@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/help"
+	"github.com/hpatune/hpatune/internal/layout"
 	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/internal/source"
@@ -20,12 +22,12 @@ func newProfileCmd(s streams) *cobra.Command {
 	c := &cobra.Command{
 		Use: "profile",
 	}
-	withSubcommands(c)
-	help := c.HelpFunc()
+	help.Group(c)
+	usual := c.HelpFunc()
 	c.SetHelpFunc(func(called *cobra.Command, args []string) {
-		help(called, args)
+		usual(called, args)
 		if called == c { // not of a command below it
-			fmt.Fprintf(c.OutOrStdout(), "\n%s", wrapPage(profiles.Manual()))
+			fmt.Fprintf(c.OutOrStdout(), "\n%s", layout.Page(profiles.Manual()))
 		}
 	})
 	c.AddCommand(

@@ -2,63 +2,55 @@ package main
 
 import (
 	"embed"
-	"fmt"
 	"io/fs"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/doctor"
+	"github.com/hpatune/hpatune/internal/help"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
-// topics are pages for people, shown by `hpatune help TOPIC`.
-//
-//go:embed topics/*.md
-var topics embed.FS
+// pages are what the commands and their flags say of themselves: help/COMMAND.md,
+// and help/PROFILE-LIST.md for a command below another. help/flags.md is of the
+// flags that several commands have. topics are pages for people, shown by
+// `hpatune help TOPIC`.
+var (
+	//go:embed help/*.md
+	pages embed.FS
+	//go:embed topics/*.md
+	topics embed.FS
+)
 
-// newTopicCmds makes a help topic of each page: its first line is
-// "# name: what it is about".
+// newTopicCmds makes a help topic of each page, and those that are made from what
+// they speak of: the scripts that show each false belief, the registry of checks.
 func newTopicCmds() []*cobra.Command {
-	pages, err := fs.Glob(topics, "topics/*.md")
+	files, err := fs.Glob(topics, "topics/*.md")
 	if err != nil {
 		panic(err) // the pattern is a constant
 	}
 	var cmds []*cobra.Command
-	for _, page := range pages {
-		text, err := fs.ReadFile(topics, page)
+	for _, file := range files {
+		text, err := fs.ReadFile(topics, file)
 		if err != nil {
 			panic(err) // embedded
 		}
-		cmds = append(cmds, topicCmd(string(text)))
+		cmds = append(cmds, help.Topic(string(text)))
 	}
-	return append(cmds, newBeliefsCmd(), newChecksCmd())
+	return append(cmds,
+		help.Made("beliefs", "Common beliefs about the HPA, and what it does", beliefs),
+		help.Made("checks", "What hpatune doctor looks for", doctor.Page))
 }
 
-// newBeliefsCmd is the page of false beliefs, made when it is asked for from the
-// scripts that show each of them.
-func newBeliefsCmd() *cobra.Command {
-	c := &cobra.Command{Use: "beliefs", Short: "Common beliefs about the HPA, and what it does"}
-	c.SetHelpFunc(func(c *cobra.Command, _ []string) {
-		dir, err := fs.Sub(hpa.Beliefs, "testdata/beliefs")
-		if err != nil {
-			panic(err) // the path is a constant
-		}
-		page, err := scenario.BeliefsPage(dir)
-		if err != nil {
-			panic(err) // embedded, and run by a test
-		}
-		fmt.Fprint(c.OutOrStdout(), wrapPage(page))
-	})
-	// A command without a run is a help topic only if it has some help.
-	c.Long = c.Short
-	return c
-}
-
-func topicCmd(text string) *cobra.Command {
-	head, body, _ := strings.Cut(text, "\n")
-	name, short, _ := strings.Cut(strings.TrimPrefix(head, "# "), ": ")
-	c := &cobra.Command{Use: name, Short: strings.ToUpper(short[:1]) + short[1:], Long: strings.TrimSpace(body)}
-	c.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), wrapPage(c.Long)) })
-	return c
+func beliefs() string {
+	dir, err := fs.Sub(hpa.Beliefs, "testdata/beliefs")
+	if err != nil {
+		panic(err) // the path is a constant
+	}
+	page, err := scenario.BeliefsPage(dir)
+	if err != nil {
+		panic(err) // embedded, and run by a test
+	}
+	return page
 }

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hpatune/hpatune/internal/layout"
 )
 
 // Every command's help has an example that calls that command, and a -o that a
@@ -81,7 +83,7 @@ func TestTheCommandLinesOwnErrors(t *testing.T) {
 }
 
 // TestHelpFitsTheTerminal prints the help of every command and topic, and
-// refuses lines that are wider than helpWidth, unless they have no place to break.
+// refuses lines that are wider than layout.Columns, unless they have no place to break.
 func TestHelpFitsTheTerminal(t *testing.T) {
 	var visit func(c *cobra.Command)
 	visit = func(c *cobra.Command) {
@@ -92,7 +94,7 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 		}
 		for line := range strings.Lines(out.String()) {
 			line = strings.TrimRight(line, "\n")
-			if utf8.RuneCountInString(line) > helpWidth && breakAt(line) >= 0 {
+			if utf8.RuneCountInString(line) > layout.Columns && layout.Page(line) != line+"\n" {
 				t.Errorf("hpatune help %s: %d columns: %s", strings.Join(path, " "), utf8.RuneCountInString(line), line)
 			}
 		}
@@ -103,19 +105,4 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 		}
 	}
 	visit(newRoot(streams{strings.NewReader(""), io.Discard, io.Discard}))
-}
-
-func TestWrapPage(t *testing.T) {
-	long := strings.Repeat("word ", 20)
-	for _, tt := range []struct{ name, page, want string }{
-		{"a short line stays", "a b\n", "a b\n"},
-		{"a long line is broken at a space", long + "end\n", strings.TrimSpace(strings.Repeat("word ", 16)) + "\nword word word word end\n"},
-		{"what follows an item is indented", "- " + strings.TrimSpace(long) + "\n", "- " + strings.TrimSpace(strings.Repeat("word ", 15)) + "\n  word word word word word\n"},
-		{"what has no spaces is broken after a comma", strings.Repeat("abcdefghi,", 9) + "\n", strings.Repeat("abcdefghi,", 8) + "\nabcdefghi,\n"},
-		{"a long word stays whole", strings.Repeat("x", 90) + "\n", strings.Repeat("x", 90) + "\n"},
-	} {
-		if got := wrapPage(tt.page); got != tt.want {
-			t.Errorf("%s: wrapPage(%q) =\n%s want\n%s", tt.name, tt.page, got, tt.want)
-		}
-	}
 }

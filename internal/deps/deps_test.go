@@ -22,6 +22,7 @@ const module = "github.com/hpatune/hpatune"
 // network, no processes, no log and no cluster: numbers in, numbers out.
 const rooms = `
 pure internal/failure:
+     internal/help:      internal/failure internal/layout internal/source
 pure internal/figure:
 pure internal/layout:
 pure results:            internal/figure
