@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,13 +24,14 @@ import (
 
 // pair is a prediction to be held against the real cluster: what is recorded
 // under a predicts what happens under b. Both are the HPA's spec after its
-// target, in YAML's flow style.
+// target, in YAML's flow style; with keda, they are a ScaledObject's.
 type pair struct {
 	name, text string
 	payload    payload
 	load       string // the profile
 	a, b       string
 	ownClocks  bool // for a cluster with Kubernetes' own clocks, not the fast ones
+	keda       bool // scaled by a ScaledObject; ${PROMETHEUS} in a and b is the URL of one that scrapes every second
 }
 
 const (
@@ -144,7 +146,25 @@ stages:
 		b:         "minReplicas: 2, maxReplicas: 6, " + fmt.Sprintf(cpuMetric, 50) + ", behavior: {scaleDown: {stabilizationWindowSeconds: 120}}",
 		ownClocks: true,
 	},
+	{
+		name: "keda-waiting", text: "KEDA on the sum of waiting requests; one more replica from the start and a lower threshold",
+		payload: tinyllm("chat", "-slots=2"),
+		load: `
+stages:
+  - {name: warm-up, rate: 6/s, duration: 30s, warmup: true}
+  - {name: high, rate: 24/s, duration: 110s}
+  - {name: low, rate: 6/s, duration: 110s}
+  - {name: high again, rate: 24/s, duration: 110s}
+  - {name: low again, rate: 6/s, duration: 120s}
+`,
+		a:    "minReplicaCount: 1, maxReplicaCount: 6, " + fmt.Sprintf(waitingTrigger, 2),
+		b:    "minReplicaCount: 2, maxReplicaCount: 6, " + fmt.Sprintf(waitingTrigger, 1),
+		keda: true,
+	},
 }
+
+// waitingTrigger scales on what waits in all pods, over a quarter of a minute.
+const waitingTrigger = `triggers: [{type: prometheus, metadata: {serverAddress: "${PROMETHEUS}", query: "sum(avg_over_time(vllm:num_requests_waiting[15s]))", threshold: "%d"}}]`
 
 // TestPredictedAgainstActual records under A twice, predicts B before B is run,
 // runs B, and prints for each pair what was predicted beside what happened, and
@@ -173,6 +193,9 @@ func TestPredictedAgainstActual(t *testing.T) {
 			if own := s.c.Clocks().HPASync == cluster.DefaultClocks().HPASync; own != p.ownClocks {
 				t.Skip("for a cluster of other clocks (HPA_SYNC and its fellows)")
 			}
+			if p.keda {
+				needKEDA(t)
+			}
 			results = append(results, s.runPair(t, p))
 		})
 	}
@@ -198,18 +221,26 @@ func (s *suite) runPair(t *testing.T, p pair) *kept.Result {
 	manifest := func(spec string) string {
 		return fmt.Sprintf("apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: %[1]s}\nspec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: %[1]s}, %[2]s}\n", w.name, spec)
 	}
+	hpa := w.name
+	if p.keda {
+		url := s.prometheus(t, ns).url
+		manifest = func(spec string) string {
+			return fmt.Sprintf("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: %[1]s, namespace: %[3]s}\nspec: {scaleTargetRef: {name: %[1]s}, %[2]s}\n", w.name, strings.ReplaceAll(spec, "${PROMETHEUS}", url), ns)
+		}
+		hpa = "keda-hpa-" + w.name
+	}
 	write(kept.HPAa, manifest(p.a))
 	b := write(kept.HPAb, manifest(p.b))
 	tokens, cost := s.servedAnswer(t, w, requestCPU)
 	write("cost", fmt.Sprintf("%d tokens, %v of CPU a request\n", tokens, cost))
 	load := profileWith(t, dir, p.name, tokens, p.load+objectives)
 	s.apply(t, ns, manifest(p.a))
-	s.waitCurrentMetrics(t, ns, w.name)
+	s.waitCurrentMetrics(t, ns, hpa)
 
 	record := func(out string, more ...string) {
 		t.Helper()
-		s.settled(t, w)
-		r := s.hpatune(t, dir, append([]string{"run", "--hpa", ns + "/" + w.name, "--url", w.url, "-p", load, "--controller", s.controller(), "--throttling", "--out", out, "--yes"}, more...)...)
+		s.settled(t, ns, hpa)
+		r := s.hpatune(t, dir, append([]string{"run", "--hpa", ns + "/" + hpa, "--url", w.url, "-p", load, "--controller", s.controller(), "--throttling", "--out", out, "--yes"}, more...)...)
 		t.Logf("%s: exit code %d\n%s", out, r.code, r.stdout)
 		if r.code != 0 {
 			t.Fatalf("hpatune run %s: exit code %d\n%s", out, r.code, r.stderr)
@@ -224,7 +255,12 @@ func (s *suite) runPair(t *testing.T, p pair) *kept.Result {
 		write("predicted.txt", r.stdout)
 	}
 	busiest := s.watchBusiest(t, w)
-	record(kept.Other, "--apply", "-f", b)
+	if p.keda { // who changes a ScaledObject's HPA is reverted
+		s.apply(t, ns, manifest(p.b))
+		record(kept.Other)
+	} else {
+		record(kept.Other, "--apply", "-f", b)
+	}
 	write(kept.Busy, fmt.Sprintf("%.3f\n", busiest()))
 
 	program, err := hpatuneOnce()
@@ -328,12 +364,12 @@ func (s *suite) podCPU(ctx context.Context, ns string) (map[string]podUse, error
 
 // settled waits until an HPA is at its least size and has nothing left in its
 // windows, so that runs begin alike.
-func (s *suite) settled(t *testing.T, w workload) {
+func (s *suite) settled(t *testing.T, ns, name string) {
 	t.Helper()
 	clocks := s.c.Clocks()
 	var since time.Time
-	eventually(t, s.patience(4*time.Minute), "HPA "+w.name+" is at its minimum", func(ctx context.Context) error {
-		h, err := s.kube.AutoscalingV2().HorizontalPodAutoscalers(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+	eventually(t, s.patience(4*time.Minute), "HPA "+name+" is at its minimum", func(ctx context.Context) error {
+		h, err := s.kube.AutoscalingV2().HorizontalPodAutoscalers(ns).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
