@@ -36,7 +36,9 @@ func kedaSet(module, home string) (set, error) {
 		builds: map[string][]string{"": {
 			"github.com/kedacore/keda/v2/cmd/operator",
 			"github.com/kedacore/keda/v2/cmd/adapter",
+			"./cmd/promadapter", // custom metrics; it shares nearly all of its packages with KEDA's
 		}},
+		sources: []string{"cmd/promadapter/*.go"},
 		finish: func(dir string) error {
 			out, err := goCommand(module, "list", "-m", "-f", "{{.Dir}}", "github.com/kedacore/keda/v2").Output()
 			if err != nil {

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -196,3 +198,78 @@ func (s *suite) whyNoHPA(ctx context.Context, name string) string {
 	}
 	return string(text)
 }
+
+// customMetrics serves metrics of pods through the custom metrics API until the
+// test's end: rules are NAME=QUERY for Prometheus at url, see promadapter.
+func (s *suite) customMetrics(t *testing.T, ns, url string, rules ...string) {
+	t.Helper()
+	programs, err := cluster.BuildKEDA(t.Context(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := s.c.Kubeconfig()
+	args := []string{"--secure-port=4445", "--cert-dir=" + t.TempDir(), "--prometheus=" + url,
+		"--lister-kubeconfig=" + k, "--authentication-kubeconfig=" + k, "--authorization-kubeconfig=" + k}
+	for _, rule := range rules {
+		args = append(args, "--rule="+rule)
+	}
+	var log bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), filepath.Join(programs, "promadapter"), args...)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.c.Start(cmd); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Wait() }) // the test's context has ended it
+	s.apply(t, ns, fmt.Sprintf(customAPI, ns, cluster.NodeIP))
+	t.Cleanup(func() {
+		for _, version := range []string{"v1beta1", "v1beta2"} {
+			name := version + ".custom.metrics.k8s.io"
+			if err := s.dyn.Resource(apiServices).Delete(context.Background(), name, metav1.DeleteOptions{}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	eventually(t, time.Minute, "custom metrics API answers", func(ctx context.Context) error {
+		_, err := s.kube.Discovery().RESTClient().Get().AbsPath("/apis/custom.metrics.k8s.io/v1beta2").DoRaw(ctx)
+		if err != nil {
+			err = fmt.Errorf("%w; promadapter: %s", err, log.String())
+		}
+		return err
+	})
+}
+
+var apiServices = schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}
+
+// customAPI registers promadapter; it is completed with a namespace and the
+// node's address.
+const customAPI = `
+apiVersion: v1
+kind: Service
+metadata: {name: promadapter}
+spec:
+  ports: [{name: https, port: 443, targetPort: 4445, protocol: TCP}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: promadapter-1
+  labels: {kubernetes.io/service-name: promadapter}
+addressType: IPv4
+ports: [{name: https, port: 4445, protocol: TCP}]
+endpoints: [{addresses: ["%[2]s"], conditions: {ready: true}}]
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: v1beta1.custom.metrics.k8s.io}
+spec:
+  {group: custom.metrics.k8s.io, version: v1beta1, groupPriorityMinimum: 100, versionPriority: 100, insecureSkipTLSVerify: true,
+   service: {name: promadapter, namespace: "%[1]s", port: 443}}
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: v1beta2.custom.metrics.k8s.io}
+spec:
+  {group: custom.metrics.k8s.io, version: v1beta2, groupPriorityMinimum: 100, versionPriority: 200, insecureSkipTLSVerify: true,
+   service: {name: promadapter, namespace: "%[1]s", port: 443}}
+`

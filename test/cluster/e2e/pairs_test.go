@@ -31,6 +31,7 @@ type pair struct {
 	load       string // the profile
 	a, b       string
 	ownClocks  bool // for a cluster with Kubernetes' own clocks, not the fast ones
+	inFlight   bool // scaled on in_flight, a metric of pods, through an adapter
 	keda       bool // scaled by a ScaledObject; ${PROMETHEUS} in a and b is the URL of one that scrapes every second
 }
 
@@ -161,7 +162,28 @@ stages:
 		b:    "minReplicaCount: 2, maxReplicaCount: 6, " + fmt.Sprintf(waitingTrigger, 1),
 		keda: true,
 	},
+	{
+		name: "in-flight", text: "an HPA on requests in flight in a pod, through a custom metrics adapter; one more replica from the start and a lower target",
+		payload: tinyllm("chat"),
+		load: `
+stages:
+  - {name: warm-up, rate: 6/s, duration: 30s, warmup: true}
+  - {name: high, rate: 24/s, duration: 110s}
+  - {name: low, rate: 6/s, duration: 110s}
+  - {name: high again, rate: 24/s, duration: 110s}
+  - {name: low again, rate: 6/s, duration: 120s}
+`,
+		a:        "minReplicas: 1, maxReplicas: 6, " + fmt.Sprintf(inFlightMetric, "600m"),
+		b:        "minReplicas: 2, maxReplicas: 6, " + fmt.Sprintf(inFlightMetric, "350m"),
+		inFlight: true,
+	},
 }
+
+const (
+	inFlightMetric = "metrics: [{type: Pods, pods: {metric: {name: in_flight}, target: {type: AverageValue, averageValue: %s}}}]"
+	// Over a quarter of a minute: an instant says little of requests of 20 to 100 ms.
+	inFlightRule = "in_flight=avg_over_time(vllm:num_requests_running[15s]) + ignoring(__name__) avg_over_time(vllm:num_requests_waiting[15s])"
+)
 
 // waitingTrigger scales on what waits in all pods, over a quarter of a minute.
 const waitingTrigger = `triggers: [{type: prometheus, metadata: {serverAddress: "${PROMETHEUS}", query: "sum(avg_over_time(vllm:num_requests_waiting[15s]))", threshold: "%d"}}]`
@@ -222,8 +244,14 @@ func (s *suite) runPair(t *testing.T, p pair) *kept.Result {
 		return fmt.Sprintf("apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: %[1]s}\nspec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: %[1]s}, %[2]s}\n", w.name, spec)
 	}
 	hpa := w.name
+	var url string
+	if p.keda || p.inFlight {
+		url = s.prometheus(t, ns).url
+	}
+	if p.inFlight {
+		s.customMetrics(t, ns, url, inFlightRule)
+	}
 	if p.keda {
-		url := s.prometheus(t, ns).url
 		manifest = func(spec string) string {
 			return fmt.Sprintf("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: %[1]s, namespace: %[3]s}\nspec: {scaleTargetRef: {name: %[1]s}, %[2]s}\n", w.name, strings.ReplaceAll(spec, "${PROMETHEUS}", url), ns)
 		}
