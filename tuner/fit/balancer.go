@@ -23,12 +23,12 @@ func balancerOf(s *service) (plant.Balancer, plant.Connections, notes) {
 		if b == plant.Random && kept {
 			b = plant.Aged
 		}
-		n.quality("balancer", h.off, len(l.calls), "%s: of those tried, its latencies are nearest to the recorded "+
-			"ones; mean difference of their logarithms", b)
+		n.quality("balancer", h.off, len(l.calls), "%s: of those tried, it reproduces the recorded latencies "+
+			"best; mean difference of the logarithms", b)
 		return b, wires, n
 	}
 	if !l.visible || len(l.servers) < 2 {
-		n.assume("requests are spread at random over the replicas: the recording does not show how")
+		n.assume("requests are spread at random over the replicas (the recording does not show how)")
 		return plant.Random, plant.Connections{}, n
 	}
 	b := plant.Random
@@ -44,17 +44,17 @@ func balancerOf(s *service) (plant.Balancer, plant.Connections, notes) {
 	case kept && l.pinned():
 		b = plant.Aged
 	}
-	n.quality("balancer", even, len(l.calls), "%s: variance of replicas' counts over that of random spreading; the "+
-		"least busy one was taken in %.0f %% of the cases", b, fewest*100)
+	n.quality("balancer", even, len(l.calls), "%s: variance of the requests per replica, relative to random; the "+
+		"least busy replica was chosen in %.0f %% of the cases", b, fewest*100)
 	if b == plant.Aged {
 		n.quality("connections", wires.Age.Seconds(), len(l.calls),
-			"seconds that a connection lives at most (0 = it does not age), over %d pools; %.0f %% of the requests came "+
-				"over one that was open", max(1, wires.Pools), 100*l.reused())
+			"maximum age of a connection in seconds (0 = none), over %d pools; %.0f %% of the requests used an open "+
+				"connection", max(1, wires.Pools), 100*l.reused())
 		return b, wires, n
 	}
 	if b == plant.Random && even > 2 {
-		n.warn("requests are spread less evenly than at random (variance %.1f times as large): replicas are not "+
-			"alike, and the replay does not know it", even)
+		n.warn("requests are spread less evenly than at random (variance %.1f times as large): the replicas "+
+			"differ, and the replay treats them as equal", even)
 	}
 	return b, plant.Connections{}, n
 }

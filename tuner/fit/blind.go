@@ -59,10 +59,10 @@ func blindOf(s *service, out *Fitted, cfg *hpa.Config, pipes []plant.Pipe, toler
 		}
 		if m.Target.Utilization > 0 {
 			percent := float64(m.Target.Utilization) / target
-			why = append(why, fmt.Sprintf("%s of a replica with all %d slots busy is %.0f %% of its request, and the HPA "+
-				"scales up above %.0f %%", name, s.law.Slots(), full*percent, target*percent*(1+tolerance)))
+			why = append(why, fmt.Sprintf("%s of a replica with all %d slots busy is %.0f %% of its request, but the HPA "+
+				"scales up only above %.0f %%", name, s.law.Slots(), full*percent, target*percent*(1+tolerance)))
 		} else {
-			why = append(why, fmt.Sprintf("%s of a replica with all %d slots busy is %.3g, and the HPA scales up above %.3g",
+			why = append(why, fmt.Sprintf("%s of a replica with all %d slots busy is %.3g, but the HPA scales up only above %.3g",
 				name, s.law.Slots(), full, target*(1+tolerance)))
 		}
 	}
@@ -70,13 +70,13 @@ func blindOf(s *service, out *Fitted, cfg *hpa.Config, pipes []plant.Pipe, toler
 	if name == "cpu" {
 		name = "CPU"
 	}
-	settled := "a metric of what is in flight or waiting, of each pod or of all (none that follows it was " +
-		"recorded: --prometheus with --promql records one)"
+	settled := "an HPA on the requests in flight or waiting, per pod or in total (no such metric was " +
+		"recorded; --prometheus with --promql records one)"
 	if seen := s.signals(cfg.Metrics); len(seen) > 0 {
-		settled = "an HPA on a signal that follows what is in flight: " + strings.Join(seen, ", ")
+		settled = "an HPA on a metric that follows the requests in flight: " + strings.Join(seen, ", ")
 	}
-	return &Doubt{"blind-metric", fmt.Sprintf("%s cannot see this load: %.0f %% of the requests waited for a slot "+
-		"while replicas could have been added; %s", name, 100*share, strings.Join(why, "; ")), settled}
+	return &Doubt{"blind-metric", fmt.Sprintf("%s does not show this load: %.0f %% of the requests waited for a slot "+
+		"although replicas could have been added; %s", name, 100*share, strings.Join(why, "; ")), settled}
 }
 
 // waitedBelow is the share of good calls that clearly waited for a slot (a tenth of

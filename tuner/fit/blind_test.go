@@ -52,7 +52,7 @@ func TestCPUThatCannotSeeTheLoad(t *testing.T) {
 				t.Errorf("%s, start-up %v: doubt %+v, error %v, want blind %v", row.name, stated, d, err, row.blind)
 				continue
 			}
-			if row.blind && (!strings.Contains(d.Text, "CPU cannot see this load") || !strings.Contains(d.SettledBy, row.settled)) {
+			if row.blind && (!strings.Contains(d.Text, "CPU does not show this load") || !strings.Contains(d.SettledBy, row.settled)) {
 				t.Errorf("%s: %q, settled by %q; want %q", row.name, d.Text, d.SettledBy, row.settled)
 			}
 			if row.blind {

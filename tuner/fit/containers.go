@@ -22,7 +22,7 @@ func containersOf(run *results.Run, metrics []hpa.Metric, o Options) ([]hpa.Cont
 	out := recordedContainers(run.Syncs)
 	m := run.Meta.Workload
 	if (o.CPUMilli > 0 || o.MemoryBytes > 0) && (len(out) > 0 || m.CPUMilli > 0 || m.MemoryBytes > 0) {
-		n.warn("the stated requests of CPU and memory are not used: the run recorded those of the pods")
+		n.warn("--requests for CPU and memory are ignored: the run recorded the pods' own")
 	}
 	if len(out) == 0 {
 		if m.CPUMilli == 0 && m.MemoryBytes == 0 {
@@ -56,8 +56,8 @@ func containersOf(run *results.Run, metrics []hpa.Metric, o Options) ([]hpa.Cont
 			continue
 		}
 		if x.Name == "cpu" && cpu == 0 || x.Name == "memory" && memory == 0 {
-			errs = append(errs, fmt.Errorf("fit: the HPA scales on %s utilization and the pods' %s request is unknown; "+
-				"state it: --requests cpu=1,memory=2Gi", x.Name, x.Name))
+			errs = append(errs, fmt.Errorf("fit: the HPA scales on %s utilization, but the pods' %s request is unknown; "+
+				"pass it: --requests cpu=1,memory=2Gi", x.Name, x.Name))
 		}
 	}
 	return out, replica, n, errors.Join(errs...)

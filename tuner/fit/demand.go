@@ -20,7 +20,7 @@ func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) 
 	var n notes
 	d := replay.Demand{Step: time.Second}
 	if len(run.Requests) == 0 {
-		return d, n, errors.New("fit: the run has no requests, so nothing says what load was offered; record one with " +
+		return d, n, errors.New("fit: the run has no requests, so its load is unknown; record one with " +
 			"hpatune run")
 	}
 	rs := slices.Clone(run.Requests)
@@ -38,8 +38,8 @@ func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) 
 	}
 	d.Bins = replay.Bin(d.Arrivals, d.Step, end)
 	d.CV2 = arrivalCV2(d.Arrivals)
-	n.quality("arrivals", d.CV2, len(rs), "squared coefficient of variation of the gaps at an even rate (0 "+
-		"constant, 1 Poisson)")
+	n.quality("arrivals", d.CV2, len(rs), "squared coefficient of variation of the gaps between arrivals, at a constant rate (0 "+
+		"= even, 1 = Poisson)")
 	for _, st := range stages {
 		d.Breaks = append(d.Breaks, seconds(st.FromS))
 	}

@@ -35,7 +35,7 @@ func TestFitOfABareRunNeedsStatements(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Join(fit.Assumed, "; ")
-	for _, want := range []string{"ready after 1m30s", "1000 millicores", "burns its CPU request", "not visible"} {
+	for _, want := range []string{"ready after 1m30s", "1000 millicores", "uses its whole CPU request", "all replicas are treated as one"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("assumed %q; %q is missing", text, want)
 		}

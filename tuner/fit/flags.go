@@ -29,7 +29,7 @@ func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 		stated := replay.Params(run).SyncPeriod
 		if p, ok := periodOf(run.Syncs, stated); ok {
 			out.Meta.HPA.SyncPeriodS = p.Seconds()
-			n.assume("the controller reconciles every %v, not every %v, its default: its reconciles show it "+
+			n.assume("the controller reconciles every %v instead of every %v (the default), as its reconciles show "+
 				"(override with --controller syncPeriod=…)", p, stated)
 		}
 	}
@@ -74,8 +74,8 @@ func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 			continue
 		}
 		*f.to = value
-		n.assume("the controller's %s is %s, not %s, its default: with it the core decides otherwise than the "+
-			"controller in %d reconciles, else in %d (override with --controller %s=…)",
+		n.assume("the controller's %s is %s instead of %s (the default): with it, hpatune differs from the "+
+			"controller in %d reconciles, with the default in %d (override with --controller %s=…)",
 			f.name, f.inText(value), f.inText(f.value), best, before, f.name)
 		if before = best; before == 0 {
 			break

@@ -33,7 +33,7 @@ var counts = []struct {
 		func(r reading) float64 { return r.running + r.waiting },
 		func(p *plant.Pipe, per float64) { p.PerRunning, p.PerWaiting = per, per },
 	},
-	{"completions a second", []string{"rps", "qps", "rate", "per_second", "throughput"},
+	{"completions per second", []string{"rps", "qps", "rate", "per_second", "throughput"},
 		func(r reading) float64 { return r.done }, func(p *plant.Pipe, per float64) { p.PerDone = per }},
 }
 
@@ -80,7 +80,7 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 	}
 	if total < gaugeLeast {
 		n.warn(
-			"metric %s was sampled %d times while the pods were watched; a replay of it takes at least %d",
+			"metric %s was sampled %d times while the pods were observed; to replay it takes at least %d samples",
 			m.Name,
 			total,
 			gaugeLeast,
@@ -103,7 +103,7 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 	}
 	if spread > 0 && best.deviation > explained*spread {
 		n.warn(
-			"metric %s follows nothing that the log shows: its samples vary by %.3g, and the closest (%s) is off by %.3g; it cannot be replayed",
+			"metric %s follows nothing in the log: its samples vary by %.3g, and the closest quantity (%s) is off by %.3g; it cannot be replayed",
 			m.Name,
 			spread,
 			best.what,
@@ -117,7 +117,7 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 		m.Name,
 		best.deviation/max(1e-9, meanLevel(tracks)),
 		total,
-		"mean deviation from %s, seen every %v and %v late, as a ratio of the mean",
+		"mean deviation from %s, read every %v with a delay of %v, as a ratio of the mean",
 		best.what,
 		p.Every,
 		p.Delay.Round(100*time.Millisecond),
@@ -176,7 +176,7 @@ func (s *service) gaugeCandidates(m *hpa.Metric, tracks []track, pooled, free bo
 				k, raw := scaleOf(tracks, value), value
 				value = func(t *track, from, to float64) float64 { return k * raw(t, from, to) }
 			}
-			for _, seen := range timings(tracks, value, pooled, count.name == "completions a second") {
+			for _, seen := range timings(tracks, value, pooled, count.name == "completions per second") {
 				c := candidate{what: what, hinted: hinted, deviation: seen.deviation}
 				c.pipe = seen.pipe(pool)
 				if free {

@@ -355,9 +355,9 @@ func (f *engineFit) errors(g guess) (se theta, pairs [][2]int) {
 
 var coefficientNames = [coefficients]struct{ name, unit, what string }{
 	alpha: {"alpha", "s per iteration", "an iteration's own time"},
-	beta:  {"beta", "s per answer in it", "what an answer adds"},
-	gamma: {"gamma", "s per prompt token in it", "what a prompt token adds"},
-	delta: {"delta", "s per context token held", "what context adds"},
+	beta:  {"beta", "s per answer", "what an answer adds"},
+	gamma: {"gamma", "s per prompt token", "what a prompt token adds"},
+	delta: {"delta", "s per token of context", "what context adds"},
 	own:   {"own", "s per request", "a request's time outside iterations"},
 }
 
@@ -371,12 +371,12 @@ func (f *engineFit) describe(g guess, rivals []guess, k known) LLM {
 	}
 	for _, p := range pairs {
 		a, b := coefficientNames[p[0]], coefficientNames[p[1]]
-		out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s) and %s (%s) move together in this log: only their sum is sure",
+		out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s) and %s (%s) always change together in this log, so only their sum is known",
 			a.name, a.what, b.name, b.what))
 	}
 	for i, v := range thetaOf(&g.law) {
 		if c := coefficientNames[i]; v > 0 && se[i] > 0.5*v {
-			out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s) is hardly determined: ± %.0f %%", c.name, c.what, 100*se[i]/v))
+			out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s) is uncertain: ± %.0f %%", c.name, c.what, 100*se[i]/v))
 		}
 	}
 	seen := map[string]bool{out.Name: true}
@@ -400,7 +400,7 @@ func (f *engineFit) describeLimits(out *LLM, g guess, k known) {
 	}
 	out.KVSeen, out.SeqsSeen = out.Law.KV > 0, out.Law.Seqs > 0
 	if out.Law.Seqs == 0 {
-		out.Unsure = append(out.Unsure, fmt.Sprintf("no limit of requests at once was seen to bind: it is %d or more",
+		out.Unsure = append(out.Unsure, fmt.Sprintf("the limit of requests at once, which was not reached: it is %d or more",
 			f.most))
 	}
 	if g.free[gamma] && g.law.Gamma > 0 && k.batch == 0 {
@@ -426,7 +426,7 @@ func (f *engineFit) describeLimits(out *LLM, g guess, k known) {
 					text += fmt.Sprint(b)
 				}
 			}
-			out.Unsure = append(out.Unsure, fmt.Sprintf("the limit of tokens an iteration (%d) cannot be told from: %s",
+			out.Unsure = append(out.Unsure, fmt.Sprintf("the limit of tokens per iteration: %d explains the log as well as: %s",
 				g.law.Batch, text))
 		}
 	}

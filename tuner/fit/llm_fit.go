@@ -29,7 +29,7 @@ const (
 )
 
 // ErrNoTokens says that a log does not say how long prompts and answers were.
-var ErrNoTokens = errors.New("fewer than 20 requests have their prompt tokens, answer tokens and times in the log")
+var ErrNoTokens = errors.New("the log has fewer than 20 requests with prompt tokens, answer tokens and times")
 
 // LanguageLaw fits a law of iterations to a run in which it is visible which server
 // answered, or there was one.
@@ -37,12 +37,12 @@ func LanguageLaw(run *results.Run, o LawOptions) (LLM, error) {
 	a, left := answers(run)
 	out, err := fitAnswers(a, o)
 	if n := hiddenServers(readLog(run)); n > 1 {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("which of up to %d replicas answered is not visible: the law "+
-			"is of all of them as one server", n))
+		out.Warnings = append(out.Warnings, fmt.Sprintf("the log does not show which of up to %d replicas answered: the model "+
+			"treats all of them as one server", n))
 	}
 	if left > 0 {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests have no token counts and are left out of "+
-			"the load, too", left, left+len(a)))
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests have no token counts and are left out, also as "+
+			"load", left, left+len(a)))
 	}
 	return out, err
 }
@@ -282,9 +282,9 @@ func (f *engineFit) classes(out *LLM) {
 		out.Classes = append(out.Classes, l)
 	}
 	if quick >= 5 && quick*20 > asked {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests had their first token in less than 60 %% "+
-			"of what their prompt takes on an idle server: a prefix cache that had part of it, perhaps; the law takes "+
-			"every prompt for new", quick, asked))
+		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests got their first token in less than 60 %% "+
+			"of the time that their prompt takes on an idle server, perhaps from a prefix cache; the model treats "+
+			"every prompt as new", quick, asked))
 	}
 }
 

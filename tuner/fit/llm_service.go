@@ -94,18 +94,18 @@ func languageService(l *log) (service, notes, bool) {
 	var more notes
 	s.law.Queue, more = queueOf(l, s.law.Slots())
 	s.startsBy(all, &law.Law)
-	n.quality("law", law.Error, law.N, "a law of %s, %s; mean |ln(predicted/measured)| of the times to the first "+
+	n.quality("law", law.Error, law.N, "model: %s, %s; mean |ln(predicted/measured)| of the times to the first "+
 		"token and from there to the last", law.Name, law.Law.String())
 	n.quality("service", meanTotal(s.law.Times), len(sample),
-		"mean service time of a request that is alone, seconds, by the law")
+		"mean service time of a request that is alone, in seconds, by the model")
 	for _, w := range law.Warnings {
 		n.warn("%s", w)
 	}
 	if !l.visible {
-		n.assume("all replicas are one: which of them answered is not visible")
+		n.assume("all replicas are treated as one (the recording does not show which one answered)")
 	}
 	if !law.SeqsSeen {
-		n.warn("no limit of requests at once was seen to bind (%d were): %d are taken for it; a run past saturation "+
+		n.warn("the limit of requests at once was not reached (%d were served); %d is assumed. A run past saturation "+
 			"would tell", law.Most, s.law.Slots())
 	}
 	n.add(more)

@@ -64,7 +64,7 @@ func loadingPipes(s *service, metrics []hpa.Metric, pipes []plant.Pipe, starts [
 			}
 			if v, count, ok := loadingOf(s.log, m); ok {
 				p.Starting = v
-				n.quality("loading", v, count, "%s of a pod that loads, in base units", m.Name)
+				n.quality("loading", v, count, "%s of a pod while it loads, in base units", m.Name)
 				continue
 			}
 			var longest time.Duration
@@ -72,7 +72,7 @@ func loadingPipes(s *service, metrics []hpa.Metric, pipes []plant.Pipe, starts [
 				longest = max(longest, x.Ready)
 			}
 			if p.Starting = p.Base; longest > p.Every && m.Name == "cpu" {
-				n.warn("what a pod burns while it loads (up to %v) was not sampled: it is taken for what one burns at rest "+
+				n.warn("the CPU of a pod while it loads (up to %v) was not sampled; the CPU of an idle pod is assumed "+
 					"(%.3g cores). Where it burns more, an HPA that counts it scales further up than the "+
 					"replay", longest.Round(time.Second), p.Base)
 			}

@@ -52,7 +52,7 @@ func memoryOf(l *log) (hpa.Memory, notes) {
 		}
 	}
 	if k := len(m.ScaleUp) + len(m.ScaleDown); k > 0 {
-		n.quality("remembered", float64(k), k, "rescales before the run began, which its rate policies count")
+		n.quality("remembered", float64(k), k, "rescales before the run began, which the rate policies count")
 	}
 	return m, n
 }

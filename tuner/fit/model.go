@@ -32,7 +32,7 @@ type Model struct {
 // run began with: what the model predicts for that run. cfg is what ran.
 func (m *Model) World(run *results.Run, cfg hpa.Config) (*replay.World, error) {
 	if m.Schema != ModelSchema {
-		return nil, fmt.Errorf("model: schema %q, this version reads %q; make it anew with hpatune tune", m.Schema,
+		return nil, fmt.Errorf("model: schema %q, this version reads %q; create it again with hpatune tune", m.Schema,
 			ModelSchema)
 	}
 	d, _, err := demandOf(run, run.Meta.Stages, run.Gaps)

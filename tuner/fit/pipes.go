@@ -97,7 +97,7 @@ func pipeOf(s *service, m *hpa.Metric, replica cost.Replica) (plant.Pipe, bool, 
 			rs = s.pooled(samples, unit)
 		}
 		if len(rs) < 5 {
-			n.warn("metric %s: %d samples of pods that served, too few to fit", m.Name, len(rs))
+			n.warn("metric %s: %d samples of serving pods are too few to fit", m.Name, len(rs))
 			return assumedPipe(m, s.law.Slots(), replica, n)
 		}
 	}
@@ -146,7 +146,7 @@ func pipeOf(s *service, m *hpa.Metric, replica cost.Replica) (plant.Pipe, bool, 
 		}
 		if best > 0.25*meanOf(ys) {
 			n.warn(
-				"CPU follows the load poorly (mean deviation %.0f %% of its mean): what the autoscaler will see is uncertain",
+				"CPU follows the load poorly (mean deviation %.0f %% of the mean), so the predicted CPU is uncertain",
 				100*best/meanOf(ys),
 			)
 		}
@@ -341,7 +341,7 @@ func assumedPipe(m *hpa.Metric, slots int, replica cost.Replica, n notes) (plant
 		p.Window, p.Fresh = 15*time.Second, 10*time.Second
 		p.PerRunning = replica.CPUCores / float64(slots)
 		p.Ceiling = replica.CPUCores
-		n.assume("a replica with all %d slots busy burns its CPU request, and CPU follows the busy slots", slots)
+		n.assume("a replica with all %d slots busy uses its whole CPU request, and CPU follows the busy slots", slots)
 	case m.Name == "memory" && replica.MemoryGB > 0:
 		p.Base = replica.MemoryGB * (1 << 30) / 2
 		n.assume("memory stays at half the request")

@@ -38,12 +38,12 @@ func startsOf(l *log, stated time.Duration) ([]plant.PhaseSample, notes, error) 
 			Ready: until(p.ready)})
 	}
 	if len(out) > 0 && stated > 0 {
-		n.warn("a start-up of %v was stated and is not used: the run recorded %d starts", stated, len(out))
+		n.warn("--startup %v is ignored: the run recorded %d starts", stated, len(out))
 	}
 	if len(out) == 0 {
 		if stated <= 0 {
-			return nil, n, errors.New("fit: no pod was seen to start during the run, so nothing says how long one takes; " +
-				"state it: --startup 90s")
+			return nil, n, errors.New("fit: no pod started during the run, so the start-up time is unknown; " +
+				"pass it: --startup 90s")
 		}
 		// All of it is loading: a pod that runs and is not ready is what most of
 		// a model server's start is.
@@ -58,7 +58,7 @@ func startsOf(l *log, stated time.Duration) ([]plant.PhaseSample, notes, error) 
 	}
 	n.quality("startup", (sum / time.Duration(len(out))).Seconds(), len(out), "mean seconds from creation to readiness")
 	if len(out) < 5 {
-		n.warn("only %d cold starts were seen: how much they vary is not known", len(out))
+		n.warn("only %d cold starts were recorded, so their variation is unknown", len(out))
 	}
 	return out, n, nil
 }
@@ -79,7 +79,7 @@ func drainOf(l *log) (plant.Drain, notes) {
 		return plant.Drain{}, n
 	}
 	slices.Sort(d)
-	n.quality("drain", d[len(d)/2].Seconds(), len(d), "median seconds from deletion to gone")
+	n.quality("drain", d[len(d)/2].Seconds(), len(d), "median seconds from deletion until the pod is gone")
 	return plant.Drain{Min: d[len(d)/10], Grace: max(30*time.Second, d[len(d)-1])}, n
 }
 
@@ -103,7 +103,7 @@ func replicasOf(l *log, stated, floor int32) (int32, notes) {
 		}
 		return count, n
 	case l.visible:
-		n.assume("the %d backends that answered were there from the begin", len(l.servers))
+		n.assume("the %d backends that answered were there from the beginning", len(l.servers))
 		return int32(len(l.servers)), n
 	}
 	n.assume("%d replicas were ready when the run began (minReplicas)", max(1, floor))

@@ -76,7 +76,8 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 		return law, nil, said
 	}
 	if !ok {
-		said.warn("the CPU limit binds, and no request came to an idle pod to say how quick one is by itself: short " +
+		said.warn("the CPU limit throttles the pods, and no request came to an idle pod, so the time of one without " +
+			"throttling is unknown: short " +
 			"waits are uncertain")
 		for i := range law.Rate {
 			law.Rate[i] = min(law.Rate[i], q.Most())
@@ -125,7 +126,7 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 		}
 	}
 	said.quality("alone", meanTotal(sample), len(alone.sample),
-		"mean service time at full speed, seconds, from requests that came to a pod that was idle for a period")
+		"mean service time at full speed, in seconds, from requests to pods that had been idle for a CPU period")
 	law = plant.SlotsLaw(most, sample)
 	law.Quota = q
 	return law, own, said
@@ -151,14 +152,14 @@ func bucketOf(rs []reading, limit float64, said *notes) plant.Quota {
 	how := "slope of CPU over completions"
 	if len(costs) >= 5 {
 		q.Each, q.Spread = median(slices.Clone(costs)), scatter(costs, rs, saturated*limit)
-		how = "CPU over completions of pods that burnt all of it"
+		how = "CPU over completions of pods at their CPU limit"
 	}
 	if q.Each <= 0 {
 		return plant.Quota{}
 	}
 	said.quality("cpu-limit", q.Most(), max(len(costs), len(rs)),
-		"requests a second that a limit of %.3g cores lets through, at %.3g core-seconds each (%s; scatter %.0f %%) "+
-			"and %.3g cores at rest",
+		"requests per second within a limit of %.3g cores, at %.3g core-seconds each (%s; scatter %.0f %%) "+
+			"and %.3g cores when idle",
 		limit, q.Each, how, 100*q.Spread, base)
 	return q
 }

@@ -68,7 +68,7 @@ func (f *Fitted) Reaching(cfg *hpa.Config, tolerance float64) (Extrapolation, st
 		}
 		value *= 1 + tolerance
 		if e := f.Reaches[k].Of(value); e > worst {
-			worst, text = e, fmt.Sprintf("%s of a pod was at most %.3g, and the HPA would scale up at %.3g", m.Name,
+			worst, text = e, fmt.Sprintf("%s of a pod was at most %.3g, but the HPA would scale up at %.3g", m.Name,
 				f.Reaches[k].Largest, value)
 		}
 	}

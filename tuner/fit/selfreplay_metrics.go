@@ -82,10 +82,10 @@ func (t *totals) ratios() map[string]float64 {
 func replayedNotes(s *SelfReplay, syncs int) (n notes) {
 	for _, name := range sortedKeys(s.Metrics) {
 		k := s.Metrics[name]
-		n.quality("replayed-"+name, k, syncs, "%s that the HPA reads in the replay of the run over what it read in the run",
+		n.quality("replayed-"+name, k, syncs, "%s that the HPA reads in the replay of the run, relative to the recorded one",
 			name)
 		if math.Abs(k-1) > metricOff {
-			n.warn("the replay of the run has %.0f %% of the %s that was recorded: sizes under other targets are off by "+
+			n.warn("the replay of the run has %.0f %% of the recorded %s, so sizes under other targets are off by "+
 				"about as much", 100*k, name)
 		}
 	}

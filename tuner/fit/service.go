@@ -57,15 +57,15 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	var n notes
 	ok := l.good()
 	if ok < fewestAnswers {
-		return service{}, n, errors.New("fit: fewer than 20 requests were answered while the pods were watched, too " +
-			"few to say how long one takes; record a longer run")
+		return service{}, n, errors.New("fit: fewer than 20 requests were answered while the pods were observed, too " +
+			"few to learn the service time; record a longer run")
 	}
 	switch {
 	case l.visible:
 	case len(l.traffic) > 0:
-		n.warn("which replica answered is not visible: requests are held against the number that was ready")
+		n.warn("the recording does not show which replica answered, so requests are compared with the number of ready replicas")
 	default:
-		n.assume("all replicas are one: which of them answered, and how many there were, is not visible")
+		n.assume("all replicas are treated as one (the recording shows neither which one answered nor how many there were)")
 	}
 	streams := l.streams()
 	patience, firstToken := patienceOf(l.run, streams)
@@ -80,18 +80,18 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	slots := found.n
 	s.start = found.start
 	if s.hidden != nil && s.hidden.off > hiddenOff {
-		n.doubt("hidden-backends", "a response header that names the pod (connections.backend_header; the downward "+
-			"API can set it)",
-			"which replica answered is not visible, and no number of slots and no balancer that was tried gives the "+
-				"recorded latencies (%.0f %% off on the average)", 100*(math.Exp(s.hidden.off)-1))
+		n.doubt("hidden-backends", "a response header that names the pod (connections.backend_header; the server can get its name from the downward "+
+			"API)",
+			"the recording does not show which replica answered, and no combination of slots and balancer that was tried "+
+				"reproduces the recorded latencies (%.0f %% off on average)", 100*(math.Exp(s.hidden.off)-1))
 	}
 	var more notes
 	s.slowing, more = slowingOf(&s, slots)
 	// Where services slow down, more slots are not that much more capacity.
 	few, many := float64(found.lo)/s.slowing.at(float64(found.lo)), float64(found.hi)/s.slowing.at(float64(found.hi))
 	if found.waited && many > 1.5*few {
-		n.doubt("slots", "a run that takes one replica from idle to past saturation in steps",
-			"%d to %d requests at once would explain the recorded latencies alike, so a replica's capacity is not "+
+		n.doubt("slots", "a run that loads one replica in steps from idle to beyond saturation",
+			"any number from %d to %d of requests at once explains the recorded latencies, so a replica's capacity is not "+
 				"known", found.lo, found.hi)
 	}
 	if s.slowing.per > 0 {
@@ -102,12 +102,12 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	for i := 1; i <= slots; i++ {
 		s.law.Rate[i] = max(s.law.Rate[i-1], s.law.Rate[i]/s.slowing.at(float64(i)))
 	}
-	n.quality("service", meanTotal(times), len(times), "mean service time, seconds, without waiting")
-	n.quality("slots", found.spread, ok, "%d at once (%d to %d explain the log as well); mean deviation of what a "+
-		"request itself takes, seconds", slots, found.lo, found.hi)
+	n.quality("service", meanTotal(times), len(times), "mean service time in seconds, without waiting")
+	n.quality("slots", found.spread, ok, "%d at once (%d to %d explain the log as well); mean deviation of the service "+
+		"time, in seconds", slots, found.lo, found.hi)
 	if waited*50 < ok && s.law.Rate[slots] > 1.02*s.law.Rate[max(1, slots-1)] {
-		n.warn("replicas were hardly ever full: %d at once were seen and no more could be, so their capacity is a "+
-			"lower bound; a run past saturation would tell", slots)
+		n.warn("replicas were hardly ever full: they served up to %d requests at once, so that is a lower bound of their "+
+			"capacity; a run beyond saturation would show it", slots)
 	}
 	n.add(more)
 	s.law, s.own, more = limited(&s)

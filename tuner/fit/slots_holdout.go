@@ -26,7 +26,7 @@ func LawOf(run *results.Run, o LawOptions) (LLM, error) {
 			out.Error = math.NaN()
 		}
 	}
-	out.Unsure = append(out.Unsure, "what prompts and answers add to a request's time: their tokens are not in the log")
+	out.Unsure = append(out.Unsure, "the time that prompts and answers add, since the log has no token counts")
 	return out, nil
 }
 

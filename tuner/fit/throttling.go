@@ -7,13 +7,13 @@ func throttledNotes(s *service) notes {
 	if !ok {
 		return n
 	}
-	n.quality("throttled", share, periods, "share of the pods' CPU periods in which their limit stopped them")
+	n.quality("throttled", share, periods, "share of CPU periods in which the limit throttled the pods")
 	switch {
 	case share > 0.02 && s.law.Quota.Cores == 0:
-		n.warn("pods were stopped by their CPU limit in %.0f %% of the periods, and CPU samples do not show that it "+
-			"binds: short stops are not in the replay", 100*share)
+		n.warn("the CPU limit throttled the pods in %.0f %% of the periods, but the CPU samples stay below "+
+			"it: the replay does not include short throttling", 100*share)
 	case share > 0.1:
-		n.warn("pods were stopped by their CPU limit in %.0f %% of the periods: a higher limit may be worth more than "+
+		n.warn("the CPU limit throttled the pods in %.0f %% of the periods: a higher limit may help more than "+
 			"any change of the HPA", 100*share)
 	}
 	return n

@@ -60,8 +60,8 @@ func unseenOf(run *results.Run, p hpa.Params, cfg hpa.Config) notes {
 	}
 	if len(sources) > 0 {
 		slices.Sort(sources)
-		n.warn("%s could not be watched at times between %v and %v: what happened then is no evidence, nor what was "+
-			"decided up to %v later, while the autoscaler remembered it",
+		n.warn("%s could not be observed at times between %v and %v: that time is not used, nor are the "+
+			"decisions up to %v later, which depend on it",
 			strings.Join(slices.Compact(sources), ", "), from.Round(time.Second), to.Round(time.Second), replay.Remembered(p,
 				cfg))
 	}

@@ -61,8 +61,8 @@ func youngOf(s *service) ([]plant.Youth, notes) {
 		out = append(out, plant.Youth{Until: ages[k], Stretch: max(1, stretch[k])})
 	}
 	if out != nil {
-		n.quality("young", out[0].Stretch, len(byAge[0]), "times as long a request takes at a pod in its first %v; as "+
-			"ever from %v on", ages[0], ages[last])
+		n.quality("young", out[0].Stretch, len(byAge[0]), "times as long a request takes at a pod in its first %v; normal "+
+			"from %v on", ages[0], ages[last])
 	}
 	return out, n
 }
