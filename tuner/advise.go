@@ -34,6 +34,9 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 		}
 	}
 	r.Front = b.front(k)
+	if err := b.zero(ctx, r, k, o); err != nil {
+		return nil, err
+	}
 	if k.best == nil {
 		no := b.infeasible(r, k)
 		return no, b.ask(ctx, r, k, k.safest, o)

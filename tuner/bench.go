@@ -37,6 +37,7 @@ type bench struct {
 	// controller remembered: for a replay of what ran, not of a candidate.
 	asRecorded bool
 	stands     *sync.Map // standing's answers
+	zeroRule   *Zero     // whether zero is looked at
 }
 
 // newBench prepares what every candidate is tried on.
@@ -62,6 +63,9 @@ func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
 			one.Metrics = c.Metrics[i : i+1]
 		}
 		return f.Reaching(&one, f.World.Params.Tolerance)
+	}
+	if b.zeroRule = zeroOf(run, b, &o.Current); b.zeroRule != nil && b.zeroRule.Verdict != ZeroRefused {
+		b.space.Zero = o.Space.MinFloor == 0
 	}
 	var total time.Duration
 	for _, p := range f.World.Start {
@@ -137,7 +141,10 @@ type outcome struct {
 	attainment, hours, ready, errors, flaps, capacity, peak float64
 	ttft, e2e                                               float64 // p95, seconds; NaN without answers
 	requests, tokens                                        float64
-	met                                                     bool // every objective held
+	// of zero: hours at a size of 0, times woken, requests that failed without a ready
+	// pod, and the first one's wait for one, seconds (NaN: nobody came)
+	asleep, wakes, lost, firstWait float64
+	met                            bool // every objective held
 }
 
 // timeline runs one configuration over one day with the exact plant. It takes
@@ -194,6 +201,10 @@ func (b *bench) outcome(tl *results.Timeline, a *tally) outcome {
 		ttft:       p95(tl.TTFT),
 		e2e:        p95(tl.E2E),
 		requests:   a.done,
+		asleep:     float64(a.asleep) * a.step.Hours(),
+		wakes:      float64(a.wakes),
+		lost:       a.lost,
+		firstWait:  a.meanFirstWait(),
 		tokens:     a.tokens,
 		met:        b.goals.met(tl, a),
 	}

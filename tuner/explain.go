@@ -134,6 +134,8 @@ func judgeSync(d *hpa.Decision, cfg *hpa.Config, ready, pods, need float64) sigh
 	switch {
 	case ready >= need && need > 0:
 		s.bound = ""
+	case d.Path == hpa.AtZero && pods == 0:
+		s.text = "the size was zero, and nothing had woken it yet"
 	case d.HasProposal && d.Replicas >= cfg.MaxReplicas && d.Proposal.Replicas > cfg.MaxReplicas:
 		s.bound, s.text = "max", fmt.Sprintf(
 			"the metrics asked for %d, maxReplicas is %d",

@@ -48,6 +48,8 @@ type Recommendation struct {
 	Alternatives Alternatives `json:"alternatives"`
 	Changes      []Changed    `json:"changes"`
 
+	// Zero is what a size of zero would do; null where nothing could wake the target.
+	Zero       *Zero      `json:"zero"`
 	LoadMargin *Interval  `json:"load_margin"` // largest multiple of the load at which the objectives hold
 	Candidates Candidates `json:"candidates"`
 	Price      Price      `json:"price"`

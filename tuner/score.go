@@ -24,6 +24,13 @@ type tally struct {
 	short, shortMax                            int // ticks in a row with too few ready
 	goodBy, arrivalsBy                         []float64
 	by                                         int // ticks a window of goodBy; 0 = none kept
+
+	// While the size is zero, or no pod is ready.
+	asleep, wakes int     // ticks with spec.replicas 0, and how often they ended
+	lost          float64 // requests that failed since no pod was ready
+	firstWait     float64 // ticks from the first request of such a stretch to a ready pod, in all
+	firsts        int     // stretches that had one
+	waiting       int     // ticks since the first request of the present stretch; 0 = none came
 }
 
 // tick takes the next tick. It does not keep t.
@@ -35,6 +42,7 @@ func (a *tally) tick(t *results.Tick) {
 	a.readySeconds += t.Ready * dt
 	a.readyMax = max(a.readyMax, t.Ready)
 	a.podMax = max(a.podMax, t.Spec)
+	a.zero(t)
 	if i == 0 {
 		a.spec = t.Spec
 	}
@@ -74,6 +82,33 @@ func (a *tally) tick(t *results.Tick) {
 		a.goodBy[i/a.by] += t.Good
 		a.arrivalsBy[i/a.by] += t.Arrivals
 	}
+}
+
+// zero follows the stretches without a ready pod. A stretch in which nobody came has
+// no first request; one that the recording ends counts as long as it was seen.
+func (a *tally) zero(t *results.Tick) {
+	if t.Spec == 0 {
+		a.asleep++
+	} else if a.ticks > 1 && a.spec == 0 {
+		a.wakes++
+	}
+	switch {
+	case t.Ready > 0:
+		a.waiting = 0
+	case a.waiting > 0:
+		a.waiting, a.firstWait = a.waiting+1, a.firstWait+1
+	case t.Arrivals > 0:
+		a.waiting, a.firstWait, a.firsts = 1, a.firstWait+1, a.firsts+1
+	}
+	if t.Ready == 0 {
+		a.lost += t.Failed
+	}
+}
+
+// meanFirstWait is how long the first request of a stretch without a ready pod waits
+// for one, or would have, in seconds: the mean over the stretches; NaN without any.
+func (a *tally) meanFirstWait() float64 {
+	return ratio(a.firstWait*a.step.Seconds(), float64(a.firsts))
 }
 
 // attainment is the share of scheduled requests that met every per-request

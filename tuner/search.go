@@ -23,6 +23,9 @@ type Space struct {
 	Peak int32
 	// First says that no HPA ran: its maxReplicas is nobody's bound, and is derived.
 	First bool
+	// Zero says that a size of zero may be recommended: minReplicas 0, or
+	// minReplicaCount 0 of a ScaledObject.
+	Zero bool
 }
 
 // maxHeadroom is how far above the need maxReplicas is set where it is set at all.
@@ -46,7 +49,7 @@ func (s Space) floor() int32 {
 
 // allows says that a configuration is within the user's limits.
 func (s Space) allows(c *hpa.Config) bool {
-	return c.MinReplicas >= s.floor() && (s.MaxLimit <= 0 || c.MaxReplicas <= s.MaxLimit)
+	return (c.MinReplicas >= s.floor() || s.Zero && c.MinReplicas == 0) && (s.MaxLimit <= 0 || c.MaxReplicas <= s.MaxLimit)
 }
 
 // MaxReplicas returns maxReplicas for a minReplicas, where the present one is
@@ -147,6 +150,9 @@ func (s Space) mins(current int32) []int32 {
 		top = min(top, s.MaxLimit)
 	}
 	var out []int32
+	if s.Zero {
+		out = append(out, 0)
+	}
 	for m := floor; m <= top; {
 		out = append(out, m)
 		m += max(1, m/10)

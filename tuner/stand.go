@@ -57,6 +57,9 @@ func (b *bench) standing(cfg hpa.Config, s *replay.Scratch) int32 {
 	}
 	flag := b.world.Params.DownscaleStabilization
 	span := window(rest.ScaleDown, flag) + b.space.Start + settled
+	if l := b.world.Loop; l != nil && b.sleeps(&cfg) {
+		span += l.Cooldown + 2*l.Polling
+	}
 	calm := calmed(b.world, span)
 	first := int32(0)
 	if b.perReplica > 0 {
@@ -68,7 +71,10 @@ func (b *bench) standing(cfg hpa.Config, s *replay.Scratch) int32 {
 	s.OnDecision = nil
 	replay.Simulate(calm, rest, s, func(t *results.Tick) { size = t.Spec })
 	s.OnDecision = show
-	n := min(max(int32(size), cfg.MinReplicas, 1), cfg.MaxReplicas)
+	n := min(max(int32(size), cfg.MinReplicas), cfg.MaxReplicas)
+	if !b.sleeps(&cfg) {
+		n = max(n, 1)
+	}
 	b.stands.Store(key, n)
 	return n
 }

@@ -1,13 +1,52 @@
 package tuner
 
 import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/keda"
+	"github.com/hpatune/hpatune/tuner/replay"
 )
 
 // A size of zero. In the search, MinReplicas of a configuration is the minimum of
 // whoever sets it: of a ScaledObject minReplicaCount, where 0 means that KEDA's own
 // loop goes to zero while its HPA begins at 1.
+
+// ZeroVerdict says whether a size of zero is worth it.
+type ZeroVerdict string
+
+// The verdicts of a Zero.
+const (
+	ZeroAdvised ZeroVerdict = "recommended" // the recommended configuration goes to zero
+	ZeroNot     ZeroVerdict = "no"          // it was replayed, and is not recommended
+	ZeroRefused ZeroVerdict = "refused"     // it cannot work, or nobody can tell
+)
+
+// Zero is what a size of zero would do with this load, against Against. The figures
+// are null where it was refused.
+type Zero struct {
+	Verdict ZeroVerdict `json:"verdict"`
+	Why     string      `json:"why"`
+	Path    string      `json:"path"`    // spec.minReplicaCount, spec.idleReplicaCount, spec.minReplicas
+	AtZero  string      `json:"at_zero"` // what a request meets: refuse, hold 1m0s
+	Against string      `json:"against"` // the configuration without zero, one line
+	// Over the replicates of this load: hours at a size of 0, how often it was woken, how
+	// long the first request waits for a ready pod (or would, where it is refused), and
+	// how many fail since there is none.
+	HoursAtZero *Interval `json:"hours_at_zero"`
+	Wakes       *Interval `json:"wakes"`
+	FirstWait   *Interval `json:"first_wait_s"`
+	Lost        *Interval `json:"lost_requests"`
+	// What it saves: over this load, and of this load repeated for a month.
+	SavedHours    *Interval `json:"saved_replica_hours"`
+	SavedUSDMonth *Interval `json:"saved_usd_month"`
+	Attainment    *Interval `json:"attainment"`
+	PSLOMet       *float64  `json:"p_slo_met"`
+}
 
 // minimum returns a configuration as the search has it: with the ScaledObject's own
 // 0 where its HPA says 1.
@@ -38,7 +77,9 @@ func (o *Options) resumed() (notes []string) {
 	l := *o.Loop
 	l.Paused = false
 	o.Loop = &l
-	return []string{"an annotation pauses KEDA (autoscaling.keda.sh/paused…); everything predicted here is for when it is removed"}
+	return []string{
+		"an annotation pauses KEDA (autoscaling.keda.sh/paused…); everything predicted here is for when it is removed",
+	}
 }
 
 // asScaled returns the options with the minimum of a ScaledObject in place of its
@@ -50,4 +91,169 @@ func (o Options) asScaled() Options {
 		o.Recorded = &r
 	}
 	return o
+}
+
+// sleeps says whether a configuration can be at zero.
+func (b *bench) sleeps(c *hpa.Config) bool {
+	return c.MinReplicas == 0 || b.idles()
+}
+
+// idles says whether idleReplicaCount goes to zero, whatever minReplicaCount is.
+func (b *bench) idles() bool {
+	l := b.world.Loop
+	return l != nil && l.Idle != nil && *l.Idle == 0
+}
+
+// zeroOf says whether zero is to be looked at: nil where the HPA has nothing that
+// could wake its target; refused, with the reason, where it could not come back.
+func zeroOf(run *results.Run, b *bench, current *hpa.Config) *Zero {
+	z := &Zero{Path: "spec.minReplicas", AtZero: "refuse"}
+	if h := b.world.Hold; h > 0 {
+		z.AtZero = "hold " + h.String()
+	}
+	refuse := func(format string, args ...any) *Zero {
+		z.Verdict, z.Why = ZeroRefused, fmt.Sprintf(format, args...)
+		return z
+	}
+	const blind = "at zero no pod exports %s, so nothing would wake the target; " +
+		"a metric that is measured before the pods (requests at the gateway, a queue) could"
+	if l := b.world.Loop; l != nil {
+		z.Path = "spec.minReplicaCount"
+		if b.idles() {
+			z.Path = "spec.idleReplicaCount"
+		}
+		switch reads, wakes := l.Wakes(); {
+		case !wakes:
+			return refuse(blind, strings.Join(slices.Compact(reads), " and "))
+		case l.Forced:
+			return refuse("the annotation autoscaling.keda.sh/force-activation keeps the target awake")
+		case l.PausedIn:
+			return refuse("the annotation autoscaling.keda.sh/paused-scale-in keeps the target awake")
+		}
+		return z
+	}
+	if !current.Outside() {
+		return nil
+	}
+	switch p := b.world.Params; {
+	case len(b.world.Outside) == 0:
+		var names []string
+		for _, m := range current.Metrics {
+			if m.Source == hpa.Object || m.Source == hpa.External {
+				names = append(names, m.Key())
+			}
+		}
+		return refuse(blind, strings.Join(names, " and "))
+	case run.Meta.HPA.Kubernetes == "":
+		return refuse("the version of Kubernetes is not known; an HPA goes to zero from 1.37 on (HPAScaleToZero)")
+	case !p.Gates.ScaleToZero:
+		return refuse("an HPA goes to zero from Kubernetes 1.37 on (HPAScaleToZero); this run is of %s", run.Meta.HPA.Kubernetes)
+	}
+	return z
+}
+
+// zero fills in what a size of zero does, beside the best configuration without it.
+func (b *bench) zero(ctx context.Context, r *Recommendation, k ranking, o Options) error {
+	r.Zero = b.zeroRule
+	z := r.Zero
+	if z == nil || z.Verdict == ZeroRefused {
+		return nil
+	}
+	best := k.best
+	if best == nil {
+		best = k.trials[0]
+	}
+	with, without, other := best, best, b
+	lowest := max(o.Space.floor(), 1)
+	switch {
+	case b.idles():
+		awake := *b.world.Loop
+		awake.Idle = nil
+		c := *b
+		c.world = b.world.Under(&awake)
+		day := b.day
+		c.day = func(i int) *replay.World { return day(i).Under(&awake) }
+		other, without = &c, &trial{config: best.config}
+	case best.config.MinReplicas == 0:
+		c := best.config.Clone()
+		c.MinReplicas = lowest
+		c.MaxReplicas = max(c.MaxReplicas, lowest)
+		if ok := only(feasible(k.trials, o.Space), func(t *trial) bool { return t.config.MinReplicas > 0 }); len(ok) > 0 {
+			c = slices.MinFunc(ok, cheaper).config
+		}
+		without = k.orNew(c)
+	default:
+		c := best.config.Clone()
+		c.MinReplicas = 0
+		with = k.orNew(c)
+	}
+	o.Progress = func(string, int, int) {}
+	days := max(o.Replicates, 1)
+	for _, side := range []struct {
+		b *bench
+		t *trial
+	}{{b, with}, {other, without}} {
+		s := &search{b: side.b, ctx: ctx, o: o}
+		if err := s.play([]*trial{side.t}, days); err != nil {
+			return err
+		}
+		if side.t == with && side.t.fate() == open {
+			if _, err := s.probe(with, glance); err != nil {
+				return err
+			}
+		}
+	}
+	b.fillZero(z, with, without)
+	z.Verdict, z.Why = b.judgeZero(z, with, k.best, o.Space.MinFloor)
+	if z.Verdict == ZeroAdvised && b.world.Loop == nil {
+		r.Assumed = append(r.Assumed, fmt.Sprintf("%s is measured before the pods, so that it is there while none runs",
+			strings.Join(b.world.Outside, " and ")))
+	}
+	return nil
+}
+
+// orNew is the trial of a configuration, or a new one.
+func (k *ranking) orNew(c hpa.Config) *trial {
+	if t := k.known(c); t != nil {
+		return t
+	}
+	return &trial{config: c}
+}
+
+func (b *bench) fillZero(z *Zero, with, without *trial) {
+	z.Against = Describe(without.config)
+	if b.idles() {
+		z.Against += ", without idleReplicaCount"
+	}
+	z.HoursAtZero = over(with.of(func(o *outcome) float64 { return o.asleep }))
+	z.Wakes = over(with.of(func(o *outcome) float64 { return o.wakes }))
+	z.FirstWait = typical(with.of(func(o *outcome) float64 { return o.firstWait }))
+	z.Lost = over(with.of(func(o *outcome) float64 { return o.lost }))
+	z.SavedHours = paired(with, without, hours, 1)
+	if rate, ok := b.rate(); ok {
+		z.SavedUSDMonth = paired(with, without, hours, rate*HoursPerMonth/b.world.Demand.Duration().Hours())
+	}
+	z.Attainment = carriedShare(over(with.of(attainment)), b.world.Doubt.Off.Misses)
+	p := with.pMet()
+	z.PSLOMet = &p
+}
+
+// judgeZero says whether zero is recommended, and why not. minFloor is what the user
+// asked for; 0 = nothing.
+func (b *bench) judgeZero(z *Zero, with, best *trial, minFloor int32) (ZeroVerdict, string) {
+	switch {
+	case z.HoursAtZero == nil || z.HoursAtZero.Value == 0:
+		why := "this load never leaves the pods without work for long enough"
+		if l := b.world.Loop; l != nil {
+			why += fmt.Sprintf(" (cooldownPeriod %v)", l.Cooldown)
+		}
+		return ZeroNot, why + ", so it would change nothing"
+	case best != nil && with == best && with.fate() == holds:
+		return ZeroAdvised, fmt.Sprintf("the objectives hold with it on %d of %d replayed days", with.held(), len(with.days))
+	case with.fate() != holds:
+		return ZeroNot, fmt.Sprintf("with it, %s held on %d of %d replayed days only", b.goals, with.held(), len(with.days))
+	case minFloor > 0:
+		return ZeroNot, fmt.Sprintf("the objectives hold with it, but your --min-floor is %d", minFloor)
+	}
+	return ZeroNot, "the objectives hold with it, but it saves nothing beyond what days differ by"
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/doctor"
 	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/results"
@@ -91,7 +92,7 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 	if err := f.assume(&o); err != nil {
 		return nil, err
 	}
-	o.Fit.Loop = loopOf(ran)
+	o.Fit.Loop, o.Fit.Outside = loopOf(ran), doctor.Outside(&r.hpa.Config)
 	r.outcome, err = tuner.Replay(ctx, run, r.hpa.Config, o)
 	if err != nil {
 		return nil, failure.Evidencef("cannot replay the run: %w", err)

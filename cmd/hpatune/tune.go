@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/hpatune/hpatune/internal/doctor"
 	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/live"
 	"github.com/hpatune/hpatune/internal/record"
@@ -160,7 +161,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	if err := f.ask(&o); err != nil {
 		return advised{}, err
 	}
-	o.Fit.Loop = o.Loop
+	o.Fit.Loop, o.Fit.Outside = o.Loop, doctor.Outside(&current.Config)
 	var finish func()
 	o.Progress, finish = live.Progress(s.err, tty(s.err))
 	if err := f.assume(&o); err != nil {

@@ -144,10 +144,11 @@ func wake(s *subject) ([]hit, bool) {
 		case "cpu", "memory":
 			own = cmp.Or(own, t.Type)
 		case "prometheus":
-			if !OfPods(t) {
+			name, of := OfPods(t)
+			if !of {
 				return nil, true
 			}
-			own = promql.Read(t.Metadata["query"])[0].Name
+			own = name
 		default:
 			return nil, true // something outside of the pods, or the clock
 		}
@@ -162,17 +163,32 @@ func wake(s *subject) ([]hit, bool) {
 	}, true
 }
 
-// OfPods says whether everything that a trigger reads is exported by the pods that
-// it scales.
-func OfPods(t *manifest.Trigger) bool {
+// OfPods names what a trigger reads, "" where that is not known, and says whether
+// the pods that it scales export all of it themselves.
+func OfPods(t *manifest.Trigger) (reads string, is bool) {
 	switch t.Type {
 	case "cpu", "memory":
-		return true
+		return t.Type, true
 	case "prometheus":
 		list := promql.Read(t.Metadata["query"])
-		return len(list) > 0 && !slices.ContainsFunc(list, func(x promql.Series) bool { return !exportedByPods(x.Name) })
+		if len(list) == 0 {
+			return "", false
+		}
+		return list[0].Name, !slices.ContainsFunc(list, func(x promql.Series) bool { return !exportedByPods(x.Name) })
 	}
-	return false
+	return "", false
+}
+
+// Outside names the Object and External metrics of an HPA that no serving pod is
+// known to export, so that they may be there at zero.
+func Outside(c *hpa.Config) (metrics []string) {
+	for i := range c.Metrics {
+		m := &c.Metrics[i]
+		if (m.Source == hpa.Object || m.Source == hpa.External) && !exportedByPods(m.Name) {
+			metrics = append(metrics, m.Name)
+		}
+	}
+	return metrics
 }
 
 func idle(s *subject) int32 {

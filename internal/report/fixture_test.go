@@ -155,6 +155,11 @@ func seededAdvice() *tuner.Recommendation {
 			{Path: "spec.metrics[0].resource.target.averageUtilization", From: "70", To: "45", Effect: &tuner.Reverted{USDMonth: between(31, 27, 35), Attainment: between(0.17, 0.14, 0.2), Flaps: between(0, -1, 0), TimeToCapacity: between(-71, -90, -55)}, Reverted: &tuner.Reverted{USDMonth: between(-31, -35, -27), Attainment: between(-0.17, -0.2, -0.14), Flaps: between(0, 0, 1), TimeToCapacity: between(71, 55, 90)}, Why: "CPU ends at 98 % of the request: at a target of 70 it can ask for 1.4 times the size a step, at 45 for 2.2 times"},
 			{Path: "spec.behavior.scaleDown.stabilizationWindowSeconds", From: "300", To: "120", Effect: &tuner.Reverted{USDMonth: between(-54, -60, -49), Attainment: between(-0.0004, -0.002, 0.001), Flaps: between(0, 0, 0), TimeToCapacity: between(0, -3, 3)}, Reverted: &tuner.Reverted{USDMonth: between(54, 49, 60), Attainment: between(0.0004, -0.001, 0.002), Flaps: between(0, 0, 0), TimeToCapacity: between(0, -3, 3)}, Why: "nothing comes back within five minutes here"},
 		},
+		Zero: &tuner.Zero{
+			Verdict: tuner.ZeroNot, Why: `with it, "error_rate < 1%" held on 0 of 20 replayed days only`, Path: "spec.minReplicaCount", AtZero: "refuse",
+			Against: "min 4, max 16", HoursAtZero: between(9.2, 8.9, 9.4), Wakes: between(3, 3, 4), FirstWait: between(62, 41, 88), Lost: between(214, 160, 260),
+			SavedHours: between(31, 30, 32), SavedUSDMonth: between(41.2, 39, 43), Attainment: between(0.962, 0.95, 0.97), PSLOMet: number64(0),
+		},
 		LoadMargin: between(1.18, 1.12, 1.24), Candidates: tuner.Candidates{Fluid: 3240, Exact: 24}, Price: tuner.DefaultPrice(),
 		Worst: []tuner.Worst{
 			{FromS: 150, ToS: 195, Missed: 21, BoundBy: "startup", Text: "wanted 7, had 4 ready: three were loading"},

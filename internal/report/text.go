@@ -326,6 +326,7 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 			x.Text,
 		)
 	}
+	p.zero(r)
 	if r.LoadMargin != nil {
 		p.line("\nLoad margin: the objectives are met up to %s × this load.", interval(r.LoadMargin, ""))
 	}

@@ -45,7 +45,9 @@ type Trigger struct {
 	// false) and not 0.
 	EmptyFails bool `json:",omitempty"`
 	// OfPods says that the pods export what it reads: at zero there is nothing.
-	OfPods bool    `json:",omitempty"`
+	OfPods bool `json:",omitempty"`
+	// Reads is what it reads, for people: the metric of a query.
+	Reads  string  `json:",omitempty"`
 	Cached bool    `json:",omitempty"` // useCachedMetrics: the HPA gets what the loop last read
 	Target float64 // threshold
 	Value  bool    `json:",omitempty"` // metricType Value, else AverageValue
@@ -98,7 +100,11 @@ func (l *Loop) Wakes() (why []string, ok bool) {
 		if !t.Resource && !t.OfPods {
 			return nil, true
 		}
-		why = append(why, t.Metric)
+		reads := t.Metric
+		if t.Reads != "" && t.Reads != t.Metric {
+			reads += " (" + t.Reads + ")"
+		}
+		why = append(why, reads)
 	}
 	return why, false
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/hpatune/hpatune/tuner/keda"
 )
 
-// Loop returns what a ScaledObject says of KEDA's own loop. ofPods tells which
-// triggers read what the target's own pods export. It is for an object that passed
+// Loop returns what a ScaledObject says of KEDA's own loop. ofPods tells
+// what a trigger reads, and whether the target's own pods export it. It is for an object that passed
 // its checks; of others the numbers that cannot be read count as not said.
-func (o *ScaledObject) Loop(ofPods func(*Trigger) bool) *keda.Loop {
+func (o *ScaledObject) Loop(ofPods func(*Trigger) (reads string, is bool)) *keda.Loop {
 	l := &keda.Loop{
 		Polling: o.Polling(), Cooldown: o.Cooldown(), Min: o.Min(), Idle: o.Spec.IdleReplicaCount,
 		InitialCooldown: time.Duration(deref(o.Spec.InitialCooldownPeriod, 0)) * time.Second,
@@ -43,7 +43,7 @@ func (o *ScaledObject) Loop(ofPods func(*Trigger) bool) *keda.Loop {
 }
 
 // signal is the i-th trigger as the loop takes it.
-func (o *ScaledObject) signal(i int, ofPods func(*Trigger) bool) keda.Trigger {
+func (o *ScaledObject) signal(i int, ofPods func(*Trigger) (reads string, is bool)) keda.Trigger {
 	t := &o.Spec.Triggers[i]
 	s := keda.Trigger{
 		Metric: t.Type, Resource: t.Type == "cpu" || t.Type == "memory", Cached: t.UseCachedMetrics,
@@ -52,7 +52,7 @@ func (o *ScaledObject) signal(i int, ofPods func(*Trigger) bool) keda.Trigger {
 	if s.Resource {
 		return s
 	}
-	s.OfPods = ofPods(t)
+	s.Reads, s.OfPods = ofPods(t)
 	spec, err := t.metric(i)
 	if err != nil || spec.External == nil {
 		return s

@@ -36,11 +36,13 @@ func TestLoop(t *testing.T) {
 		Fallback: &keda.Fallback{FailureThreshold: 3, Replicas: 4, Behavior: keda.CurrentReplicasIfHigher},
 		Triggers: []keda.Trigger{
 			{Metric: "cpu", Resource: true},
-			{Metric: "s1-prometheus", Activation: 2, EmptyFails: true, OfPods: true, Cached: true, Target: 5, Value: true},
-			{Metric: "s2-metric-api-a-b", Activation: 1.5, Target: 7},
+			{Metric: "s1-prometheus", Activation: 2, EmptyFails: true, OfPods: true, Reads: "prometheus", Cached: true, Target: 5, Value: true},
+			{Metric: "s2-metric-api-a-b", Activation: 1.5, Reads: "metrics-api", Target: 7},
 		},
 	}
-	got := d.Scaled.Loop(func(t *Trigger) bool { return strings.Contains(t.Metadata["query"], "vllm") })
+	got := d.Scaled.Loop(func(t *Trigger) (string, bool) {
+		return t.Type, strings.Contains(t.Metadata["query"], "vllm")
+	})
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Loop = %+v, want %+v", got, want)
 	}
@@ -55,7 +57,7 @@ func TestLoopDefaultsFormulaAndPause(t *testing.T) {
       name: a
       metadata: {serverAddress: "http://p", query: "up", threshold: "5"}
 `), "{name: web, namespace", `{annotations: {autoscaling.keda.sh/paused-replicas: "3"}, name: web, namespace`, 1))
-	got := d.Scaled.Loop(func(*Trigger) bool { return false })
+	got := d.Scaled.Loop(func(*Trigger) (string, bool) { return "", false })
 	want := &keda.Loop{
 		Polling: 30 * time.Second, Cooldown: 5 * time.Minute, Paused: true, PausedAt: 3,
 		Fallback: &keda.Fallback{FailureThreshold: 1, Replicas: 2, Void: true}, // the target is no whole number
