@@ -43,7 +43,7 @@ func blindOf(s *service, out *Fitted, cfg *hpa.Config, pipes []plant.Pipe, toler
 			return nil
 		}
 		p := &pipes[k]
-		full := p.Base + p.PerDone*s.law.Capacity() + p.PerRunning*float64(s.law.Slots())
+		full := p.Base + (p.PerDone+p.PerWork)*s.law.Capacity() + p.PerRunning*float64(s.law.Slots())
 		if p.Ceiling > 0 {
 			full = min(full, p.Ceiling)
 		}

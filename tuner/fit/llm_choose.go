@@ -39,7 +39,7 @@ type known struct{ batch, seqs, kv int }
 // shows, coefficients by climb and polish, and of the nested laws the simplest
 // that explains the log within the noise.
 func (f *engineFit) choose(k known) (best guess, rivals []guess) {
-	begin := f.begin()
+	begin, few := f.begin(), f.fewer()
 	quick := begin // a server that is thought too slow drowns, and tells nothing
 	for i := range quick {
 		quick[i] /= 2
@@ -54,7 +54,7 @@ func (f *engineFit) choose(k known) (best guess, rivals []guess) {
 			if from[alpha]+from[beta] <= 0 {
 				continue
 			}
-			if m, e := f.climb(from.into(l), allFree, 12); e < best.loss {
+			if m, e := few.climb(from.into(l), allFree, 12); e < best.loss {
 				best = guess{m, allFree, e}
 			}
 		}
@@ -81,6 +81,9 @@ func (f *engineFit) choose(k known) (best guess, rivals []guess) {
 	best.law.Seqs, best.law.KV = seqs[0], k.kv
 	limits()
 	limits()
+	if few != f {
+		best.law, best.loss = f.climb(best.law, allFree, 12)
+	}
 	if k.kv == 0 {
 		f.memory(&best, seqs)
 	}

@@ -18,16 +18,6 @@ type LawOptions struct {
 	KV    int // tokens of context that fit; 0 = find it
 }
 
-// How much of a long log is played. Six windows at different loads, each begun
-// before it at a time with few inside, if there is one, give the coefficients as
-// all of it does: tested.
-const (
-	wholeCalls  = 900 // a log up to here is played whole
-	windows     = 6
-	windowCalls = 200
-	warmCalls   = 600
-)
-
 // ErrNoTokens says that a log does not say how long prompts and answers were.
 var ErrNoTokens = errors.New("the log has fewer than 20 requests with prompt tokens, answer tokens and times")
 
@@ -47,8 +37,10 @@ func LanguageLaw(run *results.Run, o LawOptions) (LLM, error) {
 	return out, err
 }
 
-func fitAnswers(a []answer, o LawOptions) (LLM, error) {
-	f := newEngineFit(a)
+func fitAnswers(a []answer, o LawOptions) (LLM, error) { return newEngineFit(a).law(o) }
+
+// law chooses and describes the law that explains the log.
+func (f *engineFit) law(o LawOptions) (LLM, error) {
 	if f.n < 20 {
 		return LLM{}, ErrNoTokens
 	}
@@ -70,12 +62,12 @@ func newEngineFit(a []answer) *engineFit {
 			f.n++
 		}
 	}
+	var logs []serverLog
 	for _, k := range sortedKeys(byServer) {
-		about := byServer[k]
-		inside := insideOf(about)
-		f.most = max(f.most, writingOf(about))
-		f.stretches = append(f.stretches, cut(about, inside, max(windowCalls, wholeCalls/len(byServer)))...)
+		logs = append(logs, serverLog{byServer[k], insideOf(byServer[k])})
+		f.most = max(f.most, writingOf(byServer[k]))
 	}
+	f.stretches = cut(logs, wholeCalls)
 	f.weigh()
 	return f
 }
@@ -133,78 +125,6 @@ func writingOf(about []answer) int {
 		most = max(most, len(ends))
 	}
 	return most
-}
-
-// cut takes the stretches of one server's log that are played.
-func cut(about []answer, inside []int, whole int) []stretchOf {
-	if len(about) <= whole {
-		return []stretchOf{stretchFrom(about, inside, 0, len(about), 0, len(about))}
-	}
-	type window struct{ from, load int }
-	var all []window
-	for i := 0; i+windowCalls <= len(about); i += windowCalls {
-		load := 0
-		for _, n := range inside[i : i+windowCalls] {
-			load += n
-		}
-		all = append(all, window{i, load})
-	}
-	slices.SortStableFunc(all, func(a, b window) int { return a.load - b.load })
-	var out []stretchOf
-	k := max(1, min(windows, len(all)))
-	for w := range k {
-		i := all[(len(all)-1)*w/max(1, k-1)].from
-		to := i + windowCalls
-		warm := i
-		for warm > 0 && i-warm < warmCalls && (warm > i-inside[i] || about[warm-1].measured() &&
-			about[warm-1].last > about[i].At || inside[warm] > inside[i]/4) {
-			warm--
-		}
-		end, last := to, 0.0
-		for j := i; j < to; j++ {
-			if about[j].measured() {
-				last = max(last, about[j].last)
-			}
-		}
-		for end < len(about) && about[end].At < last && end-to < warmCalls {
-			end++
-		}
-		out = append(out, stretchFrom(about, inside, warm, end, i, to))
-	}
-	return out
-}
-
-// stretchFrom is the requests from index from to to, of which those from lo to hi
-// are held against their times. Those that were inside when the first of them came
-// are there from then on: with what was left of their answers, where these had
-// begun.
-func stretchFrom(about []answer, inside []int, from, to, lo, hi int) stretchOf {
-	var s stretchOf
-	add := func(a answer, n int, weight float64) {
-		s.about, s.calls = append(s.about, a), append(s.calls, a.Call)
-		s.inside, s.weight = append(s.inside, n), append(s.weight, weight)
-	}
-	for i := range from {
-		a := about[i]
-		t := about[from].At
-		if !a.measured() || a.last <= t {
-			continue
-		}
-		if a.first <= t {
-			left := (a.last - t) / (a.last - a.first)
-			a.Prompt, a.Output = 1, max(1, int(math.Ceil(float64(a.Output)*left)))
-		}
-		a.At = t
-		add(a, 0, 0)
-	}
-	for i := from; i < to; i++ {
-		weight := 0.0
-		if i >= lo && i < hi && about[i].measured() {
-			weight = 1
-		}
-		add(about[i], inside[i], weight)
-	}
-	return s
 }
 
 // classOf puts loads of the same power of two together: 0, 1, 2–3, 4–7, …

@@ -21,15 +21,17 @@ const (
 // PredictsGaps reports whether the law that fits a run knows how tokens come one
 // by one, so that a replay predicts ITL.
 func PredictsGaps(run *results.Run) bool {
-	_, _, ok := languageOf(readLog(run))
-	return ok
+	l := readLog(run)
+	s, _, err := serviceOf(l, 0)
+	return err == nil && s.law.Iterations != nil
 }
 
 // languageOf is the law of iterations of a run in which requests carry their token
-// counts; false where there is none, or slots explain the run as well.
-func languageOf(l *log) (LLM, []answer, bool) {
+// counts, and what it was held against; false where there is none, or constant slots
+// explain the run as well.
+func languageOf(l *log) (law LLM, all []answer, f *engineFit, ok bool) {
 	if hiddenServers(l) > 1 {
-		return LLM{}, nil, false // who served what is not known
+		return law, nil, nil, false // who served what is not known
 	}
 	all, left := answers(l.run)
 	known := all[:0]
@@ -43,18 +45,19 @@ func languageOf(l *log) (LLM, []answer, bool) {
 		known = append(known, a)
 	}
 	if left*20 > len(known) || !l.streams() || !paced(known) {
-		return LLM{}, nil, false
+		return law, nil, nil, false
 	}
-	law, err := fitAnswers(known, LawOptions{})
+	f = newEngineFit(known)
+	law, err := f.law(LawOptions{})
 	if err != nil || law.Name == "slots" || law.Error > iterationsOff {
-		return LLM{}, nil, false
+		return law, nil, nil, false
 	}
 	for _, r := range law.Rivals {
 		if r.Name == "slots" && r.Error < iterationsGain*law.Error {
-			return LLM{}, nil, false
+			return law, nil, nil, false
 		}
 	}
-	return law, known, true
+	return law, known, f, true
 }
 
 // paced reports whether the time per token differs from answer to answer, as it
@@ -70,14 +73,9 @@ func paced(all []answer) bool {
 	return hi > onePace*lo // false for NaN
 }
 
-// languageService is serviceOf where the replicas are servers of language models;
-// false where they are not.
-func languageService(l *log) (service, notes, bool) {
+// languageService is serviceOf by a law of iterations.
+func languageService(l *log, law *LLM, all []answer) (service, notes) {
 	var n notes
-	law, all, ok := languageOf(l)
-	if !ok {
-		return service{}, n, false
-	}
 	s := service{log: l, start: make([]float64, len(l.calls))}
 	var sample []plant.ServiceTime
 	for i := range all {
@@ -109,7 +107,7 @@ func languageService(l *log) (service, notes, bool) {
 			"would tell", law.Most, s.law.Slots())
 	}
 	n.add(more)
-	return s, n, true
+	return s, n
 }
 
 // startsBy fills in when each call was let into an iteration, by the law.

@@ -108,6 +108,7 @@ func pipeOf(s *service, m *hpa.Metric, replica cost.Replica) (plant.Pipe, bool, 
 		set  func(*plant.Pipe, float64)
 	}{
 		{"requests in service", func(r reading) float64 { return r.running }, func(p *plant.Pipe, b float64) { p.PerRunning = b }},
+		{"own work done", func(r reading) float64 { return r.work }, func(p *plant.Pipe, b float64) { p.PerWork = b }},
 		{"completions", func(r reading) float64 { return r.done }, func(p *plant.Pipe, b float64) { p.PerDone = b }},
 		{"requests queued", func(r reading) float64 { return r.waiting }, func(p *plant.Pipe, b float64) { p.PerWaiting = b }},
 	} {
@@ -125,7 +126,7 @@ func pipeOf(s *service, m *hpa.Metric, replica cost.Replica) (plant.Pipe, bool, 
 		}
 		if d := meanOf(dev); d < best*0.98 {
 			best, name = d, way.name
-			p.Base, p.PerDone, p.PerRunning, p.PerWaiting = max(0, a), 0, 0, 0
+			p.Base, p.PerDone, p.PerWork, p.PerRunning, p.PerWaiting = max(0, a), 0, 0, 0, 0
 			way.set(&p, b)
 		}
 	}
@@ -324,7 +325,7 @@ func (s *service) pooled(samples []results.Sample, unit float64) []reading {
 		to := taken(&samples[i])
 		r := s.did(0, to-samples[i].Window.Seconds(), to)
 		n := float64(j - i)
-		r.value, r.done, r.running, r.waiting = sum/n, r.done/n, r.running/n, r.waiting/n
+		r.value, r.done, r.work, r.running, r.waiting = sum/n, r.done/n, r.work/n, r.running/n, r.waiting/n
 		out = append(out, r)
 		i = j
 	}

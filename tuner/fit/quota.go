@@ -384,7 +384,7 @@ func taken(s *results.Sample) float64 {
 func quotaPipes(pipes []plant.Pipe, q plant.Quota) {
 	for i := range pipes {
 		if p := &pipes[i]; p.Name == "cpu" && q.Cores > 0 {
-			p.Base, p.PerDone, p.PerRunning, p.PerWaiting, p.Ceiling = q.Base, q.Each, 0, 0, q.Cores
+			p.Base, p.PerDone, p.PerWork, p.PerRunning, p.PerWaiting, p.Ceiling = q.Base, q.Each, 0, 0, 0, q.Cores
 		}
 	}
 }

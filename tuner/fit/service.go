@@ -19,6 +19,7 @@ type service struct {
 	// itself, in seconds by index, nil where nothing slows.
 	slowing slowing
 	alone   []float64
+	mean    float64 // of the law's times, seconds
 	hidden  *hidden // replicas behind one address; nil = visible
 	// own is what a call takes by itself where that is not what was measured: under a
 	// CPU limit, which stops some and not others. nil = it is.
@@ -40,12 +41,16 @@ func orEndless(d time.Duration) float64 {
 // It returns an error where fewer than 20 requests were answered while the pods
 // were watched.
 func serviceOf(l *log, seed uint64) (service, notes, error) {
-	if l.good() >= fewestAnswers {
-		if s, notes, ok := languageService(l); ok {
-			return s, notes, nil
-		}
+	slots, said, err := serviceBySlots(l, seed)
+	if err != nil {
+		return slots, said, err
 	}
-	return serviceBySlots(l, seed)
+	law, all, f, ok := languageOf(l)
+	if ok && (slots.law.Quota.Cores > 0 || f.slotsLoss(&slots) > slowingGain*law.Error) {
+		s, said := languageService(l, &law, all)
+		return s, said, nil
+	}
+	return slots, said, nil
 }
 
 // fewestAnswers is how many tell what a request takes.
@@ -98,6 +103,7 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 		s.alone = s.over(func(n float64) float64 { return 1 / s.slowing.at(n) })
 	}
 	times, waited := s.times()
+	s.mean = meanTotal(times)
 	s.law = plant.SlotsLaw(slots, times)
 	for i := 1; i <= slots; i++ {
 		s.law.Rate[i] = max(s.law.Rate[i-1], s.law.Rate[i]/s.slowing.at(float64(i)))
@@ -173,6 +179,7 @@ func (s *service) ownTimes(arrivals []profiles.Arrival) []plant.ServiceTime {
 type reading struct {
 	value                  float64
 	done, running, waiting float64 // completions' worth a second, in service, queued: means over the window
+	work                   float64 // own work done a second, in mean requests; where services slow down
 	window                 float64 // seconds
 }
 
@@ -200,6 +207,9 @@ func (s *service) did(k int, from, to float64) reading {
 		if d := min(c.done, to) - max(start, from); d > 0 {
 			r.running += d
 			r.done += d / max(1e-3, c.done-start)
+			if s.alone != nil {
+				r.work += s.alone[i] * d / max(1e-3, c.done-start) / s.mean
+			}
 		}
 		if d := min(start, to) - max(c.sent, from); d > 0 {
 			r.waiting += d
@@ -207,7 +217,7 @@ func (s *service) did(k int, from, to float64) reading {
 	}
 	if !instant {
 		w := to - from
-		r.running, r.done, r.waiting = r.running/w, r.done/w, r.waiting/w
+		r.running, r.done, r.work, r.waiting = r.running/w, r.done/w, r.work/w, r.waiting/w
 	}
 	return r
 }

@@ -77,6 +77,7 @@ type server struct {
 	// since the step's begin: completions' worth of work, and the integrals of
 	// what is in service and queued.
 	done, busy, queued float64
+	work               float64 // own work since, in mean requests; of slots without a quota
 	load               load
 	bucket             bucket       // of its CPU quota
 	nextFirst          float64      // virtual time of the next first token, where it is not known
@@ -159,8 +160,11 @@ func (e *Exact) Step(requests []Request) {
 		e.advance(s, e.now)
 		e.expire(s)
 		s.read(e.now)
-		s.load = load{s.done / m.dt, s.busy / m.dt, s.queued / m.dt}
-		s.done, s.busy, s.queued = 0, 0, 0
+		if s.model != nil || m.Law.Quota.Cores > 0 {
+			s.work = s.done // their completions' worth is by work already
+		}
+		s.load = load{s.done / m.dt, s.work / m.dt, s.busy / m.dt, s.queued / m.dt}
+		s.done, s.work, s.busy, s.queued = 0, 0, 0, 0
 		for k := range m.pipes {
 			if p := &m.pipes[k]; p.window > 0 {
 				s.m[k].cum += p.value(s.load, stage) * m.dt
@@ -376,6 +380,7 @@ func (e *Exact) expire(s *server) {
 func (e *Exact) account(s *server, d float64) {
 	if n := len(s.serving); n > 0 {
 		s.done += s.worth / e.stretch[n] * d
+		s.work += float64(n) / (e.stretch[n] * e.mean) * d
 	}
 	s.busy += float64(len(s.serving)) * d
 	s.queued += float64(len(s.queue)-s.head) * d

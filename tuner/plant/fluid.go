@@ -139,7 +139,7 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 				f.latency.observe(m, p, use, back, (share-lost)*c.n*(1-late))
 				f.observeHeld(p, use, back, (share-lost)*c.n*late)
 			}
-			c.load = load{done: rho * m.cap, running: l - q, waiting: q}
+			c.load = load{done: rho * m.cap, work: rho * m.cap, running: l - q, waiting: q}
 			c.l = l
 			inFlight += l * c.n
 			waiting += q * c.n
@@ -341,7 +341,7 @@ func (c *cohort) join(o *cohort, pipes int) {
 	n := c.n + o.n
 	a, b := c.n/n, o.n/n
 	c.l = a*c.l + b*o.l
-	c.load = load{a*c.load.done + b*o.load.done, a*c.load.running + b*o.load.running, a*c.load.waiting + b*o.load.waiting}
+	c.load = load{a*c.load.done + b*o.load.done, a*c.load.work + b*o.load.work, a*c.load.running + b*o.load.running, a*c.load.waiting + b*o.load.waiting}
 	for k := range pipes {
 		// Integrals count from different instants, which no difference of two
 		// points can see: averaging them averages the differences.
@@ -432,7 +432,7 @@ func (f *Fluid) drain(inFlight, waiting *float64) float64 {
 		rho, row, _ := f.pool.at(c.l)
 		l := max(0, c.l-rho*m.cap*m.dt)
 		q := max(0, l-f.pool.st[row].serving)
-		c.load = load{done: (c.l - l) / m.dt, running: l - q, waiting: q}
+		c.load = load{done: (c.l - l) / m.dt, work: (c.l - l) / m.dt, running: l - q, waiting: q}
 		c.l = l
 		age := f.now - c.life.Deleted
 		if age >= m.drain && l < 0.1 {

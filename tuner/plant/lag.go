@@ -14,13 +14,13 @@ type meter struct {
 const unseen = 1 << 30
 
 // load is what a pod did in a step, as far as metrics tell.
-type load struct{ done, running, waiting float64 } // completions/s, in service, queued
+type load struct{ done, work, running, waiting float64 } // completions/s, mean requests' work/s, in service, queued
 
 func (p *pipe) value(l load, stage Stage) float64 {
 	if stage == Starting {
 		return p.starting // as it was sampled: a ceiling is of pods that serve
 	}
-	return min(p.ceiling, p.base+p.perDone*l.done+p.perRunning*l.running+p.perWaiting*l.waiting)
+	return min(p.ceiling, p.base+p.perDone*l.done+p.perWork*l.work+p.perRunning*l.running+p.perWaiting*l.waiting)
 }
 
 // scrapesAt reports the index of the scrape due at the end of the given tick for

@@ -164,15 +164,18 @@ const DefaultEvery = 15 * time.Second
 // Pipe is one metric from the pod to the autoscaler. A pod's value at any
 // instant is a monotone function of its load with a ceiling,
 //
-//	min(Ceiling, Base + PerDone·(completions/s) + PerRunning·(in service) + PerWaiting·(queued))
+//	min(Ceiling, Base + PerDone·(completions/s) + PerWork·(work/s) + PerRunning·(in service) + PerWaiting·(queued))
 //
 // in base units: cores, bytes, requests. So CPU is Base = idle burn, PerDone =
 // CPU-seconds a request, Ceiling = the limit; "running" is PerRunning = 1.
 type Pipe struct {
-	Name       string  // the metric: cpu, memory, or the name of a Pods, Object or External metric
-	Base       float64 // of a ready pod without load
-	Starting   float64 // of a pod whose containers run and which is not ready yet
-	PerDone    float64
+	Name     string  // the metric: cpu, memory, or the name of a Pods, Object or External metric
+	Base     float64 // of a ready pod without load
+	Starting float64 // of a pod whose containers run and which is not ready yet
+	PerDone  float64
+	// PerWork is of own work done, in mean requests: a request of twice the time is two.
+	// Where services slow down as slots fill, it is what saturates as the server does.
+	PerWork    float64
 	PerRunning float64
 	PerWaiting float64
 	Ceiling    float64 // 0 = none
@@ -293,11 +296,11 @@ type Model struct {
 
 // pipe is a Pipe in ticks and seconds.
 type pipe struct {
-	base, starting, perDone, perRunning, perWaiting, ceiling float64
-	every, phase, window                                     int // ticks, ticks, scrapes (0 = instant)
-	delay, fresh                                             float64
-	stamp                                                    float64 // exact time of the first scrape, seconds
-	apart                                                    bool    // a phase for each pod
+	base, starting, perDone, perWork, perRunning, perWaiting, ceiling float64
+	every, phase, window                                              int // ticks, ticks, scrapes (0 = instant)
+	delay, fresh                                                      float64
+	stamp                                                             float64 // exact time of the first scrape, seconds
+	apart                                                             bool    // a phase for each pod
 	// window as the samples state it, seconds: a hair more or less than whole scrapes
 	reported float64
 }
@@ -418,7 +421,7 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 		p.Every = DefaultEvery
 	}
 	ticks := func(d time.Duration) int { return int((d + step/2) / step) }
-	c := pipe{base: p.Base, starting: p.Starting, perDone: p.PerDone, perRunning: p.PerRunning, perWaiting: p.PerWaiting,
+	c := pipe{base: p.Base, starting: p.Starting, perDone: p.PerDone, perWork: p.PerWork, perRunning: p.PerRunning, perWaiting: p.PerWaiting,
 		ceiling: p.Ceiling,
 		every:   max(1, ticks(p.Every)), delay: p.Delay.Seconds(), fresh: p.Fresh.Seconds(), apart: p.Apart}
 	if p.Apart && p.Window > 0 {

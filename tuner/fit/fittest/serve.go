@@ -27,6 +27,9 @@ type Serve struct {
 	// A CPU limit of Limit cores, of which a pod at rest burns Idle, and a
 	// request in work Density cores; 0 = none.
 	Limit, Idle, Density float64
+	// ByWork: a request burns Density for each second of its own work, however long that
+	// takes beside others.
+	ByWork bool
 
 	Patience float64 // seconds until a client goes; 0 = endless
 	Pick     string  // random, turns, least (inside), waiting (the shortest queue), pinned; "" = turns
@@ -208,6 +211,9 @@ func (s Serve) Run() *results.Run {
 				speed /= s.Slow(n)
 			}
 			burn := (s.Idle + s.Density*float64(len(p.running))) * dt
+			if s.ByWork {
+				burn = (s.Idle + s.Density*float64(len(p.running))*speed) * dt
+			}
 			if s.Limit > 0 {
 				if p.budget < burn {
 					burn, speed = max(0, p.budget), speed*max(0, p.budget)/burn
