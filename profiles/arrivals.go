@@ -1,7 +1,9 @@
 package profiles
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
 	"iter"
 	"math"
 	"slices"
@@ -228,4 +230,17 @@ func (p *Profile) AppendArrival(b []byte, a Arrival) []byte {
 	b = append(b, `,"output_tokens":`...)
 	b = strconv.AppendInt(b, int64(a.Max), 10)
 	return append(b, '}', '\n')
+}
+
+// WriteArrivals writes the schedule, one JSON line per arrival.
+func (p *Profile) WriteArrivals(w io.Writer, seed int64) error {
+	b := bufio.NewWriterSize(w, 1<<16)
+	var line []byte
+	for a := range p.Arrivals(seed) {
+		line = p.AppendArrival(line[:0], a)
+		if _, err := b.Write(line); err != nil {
+			return err
+		}
+	}
+	return b.Flush()
 }

@@ -39,3 +39,19 @@ func Load(name string) (*Profile, error) {
 	}
 	return Parse(name+".yaml", data, shipped)
 }
+
+// About returns the first sentence of a YAML file's head comment.
+func About(data []byte) string {
+	text := ""
+	for line := range strings.Lines(string(data)) {
+		more, ok := strings.CutPrefix(strings.TrimSpace(line), "#")
+		if !ok || text != "" && strings.TrimSpace(more) == "" {
+			break
+		}
+		text = strings.TrimSpace(text + " " + strings.TrimSpace(more))
+		if first, _, ok := strings.Cut(text, ". "); ok {
+			return first + "."
+		}
+	}
+	return text
+}

@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,7 +17,6 @@ import (
 	"github.com/hpatune/hpatune/internal/layout"
 	"github.com/hpatune/hpatune/internal/manifests"
 	"github.com/hpatune/hpatune/internal/report"
-	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 // doctorFlags are the flags of doctor.
@@ -55,20 +52,6 @@ func newDoctorCmd(s streams) *cobra.Command {
 	return c
 }
 
-// numbers reads NAME=NUMBER flags.
-func numbers(flag string, texts []string) (map[string]float64, error) {
-	out := map[string]float64{}
-	for _, t := range texts {
-		name, number, _ := strings.Cut(t, "=")
-		v, err := strconv.ParseFloat(number, 64)
-		if err != nil || name == "" || v < 0 {
-			return nil, usagef("--%s %q: want NAME=NUMBER", flag, t)
-		}
-		out[name] = v
-	}
-	return out, nil
-}
-
 func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error {
 	if !slices.Contains([]string{"error", "warning", "never"}, f.failOn) {
 		return usagef("--fail-on %q: want error, warning or never", f.failOn)
@@ -76,22 +59,13 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	if len(f.files) > 0 && (f.all || len(args) > 0) || f.all && len(args) > 0 {
 		return usagef("-f, -A and NAME exclude each other; pass one of them")
 	}
-	var err error
-	if f.told.Ceiling, err = numbers("ceiling", f.ceiling); err != nil {
+	if err := f.measured(); err != nil {
 		return err
 	}
-	if f.told.Usage, err = numbers("usage", f.usage); err != nil {
-		return err
-	}
-	series, err := numbers("series", f.series)
-	if err != nil {
-		return err
-	}
-	f.told.Series = map[string]int{}
-	for name, n := range series {
-		f.told.Series[name] = int(n)
-	}
-	facts := doctor.Facts{Told: f.told}
+	var (
+		facts doctor.Facts
+		err   error
+	)
 	page := report.Doctor{Width: layout.Width(s.out), Colour: colour(s.out), Where: "in these files"}
 	name := ""
 	if len(args) > 0 {
@@ -105,11 +79,12 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 		}
 	} else {
 		page.Live = true
-		err = s.clusterFacts(ctx, f, name, &facts, &page)
+		facts, err = s.clusterFacts(ctx, f, name, &page)
 	}
 	if err != nil {
 		return err
 	}
+	facts.Told = f.told
 	hpas, err := doctor.Judge(facts, name)
 	if err != nil && !facts.Live {
 		return usagef("doctor: %w", err)
@@ -123,10 +98,7 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	case bad != nil:
 		return bad
 	case facts.Live:
-		return exit(
-			exitUsage,
-			fmt.Errorf("doctor: no HorizontalPodAutoscaler %s %s\nTry: hpatune doctor -A", name, page.Where),
-		)
+		return usagef("doctor: no HorizontalPodAutoscaler %s %s\nTry: hpatune doctor -A", name, page.Where)
 	default:
 		return failure.As(failure.Input, files.Nothing("HorizontalPodAutoscaler or ScaledObject"))
 	}
@@ -161,17 +133,13 @@ const lookFor = 4 * time.Second
 
 // clusterFacts reads a cluster.
 func (s streams) clusterFacts(
-	ctx context.Context,
-	f doctorFlags,
-	name string,
-	facts *doctor.Facts,
-	page *report.Doctor,
-) error {
+	ctx context.Context, f doctorFlags, name string, page *report.Doctor,
+) (doctor.Facts, error) {
 	look, cancel := context.WithTimeout(ctx, lookFor)
 	defer cancel()
 	cluster, err := kube.Connect(look, f.kube)
 	if err != nil {
-		return err
+		return doctor.Facts{}, err
 	}
 	namespace := cluster.Namespace
 	page.Where = "in namespace " + namespace
@@ -181,30 +149,34 @@ func (s streams) clusterFacts(
 	got, err := cluster.Facts(look, namespace, name)
 	switch {
 	case ctx.Err() != nil:
-		return exit(exitInterrupted, ctx.Err())
+		return doctor.Facts{}, exit(exitInterrupted, ctx.Err())
 	case errors.Is(err, context.DeadlineExceeded):
-		return exit(
-			exitFailed,
-			fmt.Errorf(
-				"doctor: %w: the cluster did not list its HPAs within %v\nTry: one namespace (-n), or kubectl get --raw /readyz",
-				err,
-				lookFor,
-			),
-		)
+		return doctor.Facts{}, fmt.Errorf(
+			"doctor: %w: the cluster did not list its HPAs within %v\nTry: one namespace (-n), or kubectl get --raw /readyz",
+			err, lookFor)
 	case err != nil:
-		return fmt.Errorf("doctor: %w", err)
+		return doctor.Facts{}, fmt.Errorf("doctor: %w", err)
 	}
-	docs, problems := manifest.Options{Unchecked: true}.Parse("cluster", got.List)
-	if err := problems.Err(); err != nil {
-		return err
-	}
-	facts.Docs, facts.Live, facts.Now, facts.Served, page.Missed = docs, true, got.Now, got.Served, got.Missed
-	facts.Probes = map[string]map[int]doctor.Probe{}
-	for id, probes := range got.Probes {
-		facts.Probes[id] = map[int]doctor.Probe{}
-		for i, p := range probes {
-			facts.Probes[id][i] = doctor.Probe(p)
+	page.Missed = got.Missed
+	return got.Doctor()
+}
+
+// measured reads what the flags say was measured.
+func (f *doctorFlags) measured() error {
+	var series map[string]float64
+	for _, n := range []struct {
+		flag  string
+		texts []string
+		to    *map[string]float64
+	}{{"ceiling", f.ceiling, &f.told.Ceiling}, {"usage", f.usage, &f.told.Usage}, {"series", f.series, &series}} {
+		var err error
+		if *n.to, err = doctor.ParseNumbers(n.texts); err != nil {
+			return usagef("--%s %w", n.flag, err)
 		}
+	}
+	f.told.Series = map[string]int{}
+	for name, n := range series {
+		f.told.Series[name] = int(n)
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,27 +50,11 @@ func newProfileListCmd(s streams) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				list = append(list, report.Listed{Name: name, About: firstComment(data), Profile: p})
+				list = append(list, report.Listed{Name: name, About: profiles.About(data), Profile: p})
 			}
 			return report.ProfilesText(s.out, list)
 		},
 	}
-}
-
-// firstComment is the first sentence of a YAML file's head comment.
-func firstComment(data []byte) string {
-	text := ""
-	for line := range strings.Lines(string(data)) {
-		more, ok := strings.CutPrefix(strings.TrimSpace(line), "#")
-		if !ok || text != "" && strings.TrimSpace(more) == "" {
-			break
-		}
-		text = strings.TrimSpace(text + " " + strings.TrimSpace(more))
-		if first, _, ok := strings.Cut(text, ". "); ok {
-			return first + "."
-		}
-	}
-	return text
 }
 
 func newProfileShowCmd(s streams) *cobra.Command {
@@ -106,23 +90,15 @@ func newProfileCheckCmd(s streams) *cobra.Command {
 					return err
 				}
 			}
+			checked := report.Checked{Problems: found, Notes: notes}
+			var err error
 			if output == "json" {
-				if err := s.json(struct {
-					Problems source.Problems `json:"problems"`
-					Notes    []string        `json:"notes"`
-				}{found, notes}); err != nil {
-					return err
-				}
+				err = s.json(checked)
 			} else {
-				for _, note := range notes {
-					fmt.Fprintln(s.out, note)
-				}
-				if len(found) > 0 {
-					fmt.Fprintln(s.out, found.Error())
-				}
-				if len(found) == 0 {
-					fmt.Fprintf(s.out, "%s: no problems\n", strings.Join(args, ", "))
-				}
+				err = report.CheckedText(s.out, args, checked)
+			}
+			if err != nil {
+				return err
 			}
 			if len(found) > 0 {
 				return exit(exitUsage, nil)
@@ -170,15 +146,7 @@ func newProfileArrivalsCmd(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			w := bufio.NewWriterSize(s.out, 1<<16)
-			var line []byte
-			for a := range p.Arrivals(seedOf(seed, p)) {
-				line = p.AppendArrival(line[:0], a)
-				if _, err := w.Write(line); err != nil {
-					return quietPipe(err)
-				}
-			}
-			return quietPipe(w.Flush())
+			return quietPipe(p.WriteArrivals(s.out, seedOf(seed, p)))
 		},
 	}
 	c.Flags().Int64Var(&seed, "seed", 0, "")
@@ -187,10 +155,7 @@ func newProfileArrivalsCmd(s streams) *cobra.Command {
 
 // seedOf is the seed given, or the profile's.
 func seedOf(seed int64, p *profiles.Profile) int64 {
-	if seed != 0 {
-		return seed
-	}
-	return p.Seed
+	return cmp.Or(seed, p.Seed)
 }
 
 // json writes v as indented JSON on stdout.

@@ -3,9 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +28,7 @@ func newRestoreCmd(s streams) *cobra.Command {
 				fmt.Fprintf(s.out, "nothing to restore in namespace %s\n", cluster.Namespace)
 				return nil
 			}
-			left, printErr := s.restored(done, out)
+			left, printErr := kube.WriteRestored(s.out, done, out)
 			switch {
 			case err != nil || printErr != nil:
 				return errors.Join(err, printErr)
@@ -45,31 +42,4 @@ func newRestoreCmd(s streams) *cobra.Command {
 	c.Flags().BoolVar(&force, "force", false, "")
 	c.Flags().StringVar(&out, "out", ".", "")
 	return c
-}
-
-// restored prints what was done with each object, keeps the originals of those
-// that are not back, and counts them.
-func (s streams) restored(done []kube.Restored, dir string) (left int, err error) {
-	for _, d := range done {
-		fmt.Fprintf(s.out, "%s: %s (run %s)\n", d.Object, d.Text, d.Run)
-		if !d.Left() {
-			continue
-		}
-		left++
-		if d.Original == nil {
-			continue
-		}
-		file := filepath.Join(dir, "original-"+strings.ToLower(strings.ReplaceAll(d.Object, "/", "-"))+".yaml")
-		if werr := os.WriteFile(file, d.Original, 0o644); werr != nil {
-			fmt.Fprintf(s.out, "---\n%s", d.Original) // better here than nowhere
-			err = fmt.Errorf("restore: could not write the original: %w", werr)
-			continue
-		}
-		verb := "replace"
-		if d.Gone {
-			verb = "create"
-		}
-		fmt.Fprintf(s.out, "  to restore the original: kubectl %s -f %s\n", verb, file)
-	}
-	return left, err
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -45,29 +45,11 @@ func (s streams) runTest(files []string, output string, verbose bool) error {
 			continue
 		}
 		for _, t := range script.Tests {
-			var visit func(*scenario.Line)
+			var trace io.Writer
 			if verbose {
-				visit = func(l *scenario.Line) {
-					fmt.Fprintf(
-						s.err,
-						"%s:%d: tick %d: %d → %d: %s\n",
-						t.File,
-						t.Line,
-						l.Tick,
-						l.CurrentReplicas,
-						l.Replicas,
-						l.Explanation,
-					)
-				}
+				trace = s.err
 			}
-			r := report.TestResult{File: t.File, Line: t.Line, Name: t.Name, Failures: []string{}}
-			if r.Name == "" && len(t.Comment) > 0 {
-				r.Name = t.Comment[0]
-			}
-			for _, m := range t.Run(visit) {
-				r.Failures = append(r.Failures, m.String())
-			}
-			done = append(done, r)
+			done = append(done, report.TestResultOf(t, trace))
 		}
 	}
 	all := report.TestReportOf(done)

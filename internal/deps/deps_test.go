@@ -40,7 +40,7 @@ pure tuner:              results profiles internal/figure tuner/cost tuner/fit t
 pure tuner/advice:       results internal/figure tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
 pure tuner/recorded:     results internal/failure tuner/hpa tuner/manifest tuner/replay tuner/scenario
 pure internal/source:
-pure internal/report:    results profiles internal/figure internal/layout tuner tuner/hpa tuner/manifest tuner/scenario internal/doctor tuner/fit
+pure internal/report:    results profiles internal/figure internal/layout tuner tuner/hpa tuner/manifest tuner/scenario internal/doctor tuner/fit internal/source
 pure internal/logs:      results
 pure internal/doctor:    results tuner/hpa tuner/manifest internal/promql internal/source
 pure internal/secrets:
@@ -48,7 +48,7 @@ pure internal/exposition:
 pure internal/promql:
 pure internal/schema:    results profiles tuner
      internal/store:     results internal/secrets
-     internal/kube:      results tuner/manifest internal/secrets
+     internal/kube:      results internal/doctor tuner/manifest internal/secrets
      internal/live:      results
      internal/manifests: internal/failure internal/source tuner/manifest
      loadgen:            results profiles internal/exposition internal/secrets

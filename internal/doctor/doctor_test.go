@@ -364,3 +364,18 @@ func TestKnownMetrics(t *testing.T) {
 		}
 	}
 }
+
+func TestParseNumbers(t *testing.T) {
+	got, err := ParseNumbers([]string{"cpu=0.5", "a=b=2"})
+	if err == nil {
+		t.Errorf("a=b=2 is taken: %v", got)
+	}
+	if got, err = ParseNumbers([]string{"cpu=0.5", "queue=12"}); err != nil || len(got) != 2 || got["cpu"] != 0.5 || got["queue"] != 12 {
+		t.Errorf("ParseNumbers = %v, %v", got, err)
+	}
+	for _, text := range []string{"cpu", "=1", "cpu=-1", "cpu=NaN", "cpu=much"} {
+		if _, err := ParseNumbers([]string{text}); err == nil || !strings.Contains(err.Error(), "want NAME=NUMBER") {
+			t.Errorf("ParseNumbers(%q) = %v, want an error", text, err)
+		}
+	}
+}

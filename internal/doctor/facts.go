@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,6 +49,20 @@ type Measured struct {
 	Ceiling       map[string]float64 // highest value of each metric, in the unit of its target (percent for utilization)
 	Series        map[string]int     // how many series a metric has; a name that is absent was not asked for
 	Usage         map[string]float64 // mean use of a resource at load, as a ratio of its request
+}
+
+// ParseNumbers reads NAME=NUMBER texts, numbers from 0.
+func ParseNumbers(texts []string) (map[string]float64, error) {
+	out := map[string]float64{}
+	for _, t := range texts {
+		name, number, _ := strings.Cut(t, "=")
+		v, err := strconv.ParseFloat(number, 64)
+		if err != nil || name == "" || !(v >= 0) {
+			return nil, fmt.Errorf("%q: want NAME=NUMBER", t)
+		}
+		out[name] = v
+	}
+	return out, nil
 }
 
 // Probe is what a metrics API said when it was asked for one metric.

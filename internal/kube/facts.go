@@ -18,23 +18,25 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+
+	"github.com/hpatune/hpatune/internal/doctor"
+	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 // Facts are what the doctor judges, read from a cluster and nothing changed in it.
 type Facts struct {
-	List   []byte    // the objects as one JSON List: HPAs, their targets and pods, and what stands around them
-	Now    time.Time // by the cluster's clock
-	Probes map[string]map[int]Probe
-	Served map[string]string // metrics API group → why it is not served, "" where it is; absent = not known
-	Missed []string          // what could not be read, and is not known therefore
+	List   []byte                          // the objects as one JSON List: HPAs, their targets and pods, and what stands around them
+	Now    time.Time                       // by the cluster's clock
+	Probes map[string]map[int]doctor.Probe // by namespace/name of an HPA and index in spec.metrics
+	Served map[string]string               // metrics API group → why it is not served, "" where it is; absent = not known
+	Missed []string                        // what could not be read, and is not known therefore
 }
 
-// Probe is what a metrics API said about one metric of an HPA, as the
-// autoscaler would ask for it. Facts has it by namespace/name of the HPA and
-// index in spec.metrics.
-type Probe struct {
-	Series int
-	Why    string // what the API said, where it has none
+// Doctor returns the facts as the doctor judges them. The error is of an object that
+// the API server handed out and that cannot be read.
+func (f *Facts) Doctor() (doctor.Facts, error) {
+	docs, problems := manifest.Options{Unchecked: true}.Parse("cluster", f.List)
+	return doctor.Facts{Docs: docs, Live: true, Now: f.Now, Served: f.Served, Probes: f.Probes}, problems.Err()
 }
 
 // abreast is how many requests are under way at a time: a first look at a large
@@ -68,7 +70,7 @@ func (c *Cluster) Facts(ctx context.Context, namespace, name string) (*Facts, er
 	if namespace == "" {
 		g.command = "doctor -A"
 	}
-	g.facts = Facts{Now: time.Now().Add(c.Ahead), Probes: map[string]map[int]Probe{}, Served: map[string]string{}}
+	g.facts = Facts{Now: time.Now().Add(c.Ahead), Probes: map[string]map[int]doctor.Probe{}, Served: map[string]string{}}
 	list, err := c.Clients.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("list horizontalpodautoscalers: %w", Explain(err, g.command))

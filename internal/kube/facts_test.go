@@ -91,6 +91,10 @@ func TestFactsAskForMetricsAsTheAutoscalerDoes(t *testing.T) {
 	if text := string(f.List); !strings.Contains(text, "d-1") || strings.Contains(text, "other-1") || strings.Contains(text, "another") || strings.Contains(text, "s3cret") {
 		t.Errorf("the objects are to be those of the HPA, and without what pods are told:\n%s", text)
 	}
+	facts, err := f.Doctor()
+	if err != nil || !facts.Live || len(facts.Docs) != 3 || facts.Probes["ml/h"][0].Series != 2 {
+		t.Errorf("for the doctor: %d objects, %v, %v; want the HPA, its target and its pod", len(facts.Docs), facts.Probes, err)
+	}
 }
 
 func TestFactsSayWhatCouldNotBeRead(t *testing.T) {

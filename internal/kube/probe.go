@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hpatune/hpatune/internal/doctor"
 )
 
 // probes are the requests for custom and external metrics: each as the
@@ -61,7 +63,7 @@ func (g *gathering) probe(
 			err = json.Unmarshal(body, &list)
 		}
 	}
-	found := Probe{Series: len(list.Items)}
+	found := doctor.Probe{Series: len(list.Items)}
 	var said apierrors.APIStatus
 	switch {
 	case err == nil:
@@ -81,7 +83,7 @@ func (g *gathering) probe(
 	defer g.mu.Unlock()
 	id := h.Namespace + "/" + h.Name
 	if g.facts.Probes[id] == nil {
-		g.facts.Probes[id] = map[int]Probe{}
+		g.facts.Probes[id] = map[int]doctor.Probe{}
 	}
 	g.facts.Probes[id][k] = found
 }

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/hpatune/hpatune/internal/layout"
+	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
@@ -50,6 +52,26 @@ func PreviewText(out io.Writer, profile *profiles.Profile, v profiles.Preview) e
 			fmt.Sprint(st.Arrivals)}, notes(note)...))
 	}
 	p.table(rows)
+	return p.err
+}
+
+// Checked is what `hpatune profile check -o json` prints.
+type Checked struct {
+	Problems source.Problems `json:"problems"`
+	Notes    []string        `json:"notes"`
+}
+
+// CheckedText writes what was found in the profiles called names.
+func CheckedText(w io.Writer, names []string, c Checked) error {
+	p := printerTo(w)
+	for _, note := range c.Notes {
+		p.write(note + "\n")
+	}
+	if len(c.Problems) > 0 {
+		p.write(c.Problems.Error() + "\n") // a line each, to be read by editors
+	} else {
+		p.write(strings.Join(names, ", ") + ": no problems\n")
+	}
 	return p.err
 }
 

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
 func TestTicks(t *testing.T) {
@@ -34,5 +36,33 @@ func TestSuggestion(t *testing.T) {
 	const want = "In its quietest stage (calm) this run had ttft p50 12ms, p95 250ms, p99 1m30s.\nTry twice that p95: --objective \"ttft.p95 < 500ms\""
 	if got != want {
 		t.Errorf("Suggestion = %q, want %q", got, want)
+	}
+}
+
+func TestCheckedText(t *testing.T) {
+	for _, tt := range []struct {
+		sentence string
+		c        Checked
+		want     string
+	}{
+		{"no problem", Checked{Notes: []string{"seed 0 is 1"}}, "seed 0 is 1\na, b: no problems\n"},
+		{"a problem keeps its line", Checked{Problems: source.Problems{{File: "a", Line: 3, Path: "rate", Text: "x"}}}, "a:3: rate: x\n"},
+	} {
+		var b strings.Builder
+		if err := CheckedText(&b, []string{"a", "b"}, tt.c); err != nil || b.String() != tt.want {
+			t.Errorf("%s: CheckedText wrote %q, %v; want %q", tt.sentence, b.String(), err, tt.want)
+		}
+	}
+}
+
+func TestTestResultOf(t *testing.T) {
+	script, err := scenario.ParseScript("a.hpa", []byte("# it holds\nhpa min=1 max=10 from=4 cpu=70%\nevery 15s\ncpu 70 35\ndesired 4 3\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var trace strings.Builder
+	r := TestResultOf(script.Tests[0], &trace)
+	if r.Name != "it holds" || r.Line != 2 || len(r.Failures) != 1 || strings.Count(trace.String(), "a.hpa:2: tick ") != 2 {
+		t.Errorf("TestResultOf = %+v, trace:\n%s", r, trace.String())
 	}
 }

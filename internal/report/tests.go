@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
 // TestResult is a unit test of an HPA, and what did not hold in it.
@@ -12,6 +14,26 @@ type TestResult struct {
 	Line     int      `json:"line"`
 	Name     string   `json:"name"`
 	Failures []string `json:"failures"`
+}
+
+// TestResultOf runs a test and takes its name, or else its first comment. trace takes
+// every decision, a line each; nil = nobody asked.
+func TestResultOf(t *scenario.Test, trace io.Writer) TestResult {
+	var visit func(*scenario.Line)
+	if trace != nil {
+		visit = func(l *scenario.Line) {
+			fmt.Fprintf(trace, "%s:%d: tick %d: %d → %d: %s\n", t.File, t.Line, l.Tick, l.CurrentReplicas, l.Replicas,
+				l.Explanation)
+		}
+	}
+	r := TestResult{File: t.File, Line: t.Line, Name: t.Name, Failures: []string{}}
+	if r.Name == "" && len(t.Comment) > 0 {
+		r.Name = t.Comment[0]
+	}
+	for _, m := range t.Run(visit) {
+		r.Failures = append(r.Failures, m.String())
+	}
+	return r
 }
 
 // TestReport is what `hpatune test -o json` prints.

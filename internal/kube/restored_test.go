@@ -1,4 +1,4 @@
-package main
+package kube
 
 import (
 	"bytes"
@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/hpatune/hpatune/internal/kube"
 )
 
 // What is not back comes with its original as a file, or on stdout where no
@@ -15,14 +13,14 @@ import (
 func TestRestoredKeepsTheOriginals(t *testing.T) {
 	dir := t.TempDir()
 	original := []byte("kind: HorizontalPodAutoscaler\n")
-	done := []kube.Restored{
+	done := []Restored{
 		{Object: "HorizontalPodAutoscaler/a", Run: "r", Text: "the spec from before is back", Put: true},
 		{Object: "HorizontalPodAutoscaler/b", Run: "r", Text: "theirs stays", Original: original},
 		{Object: "HorizontalPodAutoscaler/c", Run: "r", Text: "it has been deleted", Gone: true, Original: original},
 		{Object: "Deployment/d", Run: "r", Text: "run x is still active"},
 	}
 	var out bytes.Buffer
-	left, err := streams{out: &out}.restored(done, dir)
+	left, err := WriteRestored(&out, done, dir)
 	if err != nil || left != 3 {
 		t.Errorf("restored = %d left, %v; want 3: b, c and d", left, err)
 	}
@@ -39,7 +37,7 @@ func TestRestoredKeepsTheOriginals(t *testing.T) {
 		t.Errorf("the original as a file: %q, %v", data, err)
 	}
 	out.Reset()
-	if _, err := (streams{out: &out}).restored(done, filepath.Join(dir, "nosuch")); err == nil || strings.Count(out.String(), string(original)) != 2 {
+	if _, err := WriteRestored(&out, done, filepath.Join(dir, "nosuch")); err == nil || strings.Count(out.String(), string(original)) != 2 {
 		t.Errorf("where no file can be written: %v\n%s", err, &out)
 	}
 }
