@@ -87,6 +87,10 @@ func judge(f Facts, name string) (out []HPA, ran map[string]int, err error) {
 	var errs []error
 	for i := range f.Docs {
 		doc := &f.Docs[i]
+		if len(doc.Refused) > 0 && (name == "" || doc.Name == name) {
+			out = append(out, refusedHPA(doc))
+			ran[refusedID]++
+		}
 		if doc.HPA == nil || name != "" && doc.Name != name || f.present(doc) {
 			continue
 		}

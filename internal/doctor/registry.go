@@ -283,6 +283,16 @@ var Checks = []Check{
 		Fix:   "set behavior.scaleUp.tolerance below 1/maxReplicas (Kubernetes 1.35 and later)",
 	},
 	{
+		ID: refusedID, Severity: Error, Link: kedaSpec, judge: accepted,
+		Title: "KEDA or the API server refuses the ScaledObject",
+		Fix:   "correct the field; nothing else of this object is checked until then",
+	},
+	{
+		ID: "keda-setting", Severity: Warning, Link: kedaSpec, judge: doubtful,
+		Title: "a setting of a ScaledObject is accepted, and does not do what it says",
+		Fix:   "correct or remove it",
+	},
+	{
 		ID: "keda-cooldown", Severity: Warning, Link: kedaSpec, judge: cooldown,
 		Title: "KEDA's cooldownPeriod is shorter than the start-up time",
 		Fix:   "set cooldownPeriod above the start-up time",

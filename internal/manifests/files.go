@@ -117,7 +117,7 @@ func (m *Set) read(file string, data []byte, folder, patch bool) error {
 			continue // said of the whole file, below
 		case folder && d.Kind == "Kustomization", folder && d.Kind == "Component" && isKustomization(file):
 			continue
-		case len(d.Problems) > 0:
+		case len(d.Problems) > len(d.Refused): // what KEDA refuses is a finding, not a mistake in YAML
 			m.Problems = append(m.Problems, d.Problems...)
 		}
 		m.Docs = append(m.Docs, d)

@@ -228,12 +228,13 @@ func (o Options) scaledObject(d *Doc, problems *source.Problems) {
 	if !o.Unchecked {
 		faults, doubts := k.check()
 		for _, f := range faults {
-			*problems = append(*problems, d.doc.Problem(f.path, f.text, f.try))
+			d.Refused = append(d.Refused, d.doc.Problem(f.path, f.text, f.try))
 		}
 		for _, f := range doubts {
 			d.Warnings = append(d.Warnings, d.doc.Problem(f.path, f.text, f.try))
 		}
-		if len(*problems) > 0 {
+		if *problems = append(*problems, d.Refused...); len(*problems) > 0 {
+			d.Scaled = k
 			return
 		}
 	}
@@ -243,6 +244,7 @@ func (o Options) scaledObject(d *Doc, problems *source.Problems) {
 	case err == nil:
 		d.HPA, d.origin = h, origin
 	case !o.Unchecked: // one that a cluster holds is what it is
-		*problems = append(*problems, d.doc.Problem("spec.triggers", err.Error(), ""))
+		d.Refused = source.Problems{d.doc.Problem("spec.triggers", err.Error(), "")}
+		*problems = append(*problems, d.Refused...)
 	}
 }

@@ -32,6 +32,9 @@ type Doc struct {
 	Scaled *ScaledObject
 	// Problems are what is wrong with it: then HPA is nil.
 	Problems source.Problems
+	// Refused are those of a ScaledObject that can be read, and that KEDA or the API
+	// server would refuse.
+	Refused source.Problems
 	// Warnings are what the API server accepts and a person should know.
 	Warnings source.Problems
 

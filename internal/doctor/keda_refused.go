@@ -1,0 +1,53 @@
+package doctor
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+// refusedID is the check of what KEDA or the API server would refuse.
+const refusedID = "keda-refused"
+
+// refusedHPA is what is known of a ScaledObject that would be refused: there is no HPA
+// of it to judge.
+func refusedHPA(d *manifest.Doc) HPA {
+	target := d.Scaled.Target()
+	h := HPA{
+		Name: key(d), Target: target.Kind + "/" + target.Name, Min: d.Scaled.Min(), Max: d.Scaled.Max(),
+		Judged: []string{refusedID},
+	}
+	c := Checks[slices.IndexFunc(Checks, func(c Check) bool { return c.ID == refusedID })]
+	for _, p := range d.Refused {
+		why := p.Text
+		if p.Path != "" {
+			why = p.Path + ": " + why
+		}
+		h.Findings = append(h.Findings, Finding{
+			ID: c.ID, Severity: c.Severity, HPA: key(d), File: p.File, Line: p.Line, Object: object(d), Why: why,
+			Fix: cmp.Or(p.Try, c.Fix), Link: c.Link,
+		})
+	}
+	return h
+}
+
+// accepted has nothing to say of a ScaledObject that was read whole: refusedHPA is of
+// the others.
+func accepted(s *subject) ([]hit, bool) { return nil, s.keda != nil }
+
+// doubtful finds what KEDA accepts and a person should know: unknown fields, a formula
+// that divides by zero at some values, a fallback that is passed over.
+func doubtful(s *subject) (hits []hit, ok bool) {
+	if s.keda == nil {
+		return nil, false
+	}
+	for _, p := range s.keda.Warnings {
+		why := p.Text
+		if p.Path != "" {
+			why = p.Path + ": " + why
+		}
+		hits = append(hits, hit{doc: s.keda, path: p.Path, why: why, fix: p.Try})
+	}
+	return hits, true
+}
