@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/plain"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -200,7 +201,11 @@ func (c *call) failed(err error) verdict {
 	case c.ctx != nil && context.Cause(c.ctx) != nil:
 		return verdict{outcome: results.Timeout, text: context.Cause(c.ctx).Error()}
 	}
-	return verdict{outcome: connOutcome(err), text: err.Error()}
+	text := plain.Error(err)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		text = "the answer was cut off (unexpected EOF)"
+	}
+	return verdict{outcome: connOutcome(err), text: text}
 }
 
 // connOutcome tells a connection that never came about (connect, or timeout

@@ -218,7 +218,7 @@ func TestConnectionsThatNeverCameAbout(t *testing.T) {
 		{"a certificate that nobody vouches for", secure.URL, Options{TLS: &tls.Config{RootCAs: other}}, results.Connect, "certificate"},
 		{"a certificate for another name", strings.Replace(secure.URL, "127.0.0.1", "localhost", 1),
 			Options{TLS: &tls.Config{RootCAs: secure.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "other.test"}}, results.Connect, "certificate"},
-		{"TLS to a plain server", strings.Replace(plain.URL, "http:", "https:", 1), Options{}, results.Connect, "does not look like a TLS handshake"},
+		{"TLS to a plain server", strings.Replace(plain.URL, "http:", "https:", 1), Options{}, results.Connect, "does not answer with TLS"},
 		{"a handshake without an end", "https://" + mute.Addr().String(), Options{Profile: plan(profiles.Target{}, profiles.Timeouts{Connect: 50 * time.Millisecond})}, results.Timeout, "handshake"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

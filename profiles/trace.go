@@ -35,6 +35,7 @@ type recording struct {
 		time    string
 	}
 	layout   layout
+	names    []string  // the columns that the file has
 	skipped  []string  // columns that seem to count tokens, and are not read
 	start    time.Time // the first row's date, where times are dates
 	rows     []row
@@ -156,6 +157,16 @@ func (c *checker) trace(at string, s *Stage) {
 	}
 }
 
+// read are the columns that were read: those of the layout that the file has.
+func (r *recording) read() (out []string) {
+	for _, c := range r.layout.columns {
+		if slices.Contains(r.names, c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // noteTrace says how a trace was read, where that is not plain.
 func (c *checker) noteTrace(t *Trace, rec *recording) {
 	if l := rec.layout; l.name != own.name {
@@ -167,11 +178,11 @@ func (c *checker) noteTrace(t *Trace, rec *recording) {
 		if l.name != "" {
 			who = "as a trace of " + l.name
 		}
-		c.note("%s: read %s: columns %s, times in %s%s", t.File, who, strings.Join(l.columns[:], ", "), l.time, from)
+		c.note("%s: read %s: columns %s, times in %s%s", t.File, who, strings.Join(rec.read(), ", "), l.time, from)
 	}
 	if len(rec.skipped) > 0 {
 		c.note(
-			"%s: %s: not read, so the class's own numbers are sent; to read a column, name it in the profile: columns: {input: …, output: …}",
+			"%s: columns not read: %s; the token counts of the class are sent instead. To read one, name it in the profile: columns: {input: …, output: …}",
 			t.File,
 			strings.Join(rec.skipped, ", "),
 		)
@@ -184,7 +195,7 @@ func (c *checker) noteTrace(t *Trace, rec *recording) {
 	}
 	if none > 0 {
 		c.note(
-			"%s: %d of %d rows say 0 tokens; they are sent, with 1 in its place: no server takes a request for none",
+			"%s: %d of %d rows have 0 tokens; they are sent with 1 token, since no server accepts 0",
 			t.File,
 			none,
 			len(t.rows),

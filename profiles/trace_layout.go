@@ -93,7 +93,7 @@ func (r *recording) recognise(names []string) (ok bool) {
 	if r.said.time != "" {
 		r.layout.time = r.said.time
 	}
-	r.skipped = r.layout.skipped(names)
+	r.names, r.skipped = names, r.layout.skipped(names)
 	return slices.Contains(names, r.layout.columns[0])
 }
 
@@ -111,16 +111,21 @@ func (l layout) skipped(names []string) (out []string) {
 	return out
 }
 
+// columnsOf is what to try instead of a column that a file does not have.
+func columnsOf(names []string) string {
+	return "a column that the file has: " + short(strings.Join(names, ", "))
+}
+
 // noTime is the problem of a file without a column of times.
 func (r *recording) noTime(names []string) (text, try string) {
 	text = fmt.Sprintf("no column %s in the header %q", r.layout.columns[0], short(strings.Join(names, ",")))
 	try = "a first line of t_s,input_tokens,output_tokens; or name the columns in the profile: columns: {t: …, input: …, output: …}"
 	if r.mapped(0) {
-		return text, "one of those that are there"
+		return fmt.Sprintf("no column %s in the header", r.layout.columns[0]), columnsOf(names)
 	}
 	for _, mark := range []string{";", "\t"} {
 		if len(names) == 1 && strings.Contains(names[0], mark) {
-			return text, fmt.Sprintf("commas between the columns, where %q is now, and points in numbers", mark)
+			return text, fmt.Sprintf("commas between the columns instead of %q, and points in numbers", mark)
 		}
 	}
 	for _, h := range names {

@@ -50,9 +50,9 @@ func TestPublishedTraces(t *testing.T) {
 		{"an epoch in milliseconds, too", "x.csv", "when\n1715299200250\n1715299201500\n", "columns: {t: when}, time: ms", "0s -1 -1, 1.25s -1 -1", "counted from the first row"},
 		{"dates of Parquet", "d.parquet", dates.String(), "columns: {t: when}", "0s 480 10, 1.5s 318 8", "counted from the first row"},
 		{"our own says nothing", "t.csv", "t_s,input_tokens,output_tokens\n0.5,10,5\n", "", "500ms 10 5", ""},
-		{"a token column of another name is told", "t.csv", "t_s,prompt_tokens,output_tokens\n0.5,10,5\n", "", "500ms -1 5", "t.csv: prompt_tokens: not read, so the class's own numbers are sent"},
-		{"in JSONL, too", "t.jsonl", `{"t_s":0.5,"prompt_tokens":10}`, "", "500ms -1 -1", "t.jsonl: prompt_tokens: not read"},
-		{"0 tokens are a value", "t.csv", "t_s,input_tokens,output_tokens\n0.5,10,0\n1.25,0,8\n2,,3\n", "", "500ms 10 0, 1.25s 0 8, 2s -1 3", "t.csv: 2 of 3 rows say 0 tokens; they are sent, with 1 in its place"},
+		{"a token column of another name is told", "t.csv", "t_s,prompt_tokens,output_tokens\n0.5,10,5\n", "", "500ms -1 5", "t.csv: columns not read: prompt_tokens; the token counts of the class are sent instead"},
+		{"in JSONL, too", "t.jsonl", `{"t_s":0.5,"prompt_tokens":10}`, "", "500ms -1 -1", "t.jsonl: columns not read: prompt_tokens"},
+		{"0 tokens are a value", "t.csv", "t_s,input_tokens,output_tokens\n0.5,10,0\n1.25,0,8\n2,,3\n", "", "500ms 10 0, 1.25s 0 8, 2s -1 3", "t.csv: 2 of 3 rows have 0 tokens; they are sent with 1 token"},
 	} {
 		how := c.how
 		if how != "" {
@@ -104,13 +104,13 @@ func TestTracesThatCannotBeReadSayWhatToDo(t *testing.T) {
 		{"dates of JSONL where seconds are expected", "a.jsonl", `{"t_s":"2024-05-10T00:00:00Z"}`, "", "a.jsonl:1: t_s: is \"2024-05-10T00:00:00Z\", should be a number\n  Try: time: rfc3339 in the profile"},
 		{"a date that is none", "a.csv", "TIMESTAMP,ContextTokens,GeneratedTokens\n10.5.2024,1,1\n", "", "a.csv:2: TIMESTAMP: \"10.5.2024\" is not a date\n  Try: 2024-05-10T00:00:00.5Z"},
 		{"dates out of order", "a.csv", "TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:01,1,1\n2024-05-10 00:00:00,1,1\n", "", "a.csv:3: TIMESTAMP: time -1 is before the row above, at 0\n  Try: sort the file by TIMESTAMP"},
-		{"a column that is not there", "a.csv", "a,b\n1,2\n", "columns: {t: a, input: c}", "a.csv:1: no column c in the header \"a,b\"\n  Try: one of those that are there"},
-		{"a time column that is not there", "a.csv", "a,b\n1,2\n", "columns: {t: x}", "a.csv:1: no column x in the header \"a,b\"\n  Try: one of those that are there"},
+		{"a column that is not there", "a.csv", "a,b\n1,2\n", "columns: {t: a, input: c}", "a.csv:1: no column c in the header\n  Try: a column that the file has: a, b"},
+		{"a time column that is not there", "a.csv", "a,b\n1,2\n", "columns: {t: x}", "a.csv:1: no column x in the header\n  Try: a column that the file has: a, b"},
 		{"an unknown unit", "a.csv", "t_s\n1\n", "time: minutes", "p.yaml:1: stages[0].trace.time: \"minutes\" is unknown\n  Try: s, ms, rfc3339"},
 		{"an epoch in our own layout", "a.csv", "t_s\n1715299200\n", "", "a.csv:2: t_s: time 1.7152992e+09 is beyond a year\n  Try: seconds from the recording's start"},
 		{"another header", "a.csv", "alpha,beta\n1,2\n", "", "a.csv:1: no column t_s in the header \"alpha,beta\"\n  Try: a first line of t_s,input_tokens,output_tokens; or name the columns in the profile: columns: {t: …, input: …, output: …}"},
-		{"semicolons", "a.csv", "t_s;input_tokens\n0,5;1\n", "", "a.csv:1: no column t_s in the header \"t_s;input_tokens\"\n  Try: commas between the columns, where \";\" is now, and points in numbers"},
-		{"tabs", "a.csv", "t_s\tx\n1\t1\n", "", "a.csv:1: no column t_s in the header \"t_s\\tx\"\n  Try: commas between the columns, where \"\\t\" is now, and points in numbers"},
+		{"semicolons", "a.csv", "t_s;input_tokens\n0,5;1\n", "", "a.csv:1: no column t_s in the header \"t_s;input_tokens\"\n  Try: commas between the columns instead of \";\", and points in numbers"},
+		{"tabs", "a.csv", "t_s\tx\n1\t1\n", "", "a.csv:1: no column t_s in the header \"t_s\\tx\"\n  Try: commas between the columns instead of \"\\t\", and points in numbers"},
 		{"a negative count", "a.csv", "t_s,input_tokens\n1,-1\n", "", "a.csv:2: input_tokens: -1 is not a whole number from 0 to 100000000\n  Try: leave it empty where it is unknown"},
 	} {
 		how := c.how

@@ -98,10 +98,11 @@ func TestBadTraces(t *testing.T) {
 		want       string
 	}{
 		{"no header", "a.csv", []byte("1,2,3\n"), `a.csv:1: no column t_s in the header "1,2,3"` + "\n  Try: a first line of t_s,input_tokens,output_tokens"},
+		{"a column named twice", "a.csv", []byte("t_s,x,t_s\n1,2,3\n"), "a.csv:1: columns 1 and 3 are both named t_s\n  Try: rename or remove one of them"},
 		{"a misspelt column", "a.csv", []byte("ts,x\n"), `a.csv:1: no column t_s in the header "ts,x"` + "\n  Try: rename ts to t_s"},
 		{"no rows", "a.csv", []byte("t_s\n"), "p.yaml:1: stages[0].trace.file: a.csv has no arrivals\n  Try: rows below the header"},
 		{"an empty file", "a.csv", nil, "p.yaml:1: stages[0].trace.file: a.csv: is empty"},
-		{"half a gzip file", "a.csv.gz", gz(t, "t_s\n1\n")[:20], "p.yaml:1: stages[0].trace.file: a.csv.gz: ends in the middle: the file is cut off"},
+		{"half a gzip file", "a.csv.gz", gz(t, "t_s\n1\n")[:20], "p.yaml:1: stages[0].trace.file: a.csv.gz: the file is cut off: it ends in the middle"},
 		{"half a token", "a.csv", []byte("t_s,input_tokens\n1,2.5\n"), "a.csv:2: input_tokens: 2.5 is not a whole number from 0 to 100000000\n  Try: leave it empty where it is unknown"},
 		{"a time that is no number", "a.csv", []byte("t_s\n\"\n\"\n"), "a.csv:2: t_s: \"\" is not a number"},
 		{"infinite", "a.csv", []byte("t_s\n1e999\n"), "a.csv:2: t_s: time +Inf is not a finite number"},

@@ -30,6 +30,12 @@ func (r *recording) csv(file string, in io.Reader) error {
 	for i, h := range head {
 		names[i] = strings.TrimSpace(strings.TrimPrefix(h, "\ufeff"))
 	}
+	for i, n := range names {
+		if first := slices.Index(names, n); n != "" && first < i {
+			r.bad(file, 1, "", fmt.Sprintf("columns %d and %d are both named %s", first+1, i+1, short(n)), "rename or remove one of them")
+			return nil
+		}
+	}
 	if !r.recognise(names) {
 		text, try := r.noTime(names)
 		r.bad(file, 1, "", text, try)
@@ -42,8 +48,8 @@ func (r *recording) csv(file string, in io.Reader) error {
 				file,
 				1,
 				"",
-				fmt.Sprintf("no column %s in the header %q", name, short(strings.Join(names, ","))),
-				"one of those that are there",
+				fmt.Sprintf("no column %s in the header", name),
+				columnsOf(names),
 			)
 			return nil
 		}
@@ -56,7 +62,7 @@ func (r *recording) csv(file string, in io.Reader) error {
 		if err != nil {
 			var pe *csv.ParseError
 			if errors.As(err, &pe) {
-				r.bad(file, pe.Line, "", pe.Err.Error(), "plain numbers, separated by commas")
+				r.bad(file, pe.Line, "", pe.Err.Error(), "numbers, separated by commas")
 				continue
 			}
 			return unended(err)
@@ -112,7 +118,7 @@ func (r *recording) row(file string, line int, t, in, out string) error {
 
 func unended(err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("ends in the middle: the file is cut off")
+		return errors.New("the file is cut off: it ends in the middle")
 	}
 	if errors.Is(err, io.EOF) {
 		return errors.New("is empty")

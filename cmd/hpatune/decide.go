@@ -57,6 +57,9 @@ func (s streams) decideFile(name, hpaFile string, minor int) error {
 			return usagef("scenario: %w", err)
 		}
 		defer f.Close()
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+			return usagef("scenario %s: the file is empty\nTry: hpatune decide RUN --print-scenario", name)
+		}
 		r = f
 	}
 	failed, err := scenario.Decide(r, s.out, o)

@@ -16,6 +16,7 @@ import (
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/internal/layout"
 	"github.com/hpatune/hpatune/internal/manifests"
+	"github.com/hpatune/hpatune/internal/plain"
 	"github.com/hpatune/hpatune/internal/report"
 )
 
@@ -90,7 +91,7 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 		return usagef("doctor: %w", err)
 	}
 	if err != nil { // the others are judged all the same
-		page.Missed = append(page.Missed, err.Error())
+		page.Missed = append(page.Missed, plain.Error(err))
 	}
 	bad := failure.As(failure.Input, files.Problems.Sort().Err())
 	switch {

@@ -21,6 +21,7 @@ import (
 	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/help"
 	"github.com/hpatune/hpatune/internal/layout"
+	"github.com/hpatune/hpatune/internal/plain"
 )
 
 // version is set by the Makefile from git (-ldflags -X main.version=…).
@@ -162,7 +163,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	code := ee.code
 	if err := ee.err; err != nil {
-		s.warnf("hpatune: %v", err)
+		s.warnf("hpatune: %s", plain.Error(err))
 	}
 	return code
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/plain"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
@@ -41,7 +42,7 @@ func (s streams) runTest(files []string, output string, verbose bool) error {
 		script, err := scenario.ParseScript(file, data, os.DirFS(filepath.Dir(file)))
 		if err != nil {
 			bad = err
-			s.warnf("%v", err)
+			s.warnf("%s", plain.Error(err))
 			continue
 		}
 		for _, t := range script.Tests {

@@ -48,11 +48,11 @@ func settingsIn(dir string) string {
 // runVerify verifies the advice in dir by a run under filename's HPA; "" = the
 // recommended one.
 func (s streams) runVerify(_ context.Context, dir, runDir, filename, output string) (*tuner.Agreement, error) {
-	advised, err := s.given(cmp.Or(filename, settingsIn(dir)))
+	model, err := readModel(dir)
 	if err != nil {
 		return nil, err
 	}
-	model, err := readModel(dir)
+	advised, err := s.given(cmp.Or(filename, settingsIn(dir)))
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ const module = "github.com/hpatune/hpatune"
 // network, no processes, no log and no cluster: numbers in, numbers out.
 const rooms = `
 pure internal/failure:
+     internal/plain:
      internal/help:      internal/failure internal/layout internal/source
 pure internal/figure:
 pure internal/layout:
@@ -51,7 +52,7 @@ pure internal/schema:    results profiles tuner
      internal/kube:      results internal/doctor tuner/manifest internal/secrets
      internal/live:      results
      internal/manifests: internal/failure internal/source tuner/manifest
-     loadgen:            results profiles internal/exposition internal/secrets
+     loadgen:            results profiles internal/plain internal/exposition internal/secrets
      observer:           results internal/exposition internal/kube
      internal/sandbox:   results tuner/hpa
      internal/fleet:     results profiles internal/kube internal/store

@@ -117,7 +117,11 @@ func (c *Cluster) ask(ctx context.Context) error {
 		sent := time.Now()
 		r, err := c.get(ctx, "/version", nil)
 		if err != nil {
-			return fmt.Errorf("cluster %s: %w", c.Config.Host, err)
+			var at *url.Error // the host is named already
+			if errors.As(err, &at) {
+				err = at.Err
+			}
+			return fmt.Errorf("cluster %s: %w\nTry: kubectl cluster-info, and --context NAME for another cluster", c.Config.Host, err)
 		}
 		got := time.Now()
 		var v struct{ GitVersion string }

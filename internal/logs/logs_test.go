@@ -121,6 +121,7 @@ func TestReadRefuses(t *testing.T) {
 		{"an empty file", "", Options{}, "empty"},
 		{"prose", "hello\nworld\n", Options{}, "not a log that can be read"},
 		{"a table without a time", "a,b\n1,2\n", Options{}, "--columns t=NAME"},
+		{"a column named twice", "t_s,b,t_s\n1,2,3\n", Options{}, "columns 1 and 3 are both named t_s"},
 		{"a column that is not there", "t_s,b\n1,2\n", Options{Columns: map[string]string{"input": "prompt"}}, `no column "prompt"`},
 		{"vLLM without start times", `{"input_lens":[1],"output_lens":[1],"ttfts":[1],"itls":[[]]}`, Options{}, "start_times"},
 		{"a format without variables", "x\n", Options{Format: "combined"}, "no variables"},

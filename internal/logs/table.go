@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -48,6 +49,11 @@ func (l *Log) table(b *bufio.Reader, first string, o Options) error {
 		columns[i] = strings.Clone(c)
 		if _, twice := r.at[c]; !twice {
 			r.at[columns[i]] = i
+		}
+	}
+	for i, c := range columns {
+		if first := slices.Index(columns, c); c != "" && first < i {
+			return fmt.Errorf("columns %d and %d are both named %s; rename or remove one of them", first+1, i+1, short(c))
 		}
 	}
 	m, err := mapped(columns, o.Columns)

@@ -21,7 +21,7 @@ import (
 func Open(fsys fs.FS) (*results.Run, error) {
 	data, err := fs.ReadFile(fsys, metaName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("run folder: no %s in it: not a run; try a folder that hpatune run has written", metaName)
+		return nil, fmt.Errorf("no %s in it, so it is not a run folder; try a folder that hpatune run has written", metaName)
 	} else if err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
 	}

@@ -236,7 +236,7 @@ func TestCreateRefusesAFolderInUse(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "not empty (it holds notes.txt)") {
 		t.Errorf("Create in a used folder: %v", err)
 	}
-	if _, err := Open(os.DirFS(dir)); err == nil || !strings.Contains(err.Error(), "not a run") {
+	if _, err := Open(os.DirFS(dir)); err == nil || !strings.Contains(err.Error(), "not a run folder") {
 		t.Errorf("Open of no run: %v", err)
 	}
 }
