@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hpatune/hpatune/internal/record"
+	"github.com/hpatune/hpatune/internal/sandbox"
 	"github.com/hpatune/hpatune/tuner"
 )
 
@@ -17,19 +19,21 @@ func newDemoCmd(s streams) *cobra.Command {
 		out   string
 		seed  int64
 		speed float64
+		keda  bool
 	)
 	c := &cobra.Command{
 		Use:  "demo",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return s.runDemo(cmd.Context(), out, seed, speed) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.runDemo(cmd.Context(), out, seed, speed, keda) },
 	}
 	c.Flags().StringVar(&out, "out", "", "")
 	c.Flags().Int64Var(&seed, "seed", 1, "")
 	c.Flags().Float64Var(&speed, "speed", 20, "")
+	c.Flags().BoolVar(&keda, "keda", false, "")
 	return c
 }
 
-func (s streams) runDemo(ctx context.Context, out string, seed int64, speed float64) error {
+func (s streams) runDemo(ctx context.Context, out string, seed int64, speed float64, keda bool) error {
 	profile, source, err := record.ReadProfile("demo")
 	if err != nil {
 		return err
@@ -40,11 +44,21 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	}
 	before, after := filepath.Join(dir, "before"), filepath.Join(dir, "after")
 
-	s.step(1, "Load a sandbox under a commonly copied HPA")
+	file, what := "", "HPA"
+	if keda {
+		file, what = filepath.Join(dir, "scaledobject.yaml"), "ScaledObject"
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return exit(exitFailed, err)
+		}
+		if err := os.WriteFile(file, sandbox.DemoScaledObject, 0o644); err != nil {
+			return exit(exitFailed, err)
+		}
+	}
+	s.step(1, "Load a sandbox under a commonly copied "+what)
 	before, box, err := s.loadDemo(
 		ctx,
 		s.planOf(record.Plan{Dir: before, Profile: profile, Source: source, Seed: seed}),
-		"",
+		file,
 		speed,
 	)
 	if err != nil {

@@ -27,6 +27,9 @@ type Sandbox struct {
 	Scrape      *observer.Page
 	ScrapeNames []string
 
+	signals   map[string]sandbox.Signal // of the External metrics
+	namespace string                    // the label of the pods' series; "" = sandbox
+
 	box *sandbox.Sandbox
 }
 
@@ -49,7 +52,17 @@ func NewSandbox(file string, speed float64, say func(text string)) (*Sandbox, er
 	if err != nil {
 		return nil, failure.As(failure.Input, err)
 	}
-	return &Sandbox{HPA: h.Config, Manifest: text, Speed: speed, ScrapeNames: readBy(&h)}, nil
+	b := &Sandbox{HPA: h.Config, Manifest: text, Speed: speed, ScrapeNames: readBy(&h)}
+	if h.Scaled != nil {
+		if o := h.Scaled.Scaled; o.Min() == 0 && say != nil {
+			say("the sandbox does not scale to zero: minReplicaCount 0 counts as 1")
+		}
+		b.namespace = h.Scaled.Scaled.Namespace
+	}
+	if b.signals, err = signalsOf(&h); err != nil {
+		return nil, failure.Inputf("%s: %w\nTry: hpatune help keda", file, err)
+	}
+	return b, nil
 }
 
 // Prepare has nothing to do: a box starts by the run's clock.
@@ -57,7 +70,9 @@ func (b *Sandbox) Prepare(context.Context, *Plan) (Timing, error) { return Timin
 
 // Open starts the box.
 func (b *Sandbox) Open(s *Session) (Scene, error) {
-	box, err := sandbox.New(sandbox.Options{Clock: s.Clock, HPA: b.HPA, Seed: uint64(s.Plan.Seed)})
+	box, err := sandbox.New(sandbox.Options{
+		Clock: s.Clock, HPA: b.HPA, Seed: uint64(s.Plan.Seed), External: b.signals, Namespace: b.namespace,
+	})
 	if err != nil {
 		return Scene{}, fmt.Errorf("sandbox: %w", err)
 	}

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,6 +20,7 @@ const container = "server"
 type autoscaler struct {
 	workload   *workload
 	pipeline   *pipeline
+	signals    *signals
 	controller *hpa.Controller
 	params     hpa.Params
 	config     hpa.Config
@@ -54,7 +54,13 @@ func (a *autoscaler) reconcile(ctx context.Context) {
 	sync := results.Sync{At: now, Spec: a.spec, Status: status, Selector: selector, Pods: states}
 	values := a.pipeline.latest()
 	for _, m := range a.config.Metrics {
-		reading, record := a.read(m, states, values)
+		var reading hpa.Reading
+		var record results.Reading
+		if m.Source == hpa.Resource || m.Source == hpa.ContainerResource {
+			reading, record = a.read(m, states, values)
+		} else {
+			reading, record = a.signals.read(ctx, &m, states, now)
+		}
 		observation.Metrics = append(observation.Metrics, reading)
 		sync.Metrics = append(sync.Metrics, record)
 	}
@@ -131,7 +137,7 @@ func (a *autoscaler) see() ([]results.PodState, []hpa.Pod) {
 	return states, pods
 }
 
-// read returns what the metrics API answers for m, for the core and for the record.
+// read returns what metrics.k8s.io answers for m, for the core and for the record.
 func (a *autoscaler) read(
 	m hpa.Metric,
 	pods []results.PodState,
@@ -180,12 +186,6 @@ func picker(m hpa.Metric) (func(value) int64, error) {
 		return func(v value) int64 { return v.cpuMilli }, nil
 	case (m.Source == hpa.Resource || m.Source == hpa.ContainerResource) && m.Name == "memory":
 		return func(v value) int64 { return v.memoryBytes * 1000 }, nil
-	case m.Source == hpa.Pods && m.Name == "vllm:num_requests_running":
-		return func(v value) int64 { return v.running * 1000 }, nil
-	case m.Source == hpa.Pods && m.Name == "vllm:num_requests_waiting":
-		return func(v value) int64 { return v.waiting * 1000 }, nil
 	}
-	return nil, errors.New(
-		"the sandbox does not have this metric; it has cpu, memory, vllm:num_requests_running and vllm:num_requests_waiting",
-	)
+	return nil, fmt.Errorf("metrics.k8s.io has cpu and memory, not %s", m.Name)
 }

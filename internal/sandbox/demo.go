@@ -7,3 +7,9 @@ import _ "embed"
 //
 //go:embed demo.yaml
 var DemoProfile []byte
+
+// DemoScaledObject is a ScaledObject that scales the default service on what its pods
+// tell, as YAML.
+//
+//go:embed scaledobject.yaml
+var DemoScaledObject []byte

@@ -12,6 +12,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,10 @@ type Options struct {
 	Service  Service    // zero: DefaultService
 	Pipeline Pipeline   // zero: 15 s, the kubelet's points 5 s old, phase by Seed
 	Seed     uint64     // start-up times and phases
+	// External is where External metrics come from, by name. One that is not listed is
+	// the sum of the pods' metric of that name, as Pods and Object metrics are.
+	External  map[string]Signal
+	Namespace string // the label of the pods' series; "" = sandbox
 }
 
 // Sandbox is a running one. It serves from New to Close; its autoscaler and
@@ -50,6 +55,7 @@ type Sandbox struct {
 	balancer   *balancer
 	workload   *workload
 	pipeline   *pipeline
+	signals    *signals
 	autoscaler *autoscaler
 	sleep      *sleeper
 	added      *lateness
@@ -93,13 +99,30 @@ func New(o Options) (*Sandbox, error) {
 		emit:     func(results.Record) {},
 	}
 	s.pipeline = &pipeline{Pipeline: o.Pipeline, workload: s.workload}
+	s.signals = &signals{
+		monitor:  newMonitor(s.workload, cmp.Or(o.Namespace, "sandbox"), o.Pipeline.Every),
+		external: o.External, metrics: served(&o.HPA),
+	}
 	s.autoscaler = &autoscaler{
-		workload: s.workload, pipeline: s.pipeline, controller: hpa.New(o.Params), params: o.Params, config: o.HPA.Clone(),
-		first: time.Duration(sync * float64(o.Params.SyncPeriod)), spec: int32(o.Replicas),
+		workload:   s.workload,
+		pipeline:   s.pipeline,
+		signals:    s.signals,
+		controller: hpa.New(o.Params),
+		params:     o.Params,
+		config:     o.HPA.Clone(),
+		first:      time.Duration(sync * float64(o.Params.SyncPeriod)),
+		spec:       int32(o.Replicas),
 	}
 	if err := s.workload.begin(o.Replicas); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	if len(s.signals.metrics) > 0 {
+		s.signals.monitor.begin()
+		if err := s.signals.check(); err != nil {
+			s.Close()
+			return nil, fmt.Errorf("sandbox: %w", err)
+		}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -177,6 +200,10 @@ func (s *Sandbox) Observe(ctx context.Context, emit results.Emit) error {
 	loops.Go(func() { s.pipeline.run(ctx) })
 	loops.Go(func() { s.autoscaler.run(ctx) })
 	loops.Go(func() { s.watchRate(ctx) })
+	if len(s.signals.metrics) > 0 { // nobody asks for them otherwise
+		loops.Go(func() { s.signals.monitor.run(ctx) })
+		loops.Go(func() { s.signals.run(ctx, s.workload) })
+	}
 	loops.Wait()
 	s.workload.pending.Wait()
 	return nil

@@ -339,9 +339,7 @@ func TestMetricsThatTheSandboxServes(t *testing.T) {
 		{"memory in thousandths of a byte", hpa.Metric{Source: hpa.Resource, Name: "memory"}, 3000},
 		{"its one container", hpa.Metric{Source: hpa.ContainerResource, Name: "cpu", Container: "server"}, 700},
 		{"another container", hpa.Metric{Source: hpa.ContainerResource, Name: "cpu", Container: "proxy"}, -1},
-		{"running requests", hpa.Metric{Source: hpa.Pods, Name: "vllm:num_requests_running"}, 8000},
-		{"waiting requests", hpa.Metric{Source: hpa.Pods, Name: "vllm:num_requests_waiting"}, 2000},
-		{"an external metric", hpa.Metric{Source: hpa.External, Name: "queue"}, -1},
+		{"a disk", hpa.Metric{Source: hpa.Resource, Name: "storage"}, -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pick, err := picker(c.metric)
