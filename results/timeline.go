@@ -20,6 +20,9 @@ type Tick struct {
 	Spec, Desired                                                float64 // at the tick's end
 	Pods,
 	Ready float64 // mean over the tick; Pods = billed: not yet gone, starting and draining too
+	// Nodes is how many nodes are billed, requested ones too, of a replay that has them
+	// (tune --nodes); 0 else.
+	Nodes float64
 	InFlight,
 	Waiting float64 // at the tick's end; Waiting = queued in the servers
 	Warmup bool // most of it belongs to a warm-up: no objective is about it

@@ -94,7 +94,7 @@ func (k *ranking) keeps(m *Measured, want float64, s Space) bool {
 	if m.Attainment != nil && 1-*m.Attainment > (1-want)*comfort {
 		return false
 	}
-	saved := paired(k.cheapest, current, hours, 1)
+	saved := paired(k.cheapest, current, paid, 1)
 	return saved != nil && (saved.Lo == nil || *saved.Lo <= 0)
 }
 
@@ -185,25 +185,22 @@ func (b *bench) pick(t *trial) *Pick {
 	if b.streams {
 		p.Predicted.TTFTP95 = carried(typical(series(func(o *outcome) float64 { return o.ttft })), off.TTFT)
 	}
+	if b.world.Nodes != nil {
+		p.Predicted.NodeHours = over(series(func(o *outcome) float64 { return o.nodes }))
+	}
 	rate, ok := b.rate()
 	if !ok {
 		return p
 	}
 	span := b.world.Demand.Duration().Hours()
-	p.Predicted.USDHour = over(series(func(o *outcome) float64 { return o.hours / span * rate }))
-	p.Predicted.USDPerMRequest = over(series(func(o *outcome) float64 { return ratio(o.hours*rate, o.requests) * 1e6 }))
-	p.Predicted.USDPerMToken = over(series(func(o *outcome) float64 { return ratio(o.hours*rate, o.tokens) * 1e6 }))
-	floor, ceiling := b.price.Month(
-		b.replica,
-		float64(t.config.MinReplicas),
-	), b.price.Month(
-		b.replica,
-		float64(t.config.MaxReplicas),
-	)
+	p.Predicted.USDHour = over(series(func(o *outcome) float64 { return o.paid / span * rate }))
+	p.Predicted.USDPerMRequest = over(series(func(o *outcome) float64 { return ratio(o.paid*rate, o.requests) * 1e6 }))
+	p.Predicted.USDPerMToken = over(series(func(o *outcome) float64 { return ratio(o.paid*rate, o.tokens) * 1e6 }))
+	floor, ceiling := b.monthly(float64(t.config.MinReplicas)), b.monthly(float64(t.config.MaxReplicas))
 	p.Predicted.USDMonth = Monthly{Floor: &floor, Ceiling: &ceiling}
 	if b.represents != "" {
 		p.Predicted.USDMonth.Expected = over(
-			series(func(o *outcome) float64 { return o.hours / span * rate * HoursPerMonth }),
+			series(func(o *outcome) float64 { return o.paid / span * rate * HoursPerMonth }),
 		)
 	}
 	return p
@@ -218,7 +215,7 @@ func (b *bench) front(k ranking) []Point {
 			continue
 		}
 		p := Point{
-			Hours:      t.cost(),
+			Hours:      mean(t.of(hours)),
 			USDHour:    t.cost() * rate,
 			Attainment: mean(t.of(attainment)),
 			Feasible:   t.fate() == holds,
@@ -260,7 +257,7 @@ func (b *bench) effects(ctx context.Context, o Options, current *trial, k rankin
 					TimeToCapacity: paired(t, k.best, toCapacity, 1), PSLOMet: k.best.pMet(),
 				}
 				if priced {
-					e.USDMonth = paired(t, k.best, hours, month)
+					e.USDMonth = paired(t, k.best, paid, month)
 				}
 				out[i].Effect, out[i].Reverted = e, e.negated(t.pMet())
 				if c.knob.Path == "spec.maxReplicas" {

@@ -114,6 +114,7 @@ type fluid struct {
 	config     hpa.Config
 	attainment float64
 	hours      float64
+	paid       float64 // hours, or what the nodes cost, in replica-hours
 	errors     float64
 	capacity   float64 // time to capacity, seconds; NaN where the need is not known
 	windows    float64 // share of windows within, where an objective asks; else 1
@@ -128,6 +129,7 @@ func (b *bench) pass(w *replay.World, cfg hpa.Config, s *replay.Scratch) fluid {
 		config:     cfg,
 		attainment: a.attainment(),
 		hours:      a.hours(),
+		paid:       b.goals.paid(&a),
 		errors:     a.errorRatio(),
 		capacity:   a.timeToCapacity(),
 		windows:    b.goals.windowShare(&a),
@@ -141,6 +143,7 @@ type outcome struct {
 	attainment, hours, ready, errors, flaps, capacity, peak float64
 	ttft, e2e                                               float64 // p95, seconds; NaN without answers
 	requests, tokens                                        float64
+	paid, nodes                                             float64 // what is paid for in replica-hours; node-hours
 	// of zero: hours at a size of 0, times woken, requests that failed without a ready
 	// pod, and the first one's wait for one, seconds (NaN: nobody came)
 	asleep, wakes, lost, firstWait float64
@@ -193,6 +196,8 @@ func (b *bench) outcome(tl *results.Timeline, a *tally) outcome {
 	return outcome{
 		attainment: a.attainment(),
 		hours:      a.hours(),
+		paid:       b.goals.paid(a),
+		nodes:      a.nodeSeconds / 3600,
 		ready:      a.readyHours(),
 		errors:     a.errorRatio(),
 		flaps:      float64(a.flaps),

@@ -43,8 +43,8 @@ func (t *trial) fate() fate {
 	return open
 }
 
-// cost is what is saved: mean replica-hours.
-func (t *trial) cost() float64 { return mean(t.of(hours)) }
+// cost is what is saved: mean replica-hours, or what the nodes cost, in these.
+func (t *trial) cost() float64 { return mean(t.of(paid)) }
 
 // choice is what the trials say is to be run.
 type choice struct {
@@ -120,8 +120,8 @@ func dearer(a, b *trial) (more, err float64) {
 	n := min(len(a.days), len(b.days))
 	base, sum, sq := 0.0, 0.0, 0.0
 	for i := range n {
-		d := a.days[i].hours - b.days[i].hours
-		base += b.days[i].hours
+		d := a.days[i].paid - b.days[i].paid
+		base += b.days[i].paid
 		sum += d
 		sq += d * d
 	}
@@ -188,10 +188,16 @@ func round(f, to float64) float64 {
 // never bind on a given load. Of each such group the one nearest to the current
 // configuration stays. all must be in a deterministic order, and stays in it.
 func distinctOutcomes(all []fluid, nearer func(i, j int) bool) []int {
-	type key struct{ hours, attainment, errors, capacity float64 }
+	type key struct{ hours, paid, attainment, errors, capacity float64 }
 	best := map[key]int{}
 	for i, f := range all {
-		k := key{round(f.hours, 1e-6), round(f.attainment, 1e-6), round(f.errors, 1e-6), round(f.capacity, 1)}
+		k := key{
+			round(f.hours, 1e-6),
+			round(f.paid, 1e-6),
+			round(f.attainment, 1e-6),
+			round(f.errors, 1e-6),
+			round(f.capacity, 1),
+		}
 		if j, ok := best[k]; !ok || nearer(i, j) {
 			best[k] = i
 		}
@@ -209,7 +215,7 @@ func distinctOutcomes(all []fluid, nearer func(i, j int) bool) []int {
 func frontier(all []fluid, among []int) []int {
 	order := slices.Clone(among)
 	slices.SortStableFunc(order, func(i, j int) int {
-		return cmp.Or(cmp.Compare(all[i].hours, all[j].hours), cmp.Compare(all[j].margin, all[i].margin))
+		return cmp.Or(cmp.Compare(all[i].paid, all[j].paid), cmp.Compare(all[j].margin, all[i].margin))
 	})
 	var out []int
 	for _, i := range order {

@@ -15,7 +15,7 @@ func made(lo, hi int32, met int, distance int, hours ...float64) *trial {
 	c.MinReplicas = lo
 	t := &trial{config: c, distance: distance, shift: float64(distance)}
 	for i, h := range hours {
-		t.days = append(t.days, outcome{hours: h, attainment: 0.99, met: i < met})
+		t.days = append(t.days, outcome{hours: h, paid: h, attainment: 0.99, met: i < met})
 	}
 	return t
 }
@@ -162,7 +162,7 @@ func TestDearer(t *testing.T) {
 }
 
 func TestFrontier(t *testing.T) {
-	f := func(hours, margin float64) fluid { return fluid{hours: hours, margin: margin} }
+	f := func(hours, margin float64) fluid { return fluid{hours: hours, paid: hours, margin: margin} }
 	all := []fluid{f(5, 0.01), f(4, -0.1), f(4, -0.2), f(6, 0.005), f(7, 0.03), f(3, -0.5), f(9, 0.03), f(1, 9)}
 	if got, want := frontier(all, []int{0, 1, 2, 3, 4, 5, 6}), []int{5, 1, 0, 4}; !slices.Equal(got, want) {
 		t.Errorf("frontier = %v, want %v", got, want)
@@ -174,7 +174,7 @@ func TestFrontier(t *testing.T) {
 
 func TestDistinctOutcomes(t *testing.T) {
 	f := func(hours, attainment, capacity float64) fluid {
-		return fluid{hours: hours, attainment: attainment, capacity: capacity}
+		return fluid{hours: hours, paid: hours, attainment: attainment, capacity: capacity}
 	}
 	nan := math.NaN()
 	all := []fluid{f(5, 0.9, 3), f(5, 0.9, 3), f(5, 0.8, 3), f(5, 0.9, 9), f(5, nan, nan), f(5, nan, nan)}

@@ -14,6 +14,7 @@ import (
 type goals struct {
 	list []results.Objective
 	cost float64 // of a replica-hour; 0 = not known
+	node float64 // what a node-hour costs, in replica-hours; 0 = replicas are what is paid for
 }
 
 func newGoals(list []results.Objective) goals { return goals{list: list} }
@@ -144,7 +145,7 @@ func (g goals) margin(f fluid) float64 {
 func (g goals) extra(a *tally) []results.Figure {
 	fs := []results.Figure{results.Exactly("time_to_capacity", a.timeToCapacity(), a.ticks, "s")}
 	if g.cost > 0 {
-		hour := a.hours() / a.spanHours() * g.cost
+		hour := g.paid(a) / a.spanHours() * g.cost
 		fs = append(
 			fs,
 			results.Exactly("usd_hour", hour, a.ticks, "usd"),

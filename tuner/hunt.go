@@ -61,7 +61,7 @@ func (h *hunt) best(passes int) (best, last *trial) {
 		t := h.try(grid[line[k]])
 		if last = t; h.meets(t) {
 			hi = k
-			if best == nil || t.cost() < mean(best.of(hours)[:len(t.days)]) {
+			if best == nil || t.cost() < mean(best.of(paid)[:len(t.days)]) {
 				best = t
 			}
 		} else {
@@ -87,7 +87,7 @@ func (h *hunt) best(passes int) (best, last *trial) {
 func (h *hunt) line(fluids []fluid, meets bool) []int {
 	var allowed []int
 	for i := 1; i < len(fluids); i++ {
-		if h.b.space.allows(&fluids[i].config) && (!meets || fluids[i].hours < fluids[0].hours) {
+		if h.b.space.allows(&fluids[i].config) && (!meets || fluids[i].paid < fluids[0].paid) {
 			allowed = append(allowed, i)
 		}
 	}
@@ -95,9 +95,9 @@ func (h *hunt) line(fluids []fluid, meets bool) []int {
 	if meets || len(front) == 0 {
 		return front
 	}
-	top := fluids[front[len(front)-1]].hours
-	larger := slices.DeleteFunc(allowed, func(i int) bool { return fluids[i].hours <= top })
-	slices.SortStableFunc(larger, func(i, j int) int { return cmp.Compare(fluids[i].hours, fluids[j].hours) })
+	top := fluids[front[len(front)-1]].paid
+	larger := slices.DeleteFunc(allowed, func(i int) bool { return fluids[i].paid <= top })
+	slices.SortStableFunc(larger, func(i, j int) int { return cmp.Compare(fluids[i].paid, fluids[j].paid) })
 	return append(front, larger...)
 }
 

@@ -326,7 +326,7 @@ func (s *search) between(lo, hi int32) error {
 func (s *search) turn(edge int) error {
 	e := s.fluids[edge]
 	near := slices.DeleteFunc(s.allowed(), func(i int) bool {
-		return s.fluids[i].hours > e.hours*(1+unparted) || s.fluids[i].margin < e.margin-3*slack
+		return s.fluids[i].paid > e.paid*(1+unparted) || s.fluids[i].margin < e.margin-3*slack
 	})
 	slices.SortStableFunc(near, func(i, j int) int { return cmp.Compare(s.fluids[j].margin, s.fluids[i].margin) })
 	var configs []hpa.Config
@@ -349,7 +349,7 @@ func (s *search) contend(edge int) []*trial {
 	}
 	among := slices.DeleteFunc(s.allowed(), func(i int) bool {
 		t := s.byFluid[i]
-		return s.fluids[i].hours > e.hours*(1+2*unparted) || s.fluids[i].margin < least-slack ||
+		return s.fluids[i].paid > e.paid*(1+2*unparted) || s.fluids[i].margin < least-slack ||
 			t != nil && t.fate() == misses
 	})
 	var out []*trial
@@ -362,7 +362,7 @@ func (s *search) contend(edge int) []*trial {
 		}
 	}
 	most := min(contenders, max(4, s.budget/30))
-	slices.SortStableFunc(among, func(i, j int) int { return cmp.Compare(s.fluids[i].hours, s.fluids[j].hours) })
+	slices.SortStableFunc(among, func(i, j int) int { return cmp.Compare(s.fluids[i].paid, s.fluids[j].paid) })
 	take((most + 1) / 2)
 	distance := map[int]*trial{}
 	for _, i := range among {

@@ -98,16 +98,18 @@ type Predicted struct {
 	Replicates      int       `json:"replicates"`
 	ReplicaHours    *Interval `json:"replica_hours"`
 	ReadyHours      *Interval `json:"ready_hours"`
-	TTFTP95         *Interval `json:"ttft_p95_s"`
-	E2EP95          *Interval `json:"e2e_p95_s"`
-	ErrorRatio      *Interval `json:"error_ratio"`
-	Flaps           *Interval `json:"flaps"`
-	TimeToCapacity  *Interval `json:"time_to_capacity_s"`
-	USDHour         *Interval `json:"usd_hour"`
-	USDMonth        Monthly   `json:"usd_month"`
-	USDPerMRequest  *Interval `json:"usd_per_million_requests"`
-	USDPerMToken    *Interval `json:"usd_per_million_tokens"`
-	MaxReplicas     *Interval `json:"peak_replicas"`
+	// NodeHours are from a node's request to its removal; nil without Options.Nodes.
+	NodeHours      *Interval `json:"node_hours,omitempty"`
+	TTFTP95        *Interval `json:"ttft_p95_s"`
+	E2EP95         *Interval `json:"e2e_p95_s"`
+	ErrorRatio     *Interval `json:"error_ratio"`
+	Flaps          *Interval `json:"flaps"`
+	TimeToCapacity *Interval `json:"time_to_capacity_s"`
+	USDHour        *Interval `json:"usd_hour"`
+	USDMonth       Monthly   `json:"usd_month"`
+	USDPerMRequest *Interval `json:"usd_per_million_requests"`
+	USDPerMToken   *Interval `json:"usd_per_million_tokens"`
+	MaxReplicas    *Interval `json:"peak_replicas"`
 }
 
 // Monthly is the bill of a month of 730 hours: at minReplicas all the time, as

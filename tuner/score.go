@@ -17,6 +17,7 @@ type tally struct {
 	ticks                                      int
 	arrivals, shed, failed, done, good, tokens float64
 	podSeconds, readySeconds, readyMax, podMax float64
+	nodeSeconds                                float64 // 0 where there are no nodes
 	flaps                                      int
 	spec                                       float64
 	direction                                  int // of the last change of spec
@@ -39,6 +40,7 @@ func (a *tally) tick(t *results.Tick) {
 	a.ticks++
 	dt := a.step.Seconds()
 	a.podSeconds += t.Pods * dt
+	a.nodeSeconds += t.Nodes * dt
 	a.readySeconds += t.Ready * dt
 	a.readyMax = max(a.readyMax, t.Ready)
 	a.podMax = max(a.podMax, t.Spec)

@@ -28,6 +28,7 @@ func (t *trial) of(figure func(*outcome) float64) []float64 {
 }
 
 func hours(o *outcome) float64      { return o.hours }
+func paid(o *outcome) float64       { return o.paid }
 func attainment(o *outcome) float64 { return o.attainment }
 func flaps(o *outcome) float64      { return o.flaps }
 func toCapacity(o *outcome) float64 { return o.capacity }

@@ -29,6 +29,9 @@ type Options struct {
 	// Replicates is how many days of the exact plant every configuration that is
 	// shown gets at least; 0 = 20. What has to be told apart gets up to 200.
 	Replicates int
+	// Nodes is what pods stand on, and what is paid for; nil = there is always a place,
+	// and replicas are paid for.
+	Nodes *Nodes
 	// WhatIf asks what would change the bill or the attainment most, and OtherPrices
 	// are other price lists to ask about.
 	WhatIf      bool
@@ -105,6 +108,10 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	model.Fitted.Doubt = b.world.Doubt
 	if no, bad := unfit(&f); bad {
 		return refuse(model, &no, nil)
+	}
+	r.Assumed = append(r.Assumed, b.onNodes(o.Nodes)...)
+	if o.Nodes != nil && r.Measured != nil {
+		r.Measured.USDHour = nil // what the run's own nodes cost is not known
 	}
 	if b.space.Peak, err = b.resampled(ctx, o.Replicates); err != nil {
 		return r, model, err

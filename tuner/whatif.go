@@ -191,6 +191,12 @@ func (b *bench) otherwises() ([]otherwise, error) {
 		}
 		out[len(out)-1].keep = true
 	}
+	if lost, ok := b.nodeLost(); ok {
+		if err := add("node_lost", "a node lost at the peak", b.world.Losing(lost)); err != nil {
+			return nil, err
+		}
+		out[len(out)-1].keep = true
+	}
 	return out, nil
 }
 
@@ -206,9 +212,8 @@ func (b *bench) peakAt() (at time.Duration, ok bool) {
 	return at, most > 0
 }
 
-// in is the bench on which w is the world: what a replica carries, and what the load
-// takes, are computed anew.
-func (b *bench) in(w *replay.World) (*bench, error) {
+// with is the bench on which w is the world, as long as a replica carries what it did.
+func (b *bench) with(w *replay.World) *bench {
 	d := *b
 	d.world, d.stands = w, new(sync.Map)
 	d.day = func(i int) *replay.World { return w.Draw(replicate(b.seed, i)) }
@@ -217,6 +222,12 @@ func (b *bench) in(w *replay.World) (*bench, error) {
 		total += p.Total()
 	}
 	d.space.Start = total / time.Duration(max(len(w.Start), 1))
+	return &d
+}
+
+// in is with, where what a replica carries, and what the load takes, are computed anew.
+func (b *bench) in(w *replay.World) (*bench, error) {
+	d := b.with(w)
 	if w.Service.Slots() != b.world.Service.Slots() {
 		var err error
 		if d.perReplica, err = capacity(w, max(w.Replicas, 2), b.goals.want()); err != nil {
@@ -230,7 +241,7 @@ func (b *bench) in(w *replay.World) (*bench, error) {
 		d.space.Peak = int32(math.Ceil(float64(b.space.Peak) * ratio(need, float64(max(b.space.Need, 1)))))
 		d.space.Need = int32(need)
 	}
-	return &d, nil
+	return d, nil
 }
 
 // asked finds the configuration that is best on the bench of q, with about as many
@@ -287,7 +298,7 @@ func (b *bench) told(w WhatIf, t, base *trial) WhatIf {
 	}
 	w.ReplicaHours = paired(base, t, hours, 1)
 	if rate, ok := b.rate(); ok {
-		w.USDMonth = paired(base, t, hours, rate*HoursPerMonth/b.world.Demand.Duration().Hours())
+		w.USDMonth = paired(base, t, paid, rate*HoursPerMonth/b.world.Demand.Duration().Hours())
 	}
 	return w
 }
@@ -297,8 +308,7 @@ func (b *bench) told(w WhatIf, t, base *trial) WhatIf {
 // an objective is about money, another may be, and none is shown.
 func (b *bench) priced(o Options, base *trial) []WhatIf {
 	var out []WhatIf
-	rate, ok := b.rate()
-	if !ok ||
+	if _, ok := b.rate(); !ok ||
 		slices.ContainsFunc(b.goals.list, func(o results.Objective) bool { return strings.HasPrefix(o.Metric, "usd") }) {
 		return nil
 	}
@@ -307,10 +317,11 @@ func (b *bench) priced(o Options, base *trial) []WhatIf {
 			p.Name == b.price.Name {
 			continue
 		}
-		more := (p.PerReplicaHour(b.replica) - rate) * HoursPerMonth / b.world.Demand.Duration().Hours()
+		month := HoursPerMonth / b.world.Demand.Duration().Hours()
 		held := base.pMet()
 		out = append(out, WhatIf{ID: "price", Text: "price: " + p.Name, Verdict: Met, PSLOMet: &held,
-			Replicates: len(base.days), USDMonth: over(base.of(func(o *outcome) float64 { return o.hours * more })),
+			Replicates:   len(base.days),
+			USDMonth:     over(base.of(func(o *outcome) float64 { return (b.bill(p, o) - b.bill(b.price, o)) * month })),
 			ReplicaHours: &Interval{}, Attainment: &Interval{}})
 	}
 	return out

@@ -76,6 +76,7 @@ func (f *tuneFlags) command(r *tuner.Recommendation) string {
 	if f.requests != "" {
 		c += " --requests " + f.requests
 	}
+	c += f.words()
 	for _, o := range f.objectives {
 		c += fmt.Sprintf(" --objective %q", o)
 	}

@@ -108,6 +108,13 @@ var serviceFigures = []pickedFigure{
 		false,
 	},
 	{
+		"node-hours",
+		"",
+		nil,
+		func(p *tuner.Predicted) *tuner.Interval { return p.NodeHours },
+		false,
+	},
+	{
 		"most replicas",
 		"",
 		func(m *tuner.Measured) *float64 { return m.MaxReplicas },

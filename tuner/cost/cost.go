@@ -33,6 +33,9 @@ type Price struct {
 	// Extended are prices per hour of one unit of other extended resources, by name:
 	// example.com/fpga.
 	Extended map[string]float64 `json:"extended,omitempty"`
+	// Node is the price of a whole node; 0 = not known: then a node costs what the
+	// replicas cost that fill it (PerNodeHour).
+	Node float64 `json:"node,omitempty"`
 	// WithGPU says that it is the price of nodes with GPUs, taken apart: nobody buys
 	// their cores alone.
 	WithGPU bool `json:"-"`
@@ -176,6 +179,7 @@ func PriceOf(fields map[string]any) (Price, []error) {
 		CPU:      number("CPU"),
 		RAM:      number("RAM"),
 		GPU:      number("GPU"),
+		Node:     number("node"),
 		Currency: text("currencyCode"),
 	}
 	if p.Name == "" {
@@ -196,7 +200,7 @@ func PriceOf(fields map[string]any) (Price, []error) {
 			p.Extended[key] = number(key)
 		}
 	}
-	all := map[string]float64{"CPU": p.CPU, "RAM": p.RAM, "GPU": p.GPU}
+	all := map[string]float64{"CPU": p.CPU, "RAM": p.RAM, "GPU": p.GPU, "node": p.Node}
 	maps.Copy(all, p.Extended)
 	for key, v := range all {
 		if v < 0 || v != v {
@@ -210,6 +214,7 @@ func PriceOf(fields map[string]any) (Price, []error) {
 	case "hour":
 	case "month":
 		p.CPU, p.RAM, p.GPU = p.CPU/HoursPerMonth, p.RAM/HoursPerMonth, p.GPU/HoursPerMonth
+		p.Node /= HoursPerMonth
 		for name := range p.Extended {
 			p.Extended[name] /= HoursPerMonth
 		}

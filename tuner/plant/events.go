@@ -30,8 +30,9 @@ type Exact struct {
 	limits  [2]float64
 	ticks   []results.Tick
 	latency *Latency
-	conns   []conn                             // that were opened, for Aged
-	idle    [][]int32                          // of each pool, the last used on top
+	conns   []conn    // that were opened, for Aged
+	idle    [][]int32 // of each pool, the last used on top
+	nodes   nodeStack
 	watch   func(c *call, first, took float64) // told each good end; nil = nobody asks
 	held    []held                             // before the pods, the longest waiting first
 }
@@ -96,6 +97,7 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	e.m, e.seed, e.tick, e.now, e.created, e.turn, e.ticks, e.latency = m, seed, 0, 0, n, 0, ticks, latency
 	e.conns, e.idle, e.held = e.conns[:0], nil, e.held[:0]
 	e.byClass = m.byClass
+	e.nodes.begin(m.Nodes, n)
 	mean := meanTotal(m.Law.Times)
 	e.mean = mean
 	if m.pace > 0 && m.Law.Quota.Cores == 0 {
@@ -189,6 +191,7 @@ func (e *Exact) Step(requests []Request) {
 	t.InFlight, t.Waiting = float64(inside), float64(waiting)
 	t.Ready = float64(len(e.ready))
 	t.Pods = float64(len(e.ready) + len(e.coming) + len(e.leaving))
+	t.Nodes = e.nodes.count(len(e.ready)+len(e.coming)+len(e.leaving), e.now)
 	for k := range m.pipes {
 		e.scrape(&m.pipes[k], k)
 	}
@@ -430,7 +433,8 @@ func (e *Exact) grow() {
 // Scale makes n the wanted number of pods, as Fluid.Scale does.
 func (e *Exact) Scale(n int, at float64) {
 	for have := e.Status(); have < n; have++ {
-		e.coming = append(e.coming, e.newServer(e.m.newLife(at, e.created), e.created))
+		life := e.m.newLife(at, e.created).later(e.nodes.place(have+len(e.leaving), at))
+		e.coming = append(e.coming, e.newServer(life, e.created))
 		e.created++
 	}
 	for have := e.Status(); have > n; have-- {

@@ -32,6 +32,7 @@ type Fluid struct {
 	pool    *pool
 	soonest float64 // when the next of coming runs or is ready
 	latency *Latency
+	nodes   nodeStack
 	before  queue // held until a pod is ready
 }
 
@@ -39,7 +40,8 @@ type Fluid struct {
 // and idle. latency may be nil.
 func (f *Fluid) Reset(m *Model, n int, latency *Latency) {
 	*f = Fluid{m: m, ready: f.ready[:0], coming: f.coming[:0], leaving: f.leaving[:0], created: n, soonest: math.Inf(1),
-		latency: latency, before: queue{list: f.before.list[:0]}}
+		latency: latency, before: queue{list: f.before.list[:0]}, nodes: f.nodes}
+	f.nodes.begin(m.Nodes, n)
 	if n > 0 {
 		c := cohort{n: float64(n), life: oldLife(), settled: true}
 		for i := range m.flow {
@@ -183,7 +185,7 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 	for i := range f.leaving {
 		pods += f.leaving[i].n
 	}
-	t.Pods = pods
+	t.Pods, t.Nodes = pods, f.nodes.count(int(pods+0.5), f.now)
 	for k := range m.flow {
 		if j, ok := m.flow[k].scrapesAt(f.tick, 0); ok {
 			f.scrape(k, j)
@@ -364,7 +366,7 @@ func (f *Fluid) Scale(n int, at float64) {
 		have += int(f.coming[i].n)
 	}
 	for ; have < n; have++ {
-		life := f.m.newLife(at, f.created)
+		life := f.m.newLife(at, f.created).later(f.nodes.place(have+f.draining(), at))
 		f.created++
 		// A pod like the last one created joins it.
 		if k := len(f.coming) - 1; k >= 0 && f.coming[k].life == life {

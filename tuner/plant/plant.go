@@ -261,6 +261,8 @@ type Spec struct {
 	// not count it twice.
 	NoiseSeen float64
 	Seed      uint64
+	// Nodes is what pods stand on; nil = there is always a place.
+	Nodes *Nodes
 }
 
 // Model is a Spec checked and compiled to tables. It is immutable and shared by

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -11,16 +12,24 @@ import (
 type Loss struct {
 	At   time.Duration
 	Pods int
+	Node bool // a node with all that is on it; Pods does nothing then
 }
 
 // loser is a plant that can lose pods.
-type loser interface{ Lose(k int, at float64) }
+type loser interface {
+	Lose(k int, at float64)
+	LoseNode(at float64)
+}
 
 // lose takes the losses that are due at time now, within half a step, and returns
 // those that are not.
 func lose(losses []Loss, now, dt float64, p loser) []Loss {
 	for len(losses) > 0 && losses[0].At.Seconds() <= now+dt/2 {
-		p.Lose(losses[0].Pods, losses[0].At.Seconds())
+		if at := losses[0].At.Seconds(); losses[0].Node {
+			p.LoseNode(at)
+		} else {
+			p.Lose(losses[0].Pods, at)
+		}
 		losses = losses[1:]
 	}
 	return losses
@@ -32,6 +41,31 @@ func (w *World) Losing(losses ...Loss) *World {
 	d.Losses = append(slices.Clone(w.Losses), losses...)
 	slices.SortStableFunc(d.Losses, func(a, b Loss) int { return int(a.At - b.At) })
 	return &d
+}
+
+// On returns the world whose pods stand on nodes, on the same tables. A recorded pod
+// that was scheduled only after half a node's start-up or more (10 s at least) waited for one: it
+// takes the quickest recorded way to a node instead, so that no wait counts twice.
+// waited is how many did.
+func (w *World) On(nodes plant.Nodes) (other *World, waited int) {
+	d := *w
+	d.Nodes, d.Start = &nodes, slices.Clone(w.Start)
+	least := time.Duration(math.MaxInt64)
+	for _, p := range d.Start {
+		least = min(least, p.Schedule)
+	}
+	wait := max(nodes.Startup/2, 10*time.Second)
+	if least >= wait {
+		least = 0
+	}
+	for i := range d.Start {
+		if p := &d.Start[i]; p.Schedule >= wait {
+			p.Schedule = least
+			waited++
+		}
+	}
+	d.model = w.model.Starting(d.Start).On(&nodes)
+	return &d, waited
 }
 
 // Starting returns the world in which every phase of a cold start takes k times as

@@ -55,6 +55,8 @@ type World struct {
 	// Losses are ready pods that die, in order of time. No recording has any: they are
 	// for asking what one would do.
 	Losses []Loss `json:"-"`
+	// Nodes is what pods stand on; nil = there is always a place.
+	Nodes *plant.Nodes `json:",omitempty"`
 
 	model *plant.Model
 	level float64         // of a redrawn day's rate
@@ -198,8 +200,19 @@ func New(w World) (*World, error) {
 		bad("the controller's memory: %w", err)
 	}
 	m, err := plant.Compile(plant.Spec{
-		Step: w.Demand.Step, Law: w.Service, Balancer: w.Balancer, Connections: w.Connections, Start: w.Start, Drain: w.Drain,
-		Pipes: w.Pipes, Limits: w.Limits, Hold: w.Hold, ArrivalCV2: w.Demand.CV2, NoiseSeen: w.Demand.noise(), Seed: w.Seed,
+		Step:        w.Demand.Step,
+		Law:         w.Service,
+		Balancer:    w.Balancer,
+		Connections: w.Connections,
+		Start:       w.Start,
+		Drain:       w.Drain,
+		Pipes:       w.Pipes,
+		Limits:      w.Limits,
+		Hold:        w.Hold,
+		ArrivalCV2:  w.Demand.CV2,
+		NoiseSeen:   w.Demand.noise(),
+		Seed:        w.Seed,
+		Nodes:       w.Nodes,
 	})
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return nil, err

@@ -1,0 +1,93 @@
+package tuner
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/hpatune/hpatune/internal/figure"
+	"github.com/hpatune/hpatune/tuner/plant"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// Nodes is what pods stand on; see plant.Nodes.
+type Nodes = plant.Nodes
+
+// onNodes puts the pods of every candidate on nodes: from here on, what is paid for is
+// nodes. The recorded run was replayed without them: what its pods waited for is part
+// of their recorded start. It returns what was assumed.
+func (b *bench) onNodes(n *Nodes) []string {
+	if n == nil {
+		return nil
+	}
+	world, waited := b.world.On(*n)
+	*b = *b.with(world)
+	b.goals.node = b.perNode() // the worth of a node in replica-hours
+	if rate, ok := b.rate(); ok && rate > 0 {
+		b.goals.node = b.price.PerNodeHour(b.replica, n.PerNode) / rate
+	}
+	most := ""
+	if n.Most > 0 {
+		most = fmt.Sprintf(", %d at most", n.Most)
+	}
+	said := []string{
+		fmt.Sprintf("nodes that are always there: %d%s; one takes %d pods, %s to start, and is removed after %s without pods",
+			n.Kept, most, n.PerNode, figure.Time(n.Startup.Seconds()), figure.Time(n.Idle.Seconds())),
+	}
+	if waited > 0 {
+		said = append(
+			said,
+			fmt.Sprintf("%d of %d recorded pods waited for a node; the replay takes them to have found a place at once, "+
+				"and lets pods wait for the nodes stated instead", waited, len(world.Start)),
+		)
+	}
+	if b.price.Node <= 0 && b.price.Covers(b.replica) {
+		said = append(
+			said,
+			fmt.Sprintf(
+				"a node costs what the %d replicas cost that fill it; a price list can say otherwise (node: PRICE)",
+				n.PerNode,
+			),
+		)
+	}
+	return said
+}
+
+// perNode is how many pods a node takes; 0 = there are no nodes.
+func (b *bench) perNode() float64 {
+	if b.world.Nodes == nil {
+		return 0
+	}
+	return float64(b.world.Nodes.PerNode)
+}
+
+// paid is what a timeline is paid for, in replica-hours: those of its pods, or what
+// its nodes cost, over the price of a replica.
+func (g goals) paid(a *tally) float64 {
+	if g.node > 0 {
+		return a.nodeSeconds / 3600 * g.node
+	}
+	return a.hours()
+}
+
+// bill is what a day costs at a price list.
+func (b *bench) bill(p Price, o *outcome) float64 {
+	if n := b.world.Nodes; n != nil {
+		return o.nodes * p.PerNodeHour(b.replica, n.PerNode)
+	}
+	return o.hours * p.PerReplicaHour(b.replica)
+}
+
+// monthly is what n replicas cost that stand for a month: themselves, or their nodes.
+func (b *bench) monthly(n float64) float64 {
+	if s := b.world.Nodes; s != nil {
+		nodes := max(float64(s.Kept), math.Ceil(n/float64(s.PerNode)))
+		return nodes * b.price.PerNodeHour(b.replica, s.PerNode) * HoursPerMonth
+	}
+	return b.price.Month(b.replica, n)
+}
+
+// nodeLost asks what a node lost at the peak would do, where there are nodes.
+func (b *bench) nodeLost() (loss replay.Loss, ok bool) {
+	at, ok := b.peakAt()
+	return replay.Loss{At: at, Node: true}, ok && b.world.Nodes != nil
+}
