@@ -6,28 +6,34 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"time"
 )
 
-// rooms are how tuner chooses: the files that are mutated, and the tests that are to
-// notice. Tests that replay whole runs are left out, since they take seconds.
+// rooms are how tuner chooses: the files that form, score and compare candidates, and
+// those that say what a day costs. nil = all of the folder. Their short tests are to
+// notice: those that replay whole runs take seconds, which every mutant would pay again.
 var rooms = []struct {
 	dir   string
 	files []string
-	tests string
 }{
-	{
-		"tuner",
-		[]string{"choose.go", "trial.go", "search.go", "goals.go", "score.go", "interval.go"},
-		"^Test(Choose|Alternatives|ShareEnds|Fate|Dearer|Frontier|DistinctOutcomes|Margin|Want|Windows|LimitsOfGoals|MetOnADay|GoalsAreNamed|Tally|Flaps|MaxReplicas|Mins|" +
-			"AsCheap|Primary|Rank|Mean|Positive|Round|ASmall|TypicalOfOne|Candidates|Safest|Variants|PolicyPeriod|Distance|LimitsOfTheUser|ARunThatMet|Intervals|WhatTheModelMissed|Off|Doubt)",
-	},
-	{"tuner/cost", nil, ""},
+	{"tuner", []string{
+		"bench.go", "choose.go", "doubt.go", "goals.go", "interval.go", "need.go", "ranking.go", "score.go", "search.go",
+		"stand.go", "trial.go", "verify.go",
+	}},
+	{"tuner/cost", nil},
 }
 
-// chosen mutates each room and prints who lives. It ends with an error where fewer
-// than 90 % are killed.
-func chosen(workers int) error {
+// chosen mutates each room's files, prints who lives and why, and how many of each file
+// are killed. It ends with an error where that is fewer than 90 % of a file, or where one
+// lives that the list of survivors does not explain. files, where it is not nil, are the
+// only ones that are looked at.
+func chosen(workers int, files *regexp.Regexp, keep string) error {
+	known, err := explained(keep)
+	if err != nil {
+		return err
+	}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		return err
@@ -35,64 +41,149 @@ func chosen(workers int) error {
 	if err := os.Chdir(root); err != nil { // whose go.mod says where imports are
 		return err
 	}
-	all, killed := 0, 0
+	var all []tallied
 	for _, room := range rooms {
-		dir := filepath.Join(root, room.dir)
-		files, mutants, err := rewrite(dir, room.files)
+		names := room.files
+		if names == nil {
+			if names, err = sources(filepath.Join(root, room.dir)); err != nil {
+				return err
+			}
+		}
+		names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+			return files != nil && !files.MatchString(room.dir+"/"+name)
+		})
+		if len(names) == 0 {
+			continue
+		}
+		counts, err := roomOf(root, room.dir, names, known, workers)
 		if err != nil {
 			return fmt.Errorf("%s: %w", room.dir, err)
 		}
-		tmp, err := os.MkdirTemp("", "mutants")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(tmp)
-		overlay := struct{ Replace map[string]string }{map[string]string{}}
-		for name, src := range files {
-			to := filepath.Join(tmp, filepath.Base(name))
-			if err := os.WriteFile(to, src, 0o644); err != nil {
-				return err
-			}
-			overlay.Replace[name] = to
-		}
-		b, err := json.Marshal(overlay)
-		if err != nil {
-			return err
-		}
-		over := filepath.Join(tmp, "overlay.json")
-		if err := os.WriteFile(over, b, 0o644); err != nil {
-			return err
-		}
-		k := &killer{name: room.dir, dir: dir, bin: filepath.Join(tmp, "room.test"), tests: room.tests, limit: time.Minute}
-		build := exec.Command("go", "test", "-c", "-overlay", over, "-o", k.bin, ".")
-		build.Dir = dir
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", room.dir, err, out)
-		}
-		begin := time.Now()
-		if ok, out := k.run(0); !ok {
-			return fmt.Errorf("%s fails without a mutant:\n%s", room.dir, out)
-		}
-		k.limit = max(15*time.Second, 8*time.Since(begin))
-		dead := k.kill(mutants, workers)
-		for _, m := range mutants {
-			if !dead[m.id] {
-				fmt.Printf("lives: %d %s:%d %s\n", m.id, m.file, m.line, m.key())
-			}
-		}
-		fmt.Printf(
-			"%s: %d mutants, %d killed (%.1f %%), in %v\n",
-			room.dir,
-			len(mutants),
-			len(dead),
-			100*float64(len(dead))/float64(max(1, len(mutants))),
-			time.Since(begin).Round(time.Second),
-		)
-		all, killed = all+len(mutants), killed+len(dead)
+		all = append(all, counts...)
 	}
-	fmt.Printf("%d mutants of how tuner chooses, %d killed (%.1f %%)\n", all, killed, 100*float64(killed)/float64(all))
-	if killed*10 < all*9 {
-		return fmt.Errorf("%d of %d killed, want 90 %%", killed, all)
+	if files == nil {
+		for key := range known {
+			fmt.Printf("listed as a survivor, but killed or gone: %s\n", key)
+		}
+	}
+	return verdict(all)
+}
+
+// tallied is what became of one file's mutants.
+type tallied struct {
+	file                string
+	mutants, killed, by int // by: survivors with an explanation
+}
+
+func (t tallied) share() float64 { return float64(t.killed) / float64(max(1, t.mutants)) }
+
+// verdict prints the table and says what is not as it should be.
+func verdict(all []tallied) error {
+	sum := tallied{file: "all"}
+	var bad []string
+	for _, t := range all {
+		sum.mutants, sum.killed, sum.by = sum.mutants+t.mutants, sum.killed+t.killed, sum.by+t.by
+		if t.mutants > 0 && t.share() < 0.9 {
+			bad = append(bad, t.file)
+		}
+	}
+	fmt.Printf("%-24s %8s %7s %7s %10s %12s\n", "file", "mutants", "killed", "share", "explained", "unexplained")
+	for _, t := range append(all, sum) {
+		fmt.Printf("%-24s %8d %7d %5.1f %% %10d %12d\n", t.file, t.mutants, t.killed, 100*t.share(), t.by,
+			t.mutants-t.killed-t.by)
+	}
+	switch open := sum.mutants - sum.killed - sum.by; {
+	case len(bad) > 0:
+		return fmt.Errorf("fewer than 90 %% killed in %v", bad)
+	case open > 0:
+		return fmt.Errorf("%d survivors without an explanation", open)
 	}
 	return nil
+}
+
+// roomOf mutates files of one folder, and takes those that it met out of known.
+func roomOf(root, room string, names []string, known map[string]string, workers int) ([]tallied, error) {
+	dir := filepath.Join(root, room)
+	files, mutants, err := rewrite(dir, names)
+	if err != nil {
+		return nil, err
+	}
+	tmp, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	over, err := overlaid(tmp, files)
+	if err != nil {
+		return nil, err
+	}
+	k := &killer{name: room, dir: dir, bin: filepath.Join(tmp, "room.test"), short: true, limit: time.Minute}
+	build := exec.Command("go", "test", "-c", "-overlay", over, "-o", k.bin, ".")
+	build.Dir = dir
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, out)
+	}
+	begin := time.Now()
+	if ok, out := k.run(0); !ok {
+		return nil, fmt.Errorf("fails without a mutant:\n%s", out)
+	}
+	k.limit = max(15*time.Second, 8*time.Since(begin))
+	dead := k.kill(mutants, workers)
+	counts := make([]tallied, len(names))
+	for i, name := range names {
+		counts[i].file = room + "/" + name
+		for _, m := range mutants {
+			if m.file != name {
+				continue
+			}
+			why := known[m.key()]
+			counts[i].mutants++
+			switch {
+			case dead[m.id]:
+				counts[i].killed++
+				continue // and where it is listed, that is told
+			case why != "":
+				counts[i].by++
+				fmt.Printf("lives: %s:%d %s\n    %s\n", m.file, m.line, m.key(), why)
+			default:
+				fmt.Printf("lives, unexplained: %d %s:%d %s\n", m.id, m.file, m.line, m.key())
+			}
+			delete(known, m.key())
+		}
+	}
+	return counts, nil
+}
+
+// sources are the folder's Go files without its tests.
+func sources(dir string) ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, f := range found {
+		if ok, _ := filepath.Match("*_test.go", filepath.Base(f)); !ok {
+			names = append(names, filepath.Base(f))
+		}
+	}
+	return names, nil
+}
+
+// overlaid writes the rewritten files and the overlay that puts them in place of the
+// package's own.
+func overlaid(tmp string, files map[string][]byte) (string, error) {
+	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	for name, src := range files {
+		to := filepath.Join(tmp, filepath.Base(name))
+		if err := os.WriteFile(to, src, 0o644); err != nil {
+			return "", err
+		}
+		overlay.Replace[name] = to
+	}
+	b, err := json.Marshal(overlay)
+	if err != nil {
+		return "", err
+	}
+	over := filepath.Join(tmp, "overlay.json")
+	return over, os.WriteFile(over, b, 0o644)
 }

@@ -14,13 +14,13 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -34,12 +34,22 @@ func main() {
 	only := flag.Int("only", 0, "run this mutant only, and print its tests' output")
 	verbose := flag.Bool("v", false, "print what lives after each set of tests")
 	choice := flag.Bool("choice", false, "mutate how tuner chooses instead of the core")
+	match := flag.String("files", "", "with -choice: only files that match this regular expression")
 	keep := flag.String("survivors", "mutants/survivors.txt", "file with the explained survivors")
+	keepChoice := flag.String("choice-survivors", "mutants/choice.txt", "the same for -choice")
 	scenarios := flag.Int("scenarios", 2000, "how many recorded scenarios to replay with each mutant")
 	atLeast := flag.Float64("at-least", 0.95, "share that must be killed")
 	flag.Parse()
 	if *choice {
-		if err := chosen(*workers); err != nil {
+		var files *regexp.Regexp
+		var err error
+		if *match != "" {
+			files, err = regexp.Compile(*match)
+		}
+		if err == nil {
+			err = chosen(*workers, files, *keepChoice)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, "mutants:", err)
 			os.Exit(1)
 		}
@@ -55,7 +65,6 @@ func main() {
 type killer struct {
 	name, dir, bin string
 	short          bool
-	tests          string // regular expression of the tests; "" = all
 	limit          time.Duration
 }
 
@@ -79,20 +88,8 @@ func run(workers, scenarios int, list, verbose bool, only int, keep string, atLe
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	overlay := struct{ Replace map[string]string }{map[string]string{}}
-	for name, src := range files {
-		to := filepath.Join(tmp, filepath.Base(name))
-		if err := os.WriteFile(to, src, 0o644); err != nil {
-			return err
-		}
-		overlay.Replace[name] = to
-	}
-	b, err := json.Marshal(overlay)
+	over, err := overlaid(tmp, files)
 	if err != nil {
-		return err
-	}
-	over := filepath.Join(tmp, "overlay.json")
-	if err := os.WriteFile(over, b, 0o644); err != nil {
 		return err
 	}
 
@@ -289,10 +286,6 @@ func replayed(root, over, tmp string, workers, scenarios int, mutants []*mutant)
 func (k *killer) run(id int) (ok bool, output string) {
 	ctx, cancel := context.WithTimeout(context.Background(), k.limit)
 	defer cancel()
-	tests := k.tests
-	if tests == "" {
-		tests = "^(Test|Example|Fuzz)"
-	}
 	c := exec.CommandContext(
 		ctx,
 		k.bin,
@@ -300,7 +293,7 @@ func (k *killer) run(id int) (ok bool, output string) {
 		"-test.timeout",
 		k.limit.String(),
 		"-test.run",
-		tests,
+		"^(Test|Example|Fuzz)",
 		fmt.Sprintf("-test.short=%v", k.short),
 	)
 	c.Dir = k.dir
