@@ -301,7 +301,7 @@ func (b *bench) margin(ctx context.Context, o Options, t *trial) (*Interval, err
 		w := b.world.Scaled(at(k))
 		scaled.world = w
 		scaled.day = func(i int) *replay.World { return w.Draw(replicate(b.seed, i)) }
-		s := &search{b: &scaled, ctx: ctx, o: o, budget: days}
+		s := newSearch(ctx, &scaled, o)
 		s.o.Progress = func(string, int, int) {}
 		done++
 		o.Progress("margin", done, max(done, 6))

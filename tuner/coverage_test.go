@@ -127,6 +127,9 @@ func TestWhatIsNotCovered(t *testing.T) {
 // An objective that cannot be judged is in no figure of the advice; alone, there is
 // no advice.
 func TestAnObjectiveThatAReplayCannotJudgeIsNeverMet(t *testing.T) {
+	if testing.Short() {
+		t.Skip("replays whole runs many times")
+	}
 	run, o := recorded(t)
 	o.Objectives = objectivesOf(t, "itl.p95 < 1ms", "icl.p95 < 1ms")
 	r, _, err := Recommend(context.Background(), []*results.Run{run}, o)

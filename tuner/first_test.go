@@ -32,6 +32,9 @@ func fixed(name string, n int, after time.Duration) *results.Run {
 }
 
 func TestRunsAtFixedSizesGiveAFirstHPA(t *testing.T) {
+	if testing.Short() {
+		t.Skip("replays whole runs many times")
+	}
 	objectives, err := results.ParseObjectives([]string{"ttft.p95 < 4s"})
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,9 @@ import (
 // time per token and goodput are predicted, and a replay of the run at the size
 // that it had meets what was measured.
 func TestALanguageModelIsReplayedByItsLaw(t *testing.T) {
+	if testing.Short() {
+		t.Skip("replays whole runs many times")
+	}
 	tokens := func(median, sigma float64) func(*rand.Rand) int {
 		return func(r *rand.Rand) int { return 1 + int(median*math.Exp(sigma*r.NormFloat64())) }
 	}

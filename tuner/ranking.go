@@ -45,6 +45,10 @@ type search struct {
 	ctx     context.Context
 	o       Options
 	current hpa.Config
+	// fluid and exact run one configuration through one day, with either plant.
+	fluid func(*replay.World, hpa.Config, *replay.Scratch) fluid
+	exact func(*replay.World, hpa.Config, *replay.Scratch) outcome
+
 	fluids  []fluid
 	trials  []*trial
 	byFluid map[int]*trial
@@ -60,14 +64,27 @@ type search struct {
 //
 // It stops only when a configuration holds, or the safest there is does not.
 func (b *bench) rank(ctx context.Context, o Options) (ranking, error) {
-	s := &search{b: b, ctx: ctx, o: o, current: o.Current, byFluid: map[int]*trial{}}
-	perDay := 0.0
-	for _, n := range b.world.Demand.Bins {
-		perDay += n
-	}
-	s.budget = min(max(int(effort/max(perDay, 1)), leastDays), contenders*enough)
+	s := newSearch(ctx, b, o)
 	err := s.run()
 	return ranking{choice: choose(s.trials, b.space), fluids: s.fluids, trials: s.trials}, err
+}
+
+func newSearch(ctx context.Context, b *bench, o Options) *search {
+	return &search{
+		b:       b,
+		ctx:     ctx,
+		o:       o,
+		current: o.Current,
+		fluid:   b.pass,
+		exact:   b.live,
+		byFluid: map[int]*trial{},
+		budget:  daysFor(sum(b.world.Demand.Bins)),
+	}
+}
+
+// daysFor is how many candidate-days a search gets whose days have so many requests.
+func daysFor(requests float64) int {
+	return min(max(int(effort/max(requests, 1)), leastDays), contenders*enough)
 }
 
 // reached leaves out candidates whose targets are so far beyond what was sampled
@@ -141,7 +158,7 @@ func (s *search) pass(configs []hpa.Config) error {
 		len(configs),
 		func(done int) { s.o.Progress("search", from+done, from+len(configs)) },
 		func(i int, r *replay.Scratch) {
-			s.fluids[from+i] = s.b.pass(s.b.world, configs[i], r)
+			s.fluids[from+i] = s.fluid(s.b.world, configs[i], r)
 		},
 	)
 }
@@ -210,7 +227,7 @@ func (s *search) play(trials []*trial, n int) error {
 		day := s.b.day(from + i)
 		for k, t := range trials {
 			if from+i >= have[k] {
-				t.days[from+i] = s.b.live(day, t.config, r)
+				t.days[from+i] = s.exact(day, t.config, r)
 			}
 		}
 	})

@@ -1,0 +1,307 @@
+package tuner
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/cost"
+	"github.com/hpatune/hpatune/tuner/fit"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/plant"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// clockwork is a world in which all can be told by hand: a replica serves one request
+// at a time in half a second, its first token comes after a quarter, each takes half a
+// core-second, and one comes every second, at a tenth past. It begins with two replicas.
+func clockwork(t *testing.T, seconds int, turn func(*replay.World)) *replay.World {
+	t.Helper()
+	w := replay.World{
+		Demand:   replay.Demand{Step: time.Second},
+		Service:  plant.SlotsLaw(1, []plant.ServiceTime{{First: 0.25, Total: 0.5}}),
+		Start:    []plant.PhaseSample{{Ready: 20 * time.Second}, {Pull: 10 * time.Second, Ready: 30 * time.Second}},
+		Limits:   plant.Limits{TTFT: 500 * time.Millisecond},
+		Replicas: 2,
+		Pipes: []plant.Pipe{
+			{Name: "cpu", Base: 0.01, PerDone: 0.5, Ceiling: 1, Every: 15 * time.Second, Phase: 7 * time.Second,
+				Window: 15 * time.Second, Delay: 5 * time.Second},
+		},
+		Containers: []hpa.Container{{Name: "app", CPU: 1000, HasCPU: true}},
+		Seed:       1,
+	}
+	for i := range seconds {
+		w.Demand.Bins = append(w.Demand.Bins, 1)
+		w.Demand.Arrivals = append(
+			w.Demand.Arrivals,
+			profiles.Arrival{At: time.Duration(i)*time.Second + 100*time.Millisecond, Index: i},
+		)
+	}
+	if turn != nil {
+		turn(&w)
+	}
+	out, err := replay.New(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// sized is an HPA of one size.
+func sized(n int32) hpa.Config { return cpuHPA(n, n, 50) }
+
+// steadyRate sets the demand to so many requests a second.
+func steadyRate(perSec float64) func(*replay.World) {
+	return func(w *replay.World) {
+		for i := range w.Demand.Bins {
+			w.Demand.Bins[i] = perSec
+		}
+		w.Demand.Arrivals = nil
+	}
+}
+
+// newBenchOf is a bench made as Recommend makes it.
+func newBenchOf(t *testing.T, w *replay.World, run *results.Run, o Options, texts ...string) *bench {
+	t.Helper()
+	if run == nil {
+		run = &results.Run{}
+	}
+	f := Fitted{World: w, Replica: cost.Replica{CPUCores: 1, MemoryGB: 2},
+		Reaches: []fit.Reach{{Metric: "cpu", Largest: 0.5, N: 9}}}
+	b, err := newBench(run, f, newGoals(objectivesOf(t, texts...)), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestNewBench(t *testing.T) {
+	w := clockwork(t, 120, steadyRate(3))
+	run := &results.Run{Meta: results.Meta{Represents: "day", Target: results.Target{Streams: true},
+		Stages: []results.StageInfo{{Name: "warm-up", ToS: 60, Warmup: true}, {Name: "load", FromS: 60, ToS: 120}}}}
+	price := Price{Name: "made up", CPU: 0.5, RAM: 0.25}
+	b := newBenchOf(t, w, run, Options{Price: price, Seed: 7, First: true, Space: Space{MaxLimit: 9}}, "ttft.p95 < 500ms")
+	if b.goals.cost != 1 || b.represents != "day" || !b.streams || b.seed != 7 {
+		t.Errorf("cost of a replica-hour %v, represents %q, streams %v, seed %d, want 1, day, true, 7",
+			b.goals.cost, b.represents, b.streams, b.seed)
+	}
+	if b.space.Start != 30*time.Second || !b.space.First || b.space.MaxLimit != 9 {
+		t.Errorf("space %+v, want a start of 30 s, the mean of 20 and 40, and what was asked for", b.space)
+	}
+	// One replica serves 2 a second at the most, and fewer within the limit.
+	if b.perReplica <= 1 || b.perReplica >= 2 || b.space.Need != int32(math.Ceil(3/b.perReplica)) {
+		t.Errorf(
+			"a replica carries %v/s, need %d, want between 1 and 2/s, and as many as 3/s take",
+			b.perReplica,
+			b.space.Need,
+		)
+	}
+	if len(b.need) != 120 || b.need[60] != float64(b.space.Need) {
+		t.Errorf("need of %d ticks, %v in the middle, want 120 of %d", len(b.need), b.need[60], b.space.Need)
+	}
+	if !b.warmup(0) || !b.warmup(59) || b.warmup(60) || b.warmup(119) {
+		t.Error("the first minute is warm-up, and no more")
+	}
+	if w.Doubt.Service != 0 || w.Doubt.Starts || b.world.Doubt.Off != replay.NotOff {
+		t.Errorf("the world's own doubt became %+v, the bench's is %+v", w.Doubt, b.world.Doubt)
+	}
+	if d := b.day(3); d.Seed != b.world.Draw(replicate(7, 3)).Seed || d.Seed == b.day(4).Seed {
+		t.Error("day 3 is not the fourth of the seed's days")
+	}
+	if no := b.hopeless(); no != nil {
+		t.Errorf("refuses: %+v", no)
+	}
+	// Of a replica whose size is not known, no cost is.
+	run.Meta.Represents = ""
+	unpriced, err := newBench(run, Fitted{World: w}, newGoals(nil), Options{Price: price})
+	if err != nil || unpriced.goals.cost != 0 {
+		t.Errorf("cost %v, %v, want none", unpriced.goals.cost, err)
+	}
+	// What nobody can serve in time is refused.
+	never := newBenchOf(
+		t,
+		clockwork(t, 60, func(w *replay.World) { w.Limits.TTFT = 200 * time.Millisecond }),
+		nil,
+		Options{},
+		"ttft.p95 < 200ms",
+	)
+	if no := never.hopeless(); no == nil || no.ID != "service" || never.need != nil || never.space.Need != 0 {
+		t.Errorf("a first token that takes 250 ms within 200: %+v, need %v", no, never.need)
+	}
+}
+
+// How far a target is beyond what was sampled is asked of the one that the search turns.
+func TestReachIsOfThePrimaryMetric(t *testing.T) {
+	b := newBenchOf(t, clockwork(t, 60, nil), nil, Options{}, "ttft.p95 < 500ms")
+	both := cpuHPA(2, 9, 90)
+	both.Metrics = append(
+		[]hpa.Metric{{Source: hpa.Resource, Name: "memory", Target: hpa.Target{Utilization: 70}}},
+		both.Metrics...)
+	if far, text := b.reach(&both); far != fit.Unseen || text == "" {
+		t.Errorf("90 %% where half a core was the most: %v (%s), want unseen", far, text)
+	}
+	both.Metrics[1].Target.Utilization = 40
+	if far, _ := b.reach(&both); far != fit.Seen || len(both.Metrics) != 2 {
+		t.Errorf("40 %%: %v, want seen, and the configuration as it was: %d metrics", far, len(both.Metrics))
+	}
+	onlyMemory := both.Clone()
+	onlyMemory.Metrics = both.Metrics[:1]
+	if far, _ := b.reach(&onlyMemory); far != fit.Seen {
+		t.Errorf("memory alone: %v, want seen", far)
+	}
+}
+
+func TestADayOfTheExactPlant(t *testing.T) {
+	warm := &results.Run{Meta: results.Meta{Stages: []results.StageInfo{{ToS: 30, Warmup: true}}}}
+	var s replay.Scratch
+	for _, c := range []struct {
+		sentence   string
+		size       int32
+		run        *results.Run
+		asRecorded bool
+		want       outcome
+	}{
+		{"two replicas are idle most of the time", 2, nil, false,
+			outcome{attainment: 1, hours: 240.0 / 3600, ready: 240.0 / 3600, peak: 2, ttft: 0.25, e2e: 0.5, requests: 120, met: true}},
+		{"the first half minute only warms up", 2, warm, false,
+			outcome{attainment: 1, hours: 240.0 / 3600, ready: 240.0 / 3600, peak: 2, ttft: 0.25, e2e: 0.5, requests: 90, met: true}},
+		{"three stand there from the start", 3, nil, false,
+			outcome{attainment: 1, hours: 360.0 / 3600, ready: 360.0 / 3600, peak: 3, ttft: 0.25, e2e: 0.5, requests: 120, met: true}},
+	} {
+		w := clockwork(t, 120, nil)
+		b := newBenchOf(t, w, c.run, Options{}, "ttft.p95 < 500ms")
+		got := b.live(w, sized(c.size), &s)
+		same := func(a, b float64) bool { return math.Abs(a-b) <= 0.01*math.Abs(b)+1e-9 }
+		if !same(got.attainment, c.want.attainment) || !same(got.hours, c.want.hours) || !same(got.ready, c.want.ready) ||
+			!same(got.ttft, c.want.ttft) || !same(got.e2e, c.want.e2e) ||
+			got.peak != c.want.peak || got.requests != c.want.requests || got.met != c.want.met || got.errors != 0 || got.flaps != 0 || got.capacity != 0 {
+			t.Errorf("%s: %+v\nwant %+v", c.sentence, got, c.want)
+		}
+		// The scratch is used again, and days do not leak into each other.
+		if again := b.live(w, sized(c.size), &s); again != got {
+			t.Errorf("%s: the same day again is %+v, was %+v", c.sentence, again, got)
+		}
+		if s.Latency != nil || s.Warmup != nil {
+			t.Errorf("%s: the scratch still holds the day", c.sentence)
+		}
+	}
+	// Too slow by far: nothing is within the limit, and every objective is missed.
+	slow := clockwork(t, 120, func(w *replay.World) {
+		w.Service = plant.SlotsLaw(1, []plant.ServiceTime{{First: 0.25, Total: 4}})
+	})
+	b := newBenchOf(t, slow, nil, Options{}, "ttft.p95 < 500ms")
+	if got := b.live(slow, sized(1), &s); got.met || got.attainment > 0.1 || !(got.ttft > 10) || !(got.capacity > 100) {
+		t.Errorf("one replica with four times what it can: %+v", got)
+	}
+}
+
+func TestAPassOfTheFluidPlant(t *testing.T) {
+	w := clockwork(t, 120, steadyRate(0.5))
+	b := newBenchOf(t, w, nil, Options{}, "ttft.p95 < 500ms", "replica_hours < 0.1")
+	var s replay.Scratch
+	got := b.pass(w, sized(2), &s)
+	if want := 240.0 / 3600; math.Abs(got.hours-want) > 1e-9 || got.errors != 0 || got.capacity != 0 || got.windows != 1 {
+		t.Errorf("%+v, want %v replica-hours, no errors, no time short, no windows", got, want)
+	}
+	if want := sized(2); !got.config.Equal(&want) {
+		t.Errorf("it is of %s, want %s", Describe(got.config), Describe(want))
+	}
+	// Of the two objectives, a third of the limit is left of the hours, and less of the requests.
+	if want := min(1-240.0/3600/0.1, got.attainment-0.95); math.Abs(got.margin-want) > 1e-9 || got.attainment < 0.95 {
+		t.Errorf("margin %v at %v within, want %v", got.margin, got.attainment, want)
+	}
+	windowed := newBenchOf(t, w, nil, Options{}, "ttft.p95 < 500ms each 1m for 90%")
+	if got := windowed.pass(w, sized(2), &s); got.windows != 1 || math.Abs(got.margin-0.05) > 1e-9 {
+		t.Errorf("windows %v, margin %v, want all of them, and half of the tenth that may miss", got.windows, got.margin)
+	}
+}
+
+func TestTryHasADayForEachReplicate(t *testing.T) {
+	w := clockwork(t, 60, func(w *replay.World) { w.Demand.CV2 = 1 })
+	b := newBenchOf(t, w, nil, Options{Seed: 3}, "ttft.p95 < 500ms")
+	var s replay.Scratch
+	got := b.try(sized(2), 3, &s)
+	if len(got.days) != 3 || got.days[0].requests == got.days[1].requests && got.days[1].requests == got.days[2].requests {
+		t.Errorf("days %+v, want three that differ", got.days)
+	}
+	if want := b.live(b.day(1), sized(2), &s); got.days[1] != want {
+		t.Errorf("the second day is %+v, want %+v", got.days[1], want)
+	}
+}
+
+func TestNeeds(t *testing.T) {
+	bins := slices.Repeat([]float64{0}, 100)
+	bins[50] = 62 // 2 a second on the average over the 31 ticks around it
+	got := needs(bins, time.Second, 0.5)
+	if got[34] != 0 || got[35] != 4 || got[50] != 4 || got[65] != 4 || got[66] != 0 {
+		t.Errorf("need around a spike: %v, want 4 from 15 ticks before to 15 after", got[33:68])
+	}
+	if got := needs([]float64{2, 2}, 2*time.Second, 1); got[0] != 1 || got[1] != 1 {
+		t.Errorf("a need of exactly one replica is %v, want 1", got)
+	}
+	if got := smoothed(
+		[]float64{6, 0, 0, 0, 3},
+		time.Second,
+		2*time.Second,
+	); !slices.Equal(
+		got,
+		[]float64{3, 2, 0, 1, 1.5},
+	) {
+		t.Errorf("smoothed = %v, want means of the neighbours there are", got)
+	}
+	if peak([]float64{1, 3, 2}) != 3 || peak(nil) != 0 {
+		t.Error("peak is the largest")
+	}
+}
+
+func TestCapacity(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		limit    time.Duration
+		n        int32
+		want     float64
+		lo, hi   float64
+	}{
+		{"any wait is good: all that a replica can", time.Hour, 2, 0.95, 1.99, 2},
+		{"less than it takes when idle", 200 * time.Millisecond, 2, 0.95, 0, 0},
+		{"a little wait", 500 * time.Millisecond, 2, 0.95, 0.5, 1.2},
+		{"fewer need be good", 500 * time.Millisecond, 2, 0.5, 1.5, 2},
+	} {
+		w := clockwork(t, 60, func(w *replay.World) { w.Limits.TTFT, w.Demand.CV2 = c.limit, 1 })
+		if got, err := capacity(w, c.n, c.want); err != nil || got < c.lo || got > c.hi {
+			t.Errorf("%s: capacity %v, %v, want %v to %v requests/s", c.sentence, got, err, c.lo, c.hi)
+		}
+	}
+	few, _ := capacity(clockwork(t, 60, func(w *replay.World) { w.Demand.CV2 = 1 }), 2, 0.95)
+	many, _ := capacity(clockwork(t, 60, func(w *replay.World) { w.Demand.CV2 = 1 }), 20, 0.95)
+	if few != many && many < few {
+		t.Errorf("among 20 replicas one carries %v, among 2 %v", many, few)
+	}
+}
+
+func TestResampled(t *testing.T) {
+	b := newBenchOf(t, clockwork(t, 120, steadyRate(3)), nil, Options{}, "ttft.p95 < 500ms")
+	b.perReplica = 2
+	if got, err := b.resampled(t.Context(), 3); err != nil || got != 2 {
+		t.Errorf("days of 3/s at 2/s a replica need %d, %v, want 2", got, err)
+	}
+	bursty := newBenchOf(
+		t,
+		clockwork(t, 120, func(w *replay.World) { steadyRate(3)(w); w.Demand.CV2 = 30 }),
+		nil,
+		Options{},
+		"ttft.p95 < 500ms",
+	)
+	bursty.perReplica = 1
+	peaks := 0.0
+	for i := range 5 {
+		d := bursty.day(i).Demand
+		peaks = max(peaks, peak(needs(d.Bins, d.Step, 1)))
+	}
+	if got, err := bursty.resampled(t.Context(), 5); err != nil || float64(got) != peaks || peaks <= 3 {
+		t.Errorf("five uneven days need %d, %v, want %v, which is more than the mean's 3", got, err, peaks)
+	}
+}
