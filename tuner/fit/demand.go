@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -23,8 +24,13 @@ func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) 
 		return d, n, errors.New("fit: the run has no requests, so its load is unknown; record one with " +
 			"hpatune run")
 	}
-	rs := slices.Clone(run.Requests)
-	slices.SortStableFunc(rs, func(a, b results.Request) int { return int(a.Scheduled - b.Scheduled) })
+	byTime := func(a, b results.Request) int { return cmp.Compare(a.Scheduled, b.Scheduled) }
+	rs := run.Requests
+	if !slices.IsSortedFunc(rs, byTime) { // a long log is mostly in order, and large
+		rs = slices.Clone(rs)
+		slices.SortStableFunc(rs, byTime)
+	}
+	d.Arrivals = make([]profiles.Arrival, 0, len(rs))
 	var end time.Duration
 	for i := range rs {
 		r := &rs[i]

@@ -23,6 +23,7 @@ type answer struct {
 // answers takes the requests that a server worked on, in order of arrival. ok
 // is false where too few carry both token counts.
 func answers(run *results.Run) (out []answer, left int) {
+	out = make([]answer, 0, len(run.Requests))
 	for i := range run.Requests {
 		r := &run.Requests[i]
 		switch r.Outcome {

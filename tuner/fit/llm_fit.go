@@ -55,9 +55,16 @@ func (f *engineFit) law(o LawOptions) (LLM, error) {
 // a law is as right at the loads that are rare.
 func newEngineFit(a []answer) *engineFit {
 	f := &engineFit{}
-	byServer := map[int][]answer{}
-	for _, x := range a {
-		byServer[x.server] = append(byServer[x.server], x)
+	byServer, count := map[int][]answer{}, map[int]int{}
+	for i := range a {
+		count[a[i].server]++
+	}
+	for i := range a {
+		x := &a[i]
+		if byServer[x.server] == nil {
+			byServer[x.server] = make([]answer, 0, count[x.server])
+		}
+		byServer[x.server] = append(byServer[x.server], *x)
 		if x.measured() {
 			f.n++
 		}

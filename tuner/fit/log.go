@@ -85,6 +85,7 @@ func readLog(run *results.Run) *log {
 	}
 	l.visible = visible*10 >= answered*9 && visible > 0
 	byBackend := map[int32]int{}
+	l.calls = make([]call, 0, len(run.Requests))
 	for i := range run.Requests {
 		r := &run.Requests[i]
 		switch r.Outcome {

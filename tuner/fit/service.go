@@ -160,17 +160,22 @@ func (s *service) ownTimes(arrivals []profiles.Arrival) []plant.ServiceTime {
 	if s.law.Iterations != nil {
 		return nil // a request's own are its tokens, which the arrivals carry
 	}
-	known := map[int]plant.ServiceTime{}
+	of := make(map[int]int32, len(s.calls)) // the last call of an arrival
 	for i := range s.calls {
 		if c := &s.calls[i]; c.ok && c.done > s.start[i] {
-			if known[c.request.Arrival] = s.unstretched(i, s.alone); s.own != nil {
-				known[c.request.Arrival] = s.own(i)
-			}
+			of[c.request.Arrival] = int32(i)
 		}
 	}
 	out := make([]plant.ServiceTime, len(arrivals))
 	for i, a := range arrivals {
-		out[i] = known[a.Index]
+		k, ok := of[a.Index]
+		switch {
+		case !ok:
+		case s.own != nil:
+			out[i] = s.own(int(k))
+		default:
+			out[i] = s.unstretched(int(k), s.alone)
+		}
 	}
 	return out
 }

@@ -62,6 +62,7 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 // random else.
 func (w *World) requests(out []plant.Request, seed uint64) []plant.Request {
 	if w.Demand.Arrivals != nil {
+		out = slices.Grow(out, len(w.Demand.Arrivals))
 		for i, a := range w.Demand.Arrivals {
 			r := plant.Request{At: a.At.Seconds(), Index: a.Index, Class: a.Class, Prompt: a.Prompt, Output: a.Max}
 			if w.Demand.Times != nil {
