@@ -193,7 +193,7 @@ func (b *bench) zero(ctx context.Context, r *Recommendation, k ranking, o Option
 		b *bench
 		t *trial
 	}{{b, with}, {other, without}} {
-		s := &search{b: side.b, ctx: ctx, o: o}
+		s := newSearch(ctx, side.b, o)
 		if err := s.play([]*trial{side.t}, days); err != nil {
 			return err
 		}
