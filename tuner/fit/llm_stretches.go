@@ -13,6 +13,7 @@ const (
 	windows     = 12
 	windowCalls = 200
 	warmCalls   = 600
+	mostPlayed  = 6000 // of all windows: beyond it every other one is left out
 )
 
 // serverLog is what one server worked on, in order of arrival.
@@ -52,10 +53,21 @@ func cut(logs []serverLog, whole int) []stretchOf {
 		all = full
 	}
 	slices.SortStableFunc(all, func(a, b window) int { return sign(a.load - b.load) })
-	k := max(1, min(windows, len(all)))
+	k, played := max(1, min(windows, len(all))), 0
 	for j := range k {
 		w := all[(len(all)-1)*j/max(1, k-1)]
 		out = append(out, logs[w.of].window(w.from, w.to))
+		played += len(out[j].calls)
+	}
+	if played > mostPlayed {
+		return everyOther(out)
+	}
+	return out
+}
+
+func everyOther(s []stretchOf) (out []stretchOf) {
+	for i := 0; i < len(s); i += 2 {
+		out = append(out, s[i])
 	}
 	return out
 }
@@ -66,11 +78,7 @@ func (f *engineFit) fewer() *engineFit {
 	if len(f.stretches) < windows || f.n <= wholeCalls {
 		return f
 	}
-	out := &engineFit{n: f.n, most: f.most}
-	for i := 0; i < len(f.stretches); i += 2 {
-		out.stretches = append(out.stretches, f.stretches[i])
-	}
-	return out
+	return &engineFit{stretches: everyOther(f.stretches), n: f.n, most: f.most}
 }
 
 // window is the requests from index from to to, played from a time before them on

@@ -77,6 +77,24 @@ func (t *totals) ratios() map[string]float64 {
 	return out
 }
 
+// medians are the medians by metric over several replays.
+func medians(of []map[string]float64) map[string]float64 {
+	var out map[string]float64
+	for name := range of[0] {
+		var v []float64
+		for _, m := range of {
+			if k, ok := m[name]; ok {
+				v = append(v, k)
+			}
+		}
+		if out == nil {
+			out = map[string]float64{}
+		}
+		out[name] = median(v)
+	}
+	return out
+}
+
 // replayedNotes says how much of each metric the replay reads, and warns where that
 // is not what was recorded.
 func replayedNotes(s *SelfReplay, syncs int) (n notes) {
