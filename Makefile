@@ -85,4 +85,4 @@ image: ## an image from scratch for run --workers, into bin/hpatune-image.tar (n
 
 tidy: ## go.mod and go.sum of every module
 	$(GO) mod tidy
-	for m in test/*/; do $(GO) -C $$m mod tidy; done
+	for m in $$(git ls-files 'test/*/go.mod'); do $(GO) -C $$(dirname $$m) mod tidy; done

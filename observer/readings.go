@@ -43,7 +43,10 @@ func (x *metrics) find(
 	return r, false
 }
 
-// perPod finds the look at a Pods metric whose average is the status's.
+// perPod finds the look at a Pods metric whose average is the status's. An
+// adapter evaluates its query at every call, so the controller may have got what
+// no look did: then every pod of the nearest look has the status's average, from
+// which the controller decides as from the values themselves.
 func (x *metrics) perPod(r results.Reading, i int, want *resource.Quantity, s *results.Sync) (results.Reading, bool) {
 	if want == nil {
 		return r, false
@@ -68,12 +71,24 @@ func (x *metrics) perPod(r results.Reading, i int, want *resource.Quantity, s *r
 			}
 		}
 	}
+	for _, j := range near(len(looks), func(j int) time.Duration { return looks[j].at }, s.At) {
+		for _, p := range s.Pods {
+			has := slices.ContainsFunc(looks[j].pods, func(v results.PodValue) bool { return v.Pod == p.Name })
+			if has && !p.Deleted && p.Phase == "Running" {
+				r.Pods = append(r.Pods, results.PodValue{Pod: p.Name, Milli: want.MilliValue(), At: s.At})
+			}
+		}
+		if len(r.Pods) > 0 {
+			return r, true
+		}
+	}
 	return r, false
 }
 
 // total finds what an Object or External metric said. A Value target's status
 // has the total itself; of an AverageValue target's, the total is known up to
-// a rounding, so there it takes the look that gives it.
+// a rounding, so there it takes the look that gives it, and without one (see
+// perPod) the status's average times the pods that it was divided by.
 func (x *metrics) total(
 	r results.Reading,
 	i int,
@@ -96,11 +111,13 @@ func (x *metrics) total(
 			return r, len(r.Values) > 0
 		}
 	}
-	if average == nil && value != nil {
+	switch {
+	case average == nil && value != nil:
 		r.Values = []int64{value.MilliValue()}
-		return r, true
+	case average != nil && s.Status > 0:
+		r.Values = []int64{average.MilliValue() * int64(s.Status)}
 	}
-	return r, false
+	return r, len(r.Values) > 0
 }
 
 // near lists indices of looks in the order in which the controller may have
