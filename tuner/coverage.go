@@ -56,7 +56,9 @@ func specimen(run *results.Run, o Options) (results.Timeline, []results.Figure) 
 	var l plant.Latency
 	l.E2E.Record(time.Second)
 	if run.Meta.Target.Streams {
-		l.TTFT.Record(time.Second)
+		if slices.ContainsFunc(run.Requests, func(r results.Request) bool { _, ok := r.Latency("ttft"); return ok }) {
+			l.TTFT.Record(time.Second)
+		}
 		if slices.ContainsFunc(run.Requests, func(r results.Request) bool { _, ok := r.Latency("tpot"); return ok }) {
 			l.TPOT.Record(time.Second)
 		}

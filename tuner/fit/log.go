@@ -25,14 +25,17 @@ type log struct {
 
 // call is a request that a replica worked on. Instants are seconds of run time.
 type call struct {
-	sent, first, done float64 // first = done where the answer did not stream
+	sent, first, done float64 // first = done where no first token was recorded
 	// in its replica when it came, without itself (the mean one's, where it is not visible which)
-	inside  int
-	server  int // index into log.servers
-	class   int16
-	tokens  float64
-	ok      bool // a good answer, whose pods were watched
-	request *results.Request
+	inside int
+	server int // index into log.servers
+	class  int16
+	tokens float64
+	ok     bool // a good answer, whose pods were watched
+	// streamed says that a first token was recorded, be it at the end, where the
+	// answer came in one piece.
+	streamed bool
+	request  *results.Request
 }
 
 // server is one replica's calls, in order of arrival.
@@ -111,7 +114,7 @@ func readLog(run *results.Run) *log {
 			ok: r.Outcome == results.OK && !l.hidden.meet(r.Sent, r.Done), request: r}
 		c.first = c.done
 		if results.Happened(r.First) {
-			c.first = r.First.Seconds()
+			c.first, c.streamed = r.First.Seconds(), true
 		}
 		l.calls = append(l.calls, c)
 	}

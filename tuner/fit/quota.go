@@ -30,13 +30,20 @@ func loneOf(l *log) (out lone, ok bool) {
 			joined := j+1 < len(k.calls) && l.calls[k.calls[j+1]].sent < c.done
 			if c.ok && c.sent >= last+quotaPeriod && c.done > c.sent && !joined {
 				out.sample = append(out.sample, plant.ServiceTime{Class: c.class, First: min(c.first, c.done) - c.sent,
-					Total: c.done - c.sent, Tokens: c.tokens})
+					Total: c.done - c.sent, Tokens: c.tokens, Streamed: c.streamed})
 			}
 			last = max(last, c.done)
 		}
 	}
 	if len(out.sample) < 5 {
 		return out, false
+	}
+	shares := firstShares(l)
+	for i := range out.sample {
+		t := &out.sample[i]
+		if share, ok := shares[t.Class]; ok && t.Streamed && t.First == t.Total {
+			t.First *= share
+		}
 	}
 	out.line = linesOf(out.sample)
 	sum, n := 0.0, 0.0
@@ -112,7 +119,7 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 		// What lone ones differ from their line by, they all do; where they stood, that
 		// is how long, and not of their own.
 		x := &alone.sample[j%len(alone.sample)]
-		c := call{class: x.Class, tokens: x.Tokens, first: 1, done: 1}
+		c := call{class: x.Class, tokens: x.Tokens, first: 1, done: 1} // for its Total alone
 		if by := x.Total / alone.line(&c).Total; x.Total*scale < spends && by > 0.5 && by < 2 {
 			t.First, t.Total = t.First*by, t.Total*by
 		}
@@ -240,6 +247,27 @@ func loneUnder(q plant.Quota, l lone, scale float64) float64 {
 	return sum / n
 }
 
+// firstShares is how much of an answer's time was over at its first token, by
+// class: the median of the answers that came in pieces, where they are 20 or more.
+// A server at its leisure writes a short answer faster than one read of the client
+// takes, and the whole of it comes in one piece; a busy one does not, and its
+// requests wait for a first token well before the end.
+func firstShares(l *log) map[int16]float64 {
+	byClass := map[int16][]float64{}
+	for i := range l.calls {
+		if c := &l.calls[i]; c.ok && c.streamed && c.first > c.sent && c.first < c.done {
+			byClass[c.class] = append(byClass[c.class], (c.first-c.sent)/(c.done-c.sent))
+		}
+	}
+	out := map[int16]float64{}
+	for class, shares := range byClass {
+		if len(shares) >= 20 {
+			out[class] = median(shares)
+		}
+	}
+	return out
+}
+
 // linesOf is what a call takes by a line through its class's sample, over tokens.
 func linesOf(sample []plant.ServiceTime) func(*call) plant.ServiceTime {
 	type points struct{ x, first, total []float64 }
@@ -266,10 +294,10 @@ func linesOf(sample []plant.ServiceTime) func(*call) plant.ServiceTime {
 		}
 		total := max(f.least, f.a+f.b*c.tokens)
 		first := total
-		if c.first < c.done {
+		if c.streamed {
 			first = min(f.first, total)
 		}
-		return plant.ServiceTime{Class: c.class, First: first, Total: total, Tokens: c.tokens}
+		return plant.ServiceTime{Class: c.class, First: first, Total: total, Tokens: c.tokens, Streamed: c.streamed}
 	}
 }
 

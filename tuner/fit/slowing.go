@@ -164,5 +164,5 @@ func (s *service) unstretched(i int, alone []float64) plant.ServiceTime {
 		by = alone[i] / took
 	}
 	first := max(0, min(c.first, c.done)-s.start[i])
-	return plant.ServiceTime{Class: c.class, First: first * by, Total: took * by, Tokens: c.tokens}
+	return plant.ServiceTime{Class: c.class, First: first * by, Total: took * by, Tokens: c.tokens, Streamed: c.streamed}
 }

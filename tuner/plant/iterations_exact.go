@@ -133,8 +133,8 @@ func (e *Exact) within(c *call, first, took float64) bool {
 // record takes what a request met.
 func (h *Latency) record(c *call, first, took float64, model bool) {
 	h.E2E.Record(seconds(took))
-	if c.time.First >= c.time.Total && !model {
-		return // in one piece
+	if !model && !c.time.hasFirst() {
+		return
 	}
 	h.TTFT.Record(seconds(first))
 	if c.time.Tokens >= 2 {

@@ -61,7 +61,7 @@ func (h *Latency) observe(m *Model, p *pool, rho, back, n float64) {
 	add := func(wait, weight float64) {
 		for _, t := range times {
 			h.E2E.Add(seconds(wait+t.Total*stretch), each*weight)
-			if t.First < t.Total {
+			if t.hasFirst() {
 				h.TTFT.Add(seconds(wait+t.First*stretch), each*weight)
 			}
 			if tpot, ok := t.perToken(); ok {

@@ -105,12 +105,16 @@ func (l *Law) condensed(k int) []ServiceTime {
 	}
 	out := make([]ServiceTime, k)
 	for i := range out {
-		lo, hi := i*len(t)/k, (i+1)*len(t)/k
+		lo, hi, streamed := i*len(t)/k, (i+1)*len(t)/k, 0
 		for _, s := range t[lo:hi] {
 			out[i].First += s.First / float64(hi-lo)
 			out[i].Total += s.Total / float64(hi-lo)
 			out[i].Tokens += s.Tokens / float64(hi-lo)
+			if s.Streamed {
+				streamed++
+			}
 		}
+		out[i].Streamed = 2*streamed > hi-lo
 	}
 	return out
 }

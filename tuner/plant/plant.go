@@ -101,12 +101,18 @@ func (l *Law) young(age float64) float64 {
 // ServiceTime is one request's service without waiting, in seconds.
 type ServiceTime struct {
 	Class  int16   // of the profile; the exact plant draws by class
-	First  float64 // to the first token; equal to Total where answers do not stream
+	First  float64 // to the first token; equal to Total where answers do not stream, or come in one piece
 	Total  float64 // to the end
 	Tokens float64 // answered
 	Prompt float64 `json:",omitempty"` // tokens asked; 0 = unknown
 	Gap    float64 `json:",omitempty"` // longest time between two tokens; 0 = unknown
+	// Streamed says that the answer had a first token, be it in one piece with the
+	// last: its TTFT counts. An answer with First before Total did stream anyway.
+	Streamed bool `json:",omitempty"`
 }
+
+// hasFirst reports whether the answer has a time to its first token.
+func (t *ServiceTime) hasFirst() bool { return t.Streamed || t.First < t.Total }
 
 // SlotsLaw is a replica with the given number of independent slots, whose
 // service times do not depend on how many are busy.

@@ -204,7 +204,7 @@ func (m *Model) constant(gaps []float64, rate float64, servers int) (serving, wa
 	e.watch = func(c *call, first, took float64) {
 		if int(c.index) >= len(gaps)/5 {
 			met = append(met, ServiceTime{Class: c.time.Class, First: min(first, took), Total: took, Tokens: c.time.Tokens,
-				Gap: c.gap})
+				Gap: c.gap, Streamed: c.time.Streamed})
 		}
 	}
 	at, busy, queued := 0.0, 0.0, 0.0
