@@ -100,10 +100,10 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 	spends := q.Cores * quotaPeriod / burns     // seconds until it stops
 	own = func(i int) plant.ServiceTime {
 		t := alone.line(&s.calls[i])
-		t.Total *= scale
-		if t.First > spends { // it stood before its first token
+		if t.First > spends || t.Total <= spends { // unless it stood after its first token alone
 			t.First *= scale
 		}
+		t.Total *= scale
 		t.First = min(t.First, t.Total)
 		return t
 	}
