@@ -60,6 +60,7 @@ type Summary struct {
 	Replicas   Replicas       `json:"replicas"`
 	Pods       *Pods          `json:"pods"` // nil = none were observed
 	Backends   []BackendShare `json:"backends"`
+	Servers    []ServerTime   `json:"servers"` // empty = their histograms were not recorded
 	Gaps       []GapS         `json:"gaps"`
 	Stages     []StageSummary `json:"stages"`
 	Classes    []ClassSummary `json:"classes"`
@@ -213,6 +214,7 @@ func Summarize(r *Run, objectives []Objective, extra ...Figure) Summary {
 		Replicas:   r.Replicas(),
 		Pods:       r.PodLives(),
 		Backends:   r.Shares(),
+		Servers:    r.ServerTimes(),
 		Gaps:       []GapS{},
 		Stages:     []StageSummary{},
 		Classes:    []ClassSummary{},

@@ -111,6 +111,7 @@ func RunText(w io.Writer, s results.Summary) error {
 		)
 	}
 	p.table(rows)
+	p.servers(s.Servers)
 	p.errors("Errors:", s.Errors)
 	p.errors("Errors during warm-up (in no figure):", s.WarmupErrors)
 	for _, x := range s.Warnings {

@@ -1,0 +1,39 @@
+package report
+
+import (
+	"fmt"
+
+	"github.com/hpatune/hpatune/results"
+)
+
+// serverNames are what the servers' histograms measure, as the latency table names it.
+var serverNames = map[string]string{
+	"ttft": "TTFT", "e2e": "E2E", "queue": "waiting in the server", "itl": "ITL, of each token",
+}
+
+// servers prints the servers' own times beside the client's.
+func (p *printer) servers(list []results.ServerTime) {
+	if len(list) == 0 {
+		return
+	}
+	p.line("\nThe servers' own histograms (%s), and the client from the actual send:", list[0].Source)
+	rows := [][]string{{"", "n", "server p50", "client p50", "server p95", "client p95"}}
+	beyond := false
+	for _, t := range list {
+		rows = append(rows, []string{serverNames[t.Of], fmt.Sprint(t.N), seconds(t.P50S), secondsOr(t.ClientP50S),
+			seconds(t.P95S), secondsOr(t.ClientP95S)})
+		beyond = beyond || t.Beyond
+	}
+	p.table(rows)
+	p.line("  What is longer at the client is spent on the network, in the balancer and in queues before the servers. Server times are as exact as their buckets.")
+	if beyond {
+		p.line("  A quantile beyond the last bucket is that bucket's bound: it is that long at least.")
+	}
+}
+
+func secondsOr(v *float64) string {
+	if v == nil {
+		return dash
+	}
+	return seconds(*v)
+}

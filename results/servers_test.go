@@ -1,0 +1,62 @@
+package results
+
+import (
+	"fmt"
+	"math"
+	"testing"
+	"time"
+)
+
+// buckets records a histogram with the bounds 1, 2 and 4 s at an instant.
+func buckets(pod string, at time.Duration, counts ...float64) (out []Sample) {
+	for i, le := range []string{"1", "2", "4", "+Inf"} {
+		out = append(out, Sample{At: at, Source: "scrape", Pod: pod, Value: counts[i],
+			Name: fmt.Sprintf(`vllm:time_to_first_token_seconds_bucket{le=%q}`, le)})
+	}
+	return out
+}
+
+func join(parts ...[]Sample) (out []Sample) {
+	for _, p := range parts {
+		out = append(out, p...)
+	}
+	return out
+}
+
+func TestServerTimes(t *testing.T) {
+	stages := []StageInfo{{Name: "warm-up", ToS: 60, Warmup: true}, {Name: "hold", FromS: 60, ToS: 300}}
+	for _, tt := range []struct {
+		name     string
+		samples  []Sample
+		pods     []Pod
+		n        int
+		p50, p95 float64
+		beyond   bool
+	}{
+		{"what was counted since the warm-up", join(buckets("a", 30*time.Second, 100, 100, 100, 100), buckets("a", 300*time.Second, 110, 120, 120, 120)),
+			nil, 20, 1, 1.9, false},
+		{"over all pods", join(buckets("a", 30*time.Second, 0, 0, 0, 0), buckets("b", 30*time.Second, 5, 5, 5, 5), buckets("a", 300*time.Second, 10, 10, 10, 10),
+			buckets("b", 300*time.Second, 5, 15, 15, 15)), nil, 20, 1, 1.9, false},
+		{"a pod that came later began at nothing", buckets("c", 200*time.Second, 10, 10, 10, 10), []Pod{{At: 150 * time.Second, Name: "c", Phase: PodCreated}},
+			10, 0.5, 0.95, false},
+		{"a pod that was there and was seen late began at what was seen", buckets("c", 200*time.Second, 10, 10, 10, 10), nil, 0, 0, 0, false},
+		{"a server that began anew counts on", join(buckets("a", 50*time.Second, 90, 90, 90, 90), buckets("a", 100*time.Second, 100, 100, 100, 100),
+			buckets("a", 300*time.Second, 10, 10, 10, 10)), nil, 20, 0.5, 0.95, false},
+		{"beyond the last bound is said", join(buckets("a", 50*time.Second, 0, 0, 0, 0), buckets("a", 300*time.Second, 10, 10, 10, 20)), nil, 20, 1, 4, true},
+		{"nothing was recorded", nil, nil, 0, 0, 0, false},
+	} {
+		r := &Run{Samples: tt.samples, Pods: tt.pods}
+		r.Meta.Stages = stages
+		got := r.ServerTimes()
+		if len(got) == 0 {
+			if tt.n != 0 {
+				t.Errorf("%s: nothing, want %d observations", tt.name, tt.n)
+			}
+			continue
+		}
+		x := got[0]
+		if x.N != tt.n || math.Abs(x.P50S-tt.p50) > 1e-9 || math.Abs(x.P95S-tt.p95) > 1e-9 || x.Beyond != tt.beyond || x.Of != "ttft" || x.ClientP50S != nil {
+			t.Errorf("%s: %+v, want n %d, p50 %g, p95 %g, beyond %v", tt.name, x, tt.n, tt.p50, tt.p95, tt.beyond)
+		}
+	}
+}
