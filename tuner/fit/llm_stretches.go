@@ -120,9 +120,9 @@ func stretchFrom(about []answer, inside []int, from, to, lo, hi int) stretchOf {
 		}
 		if a.first <= t {
 			left := (a.last - t) / (a.last - a.first)
-			more := max(1, int(math.Ceil(float64(a.Output)*left)))
-			// What it had is context: worked on anew, which is over when the window begins.
-			a.Prompt, a.Output = a.Prompt+a.Output-more, more
+			// Note: giving it its context to work on anew delays a full server by more than
+			// what the context is worth.
+			a.Prompt, a.Output = 1, max(1, int(math.Ceil(float64(a.Output)*left)))
 		}
 		a.At = t
 		add(a, 0, 0)
