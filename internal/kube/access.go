@@ -63,6 +63,7 @@ var table = []access{
 	{"custom.metrics.k8s.io", "*", "get", false, watching, true, "pods' and objects' metrics, where the HPA has some"},
 	{"external.metrics.k8s.io", "*", "list", false, watching, true, "external metrics, where the HPA has some"},
 	{"coordination.k8s.io", "leases", "get", false, watching, true, "whether another run is on"},
+	{"keda.sh", "scaledobjects", "get", false, watching, true, "the ScaledObject that the HPA is made of"},
 	{
 		"",
 		"services/proxy",

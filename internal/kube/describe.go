@@ -72,6 +72,11 @@ func (c *Cluster) Describe(ctx context.Context, s *Subject) (Description, error)
 		}
 	}
 	var err error
+	if s.Scaled != nil {
+		if d.Files["scaledobject.yaml"], err = yaml.Marshal(scaledFile(s.Scaled)); err != nil {
+			return d, fmt.Errorf("ScaledObject %s: %w", s.Scaled.GetName(), err)
+		}
+	}
 	if d.Files["target.yaml"], err = yaml.Marshal(secrets.Object(s.Object.Object)); err != nil {
 		return d, fmt.Errorf("%s: %w", s.Target, err)
 	}

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -166,28 +167,17 @@ var around = []struct {
 // lists are the requests for objects: one a kind.
 func (g *gathering) lists() (work []func(context.Context)) {
 	wanted := map[string]map[string]bool{} // kind → namespace/name
-	others := map[string]int{}
 	for _, i := range g.judged {
 		h := &g.hpas[i]
 		ref := h.Spec.ScaleTargetRef
 		if _, ok := known[ref.Kind]; !ok || ref.APIVersion != "" && !strings.HasPrefix(ref.APIVersion, "apps/") {
-			others[ref.Kind]++
+			work = append(work, g.other(h.Namespace, ref.APIVersion, ref.Kind, ref.Name))
 			continue
 		}
 		if wanted[ref.Kind] == nil {
 			wanted[ref.Kind] = map[string]bool{}
 		}
 		wanted[ref.Kind][h.Namespace+"/"+ref.Name] = true
-	}
-	for kind, n := range others {
-		g.facts.Missed = append(
-			g.facts.Missed,
-			fmt.Sprintf(
-				"targets of kind %s (%d of them) and their pods: only Deployments, StatefulSets and ReplicaSets are read",
-				kind,
-				n,
-			),
-		)
 	}
 	for kind, names := range wanted {
 		work = append(work, func(ctx context.Context) { g.workloads(ctx, kind, names) })
@@ -258,6 +248,48 @@ func (g *gathering) workloads(ctx context.Context, kind string, names map[string
 			g.targets[u.GetNamespace()][kind+"/"+u.GetName()] = s
 		}
 		g.mu.Unlock()
+	}
+}
+
+// other reads a scale target of any other kind that has a /scale: where it is, by
+// discovery, and its pods by the selector of its scale.
+func (g *gathering) other(namespace, apiVersion, kind, name string) func(context.Context) {
+	return func(ctx context.Context) {
+		what := fmt.Sprintf("target %s/%s in %s", kind, name, namespace)
+		resource, err := g.c.resource(apiVersion, kind)
+		if err != nil {
+			g.missed(ctx, what, err)
+			return
+		}
+		s := &Subject{Namespace: namespace, Target: Ref{kind, name, resource}}
+		u, err := g.c.objects(s).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return // its HPA says so
+		}
+		if err != nil {
+			g.missed(ctx, what, err)
+			return
+		}
+		unstructured.RemoveNestedField(u.Object, "metadata", "managedFields")
+		selector := labels.Nothing()
+		scale, err := g.c.objects(s).Get(ctx, name, metav1.GetOptions{}, "scale")
+		if err != nil {
+			g.missed(ctx, "scale of "+what, err)
+		} else if text := scaleOf(scale).Selector; text == "" {
+			g.missed(ctx, what, errors.New("its scale has no selector, so its pods are not known"))
+		} else if selector, err = labels.Parse(text); err != nil {
+			g.missed(ctx, "scale of "+what, err)
+			selector = labels.Nothing()
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.items = append(g.items, u.Object)
+		if !selector.Empty() {
+			if g.targets[namespace] == nil {
+				g.targets[namespace] = map[string]labels.Selector{}
+			}
+			g.targets[namespace][kind+"/"+name] = selector
+		}
 	}
 }
 

@@ -124,3 +124,101 @@ func TestFactsSayWhatCouldNotBeRead(t *testing.T) {
 		t.Error("HPAs that cannot be read are no empty list")
 	}
 }
+
+// customAnswers are those of a cluster whose HPA scales a LeaderWorkerSet, which only discovery
+// knows, and was made by KEDA.
+func customAnswers() map[string]string {
+	return map[string]string{
+		"/apis/autoscaling/v2/namespaces/ml/horizontalpodautoscalers":            `{"kind":"HorizontalPodAutoscalerList","apiVersion":"autoscaling/v2","items":[` + kedaHPA + `]}`,
+		"/apis/autoscaling/v2/namespaces/ml/horizontalpodautoscalers/keda-hpa-d": kedaHPA,
+		"/api":    `{"kind":"APIVersions","versions":["v1"]}`,
+		"/apis":   `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"leaderworkerset.x-k8s.io","versions":[{"groupVersion":"leaderworkerset.x-k8s.io/v1","version":"v1"}],"preferredVersion":{"groupVersion":"leaderworkerset.x-k8s.io/v1","version":"v1"}},{"name":"keda.sh","versions":[{"groupVersion":"keda.sh/v1alpha1","version":"v1alpha1"}]}]}`,
+		"/api/v1": `{"kind":"APIResourceList","groupVersion":"v1","resources":[]}`,
+		"/apis/leaderworkerset.x-k8s.io/v1": `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"leaderworkerset.x-k8s.io/v1","resources":[{"name":"leaderworkersets","singularName":"leaderworkerset","namespaced":true,"kind":"LeaderWorkerSet","verbs":["get","list"]},
+			{"name":"leaderworkersets/scale","namespaced":true,"group":"autoscaling","version":"v1","kind":"Scale","verbs":["get"]}]}`,
+		"/apis/keda.sh/v1alpha1": `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"keda.sh/v1alpha1","resources":[{"name":"scaledobjects","namespaced":true,"kind":"ScaledObject","verbs":["get"]}]}`,
+		"/apis/leaderworkerset.x-k8s.io/v1/namespaces/ml/leaderworkersets/d": `{"kind":"LeaderWorkerSet","apiVersion":"leaderworkerset.x-k8s.io/v1","metadata":{"name":"d","namespace":"ml"},
+			"spec":{"replicas":2,"leaderWorkerTemplate":{"size":2,"workerTemplate":{"spec":{"containers":[{"name":"c","image":"i"}]}}}}}`,
+		"/apis/leaderworkerset.x-k8s.io/v1/namespaces/ml/leaderworkersets/d/scale": `{"kind":"Scale","apiVersion":"autoscaling/v1","spec":{"replicas":2},"status":{"replicas":2,"selector":"lws=d,worker-index=0"}}`,
+		"/api/v1/nodes":                  `{"kind":"NodeList","apiVersion":"v1","items":[]}`,
+		"/api/v1/namespaces/ml/services": `{"kind":"ServiceList","apiVersion":"v1","items":[]}`,
+		"/api/v1/namespaces/ml/pods": `{"kind":"PodList","apiVersion":"v1","items":[
+			{"metadata":{"name":"d-0","namespace":"ml","labels":{"lws":"d","worker-index":"0"}},"spec":{"containers":[{"name":"c","image":"i"}]}},
+			{"metadata":{"name":"d-0-1","namespace":"ml","labels":{"lws":"d","worker-index":"1"}},"spec":{"containers":[{"name":"c","image":"i"}]}}]}`,
+		"/api/v1/namespaces/ml/pods?lws=d,worker-index=0": `{"kind":"PodList","apiVersion":"v1","items":[
+			{"metadata":{"name":"d-0","namespace":"ml","labels":{"lws":"d","worker-index":"0"}},"spec":{"containers":[{"name":"c","image":"i"}]}}]}`,
+		"/apis/keda.sh/v1alpha1/namespaces/ml/scaledobjects":   `{"kind":"ScaledObjectList","apiVersion":"keda.sh/v1alpha1","items":[` + kedaObject + `]}`,
+		"/apis/keda.sh/v1alpha1/namespaces/ml/scaledobjects/d": kedaObject,
+	}
+}
+
+const kedaHPA = `{"kind":"HorizontalPodAutoscaler","apiVersion":"autoscaling/v2","metadata":{"name":"keda-hpa-d","namespace":"ml","ownerReferences":[{"apiVersion":"keda.sh/v1alpha1","kind":"ScaledObject","name":"d","uid":"u","controller":true}]},
+	"spec":{"maxReplicas":4,"scaleTargetRef":{"apiVersion":"leaderworkerset.x-k8s.io/v1","kind":"LeaderWorkerSet","name":"d"},"metrics":[{"type":"External","external":{"metric":{"name":"s0-prometheus","selector":{"matchLabels":{"scaledobject.keda.sh/name":"d"}}},"target":{"type":"AverageValue","averageValue":"5"}}}]}}`
+
+const kedaObject = `{"kind":"ScaledObject","apiVersion":"keda.sh/v1alpha1","metadata":{"name":"d","namespace":"ml","managedFields":[{"manager":"x"}]},
+	"spec":{"scaleTargetRef":{"apiVersion":"leaderworkerset.x-k8s.io/v1","kind":"LeaderWorkerSet","name":"d"},"maxReplicaCount":4,
+	"triggers":[{"type":"prometheus","metadata":{"serverAddress":"http://p","query":"sum(x)","threshold":"5","customHeaders":"X-Key=s3cret"},"authenticationRef":{"name":"a"}}]},"status":{"hpaName":"keda-hpa-d"}}`
+
+// TestFactsOfAnyKindWithAScale: a target that only discovery knows is read, and its pods by the
+// selector of its scale.
+func TestFactsOfAnyKindWithAScale(t *testing.T) {
+	f, err := apiServer(t, customAnswers()).Facts(t.Context(), "ml", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range f.Missed {
+		if strings.Contains(m, "LeaderWorkerSet") {
+			t.Errorf("missed %q, want it read", m)
+		}
+	}
+	if text := string(f.List); !strings.Contains(text, `"kind":"LeaderWorkerSet"`) || !strings.Contains(text, `"d-0"`) || strings.Contains(text, `"d-0-1"`) {
+		t.Errorf("want the LeaderWorkerSet and the pods that its scale selects:\n%s", text)
+	}
+
+	a := customAnswers()
+	delete(a, "/apis/leaderworkerset.x-k8s.io/v1/namespaces/ml/leaderworkersets/d/scale")
+	if f, err = apiServer(t, a).Facts(t.Context(), "ml", ""); err != nil || !strings.Contains(strings.Join(f.Missed, "\n"), "scale of target LeaderWorkerSet/d in ml") {
+		t.Errorf("without a scale: missed %q, %v, want that said", f.Missed, err)
+	}
+	a = customAnswers()
+	delete(a, "/apis/leaderworkerset.x-k8s.io/v1")
+	if f, err = apiServer(t, a).Facts(t.Context(), "ml", ""); err != nil || !strings.Contains(strings.Join(f.Missed, "\n"), "target LeaderWorkerSet/d in ml: ") {
+		t.Errorf("a kind that is not served: missed %q, %v, want that said", f.Missed, err)
+	}
+}
+
+// TestEveryWayLeadsToTheScaledObject: the HPA by its name, and its target by a kind that only
+// discovery knows; the run keeps the object, without what its triggers are told of keys.
+func TestEveryWayLeadsToTheScaledObject(t *testing.T) {
+	c := apiServer(t, customAnswers())
+	for name, find := range map[string]func() (*Subject, error){
+		"--hpa": func() (*Subject, error) { return c.FindHPA(t.Context(), "ml", "keda-hpa-d") },
+		"--target": func() (*Subject, error) {
+			return c.FindTarget(t.Context(), "ml", "LeaderWorkerSet.v1.leaderworkerset.x-k8s.io/d")
+		},
+	} {
+		s, err := find()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if s.Scaled == nil || s.Scaled.GetName() != "d" || s.HPAOwner.Name != "d" || len(s.Pods) != 1 {
+			t.Errorf("%s: ScaledObject %v (%v), owner %v, %d pods", name, s.Scaled, s.ScaledWhy, s.HPAOwner, len(s.Pods))
+			continue
+		}
+		d, err := c.Describe(t.Context(), s)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		text := string(d.Files["scaledobject.yaml"])
+		if !strings.Contains(text, "threshold: \"5\"") || !strings.Contains(text, "name: a") || strings.Contains(text, "s3cret") || strings.Contains(text, "managedFields") {
+			t.Errorf("%s: the run keeps\n%s", name, text)
+		}
+	}
+	a := customAnswers()
+	delete(a, "/apis/keda.sh/v1alpha1/namespaces/ml/scaledobjects/d")
+	s, err := apiServer(t, a).FindHPA(t.Context(), "ml", "keda-hpa-d")
+	if err != nil || s.Scaled != nil || s.ScaledWhy == nil {
+		t.Errorf("a ScaledObject that cannot be read: %v, %v, want the run to go on and say so", s, err)
+	}
+}

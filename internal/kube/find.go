@@ -25,6 +25,9 @@ type Subject struct {
 	// HPA is the autoscaler, with the API server's defaults; nil = none.
 	HPA      *autoscalingv2.HorizontalPodAutoscaler
 	HPAOwner manifest.Owner
+	// Scaled is the ScaledObject that HPA is made of; nil = none, or ScaledWhy.
+	Scaled    *unstructured.Unstructured
+	ScaledWhy error // why it could not be read
 
 	Target   Ref
 	Object   *unstructured.Unstructured // the target as it is
@@ -70,6 +73,7 @@ func (c *Cluster) FindHPA(ctx context.Context, namespace, name string) (*Subject
 		return nil, fmt.Errorf("HPA %s/%s: scaleTargetRef: %w", namespace, name, err)
 	}
 	s.HPA, s.HPAOwner = h, manifest.OwnerOf(h)
+	c.made(ctx, s)
 	return s, nil
 }
 
@@ -104,26 +108,37 @@ func (c *Cluster) FindTarget(ctx context.Context, namespace, text string) (*Subj
 		if r := h.Spec.ScaleTargetRef; r.Kind == kind && r.Name == name {
 			h.APIVersion, h.Kind = "autoscaling/v2", "HorizontalPodAutoscaler"
 			s.HPA, s.HPAOwner = h, manifest.OwnerOf(h)
+			c.made(ctx, s)
 		}
 	}
 	return s, nil
 }
 
+// resource is where a kind is: known, or by the cluster's discovery.
+func (c *Cluster) resource(apiVersion, kind string) (schema.GroupVersionResource, error) {
+	if r, ok := known[kind]; ok && (apiVersion == "" || strings.HasPrefix(apiVersion, "apps/")) {
+		return r, nil
+	}
+	gv, err := schema.ParseGroupVersion(apiVersion)
+	if err != nil {
+		return schema.GroupVersionResource{}, err
+	}
+	if c.Mapper == nil {
+		return schema.GroupVersionResource{}, fmt.Errorf("%s %s: no discovery", apiVersion, kind)
+	}
+	m, err := c.Mapper.RESTMapping(schema.GroupKind{Group: gv.Group, Kind: kind}, gv.Version)
+	if err != nil {
+		return schema.GroupVersionResource{}, fmt.Errorf("%s %s: %w", apiVersion, kind, err)
+	}
+	return m.Resource, nil
+}
+
 func (c *Cluster) find(ctx context.Context, namespace, apiVersion, kind, name string) (*Subject, error) {
-	resource, ok := known[kind]
-	if !ok || apiVersion != "" && apiVersion != "apps/v1" {
-		gv, err := schema.ParseGroupVersion(apiVersion)
-		if err != nil {
-			return nil, err
-		}
-		m, err := c.Mapper.RESTMapping(schema.GroupKind{Group: gv.Group, Kind: kind}, gv.Version)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", apiVersion, kind, err)
-		}
-		resource = m.Resource
+	resource, err := c.resource(apiVersion, kind)
+	if err != nil {
+		return nil, err
 	}
 	s := &Subject{Namespace: namespace, Target: Ref{kind, name, resource}}
-	var err error
 	if s.Object, err = c.objects(s).Get(ctx, name, metav1.GetOptions{}); err != nil {
 		return nil, Explain(err, "run")
 	}

@@ -64,6 +64,10 @@ func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOpt
 	if subject.HPA == nil {
 		b.Kind = "fixed"
 	}
+	if subject.ScaledWhy != nil {
+		say("warning: the ScaledObject %s behind the HPA could not be read (%v); tune will recommend a patch of it",
+			subject.HPAOwner.Name, subject.ScaledWhy)
+	}
 	if b.URL == "" {
 		w, err := way(ctx, c, subject, o.Workers)
 		if err != nil {

@@ -1,0 +1,53 @@
+package kube
+
+import (
+	"context"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/hpatune/hpatune/internal/secrets"
+)
+
+// scaledObjects is where KEDA's objects are.
+var scaledObjects = schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledobjects"}
+
+// kedaOwner is the Kind of an Owner that is a ScaledObject.
+const kedaOwner = "KEDA"
+
+// made finds the ScaledObject that the subject's HPA is made of, by who owns it. It
+// leaves Scaled nil, and says why in ScaledWhy, where it cannot be read: the run goes
+// on with the HPA alone.
+func (c *Cluster) made(ctx context.Context, s *Subject) {
+	if s.HPAOwner.Kind != kedaOwner {
+		return
+	}
+	u, err := c.Dynamic.Resource(scaledObjects).Namespace(s.Namespace).Get(ctx, s.HPAOwner.Name, metav1.GetOptions{})
+	if err != nil {
+		s.ScaledWhy = Explain(err, "run")
+		return
+	}
+	s.Scaled = u
+}
+
+// scaledFile is a ScaledObject as a run keeps it: what triggers are told of keys and
+// headers is struck out.
+func scaledFile(u *unstructured.Unstructured) map[string]any {
+	out := bare(u.Object)
+	triggers, _, _ := unstructured.NestedSlice(out, "spec", "triggers")
+	for _, t := range triggers {
+		trigger, _ := t.(map[string]any)
+		metadata, _ := trigger["metadata"].(map[string]any)
+		for name := range metadata {
+			if secrets.SecretName(name) || strings.EqualFold(name, "customHeaders") {
+				metadata[name] = secrets.Struck
+			}
+		}
+	}
+	if triggers != nil {
+		_ = unstructured.SetNestedSlice(out, triggers, "spec", "triggers") // there is a spec, as it had triggers
+	}
+	return out
+}
