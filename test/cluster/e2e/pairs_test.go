@@ -295,7 +295,7 @@ func (s *suite) runPair(t *testing.T, p pair) *kept.Result {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := kept.Judge(t.Context(), kept.Program(program), dir)
+	result, err := kept.Judge(t.Context(), kept.Program(program), dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,9 @@ func Program(path string) Product {
 
 // Judge asks the product about the recordings in dir, which has Once, Other,
 // HPAa and HPAb, and perhaps Again. It writes advice to a temporary folder.
-func Judge(ctx context.Context, product Product, dir string) (*Result, error) {
+// With onceOnly it tunes Once alone: predictions need no other model, but there is
+// then no self-replay and no shadow of the others.
+func Judge(ctx context.Context, product Product, dir string, onceOnly bool) (*Result, error) {
 	tmp, err := os.MkdirTemp("", "pairs-")
 	if err != nil {
 		return nil, err
@@ -126,6 +128,9 @@ func Judge(ctx context.Context, product Product, dir string) (*Result, error) {
 		runs = []string{Once, Again, Other}
 	}
 	for _, run := range runs {
+		if onceOnly && run != Once {
+			continue
+		}
 		r, err := tune(ctx, product, in(run), filepath.Join(tmp, run))
 		if err != nil {
 			return nil, err

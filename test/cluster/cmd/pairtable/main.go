@@ -29,6 +29,7 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("pairtable", flag.ExitOnError)
 	program := fs.String("hpatune", "hpatune", "the program to judge with")
+	quick := fs.Bool("quick", false, "tune only the first run of a pair: no self-replay and no shadow of the others")
 	asJSON := fs.Bool("json", false, "print JSON instead of Markdown")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -38,7 +39,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	var results []*pairs.Result
 	for _, dir := range fs.Args() {
-		r, err := pairs.Judge(ctx, pairs.Program(*program), dir)
+		r, err := pairs.Judge(ctx, pairs.Program(*program), dir, *quick)
 		if err != nil {
 			return fmt.Errorf("%s: %w", dir, err)
 		}
