@@ -55,6 +55,10 @@ const (
 	// A new replica that gets less than half its fair share is not what the
 	// autoscaler's arithmetic takes it for (LOAD.md B6 asks for 60 %).
 	starvedLimit = 0.5
+	// One that gets less than a quarter of it got (nearly) nothing: connections that never
+	// move, a selector that misses it. In between lie routers that are uneven by design,
+	// such as those that send a prompt to whoever has its beginning in its cache.
+	nothingLimit = 0.25
 	// Fewer expected requests than this cannot tell starved from unlucky: at 30,
 	// half the share is 2.7 standard deviations off.
 	starvedLeast = 30
@@ -326,13 +330,19 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		}
 	}
 	// A newcomer that never answered is not in the table at all.
-	starved = append(starved, r.silent(lives, s.Backends)...)
+	silent := r.silent(lives, s.Backends)
+	starved = append(starved, silent...)
 	if len(starved) > 0 {
-		if math.IsInf(worst, 1) {
+		if math.IsInf(worst, 1) || len(silent) > 0 {
 			worst = 0
 		}
+		if worst < nothingLimit {
+			return []Reason{
+				reason("new-replicas", Invalid, worst, nothingLimit, "new replicas starved: %s", strings.Join(starved, "; ")),
+			}
+		}
 		return []Reason{
-			reason("new-replicas", Invalid, worst, starvedLimit, "new replicas starved: %s", strings.Join(starved, "; ")),
+			reason("new-replicas", Unverified, worst, starvedLimit, "replicas are uneven: %s", strings.Join(starved, "; ")),
 		}
 	}
 	if len(shares) == 0 {

@@ -75,6 +75,15 @@ func newModel(run *results.Run, f Fitted, o Options) *Model {
 	return m
 }
 
+// settledBy is what would settle a refusal: first of all, where it is not visible which
+// replica answered, that it is.
+func settledBy(f *Fitted, otherwise string) string {
+	if f.Hidden {
+		return fit.ShowBackends + "; then " + otherwise
+	}
+	return otherwise
+}
+
 // unfit is why a fit carries no advice, if it does not.
 func unfit(f *Fitted) (Refusal, bool) {
 	if len(f.Doubts) > 0 {
@@ -98,7 +107,7 @@ func unfit(f *Fitted) (Refusal, bool) {
 		return Refusal{"self-replay", fmt.Sprintf("the replay does not reproduce the recorded run: "+
 			"replica-hours above minReplicas are off by %s (limit ±10 %%), and %d of %d rescales match (%d needed)",
 			e, s.RescalesMatched, s.Rescales, s.RescalesNeeded),
-			"a longer run with a clear step up and down; see the warnings for what the model could not learn"}, true
+			settledBy(f, "a longer run with a clear step up and down; see the warnings for what the model could not learn")}, true
 	case "proves-nothing":
 		return Refusal{
 			"self-replay",

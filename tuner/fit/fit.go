@@ -55,6 +55,9 @@ type Fitted struct {
 	Quality    []Quality
 	SelfReplay SelfReplay
 	Shadow     *Shadow // nil: no reconcile was recorded
+	// Hidden says that several replicas answered, and that the recording does not show
+	// which.
+	Hidden bool
 }
 
 // Shadow is how often the core decided what the recorded controller decided.
@@ -110,6 +113,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	run, n := withFlags(run, cfg)
 	say.add(n)
 	l := readLog(run)
+	out.Hidden = !l.visible && len(l.traffic) > 0
 	w := replay.World{Limits: o.Limits, Seed: o.Seed, Params: replay.Params(run)}
 	say.add(unseenOf(run, w.Params, cfg))
 

@@ -53,6 +53,10 @@ func serviceOf(l *log, seed uint64) (service, notes, error) {
 	return slots, said, nil
 }
 
+// ShowBackends is what makes it visible which replica answered.
+const ShowBackends = "a response header that names the pod (connections.backend_header; the server can get its name from " +
+	"the downward API)"
+
 // fewestAnswers is how many tell what a request takes.
 const fewestAnswers = 20
 
@@ -85,8 +89,7 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	slots := found.n
 	s.start = found.start
 	if s.hidden != nil && s.hidden.off > hiddenOff {
-		n.doubt("hidden-backends", "a response header that names the pod (connections.backend_header; the server can get its name from the downward "+
-			"API)",
+		n.doubt("hidden-backends", ShowBackends,
 			"the recording does not show which replica answered, and no combination of slots and balancer that was tried "+
 				"reproduces the recorded latencies (%.0f %% off on average)", 100*(math.Exp(s.hidden.off)-1))
 	}
@@ -95,7 +98,11 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	// Where services slow down, more slots are not that much more capacity.
 	few, many := float64(found.lo)/s.slowing.at(float64(found.lo)), float64(found.hi)/s.slowing.at(float64(found.hi))
 	if found.waited && many > 1.5*few {
-		n.doubt("slots", "a run that loads one replica in steps from idle to beyond saturation",
+		settled := "a run that loads one replica in steps from idle to beyond saturation"
+		if s.hidden != nil {
+			settled = ShowBackends
+		}
+		n.doubt("slots", settled,
 			"any number from %d to %d of requests at once explains the recorded latencies, so a replica's capacity is not "+
 				"known", found.lo, found.hi)
 	}
