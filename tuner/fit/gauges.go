@@ -25,7 +25,7 @@ var counts = []struct {
 }{
 	{"requests waiting", []string{"wait", "queue", "pending", "backlog"},
 		func(r reading) float64 { return r.waiting }, func(p *plant.Pipe, per float64) { p.PerWaiting = per }},
-	{"requests in service", []string{"running", "active", "busy"},
+	{"requests in service", []string{"running", "active", "busy", "cache", "slot", "generation_tok", "gen_throughput"},
 		func(r reading) float64 { return r.running }, func(p *plant.Pipe, per float64) { p.PerRunning = per }},
 	{
 		"requests in flight",
@@ -33,7 +33,7 @@ var counts = []struct {
 		func(r reading) float64 { return r.running + r.waiting },
 		func(p *plant.Pipe, per float64) { p.PerRunning, p.PerWaiting = per, per },
 	},
-	{"completions per second", []string{"rps", "qps", "rate", "per_second", "throughput"},
+	{"completions per second", []string{"rps", "qps", "rate", "per_second", "throughput", "prompt_tok"},
 		func(r reading) float64 { return r.done }, func(p *plant.Pipe, per float64) { p.PerDone = per }},
 }
 
@@ -68,7 +68,7 @@ type track struct {
 // window, how the pods' values are made one, and how late it is seen. ok is false
 // where nothing explains the samples.
 func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
-	var n notes
+	n := lapsed(s.run, m)
 	pooled := m.Source != hpa.Pods
 	tracks := s.podTracks(m)
 	if pooled || !s.visible {

@@ -134,6 +134,65 @@ func TestGauges(t *testing.T) {
 	}
 }
 
+func TestGaugesOfTokens(t *testing.T) {
+	s := scene()
+	m := &hpa.Metric{Source: hpa.External, Name: "prompt_tokens_per_second"}
+	s.seen(m, func(k int, at float64) (float64, bool) { // rate(…[1m]) over the pool, 256 a request
+		sum := 0.0
+		for j := range 3 {
+			sum += 256 * s.did(j, at-60, at).done
+		}
+		return sum, k == 0
+	})
+	p, ok, n := gaugeOf(s, m)
+	if !ok || math.Abs(p.PerDone-256) > 10 || p.PerRunning+p.PerWaiting != 0 || p.Window != time.Minute || p.Over != plant.Sum {
+		t.Errorf("prompt tokens a second are %+v (%v), want 256 a completion over a minute", p, n.warnings)
+	}
+}
+
+// TestGaugesThatLapse: nothing is concluded from a stretch in which a metric had no
+// value, and it is named.
+func TestGaugesThatLapse(t *testing.T) {
+	s := scene()
+	m := &hpa.Metric{Source: hpa.External, Name: "s0-prometheus"}
+	inside := func(at float64) (sum float64) {
+		for j := range 3 {
+			on := float64(j)*3.5 + 1
+			on += math.Floor((at-on)/15) * 15
+			r := s.did(j, on, on)
+			sum += r.running + r.waiting
+		}
+		return sum
+	}
+	s.seen(m, func(k int, at float64) (float64, bool) {
+		if at > 200 && at < 600 {
+			return 1000, k == 0 // what somebody filled in
+		}
+		return inside(at), k == 0
+	})
+	s.run.Gaps = []results.Gap{{Source: "External metric s0-prometheus", From: seconds(195), To: seconds(605), Why: "the answer has no series"}}
+	p, ok, n := gaugeOf(s, m)
+	if !ok || p.PerRunning != 1 || p.PerWaiting != 1 {
+		t.Errorf("the rest of it is %+v, %v, want requests in flight: %q", p, ok, n.warnings)
+	}
+	want := "metric s0-prometheus had no value from 3m15s to 10m5s (the answer has no series): nothing is concluded from these stretches"
+	if len(n.warnings) != 1 || n.warnings[0] != want {
+		t.Errorf("warnings %q, want %q", n.warnings, want)
+	}
+}
+
+func TestWhatTheAutoscalerSawComesFirst(t *testing.T) {
+	m := &hpa.Metric{Source: hpa.Pods, Name: "q"}
+	run := &results.Run{Samples: []results.Sample{
+		{At: time.Second, Source: "prometheus", Name: "q", Value: 1},
+		{At: 2 * time.Second, Source: "custom.metrics.k8s.io", Name: "q", Value: 2},
+		{At: 3 * time.Second, Source: "scrape", Name: "q", Value: 3},
+	}}
+	if got := gaugeSamples(&log{run: run}, m); len(got) != 1 || got[0].Value != 2 {
+		t.Errorf("samples %+v, want those of the metrics API", got)
+	}
+}
+
 func TestPoolOf(t *testing.T) {
 	values, pods := []float64{1, 4, 9}, []int{2, 1, 0}
 	for _, tt := range []struct {

@@ -1,8 +1,10 @@
 package fit
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hpatune/hpatune/results"
@@ -82,22 +84,55 @@ func (s *service) largest(from, to float64, of func(reading) float64) float64 {
 	return most
 }
 
-// gaugeSamples are a metric's samples in order of time, of the first source that
-// has any; stretches in which nobody saw the pods are left out.
+// gaugeSamples are a metric's samples in order of time, of one source: of a metrics
+// API, which is what the autoscaler saw, before what Prometheus or the pods told. Left
+// out are stretches in which nobody saw the pods, or the metric.
 func gaugeSamples(l *log, m *hpa.Metric) []results.Sample {
 	source := ""
+	for _, x := range l.run.Samples {
+		if x.Name == m.Name && (source == "" || servedByAPI(x.Source) && !servedByAPI(source)) {
+			source = x.Source
+		}
+	}
+	lost := lapsesOf(l.run, m)
 	var out []results.Sample
 	for _, x := range l.run.Samples {
-		if x.Name != m.Name || source != "" && x.Source != source {
+		if x.Name != m.Name || x.Source != source {
 			continue
 		}
-		source = x.Source
-		if at := x.At; !l.hidden.meet(at-time.Second, at) {
+		inside := slices.ContainsFunc(lost, func(g results.Gap) bool { return x.At > g.From && x.At < g.To })
+		if at := x.At; !inside && !l.hidden.meet(at-time.Second, at) {
 			out = append(out, x)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b results.Sample) int { return int(a.At - b.At) })
 	return out
+}
+
+func servedByAPI(source string) bool { return strings.HasSuffix(source, ".metrics.k8s.io") }
+
+// lapsesOf are the stretches in which a metric had no value: its API had no series,
+// its query none, or it was no number.
+func lapsesOf(run *results.Run, m *hpa.Metric) (out []results.Gap) {
+	for _, g := range run.Gaps {
+		if strings.HasSuffix(g.Source, " "+m.Name) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// lapsed says which stretches of a metric are left out.
+func lapsed(run *results.Run, m *hpa.Metric) (n notes) {
+	var parts []string
+	for _, g := range lapsesOf(run, m) {
+		from, to := g.From.Round(time.Second), g.To.Round(time.Second)
+		parts = append(parts, fmt.Sprintf("%v to %v (%s)", max(0, from), to, g.Why))
+	}
+	if len(parts) > 0 {
+		n.warn("metric %s had no value from %s: nothing is concluded from these stretches", m.Name, strings.Join(parts, ", "))
+	}
+	return n
 }
 
 // variation is the mean deviation of the tracks' values from their median.
