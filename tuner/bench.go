@@ -36,8 +36,9 @@ type bench struct {
 	// asRecorded begins every replay at the recorded size and with what the
 	// controller remembered: for a replay of what ran, not of a candidate.
 	asRecorded bool
-	stands     *sync.Map // standing's answers
-	zeroRule   *Zero     // whether zero is looked at
+	stands     *sync.Map    // standing's answers
+	seen       []fit.Signal // that were recorded, and that the HPA does not scale on
+	zeroRule   *Zero        // whether zero is looked at
 }
 
 // newBench prepares what every candidate is tried on.
@@ -48,7 +49,7 @@ func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
 	b := &bench{
 		world: f.World, seed: o.Seed, goals: g, price: o.Price, replica: f.Replica, space: o.Space,
 		represents: run.Meta.Represents, streams: run.Meta.Target.Streams,
-		warmup: warmups(run.Meta.Stages, f.World.Demand.Step), stands: new(sync.Map),
+		warmup: warmups(run.Meta.Stages, f.World.Demand.Step), stands: new(sync.Map), seen: f.Signals,
 	}
 	w := *f.World // its doubts are the bench's own
 	w.Doubt = doubtOf(&f)

@@ -59,9 +59,13 @@ type Recommendation struct {
 	Worst    []Worst  `json:"worst"`
 	// WhatIf is what would change the bill or the attainment most, first what nothing
 	// would meet; null where it was not computed.
-	WhatIf   []WhatIf `json:"what_if"`
-	Warnings []string `json:"warnings"`
-	Notes    []string `json:"notes"` // what is worth knowing and is no fault
+	WhatIf []WhatIf `json:"what_if"`
+	// Signals are the metrics that were recorded and that the HPA does not scale on, the
+	// cheapest first; null where none was recorded, or nobody asked. Where there is no
+	// recommendation, only what the fit says of them is known.
+	Signals  []SignalRow `json:"signals"`
+	Warnings []string    `json:"warnings"`
+	Notes    []string    `json:"notes"` // what is worth knowing and is no fault
 
 	// Front is every shortlisted candidate as a point of cost against
 	// attainment, for the report's chart.

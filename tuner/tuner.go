@@ -10,6 +10,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/keda"
+	"github.com/hpatune/hpatune/tuner/plant"
 )
 
 // Options is what Recommend needs beside the runs.
@@ -167,5 +168,12 @@ func (r *Recommendation) tell(f Fitted, o Options) {
 		)
 	}
 	r.Assumed = append(r.Assumed, f.Assumed...)
+	for i := range f.Signals {
+		var law *plant.Law
+		if f.World != nil {
+			law = &f.World.Service
+		}
+		r.Signals = append(r.Signals, signalRow(&f.Signals[i], law))
+	}
 	r.SelfReplay, r.Shadow, r.Unpriced = f.SelfReplay, f.Shadow, o.Price.Missing(f.Replica)
 }

@@ -71,6 +71,9 @@ func (b *bench) ask(ctx context.Context, r *Recommendation, k ranking, base *tri
 	if o.WhatIf && base != nil {
 		r.WhatIf, err = b.whatIf(ctx, o, k, base)
 	}
+	if o.Fit.Signals && base != nil && err == nil && len(b.seen) > 0 {
+		r.Signals, err = b.signals(ctx, o, k, base, b.seen)
+	}
 	return err
 }
 
@@ -251,12 +254,8 @@ func (b *bench) in(w *replay.World) (*bench, error) {
 // days as base where things are as they are. That is as much as few days can say, and
 // a little less than is asked of what is recommended.
 func (b *bench) asked(q otherwise, base *trial, share, passes int, s *replay.Scratch) WhatIf {
-	h := hunt{b: q.b, s: s, base: base, share: share, left: share, days: max(whatIfLeast, min(whatIfDays, share/4)),
-		want: min(0, b.pass(b.world, base.config, s).margin)}
-	h.bar = int(math.Ceil(sure * float64(h.days)))
-	if base.pMet() >= sure {
-		h.bar = min(h.bar, (&trial{days: base.days[:h.days]}).held())
-	}
+	h := hunt{b: q.b, s: s, base: base, share: share, left: share, want: min(0, b.pass(b.world, base.config, s).margin)}
+	h.days, h.bar = b.bar(base, share)
 	w := WhatIf{ID: q.id, Text: q.text, Verdict: Met}
 	if q.keep {
 		if t := h.try(base.config); h.meets(t) {
@@ -279,6 +278,17 @@ func (b *bench) asked(q otherwise, base *trial, share, passes int, s *replay.Scr
 		}
 	}
 	return b.told(w, best, base)
+}
+
+// bar is how many days a candidate gets, and on how many of them every objective must
+// hold.
+func (b *bench) bar(base *trial, share int) (days, bar int) {
+	days = max(whatIfLeast, min(whatIfDays, share/4))
+	bar = int(math.Ceil(sure * float64(days)))
+	if base.pMet() >= sure {
+		bar = min(bar, (&trial{days: base.days[:days]}).held())
+	}
+	return days, bar
 }
 
 // told fills in the differences between t, on another bench, and base on this one.

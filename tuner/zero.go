@@ -147,7 +147,10 @@ func zeroOf(run *results.Run, b *bench, current *hpa.Config) *Zero {
 	case run.Meta.HPA.Kubernetes == "":
 		return refuse("the version of Kubernetes is not known; an HPA goes to zero from 1.37 on (HPAScaleToZero)")
 	case !p.Gates.ScaleToZero:
-		return refuse("an HPA goes to zero from Kubernetes 1.37 on (HPAScaleToZero); this run is of %s", run.Meta.HPA.Kubernetes)
+		return refuse(
+			"an HPA goes to zero from Kubernetes 1.37 on (HPAScaleToZero); this run is of %s",
+			run.Meta.HPA.Kubernetes,
+		)
 	}
 	return z
 }
@@ -231,7 +234,7 @@ func (b *bench) fillZero(z *Zero, with, without *trial) {
 	z.Lost = over(with.of(func(o *outcome) float64 { return o.lost }))
 	z.SavedHours = paired(with, without, hours, 1)
 	if rate, ok := b.rate(); ok {
-		z.SavedUSDMonth = paired(with, without, hours, rate*HoursPerMonth/b.world.Demand.Duration().Hours())
+		z.SavedUSDMonth = paired(with, without, paid, rate*HoursPerMonth/b.world.Demand.Duration().Hours())
 	}
 	z.Attainment = carriedShare(over(with.of(attainment)), b.world.Doubt.Off.Misses)
 	p := with.pMet()

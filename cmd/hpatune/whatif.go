@@ -36,7 +36,7 @@ func (f *whatIfFlags) bindWhatIf(fl *pflag.FlagSet) {
 
 // ask takes what is asked for beside a recommendation.
 func (f *whatIfFlags) ask(o *tuner.Options) (err error) {
-	o.WhatIf = f.whatIf
+	o.WhatIf, o.Fit.Signals = f.whatIf, f.whatIf
 	if o.Nodes, err = f.nodesOf(); err != nil {
 		return err
 	}

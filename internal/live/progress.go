@@ -17,6 +17,7 @@ func Progress(w io.Writer, live bool) (report func(stage string, done, total int
 		"simplify": "removing changes without effect",
 		"effect":   "measuring the effect of each change",
 		"margin":   "finding the load margin",
+		"signals":  "trying other signals",
 		"what-if":  "asking what would change it",
 	}
 	var (

@@ -124,6 +124,7 @@ func searched(lo, hi int32) *hpa.Config {
 
 // seededAdvice is a recommendation with all its parts.
 func seededAdvice() *tuner.Recommendation {
+	yes, no := true, false
 	predicted := func(attainment, usd, ttft, capacity float64, floor, ceiling int) tuner.Predicted {
 		return tuner.Predicted{
 			Attainment: between(attainment, attainment-0.012, min(attainment+0.008, 1)), PSLOMet: max(0, (attainment-0.9)*10),
@@ -166,6 +167,12 @@ func seededAdvice() *tuner.Recommendation {
 			{FromS: 360, ToS: 390, Missed: 9, BoundBy: "lag", Text: "the metrics window still held the time before the spike"},
 		},
 		Warnings: []string{"The recording holds one scale-down only."},
+		Signals: []tuner.SignalRow{
+			{Name: "vllm:num_requests_running", Source: "Pods", Follows: "requests in service", Samples: 400, Noise: number64(0.02), Ceiling: number64(8), Target: number64(6), Reaches: &yes, LeadS: number64(45), Verdict: tuner.Met, Config: searched(3, 16), USDMonth: between(-21, -26, -14), Attainment: between(0, -0.001, 0.001), Advised: true},
+			{Name: "vllm:num_requests_waiting", Source: "Pods", Follows: "requests waiting", Samples: 400, Noise: number64(0.3), Target: number64(1), LeadS: number64(-12), Verdict: tuner.Missed, Attainment: between(-0.1, -0.2, -0.05)},
+			{Name: "gpu_util", Source: "External", Follows: "requests in service", Samples: 90, Noise: number64(0.1), Ceiling: number64(0.7), Target: number64(0.9), Reaches: &no, Verdict: tuner.Missed},
+			{Name: "memory", Source: "Resource", Samples: 400, Slope: number64(2e5), Dropped: "it does not fall with the load: after the highest load a request in service less takes 0.191 MiB off 1477 MiB"},
+		},
 		WhatIf: []tuner.WhatIf{
 			{ID: "load_1.5", Text: "load × 1.5", Verdict: tuner.Missed, Attainment: between(-0.21, -0.3, -0.15), PSLOMet: number64(0), Replicates: 20},
 			{ID: "startup_quarter", Text: "start-up 4 m 00 s → 1 m 00 s", Verdict: tuner.Met, Config: searched(3, 16), USDMonth: between(-412, -440, -390), ReplicaHours: between(-2.1, -2.3, -1.9), Attainment: between(0.002, -0.001, 0.004), PSLOMet: number64(0.95), Replicates: 20},

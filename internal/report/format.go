@@ -59,6 +59,7 @@ func funcsOf(currency string) template.FuncMap {
 		"service":   servicePicked,
 		"costs":     costPicked,
 		"whatif":    whatIfRows,
+		"signals":   signalRows,
 		"nocost":    noCost,
 	}
 }

@@ -331,6 +331,7 @@ func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	if r.LoadMargin != nil {
 		p.line("\nLoad margin: the objectives are met up to %s × this load.", interval(r.LoadMargin, ""))
 	}
+	p.signals(r)
 	p.whatIf(r)
 	for _, x := range r.NotCovered {
 		p.line("Not covered by the prediction: %s (%s). To check it, record a run and use: hpatune gate RUN",

@@ -94,6 +94,17 @@ func Make(r *tuner.Recommendation, o Options) (Advice, error) {
 		}
 		w.Spec = json.RawMessage(spec)
 	}
+	for i := range r.Signals {
+		g := &r.Signals[i]
+		if g.Config == nil {
+			continue
+		}
+		spec, err := manifest.SpecJSON(g.Config, o.Meta.Target)
+		if err != nil {
+			return a, err
+		}
+		g.Spec = json.RawMessage(spec)
+	}
 	for i := range r.Changes {
 		if o.Scaled != nil {
 			r.Changes[i].SourcePath = o.Scaled.SourcePath(r.Changes[i].Path)
@@ -104,6 +115,7 @@ func Make(r *tuner.Recommendation, o Options) (Advice, error) {
 			return a, err
 		}
 	}
+	a.signal(r)
 	if o.Model != nil {
 		if err := a.json("model.json", o.Model); err != nil {
 			return a, err

@@ -36,6 +36,9 @@ type Options struct {
 	// those of Loop are known from it.
 	Outside []string
 
+	// Signals asks for what was recorded and is not scaled on: Fitted.Signals.
+	Signals bool
+
 	// Load is the run whose arrivals are the demand, where the evidence is joined
 	// of several; nil = the run itself.
 	Load *results.Run
@@ -51,6 +54,9 @@ type Fitted struct {
 	Doubts   []Doubt
 	// Reaches is how far the recording shows what each metric of a pod can be.
 	Reaches []Reach
+	// Signals are the metrics that were recorded and that the HPA does not scale on;
+	// nil = nobody asked, or there are none.
+	Signals []Signal
 	// Quality is how well each part of the fit meets what was recorded.
 	Quality    []Quality
 	SelfReplay SelfReplay
@@ -155,6 +161,9 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	say.add(n)
 	quotaPipes(w.Pipes, served.law.Quota)
 	out.Reaches = reachesOf(&served, cfg.Metrics, w.Pipes)
+	if o.Signals {
+		out.Signals = signalsOf(&served, &cfg, out.Replica)
+	}
 	if d := blindOf(&served, &out, &cfg, w.Pipes, w.Params.Tolerance); d != nil {
 		if errs[3] != nil { // of course no pod started
 			return done(d)

@@ -1,6 +1,10 @@
 package plant
 
-import "math"
+import (
+	"errors"
+	"fmt"
+	"math"
+)
 
 // Lose takes k ready pods away at once, as a node or a process that dies does: what
 // they were working on and what waited at them fails in this step, and their
@@ -47,6 +51,22 @@ func (m *Model) Starting(start []PhaseSample) *Model {
 		d.start = append(d.start, p.times())
 	}
 	return &d
+}
+
+// Reading returns the model with other metrics, on the same tables.
+func (m *Model) Reading(pipes []Pipe) (*Model, error) {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("plant: "+format, args...)) }
+	if len(pipes) > MaxPipes {
+		bad("%d metrics; at most %d are simulated", len(pipes), MaxPipes)
+	}
+	d := *m
+	d.Pipes, d.pipes, d.flow = pipes, nil, nil
+	for i, p := range pipes {
+		c := p.compile(i, m.Step, bad)
+		d.pipes, d.flow = append(d.pipes, c), append(d.flow, c.flowing(m.dt))
+	}
+	return &d, errors.Join(errs...)
 }
 
 // times are the ends of a cold start's phases, since its creation.

@@ -81,6 +81,16 @@ func (w *World) Starting(k float64) *World {
 	return &d
 }
 
+// Reading returns the world with other metrics, on the same tables. How far they may be
+// off is not known: only their luck varies from day to day.
+func (w *World) Reading(pipes []plant.Pipe) (*World, error) {
+	d := *w
+	var err error
+	d.Pipes, d.Doubt.Pipes = pipes, nil
+	d.model, err = w.model.Reading(pipes)
+	return &d, err
+}
+
 // AtOnce returns the world in which a replica serves more requests at once, or
 // fewer: by so many. ok is false where the law shows no such number, or none is left.
 // It compiles the tables anew.

@@ -1,0 +1,108 @@
+package report
+
+import (
+	"fmt"
+
+	"github.com/hpatune/hpatune/internal/figure"
+	"github.com/hpatune/hpatune/tuner"
+)
+
+// signals is the table of what was recorded and is not scaled on.
+type signals struct {
+	Cost     string
+	Searched bool // their targets were
+	Rows     []signalRow
+	Dropped  []string
+	Advised  string
+}
+
+type signalRow struct {
+	Name, Follows, Noise, Ceiling, Target, Lead string
+	Cost, Attainment                            span
+}
+
+// signalRows is the table of a recommendation; nil = nothing else was recorded.
+func signalRows(r *tuner.Recommendation) *signals {
+	if len(r.Signals) == 0 {
+		return nil
+	}
+	out := &signals{Cost: "replica-hours"}
+	for i := range r.Signals {
+		if r.Signals[i].USDMonth != nil {
+			out.Cost = "cost a month"
+		}
+	}
+	for i := range r.Signals {
+		g := &r.Signals[i]
+		if g.Dropped != "" {
+			out.Dropped = append(out.Dropped, g.Name+": "+g.Dropped)
+			continue
+		}
+		row := signalRow{
+			Name:    g.Name,
+			Follows: g.Follows,
+			Noise:   quantity(g.Noise, figure.Ratio),
+			Ceiling: "none",
+			Target: quantity(
+				g.Target,
+				"",
+			),
+			Lead:       dash,
+			Cost:       beyondNoise(g.ReplicaHours, ""),
+			Attainment: delta(g.Attainment, figure.Ratio),
+		}
+		if out.Cost != "replica-hours" {
+			row.Cost = beyondNoise(g.USDMonth, r.Price.Currency)
+		}
+		if g.Ceiling != nil {
+			if row.Ceiling = digits(*g.Ceiling); g.Reaches != nil && !*g.Reaches {
+				row.Ceiling += ", too low"
+			}
+		}
+		if g.LeadS != nil {
+			row.Lead = figure.Difference(*g.LeadS, figure.Seconds)
+		}
+		switch g.Verdict {
+		case tuner.Missed:
+			row.Cost = span{Value: "missed"}
+		case "":
+			row.Cost = span{Value: dash}
+		}
+		out.Searched = out.Searched || g.Verdict != ""
+		out.Rows = append(out.Rows, row)
+		if g.Advised {
+			out.Advised = fmt.Sprintf(
+				"Scaling on %s would be cheaper at the same objectives: signal.yaml has all that it needs.",
+				g.Name,
+			)
+		}
+	}
+	return out
+}
+
+// signals writes the table of what was recorded and is not scaled on.
+func (p *printer) signals(r *tuner.Recommendation) {
+	s := signalRows(r)
+	if s == nil {
+		return
+	}
+	title := "Recorded metrics that the HPA does not scale on"
+	if s.Searched {
+		title += ", each with its target searched"
+	}
+	p.line("\n%s:", title)
+	if len(s.Rows) > 0 {
+		rows := [][]string{{"", "follows", "noise", "ceiling", "target", "lead", s.Cost}}
+		for _, x := range s.Rows {
+			rows = append(rows, []string{x.Name, x.Follows, x.Noise, x.Ceiling, x.Target, x.Lead, x.Cost.Value})
+		}
+		p.table(rows)
+		p.line("  Ceiling: what a replica reads at most. Lead: how long before the objectives break it asks for more.")
+	}
+	for _, x := range s.Dropped {
+		p.line("  Not usable: %s", x)
+	}
+	if s.Advised != "" {
+		p.line("  %s", s.Advised)
+	}
+}

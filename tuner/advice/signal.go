@@ -1,0 +1,91 @@
+package advice
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+const signalYAML = "signal.yaml"
+
+// signal adds what a change of the signal needs, where one is advised: a ScaledObject
+// with its queries, and the rule that an adapter needs instead; an HPA where the
+// signals are resources.
+func (a *Advice) signal(r *tuner.Recommendation) {
+	for i := range r.Signals {
+		if g := &r.Signals[i]; g.Advised && g.Config != nil {
+			a.Files = append(a.Files, File{signalYAML, signalOf(g, a.options.Meta)})
+			return
+		}
+	}
+}
+
+// signalOf is the manifest that scales on a signal.
+func signalOf(g *tuner.SignalRow, meta manifest.Meta) []byte {
+	c := g.Config
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# Scales on %s, which the recorded HPA does not use.\n", g.Name)
+	if u := g.USDMonth; u != nil {
+		fmt.Fprintf(&b, "# Predicted against the recommended settings: %+.2f a month, for the same objectives.\n", u.Value)
+	}
+	for i := range c.Metrics {
+		if s := c.Metrics[i].Source; s == hpa.Resource || s == hpa.ContainerResource {
+			b.Write(manifest.V2(c, meta, nil))
+			return b.Bytes()
+		}
+	}
+	ns := meta.Namespace
+	if ns == "" {
+		ns = "default"
+	}
+	b.WriteString("# Remove the HPA first: two autoscalers on one target work against each other.\n" +
+		"# Set serverAddress to your Prometheus, and check each query against it.\n")
+	fmt.Fprintf(
+		&b,
+		"apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata:\n  name: %s\n  namespace: %s\nspec:\n",
+		meta.Name,
+		ns,
+	)
+	fmt.Fprintf(
+		&b,
+		"  scaleTargetRef:\n    apiVersion: %s\n    kind: %s\n    name: %s\n",
+		meta.Target.APIVersion,
+		meta.Target.Kind,
+		meta.Target.Name,
+	)
+	fmt.Fprintf(&b, "  minReplicaCount: %d\n  maxReplicaCount: %d\n  triggers:\n", c.MinReplicas, c.MaxReplicas)
+	for i := range c.Metrics {
+		m := &c.Metrics[i]
+		kind, milli := "AverageValue", m.Target.AverageMilli
+		if milli == 0 {
+			kind, milli = "Value", m.Target.ValueMilli
+		}
+		query := m.Name
+		if m.Source == hpa.Pods {
+			query = fmt.Sprintf("sum(%s{namespace=%q})", m.Name, ns)
+		}
+		fmt.Fprintf(
+			&b,
+			"    - type: prometheus\n      metricType: %s\n      metadata:\n        serverAddress: http://prometheus.monitoring:9090\n"+
+				"        query: '%s'\n        threshold: \"%g\"\n",
+			kind,
+			query,
+			float64(milli)/1000,
+		)
+	}
+	for i := range c.Metrics {
+		if m := &c.Metrics[i]; m.Source == hpa.Pods {
+			fmt.Fprintf(&b, "# With prometheus-adapter and an HPA on Pods metric %s instead:\n", m.Name)
+			for line := range strings.Lines(fmt.Sprintf("rules:\n  - seriesQuery: '%s{namespace!=\"\",pod!=\"\"}'\n"+
+				"    resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}\n"+
+				"    metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)'\n", m.Name)) {
+				b.WriteString("#   " + line)
+			}
+		}
+	}
+	return b.Bytes()
+}

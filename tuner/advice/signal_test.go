@@ -1,0 +1,59 @@
+package advice
+
+import (
+	"strings"
+	"testing"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+
+	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+// What is advised is a manifest that this house reads again: a ScaledObject with its
+// queries, or an HPA where the signal is a resource.
+func TestSignalManifest(t *testing.T) {
+	meta := manifest.Meta{Name: "llm", Namespace: "serving", Target: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1",
+		Kind: "Deployment", Name: "llm"}}
+	on := func(ms ...hpa.Metric) *hpa.Config {
+		c := hpa.DefaultConfig(9)
+		c.MinReplicas, c.Metrics = 2, ms
+		return &c
+	}
+	for _, c := range []struct {
+		name   string
+		config *hpa.Config
+		want   []string
+	}{
+		{"what runs, of each pod", on(hpa.Metric{Source: hpa.Pods, Name: "vllm:num_requests_running", Target: hpa.Target{AverageMilli: 5500}}),
+			[]string{"kind: ScaledObject", `query: 'sum(vllm:num_requests_running{namespace="serving"})'`, `threshold: "5.5"`, "metricType: AverageValue",
+				"minReplicaCount: 2", "#   rules:", "seriesQuery: 'vllm:num_requests_running{"}},
+		{"a number of the pool, as a value", on(hpa.Metric{Source: hpa.External, Name: "kv_cache", Target: hpa.Target{ValueMilli: 800}}),
+			[]string{"query: 'kv_cache'", `threshold: "0.8"`, "metricType: Value"}},
+		{"CPU is an HPA", on(hpa.Metric{Source: hpa.Resource, Name: "cpu", Target: hpa.Target{Utilization: 60}}),
+			[]string{"kind: HorizontalPodAutoscaler", "averageUtilization: 60"}},
+	} {
+		row := &tuner.SignalRow{Name: "s", Config: c.config, Advised: true}
+		text := string(signalOf(row, meta))
+		for _, w := range c.want {
+			if !strings.Contains(text, w) {
+				t.Errorf("%s: %q is missing in\n%s", c.name, w, text)
+			}
+		}
+		docs, problems := manifest.Parse("signal.yaml", []byte(text))
+		if len(problems) > 0 || len(docs) != 1 {
+			t.Errorf("%s: read again: %d documents, %v\n%s", c.name, len(docs), problems, text)
+		}
+		a := Advice{options: Options{Meta: meta}}
+		r := tuner.Recommendation{Signals: []tuner.SignalRow{{Name: "other", Config: c.config}, *row}}
+		if a.signal(&r); len(a.Files) != 1 || a.Files[0].Name != "signal.yaml" || string(a.Files[0].Data) != text {
+			t.Errorf("%s: files %+v", c.name, a.Files)
+		}
+		r.Signals = r.Signals[:1]
+		a.Files = nil
+		if a.signal(&r); len(a.Files) > 0 {
+			t.Errorf("%s: nothing is advised, and there is %s", c.name, a.Files[0].Name)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package fit
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/hpatune/hpatune/tuner/cost"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// Signal is a metric that was recorded and that the HPA does not scale on: what it
+// follows, and whether an HPA could.
+type Signal struct {
+	// Metric is as an HPA would name it, without a target: of pods where the samples
+	// are of single pods, External where they are not, else a resource.
+	Metric  hpa.Metric
+	Pipe    plant.Pipe
+	Follows string  // what explains its samples best
+	Noise   float64 // mean deviation from that, as a ratio of the mean; NaN = not known
+	N       int     // samples
+	// Slope is what a request in service adds to it after the highest load, in its unit;
+	// of memory alone, NaN else.
+	Slope   float64
+	Dropped string // why it is no candidate; "" = it is one
+}
+
+// fewestSamples is how many a signal needs to be looked at.
+const fewestSamples = 20
+
+// signalsOf fits what was recorded and is not scaled on. Names of samples come in the
+// order of the alphabet.
+func signalsOf(s *service, cfg *hpa.Config, replica cost.Replica) []Signal {
+	count, ofPod := map[string]int{}, map[string]bool{}
+	for i := range s.run.Samples {
+		x := &s.run.Samples[i]
+		if x.Source == "client" || x.Source == "log" || strings.HasPrefix(x.Name, "container_cpu_cfs_") {
+			continue
+		}
+		count[x.Name]++
+		ofPod[x.Name] = ofPod[x.Name] || x.Pod != ""
+	}
+	var names []string
+	for name, n := range count {
+		if n >= fewestSamples {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var out []Signal
+	for _, name := range names {
+		m := hpa.Metric{Source: hpa.External, Name: name}
+		switch {
+		case name == "cpu_milli" || name == "memory_bytes":
+			m = hpa.Metric{Source: hpa.Resource, Name: strings.TrimSuffix(strings.TrimSuffix(name, "_milli"), "_bytes")}
+		case ofPod[name]:
+			m.Source = hpa.Pods
+		}
+		if slices.ContainsFunc(cfg.Metrics, func(o hpa.Metric) bool { return o.Name == m.Name }) {
+			continue
+		}
+		out = append(out, signalOf(s, m, replica))
+		out[len(out)-1].N = count[name]
+	}
+	return out
+}
+
+func signalOf(s *service, m hpa.Metric, replica cost.Replica) Signal {
+	g := Signal{Metric: m, Noise: math.NaN(), Slope: math.NaN()}
+	p, ok, said := pipeOf(s, &m, replica)
+	if !ok || len(said.assumed) > 0 {
+		if g.Dropped = "it follows nothing that the run shows"; len(said.warnings) > 0 {
+			g.Dropped = said.warnings[0]
+		}
+		return g
+	}
+	g.Pipe, g.Follows = p, follows(&p)
+	for _, q := range said.qualities {
+		if q.Part == m.Name {
+			g.Noise = q.Value
+		}
+	}
+	if m.Name == "memory" {
+		s.holds(&g, m)
+	}
+	if g.Dropped == "" && p.PerDone <= 0 && p.PerRunning <= 0 && p.PerWaiting <= 0 {
+		g.Dropped = "it does not rise with the load"
+	}
+	return g
+}
+
+// follows names what a pipe counts.
+func follows(p *plant.Pipe) string {
+	switch {
+	case p.PerRunning > 0 && p.PerWaiting > 0:
+		return "requests in flight"
+	case p.PerWaiting > 0:
+		return "requests waiting"
+	case p.PerRunning > 0:
+		return "requests in service"
+	case p.PerDone > 0:
+		return "completions a second"
+	}
+	return "nothing"
+}
+
+// holds drops memory that does not fall with the load: after the highest load, what is
+// in service explains less than a tenth of its level.
+func (s *service) holds(g *Signal, m hpa.Metric) {
+	name, unit := sampled(&m)
+	rs := s.readings(name, unit, &m, s.did)
+	most := 0
+	for i := range rs {
+		if rs[i].running+rs[i].waiting > rs[most].running+rs[most].waiting {
+			most = i
+		}
+	}
+	rs = rs[min(most, len(rs)):]
+	if len(rs) < 5 {
+		g.Dropped = fmt.Sprintf("%d samples after the highest load, too few to see whether it falls", len(rs))
+		return
+	}
+	var xs, ys []float64
+	for _, r := range rs {
+		xs, ys = append(xs, r.running), append(ys, r.value)
+	}
+	_, g.Slope = theilSen(xs, ys)
+	if span := slices.Max(xs) - slices.Min(xs); !(g.Slope*span >= 0.1*meanOf(ys)) {
+		g.Dropped = fmt.Sprintf("it does not fall with the load: after the highest load a request in service less "+
+			"takes %.3g MiB off %.0f MiB", g.Slope/(1<<20), meanOf(ys)/(1<<20))
+	}
+}

@@ -1,0 +1,319 @@
+package tuner
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/fit"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/plant"
+	"github.com/hpatune/hpatune/tuner/replay"
+)
+
+// SignalRow is a recorded metric that the HPA does not scale on, and what an HPA that
+// did would do.
+type SignalRow struct {
+	Name    string   `json:"name"`   // of several: the HPA takes the largest proposal
+	Source  string   `json:"source"` // Pods, External, Resource
+	Follows string   `json:"follows"`
+	Samples int      `json:"samples"`
+	Noise   *float64 `json:"noise"` // mean deviation from what it follows, as a ratio of its mean
+	// Slope is what a request in service adds to memory after the highest load, bytes;
+	// null for everything else.
+	Slope *float64 `json:"slope"`
+	// Ceiling is what a replica reads at most, with all slots busy; null = it rises with
+	// what waits, without bound.
+	Ceiling *float64 `json:"ceiling"`
+	Target  *float64 `json:"target"` // that is best for it, of one replica
+	// Reaches says that it can exceed the target, and its tolerance, at all.
+	Reaches *bool `json:"reaches"`
+	// LeadS is how long before the objectives break at a fixed size of half the need the
+	// metric asks for more; negative = after. Null = it never asks, or nothing breaks.
+	LeadS   *float64 `json:"lead_s"`
+	Dropped string   `json:"dropped,omitempty"` // why it is no candidate
+	// Verdict is met or missed; "" = it was not searched.
+	Verdict string `json:"verdict"`
+	// Config is the best configuration that scales on it, and Spec the same as
+	// autoscaling/v2, which the caller writes.
+	Config *hpa.Config     `json:"-"`
+	Spec   json.RawMessage `json:"spec"`
+	// Differences to the recommended configuration, over days with the same luck.
+	USDMonth     *Interval `json:"usd_month"`
+	ReplicaHours *Interval `json:"replica_hours"`
+	Attainment   *Interval `json:"attainment"`
+	PSLOMet      *float64  `json:"p_slo_met"`
+	Replicates   int       `json:"replicates"`
+	// Advised says that it saves more than noise, and 2 % at least.
+	Advised bool `json:"advised"`
+
+	more *Interval // what is paid more, as a ratio of the recommended configuration's
+}
+
+// mostSignals is how many are searched, those with the least noise first.
+const mostSignals = 5
+
+// signalRow is what the fit alone says of a signal.
+func signalRow(g *fit.Signal, service *plant.Law) SignalRow {
+	known := func(x float64) *float64 {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return nil
+		}
+		return &x
+	}
+	row := SignalRow{
+		Name:    g.Metric.Name,
+		Source:  g.Metric.Source.String(),
+		Follows: g.Follows,
+		Samples: g.N,
+		Dropped: g.Dropped,
+		Noise:   known(g.Noise),
+		Slope:   known(g.Slope),
+	}
+	if g.Dropped == "" && service != nil && g.Pipe.PerWaiting == 0 {
+		row.Ceiling = known(full(&g.Pipe, service))
+	}
+	return row
+}
+
+// full is what a pipe reads of a replica with all slots busy and nothing queued.
+func full(p *plant.Pipe, law *plant.Law) float64 {
+	x := p.Base + p.PerDone*law.Capacity() + p.PerRunning*float64(law.Slots())
+	if p.Ceiling > 0 {
+		x = min(x, p.Ceiling)
+	}
+	return x
+}
+
+// signals searches what an HPA on each recorded signal would cost at the recommended
+// one's attainment, and on the two best together, of which the HPA takes the larger
+// proposal.
+func (b *bench) signals(
+	ctx context.Context,
+	o Options,
+	k ranking,
+	base *trial,
+	seen []fit.Signal,
+) ([]SignalRow, error) {
+	if len(seen) == 0 {
+		return nil, nil
+	}
+	base, err := b.whole(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]SignalRow, len(seen))
+	var search []int
+	for i := range seen {
+		rows[i] = signalRow(&seen[i], &b.world.Service)
+		if seen[i].Dropped == "" {
+			search = append(search, i)
+		}
+	}
+	slices.SortStableFunc(search, func(i, j int) int { return cmp.Compare(seen[i].Noise, seen[j].Noise) })
+	for _, i := range search[min(mostSignals, len(search)):] {
+		rows[i].Dropped = fmt.Sprintf("not searched: %d others follow the load more closely", mostSignals)
+	}
+	search = search[:min(mostSignals, len(search))]
+	share := sumDays(k.trials) / 12
+	err = parallel(ctx, len(search), func(done int) { o.Progress("signals", done, len(search)) },
+		func(n int, s *replay.Scratch) {
+			b.signal(&rows[search[n]], base, share, s, &seen[search[n]])
+		})
+	if err != nil {
+		return nil, err
+	}
+	if x, y, ok := pairOf(rows, seen, search); ok {
+		row := SignalRow{Name: "max of " + rows[x].Name + " and " + rows[y].Name, Source: rows[x].Source,
+			Follows: "both", Samples: min(rows[x].Samples, rows[y].Samples)}
+		b.signal(&row, base, share, new(replay.Scratch), &seen[x], &seen[y])
+		rows = append(rows, row)
+	}
+	best := -1
+	for i := range rows {
+		if m := rows[i].more; m != nil && m.Hi != nil && *m.Hi < 0 && m.Value <= -unparted &&
+			(best < 0 || m.Value < rows[best].more.Value) {
+			best = i
+		}
+	}
+	if best >= 0 {
+		rows[best].Advised = true
+	}
+	slices.SortStableFunc(rows, func(x, y SignalRow) int { return cmp.Compare(x.order(), y.order()) })
+	return rows, nil
+}
+
+// order is what comes first: those that meet the objectives, the cheapest first, then
+// those that miss them, then those that were dropped.
+func (r *SignalRow) order() float64 {
+	switch {
+	case r.Verdict == "":
+		return math.Inf(1)
+	case r.more == nil:
+		return math.MaxFloat64
+	}
+	return r.more.Value
+}
+
+// pairOf is what to scale on together: the signal of what waits with the least noise,
+// which sees an overload, and the one of anything else, which sees it come.
+func pairOf(rows []SignalRow, seen []fit.Signal, search []int) (queue, other int, ok bool) {
+	queue, other = -1, -1
+	for _, i := range search {
+		switch waits := seen[i].Pipe.PerWaiting > 0 && seen[i].Pipe.PerRunning == 0; {
+		case waits && queue < 0:
+			queue = i
+		case !waits && other < 0 && rows[i].Verdict == Met:
+			other = i
+		}
+	}
+	return other, queue, queue >= 0 && other >= 0
+}
+
+// signal searches the best configuration that scales on the given signals alone, the
+// first of which has its target searched.
+func (b *bench) signal(row *SignalRow, base *trial, share int, s *replay.Scratch, on ...*fit.Signal) {
+	from := base.config.Clone()
+	from.Metrics = nil
+	var pipes []plant.Pipe
+	for _, g := range on {
+		from.Metrics = append(from.Metrics, b.scaledOn(g))
+		pipes = append(pipes, g.Pipe)
+	}
+	w, err := b.world.Reading(pipes)
+	if err != nil {
+		row.Dropped = err.Error()
+		return
+	}
+	other := b.with(w)
+	h := hunt{b: other, s: s, base: &trial{config: from}, share: share, left: share}
+	h.days, h.bar = b.bar(base, share)
+	best, last := h.best(whatIfMins * 5)
+	row.Verdict = Met
+	if best == nil {
+		if row.Verdict = Missed; last == nil {
+			return
+		}
+		best = last
+	}
+	c := best.config.Clone()
+	target := b.targetOf(&c.Metrics[0])
+	row.Target = &target
+	if tolerance := b.tolerance(&c); row.Ceiling != nil {
+		reaches := *row.Ceiling > target*(1+tolerance)
+		row.Reaches = &reaches
+	}
+	row.LeadS = other.lead(c, s)
+	p := best.pMet()
+	row.PSLOMet, row.Replicates = &p, len(best.days)
+	row.Attainment = paired(base, best, attainment, 1)
+	if row.Verdict == Missed {
+		return
+	}
+	row.Config = &c
+	row.ReplicaHours = paired(base, best, hours, 1)
+	row.more = paired(base, best, paid, 1/mean(base.of(paid)))
+	if rate, ok := b.rate(); ok {
+		row.USDMonth = paired(base, best, paid, rate*HoursPerMonth/b.world.Demand.Duration().Hours())
+	}
+}
+
+func (b *bench) tolerance(c *hpa.Config) float64 {
+	if c.ScaleUp.ToleranceSet {
+		return c.ScaleUp.Tolerance
+	}
+	return b.world.Params.Tolerance
+}
+
+// scaledOn is a signal as a metric of an HPA, whose target is what a replica reads that
+// serves what it can within the limits; of a queue, one request waiting.
+func (b *bench) scaledOn(g *fit.Signal) hpa.Metric {
+	m, p, law := g.Metric, &g.Pipe, &b.world.Service
+	busy := 0
+	for busy < law.Slots() && law.Rate[busy] < b.perReplica {
+		busy++
+	}
+	level := p.Base + p.PerDone*b.perReplica + p.PerRunning*float64(busy)
+	if p.PerDone == 0 && p.PerRunning == 0 {
+		level = p.Base + p.PerWaiting
+	}
+	if p.Ceiling > 0 {
+		level = min(level, p.Ceiling/(1+b.world.Params.Tolerance)/1.05)
+	}
+	milli := max(1, int64(math.Round(level*1000)))
+	switch request := b.requested(m.Name); {
+	case m.Source == hpa.Resource && request > 0:
+		m.Target.Utilization = max(1, int32(math.Round(100*level/request)))
+	case m.Source == hpa.External && p.Over != plant.Sum:
+		m.Target.ValueMilli = milli
+	default:
+		m.Target.AverageMilli = milli
+	}
+	return m
+}
+
+// requested is what a replica requests of a resource, in base units; 0 = not known.
+func (b *bench) requested(name string) float64 {
+	switch name {
+	case "cpu":
+		return b.replica.CPUCores
+	case "memory":
+		return b.replica.MemoryGB * (1 << 30)
+	}
+	return 0
+}
+
+// targetOf is a metric's target in its own unit.
+func (b *bench) targetOf(m *hpa.Metric) float64 {
+	if m.Target.Utilization > 0 {
+		return float64(m.Target.Utilization) / 100 * b.requested(m.Name)
+	}
+	return float64(max(m.Target.AverageMilli, m.Target.ValueMilli)) / 1000
+}
+
+// lead is how long before a fixed size of half the need breaks the objectives (half a
+// minute with fewer good requests than wanted) its metrics begin to ask for more and go
+// on asking, in seconds; negative = after. nil = they never ask, or nothing breaks.
+func (b *bench) lead(cfg hpa.Config, s *replay.Scratch) *float64 {
+	size := b.space.Need / 2
+	if size < 1 {
+		return nil
+	}
+	cfg.MinReplicas, cfg.MaxReplicas = size, size
+	w := *b.world
+	w.Replicas, w.Memory = size, hpa.Memory{}
+	since, broke, found := math.NaN(), math.NaN(), math.NaN()
+	s.OnDecision = func(_ *hpa.Observation, d *hpa.Decision) {
+		switch asks := d.HasProposal && d.Proposal.Replicas > size; {
+		case !asks:
+			since = math.NaN()
+		case math.IsNaN(since):
+			since = d.At.Seconds()
+		}
+		if !math.IsNaN(broke) && math.IsNaN(found) && !math.IsNaN(since) {
+			found = broke - since
+		}
+	}
+	defer func() { s.OnDecision = nil }()
+	n := max(1, int(needSpan/w.Demand.Step))
+	good, came := make([]float64, n), make([]float64, n)
+	i := 0
+	replay.Simulate(&w, cfg, s, func(t *results.Tick) {
+		good[i%n], came[i%n] = t.Good, t.Arrivals
+		if warm := b.warmup != nil && b.warmup(i); !warm && math.IsNaN(broke) && sum(came) > 0 && i >= n &&
+			sum(good)/sum(came) < b.goals.want() {
+			if broke = float64(i) * w.Demand.Step.Seconds(); !math.IsNaN(since) {
+				found = broke - since
+			}
+		}
+		i++
+	})
+	if math.IsNaN(found) {
+		return nil
+	}
+	return &found
+}

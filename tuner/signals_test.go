@@ -1,0 +1,158 @@
+package tuner
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/fit"
+	"github.com/hpatune/hpatune/tuner/fit/fittest"
+	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// watched adds to a run what its servers told of themselves: of each pod every 5 s what
+// is in service and what waits, memory that only grows, and a number of the pool that has
+// nothing to do with the load.
+func watched(run *results.Run, slots int) {
+	add := func(at float64, name, pod string, v float64) {
+		source := "prometheus"
+		if name == "memory_bytes" {
+			source = "metrics.k8s.io"
+		}
+		run.Samples = append(run.Samples, results.Sample{At: fittest.Dur(at), Source: source, Name: name, Pod: pod, Value: v,
+			SampledAt: fittest.Dur(at)})
+	}
+	run.Samples = slices.DeleteFunc(run.Samples, func(s results.Sample) bool { return s.Name == "memory_bytes" })
+	for at := 5.0; at < run.Meta.DurationS; at += 5 {
+		inside := make([]int, len(run.Meta.Backends))
+		for i := range run.Requests {
+			if q := &run.Requests[i]; q.Backend >= 0 && q.Sent.Seconds() <= at && q.Done.Seconds() > at {
+				inside[q.Backend]++
+			}
+		}
+		for k, b := range run.Meta.Backends {
+			ready := slices.ContainsFunc(run.Pods, func(p results.Pod) bool {
+				return p.Name == b.Name && p.Phase == results.PodReady && p.At.Seconds() < at
+			})
+			gone := slices.ContainsFunc(run.Pods, func(p results.Pod) bool {
+				return p.Name == b.Name && p.Phase == results.PodDeleted && p.At.Seconds() < at
+			})
+			if !ready || gone {
+				continue
+			}
+			add(at, "engine_running", b.Name, float64(min(inside[k], slots)))
+			add(at, "engine_waiting", b.Name, float64(max(0, inside[k]-slots)))
+			add(at, "memory_bytes", b.Name, 1e9+1e6*at)
+		}
+		add(at, "weather", "", 50+40*math.Sin(at*at))
+	}
+}
+
+func TestWhichSignal(t *testing.T) {
+	const slots = 4
+	truth := fittest.Truth{Rate: func(at float64) float64 { return 0.6 + 1.8*max(0, min(1, (at-150)/60, (600-at)/30)) }, Seconds: 900,
+		Config: fittest.CPUConfig(40), Replicas: 2, Slots: slots, Streams: true, Seed: 5}
+	truth.Config.ScaleDown.Window, truth.Config.ScaleDown.WindowSet, truth.Config.Behavior = time.Minute, true, true
+	run := truth.Run()
+	run.Meta.Target.Streams, run.Meta.Client.CPUMeasured, run.Meta.Stages[0].Arrivals = true, true, len(run.Requests)
+	watched(run, slots)
+	objectives, err := results.ParseObjectives([]string{"ttft.p95 < 4s"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Current: truth.Config, Objectives: objectives, Price: DefaultPrice(), Replicates: 8, Seed: 1, Space: Space{MaxLimit: 5}}
+	o.Fit.Signals = true
+	r, _, err := Recommend(t.Context(), []*results.Run{run}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range r.Signals {
+		t.Logf("%s (%s), follows %s, noise %v, ceiling %v, target %v, lead %v, %s $%.2f %q", g.Name, g.Source, g.Follows, show(g.Noise),
+			show(g.Ceiling), show(g.Target), show(g.LeadS), g.Verdict, value(g.USDMonth), g.Dropped)
+	}
+	if r.Recommended == nil {
+		t.Fatalf("no recommendation: %+v", r.Refusal)
+	}
+	row := func(name string) SignalRow {
+		i := slices.IndexFunc(r.Signals, func(g SignalRow) bool { return g.Name == name })
+		if i < 0 {
+			t.Fatalf("no row of %s", name)
+		}
+		return r.Signals[i]
+	}
+	running, waiting := row("engine_running"), row("engine_waiting")
+	if running.Source != "Pods" || running.Follows != "requests in service" || running.Ceiling == nil || math.Abs(*running.Ceiling-slots) > 0.2 {
+		t.Errorf("what runs: %+v; want a ceiling of its %d slots", running, slots)
+	}
+	if running.Verdict != Met || running.Config == nil || running.Config.Metrics[0].Name != "engine_running" || running.USDMonth == nil ||
+		running.Reaches == nil || !*running.Reaches || running.LeadS == nil {
+		t.Errorf("an HPA on what runs: %+v", running)
+	}
+	if waiting.Ceiling != nil || waiting.Follows != "requests waiting" || waiting.Verdict == "" {
+		t.Errorf("what waits has no ceiling, and is searched: %+v", waiting)
+	}
+	if running.LeadS != nil && waiting.LeadS != nil && *running.LeadS < *waiting.LeadS {
+		t.Errorf("what runs asks %v s before the objectives break, what waits %v s: a queue comes later", *running.LeadS, *waiting.LeadS)
+	}
+	if m := row("memory"); !strings.Contains(m.Dropped, "does not fall with the load") || m.Slope == nil || m.Verdict != "" {
+		t.Errorf("memory that only grows: %+v", m)
+	}
+	if w := row("weather"); w.Dropped == "" || w.Source != "External" || w.USDMonth != nil {
+		t.Errorf("a number that follows nothing: %+v", w)
+	}
+	if i := slices.IndexFunc(r.Signals, func(g SignalRow) bool { return strings.HasPrefix(g.Name, "max of") }); i < 0 ||
+		len(r.Signals[i].Config.Metrics) != 2 {
+		t.Error("the two together are not among the candidates")
+	}
+	if last := r.Signals[len(r.Signals)-1]; last.Dropped == "" {
+		t.Errorf("the last is %s, want one that was dropped", last.Name)
+	}
+	for _, g := range r.Signals {
+		if g.Advised && (g.USDMonth == nil || g.USDMonth.Hi == nil || *g.USDMonth.Hi >= 0) {
+			t.Errorf("%s is advised, and saves nothing beyond noise: %+v", g.Name, g)
+		}
+	}
+}
+
+func show(x *float64) float64 {
+	if x == nil {
+		return math.NaN()
+	}
+	return *x
+}
+
+func TestScaledOn(t *testing.T) {
+	b := slowStart(t, 20*time.Second)
+	b.price = DefaultPrice()
+	for _, c := range []struct {
+		name string
+		g    fitSignal
+		want hpa.Target
+	}{
+		{"a count of what is in service, at what a replica carries", fitSignal{hpa.Pods, "running", 1, 0, 0}, hpa.Target{AverageMilli: 4000}},
+		{"what waits: one each", fitSignal{hpa.Pods, "waiting", 0, 1, 0}, hpa.Target{AverageMilli: 1000}},
+		{"CPU in percent of its request", fitSignal{hpa.Resource, "cpu", 0.1, 0, 0}, hpa.Target{Utilization: 40}},
+		{"below a ceiling that is lower", fitSignal{hpa.Pods, "running", 1, 0, 2.31}, hpa.Target{AverageMilli: 2000}},
+	} {
+		g := c.g.signal()
+		if got := b.scaledOn(&g).Target; got != c.want {
+			t.Errorf("%s: target %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+// fitSignal is a signal in short.
+type fitSignal struct {
+	source                       hpa.Source
+	name                         string
+	perRunning, perWaiting, most float64
+}
+
+func (f fitSignal) signal() fit.Signal {
+	return fit.Signal{Metric: hpa.Metric{Source: f.source, Name: f.name},
+		Pipe: plant.Pipe{Name: f.name, PerRunning: f.perRunning, PerWaiting: f.perWaiting, Ceiling: f.most}}
+}
