@@ -124,7 +124,7 @@ func (w *watch) advance(at time.Duration) {
 		switch {
 		case w.stopped:
 		case w.rule.Gone > 0 && w.gone.over(w.at, w.rule.Gone):
-			w.end(fmt.Sprintf("target gone: every connection failed for %v", w.rule.Gone))
+			w.end(fmt.Sprintf("target gone: all connections failed for %v", w.rule.Gone))
 		case w.rule.ErrorRate > 0 && w.bad.over(w.at, w.rule.For):
 			w.end(fmt.Sprintf("error rate above %g %% for %v", 100*w.rule.ErrorRate, w.rule.For))
 		}

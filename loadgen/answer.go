@@ -170,9 +170,9 @@ func notEvents(contentType string, head []byte, rest io.Reader) verdict {
 	}
 	why := ""
 	if _, is := decoded(all).(map[string]any); is {
-		why = ": a server that answers in one piece needs target.stream: false"
+		why = ": if the server does not stream, set target.stream: false"
 	}
-	return inBand("asked for an event stream, got %q%s", contentType, why)
+	return inBand("requested an event stream, but got %q%s", contentType, why)
 }
 
 // judged is the verdict on a stream that ended, by itself or by err. ended: by

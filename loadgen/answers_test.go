@@ -134,7 +134,7 @@ func TestAnswersAsServersReallySendThem(t *testing.T) {
 		{"an event stream as JSON", chat, lines("application/json", good), results.OK, "", 1, results.TokensChunks, "content-type"},
 		{"an event stream without a content type", chat, lines("", ": hello\n\n"+good), results.OK, "", 1, results.TokensChunks, "content-type"},
 		{"a completion where a stream was asked for", chat, inOne(`"stop"`), results.InBand, "stream: false", 0, results.TokensNone, ""},
-		{"a page where a stream was asked for", chat, lines("text/html", "<html>login"), results.InBand, `asked for an event stream, got "text/html"`, 0, results.TokensNone, ""},
+		{"a page where a stream was asked for", chat, lines("text/html", "<html>login"), results.InBand, `requested an event stream, but got "text/html"`, 0, results.TokensNone, ""},
 		{"detail where a stream was asked for", chat, lines("application/json", `{"detail":"no"}`), results.InBand, "error in a 200: no", 0, results.TokensNone, ""},
 		{"no [DONE], strict", chat, spaced(five(finished, fiveUsed)...), results.Truncated, "without [DONE]", 5, results.TokensUsage, ""},
 		{"no [DONE], lenient", lenient, spaced(five(finished, fiveUsed)...), results.OK, "", 5, results.TokensUsage, "no-end-mark"},

@@ -59,7 +59,7 @@ func fileBodies(t profiles.Target, files fs.FS) (fixed []payload, tmpl *template
 		return nil, nil, nil
 	}
 	if files == nil {
-		return nil, nil, fmt.Errorf("target body %s%s: the profile came without its folder", t.Body, t.Files)
+		return nil, nil, fmt.Errorf("target body %s%s: the profile has no folder to read it from", t.Body, t.Files)
 	}
 	if t.Files != "" {
 		fixed, err = folder(t, files)
@@ -131,7 +131,7 @@ func folder(t profiles.Target, files fs.FS) (fixed []payload, err error) {
 		fixed = append(fixed, p)
 	}
 	if len(fixed) == 0 {
-		return nil, fmt.Errorf("target files %s: holds no file", t.Files)
+		return nil, fmt.Errorf("target files %s: the folder is empty", t.Files)
 	}
 	return fixed, nil
 }

@@ -151,7 +151,7 @@ func (s *search) run(ctx context.Context) error {
 		}
 	}
 	if s.c.Peak == 0 {
-		return errors.New("capacity: no request of the closed loop was answered well; try one by hand first")
+		return errors.New("capacity: no request was answered; test one by hand first")
 	}
 	if !held {
 		// One at a time is the least load there is.

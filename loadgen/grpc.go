@@ -186,7 +186,7 @@ func judgeGRPC(resp *http.Response, body []byte) (v verdict, code int) {
 		return v, code
 	}
 	if len(body) < 5 || body[0] != 0 || int(binary.BigEndian.Uint32(body[1:]))+5 != len(body) {
-		return inBand("answer is not one plain gRPC message"), 0
+		return inBand("the answer is not a single gRPC message"), 0
 	}
 	return judgeInferMessage(body[5:]), 0
 }

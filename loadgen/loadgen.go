@@ -183,7 +183,7 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 		)
 	}
 	if con.Mode == "endpoints" && o.Endpoints == nil {
-		return nil, errors.New("connections mode endpoints: the ready pods are unknown without a cluster; try mode realistic")
+		return nil, errors.New("connections mode endpoints needs a cluster, to know the ready pods; try mode realistic")
 	}
 	h, err := newHeaders(o.Profile.Target.Headers, o.Secrets, o.HeaderFile)
 	if err != nil {

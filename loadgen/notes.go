@@ -59,7 +59,7 @@ func (n *notes) stream(s *stream, v verdict) {
 		n.add(noteNoEnd, "")
 	}
 	if s.tokens == 0 {
-		n.add(noteNoText, fmt.Sprintf("usage says %d tokens", s.usage.completion))
+		n.add(noteNoText, fmt.Sprintf("usage reports %d tokens", s.usage.completion))
 		return
 	}
 	if s.usage.seen && v.from != results.TokensUsage {
@@ -107,17 +107,17 @@ func (n *notes) warnings(at time.Duration) (list []results.Warning) {
 		}
 		switch kind {
 		case noteContentType:
-			say(kind, "%d answers came as %s, not as text/event-stream; they were read as event streams", count, example)
+			say(kind, "%d answers were of type %s instead of text/event-stream; they were read as event streams", count, example)
 		case noteOddFrames:
-			say(kind, "%d answers held frames that are no part of an answer (the first: %s); these were skipped", count, example)
+			say(kind, "%d answers contained frames that do not belong to an answer (the first: %s); they were skipped", count, example)
 		case noteUsage:
-			say(kind, "%d answers had a usage figure that cannot be true (completion_tokens %s); "+
+			say(kind, "%d answers had an impossible usage figure (completion_tokens %s); "+
 				"chunks with text were counted instead of tokens", count, example)
 		case noteNoEnd:
 			say(kind, "%d answers ended without a finish_reason or without [DONE]; "+
 				"they count as good, because the profile has target.stream_end: lenient", count)
 		case noteNoText:
-			say(kind, "%d answers held no text, so they have no time to first token (the first: %s)", count, example)
+			say(kind, "%d answers had no text, so they have no time to first token (the first: %s)", count, example)
 		case noteOnePiece:
 			why := "those"
 			if 10*count >= 9*n.streams {
@@ -134,8 +134,8 @@ func (n *notes) warnings(at time.Duration) (list []results.Warning) {
 	}
 	if n.sized > 0 && float64(n.came) < shortOf*float64(n.asked) {
 		mean := func(tokens int) float64 { return float64(tokens) / float64(n.sized) }
-		say(noteShort, "answers had %.3g tokens in the mean, %.3g were asked for: output_tokens is a limit, and %d of %d "+
-			"answers ended before it; request: {ignore_eos: true} in the profile makes it exact on servers that know it",
+		say(noteShort, "answers had %.3g tokens on average instead of the %.3g requested: output_tokens is a limit, and %d of %d "+
+			"answers ended earlier. Servers that support it reach the limit with request: {ignore_eos: true} in the profile",
 			mean(n.came), mean(n.asked), n.count[noteShort], n.sized)
 	}
 	return list

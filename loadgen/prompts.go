@@ -155,7 +155,7 @@ func newWriter(p profiles.Prompts, files fs.FS, seed uint64) (*writer, error) {
 		return w, nil
 	}
 	if files == nil {
-		return nil, fmt.Errorf("prompts file %s: the profile came without its folder", p.File)
+		return nil, fmt.Errorf("prompts file %s: the profile has no folder to read it from", p.File)
 	}
 	text, err := fs.ReadFile(files, p.File)
 	if err != nil {

@@ -141,7 +141,7 @@ func judgeJSON(contentType string, body []byte) verdict {
 		return verdict{}
 	}
 	if !json.Valid(body) {
-		return inBand("answer says that it is JSON, and is not")
+		return inBand("the answer's type is JSON, but it is not valid JSON")
 	}
 	// An array is fine, and a member "detail" of a service's own, too.
 	if o, is := decoded(body).(map[string]any); is && full(o["error"]) {
@@ -252,9 +252,9 @@ func judgeStream(m *stream, lenient, ended bool) verdict {
 	default:
 		v.outcome, v.text = results.Truncated, "stream ended without "+missing
 		if m.said != "" {
-			v.text += "; it said: " + m.said
+			v.text += "; it contained: " + m.said
 		} else if acceptable {
-			v.text += " (target.stream_end: lenient accepts that)"
+			v.text += " (accepted with target.stream_end: lenient)"
 		}
 	}
 	return v

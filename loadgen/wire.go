@@ -137,7 +137,7 @@ func (w *wire) interrupt() {
 	}
 }
 
-var errNoAnswer = errors.New("EOF before any answer")
+var errNoAnswer = errors.New("the server closed the connection without an answer")
 
 var longAgo = time.Unix(1, 0)
 

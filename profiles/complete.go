@@ -146,15 +146,15 @@ func (c *checker) target(p *Profile) {
 		at := "target.headers." + name
 		switch {
 		case slices.Contains(secrets, strings.ToLower(name)):
-			c.say(at, "is a credential, and a profile is stored with its run", "--header-file FILE, or the environment")
+			c.say(at, "is a credential, but a profile is stored with its run", "--header-file FILE, or the environment")
 		case !isToken(name):
-			c.say(at, "is not a header's name", "letters, digits and dashes")
+			c.say(at, "is not a valid header name", "letters, digits and dashes")
 		case strings.ContainsAny(t.Headers[name], "\r\n\x00"):
-			c.say(at, "has a line break in it", "one line")
+			c.say(at, "contains a line break", "one line")
 		}
 	}
 	if t.Body != "" && t.Files != "" {
-		c.say("target.files", "stands beside target.body; one of them makes the requests", "leave one out")
+		c.say("target.files", "cannot be combined with target.body", "remove one of them")
 	}
 	if t.Multipart != "" && t.Files == "" {
 		c.say("target.multipart", "needs target.files, the folder to upload from", "files: images")
@@ -181,7 +181,7 @@ func (c *checker) request(at string, t Target, fields map[string]any) {
 	}[t.Protocol]
 	switch {
 	case t.Body != "" || t.Files != "":
-		c.say(at, "stands beside body files, which are sent as they are", "write the fields into the files")
+		c.say(at, "has no effect with body files, which are sent as they are", "write the fields into the files")
 		return
 	case own == nil:
 		c.say(
@@ -193,7 +193,7 @@ func (c *checker) request(at string, t Target, fields map[string]any) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if slices.Contains(own, name) {
-			c.say(at+"."+name, "is written by hpatune itself", written[name])
+			c.say(at+"."+name, "is set by hpatune", written[name])
 		}
 	}
 }
@@ -211,7 +211,7 @@ func (c *checker) url(s string) {
 	if u.User != nil {
 		c.say(
 			"target.url",
-			"has a user name or password in it, and a profile is stored with its run",
+			"contains a user name or password, but a profile is stored with its run",
 			"--header-file FILE, or the environment",
 		)
 	}
@@ -219,7 +219,7 @@ func (c *checker) url(s string) {
 		if slices.Contains(secrets, strings.ToLower(key)) {
 			c.say(
 				"target.url",
-				fmt.Sprintf("has the credential %q in it, and a profile is stored with its run", short(key)),
+				fmt.Sprintf("contains the credential %q, but a profile is stored with its run", short(key)),
 				"--header-file FILE, or the environment",
 			)
 		}
@@ -238,7 +238,7 @@ func (c *checker) exists(path, name string, folder bool) {
 		return
 	}
 	if c.fsys == nil {
-		c.say(path, fmt.Sprintf("%s: there is no folder to read it from", name), "give the profile as a file")
+		c.say(path, fmt.Sprintf("%s: the profile has no folder to read it from", name), "give the profile as a file")
 		return
 	}
 	info, err := fs.Stat(c.fsys, name)
@@ -338,7 +338,7 @@ func (c *checker) rest(p *Profile) {
 	if !headerName.MatchString(p.Connections.Backend) {
 		c.say(
 			"connections.backend_header",
-			fmt.Sprintf("%q is not a header's name", short(p.Connections.Backend)),
+			fmt.Sprintf("%q is not a valid header name", short(p.Connections.Backend)),
 			"X-Served-By",
 		)
 	}
@@ -362,7 +362,7 @@ func (c *checker) rest(p *Profile) {
 
 func (c *checker) stages(ss []Stage) {
 	if len(ss) == 0 {
-		c.say("stages", "there is none", "- {name: hold, rate: 5/s, duration: 5m}")
+		c.say("stages", "is empty", "- {name: hold, rate: 5/s, duration: 5m}")
 	}
 	if len(ss) > maxStages {
 		c.say("stages", fmt.Sprintf("%d stages; at most %d", len(ss), maxStages), "a trace")
@@ -403,7 +403,7 @@ func (c *checker) stage(at string, s *Stage) {
 	slices.Sort(shapes)
 	switch {
 	case len(shapes) == 0:
-		c.say(at, "has no shape: one of rate, ramp, sine and trace", "rate: 5/s")
+		c.say(at, "has no shape: add rate, ramp, sine or trace", "rate: 5/s")
 		return
 	case len(shapes) > 1:
 		c.say(at, fmt.Sprintf("has %s; a stage has one shape", strings.Join(shapes, " and ")), "a stage for each")

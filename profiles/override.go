@@ -39,7 +39,7 @@ func (p *Profile) With(o Override, name string, data []byte, fsys fs.FS) (*Profi
 	if o.Rate != 0 {
 		peak := p.Peak()
 		if !(peak > 0) {
-			return nil, nil, fmt.Errorf("profile %s never sends anything: there is no rate to change", p.Name)
+			return nil, nil, fmt.Errorf("profile %s has no rate to change", p.Name)
 		}
 		by := float64(o.Rate / peak)
 		change = func(path, text string) (string, bool) {
@@ -51,7 +51,7 @@ func (p *Profile) With(o Override, name string, data []byte, fsys fs.FS) (*Profi
 		}
 		for i := range p.Stages {
 			if t := p.Stages[i].Trace; t != nil {
-				return nil, nil, fmt.Errorf("profile %s sends a trace, whose rate is its own; try scale_rate: %s in its stage",
+				return nil, nil, fmt.Errorf("profile %s sends a trace, which has its own rate; try scale_rate: %s in its stage",
 					p.Name, strconv.FormatFloat(t.ScaleRate*by, 'g', 4, 64))
 			}
 		}

@@ -72,7 +72,7 @@ func (Target) OtherNames() map[string]string {
 
 // OtherNames are what other tools call fields of a stage, and what to write.
 func (Stage) OtherNames() map[string]string {
-	const open = "rate: 5/s; the load is requests a second, whatever is in flight"
+	const open = "rate: 5/s; a profile sets requests per second, not requests in flight"
 	return map[string]string{
 		"vus": open, "users": open, "concurrency": open, "connections": open, "target": open,
 		"rps": "rate: 5/s", "qps": "rate: 5/s", "requests_per_second": "rate: 5/s", "rate_per_s": "rate: 5/s",

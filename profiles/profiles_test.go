@@ -27,7 +27,7 @@ func TestShippedProfilesLoad(t *testing.T) {
 			t.Errorf("%s peaks at %v: more than a laptop's sandbox carries", name, p.Peak())
 		}
 	}
-	if _, err := Load("spikes"); err == nil || !strings.Contains(err.Error(), "no shipped profile") {
+	if _, err := Load("spikes"); err == nil || !strings.Contains(err.Error(), "no built-in profile") {
 		t.Errorf("Load(spikes) = %v", err)
 	}
 }
@@ -114,23 +114,23 @@ func TestProblems(t *testing.T) {
 				"p.yaml:3: stages[1].ramp.too: unknown field \"too\"\n  Try: to"},
 		{"an empty file", "", "p.yaml: is empty\n  Try: hpatune profile show steady"},
 		{"a file that is no profile", strings.Repeat("#", 1<<20+1), "p.yaml: 1048577 bytes; a profile has at most 1048576\n  Try: a trace, for many arrivals"},
-		{"no stages", "name: x", "p.yaml:1: stages: there is none\n  Try: - {name: hold, rate: 5/s, duration: 5m}"},
-		{"no shape", "stages:\n- duration: 1m", "p.yaml:2: stages[0]: has no shape: one of rate, ramp, sine and trace\n  Try: rate: 5/s"},
+		{"no stages", "name: x", "p.yaml:1: stages: is empty\n  Try: - {name: hold, rate: 5/s, duration: 5m}"},
+		{"no shape", "stages:\n- duration: 1m", "p.yaml:2: stages[0]: has no shape: add rate, ramp, sine or trace\n  Try: rate: 5/s"},
 		{"two shapes", "stages: [{rate: 5/s, ramp: {from: 0, to: 1/s}, duration: 1m}]", "p.yaml:1: stages[0]: has ramp and rate; a stage has one shape\n  Try: a stage for each"},
 		{"no duration", "stages:\n- {name: a,\n   rate: 5/s}", "p.yaml:2: stages[0]: has no duration\n  Try: duration: 5m"},
 		{"a rate without its unit", "stages: [{rate: 5, duration: 1m}]", "p.yaml:1: stages[0].rate: rate 5 has no unit\n  Try: 5/s"},
 		{"a rate per day", "stages: [{rate: 5/d, duration: 1m}]", "p.yaml:1: stages[0].rate: rate 5/d is per \"d\", should be per s, m or h\n  Try: 5/s"},
 		{"an amplitude above the mean", "stages:\n- duration: 1m\n  sine:\n    mean: 5/s\n    amplitude: 6/s\n    period: 1m", "p.yaml:5: stages[0].sine.amplitude: amplitude 6/s is above the mean of 5/s: the rate would be negative\n  Try: at most 5/s"},
-		{"gamma without its cv", "stages: [{rate: 5/s, duration: 1m, arrivals: gamma}]", "p.yaml:1: stages[0].arrivals: gamma arrivals need their cv\n  Try: {gamma: {cv: 2}}"},
+		{"gamma without its cv", "stages: [{rate: 5/s, duration: 1m, arrivals: gamma}]", "p.yaml:1: stages[0].arrivals: gamma arrivals need a cv\n  Try: {gamma: {cv: 2}}"},
 		{"a misspelt law", "stages: [{rate: 5/s, duration: 1m, arrivals: poison}]", "p.yaml:1: stages[0].arrivals: arrivals \"poison\" are unknown\n  Try: poisson"},
-		{"a credential", "target: {headers: {authorization: x}}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.headers.authorization: is a credential, and a profile is stored with its run\n  Try: --header-file FILE, or the environment"},
-		{"a password in the URL", "target:\n  url: http://a:b@c\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:2: target.url: has a user name or password in it, and a profile is stored with its run\n  Try: --header-file FILE, or the environment"},
+		{"a credential", "target: {headers: {authorization: x}}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.headers.authorization: is a credential, but a profile is stored with its run\n  Try: --header-file FILE, or the environment"},
+		{"a password in the URL", "target:\n  url: http://a:b@c\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:2: target.url: contains a user name or password, but a profile is stored with its run\n  Try: --header-file FILE, or the environment"},
 		{"a URL that is none", "target:\n  url: localhost:80\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:2: target.url: \"localhost:80\" is not an http or https URL\n  Try: http://localhost:80"},
 		{"another tool's name of a field", "target: {protocol: openai-chat, extra_body: {a: 1}}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.extra_body: unknown field \"extra_body\"\n  Try: request"},
-		{"users, as closed loops have them", "stages: [{rate: 5/s, vus: 9, duration: 1m}]", "p.yaml:1: stages[0].vus: unknown field \"vus\"\n  Try: rate: 5/s; the load is requests a second, whatever is in flight"},
+		{"users, as closed loops have them", "stages: [{rate: 5/s, vus: 9, duration: 1m}]", "p.yaml:1: stages[0].vus: unknown field \"vus\"\n  Try: rate: 5/s; a profile sets requests per second, not requests in flight"},
 		{"another scheme", "target:\n  url: ftp://h\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:2: target.url: \"ftp://h\" is not an http or https URL\n  Try: http://inference.example:8000"},
-		{"a request field that hpatune writes", "target: {protocol: openai-chat, request: {model: m, top_k: 1}}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.request.model: is written by hpatune itself\n  Try: target.model"},
-		{"request fields beside a body file", "target: {body: file.json, request: {a: 1}}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.request: stands beside body files, which are sent as they are\n  Try: write the fields into the files"},
+		{"a request field that hpatune writes", "target: {protocol: openai-chat, request: {model: m, top_k: 1}}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.request.model: is set by hpatune\n  Try: target.model"},
+		{"request fields beside a body file", "target: {body: file.json, request: {a: 1}}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.request: has no effect with body files, which are sent as they are\n  Try: write the fields into the files"},
 		{"request fields without a body", "classes: [{name: a, request: {a: 1}}]\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: classes[0].request: protocol http has no JSON body to merge fields into\n  Try: body: FILE.json, or protocol: openai-chat"},
 		{"an end of streams that is unknown", "target: {stream_end: loose}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.stream_end: \"loose\" is unknown\n  Try: strict or lenient"},
 		{"a misspelt protocol", "target: {protocol: openai_chat}\nstages: [{rate: 5/s, duration: 1m}]", "p.yaml:1: target.protocol: \"openai_chat\" is unknown\n  Try: openai-chat"},

@@ -82,7 +82,7 @@ func (c *checker) trace(at string, s *Stage) {
 		return
 	}
 	if t.From < 0 || t.To < 0 || (t.To != 0 && t.To <= t.From) {
-		c.say(at, fmt.Sprintf("from %v to %v is no slice", t.From, t.To), "from: 10m, to: 40m")
+		c.say(at, fmt.Sprintf("from %v to %v is not a valid slice", t.From, t.To), "from: 10m, to: 40m")
 		return
 	}
 	switch {
@@ -90,7 +90,7 @@ func (c *checker) trace(at string, s *Stage) {
 		c.say(at, "has no file", "file: trace.csv.gz")
 		return
 	case c.fsys == nil:
-		c.say(at+".file", fmt.Sprintf("%s: there is no folder to read it from", t.File), "give the profile as a file")
+		c.say(at+".file", fmt.Sprintf("%s: the profile has no folder to read it from", t.File), "give the profile as a file")
 		return
 	}
 	if t.Time != "" && !slices.Contains(TraceTimes, t.Time) {
@@ -151,8 +151,8 @@ func (c *checker) trace(at string, s *Stage) {
 	if given != 0 && given != s.Duration {
 		c.say(
 			strings.TrimSuffix(at, ".trace")+".duration",
-			fmt.Sprintf("duration %v is not that of the slice, %v", given, s.Duration),
-			"leave it out; from and to make it",
+			fmt.Sprintf("duration %v differs from the slice's, %v", given, s.Duration),
+			"remove it; from and to set the duration",
 		)
 	}
 }
@@ -242,7 +242,7 @@ func (r *recording) open(fsys fs.FS, name string) error {
 	if string(first) == "[" {
 		return &source.Hint{
 			Text: "is one JSON list",
-			Try:  "an object a line: jq -c '.[]' " + path.Base(name) + " > trace.jsonl",
+			Try:  "one object per line: jq -c '.[]' " + path.Base(name) + " > trace.jsonl",
 		}
 	}
 	if strings.HasSuffix(base, ".jsonl") || strings.HasSuffix(base, ".ndjson") || string(first) == "{" {
@@ -318,7 +318,7 @@ func (r *recording) add(file string, line int, t float64, in, out tally) error {
 				line,
 				column[i+1],
 				fmt.Sprintf("%v is not a whole number from 0 to %d", c.n, maxTokens),
-				"leave it empty where it is unknown",
+				"leave it empty if it is unknown",
 			)
 			return nil
 		}

@@ -95,7 +95,7 @@ func TestZeroTokensOfATraceAreSentAsOne(t *testing.T) {
 
 func TestTracesThatCannotBeReadSayWhatToDo(t *testing.T) {
 	for _, c := range []struct{ name, file, text, how, want string }{
-		{"a JSON list", "a.json", "[{\"t_s\":0.5}]", "", "p.yaml:1: stages[0].trace.file: a.json: is one JSON list\n  Try: an object a line: jq -c '.[]' a.json > trace.jsonl"},
+		{"a JSON list", "a.json", "[{\"t_s\":0.5}]", "", "p.yaml:1: stages[0].trace.file: a.json: is one JSON list\n  Try: one object per line: jq -c '.[]' a.json > trace.jsonl"},
 		{"numbers as text", "a.jsonl", `{"t_s":"1.5"}`, "", "a.jsonl:1: t_s: is \"1.5\", should be a number\n  Try: the number without quotes: 1.5"},
 		{"tokens as text", "a.jsonl", `{"t_s":1.5,"input_tokens":"20"}`, "", "a.jsonl:1: input_tokens: is \"20\", should be a number\n  Try: the number without quotes: 20"},
 		{"a list as a time", "a.jsonl", `{"t_s":[1]}`, "", "a.jsonl:1: t_s: is [1], should be a number\n  Try: " + exampleRow},
@@ -111,7 +111,7 @@ func TestTracesThatCannotBeReadSayWhatToDo(t *testing.T) {
 		{"another header", "a.csv", "alpha,beta\n1,2\n", "", "a.csv:1: no column t_s in the header \"alpha,beta\"\n  Try: a first line of t_s,input_tokens,output_tokens; or name the columns in the profile: columns: {t: …, input: …, output: …}"},
 		{"semicolons", "a.csv", "t_s;input_tokens\n0,5;1\n", "", "a.csv:1: no column t_s in the header \"t_s;input_tokens\"\n  Try: commas between the columns instead of \";\", and points in numbers"},
 		{"tabs", "a.csv", "t_s\tx\n1\t1\n", "", "a.csv:1: no column t_s in the header \"t_s\\tx\"\n  Try: commas between the columns instead of \"\\t\", and points in numbers"},
-		{"a negative count", "a.csv", "t_s,input_tokens\n1,-1\n", "", "a.csv:2: input_tokens: -1 is not a whole number from 0 to 100000000\n  Try: leave it empty where it is unknown"},
+		{"a negative count", "a.csv", "t_s,input_tokens\n1,-1\n", "", "a.csv:2: input_tokens: -1 is not a whole number from 0 to 100000000\n  Try: leave it empty if it is unknown"},
 	} {
 		how := c.how
 		if how != "" {

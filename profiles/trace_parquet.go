@@ -36,7 +36,7 @@ func (r *recording) parquet(name string, f fs.File, in io.Reader) (err error) {
 			return err
 		}
 		if len(b) > most {
-			return fmt.Errorf("more than %d bytes, and no way to read parts of it", most)
+			return fmt.Errorf("more than %d bytes in a file that cannot be read in parts", most)
 		}
 		at, size = bytes.NewReader(b), int64(len(b))
 	}

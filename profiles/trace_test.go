@@ -103,7 +103,7 @@ func TestBadTraces(t *testing.T) {
 		{"no rows", "a.csv", []byte("t_s\n"), "p.yaml:1: stages[0].trace.file: a.csv has no arrivals\n  Try: rows below the header"},
 		{"an empty file", "a.csv", nil, "p.yaml:1: stages[0].trace.file: a.csv: is empty"},
 		{"half a gzip file", "a.csv.gz", gz(t, "t_s\n1\n")[:20], "p.yaml:1: stages[0].trace.file: a.csv.gz: the file is cut off: it ends in the middle"},
-		{"half a token", "a.csv", []byte("t_s,input_tokens\n1,2.5\n"), "a.csv:2: input_tokens: 2.5 is not a whole number from 0 to 100000000\n  Try: leave it empty where it is unknown"},
+		{"half a token", "a.csv", []byte("t_s,input_tokens\n1,2.5\n"), "a.csv:2: input_tokens: 2.5 is not a whole number from 0 to 100000000\n  Try: leave it empty if it is unknown"},
 		{"a time that is no number", "a.csv", []byte("t_s\n\"\n\"\n"), "a.csv:2: t_s: \"\" is not a number"},
 		{"infinite", "a.csv", []byte("t_s\n1e999\n"), "a.csv:2: t_s: time +Inf is not a finite number"},
 		{"a year and more", "a.csv", []byte("t_s\n1e9\n"), "a.csv:2: t_s: time 1e+09 is beyond a year"},

@@ -124,7 +124,7 @@ func (p *Process) UnmarshalSource(v source.Value) {
 		case Poisson, Even:
 			p.Law = Law(s)
 		case Gamma:
-			v.Problem("gamma arrivals need their cv", "{gamma: {cv: 2}}")
+			v.Problem("gamma arrivals need a cv", "{gamma: {cv: 2}}")
 		default:
 			try := "constant, poisson or {gamma: {cv: 2}}"
 			if near := source.Nearest(s, []string{string(Poisson), string(Even)}); near != "" {

@@ -366,7 +366,7 @@ func (f *Fleet) done(ctx context.Context, k int, pod string) error {
 			return nil
 		case err == nil && s.State == "waiting":
 			if time.Since(heard) > patience {
-				return errors.New("it never got its order")
+				return errors.New("it never received its order")
 			}
 		case err == nil:
 			heard = time.Now()
@@ -384,7 +384,7 @@ func (f *Fleet) done(ctx context.Context, k int, pod string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errors.New("it was not done in time")
+			return errors.New("it did not finish in time")
 		case <-time.After(every):
 		}
 	}

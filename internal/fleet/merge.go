@@ -35,7 +35,7 @@ func Merge(p *profiles.Profile, seed int64, shares []Share) (*results.Run, error
 		for k, s := range shares {
 			errs = append(errs, fmt.Errorf("worker %d (%s): %s", k, s.Name, s.Why))
 		}
-		return nil, errors.Join(append([]error{errors.New("fleet: no run came back")}, errs...)...)
+		return nil, errors.Join(append([]error{errors.New("fleet: no worker returned its run")}, errs...)...)
 	}
 	last := lastOf(shares)
 	runs, errs := make([]*results.Run, len(shares)), []error(nil)

@@ -80,7 +80,7 @@ func (w *Worker) Serve(ctx context.Context, l net.Listener) error {
 	case err := <-served:
 		return fmt.Errorf("worker: %w", err)
 	case <-waited.C:
-		return fmt.Errorf("worker: no order came within %s", idle)
+		return fmt.Errorf("worker: no order within %s", idle)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -128,7 +128,7 @@ func (w *Worker) handler() http.Handler {
 		taken := false
 		w.once.Do(func() { w.orders <- o; taken = true })
 		if !taken {
-			http.Error(rw, "an order was given before", http.StatusConflict)
+			http.Error(rw, "it has its order already", http.StatusConflict)
 		}
 	})
 	mux.HandleFunc("POST /stop", func(http.ResponseWriter, *http.Request) { w.stop() })
@@ -147,7 +147,7 @@ func (w *Worker) handler() http.Handler {
 			return
 		}
 		if subtle.ConstantTimeCompare([]byte(r.Header.Get(tokenHeader)), []byte(w.Token)) != 1 || w.Token == "" {
-			http.Error(rw, "this load generator takes orders only from those who started it", http.StatusForbidden)
+			http.Error(rw, "this load generator accepts orders only from the process that started it", http.StatusForbidden)
 			return
 		}
 		mux.ServeHTTP(rw, r)

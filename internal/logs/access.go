@@ -60,7 +60,7 @@ func compileFormat(text string) (accessFormat, error) {
 	text = strings.TrimSuffix(text, `\n`)
 	at := variable.FindAllStringIndex(text, -1)
 	if len(at) == 0 {
-		return f, fmt.Errorf("--format %q: no variables in it; try nginx's $msec $request_time $status, or Envoy's "+
+		return f, fmt.Errorf("--format %q: has no variables; try nginx's $msec $request_time $status, or Envoy's "+
 			"%%START_TIME%% %%DURATION%% %%RESPONSE_CODE%%", short(text))
 	}
 	var re strings.Builder
@@ -69,7 +69,7 @@ func compileFormat(text string) (accessFormat, error) {
 	for i, span := range at {
 		literal := text[end:span[0]]
 		if i > 0 && literal == "" {
-			return f, fmt.Errorf("--format: nothing stands between %s and %s, so a line cannot be taken apart",
+			return f, fmt.Errorf("--format: there is no separator between %s and %s, so lines cannot be parsed",
 				text[at[i-1][0]:at[i-1][1]], text[span[0]:span[1]])
 		}
 		re.WriteString(regexp.QuoteMeta(literal))
@@ -121,7 +121,7 @@ func (l *Log) access(b *bufio.Reader, o Options) error {
 		told[field] = s
 	}
 	if !f.timed(told) {
-		return fmt.Errorf("--format: no time in it; nginx has $msec, $time_iso8601 and $time_local, Envoy %%START_TIME%%")
+		return fmt.Errorf("--format: has no time; nginx has $msec, $time_iso8601 and $time_local, Envoy %%START_TIME%%")
 	}
 	coarse := false
 	for line := 1; ; line++ {
@@ -129,7 +129,7 @@ func (l *Log) access(b *bufio.Reader, o Options) error {
 		if t := strings.TrimRight(text, "\r\n"); strings.TrimSpace(t) != "" {
 			v := f.match.FindStringSubmatch(t)
 			if v == nil {
-				l.bad(line, "not of the format: %s", short(t))
+				l.bad(line, "does not match the format: %s", short(t))
 			} else {
 				coarse = l.accessLine(line, &f, accessRow{f.names, v[1:]}, told) || coarse
 			}
@@ -142,7 +142,7 @@ func (l *Log) access(b *bufio.Reader, o Options) error {
 		}
 	}
 	if coarse {
-		l.Warnings = append(l.Warnings, "times are whole seconds ($time_local): bursts inside a second are not seen; "+
+		l.Warnings = append(l.Warnings, "times are whole seconds ($time_local), so bursts within a second are lost; "+
 			"log $msec")
 	}
 	return nil

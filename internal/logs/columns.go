@@ -152,7 +152,7 @@ func toldSource(t string, columns []string) (source, error) {
 	}); i >= 0 {
 		s.column = columns[i]
 	} else if len(columns) > 0 {
-		return s, fmt.Errorf("no column %q (there are %s)", s.column, strings.Join(columns, ", "))
+		return s, fmt.Errorf("no column %q; the log has %s", s.column, strings.Join(columns, ", "))
 	}
 	base, scale := plain(s.column)
 	if s.scale == 0 {
@@ -310,7 +310,7 @@ func instant(text string, scale float64, dates bool) (float64, error) {
 			}
 		}
 	}
-	return 0, fmt.Errorf("not a number of seconds and not a time (RFC 3339)")
+	return 0, fmt.Errorf("neither a number of seconds nor a time (RFC 3339)")
 }
 
 // short cuts a value for an error.

@@ -258,7 +258,7 @@ func (l *Log) vllm(raw []byte) error {
 		return fmt.Errorf("vllm bench serve: %w", err)
 	}
 	if len(r.Start) == 0 {
-		return errors.New("vllm bench serve: no start_times, so nothing says when requests came; try a newer vLLM " +
+		return errors.New("vllm bench serve: no start_times, so the arrival times are unknown; try a newer vLLM " +
 			"with --save-result --save-detailed")
 	}
 	for i := range r.Start {
@@ -322,12 +322,12 @@ func (l *Log) guidellm(raw []byte, o Options) error {
 		}
 	}
 	if n == 0 {
-		return errors.New("guidellm: the report has no single requests; benchmark with its JSON output, not CSV, and " +
+		return errors.New("guidellm: the report does not list requests; use the JSON output instead of CSV, and " +
 			"keep the requests (--sample-requests)")
 	}
 	if len(r.Benchmarks) > 1 {
-		l.Warnings = append(l.Warnings, fmt.Sprintf("%d benchmarks at different rates are in one report; they are "+
-			"taken as one log, by their times", len(r.Benchmarks)))
+		l.Warnings = append(l.Warnings, fmt.Sprintf("the report has %d benchmarks at different rates; they are "+
+			"read as one log, ordered by time", len(r.Benchmarks)))
 	}
 	return nil
 }

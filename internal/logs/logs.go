@@ -75,9 +75,9 @@ func ParseColumns(text string) (map[string]string, error) {
 		k, v, ok := strings.Cut(strings.TrimSpace(part), "=")
 		switch {
 		case !ok || v == "":
-			return nil, fmt.Errorf("--columns %q: no name after %q; try t=arrival,input=prompt_tokens", text, k)
+			return nil, fmt.Errorf("--columns %q: no column name for %q; try t=arrival,input=prompt_tokens", text, k)
 		case !known(k):
-			return nil, fmt.Errorf("--columns %q: no field %q (there are %s)", text, k, strings.Join(Fields, ", "))
+			return nil, fmt.Errorf("--columns %q: unknown field %q; use one of %s", text, k, strings.Join(Fields, ", "))
 		}
 		out[k] = v
 	}
@@ -118,10 +118,10 @@ func Read(in io.Reader, name string, o Options) (Log, error) {
 	}
 	if len(l.Entries) == 0 {
 		if len(l.Bad) > 0 {
-			return l, fmt.Errorf("%s: none of its %d lines is a request; the first: line %d: %s", name, len(l.Bad),
+			return l, fmt.Errorf("%s: none of the %d lines is a request; the first, line %d: %s", name, len(l.Bad),
 				l.Bad[0].Line, l.Bad[0].Text)
 		}
-		return l, fmt.Errorf("%s: no requests in it", name)
+		return l, fmt.Errorf("%s: contains no requests", name)
 	}
 	return l, nil
 }

@@ -125,9 +125,9 @@ func TestReadRefuses(t *testing.T) {
 		{"a column that is not there", "t_s,b\n1,2\n", Options{Columns: map[string]string{"input": "prompt"}}, `no column "prompt"`},
 		{"vLLM without start times", `{"input_lens":[1],"output_lens":[1],"ttfts":[1],"itls":[[]]}`, Options{}, "start_times"},
 		{"a format without variables", "x\n", Options{Format: "combined"}, "no variables"},
-		{"a format that cannot be taken apart", "x\n", Options{Format: "$msec$status"}, "nothing stands between"},
-		{"a format without a time", "x\n", Options{Format: "$status"}, "no time in it"},
-		{"a table of nothing but bad lines", "t_s,input_tokens\nx,1\ny,2\n", Options{}, "none of its 2 lines"},
+		{"a format that cannot be taken apart", "x\n", Options{Format: "$msec$status"}, "there is no separator between"},
+		{"a format without a time", "x\n", Options{Format: "$status"}, "has no time"},
+		{"a table of nothing but bad lines", "t_s,input_tokens\nx,1\ny,2\n", Options{}, "none of the 2 lines"},
 	} {
 		_, err := Read(strings.NewReader(tt.text), "f", tt.o)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

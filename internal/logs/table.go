@@ -61,7 +61,7 @@ func (l *Log) table(b *bufio.Reader, first string, o Options) error {
 		return err
 	}
 	if _, ok := m["t"]; !ok {
-		return fmt.Errorf("no column is an arrival time (header %q); try --columns "+
+		return fmt.Errorf("the header %q has no arrival time; try --columns "+
 			"t=NAME,input=NAME,output=NAME,first=NAME,last=NAME", short(strings.Join(columns, string(comma))))
 	}
 	l.Format = "table"

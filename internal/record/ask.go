@@ -269,14 +269,14 @@ const capacitySteps = 20
 func (a *Ask) confirm(p *Plan, url string) error {
 	f := p.Profile
 	if p.Capacity > 0 {
-		limit := "no rate limit, so as many requests as the endpoint answers; set one with --max-rate"
+		limit := "no rate limit; set one with --max-rate"
 		if p.MaxRate > 0 {
 			most := float64(capacitySteps) * p.Capacity.Seconds() * p.MaxRate
 			limit = fmt.Sprintf("at most %g/s, so some %.0f requests if it takes %d steps", p.MaxRate, most, capacitySteps)
 		}
 		p.say(
-			"Finding the capacity of %s; the stages of %s are not sent. Steps of %s with 1, 2, 4, … up to %d requests in flight (%s), "+
-				"then at fixed rates up to 10 %% above the rate reached; about 10 to %d steps.",
+			"Finding the capacity of %s (the stages of %s are not sent): steps of %s with 1, 2, 4, … up to %d requests in flight (%s), "+
+				"then steps at fixed rates up to 10 %% above the rate reached; about 10 to %d steps in total.",
 			RedactURL(url),
 			f.Name,
 			p.Capacity,

@@ -61,7 +61,7 @@ func (b *Fleet) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 	b.job = b.Job
 	b.job.Name = "hpatune-" + strings.ReplaceAll(time.Now().UTC().Format("20060102-150405.000")[4:], ".", "-")
 	b.job.Lasts = p.Profile.Duration()
-	p.say("making Job %s/%s: %d workers of %s", b.job.Namespace, b.job.Name, b.job.Workers, b.job.Image)
+	p.say("creating Job %s/%s: %d workers with image %s", b.job.Namespace, b.job.Name, b.job.Workers, b.job.Image)
 	b.many, err = fleet.Launch(ctx, b.Client, fleet.Options{Job: b.job, Headers: headers, Timeout: b.Timeout})
 	if err != nil {
 		return timing, kube.Explain(err, "run --workers")
@@ -100,7 +100,7 @@ func (b *Fleet) Open(s *Session) (Scene, error) {
 // send has the fleet send, and takes its runs as one.
 func (b *Fleet) send(ctx context.Context, s *Session, l loadgen.Options) (loadgen.Report, error) {
 	p := s.Plan
-	p.say("the workers send from %s to %s; their recordings are fetched at the end", s.Clock.Start.Format(time.TimeOnly),
+	p.say("the workers send from %s to %s; hpatune fetches their recordings at the end", s.Clock.Start.Format(time.TimeOnly),
 		s.Clock.Start.Add(p.Profile.Duration()).Format(time.TimeOnly))
 	order := b.order
 	order.Start = l.Clock.Start

@@ -42,7 +42,7 @@ func Unite(folders []string) (*results.Run, error) {
 	profile, err := profiles.Parse("profile.yaml", model.Profile, os.DirFS("."))
 	if err != nil {
 		return nil, failure.Inputf(
-			"%s: %w\nFiles that a profile names are looked for in the working directory",
+			"%s: %w\nFiles named by a profile are searched in the working directory",
 			folders[0],
 			err,
 		)

@@ -75,7 +75,7 @@ func (p *Plan) warn(ps source.Problems) {
 
 var (
 	// ErrUndone ends a run whose change somebody has undone.
-	ErrUndone = errors.New("somebody else reverted what this run had changed; the recording until then is kept")
+	ErrUndone = errors.New("somebody else reverted this run's change; the recording up to then is kept")
 	// ErrLeft is the error of a run that is complete, but whose changes could
 	// not be put back: Plan.Say has said what is left.
 	ErrLeft = errors.New("what this run changed could not be restored")
@@ -148,7 +148,7 @@ func (p *Plan) keepInputs(log *store.Writer) error {
 	for _, name := range names {
 		switch err := log.Input(p.Profile.Files, name); {
 		case errors.Is(err, store.ErrNotKept):
-			p.say("warning: %v; without it this run's load cannot be sent again from its folder", err)
+			p.say("warning: %v; this run's load cannot be sent again from its folder alone", err)
 		case err != nil:
 			return err
 		}

@@ -50,7 +50,7 @@ func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOpt
 	}
 	if run := c.Held(ctx, subject); run != "" {
 		return nil, fmt.Errorf(
-			"%s is in use by run %s; wait for it to end, since two runs on one target would measure each other",
+			"%s is in use by run %s; wait for it to end (two runs on one target would measure each other)",
 			subject.Target,
 			run,
 		)
@@ -117,14 +117,14 @@ func reach(
 	w := d.Workload
 	replica := cost.Replica{CPUCores: float64(w.CPUMilli) / 1000, MemoryGB: float64(w.MemoryBytes) / (1 << 30),
 		GPUs: float64(w.GPUs)}
-	money := "their cost is unknown, since their resource requests are unknown"
+	money := "their cost is unknown, because their resource requests are unknown"
 	if price := cost.DefaultPrice(); replica.Known() {
 		money = fmt.Sprintf("%.2f %s an hour at the list prices of %s",
 			float64(c.MaxReplicas)*price.PerReplicaHour(replica), price.Currency, price.Name)
 	}
-	say("It may bring up as many as %d replicas: %s.", c.MaxReplicas, money)
+	say("The HPA may scale up to %d replicas: %s.", c.MaxReplicas, money)
 	if text, short := TooShort(length, c, replay.Params(&results.Run{Meta: results.Meta{HPA: d.HPA}}), 0); short {
-		say("warning: %s, and a start-up on top", text)
+		say("warning: %s, plus the start-up time", text)
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func preflight(ctx context.Context, c *kube.Cluster, subject *kube.Subject, say 
 	}
 	say("cluster: %s, %s", c.Config.Host, c.Version)
 	if c.Ahead != 0 {
-		say("clock: the cluster's is %v ahead of this machine's; its times are put on ours",
+		say("clock: the cluster's clock is %v ahead of this machine's; its times are converted",
 			c.Ahead.Round(100*time.Millisecond))
 	}
 	say("target: %s, %d replicas, %d of %d pods ready, owner %v; Services: %s", subject.Target, subject.Replicas, ready,
@@ -167,11 +167,11 @@ func preflight(ctx context.Context, c *kube.Cluster, subject *kube.Subject, say 
 			return nil
 		}
 		if bad == "" {
-			bad = "its status has no metric yet"
+			bad = "its status has no metrics yet"
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil {
 			return fmt.Errorf(
-				"HPA %s/%s cannot scale now, so a run would show nothing: %s\nTry: kubectl describe hpa -n %s %s",
+				"HPA %s/%s cannot scale now, so a run would be useless: %s\nTry: kubectl describe hpa -n %s %s",
 				h.Namespace,
 				h.Name,
 				bad,
@@ -198,7 +198,7 @@ func orNone(list []string) string {
 func metricsText(h *autoscalingv2.HorizontalPodAutoscaler) string {
 	c, err := manifest.FromV2(&h.Spec)
 	if err != nil {
-		return "metrics that are not read: " + err.Error()
+		return "metrics are not readable: " + err.Error()
 	}
 	var out []string
 	for _, m := range c.Metrics {

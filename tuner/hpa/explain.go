@@ -21,19 +21,19 @@ func (d *Decision) Explain() string {
 		return "stays at 0: the HPA did not make this zero, so scaling is disabled until somebody scales the target up"
 	case AboveMax:
 		return d.head() + fmt.Sprintf(
-			": above maxReplicas %d, cut at once, past metrics, windows and policies",
+			": above maxReplicas %d, so it is reduced at once, without metrics, windows or policies",
 			d.spec.MaxReplicas,
 		)
 	case BelowMin:
 		return d.head() + fmt.Sprintf(
-			": below minReplicas %d, raised at once, past metrics, windows and policies",
+			": below minReplicas %d, so it is raised at once, without metrics, windows or policies",
 			d.spec.MinReplicas,
 		)
 	case NoComputation:
 		s := fmt.Sprintf("stays at %d: ", d.From)
 		if d.HasProposal {
 			s += fmt.Sprintf(
-				"wanted %d (%s), but a metric that fails forbids scaling down: ",
+				"wanted %d (%s), but a failing metric blocks scaling down: ",
 				d.Proposal.Replicas,
 				d.Proposal.usage(),
 			)
@@ -68,9 +68,9 @@ func (d *Decision) wanted() string {
 	p := &d.Proposal
 	switch {
 	case p.Kept:
-		return fmt.Sprintf("%s; pods that do not count would have turned the direction, so the size is kept", p.usage())
+		return fmt.Sprintf("%s; counting the other pods would reverse the direction, so the size is kept", p.usage())
 	case p.Tolerated && p.First != p.Ratio:
-		return fmt.Sprintf("%s over the pods that count, within tolerance with the others", p.usage())
+		return fmt.Sprintf("%s over the measured pods, within tolerance with the others", p.usage())
 	case p.Tolerated:
 		return fmt.Sprintf("%s is within tolerance", p.usage())
 	}
@@ -87,7 +87,7 @@ func (d *Decision) held() string {
 		what = "lowest"
 	}
 	return fmt.Sprintf(
-		"stabilization gives %d, the %s recommendation within its window is %s old",
+		"stabilization gives %d, the %s recommendation in its window (%s ago)",
 		d.Stable,
 		what,
 		FormatValue((d.At - d.StableFrom).Round(time.Second)),
@@ -104,11 +104,11 @@ func (d *Decision) bound() string {
 	}
 	switch {
 	case d.Limited == d.Limit && d.Policy >= 0 && int(d.Policy) < len(rules.Policies):
-		return fmt.Sprintf("the policy of %s let %d", rules.Policies[d.Policy], d.Limit)
+		return fmt.Sprintf("the policy of %s allows %d", rules.Policies[d.Policy], d.Limit)
 	case d.Limited == d.Limit && d.spec.Behavior && rules.Select == Disabled:
 		return "scaling in this direction is disabled"
 	case d.Limited == d.Limit && d.spec.Behavior:
-		return fmt.Sprintf("the policies let %d", d.Limit)
+		return fmt.Sprintf("the policies allow %d", d.Limit)
 	case d.Limited == d.Limit && d.Limit < d.spec.MaxReplicas:
 		return fmt.Sprintf("one step may double the size or reach 4: %d", d.Limit)
 	case d.Limited == d.spec.MaxReplicas && d.Stable > d.Limited:

@@ -64,11 +64,11 @@ func dead(c *hpa.Config, r *hpa.Rules, up bool) (out []Dead) {
 			case r.Select == hpa.Max && q.Period == p.Period && atLeast(q, p, lo, hi, up):
 				why = fmt.Sprintf("%v never allows more than %v", p, q)
 			case r.Select == hpa.Max && reaches(q, lo, hi, up):
-				why = fmt.Sprintf("%v always allows the whole way", q)
+				why = fmt.Sprintf("%v always allows the whole change", q)
 			case r.Select == hpa.Min && q.Period == p.Period && atLeast(p, q, lo, hi, up):
 				why = fmt.Sprintf("%v never allows less than %v", p, q)
 			case r.Select == hpa.Min && reaches(p, lo, hi, up):
-				why = fmt.Sprintf("%v always allows the whole way", p)
+				why = fmt.Sprintf("%v always allows the whole change", p)
 			default:
 				continue
 			}

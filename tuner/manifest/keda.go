@@ -216,7 +216,7 @@ func (o Options) scaledObject(d *Doc, problems *source.Problems) {
 			continue // KEDA's own
 		}
 		if strings.HasPrefix(p.Text, "unknown field") {
-			p.Text += fmt.Sprintf(" in KEDA %s; it is passed over, and kept where the object is written again", KEDAVersion)
+			p.Text += fmt.Sprintf(" in KEDA %s; it is ignored, and kept when the object is written", KEDAVersion)
 			d.Warnings = append(d.Warnings, p)
 			continue
 		}

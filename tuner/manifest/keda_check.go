@@ -90,7 +90,7 @@ func (c *checker) bounds() {
 			c.doubt(
 				"spec.idleReplicaCount",
 				"idleReplicaCount: 0",
-				"idleReplicaCount %d: the HPA brings the size back to minReplicaCount; only 0 works, since an HPA rests at 0",
+				"idleReplicaCount %d: the HPA restores minReplicaCount; only 0 works, because an HPA does nothing at 0 replicas",
 				*i,
 			)
 		}
@@ -108,7 +108,7 @@ func (c *checker) names() {
 		c.refuse(
 			"metadata.name",
 			"",
-			"the name has %d characters; KEDA allows %d, since it is a label's value",
+			"the name has %d characters; KEDA allows %d, because it becomes the value of a label",
 			n,
 			longestLabel,
 		)
@@ -127,7 +127,7 @@ func (c *checker) names() {
 func (c *checker) triggers() {
 	list := c.o.Spec.Triggers
 	if len(list) == 0 {
-		c.refuse("spec.triggers", "- type: prometheus", "no trigger is given")
+		c.refuse("spec.triggers", "- type: prometheus", "has no trigger")
 	}
 	first := map[string]int{}
 	resources := 0
@@ -136,7 +136,7 @@ func (c *checker) triggers() {
 		at := fmt.Sprintf("spec.triggers[%d]", i)
 		if t.Name != "" {
 			if j, twice := first[t.Name]; twice {
-				c.refuse(at+".name", t.Name+"-2", "%q is the name of triggers[%d], too; names must differ", t.Name, j)
+				c.refuse(at+".name", t.Name+"-2", "%q is also the name of triggers[%d]; names must be unique", t.Name, j)
 			}
 			first[t.Name] = i
 		}
@@ -144,7 +144,7 @@ func (c *checker) triggers() {
 			resources++
 		}
 		if t.UseCachedMetrics && (t.Type == "cpu" || t.Type == "memory" || t.Type == "cron") {
-			c.refuse(at+".useCachedMetrics", "leave it out", "a %s trigger has no cached metrics", t.Type)
+			c.refuse(at+".useCachedMetrics", "remove it", "a %s trigger has no cached metrics", t.Type)
 		}
 		c.trigger(t, i, at)
 	}
@@ -152,14 +152,14 @@ func (c *checker) triggers() {
 		c.refuse(
 			"spec.minReplicaCount",
 			"minReplicaCount: 1",
-			"cpu and memory are not measured at 0 replicas, so with these triggers alone KEDA refuses minReplicaCount 0 (its default)",
+			"cpu and memory cannot be measured at 0 replicas, so with only these triggers KEDA rejects minReplicaCount 0 (the default)",
 		)
 	}
 }
 
 func (c *checker) trigger(t *Trigger, i int, at string) {
 	if _, known := scalerOf(t.Type); !known {
-		what := fmt.Sprintf("%q is no trigger type of KEDA %s", t.Type, KEDAVersion)
+		what := fmt.Sprintf("%q is not a trigger type of KEDA %s", t.Type, KEDAVersion)
 		if t.Type == "" {
 			what = "is missing"
 		}
@@ -170,7 +170,7 @@ func (c *checker) trigger(t *Trigger, i int, at string) {
 	switch t.Type {
 	case "cpu", "memory":
 		if _, old := t.Metadata["type"]; old {
-			c.refuse(at+".metadata.type", "metricType: "+t.Metadata["type"]+", beside metadata", "is gone since KEDA 2.18")
+			c.refuse(at+".metadata.type", "metricType: "+t.Metadata["type"]+", beside metadata", "was removed in KEDA 2.18")
 		}
 	case "prometheus":
 		for _, f := range []string{"serverAddress", "query"} {
@@ -215,7 +215,7 @@ func (c *checker) trigger(t *Trigger, i int, at string) {
 			c.refuse(
 				at+".metadata."+field,
 				field+`: "5"`,
-				"%q: the API server refuses an HPA whose target is not above 0",
+				"%q: the API server rejects an HPA whose target is not above 0",
 				t.Metadata[field],
 			)
 		}
@@ -283,19 +283,19 @@ func (c *checker) formula() {
 	}
 	const at = "spec.advanced.scalingModifiers"
 	if v, err := number(m.Target); m.Target == "" {
-		c.refuse(at+".target", `target: "5"`, "is missing: a formula needs the value that one replica may have")
+		c.refuse(at+".target", `target: "5"`, "is missing: a formula needs a target per replica")
 	} else if err != nil || v <= 0 {
 		c.refuse(at+".target", `target: "5"`, "%q is not a number above 0", m.Target)
 	}
 	if t := m.MetricType; t != "" && t != autoscalingv2.AverageValueMetricType && t != autoscalingv2.ValueMetricType {
-		c.refuse(at+".metricType", "AverageValue", "%q: a formula has AverageValue or Value", t)
+		c.refuse(at+".metricType", "AverageValue", "%q: with a formula, use AverageValue or Value", t)
 	}
 	for i, t := range c.o.Spec.Triggers {
 		if t.Name == "" && t.Type != "cpu" && t.Type != "memory" {
 			c.refuse(
 				fmt.Sprintf("spec.triggers[%d]", i),
 				"name: "+strings.ReplaceAll(t.Type, "-", "_"),
-				"has no name, and with a formula every trigger but cpu and memory needs one",
+				"has no name; with a formula every trigger except cpu and memory needs one",
 			)
 		}
 	}
@@ -306,12 +306,12 @@ func (c *checker) formula() {
 	}
 	switch where, always := f.divides(); {
 	case always:
-		c.refuse(at+".formula", "", "it divides by zero whatever its triggers say")
+		c.refuse(at+".formula", "", "it divides by zero for any value of its triggers")
 	case where != "":
 		c.doubt(
 			at+".formula",
 			"a condition: "+strings.Join(f.Names[:min(1, len(f.Names))], "")+" > 0 ? … : 0",
-			"it divides by zero where %s",
+			"it divides by zero when %s",
 			where,
 		)
 	}
@@ -354,12 +354,12 @@ func (c *checker) fallback() {
 		c.refuse("spec.fallback.behavior", source.Nearest(f.Behavior, fallbackBehaviors), "%q is unknown", f.Behavior)
 	}
 	if f.Behavior == "scalingModifiers" && c.o.modifiers() == nil {
-		c.doubt("spec.fallback.behavior", "static", "scalingModifiers needs a formula; without one nothing falls back")
+		c.doubt("spec.fallback.behavior", "static", "scalingModifiers needs a formula; without one the fallback has no effect")
 	}
 	m := c.o.modifiers()
 	if m == nil {
 		if !slices.ContainsFunc(c.o.Spec.Triggers, func(t Trigger) bool { return t.Type != "cpu" && t.Type != "memory" }) {
-			c.refuse("spec.fallback", "leave it out", "cpu and memory triggers have no fallback")
+			c.refuse("spec.fallback", "remove it", "cpu and memory triggers have no fallback")
 		}
 		return
 	}
@@ -367,7 +367,7 @@ func (c *checker) fallback() {
 		c.doubt(
 			"spec.fallback",
 			"a whole target",
-			"with a formula whose target (%q) is not a whole number, KEDA passes over the fallback",
+			"KEDA ignores the fallback of a formula whose target (%q) is not a whole number",
 			m.Target,
 		)
 	}

@@ -18,7 +18,7 @@ type Formula struct {
 }
 
 // ErrNoValue says that a formula gave nil, for which KEDA puts fallback.replicas × target.
-var ErrNoValue = errors.New("the formula gives no value")
+var ErrNoValue = errors.New("the formula has no value")
 
 // Formula compiles the formula of a ScaledObject as KEDA does; nil where it has
 // none.

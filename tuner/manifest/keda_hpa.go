@@ -187,14 +187,14 @@ func (t *Trigger) metric(index int) (out autoscalingv2.MetricSpec, err error) {
 	}
 	s, known := scalerOf(t.Type)
 	if !known {
-		return out, fmt.Errorf("type %q is no scaler of KEDA %s", t.Type, KEDAVersion)
+		return out, fmt.Errorf("type %q is not a scaler of KEDA %s", t.Type, KEDAVersion)
 	}
 	kind := t.MetricType
 	switch kind {
 	case "":
 		kind = autoscalingv2.AverageValueMetricType
 	case autoscalingv2.UtilizationMetricType:
-		return out, fmt.Errorf("metricType Utilization is for cpu and memory; %s has AverageValue or Value", t.Type)
+		return out, fmt.Errorf("metricType Utilization is only for cpu and memory; for %s use AverageValue or Value", t.Type)
 	}
 	value, err := t.threshold(s)
 	if err != nil {
@@ -257,7 +257,7 @@ func (t *Trigger) resourceMetric() (out autoscalingv2.MetricSpec, err error) {
 		}
 		target.AverageValue = &q
 	default:
-		return out, fmt.Errorf("metricType %q: a %s trigger has Utilization or AverageValue", t.MetricType, t.Type)
+		return out, fmt.Errorf("metricType %q: for a %s trigger use Utilization or AverageValue", t.MetricType, t.Type)
 	}
 	if c := t.Metadata["containerName"]; c != "" {
 		return autoscalingv2.MetricSpec{

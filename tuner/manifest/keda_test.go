@@ -115,26 +115,26 @@ func TestWhatKEDARefuses(t *testing.T) {
 		path, text string
 		try        string
 	}{
-		{"an unknown trigger type", "  triggers: [{type: promethus, metadata: {}}]", "spec.triggers[0].type", `"promethus" is no trigger type`, "prometheus"},
+		{"an unknown trigger type", "  triggers: [{type: promethus, metadata: {}}]", "spec.triggers[0].type", `"promethus" is not a trigger type`, "prometheus"},
 		{"no trigger", "  triggers: []", "spec.triggers", "no trigger", ""},
 		{"a threshold of 0", `  triggers: [{type: prometheus, metadata: {serverAddress: "http://p", query: up, threshold: "0"}}]`, "spec.triggers[0].metadata.threshold", "not above 0", ""},
 		{"a threshold that is no number", `  triggers: [{type: prometheus, metadata: {serverAddress: "http://p", query: up, threshold: five}}]`, "spec.triggers[0].metadata.threshold", `"five" is not a number`, ""},
 		{"no threshold", `  triggers: [{type: prometheus, metadata: {serverAddress: "http://p", query: up}}]`, "spec.triggers[0].metadata.threshold", "is missing", ""},
 		{"no query", `  triggers: [{type: prometheus, metadata: {serverAddress: "http://p", threshold: "1"}}]`, "spec.triggers[0].metadata.query", "is missing", ""},
 		{"a threshold that is a number, where metadata is text", `  triggers: [{type: prometheus, metadata: {serverAddress: "http://p", query: up, threshold: 5}}]`, "spec.triggers[0].metadata.threshold", "should be text", `"5"`},
-		{"Utilization of a query", `  triggers: [{type: prometheus, metricType: Utilization, metadata: {serverAddress: "http://p", query: up, threshold: "5"}}]`, "spec.triggers[0].metricType", "Utilization is for cpu and memory", "metricType: AverageValue"},
+		{"Utilization of a query", `  triggers: [{type: prometheus, metricType: Utilization, metadata: {serverAddress: "http://p", query: up, threshold: "5"}}]`, "spec.triggers[0].metricType", "Utilization is only for cpu and memory", "metricType: AverageValue"},
 		{"a cpu trigger without metricType", `  minReplicaCount: 1
-  triggers: [{type: cpu, metadata: {value: "50"}}]`, "spec.triggers[0].metricType", "has Utilization or AverageValue", "metricType: Utilization"},
+  triggers: [{type: cpu, metadata: {value: "50"}}]`, "spec.triggers[0].metricType", "use Utilization or AverageValue", "metricType: Utilization"},
 		{"a cpu trigger of before 2.18", `  minReplicaCount: 1
-  triggers: [{type: cpu, metadata: {type: Utilization, value: "50"}}]`, "spec.triggers[0].metadata.type", "gone since KEDA 2.18", "metricType: Utilization, beside metadata"},
-		{"cpu alone, from zero", `  triggers: [{type: cpu, metricType: Utilization, metadata: {value: "50"}}]`, "spec.minReplicaCount", "not measured at 0 replicas", "minReplicaCount: 1"},
-		{"two triggers of one name", "  triggers: [" + prometheusTrigger + ", " + prometheusTrigger + "]", "spec.triggers[1].name", `"q" is the name of triggers[0], too`, ""},
+  triggers: [{type: cpu, metadata: {type: Utilization, value: "50"}}]`, "spec.triggers[0].metadata.type", "was removed in KEDA 2.18", "metricType: Utilization, beside metadata"},
+		{"cpu alone, from zero", `  triggers: [{type: cpu, metricType: Utilization, metadata: {value: "50"}}]`, "spec.minReplicaCount", "cannot be measured at 0 replicas", "minReplicaCount: 1"},
+		{"two triggers of one name", "  triggers: [" + prometheusTrigger + ", " + prometheusTrigger + "]", "spec.triggers[1].name", `"q" is also the name of triggers[0]`, ""},
 		{"a minimum above the maximum", "  minReplicaCount: 5\n  maxReplicaCount: 4\n  triggers: [" + prometheusTrigger + "]", "spec.minReplicaCount", "above maxReplicaCount 4", ""},
 		{"an idle size that is not below the minimum", "  idleReplicaCount: 0\n  triggers: [" + prometheusTrigger + "]", "spec.idleReplicaCount", "is not below minReplicaCount 0", ""},
 		{"a polling interval of 0", "  pollingInterval: 0\n  triggers: [" + prometheusTrigger + "]", "spec.pollingInterval", "0 is below 1", ""},
 		{"a formula that does not compile", "  advanced: {scalingModifiers: {formula: \"q +\", target: \"1\"}}\n  triggers: [" + prometheusTrigger + "]", "spec.advanced.scalingModifiers.formula", "does not compile", ""},
 		{"a formula of a trigger that is not there", "  advanced: {scalingModifiers: {formula: \"q + other\", target: \"1\"}}\n  triggers: [" + prometheusTrigger + "]", "spec.advanced.scalingModifiers.formula", "other", "the names of the triggers: q"},
-		{"a formula that divides by zero", "  advanced: {scalingModifiers: {formula: \"q / 0\", target: \"1\"}}\n  triggers: [" + prometheusTrigger + "]", "spec.advanced.scalingModifiers.formula", "divides by zero whatever", ""},
+		{"a formula that divides by zero", "  advanced: {scalingModifiers: {formula: \"q / 0\", target: \"1\"}}\n  triggers: [" + prometheusTrigger + "]", "spec.advanced.scalingModifiers.formula", "divides by zero for any value", ""},
 		{"a formula without a target", "  advanced: {scalingModifiers: {formula: q}}\n  triggers: [" + prometheusTrigger + "]", "spec.advanced.scalingModifiers.target", "is missing", ""},
 		{"a target of 0", "  advanced: {scalingModifiers: {formula: q, target: \"0\"}}\n  triggers: [" + prometheusTrigger + "]", "spec.advanced.scalingModifiers.target", "not a number above 0", ""},
 		{"a schedule of six fields", `  triggers: [{type: cron, metadata: {timezone: UTC, start: "0 0 8 * * *", end: "0 18 * * *", desiredReplicas: "2"}}]`, "spec.triggers[0].metadata.start", "has 6 fields", ""},
@@ -156,10 +156,10 @@ func TestWhatKEDARefuses(t *testing.T) {
 
 func TestWhatKEDAAcceptsAndAPersonShouldKnow(t *testing.T) {
 	for name, tt := range map[string][2]string{
-		"a field of a later release":         {"  futureField: 1\n  triggers: [" + prometheusTrigger + "]", "it is passed over"},
+		"a field of a later release":         {"  futureField: 1\n  triggers: [" + prometheusTrigger + "]", "it is ignored"},
 		"an idle size above 0":               {"  minReplicaCount: 3\n  idleReplicaCount: 1\n  triggers: [" + prometheusTrigger + "]", "only 0 works"},
-		"a formula that may divide by zero":  {"  advanced: {scalingModifiers: {formula: \"10 / q\", target: \"1\"}}\n  triggers: [" + prometheusTrigger + "]", "divides by zero where q is 0"},
-		"a fallback under a fraction target": {"  fallback: {failureThreshold: 3, replicas: 2}\n  advanced: {scalingModifiers: {formula: q, target: \"0.5\"}}\n  triggers: [" + prometheusTrigger + "]", "passes over the fallback"},
+		"a formula that may divide by zero":  {"  advanced: {scalingModifiers: {formula: \"10 / q\", target: \"1\"}}\n  triggers: [" + prometheusTrigger + "]", "divides by zero when q is 0"},
+		"a fallback under a fraction target": {"  fallback: {failureThreshold: 3, replicas: 2}\n  advanced: {scalingModifiers: {formula: q, target: \"0.5\"}}\n  triggers: [" + prometheusTrigger + "]", "ignores the fallback"},
 	} {
 		d := scaledOf(t, so(tt[0]))
 		if len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0].Text, tt[1]) {

@@ -59,7 +59,7 @@ type rewriting struct {
 func (r *rewriting) set(path, value string) {
 	at := r.d.SourcePath(path)
 	if at == "" {
-		r.rest = append(r.rest, path+" has no place in the ScaledObject: "+value)
+		r.rest = append(r.rest, path+" cannot be set in a ScaledObject: "+value)
 		return
 	}
 	if r.noted == nil {

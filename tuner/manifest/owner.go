@@ -27,7 +27,7 @@ func KEDA(c *hpa.Config, namespace, name string, notes []Note) Patch {
 	w.comment("", 0)
 	w.owner("keda.sh/v1alpha1", "ScaledObject", namespace, name)
 	if c.MinReplicas <= 1 {
-		w.remark(1, "Leave 0 where KEDA scales to zero: the HPA's own minimum is 1 then, too.")
+		w.remark(1, "Keep 0 if KEDA scales to zero; the HPA's own minimum is then still 1.")
 	}
 	w.field(1, "spec.minReplicas", "minReplicaCount: "+strconv.Itoa(int(c.MinReplicas)))
 	w.field(1, "spec.maxReplicas", "maxReplicaCount: "+strconv.Itoa(int(c.MaxReplicas)))
@@ -61,7 +61,7 @@ func KEDA(c *hpa.Config, namespace, name string, notes []Note) Patch {
 			p.Rest = append(
 				p.Rest,
 				fmt.Sprintf(
-					"in the trigger behind the metric %s: metricType %v and its threshold %q (each scaler has its own name for it)",
+					"in the trigger of the metric %s: metricType %v and threshold %q (the field's name depends on the scaler)",
 					m.Name,
 					m.Target.Type,
 					targetText(m),
@@ -99,7 +99,7 @@ func KServe(c *hpa.Config, namespace, name string, notes []Note) Patch {
 		p.Rest = append(
 			p.Rest,
 			fmt.Sprintf(
-				"the %v metric %s (%v %s) has no place in scaleMetric and scaleTarget: set serving.kserve.io/autoscalerClass to external and write the HPA itself",
+				"the %v metric %s (%v %s) cannot be set with scaleMetric and scaleTarget; set serving.kserve.io/autoscalerClass to external and create the HPA yourself",
 				m.Source,
 				m.Name,
 				m.Target.Type,
@@ -110,7 +110,7 @@ func KServe(c *hpa.Config, namespace, name string, notes []Note) Patch {
 	if c.Behavior {
 		p.Rest = append(
 			p.Rest,
-			"behavior (windows, policies) has no place in minReplicas, maxReplicas, scaleMetric and scaleTarget: set serving.kserve.io/autoscalerClass to external and write the HPA itself",
+			"behavior (windows, policies) cannot be set in an InferenceService; set serving.kserve.io/autoscalerClass to external and create the HPA yourself",
 		)
 	}
 	p.Body = []byte(w.b.String())

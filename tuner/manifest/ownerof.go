@@ -43,7 +43,7 @@ func (o Owner) Where() string {
 // String is the owner for a person.
 func (o Owner) String() string {
 	if o.Kind == "" {
-		return "nobody that could be seen"
+		return "none found"
 	}
 	return fmt.Sprintf("%s %s (by %s)", o.Kind, o.Name, o.How)
 }

@@ -180,14 +180,14 @@ func (o Options) object(r *source.Document, apiVersion, kind string) Doc {
 	case d.APIVersion == "autoscaling/v1":
 		o.v1(&d, problems)
 	default:
-		text := fmt.Sprintf("%q is no version of %s", d.APIVersion, kindHPA)
+		text := fmt.Sprintf("%q is not a version of %s", d.APIVersion, kindHPA)
 		switch d.APIVersion {
 		case "":
 			text = "is missing"
 		case "autoscaling/v2beta1":
-			text = "autoscaling/v2beta1 is gone since Kubernetes 1.25"
+			text = "autoscaling/v2beta1 was removed in Kubernetes 1.25"
 		case "autoscaling/v2beta2":
-			text = "autoscaling/v2beta2 is gone since Kubernetes 1.26"
+			text = "autoscaling/v2beta2 was removed in Kubernetes 1.26"
 		}
 		*problems = append(*problems, r.Problem("apiVersion", text, "autoscaling/v2"))
 	}
@@ -210,7 +210,7 @@ func (o Options) v1(d *Doc, problems *source.Problems) {
 	}
 	d.Warnings = append(d.Warnings, d.doc.Problem(
 		"apiVersion",
-		"autoscaling/v1 can only say a CPU target; memory, container, pod, object and external metrics, and behavior (windows, policies, tolerance), need autoscaling/v2",
+		"autoscaling/v1 supports only a CPU target; other metrics and behavior (windows, policies, tolerance) need autoscaling/v2",
 		"kubectl get hpa.v2.autoscaling "+d.Name+" -o yaml",
 	))
 	o.check(d, h, found, problems)
@@ -280,7 +280,7 @@ func hint(e *field.Error) string {
 	case e.Type == field.ErrorTypeForbidden && name == "metrics":
 		return "minReplicas: 1"
 	case e.Type == field.ErrorTypeForbidden:
-		return "leave it out"
+		return "remove it"
 	case name == "maxReplicas":
 		return "maxReplicas: 10, and not below minReplicas"
 	case name == "minReplicas":
@@ -294,7 +294,7 @@ func hint(e *field.Error) string {
 	case name == "averageValue":
 		return "averageValue: 500m"
 	case name == "policies":
-		return "leave policies out for the defaults; to stop this direction, selectPolicy: Disabled beside a policy"
+		return "remove policies to use the defaults; to disable this direction, add selectPolicy: Disabled and keep a policy"
 	case name == "apiVersion" && strings.HasSuffix(e.Field, "scaleTargetRef.apiVersion"):
 		return "apps/v1"
 	case e.Type == field.ErrorTypeNotSupported:

@@ -114,7 +114,7 @@ func TestReferences(t *testing.T) {
 		{"a target of no group", strings.ReplaceAll(top, "apps/v1", "v1") + "  maxReplicas: 1", `f:5: spec.scaleTargetRef.apiVersion: Invalid value: "v1": apiVersion must specify API group`},
 		{"a ReplicationController has none", strings.NewReplacer("apps/v1", "v1", "Deployment", "ReplicationController").Replace(top) + "  maxReplicas: 1", ""},
 		{"a name in capitals", strings.ReplaceAll(top, "name: h", "name: H") + "  maxReplicas: 1", "f:3: metadata.name: Invalid value: \"H\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"},
-		{"an old version", strings.ReplaceAll(top, "/v2", "/v2beta2"), "f:1: apiVersion: autoscaling/v2beta2 is gone since Kubernetes 1.26"},
+		{"an old version", strings.ReplaceAll(top, "/v2", "/v2beta2"), "f:1: apiVersion: autoscaling/v2beta2 was removed in Kubernetes 1.26"},
 		{"a misspelt kind", strings.ReplaceAll(top, "Autoscaler", "AutoScaler"), `f:2: kind: "HorizontalPodAutoScaler" is unknown`},
 		{"no kind", "a: b", "f:1: kind: is missing: what kind of object is this?"},
 		{"a template", "spec: {{ .Values.x }}\n a", "f:1: not YAML: did not find expected key"},

@@ -244,7 +244,7 @@ func (w *writer) rules(name string, r *hpa.Rules, s *autoscalingv2.HPAScalingRul
 	} else if name == "scaleDown" {
 		w.remark(
 			3,
-			"stabilizationWindowSeconds is left to the controller's flag --horizontal-pod-autoscaler-downscale-stabilization (300 by default)",
+			"stabilizationWindowSeconds is not set; the controller's flag --horizontal-pod-autoscaler-downscale-stabilization applies (default 300)",
 		)
 	}
 	w.comment(path+".selectPolicy", 3)
@@ -254,7 +254,7 @@ func (w *writer) rules(name string, r *hpa.Rules, s *autoscalingv2.HPAScalingRul
 	for i, p := range s.Policies {
 		at := slices.IndexFunc(dead, func(d Dead) bool { return d.Up == (name == "scaleUp") && d.Index == i })
 		if at >= 0 {
-			w.remark(3, "Left out, since it can never bind: "+dead[at].Why+".")
+			w.remark(3, "Left out, since it never takes effect: "+dead[at].Why+".")
 			continue
 		}
 		lines = append(

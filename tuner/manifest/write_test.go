@@ -270,7 +270,7 @@ func TestDeadPolicies(t *testing.T) {
 		t.Errorf("policies of different periods count different events, but %+v", d)
 	}
 	c.ScaleUp.Policies[1].Value = 8
-	if d := DeadPolicies(&c); len(d) != 1 || d[0].Index != 0 || d[0].Why != "8 pods/60s always allows the whole way, from 2 to 10 replicas" {
+	if d := DeadPolicies(&c); len(d) != 1 || d[0].Index != 0 || d[0].Why != "8 pods/60s always allows the whole change, from 2 to 10 replicas" {
 		t.Errorf("8 pods reach from 2 to 10, but %+v", d)
 	}
 }

@@ -97,7 +97,7 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 		t.Errorf("hpatune run: exit code %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
 	t.Logf("\n%s", r.stdout)
-	for _, want := range []string{"HPA: " + ns, "It may bring up as many as 4 replicas", "has series of vLLM"} {
+	for _, want := range []string{"HPA: " + ns, "The HPA may scale up to 4 replicas", "has series of vLLM"} {
 		if !strings.Contains(r.stderr, want) {
 			t.Errorf("the run does not say %q before it begins:\n%s", want, r.stderr)
 		}
