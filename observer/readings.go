@@ -45,8 +45,8 @@ func (x *metrics) find(
 
 // perPod finds the look at a Pods metric whose average is the status's. An
 // adapter evaluates its query at every call, so the controller may have got what
-// no look did: then every pod of the nearest look has the status's average, from
-// which the controller decides as from the values themselves.
+// no look did: then every pod of the looks before and after has the status's
+// average, from which the controller decides as from the values themselves.
 func (x *metrics) perPod(r results.Reading, i int, want *resource.Quantity, s *results.Sync) (results.Reading, bool) {
 	if want == nil {
 		return r, false
@@ -71,18 +71,27 @@ func (x *metrics) perPod(r results.Reading, i int, want *resource.Quantity, s *r
 			}
 		}
 	}
-	for _, j := range near(len(looks), func(j int) time.Duration { return looks[j].at }, s.At) {
+	var counted []string
+	for n, j := range near(len(looks), func(j int) time.Duration { return looks[j].at }, s.At) {
+		if n > 0 && looks[j].at <= s.At {
+			break // only the look before the sync and the one after it
+		}
+		var names []string
 		for _, p := range s.Pods {
 			has := slices.ContainsFunc(looks[j].pods, func(v results.PodValue) bool { return v.Pod == p.Name })
 			if has && !p.Deleted && p.Phase == "Running" {
-				r.Pods = append(r.Pods, results.PodValue{Pod: p.Name, Milli: want.MilliValue(), At: s.At})
+				names = append(names, p.Name)
 			}
 		}
-		if len(r.Pods) > 0 {
-			return r, true
+		if n > 0 && !slices.Equal(names, counted) {
+			return r, false // a pod got its first value meanwhile
 		}
+		counted = names
 	}
-	return r, false
+	for _, name := range counted {
+		r.Pods = append(r.Pods, results.PodValue{Pod: name, Milli: want.MilliValue(), At: s.At})
+	}
+	return r, len(r.Pods) > 0
 }
 
 // total finds what an Object or External metric said. A Value target's status

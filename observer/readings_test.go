@@ -56,6 +56,14 @@ func TestFindWhatTheControllerWasTold(t *testing.T) {
 			t.Errorf("%s: %+v %v, want pods %+v or values %v", tt.name, got, ok, tt.pods, tt.values)
 		}
 	}
+	x.custom[0] = append(x.custom[0], customLook{at: 22 * time.Second, pods: []results.PodValue{pod("a", 300, sync), pod("b", 500, sync)}})
+	if got, ok := x.find(0, pods, average(431), &s); !ok || len(got.Pods) != 2 {
+		t.Errorf("the same pods before and after: %+v %v, want both with the average", got, ok)
+	}
+	x.custom[0][2].pods = x.custom[0][2].pods[:1]
+	if got, ok := x.find(0, pods, average(431), &s); ok {
+		t.Errorf("other pods after than before: %+v, want none: it is not known which were counted", got)
+	}
 	if got, ok := new(metrics).find(0, pods, average(400), &s); ok {
 		t.Errorf("without any look: %+v, want none: which pods were counted is not known", got)
 	}
