@@ -158,32 +158,27 @@ func (b *bench) pick(t *trial) *Pick {
 		return nil
 	}
 	lo, hi := t.pMetEnds()
-	series, off := t.of, b.world.Doubt.Off
+	series, off, far := t.of, b.world.Doubt.Off, 1.0
+	if b.beyond != nil {
+		far = b.beyond(&t.config)
+	}
 	p := &Pick{Config: t.config, Predicted: Predicted{
-		Attainment: carriedShare(
-			over(series(attainment)),
-			off.Misses,
-		),
+		Attainment:      widenedShare(carriedShare(over(series(attainment)), off.Misses), far),
 		PSLOMet:         t.pMet(),
 		PSLOMetInterval: &Interval{t.pMet(), &lo, &hi},
 		Replicates:      len(t.days),
-		ReplicaHours: atLeast(
-			carried(over(series(hours)), off.Hours),
-		),
-		ReadyHours: over(series(func(o *outcome) float64 { return o.ready })),
-		E2EP95: carried(
-			typical(series(func(o *outcome) float64 { return o.e2e })),
-			off.E2E,
-		),
-		ErrorRatio: over(series(func(o *outcome) float64 { return o.errors })),
+		ReplicaHours:    atLeast(widened(carried(over(series(hours)), off.Hours), far)),
+		ReadyHours:      over(series(func(o *outcome) float64 { return o.ready })),
+		E2EP95:          widened(carried(typical(series(func(o *outcome) float64 { return o.e2e })), off.E2E), far),
+		ErrorRatio:      over(series(func(o *outcome) float64 { return o.errors })),
 		Flaps: over(
 			series(flaps),
 		),
-		TimeToCapacity: carried(typical(series(toCapacity)), off.Capacity),
+		TimeToCapacity: widened(carried(typical(series(toCapacity)), off.Capacity), far),
 		MaxReplicas:    over(series(func(o *outcome) float64 { return o.peak })),
 	}}
 	if b.streams {
-		p.Predicted.TTFTP95 = carried(typical(series(func(o *outcome) float64 { return o.ttft })), off.TTFT)
+		p.Predicted.TTFTP95 = widened(carried(typical(series(func(o *outcome) float64 { return o.ttft })), off.TTFT), far)
 	}
 	if b.world.Nodes != nil {
 		p.Predicted.NodeHours = over(series(func(o *outcome) float64 { return o.nodes }))

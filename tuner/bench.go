@@ -33,6 +33,8 @@ type bench struct {
 	// reach says how far a configuration's targets are beyond what was sampled, and of
 	// what metric.
 	reach func(*hpa.Config) (fit.Extrapolation, string)
+	// beyond is by how many times they are; 1 = not.
+	beyond func(*hpa.Config) float64
 	// asRecorded begins every replay at the recorded size and with what the
 	// controller remembered: for a replay of what ran, not of a candidate.
 	asRecorded bool
@@ -58,13 +60,17 @@ func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
 	b.day = func(i int) *replay.World { return b.world.Draw(replicate(b.seed, i)) }
 	// Only the target that the search turns: one that nobody moves, of memory for
 	// example, is as it was when the run was recorded.
-	b.reach = func(c *hpa.Config) (fit.Extrapolation, string) {
+	primary := func(c *hpa.Config) *hpa.Config {
 		one := *c
 		if i := Primary(c); i >= 0 {
 			one.Metrics = c.Metrics[i : i+1]
 		}
-		return f.Reaching(&one, f.World.Params.Tolerance)
+		return &one
 	}
+	b.reach = func(c *hpa.Config) (fit.Extrapolation, string) {
+		return f.Reaching(primary(c), f.World.Params.Tolerance)
+	}
+	b.beyond = func(c *hpa.Config) float64 { return f.Beyond(primary(c), f.World.Params.Tolerance) }
 	if b.zeroRule = zeroOf(run, b, &o.Current); b.zeroRule != nil && b.zeroRule.Verdict != ZeroRefused {
 		b.space.Zero = o.Space.MinFloor == 0
 	}

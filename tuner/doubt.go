@@ -102,6 +102,26 @@ func carriedShare(i *Interval, off float64) *Interval {
 	return &Interval{i.Value, &lo, &hi}
 }
 
+// widened makes an interval k times as far on either side: so far may be off what rests
+// on a target beyond what was sampled (fit.Fitted.Beyond).
+func widened(i *Interval, k float64) *Interval {
+	if i == nil || i.Lo == nil || i.Hi == nil || k <= 1 {
+		return i
+	}
+	lo, hi := *i.Lo/k, *i.Hi*k
+	return &Interval{i.Value, &lo, &hi}
+}
+
+// widenedShare is widened for a share of requests within the limits: the ratio is of
+// those outside.
+func widenedShare(i *Interval, k float64) *Interval {
+	if i == nil || i.Lo == nil || i.Hi == nil || k <= 1 {
+		return i
+	}
+	lo, hi := max(0, 1-(1-*i.Lo)*k), 1-(1-*i.Hi)/k
+	return &Interval{i.Value, &lo, &hi}
+}
+
 // atLeast widens an interval of hours to half a percent on either side: a size that
 // never changes still begins and ends within a second or two.
 func atLeast(i *Interval) *Interval {

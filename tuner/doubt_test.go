@@ -78,3 +78,18 @@ func TestDoubt(t *testing.T) {
 		t.Errorf("%+v, want a metric of 0.2/√25, one of 0.01, and cold starts drawn anew", d)
 	}
 }
+
+// What rests on a target beyond what was sampled has an interval that is wider by as
+// much.
+func TestAnIntervalBeyondTheSamplesIsWider(t *testing.T) {
+	at := func(lo, hi float64) *Interval { return &Interval{(lo + hi) / 2, &lo, &hi} }
+	if got := widened(at(2, 3), 1.25); *got.Lo != 1.6 || *got.Hi != 3.75 || got.Value != 2.5 {
+		t.Errorf("2 to 3 a quarter wider: %v to %v around %v", *got.Lo, *got.Hi, got.Value)
+	}
+	if got := widenedShare(at(0.9, 0.98), 1.25); math.Abs(*got.Lo-0.875) > 1e-9 || math.Abs(*got.Hi-0.984) > 1e-9 {
+		t.Errorf("a share of 0.9 to 0.98: %v to %v, want misses of 12.5 to 1.6 %%", *got.Lo, *got.Hi)
+	}
+	if i := at(2, 3); widened(i, 1) != i || widened(nil, 2) != nil || widenedShare(nil, 2) != nil {
+		t.Error("nothing beyond, or no interval: want it as it was")
+	}
+}

@@ -75,6 +75,29 @@ func (f *Fitted) Reaching(cfg *hpa.Config, tolerance float64) (Extrapolation, st
 	return worst, text
 }
 
+// Beyond is by how many times the furthest of a configuration's targets is beyond what
+// is believed freely, as a ratio ≥ 1; 1 where the recording shows all of them. There the
+// pipe is a line that nothing confirms, and a size is the metric over its target: so it
+// may be off by as much.
+func (f *Fitted) Beyond(cfg *hpa.Config, tolerance float64) float64 {
+	if cfg.ScaleUp.ToleranceSet {
+		tolerance = cfg.ScaleUp.Tolerance
+	}
+	furthest := 1.0
+	for i := range cfg.Metrics {
+		m := &cfg.Metrics[i]
+		k := slices.IndexFunc(f.Reaches, func(r Reach) bool { return r.Metric == m.Name })
+		if k < 0 {
+			continue
+		}
+		r := &f.Reaches[k]
+		if value := f.target(m) * (1 + tolerance); r.Of(value) != Seen {
+			furthest = max(furthest, value/(freely*r.Largest))
+		}
+	}
+	return furthest
+}
+
 // target is what a metric's target is of one pod, in base units; 0 = it is no
 // pod's.
 func (f *Fitted) target(m *hpa.Metric) float64 {

@@ -54,5 +54,9 @@ func TestReaching(t *testing.T) {
 		if got, text := f.Reaching(&cfg, 0.1); got != row.want || (text == "") != (row.want == Seen) {
 			t.Errorf("%s: %v %q, want %v", row.name, got, text, row.want)
 		}
+		beyond := f.Beyond(&cfg, 0.1)
+		if (beyond == 1) != (row.want == Seen) || row.want == Doubtful && math.Abs(beyond-0.7*1.1/0.5/1.25) > 1e-9 {
+			t.Errorf("%s: %v times beyond", row.name, beyond)
+		}
 	}
 }
