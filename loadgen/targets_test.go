@@ -168,7 +168,7 @@ func TestBadBodiesAreNamed(t *testing.T) {
 		{profiles.Profile{Target: profiles.Target{Body: "empty.jsonl"}}, ": empty"},
 		{profiles.Profile{Target: profiles.Target{Body: "mark.json"}}, "{{promt}} is unknown; try one of {{prompt}}"},
 		{profiles.Profile{Target: profiles.Target{Body: "missing.json"}}, "missing.json"},
-		{profiles.Profile{Target: profiles.Target{Files: "none"}}, "holds no file"},
+		{profiles.Profile{Target: profiles.Target{Files: "none"}}, "the folder is empty"},
 		{profiles.Profile{Prompts: profiles.Prompts{File: "p.jsonl"}}, "p.jsonl:2"},
 		{profiles.Profile{Target: profiles.Target{Protocol: "smtp"}}, "try one of http"},
 	} {
