@@ -54,6 +54,7 @@ func (b *bench) itself(ctx context.Context, run *results.Run, ran hpa.Config, n 
 	if len(run.Syncs) == 0 {
 		return &trial{config: ran}, nil
 	}
+	b, ran = b.asRan(run, ran)
 	own, t := b.own(), &trial{config: ran, days: make([]outcome, n)}
 	err := parallel(ctx, n, nil, func(i int, s *replay.Scratch) { t.days[i] = own.live(own.day(i), ran, s) })
 	return t, err

@@ -93,6 +93,18 @@ func (o Options) asScaled() Options {
 	return o
 }
 
+// asRan is a bench for the replay of the run itself: in the sandbox KEDA's own loop was
+// not at work, and a minimum of zero counted as one.
+func (b *bench) asRan(run *results.Run, c hpa.Config) (*bench, hpa.Config) {
+	if run.Meta.Target.Kind != results.OfSandbox || b.world.Loop == nil {
+		return b, c
+	}
+	d, c := *b, c.Clone()
+	d.world = b.world.Under(nil)
+	c.MinReplicas = max(c.MinReplicas, 1)
+	return &d, c
+}
+
 // sleeps says whether a configuration can be at zero.
 func (b *bench) sleeps(c *hpa.Config) bool {
 	return c.MinReplicas == 0 || b.idles()

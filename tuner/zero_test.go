@@ -178,3 +178,19 @@ func TestMinimumIsTheScaledObjectsOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestTheSandboxRanWithoutTheLoop: a replay of a sandbox run has no loop of KEDA's either.
+func TestTheSandboxRanWithoutTheLoop(t *testing.T) {
+	_, f := quietRun(t)
+	b := &bench{world: f.World.Under(&keda.Loop{Polling: time.Minute})}
+	for _, x := range []struct {
+		kind results.TargetKind
+		loop bool
+		min  int32
+	}{{results.OfSandbox, false, 1}, {results.OfHPA, true, 0}} {
+		as, c := b.asRan(&results.Run{Meta: results.Meta{Target: results.Target{Kind: x.kind}}}, queueHPA(0))
+		if (as.world.Loop != nil) != x.loop || c.MinReplicas != x.min {
+			t.Errorf("%s: loop %v, minReplicas %d; want %v, %d", x.kind, as.world.Loop, c.MinReplicas, x.loop, x.min)
+		}
+	}
+}

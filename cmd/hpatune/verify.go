@@ -82,7 +82,7 @@ func (s streams) runVerify(_ context.Context, dir, runDir, filename, output stri
 	if err != nil {
 		return nil, err
 	}
-	if l := loopOf(advised.HPA); l != nil {
+	if l := loopOf(advised.HPA); l != nil && run.Meta.Target.Kind != results.OfSandbox { // where none runs
 		w = w.Under(l)
 	}
 	a := tuner.Compare(w, advised.Config, run, objectives, model.Seed, verifyReplicates)

@@ -129,7 +129,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	}
 	w.Hold, w.Loop, w.Outside = hold, o.Loop, o.Outside
 	if o.Loop != nil {
-		w.Outside = o.Loop.Outside()
+		w.Loop, w.Outside = ranWith(run, o.Loop), o.Loop.Outside()
 	}
 
 	offered := run
@@ -199,6 +199,15 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 		out.SelfReplay.Verdict = "assumed"
 	}
 	return done(nil)
+}
+
+// ranWith is the loop that was at work when a run was recorded: in the sandbox there
+// is none, and a minimum of zero counts as one.
+func ranWith(run *results.Run, l *keda.Loop) *keda.Loop {
+	if run.Meta.Target.Kind == results.OfSandbox {
+		return nil
+	}
+	return l
 }
 
 // shadowOf counts how often the core decides as the recorded controller did, and
