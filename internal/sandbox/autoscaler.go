@@ -41,6 +41,7 @@ func (a *autoscaler) run(ctx context.Context) {
 // reconcile is one look and one decision; it emits both.
 func (a *autoscaler) reconcile(ctx context.Context) {
 	w := a.workload
+	answers := a.signals.fetch(ctx) // before the instant of the decision: it takes a while
 	w.mu.Lock()
 	now := w.now()
 	states, pods := a.see()
@@ -59,7 +60,7 @@ func (a *autoscaler) reconcile(ctx context.Context) {
 		if m.Source == hpa.Resource || m.Source == hpa.ContainerResource {
 			reading, record = a.read(m, states, values)
 		} else {
-			reading, record = a.signals.read(ctx, &m, states, now)
+			reading, record = answers[m.Source.String()+m.Name].reading(&m, states, now)
 		}
 		observation.Metrics = append(observation.Metrics, reading)
 		sync.Metrics = append(sync.Metrics, record)

@@ -117,27 +117,41 @@ func (s *signals) total(ctx context.Context, m *hpa.Metric) (int64, error) {
 // thousandths is a value as the metrics APIs' quantities are read: rounded up.
 func thousandths(v float64) int64 { return int64(math.Ceil(v*1000 - 1e-6)) }
 
-// read returns what the metrics API answers for m, for the core and for the record.
-func (s *signals) read(
-	ctx context.Context, m *hpa.Metric, pods []results.PodState, now time.Duration,
-) (hpa.Reading, results.Reading) {
+// apiAnswer is what a metrics API answered for a metric, in thousandths.
+type apiAnswer struct {
+	pods  map[string]int64
+	total int64
+	err   error
+}
+
+// fetch asks for all metrics, by name. That takes a while, in which pods go on.
+func (s *signals) fetch(ctx context.Context) map[string]apiAnswer {
+	out := map[string]apiAnswer{}
+	for i := range s.metrics {
+		m := &s.metrics[i]
+		var a apiAnswer
+		if m.Source == hpa.Pods {
+			a.pods, a.err = s.pods(ctx, m)
+		} else {
+			a.total, a.err = s.total(ctx, m)
+		}
+		out[m.Source.String()+m.Name] = a
+	}
+	return out
+}
+
+// reading is what was answered for m, for the core and for the record.
+func (a apiAnswer) reading(m *hpa.Metric, pods []results.PodState, now time.Duration) (hpa.Reading, results.Reading) {
 	record := results.Reading{Metric: m.Name}
-	failed := func(err error) (hpa.Reading, results.Reading) {
-		record.Err = err.Error()
-		return hpa.Reading{Err: err}, record
+	if a.err != nil {
+		record.Err = a.err.Error()
+		return hpa.Reading{Err: a.err}, record
 	}
 	if m.Source != hpa.Pods {
-		v, err := s.total(ctx, m)
-		if err != nil {
-			return failed(err)
-		}
-		record.Values = []int64{v}
+		record.Values = []int64{a.total}
 		return hpa.Reading{Series: record.Values, Listed: true}, record
 	}
-	values, err := s.pods(ctx, m)
-	if err != nil {
-		return failed(err)
-	}
+	values := a.pods
 	at := now.Truncate(time.Second)
 	reading := hpa.Reading{Samples: make([]hpa.Sample, len(pods)), Listed: len(values) > 0}
 	for i, p := range pods {
