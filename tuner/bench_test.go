@@ -71,7 +71,7 @@ func newBenchOf(t *testing.T, w *replay.World, run *results.Run, o Options, text
 		run = &results.Run{}
 	}
 	f := Fitted{World: w, Replica: cost.Replica{CPUCores: 1, MemoryGB: 2},
-		Reaches: []fit.Reach{{Metric: "cpu", Largest: 0.5, N: 9}}}
+		Reaches: []fit.Reach{{Metric: "cpu", Largest: 0.5, N: 9}, {Metric: "memory", Largest: 1, N: 9}}}
 	b, err := newBench(run, f, newGoals(objectivesOf(t, texts...)), o)
 	if err != nil {
 		t.Fatal(err)
@@ -134,6 +134,36 @@ func TestNewBench(t *testing.T) {
 	}
 }
 
+// What a replica carries is found at the recorded size, and at two replicas at least.
+func TestNewBenchSizesAReplica(t *testing.T) {
+	for recorded, at := range map[int32]int32{1: 2, 2: 2, 3: 3} {
+		w := clockwork(t, 60, func(w *replay.World) { w.Replicas, w.Demand.CV2 = recorded, 1 })
+		want, err := capacity(w, at, 0.95)
+		if got := newBenchOf(t, w, nil, Options{}, "ttft.p95 < 500ms").perReplica; err != nil || got != want {
+			t.Errorf("recorded with %d: %v/s, want the %v/s of one among %d", recorded, got, want, at)
+		}
+	}
+	one := []plant.PhaseSample{{Ready: 20 * time.Second}}
+	slow := newBenchOf(t, clockwork(t, 60, func(w *replay.World) {
+		w.Start, w.Limits.TTFT = one, time.Minute
+		w.Service = plant.SlotsLaw(1, []plant.ServiceTime{{First: 1, Total: 4}})
+	}), nil, Options{}, "ttft.p95 < 1m")
+	if slow.hopeless() != nil || slow.perReplica > 0.25 || slow.space.Start != 20*time.Second {
+		t.Errorf("a request in four seconds: %v/s, hopeless %+v, start %v", slow.perReplica, slow.hopeless(), slow.space.Start)
+	}
+}
+
+func TestWarmupsGoByTheMiddleOfATick(t *testing.T) {
+	in := warmups([]results.StageInfo{{FromS: 1.5, ToS: 3.5, Warmup: true}, {FromS: 3.5, ToS: 9}}, time.Second)
+	got := ""
+	for i := range 6 {
+		got += fmt.Sprint(in(i), " ")
+	}
+	if want := "false true true false false false "; got != want {
+		t.Errorf("ticks in a warm-up of 1.5 to 3.5 s: %s, want %s", got, want)
+	}
+}
+
 // How far a target is beyond what was sampled is asked of the one that the search turns.
 func TestReachIsOfThePrimaryMetric(t *testing.T) {
 	b := newBenchOf(t, clockwork(t, 60, nil), nil, Options{}, "ttft.p95 < 500ms")
@@ -148,10 +178,9 @@ func TestReachIsOfThePrimaryMetric(t *testing.T) {
 	if far, _ := b.reach(&both); far != fit.Seen || len(both.Metrics) != 2 {
 		t.Errorf("40 %%: %v, want seen, and the configuration as it was: %d metrics", far, len(both.Metrics))
 	}
-	onlyMemory := both.Clone()
-	onlyMemory.Metrics = both.Metrics[:1]
-	if far, _ := b.reach(&onlyMemory); far != fit.Seen {
-		t.Errorf("memory alone: %v, want seen", far)
+	slices.Reverse(both.Metrics)
+	if far, _ := b.reach(&both); far != fit.Seen {
+		t.Errorf("the same, with memory behind it: %v, want seen", far)
 	}
 }
 
@@ -191,6 +220,11 @@ func TestADayOfTheExactPlant(t *testing.T) {
 		if s.Latency != nil || s.Warmup != nil {
 			t.Errorf("%s: the scratch still holds the day", c.sentence)
 		}
+	}
+	// The recorded arrivals are played, not others of the same rate.
+	uneven := clockwork(t, 120, func(w *replay.World) { w.Demand.CV2 = 1 })
+	if got := newBenchOf(t, uneven, nil, Options{}, "ttft.p95 < 500ms").live(uneven, sized(2), &s); got.requests != 120 || got.ttft > 0.26 {
+		t.Errorf("one request a second, recorded: %v requests, first token after %v s", got.requests, got.ttft)
 	}
 	// Too slow by far: nothing is within the limit, and every objective is missed.
 	slow := clockwork(t, 120, func(w *replay.World) {
