@@ -20,7 +20,7 @@ func Join(runs ...*Run) (*Run, error) {
 	m := &out.Meta
 	m.Errors, m.Backends, m.Stages = nil, nil, nil
 	m.Client = Client{Pacer: m.Client.Pacer, CPUMeasured: true, ForeignRatio: m.Client.ForeignRatio}
-	errorIndex, backendIndex := map[string]int32{}, map[string]int32{}
+	names := newTables()
 	next := 0
 	ordered := slices.SortedFunc(slices.Values(runs), func(a, b *Run) int { return a.Meta.Start.Compare(b.Meta.Start) })
 	for k, s := range ordered {
@@ -68,31 +68,10 @@ func Join(runs ...*Run) (*Run, error) {
 			offset = next
 			next += arrivalsOf(s)
 		}
-		errorsOf, backendsOf := make([]int32, len(s.Meta.Errors)), make([]int32, len(s.Meta.Backends))
-		for i, text := range s.Meta.Errors {
-			errorsOf[i] = intern(&m.Errors, errorIndex, text, text)
-		}
-		for i, b := range s.Meta.Backends {
-			backendsOf[i] = intern(&m.Backends, backendIndex, b.Name, b)
-		}
+		names.add(m, &s.Meta)
 		for _, q := range s.Requests {
 			q.Arrival, q.Stage = q.Arrival+offset, q.Stage+stages
-			q.Scheduled = moved(q.Scheduled, shift)
-			q.Sent, q.First, q.Last, q.Done = moved(
-				q.Sent,
-				shift,
-			), moved(
-				q.First,
-				shift,
-			), moved(
-				q.Last,
-				shift,
-			), moved(
-				q.Done,
-				shift,
-			)
-			q.Err, q.Backend = remap(errorsOf, q.Err), remap(backendsOf, q.Backend)
-			out.Requests = append(out.Requests, q)
+			out.Requests = append(out.Requests, names.placed(q, shift))
 		}
 		own := s.Meta
 		own.DurationS += shift.Seconds()

@@ -36,7 +36,7 @@ func Merge(shards ...*Run) (*Run, error) {
 	}
 	var errs []error
 	warnings := make([][]Warning, len(shards))
-	errorIndex, backendIndex := map[string]int32{}, map[string]int32{}
+	names := newTables()
 	for k, s := range shards {
 		if s.Meta.Profile != m.Profile || s.Meta.Seed != m.Seed || !slices.Equal(s.Meta.Stages, m.Stages) {
 			errs = append(errs, fmt.Errorf("merge: %s is not a shard of %s: its profile or seed differs", s.Meta.Run, m.Run))
@@ -48,31 +48,9 @@ func Merge(shards ...*Run) (*Run, error) {
 				shift += o.Offset
 			}
 		}
-		errorsOf := make([]int32, len(s.Meta.Errors))
-		for i, text := range s.Meta.Errors {
-			errorsOf[i] = intern(&m.Errors, errorIndex, text, text)
-		}
-		backendsOf := make([]int32, len(s.Meta.Backends))
-		for i, b := range s.Meta.Backends {
-			backendsOf[i] = intern(&m.Backends, backendIndex, b.Name, b)
-		}
+		names.add(m, &s.Meta)
 		for _, q := range s.Requests {
-			q.Scheduled = moved(q.Scheduled, shift)
-			q.Sent, q.First, q.Last, q.Done = moved(
-				q.Sent,
-				shift,
-			), moved(
-				q.First,
-				shift,
-			), moved(
-				q.Last,
-				shift,
-			), moved(
-				q.Done,
-				shift,
-			)
-			q.Err, q.Backend = remap(errorsOf, q.Err), remap(backendsOf, q.Backend)
-			out.Requests = append(out.Requests, q)
+			out.Requests = append(out.Requests, names.placed(q, shift))
 		}
 		mergeMeta(m, s.Meta)
 		out.mergeRecords(s, shift)
@@ -85,6 +63,37 @@ func Merge(shards ...*Run) (*Run, error) {
 	slices.SortStableFunc(out.Requests, func(a, b Request) int { return cmp.Compare(a.Arrival, b.Arrival) })
 	out.Warnings = unite(warnings)
 	return out, errors.Join(append(errs, checkArrivals(out))...)
+}
+
+// tables are the errors and backends of a run that others are put together into: where
+// each one's own entries went.
+type tables struct {
+	errorIndex, backendIndex map[string]int32
+	errors, backends         []int32 // of the run that was added last
+}
+
+func newTables() *tables {
+	return &tables{errorIndex: map[string]int32{}, backendIndex: map[string]int32{}}
+}
+
+// add puts the entries of another run's tables into m's, each name once.
+func (t *tables) add(m, other *Meta) {
+	t.errors, t.backends = make([]int32, len(other.Errors)), make([]int32, len(other.Backends))
+	for i, text := range other.Errors {
+		t.errors[i] = intern(&m.Errors, t.errorIndex, text, text)
+	}
+	for i, b := range other.Backends {
+		t.backends[i] = intern(&m.Backends, t.backendIndex, b.Name, b)
+	}
+}
+
+// placed is a request of the run that was added last, later by so much, with its error
+// and backend as m has them.
+func (t *tables) placed(q Request, shift time.Duration) Request {
+	q.Scheduled, q.Sent, q.First = moved(q.Scheduled, shift), moved(q.Sent, shift), moved(q.First, shift)
+	q.Last, q.Done = moved(q.Last, shift), moved(q.Done, shift)
+	q.Err, q.Backend = remap(t.errors, q.Err), remap(t.backends, q.Backend)
+	return q
 }
 
 func intern[T any](table *[]T, index map[string]int32, key string, v T) int32 {
