@@ -1,12 +1,12 @@
 package loadgen
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"iter"
 	"mime"
 	"mime/multipart"
 	"net/textproto"
@@ -82,25 +82,30 @@ func fileBodies(t profiles.Target, files fs.FS) (fixed []payload, tmpl *template
 		}
 		return []payload{{text, ct}}, nil, nil
 	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, 64<<20)
-	for n := 1; lines.Scan(); n++ {
-		line := bytes.TrimSpace(lines.Bytes())
-		if len(line) == 0 {
-			continue
-		}
+	for n, line := range linesOf(text) {
 		if !json.Valid(line) {
 			return nil, nil, fmt.Errorf("target body %s:%d: not JSON; want one JSON value per line", t.Body, n)
 		}
 		fixed = append(fixed, payload{bytes.Clone(line), ct})
 	}
-	if err := lines.Err(); err != nil {
-		return nil, nil, fmt.Errorf("target body %s: %w", t.Body, err)
-	}
 	if len(fixed) == 0 {
 		return nil, nil, fmt.Errorf("target body %s: empty; want one JSON value per line", t.Body)
 	}
 	return fixed, nil, nil
+}
+
+// linesOf yields the lines of text that are not blank, without the space around them,
+// with their numbers from 1.
+func linesOf(text []byte) iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		n := 0
+		for line := range bytes.Lines(text) {
+			n++
+			if line = bytes.TrimSpace(line); len(line) > 0 && !yield(n, line) {
+				return
+			}
+		}
+	}
 }
 
 // folder reads the files of a folder, by name; raw, or each as a form upload.

@@ -1,8 +1,6 @@
 package loadgen
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -161,13 +159,7 @@ func newWriter(p profiles.Prompts, files fs.FS, seed uint64) (*writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prompts file: %w", err)
 	}
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, 64<<20)
-	for n := 1; lines.Scan(); n++ {
-		line := bytes.TrimSpace(lines.Bytes())
-		if len(line) == 0 {
-			continue
-		}
+	for n, line := range linesOf(text) {
 		if line[0] != '{' {
 			w.lines = append(w.lines, string(line))
 			continue
@@ -179,9 +171,6 @@ func newWriter(p profiles.Prompts, files fs.FS, seed uint64) (*writer, error) {
 			return nil, fmt.Errorf(`prompts file %s:%d: no prompt in it; try {"prompt": "…"} or plain text`, p.File, n)
 		}
 		w.lines = append(w.lines, *o.Prompt)
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("prompts file %s: %w", p.File, err)
 	}
 	if len(w.lines) == 0 {
 		return nil, fmt.Errorf("prompts file %s: empty; want one prompt per line", p.File)
