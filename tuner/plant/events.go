@@ -343,17 +343,22 @@ func (e *Exact) advance(s *server, t float64) {
 		}
 		e.account(s, need)
 		s.at += need
-		c := s.pop()
-		if s.worth -= c.worth; len(s.serving) == 0 {
-			s.worth = 0 // no sum of roundings stays
-		}
-		s.virtual = c.finish
-		e.end(s, &c)
-		e.next(s)
+		e.retire(s)
 	}
 	if !math.IsInf(t, 1) {
 		s.at = t
 	}
+}
+
+// retire ends the call that is done first, and lets the next ones in.
+func (e *Exact) retire(s *server) {
+	c := s.pop()
+	if s.worth -= c.worth; len(s.serving) == 0 {
+		s.worth = 0 // no sum of roundings stays
+	}
+	s.virtual = c.finish
+	e.end(s, &c)
+	e.next(s)
 }
 
 // next gives the slots that came free to those that wait.

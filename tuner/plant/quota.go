@@ -286,13 +286,7 @@ func (e *Exact) advanceLimited(s *server, t float64) {
 		if ran < need-1e-9 {
 			continue
 		}
-		c := s.pop()
-		if s.worth -= c.worth; len(s.serving) == 0 {
-			s.worth = 0 // no sum of roundings stays
-		}
-		s.virtual = c.finish
-		e.end(s, &c)
-		e.next(s)
+		e.retire(s)
 	}
 	if !math.IsInf(t, 1) {
 		s.at = t
