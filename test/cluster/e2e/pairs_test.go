@@ -148,7 +148,7 @@ stages:
 		ownClocks: true,
 	},
 	{
-		name: "keda-waiting", text: "KEDA on the sum of waiting requests; one more replica from the start and a lower threshold",
+		name: "keda-waiting", text: "KEDA on the sum of waiting requests; a lower threshold (with two replicas nothing waits, and nothing moves)",
 		payload: tinyllm("chat", "-slots=2"),
 		load: `
 stages:
@@ -159,11 +159,11 @@ stages:
   - {name: low again, rate: 6/s, duration: 120s}
 `,
 		a:    "minReplicaCount: 1, maxReplicaCount: 6, " + fmt.Sprintf(waitingTrigger, 2),
-		b:    "minReplicaCount: 2, maxReplicaCount: 6, " + fmt.Sprintf(waitingTrigger, 1),
+		b:    "minReplicaCount: 1, maxReplicaCount: 6, " + fmt.Sprintf(waitingTrigger, 1),
 		keda: true,
 	},
 	{
-		name: "in-flight", text: "an HPA on requests in flight in a pod, through a custom metrics adapter; one more replica from the start and a lower target",
+		name: "in-flight", text: "an HPA on requests in flight in a pod, through a custom metrics adapter; a lower target (with two replicas nothing moves)",
 		payload: tinyllm("chat"),
 		load: `
 stages:
@@ -174,7 +174,7 @@ stages:
   - {name: low again, rate: 6/s, duration: 120s}
 `,
 		a:        "minReplicas: 1, maxReplicas: 6, " + fmt.Sprintf(inFlightMetric, "600m"),
-		b:        "minReplicas: 2, maxReplicas: 6, " + fmt.Sprintf(inFlightMetric, "350m"),
+		b:        "minReplicas: 1, maxReplicas: 6, " + fmt.Sprintf(inFlightMetric, "350m"),
 		inFlight: true,
 	},
 }
