@@ -18,7 +18,7 @@ func TestTurn(t *testing.T) {
 	m.margin = func(c *hpa.Config) float64 { return margins[c.MinReplicas] }
 	s := m.search(t, cpuHPA(2, 90, 60), Space{Start: 20 * time.Second}).over(t, ofMins(2, 3, 4, 5, 6, 7)...)
 	for i, hours := range []float64{97, 98, 99, 100, 102, 102.1} { // 2 % more is as cheap
-		s.fluids[i].hours = hours
+		s.fluids[i].paid = hours
 	}
 	if err := s.turn(3); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestContend(t *testing.T) {
 		}
 		s.over(t, ofMins(all...)...)
 		for i := range s.fluids {
-			s.fluids[i].hours, s.fluids[i].margin = c.hours[i], c.margins[i]
+			s.fluids[i].paid, s.fluids[i].margin = c.hours[i], c.margins[i]
 		}
 		s.budget = c.budget
 		edge := 0
@@ -101,7 +101,7 @@ func TestNoMoreThanSoManyContend(t *testing.T) {
 	s := needing(0, 0).search(t, cpuHPA(40, 90, 60), Space{})
 	for i := range int32(30) {
 		s.over(t, ofMins(i+2)...)
-		s.fluids[i].hours, s.fluids[i].margin = 100+float64(i)/100, 0
+		s.fluids[i].paid, s.fluids[i].margin = 100+float64(i)/100, 0
 	}
 	s.budget = 9000
 	s.trial(0)
@@ -131,7 +131,7 @@ func TestContendersInAnyCase(t *testing.T) {
 		).search(t, cpuHPA(2, 90, 60), c.space).
 			over(t, cpuHPA(2, 90, 60), cpuHPA(3, 80, 60), cpuHPA(4, 80, 60))
 		for i, hours := range []float64{300, 100, 101} {
-			s.fluids[i].hours = hours
+			s.fluids[i].paid = hours
 		}
 		s.trial(0).days = made(2, 9, c.met, 0, steady(40, 300)...).days
 		var got []int32
@@ -145,7 +145,7 @@ func TestContendersInAnyCase(t *testing.T) {
 	// The edge has so little room that others are cheaper and as good: it races, too.
 	s := needing(0, 0).search(t, cpuHPA(9, 90, 60), Space{}).over(t, ofMins(2, 3, 4, 5, 6, 7)...)
 	for i := range s.fluids {
-		s.fluids[i].hours, s.fluids[i].margin = 100+float64(i)/10, 0
+		s.fluids[i].paid, s.fluids[i].margin = 100+float64(i)/10, 0
 	}
 	s.budget = 120
 	s.trial(0)
@@ -203,9 +203,9 @@ func TestWhoIsClearlyDearerIsOut(t *testing.T) {
 		s := needing(0, 0).search(t, cpuHPA(2, 10, 60), Space{}).over(t, ofMins(2, 3)...)
 		s.exact = func(w *replay.World, k hpa.Config, _ *replay.Scratch) outcome {
 			if k.MinReplicas == 3 {
-				return outcome{hours: 100, met: true}
+				return outcome{paid: 100, met: true}
 			}
-			return outcome{hours: 105 + c.swing*float64(1-2*(w.Replicas%2)), met: w.Replicas != 4}
+			return outcome{paid: 105 + c.swing*float64(1-2*(w.Replicas%2)), met: w.Replicas != 4}
 		}
 		if err := s.race([]*trial{s.trial(0), s.trial(1)}); err != nil || len(s.trials[0].days) != c.days {
 			t.Errorf("%s: %d days, %v, want %d", c.sentence, len(s.trials[0].days), err, c.days)

@@ -43,10 +43,10 @@ func (m imagined) search(t *testing.T, current hpa.Config, space Space) *search 
 		day: func(i int) *replay.World { return &replay.World{Replicas: int32(i)} }}
 	s := newSearch(t.Context(), b, Options{Current: current, Replicates: 20, Progress: func(string, int, int) {}})
 	s.fluid = func(_ *replay.World, c hpa.Config, _ *replay.Scratch) fluid {
-		return fluid{config: c, hours: m.cost(&c), attainment: 0.99, margin: m.margin(&c), capacity: math.NaN()}
+		return fluid{config: c, paid: m.cost(&c), attainment: 0.99, margin: m.margin(&c), capacity: math.NaN()}
 	}
 	s.exact = func(w *replay.World, c hpa.Config, _ *replay.Scratch) outcome {
-		return outcome{hours: m.cost(&c), attainment: 0.99, met: m.holds(&c, int(w.Replicas))}
+		return outcome{paid: m.cost(&c), attainment: 0.99, met: m.holds(&c, int(w.Replicas))}
 	}
 	return s
 }
@@ -411,17 +411,17 @@ func TestPlayGivesEveryTrialTheSameDays(t *testing.T) {
 		return day(i)
 	}
 	s.exact = func(w *replay.World, c hpa.Config, _ *replay.Scratch) outcome {
-		return outcome{hours: float64(w.Replicas)}
+		return outcome{paid: float64(w.Replicas)}
 	}
 	var told [][2]int
 	s.o.Progress = func(_ string, done, total int) { told = append(told, [2]int{done, total}) }
 	s.budget = 8
-	old := &trial{config: s.current, days: []outcome{{hours: 70}, {hours: 71}}}
+	old := &trial{config: s.current, days: []outcome{{paid: 70}, {paid: 71}}}
 	fresh := &trial{config: cpuHPA(3, 10, 60)}
 	if err := s.play([]*trial{old, fresh}, 4); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := fmt.Sprint(old.of(hours), fresh.of(hours)), "[70 71 2 3] [0 1 2 3]"; got != want {
+	if got, want := fmt.Sprint(old.of(paid), fresh.of(paid)), "[70 71 2 3] [0 1 2 3]"; got != want {
 		t.Errorf("days %s, want %s: those there are stay", got, want)
 	}
 	if s.used != 6 || len(drawn) != 4 || drawn[2] != 1 {
