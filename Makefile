@@ -76,8 +76,8 @@ evaluate-public: ## against what others measured: TRUTH=DIR with *.requests.csv 
 e2e: ## the product on a real cluster: built, brought up, run, brought down (root, Linux; or KUBECONFIG)
 	$(GO) -C test/cluster run ./cmd/hpacluster test -- -v
 
-e2e-full: ## the same with pairs, profiles and faults: an hour and more
-	$(GO) -C test/cluster run ./cmd/hpacluster test -- -v -timeout 4h -args -full
+e2e-full: ## the same with pairs, profiles, faults and KEDA: five hours
+	$(GO) -C test/cluster run ./cmd/hpacluster test -- -v -timeout 7h -args -full
 
 image: ## an image from scratch for run --workers, into bin/hpatune-image.tar (no Docker; IMAGE=name:tag)
 	CGO_ENABLED=0 GOOS=linux $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/hpatune-linux ./cmd/hpatune
