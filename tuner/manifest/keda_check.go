@@ -354,7 +354,11 @@ func (c *checker) fallback() {
 		c.refuse("spec.fallback.behavior", source.Nearest(f.Behavior, fallbackBehaviors), "%q is unknown", f.Behavior)
 	}
 	if f.Behavior == "scalingModifiers" && c.o.modifiers() == nil {
-		c.doubt("spec.fallback.behavior", "static", "scalingModifiers needs a formula; without one the fallback has no effect")
+		c.doubt(
+			"spec.fallback.behavior",
+			"static",
+			"scalingModifiers needs a formula; without one the fallback has no effect",
+		)
 	}
 	m := c.o.modifiers()
 	if m == nil {
