@@ -104,10 +104,16 @@ func unfit(f *Fitted) (Refusal, bool) {
 		if s.ReplicaHoursError != nil {
 			e = fmt.Sprintf("%+.1f %%", *s.ReplicaHoursError*100)
 		}
-		return Refusal{"self-replay", fmt.Sprintf("the replay does not reproduce the recorded run: "+
-			"replica-hours above minReplicas are off by %s (limit ±10 %%), and %d of %d rescales match (%d needed)",
-			e, s.RescalesMatched, s.Rescales, s.RescalesNeeded),
-			settledBy(f, "a longer run with a clear step up and down; see the warnings for what the model could not learn")}, true
+		return Refusal{
+			"self-replay",
+			fmt.Sprintf("the replay does not reproduce the recorded run: "+
+				"replica-hours above minReplicas are off by %s (limit ±10 %%), and %d of %d rescales match (%d needed)",
+				e, s.RescalesMatched, s.Rescales, s.RescalesNeeded),
+			settledBy(
+				f,
+				"a longer run with a clear step up and down; see the warnings for what the model could not learn",
+			),
+		}, true
 	case "proves-nothing":
 		return Refusal{
 			"self-replay",

@@ -62,8 +62,11 @@ func blindOf(s *service, out *Fitted, cfg *hpa.Config, pipes []plant.Pipe, toler
 			why = append(why, fmt.Sprintf("%s of a replica with all %d slots busy is %.0f %% of its request, but the HPA "+
 				"scales up only above %.0f %%", name, s.law.Slots(), full*percent, target*percent*(1+tolerance)))
 		} else {
-			why = append(why, fmt.Sprintf("%s of a replica with all %d slots busy is %.3g, but the HPA scales up only above %.3g",
-				name, s.law.Slots(), full, target*(1+tolerance)))
+			why = append(
+				why,
+				fmt.Sprintf("%s of a replica with all %d slots busy is %.3g, but the HPA scales up only above %.3g",
+					name, s.law.Slots(), full, target*(1+tolerance)),
+			)
 		}
 	}
 	name := cfg.Metrics[0].Name

@@ -44,8 +44,13 @@ func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) 
 	}
 	d.Bins = replay.Bin(d.Arrivals, d.Step, end)
 	d.CV2 = arrivalCV2(d.Arrivals)
-	n.quality("arrivals", d.CV2, len(rs), "squared coefficient of variation of the gaps between arrivals, at a constant rate (0 "+
-		"= even, 1 = Poisson)")
+	n.quality(
+		"arrivals",
+		d.CV2,
+		len(rs),
+		"squared coefficient of variation of the gaps between arrivals, at a constant rate (0 "+
+			"= even, 1 = Poisson)",
+	)
 	for _, st := range stages {
 		d.Breaks = append(d.Breaks, seconds(st.FromS))
 	}

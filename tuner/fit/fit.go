@@ -220,9 +220,16 @@ func shadowOf(run *results.Run, cfg hpa.Config) (*Shadow, notes, error) {
 	}
 	if len(s.Differences) > 0 {
 		d := s.Differences[0]
-		n.warn("hpatune decides differently from the recorded controller in %d of %d reconciles, first at %v: recorded %d replicas, "+
-			"hpatune %d (%s)",
-			s.Differ, len(run.Syncs), d.At.Round(time.Second), d.Recorded, d.Ours, d.Explanation)
+		n.warn(
+			"hpatune decides differently from the recorded controller in %d of %d reconciles, first at %v: recorded %d replicas, "+
+				"hpatune %d (%s)",
+			s.Differ,
+			len(run.Syncs),
+			d.At.Round(time.Second),
+			d.Recorded,
+			d.Ours,
+			d.Explanation,
+		)
 	}
 	return &Shadow{s.Agree, s.Differ, s.Unknown, Tally(s.Rescales), Tally(s.Quiet), s.Unseen}, n, nil
 }

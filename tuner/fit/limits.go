@@ -60,6 +60,11 @@ func queueOf(l *log, slots int) (int, notes) {
 	}
 	slices.Sort(inside)
 	places := max(1, inside[len(inside)/2]-slots)
-	n.quality("queue", float64(places), len(inside), "places in a replica's queue, from the requests inside when it rejected one")
+	n.quality(
+		"queue",
+		float64(places),
+		len(inside),
+		"places in a replica's queue, from the requests inside when it rejected one",
+	)
 	return places, n
 }

@@ -374,8 +374,11 @@ func (f *engineFit) describe(g guess, rivals []guess, k known) LLM {
 	}
 	for _, p := range pairs {
 		a, b := coefficientNames[p[0]], coefficientNames[p[1]]
-		out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s) and %s (%s) always change together in this log, so only their sum is known",
-			a.name, a.what, b.name, b.what))
+		out.Unsure = append(
+			out.Unsure,
+			fmt.Sprintf("%s (%s) and %s (%s) always change together in this log, so only their sum is known",
+				a.name, a.what, b.name, b.what),
+		)
 	}
 	for i, v := range thetaOf(&g.law) {
 		if c := coefficientNames[i]; v > 0 && se[i] > 0.5*v {

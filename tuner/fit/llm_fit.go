@@ -27,8 +27,11 @@ func LanguageLaw(run *results.Run, o LawOptions) (LLM, error) {
 	a, left := answers(run)
 	out, err := fitAnswers(a, o)
 	if n := hiddenServers(readLog(run)); n > 1 {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("the log does not show which of up to %d replicas answered: the model "+
-			"treats all of them as one server", n))
+		out.Warnings = append(
+			out.Warnings,
+			fmt.Sprintf("the log does not show which of up to %d replicas answered: the model "+
+				"treats all of them as one server", n),
+		)
 	}
 	if left > 0 {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests have no token counts and are left out, also as "+

@@ -49,7 +49,12 @@ func cut(logs []serverLog, whole int) []stretchOf {
 		return out
 	}
 	// Windows that are not full say little, and there are others.
-	if full := slices.DeleteFunc(slices.Clone(all), func(w window) bool { return w.to-w.from < windowCalls }); len(full) >= windows {
+	if full := slices.DeleteFunc(
+		slices.Clone(all),
+		func(w window) bool { return w.to-w.from < windowCalls },
+	); len(
+		full,
+	) >= windows {
 		all = full
 	}
 	slices.SortStableFunc(all, func(a, b window) int { return sign(a.load - b.load) })

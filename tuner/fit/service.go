@@ -72,7 +72,9 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	switch {
 	case l.visible:
 	case len(l.traffic) > 0:
-		n.warn("the recording does not show which replica answered, so requests are compared with the number of ready replicas")
+		n.warn(
+			"the recording does not show which replica answered, so requests are compared with the number of ready replicas",
+		)
 	default:
 		n.assume("all replicas are treated as one (the recording shows neither which one answered nor how many there were)")
 	}

@@ -82,7 +82,12 @@ func slowingOf(s *service, slots int) (slowing, notes) {
 	}
 	out := slowing{max(0, b/a), from}
 	// Beyond what was seen the line is not known to go on.
-	said.quality("slowing", out.at(float64(slots)), len(s.calls), "service time with all slots busy, relative to one busy slot")
+	said.quality(
+		"slowing",
+		out.at(float64(slots)),
+		len(s.calls),
+		"service time with all slots busy, relative to one busy slot",
+	)
 	if out.at(min(float64(slots), slices.Max(xs))) < slowest {
 		return slowing{}, said
 	}

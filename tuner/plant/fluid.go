@@ -343,7 +343,12 @@ func (c *cohort) join(o *cohort, pipes int) {
 	n := c.n + o.n
 	a, b := c.n/n, o.n/n
 	c.l = a*c.l + b*o.l
-	c.load = load{a*c.load.done + b*o.load.done, a*c.load.work + b*o.load.work, a*c.load.running + b*o.load.running, a*c.load.waiting + b*o.load.waiting}
+	c.load = load{
+		a*c.load.done + b*o.load.done,
+		a*c.load.work + b*o.load.work,
+		a*c.load.running + b*o.load.running,
+		a*c.load.waiting + b*o.load.waiting,
+	}
 	for k := range pipes {
 		// Integrals count from different instants, which no difference of two
 		// points can see: averaging them averages the differences.

@@ -429,9 +429,19 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 		p.Every = DefaultEvery
 	}
 	ticks := func(d time.Duration) int { return int((d + step/2) / step) }
-	c := pipe{base: p.Base, starting: p.Starting, perDone: p.PerDone, perWork: p.PerWork, perRunning: p.PerRunning, perWaiting: p.PerWaiting,
-		ceiling: p.Ceiling,
-		every:   max(1, ticks(p.Every)), delay: p.Delay.Seconds(), fresh: p.Fresh.Seconds(), apart: p.Apart}
+	c := pipe{
+		base:       p.Base,
+		starting:   p.Starting,
+		perDone:    p.PerDone,
+		perWork:    p.PerWork,
+		perRunning: p.PerRunning,
+		perWaiting: p.PerWaiting,
+		ceiling:    p.Ceiling,
+		every:      max(1, ticks(p.Every)),
+		delay:      p.Delay.Seconds(),
+		fresh:      p.Fresh.Seconds(),
+		apart:      p.Apart,
+	}
 	if p.Apart && p.Window > 0 {
 		bad("metric %d %q averages over %v and is scraped apart; only one of the two is modelled", i, p.Name, p.Window)
 	}
