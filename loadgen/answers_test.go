@@ -157,7 +157,7 @@ func TestAnswersAsServersReallySendThem(t *testing.T) {
 				s.emit(r)
 				if w, is := r.(results.Warning); is {
 					mu.Lock()
-					notes = append(notes, w.ID)
+					notes = append(notes, string(w.ID))
 					mu.Unlock()
 				}
 			}})

@@ -24,8 +24,9 @@ const (
 )
 
 // noteIDs are the ids of the warnings.
-var noteIDs = [notesEnd]string{
-	"content-type", "odd-frames", "usage-not-believed", "no-end-mark", "no-first-token", "not-streamed", "short-answers",
+var noteIDs = [notesEnd]results.WarningID{
+	results.WarnContentType, results.WarnOddFrames, results.WarnUsage, results.WarnNoEndMark, results.WarnNoFirstToken,
+	results.WarnNotStreamed, results.WarnShortAnswers,
 }
 
 // notes counts them. One is shared by all steps of a capacity search.

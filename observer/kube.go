@@ -55,7 +55,7 @@ type Options struct {
 	// File takes objects verbatim (an HPA edited in mid-run); nil = dropped.
 	File func(name string, data []byte)
 	// Keep is the HPA spec, or the size, that the run has set and that must
-	// stay: another one is a Warning "change-undone". nil = nothing was set.
+	// stay: another one is a Warning results.WarnChangeUndone. nil = nothing was set.
 	KeepSpec     *autoscalingv2.HorizontalPodAutoscalerSpec
 	KeepReplicas *int32
 	// Throttling asks the kubelets how often pods were throttled.
@@ -107,7 +107,7 @@ func (k *Kube) Observe(ctx context.Context, emit results.Emit) error {
 	}
 	feeds := []feed{
 		{
-			name: "kube/pods",
+			name: results.SourcePods,
 			list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 				return core.Pods(ns).List(ctx, selected(o))
 			},
@@ -119,7 +119,7 @@ func (k *Kube) Observe(ctx context.Context, emit results.Emit) error {
 			only: k.podsOnly,
 		},
 		{
-			name: "kube/target",
+			name: results.SourceTarget,
 			list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 				return target.List(ctx, named(k.subject.Target.Name, o))
 			},
@@ -129,7 +129,7 @@ func (k *Kube) Observe(ctx context.Context, emit results.Emit) error {
 			saw: func(o runtime.Object, _ bool) { k.targetSeen(ctx, o.(*unstructured.Unstructured)) },
 		},
 		{
-			name: "kube/endpoints",
+			name: results.SourceEndpoints,
 			list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 				return k.cluster.Clients.DiscoveryV1().EndpointSlices(ns).List(ctx, o)
 			},
@@ -141,7 +141,7 @@ func (k *Kube) Observe(ctx context.Context, emit results.Emit) error {
 			only: k.slicesOnly,
 		},
 		{
-			name: "kube/events", optional: true,
+			name: results.SourceEvents, optional: true,
 			list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 				return core.Events(ns).List(ctx, o)
 			},
@@ -151,7 +151,7 @@ func (k *Kube) Observe(ctx context.Context, emit results.Emit) error {
 			saw: func(o runtime.Object, listed bool) { k.eventSeen(o.(*corev1.Event), listed) },
 		},
 		{
-			name: "kube/nodes", optional: true,
+			name: results.SourceNodes, optional: true,
 			list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 				return core.Nodes().List(ctx, o)
 			},
@@ -164,7 +164,7 @@ func (k *Kube) Observe(ctx context.Context, emit results.Emit) error {
 	if h := k.subject.HPA; h != nil {
 		hpas := k.cluster.Clients.AutoscalingV2().HorizontalPodAutoscalers(ns)
 		feeds = append(feeds, feed{
-			name: "kube/hpa",
+			name: results.SourceHPA,
 			list: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 				return hpas.List(ctx, named(h.Name, o))
 			},
@@ -173,7 +173,7 @@ func (k *Kube) Observe(ctx context.Context, emit results.Emit) error {
 			},
 			saw: func(o runtime.Object, listed bool) { k.hpaSeen(o.(*autoscalingv2.HorizontalPodAutoscaler), listed) },
 			lost: func(runtime.Object) {
-				k.warn("hpa-deleted", "the HPA was deleted during the run")
+				k.warn(results.WarnHPADeleted, "the HPA was deleted during the run")
 			},
 		})
 	}
@@ -198,7 +198,7 @@ func (k *Kube) Observe(ctx context.Context, emit results.Emit) error {
 	return errors.Join(errs...)
 }
 
-func (k *Kube) warn(id, format string, args ...any) {
+func (k *Kube) warn(id results.WarningID, format string, args ...any) {
 	k.emit(results.Warning{At: k.now(), ID: id, Text: fmt.Sprintf(format, args...)})
 }
 
@@ -231,7 +231,7 @@ func (k *Kube) targetSeen(ctx context.Context, u *unstructured.Unstructured) {
 	if keep := k.o.KeepReplicas; keep != nil && s.spec != *keep && !k.undone {
 		k.undone = true
 		k.warn(
-			"change-undone",
+			results.WarnChangeUndone,
 			"%s was fixed at %d replicas and now has %d: somebody else scaled it",
 			k.subject.Target,
 			*keep,

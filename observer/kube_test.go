@@ -318,7 +318,7 @@ func TestAMetricThatLosesItsSeriesIsAGap(t *testing.T) {
 		return x.ID == "observer-blind" && x.Text == "External metric s0-prometheus: the answer has no series; retrying"
 	})
 	set(`{"metricName":"s0-prometheus","value":"3"}`)
-	g := await(t, s, "the gap", func(g results.Gap) bool { return strings.Contains(g.Source, "s0-prometheus") })
+	g := await(t, s, "the gap", func(g results.Gap) bool { return strings.Contains(string(g.Source), "s0-prometheus") })
 	if g.To <= g.From || g.Why != "the answer has no series" || !g.HidesDecisions() {
 		t.Errorf("gap %+v: want a length, the reason, and that it hides decisions", g)
 	}

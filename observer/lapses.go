@@ -12,7 +12,7 @@ import (
 // lapses notes when metrics that had values no longer have them, though whom they
 // are asked of answers: it warns of a metric once, and each stretch is a gap.
 type lapses struct {
-	source string // of the gaps, before the metric's name
+	source results.GapSource // of the gaps, before the metric's name
 	emit   results.Emit
 	last   time.Duration // of the look before
 	open   map[string]lapse
@@ -25,7 +25,7 @@ type lapse struct {
 	why  string
 }
 
-func newLapses(source string, emit results.Emit) *lapses {
+func newLapses(source results.GapSource, emit results.Emit) *lapses {
 	return &lapses{source: source, emit: emit, open: map[string]lapse{}, warned: map[string]bool{}}
 }
 
@@ -40,7 +40,7 @@ func (l *lapses) look(at time.Duration, lost map[string]string) {
 		if !l.warned[name] {
 			l.warned[name] = true
 			l.emit(results.Warning{
-				At: at, ID: "observer-lapse",
+				At: at, ID: results.WarnObserverLapse,
 				Text: fmt.Sprintf("%s: %s %s; it counts as not seen until it is back", l.source, name, lost[name]),
 			})
 		}
@@ -57,7 +57,7 @@ func (l *lapses) look(at time.Duration, lost map[string]string) {
 func (l *lapses) end(name string, at time.Duration) {
 	o := l.open[name]
 	delete(l.open, name)
-	l.emit(results.Gap{Source: l.source + " " + name, From: o.from, To: at, Why: o.why})
+	l.emit(results.Gap{Source: l.source.Of(name), From: o.from, To: at, Why: o.why})
 }
 
 // close ends all stretches at the end of the run.

@@ -7,6 +7,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/hpatune/hpatune/results"
 )
 
 // meddled warns of what somebody other than the autoscaler did to the target
@@ -19,7 +21,7 @@ func (k *Kube) meddled(u *unstructured.Unstructured, now scaleAt) {
 	k.template = template
 	if before != nil && template != nil && !equality.Semantic.DeepEqual(before, template) {
 		k.warn(
-			"target-changed",
+			results.WarnTargetChanged,
 			"the pod template of %s was changed during the run by %s",
 			k.subject.Target,
 			orUnknown(lastWriter(u, "template")),
@@ -33,7 +35,7 @@ func (k *Kube) meddled(u *unstructured.Unstructured, now scaleAt) {
 		return
 	}
 	k.warn(
-		"target-scaled",
+		results.WarnTargetScaled,
 		"%s was scaled to %d replicas during the run by %s, not by its HPA",
 		k.subject.Target,
 		now.spec,

@@ -57,7 +57,7 @@ func TestWhatOthersDoToTheTargetIsWarnedOf(t *testing.T) {
 			k := NewKube(nil, s, results.Clock{Start: time.Now(), Speed: 1}, Options{})
 			k.emit = func(r results.Record) {
 				if w, ok := r.(results.Warning); ok {
-					got = append(got, w.ID)
+					got = append(got, string(w.ID))
 				}
 			}
 			k.targetSeen(t.Context(), object(2, "a", []metav1.ManagedFieldsEntry{deployed}))

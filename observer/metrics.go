@@ -70,14 +70,14 @@ func (k *Kube) poll(ctx context.Context) error {
 	k.metrics.custom, k.metrics.lastStamp = map[int][]customLook{}, map[string]time.Duration{}
 	k.mu.Unlock()
 	every := k.clock.Wall(k.every)
-	blind, why := map[string]time.Time{}, map[string]string{}
-	told := func(source string, err error) {
+	blind, why := map[results.GapSource]time.Time{}, map[results.GapSource]string{}
+	told := func(source results.GapSource, err error) {
 		since, was := blind[source]
 		now := time.Now()
 		switch {
 		case err != nil && !was && ctx.Err() == nil:
 			blind[source], why[source] = now.Add(-every), whyBlind(err)
-			k.warn("observer-blind", "%s: %v; retrying", source, brief(kube.Explain(err, "run")))
+			k.warn(results.WarnObserverBlind, "%s: %v; retrying", source, brief(kube.Explain(err, "run")))
 		case err == nil && was:
 			delete(blind, source)
 			k.emit(results.Gap{Source: source, From: k.clock.At(since), To: k.clock.At(now), Why: why[source]})
@@ -86,16 +86,16 @@ func (k *Kube) poll(ctx context.Context) error {
 	for ctx.Err() == nil {
 		began := time.Now()
 		err := k.resources(ctx)
-		told("metrics.k8s.io", err)
+		told(results.SourceResources, err)
 		if h := k.subject.HPA; h != nil {
 			for i := range h.Spec.Metrics {
 				if m := &h.Spec.Metrics[i]; m.Resource == nil && m.ContainerResource == nil {
-					told(string(m.Type)+" metric "+metricName(m), k.others(ctx, i, m))
+					told(results.SourceMetric(string(m.Type), metricName(m)), k.others(ctx, i, m))
 				}
 			}
 		}
 		if k.o.Throttling {
-			told("kubelet", k.throttling(ctx))
+			told(results.SourceKubelet, k.throttling(ctx))
 		}
 		k.mu.Lock()
 		for i := range k.pending {

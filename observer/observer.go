@@ -49,7 +49,7 @@ func Watch(ctx context.Context, emit results.Emit, sources ...Source) error {
 // A feed is one watch: objects of one kind, from a list and then as they
 // change. All its calls are made from one goroutine.
 type feed struct {
-	name  string // of the source, in gaps: kube/pods
+	name  results.GapSource
 	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
 	// saw takes an object that was added or modified; listed = read by a list,
@@ -87,7 +87,7 @@ func (f *feed) run(ctx context.Context) error {
 		if blind.IsZero() {
 			blind, why = time.Now(), brief(err)
 			f.emit(
-				results.Warning{At: f.clock.At(blind), ID: "observer-blind", Text: fmt.Sprintf("%s: %v; retrying", f.name, why)},
+				results.Warning{At: f.clock.At(blind), ID: results.WarnObserverBlind, Text: fmt.Sprintf("%s: %v; retrying", f.name, why)},
 			)
 		}
 		sleep(ctx, pause)
@@ -103,7 +103,7 @@ func (f *feed) run(ctx context.Context) error {
 			f.emit(
 				results.Warning{
 					At:   f.clock.At(time.Now()),
-					ID:   "observer-lacks",
+					ID:   results.WarnObserverLacks,
 					Text: fmt.Sprintf("cannot watch %s: %v", f.name, err),
 				},
 			)

@@ -87,7 +87,7 @@ func (k *Kube) podSeen(o *corev1.Pod, listed bool) {
 		}
 	}
 	if restarts > p.restarts && !listed {
-		k.warn("pod-restarted", "pod %s: a container was restarted (%d restarts in total)", p.name, restarts)
+		k.warn(results.WarnPodRestarted, "pod %s: a container was restarted (%d restarts in total)", p.name, restarts)
 	}
 	p.restarts = restarts
 	if running {

@@ -223,7 +223,7 @@ type scraping struct {
 func (s *Scrape) scraping(emit results.Emit) *scraping {
 	return &scraping{
 		Scrape: s, emit: emit, pods: map[string]*scrapedPod{}, said: map[string]bool{},
-		lapses: newLapses(scrapeSource, emit),
+		lapses: newLapses(results.SourceScrape, emit),
 	}
 }
 
@@ -285,7 +285,7 @@ func (r *scraping) silent(a *answer, p *scrapedPod) {
 	if !r.said[p.why] {
 		r.said[p.why] = true
 		r.emit(results.Warning{
-			At: r.Clock.At(a.at), ID: "observer-blind",
+			At: r.Clock.At(a.at), ID: results.WarnObserverBlind,
 			Text: fmt.Sprintf("scrape: pod %s: %v; retrying", a.pod.Name, a.err),
 		})
 	}
@@ -295,7 +295,7 @@ func (r *scraping) silent(a *answer, p *scrapedPod) {
 func (r *scraping) heard(name string, p *scrapedPod, at time.Duration) {
 	if p.blind {
 		p.blind = false
-		r.emit(results.Gap{Source: scrapeSource + " " + name, From: p.last, To: at, Why: p.why})
+		r.emit(results.Gap{Source: results.SourceScrape.Of(name), From: p.last, To: at, Why: p.why})
 	}
 }
 

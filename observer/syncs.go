@@ -41,7 +41,7 @@ func (k *Kube) hpaSeen(h *autoscalingv2.HorizontalPodAutoscaler, listed bool) {
 	k.hpa = h
 	if keep := k.o.KeepSpec; keep != nil && !k.undone && !equality.Semantic.DeepEqual(*keep, h.Spec) {
 		k.undone = true
-		k.warn("change-undone", "the HPA's spec is no longer what this run applied: %s changed it", lastManager(h))
+		k.warn(results.WarnChangeUndone, "the HPA's spec is no longer what this run applied: %s changed it", lastManager(h))
 	}
 	if prev == nil {
 		return
@@ -78,7 +78,7 @@ func (k *Kube) edited(h *autoscalingv2.HorizontalPodAutoscaler) {
 	k.edits++
 	name := fmt.Sprintf("hpa-edit-%d.yaml", k.edits)
 	k.warn(
-		"hpa-edited",
+		results.WarnHPAEdited,
 		"the HPA's spec was changed during the run by %s (saved as cluster/%s); later decisions are not comparable with earlier ones",
 		lastManager(h),
 		name,

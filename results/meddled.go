@@ -19,38 +19,38 @@ type Meddling struct {
 }
 
 // meddlings are the warnings of the recorder that tell of one.
-var meddlings = map[string]struct {
-	id   string
+var meddlings = map[WarningID]struct {
+	id   WarningID
 	text string // with the instant
 	ends bool
 }{
-	"hpa-edited": {
-		"hpa-edited",
+	WarnHPAEdited: {
+		WarnHPAEdited,
 		"the HPA was changed during the run, at %s: later data is from another configuration",
 		true,
 	},
-	"change-undone": {
-		"hpa-edited",
+	WarnChangeUndone: {
+		WarnHPAEdited,
 		"somebody else changed what this run had set, at %s: later data is from another configuration",
 		true,
 	},
-	"hpa-deleted": {
-		"hpa-deleted",
+	WarnHPADeleted: {
+		WarnHPADeleted,
 		"the HPA was deleted during the run, at %s: nothing scaled the target after that",
 		true,
 	},
-	"target-scaled": {
-		"target-scaled",
+	WarnTargetScaled: {
+		WarnTargetScaled,
 		"somebody else scaled the target during the run, at %s: later sizes are not the HPA's",
 		true,
 	},
-	"target-changed": {
-		"target-changed",
+	WarnTargetChanged: {
+		WarnTargetChanged,
 		"the pod template was changed during the run, at %s: later data is from other pods",
 		true,
 	},
-	"pod-restarted": {
-		"pod-restarted",
+	WarnPodRestarted: {
+		WarnPodRestarted,
 		"a container was restarted during the run, at %s: its requests were lost, and its CPU use is that of a start",
 		false,
 	},
@@ -59,14 +59,14 @@ var meddlings = map[string]struct {
 // Meddled returns what others did in mid-run, in order of time, each kind once.
 func (r *Run) Meddled() []Meddling {
 	var out []Meddling
-	seen := map[string]bool{}
+	seen := map[WarningID]bool{}
 	for _, w := range r.Warnings {
 		m, ok := meddlings[w.ID]
 		if !ok || seen[m.id] {
 			continue
 		}
 		seen[m.id] = true
-		out = append(out, Meddling{w.At, m.id, fmt.Sprintf(m.text, w.At.Round(time.Second)), m.ends})
+		out = append(out, Meddling{w.At, string(m.id), fmt.Sprintf(m.text, w.At.Round(time.Second)), m.ends})
 	}
 	if m, ok := r.deletions(); ok {
 		out = append(out, m)
@@ -98,7 +98,7 @@ func (r *Run) deletions() (Meddling, bool) {
 		return Meddling{}, false
 	}
 	for _, m := range r.Warnings { // a rollout and a size set by hand delete pods, too
-		if id := meddlings[m.ID].id; id != "" && id != "pod-restarted" {
+		if id := meddlings[m.ID].id; id != "" && id != WarnPodRestarted {
 			return Meddling{}, false
 		}
 	}

@@ -178,7 +178,10 @@ var numbers = regexp.MustCompile(`\b\d+(\.\d+)?\b`)
 // unite returns the warnings of all shards. One that several of them have, but
 // for its numbers, is there once, in the words of the first.
 func unite(shards [][]Warning) []Warning {
-	type words struct{ id, text string }
+	type words struct {
+		id   WarningID
+		text string
+	}
 	var out []Warning
 	place, count := map[words]int{}, map[words]int{}
 	for _, warnings := range shards {

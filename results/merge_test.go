@@ -73,7 +73,7 @@ func TestMergedShardsAreTheRun(t *testing.T) {
 }
 
 func TestAWarningOfSeveralShardsIsSaidOnce(t *testing.T) {
-	one := func(id, text string) Warning { return Warning{At: time.Minute, ID: id, Text: text} }
+	one := func(id WarningID, text string) Warning { return Warning{At: time.Minute, ID: id, Text: text} }
 	for _, tt := range []struct {
 		name   string
 		shards [3][]Warning

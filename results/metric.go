@@ -180,6 +180,15 @@ var metrics = func() []*Metric {
 	return append(slices.Clone(latencies), others...)
 }()
 
+// The rows that others than the judge ask for.
+var (
+	GapPerToken    = MetricOf("itl")
+	ErrorRate      = MetricOf("error_rate")
+	Goodput        = MetricOf("goodput")
+	ReplicaHours   = MetricOf("replica_hours")
+	TimeToCapacity = MetricOf("time_to_capacity")
+)
+
 // Metrics lists what objectives can be about. The rows are shared: do not change
 // them.
 func Metrics() []*Metric { return slices.Clone(metrics) }

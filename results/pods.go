@@ -67,7 +67,7 @@ func (r *Run) PodLives() *Pods {
 	}
 	told := 0 // a container that was not ready again has no phase to show it
 	for _, w := range r.Warnings {
-		if w.ID == "pod-restarted" {
+		if w.ID == WarnPodRestarted {
 			told++
 		}
 	}

@@ -251,7 +251,7 @@ type Event struct {
 
 // Gap is a stretch in which a source was blind.
 type Gap struct {
-	Source   string
+	Source   GapSource
 	From, To time.Duration
 	Why      string
 }
@@ -267,7 +267,7 @@ type Offset struct {
 // Warning is a doubt: not an error, but a person should see it.
 type Warning struct {
 	At   time.Duration
-	ID   string // stable, kebab-case
+	ID   WarningID
 	Text string
 }
 

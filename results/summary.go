@@ -151,10 +151,10 @@ type Tokens struct {
 
 // GapS is a Gap in seconds.
 type GapS struct {
-	Source string  `json:"source"`
-	FromS  float64 `json:"from_s"`
-	ToS    float64 `json:"to_s"`
-	Why    string  `json:"why"`
+	Source GapSource `json:"source"`
+	FromS  float64   `json:"from_s"`
+	ToS    float64   `json:"to_s"`
+	Why    string    `json:"why"`
 }
 
 // StageSummary is one stage; of a warm-up too, which is in no total.
@@ -188,9 +188,9 @@ type ErrorCount struct {
 
 // WarningInJSON is a Warning in seconds.
 type WarningInJSON struct {
-	AtS  float64 `json:"at_s"`
-	ID   string  `json:"id"`
-	Text string  `json:"text"`
+	AtS  float64   `json:"at_s"`
+	ID   WarningID `json:"id"`
+	Text string    `json:"text"`
 }
 
 // Summarize reads the figures off a run. Good and the verdicts are by

@@ -205,7 +205,7 @@ func trustDelivered(r *Run, s Summary, _ Limits) []Reason {
 	if v < deliveredLimit {
 		verdict = Invalid
 		why := "too many were in flight"
-		if slices.ContainsFunc(r.Warnings, func(w Warning) bool { return w.ID == "worker-lost" }) {
+		if slices.ContainsFunc(r.Warnings, func(w Warning) bool { return w.ID == WarnWorkerLost }) {
 			why = "a load generator was lost"
 		}
 		text += fmt.Sprintf(" (%d shed: %s)", s.Load.Shed, why)
@@ -448,11 +448,11 @@ func trustGaps(r *Run, _ Summary, _ Limits) []Reason {
 	if end <= 0 {
 		return nil
 	}
-	blind := map[string]time.Duration{}
+	blind := map[GapSource]time.Duration{}
 	for _, g := range r.Gaps {
 		blind[g.Source] += max(min(g.To, end)-max(g.From, 0), 0)
 	}
-	source, longest := "", time.Duration(0)
+	source, longest := GapSource(""), time.Duration(0)
 	for s, d := range blind {
 		if d > longest || d == longest && s < source {
 			source, longest = s, d

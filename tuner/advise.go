@@ -218,9 +218,9 @@ func (b *bench) front(k ranking) []Point {
 		}
 		switch {
 		case t == k.best:
-			p.Mark = "recommended"
+			p.Mark = MarkRecommended
 		case i == 0:
-			p.Mark = "current"
+			p.Mark = MarkCurrent
 		}
 		out = append(out, p)
 	}

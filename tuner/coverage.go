@@ -62,7 +62,7 @@ func specimen(run *results.Run, o Options) (results.Timeline, []results.Figure) 
 		if slices.ContainsFunc(run.Requests, func(r results.Request) bool { _, ok := r.Latency("tpot"); return ok }) {
 			l.TPOT.Record(time.Second)
 		}
-		if slices.ContainsFunc(o.Objectives, func(o results.Objective) bool { return o.Metric == "itl" }) &&
+		if slices.ContainsFunc(o.Objectives, func(o results.Objective) bool { return o.Of() == results.GapPerToken }) &&
 			fit.PredictsGaps(run) {
 			l.ITL.Record(time.Second)
 		}

@@ -60,7 +60,7 @@ const worstSpan = time.Minute
 // sight is what bound at one sync.
 type sight struct {
 	at      time.Duration
-	bound   string
+	bound   Bound
 	text    string
 	replica int32
 }
@@ -130,34 +130,34 @@ func worst(
 // applies of max, policy, window, startup (pods are on their way), tolerance,
 // and else lag: the metric does not show the load yet.
 func judgeSync(d *hpa.Decision, cfg *hpa.Config, ready, pods, need float64) sight {
-	s := sight{at: d.At, bound: "lag", replica: d.Replicas}
+	s := sight{at: d.At, bound: BoundLag, replica: d.Replicas}
 	switch {
 	case ready >= need && need > 0:
 		s.bound = ""
 	case d.Path == hpa.AtZero && pods == 0:
 		s.text = "the size was zero, and nothing had woken it yet"
 	case d.HasProposal && d.Replicas >= cfg.MaxReplicas && d.Proposal.Replicas > cfg.MaxReplicas:
-		s.bound, s.text = "max", fmt.Sprintf(
+		s.bound, s.text = BoundMax, fmt.Sprintf(
 			"the metrics asked for %d, maxReplicas is %d",
 			d.Proposal.Replicas,
 			cfg.MaxReplicas,
 		)
 	case d.HasProposal && d.Up && d.Stable > d.Limited:
-		s.bound, s.text = "policy", fmt.Sprintf(
+		s.bound, s.text = BoundPolicy, fmt.Sprintf(
 			"the metrics asked for %d, the scale-up policies allowed %d",
 			d.Stable,
 			d.Limited,
 		)
 	case d.HasProposal && d.Proposal.Replicas > d.Stable && d.Stable >= d.From:
-		s.bound, s.text = "window", fmt.Sprintf(
+		s.bound, s.text = BoundWindow, fmt.Sprintf(
 			"the metrics asked for %d, the scale-up window kept it at %d",
 			d.Proposal.Replicas,
 			d.Stable,
 		)
 	case pods > ready:
-		s.bound, s.text = "startup", fmt.Sprintf("%.0f of %.0f pods were still starting", pods-ready, pods)
+		s.bound, s.text = BoundStartup, fmt.Sprintf("%.0f of %.0f pods were still starting", pods-ready, pods)
 	case d.HasProposal && d.Proposal.Tolerated:
-		s.bound, s.text = "tolerance", fmt.Sprintf("usage was within tolerance of the target (ratio %.2f)", d.Proposal.Ratio)
+		s.bound, s.text = BoundTolerance, fmt.Sprintf("usage was within tolerance of the target (ratio %.2f)", d.Proposal.Ratio)
 	default:
 		s.text = "the metric did not show the rise of the load yet"
 	}
@@ -166,8 +166,8 @@ func judgeSync(d *hpa.Decision, cfg *hpa.Config, ready, pods, need float64) sigh
 
 // boundIn names what bound most often between two times; the syncs of the
 // minute before count, too, since what they did not ask for is missing now.
-func boundIn(seen []sight, from, to float64) (string, string) {
-	count, text := map[string]int{}, map[string]string{}
+func boundIn(seen []sight, from, to float64) (Bound, string) {
+	count, text := map[Bound]int{}, map[Bound]string{}
 	for _, s := range seen {
 		if at := s.at.Seconds(); s.bound == "" || at < from-60 || at >= to {
 			continue
@@ -177,8 +177,8 @@ func boundIn(seen []sight, from, to float64) (string, string) {
 			text[s.bound] = s.text
 		}
 	}
-	best := "lag"
-	for _, b := range []string{"startup", "lag", "policy", "max", "tolerance", "window"} {
+	best := BoundLag
+	for _, b := range []Bound{BoundStartup, BoundLag, BoundPolicy, BoundMax, BoundTolerance, BoundWindow} {
 		if count[b] > count[best] {
 			best = b
 		}

@@ -90,7 +90,7 @@ func unfit(f *Fitted) (Refusal, bool) {
 		return Refusal(f.Doubts[0]), true
 	}
 	switch s := f.SelfReplay; s.Verdict {
-	case "fail":
+	case fit.SelfFail:
 		if e := s.AttainmentError; e != nil && math.Abs(*e) > fit.AttainmentLimit {
 			return Refusal{
 				"self-replay",
@@ -114,7 +114,7 @@ func unfit(f *Fitted) (Refusal, bool) {
 				"a longer run with a clear step up and down; see the warnings for what the model could not learn",
 			),
 		}, true
-	case "proves-nothing":
+	case fit.SelfProvesNothing:
 		return Refusal{
 			"self-replay",
 			"the HPA did not scale during the recording, so nothing shows that the replay scales as it does",

@@ -28,13 +28,8 @@ func (g goals) String() string {
 	return strings.Join(texts, " and ")
 }
 
-func isTTFT(o results.Objective) bool { return strings.HasPrefix(o.Metric, "ttft") }
-func isE2E(o results.Objective) bool  { return strings.HasPrefix(o.Metric, "e2e") }
-
 // ofRequests reports whether an objective is about what each request met.
-func ofRequests(o results.Objective) bool {
-	return isTTFT(o) || isE2E(o) || o.Metric == "itl" || o.Metric == "tpot"
-}
+func ofRequests(m *results.Metric) bool { return m != nil && m.Latency() }
 
 // limits are the per-request limits that a replay knows: the tightest of the
 // objectives about each latency.
@@ -62,14 +57,14 @@ func tightest(a, b time.Duration) time.Duration {
 func (g goals) want() float64 {
 	want := 0.0
 	for _, o := range g.list {
-		switch {
-		case ofRequests(o):
+		switch m := o.Of(); {
+		case ofRequests(m):
 			q := o.Stat
 			if q < 0 {
 				q = 0.5
 			}
 			want = max(want, q)
-		case o.Metric == "goodput":
+		case m == results.Goodput:
 			want = max(want, o.Limit)
 		}
 	}
@@ -122,16 +117,16 @@ func (g goals) margin(f fluid) float64 {
 		m = min(m, x)
 	}
 	for _, o := range g.list {
-		switch {
+		switch of := o.Of(); {
 		case o.Window > 0:
 			add((f.windows - o.For) / 2)
-		case ofRequests(o) || o.Metric == "goodput":
+		case ofRequests(of) || of == results.Goodput:
 			plain = true
-		case o.Metric == "error_rate" && f.errors > 0: // without any there is no more to gain
+		case of == results.ErrorRate && f.errors > 0: // without any there is no more to gain
 			add(o.Limit - f.errors)
-		case o.Metric == "replica_hours":
+		case of == results.ReplicaHours:
 			add(1 - f.hours/o.Limit)
-		case o.Metric == "time_to_capacity":
+		case of == results.TimeToCapacity:
 			add((1 - f.capacity/o.Limit) / 10)
 		}
 	}
@@ -143,7 +138,7 @@ func (g goals) margin(f fluid) float64 {
 
 // extra are the figures that a timeline does not know by itself.
 func (g goals) extra(a *tally) []results.Figure {
-	fs := []results.Figure{results.Exactly("time_to_capacity", a.timeToCapacity(), a.ticks, "s")}
+	fs := []results.Figure{results.Exactly(results.TimeToCapacity.Name, a.timeToCapacity(), a.ticks, "s")}
 	if g.cost > 0 {
 		hour := g.paid(a) / a.spanHours() * g.cost
 		fs = append(

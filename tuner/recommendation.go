@@ -173,10 +173,32 @@ type Candidates struct {
 type Worst struct {
 	FromS   float64 `json:"from_s"`
 	ToS     float64 `json:"to_s"`
-	Missed  float64 `json:"missed"`   // requests
-	BoundBy string  `json:"bound_by"` // startup, lag, policy, max, tolerance, window
+	Missed  float64 `json:"missed"` // requests
+	BoundBy Bound   `json:"bound_by"`
 	Text    string  `json:"text"`
 }
+
+// Bound is what kept the size below the need.
+type Bound string
+
+// The bounds, in the order in which they are named where several bound as often.
+const (
+	BoundStartup   Bound = "startup" // pods were on their way
+	BoundLag       Bound = "lag"     // the metric did not show the load yet
+	BoundPolicy    Bound = "policy"
+	BoundMax       Bound = "max"
+	BoundTolerance Bound = "tolerance"
+	BoundWindow    Bound = "window"
+)
+
+// Mark says which configuration a Point is; "" = one of the others.
+type Mark string
+
+// The marks.
+const (
+	MarkCurrent     Mark = "current"
+	MarkRecommended Mark = "recommended"
+)
 
 // Point is a candidate on the chart of cost against attainment.
 type Point struct {
@@ -184,8 +206,8 @@ type Point struct {
 	Hours      float64 `json:"replica_hours"`
 	Attainment float64 `json:"attainment"`
 	Feasible   bool    `json:"feasible"`
-	Mark       string  `json:"mark,omitempty"` // current, recommended, cheapest, safest, minimal_change
-	Text       string  `json:"text"`           // one line that names the configuration
+	Mark       Mark    `json:"mark,omitempty"`
+	Text       string  `json:"text"` // one line that names the configuration
 }
 
 // Error makes a Refusal the error of what returns no recommendation.

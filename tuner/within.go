@@ -42,8 +42,8 @@ func within(s SelfReplay, run *results.Run, b *bench, t *trial) SelfReplay {
 	if predicted.Lo != nil && predicted.Hi != nil {
 		lo, hi = *predicted.Lo, *predicted.Hi
 	}
-	if s.Verdict == "pass" && (was < lo-fit.AttainmentLimit || was > hi+fit.AttainmentLimit) {
-		s.Verdict = "fail"
+	if s.Verdict == fit.SelfPass && (was < lo-fit.AttainmentLimit || was > hi+fit.AttainmentLimit) {
+		s.Verdict = fit.SelfFail
 	}
 	return s
 }

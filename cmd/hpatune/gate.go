@@ -9,6 +9,7 @@ import (
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/fit"
 )
 
 func newGateCmd(s streams) *cobra.Command {
@@ -75,7 +76,7 @@ func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error 
 	sum := results.Summarize(r.run, r.objectives)
 	sum.Run += " replayed under " + f.filename
 	sum.Objectives = r.outcome.Judged
-	if self := r.outcome.SelfReplay; self.Verdict == "fail" {
+	if self := r.outcome.SelfReplay; self.Verdict == fit.SelfFail {
 		s.warnf(
 			"the replay does not reproduce the recorded run (%d of %d rescales matched), so its verdict is not valid",
 			self.RescalesMatched,

@@ -72,7 +72,7 @@ func Merge(p *profiles.Profile, seed int64, shares []Share) (*results.Run, error
 		return nil, err
 	}
 	for _, text := range lost {
-		out.Warnings = append(out.Warnings, results.Warning{ID: "worker-lost", Text: text})
+		out.Warnings = append(out.Warnings, results.Warning{ID: results.WarnWorkerLost, Text: text})
 	}
 	if len(lost) > 0 {
 		out.Meta.Partial, out.Meta.Why = true, strings.Join(lost, "; ")

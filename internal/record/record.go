@@ -184,7 +184,7 @@ func (p *Plan) run(ctx context.Context, s *Session, scene *Scene, log *store.Wri
 				sent.Add(1)
 			}
 		case results.Warning:
-			if r.ID == "change-undone" {
+			if r.ID == results.WarnChangeUndone {
 				cancel(ErrUndone)
 			}
 		case results.Endpoints:

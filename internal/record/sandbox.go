@@ -96,7 +96,7 @@ func (b *Sandbox) Open(s *Session) (Scene, error) {
 				return nil
 			}
 			at := s.Clock.At(time.Now())
-			emit(results.Gap{Source: "sandbox", From: at, To: at, Why: err.Error()})
+			emit(results.Gap{Source: results.SourceSandbox, From: at, To: at, Why: err.Error()})
 			return fmt.Errorf("sandbox: %w", err)
 		},
 		Conclude: func(m *results.Meta, sent int64) {

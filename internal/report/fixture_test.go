@@ -191,7 +191,7 @@ func seededAdvice() *tuner.Recommendation {
 	}
 	for _, p := range picks(r) {
 		mark := strings.ReplaceAll(p.Name, " ", "_")
-		r.Front = append(r.Front, tuner.Point{USDHour: p.Predicted.USDHour.Value, Attainment: p.Predicted.Attainment.Value, Feasible: mark != "current", Mark: mark, Text: "the " + p.Name + " one"})
+		r.Front = append(r.Front, tuner.Point{USDHour: p.Predicted.USDHour.Value, Attainment: p.Predicted.Attainment.Value, Feasible: mark != "current", Mark: tuner.Mark(mark), Text: "the " + p.Name + " one"})
 	}
 	return r
 }

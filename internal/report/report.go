@@ -164,11 +164,11 @@ type data struct {
 }
 
 type front struct {
-	Cost       float64 `json:"cost"`
-	Attainment float64 `json:"attainment"`
-	Feasible   bool    `json:"feasible"`
-	Mark       string  `json:"mark"`
-	Text       string  `json:"text"`
+	Cost       float64    `json:"cost"`
+	Attainment float64    `json:"attainment"`
+	Feasible   bool       `json:"feasible"`
+	Mark       tuner.Mark `json:"mark"`
+	Text       string     `json:"text"`
 }
 
 func dataOf(p Page) data {

@@ -11,6 +11,7 @@ import (
 	"github.com/hpatune/hpatune/internal/layout"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/fit"
 )
 
 // printer writes lines and aligned tables, and keeps the first error.
@@ -381,7 +382,7 @@ func (p *printer) changes(r *tuner.Recommendation) {
 func (p *printer) selfReplay(self tuner.SelfReplay) {
 	switch self.Verdict {
 	case "":
-	case "assumed":
+	case fit.SelfAssumed:
 		p.line("Self-replay (the recorded run, replayed): not possible, because no autoscaler was recorded")
 	default:
 		within := ""

@@ -223,7 +223,7 @@ func (s *Sandbox) watchRate(ctx context.Context) {
 		if rate := now - last; rate > maxRequestsPerSec {
 			s.workload.emit(results.Warning{
 				At: s.workload.now(),
-				ID: "sandbox-overdriven",
+				ID: results.WarnSandboxTooQuick,
 				Text: fmt.Sprintf(
 					"%d requests in one real second; above %d the sandbox measures its own delay. Lower --speed or the rate.",
 					rate,

@@ -171,12 +171,12 @@ func (s *signals) run(ctx context.Context, w *workload) {
 	}
 	last := map[string]int64{}
 	blind := map[string]results.Gap{}
-	said := map[string]bool{}
+	said := map[results.GapSource]bool{}
 	for at := time.Duration(0); w.wait(ctx, at); at += signalsEvery {
 		for i := range s.metrics {
 			m := &s.metrics[i]
 			err := s.record(ctx, w, m, last)
-			source := m.Source.String() + " metric " + m.Name
+			source := results.SourceMetric(m.Source.String(), m.Name)
 			g, was := blind[m.Name]
 			switch now := w.now(); {
 			case ctx.Err() != nil:
@@ -184,7 +184,8 @@ func (s *signals) run(ctx context.Context, w *workload) {
 				blind[m.Name] = results.Gap{Source: source, From: now, Why: err.Error()}
 				if !said[source] {
 					said[source] = true
-					w.emit(results.Warning{At: now, ID: "observer-blind", Text: fmt.Sprintf("%s: %v; retrying", source, err)})
+					w.emit(results.Warning{At: now, ID: results.WarnObserverBlind,
+						Text: fmt.Sprintf("%s: %v; retrying", source, err)})
 				}
 			case err == nil && was:
 				delete(blind, m.Name)

@@ -176,8 +176,8 @@ func TestDamagedFoldersOpen(t *testing.T) {
 			}
 			found := ""
 			for _, w := range run.Warnings {
-				if strings.HasPrefix(w.ID, "torn-") {
-					found = w.ID
+				if strings.HasPrefix(string(w.ID), "torn-") {
+					found = string(w.ID)
 				}
 			}
 			if c.requests >= 0 && found != c.warning {

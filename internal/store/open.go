@@ -51,7 +51,7 @@ func Open(fsys fs.FS) (*results.Run, error) {
 	return run, nil
 }
 
-func doubt(run *results.Run, id, format string, args ...any) {
+func doubt(run *results.Run, id results.WarningID, format string, args ...any) {
 	run.Meta.Partial = true
 	run.Warnings = append(run.Warnings, results.Warning{ID: id, Text: fmt.Sprintf(format, args...)})
 }
@@ -99,7 +99,7 @@ func readRecords(fsys fs.FS, run *results.Run, t *tables) error {
 		}
 	}
 	if bad > 0 {
-		doubt(run, "torn-record", "%d unreadable lines left out, the first %v", bad, first)
+		doubt(run, results.WarnTornRecord, "%d unreadable lines left out, the first %v", bad, first)
 	}
 	// Sources write side by side; each list is in order again here.
 	slices.SortStableFunc(run.Pods, func(a, b results.Pod) int { return cmp.Compare(a.At, b.At) })
@@ -148,7 +148,7 @@ func readParts[T any](fsys fs.FS, dir string, cols []column[T], run *results.Run
 			return nil, err
 		}
 		if rows, err = decode(rows, data, cols, t); err != nil {
-			doubt(run, "torn-part", "%s left out: %v", name, err)
+			doubt(run, results.WarnTornPart, "%s left out: %v", name, err)
 		}
 	}
 	return rows, nil

@@ -241,11 +241,11 @@ func writeLine(b *bytes.Buffer, r results.Record) error {
 	case results.Event:
 		return line(b, "event", eventLine{secs(r.At), r.Source, r.Object, r.Type, r.Reason, secrets.Message(r.Message)})
 	case results.Gap:
-		return line(b, "gap", gapLine{r.Source, secs(r.From), secs(r.To), secrets.Message(r.Why)})
+		return line(b, "gap", gapLine{string(r.Source), secs(r.From), secs(r.To), secrets.Message(r.Why)})
 	case results.Offset:
 		return line(b, "offset", offsetLine{secs(r.At), r.Shard, secs(r.Offset), secs(r.Error)})
 	case results.Warning:
-		return line(b, "warning", warningLine{secs(r.At), r.ID, secrets.Message(r.Text)})
+		return line(b, "warning", warningLine{secs(r.At), string(r.ID), secrets.Message(r.Text)})
 	case results.Name:
 		r.Text = secrets.Message(r.Text)
 		return line(b, "name", nameLine(r))
@@ -305,7 +305,7 @@ func readLine(data []byte, run *results.Run, t *tables) error {
 		})
 	case "gap":
 		return take(data, &run.Gaps, func(l gapLine) results.Gap {
-			return results.Gap{Source: l.Source, From: time.Duration(l.From), To: time.Duration(l.To), Why: l.Why}
+			return results.Gap{Source: results.GapSource(l.Source), From: time.Duration(l.From), To: time.Duration(l.To), Why: l.Why}
 		})
 	case "offset":
 		return take(data, &run.Offsets, func(l offsetLine) results.Offset {
@@ -318,7 +318,7 @@ func readLine(data []byte, run *results.Run, t *tables) error {
 		})
 	case "warning":
 		return take(data, &run.Warnings, func(l warningLine) results.Warning {
-			return results.Warning{At: time.Duration(l.At), ID: l.ID, Text: l.Text}
+			return results.Warning{At: time.Duration(l.At), ID: results.WarningID(l.ID), Text: l.Text}
 		})
 	case "name":
 		var n nameLine

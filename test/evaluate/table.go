@@ -8,7 +8,7 @@ import (
 
 // line says in one line what became of a recording.
 func (x *recording) line() string {
-	s := "identity test " + x.SelfReplay.Verdict
+	s := "identity test " + string(x.SelfReplay.Verdict)
 	if e := x.SelfReplay.ReplicaHoursError; e != nil {
 		s += fmt.Sprintf(" (hours %+.1f %%, %d of %d rescales", 100**e, x.SelfReplay.RescalesMatched,
 			x.SelfReplay.Rescales)

@@ -56,7 +56,7 @@ func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) 
 	}
 	blind := time.Duration(0)
 	for _, g := range gaps {
-		if g.Source != "loadgen" && g.Source != "client" {
+		if g.Source != results.SourceLoadgen && g.Source != results.SourceClient {
 			continue
 		}
 		d.Censored = append(d.Censored, replay.Span{From: g.From, To: g.To, Why: g.Why})

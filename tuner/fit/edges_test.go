@@ -104,7 +104,7 @@ func TestCompare(t *testing.T) {
 		name    string
 		syncs   []results.Sync
 		sim     []float64
-		verdict string
+		verdict SelfVerdict
 		matched int
 	}{
 		{"the same", []results.Sync{sync(0, 2, 2), sync(30, 2, 6)}, hold(map[int]float64{30: 6}), "pass", 1},

@@ -196,7 +196,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	out.SelfReplay = SelfReplayOf(run, world, cfg)
 	say.add(replayedNotes(&out.SelfReplay, len(run.Syncs)))
 	if len(say.assumed) > 0 && len(run.Syncs) == 0 {
-		out.SelfReplay.Verdict = "assumed"
+		out.SelfReplay.Verdict = SelfAssumed
 	}
 	return done(nil)
 }

@@ -115,7 +115,7 @@ func servedByAPI(source string) bool { return strings.HasSuffix(source, ".metric
 // its query none, or it was no number.
 func lapsesOf(run *results.Run, m *hpa.Metric) (out []results.Gap) {
 	for _, g := range run.Gaps {
-		if strings.HasSuffix(g.Source, " "+m.Name) {
+		if strings.HasSuffix(string(g.Source), " "+m.Name) {
 			out = append(out, g)
 		}
 	}

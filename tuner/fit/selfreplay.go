@@ -27,9 +27,19 @@ type SelfReplay struct {
 	// did: the sum over all pods and reconciles, as a ratio, and the median of several
 	// replays where one did not pass; nil = not recorded.
 	Metrics map[string]float64 `json:"metrics"`
-	// pass, fail, proves-nothing (the HPA never moved), assumed (no autoscaler was recorded)
-	Verdict string `json:"verdict"`
+	Verdict SelfVerdict        `json:"verdict"`
 }
+
+// SelfVerdict is what became of the identity test.
+type SelfVerdict string
+
+// The verdicts.
+const (
+	SelfPass          SelfVerdict = "pass"
+	SelfFail          SelfVerdict = "fail"
+	SelfProvesNothing SelfVerdict = "proves-nothing" // the HPA never moved
+	SelfAssumed       SelfVerdict = "assumed"        // no autoscaler was recorded
+)
 
 // SelfReplayOf replays a run under the configuration that ran and compares the
 // sizes, reconcile by reconcile: the identity test of tuner/MODEL.md.
@@ -43,7 +53,7 @@ type SelfReplay struct {
 // seen, for as long after it as it remembers, or after its HPA was edited.
 func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay {
 	if len(run.Syncs) == 0 {
-		return SelfReplay{Verdict: "assumed"}
+		return SelfReplay{Verdict: SelfAssumed}
 	}
 	var s replay.Scratch
 	var metrics []map[string]float64
@@ -58,7 +68,7 @@ func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay 
 	c := comparison{w.Demand.Step, w.Params.SyncPeriod, float64(cfg.MinReplicas), undecided(run, w.Params, cfg)}
 	out := c.compare(recordedSizes(run.Syncs, len(first), c.step), rescalesOf(run.Syncs, c.step), first)
 	out.Metrics = metrics[0]
-	if out.Verdict != "fail" {
+	if out.Verdict != SelfFail {
 		return out
 	}
 	plays := [][]float64{first}
@@ -114,14 +124,14 @@ func (c *comparison) byLuck(syncs []results.Sync, plays [][]float64, single Self
 	out := single
 	out.RescalesMatched = int(math.Round(share * float64(out.Rescales)))
 	out.RescalesNeeded = min(out.RescalesNeeded, int(math.Ceil(max(luckLeast, least)*float64(out.Rescales)-1e-9)))
-	out.Verdict = "pass"
+	out.Verdict = SelfPass
 	if out.RescalesMatched < out.RescalesNeeded {
-		out.Verdict = "fail"
+		out.Verdict = SelfFail
 	}
 	if out.ReplicaHoursError != nil {
 		out.ReplicaHoursError = &hours
 		if e := math.Abs(hours); e > luckHours || e > 0.1 && (hours <= lo || hours >= hi) {
-			out.Verdict = "fail"
+			out.Verdict = SelfFail
 		}
 	}
 	return out
@@ -216,12 +226,12 @@ func (c *comparison) compare(recorded []float64, rescales []rescale, sim []float
 	}
 	out.RescalesNeeded = needed(out.Rescales)
 	if out.Rescales == 0 {
-		out.Verdict = "proves-nothing"
+		out.Verdict = SelfProvesNothing
 		return out
 	}
-	out.Verdict = "pass"
+	out.Verdict = SelfPass
 	if out.RescalesMatched < out.RescalesNeeded {
-		out.Verdict = "fail"
+		out.Verdict = SelfFail
 	}
 	// It may have moved only below the floor or up to it: then sizes are all there is
 	// to judge.
@@ -229,7 +239,7 @@ func (c *comparison) compare(recorded []float64, rescales []rescale, sim []float
 		e := simAbove/above - 1
 		out.ReplicaHoursError = &e
 		if math.Abs(e) > 0.1 {
-			out.Verdict = "fail"
+			out.Verdict = SelfFail
 		}
 	}
 	return out

@@ -54,7 +54,7 @@ func unseenOf(run *results.Run, p hpa.Params, cfg hpa.Config) notes {
 	from, to := time.Duration(math.MaxInt64), time.Duration(0)
 	for _, g := range run.Gaps {
 		if g.HidesDecisions() || g.HidesPods() {
-			sources = append(sources, g.Source)
+			sources = append(sources, string(g.Source))
 			from, to = min(from, g.From), max(to, g.To)
 		}
 	}

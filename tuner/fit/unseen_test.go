@@ -56,7 +56,7 @@ func TestDecisionsAfterAnEditAreNotJudged(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		at      time.Duration
-		verdict string
+		verdict SelfVerdict
 	}{
 		{"an edit after the last rescale", 890 * time.Second, "pass"},
 		{"an edit between", 300 * time.Second, "pass"},

@@ -261,7 +261,7 @@ func CPUConfig(target int32) hpa.Config {
 
 // Blinded is a run whose records between 240 and 400 s are wrong: requests took
 // a third, CPU was thrice as high, and the size changed at 300 s for no reason.
-func Blinded(source string) (*results.Run, Truth) {
+func Blinded(source results.GapSource) (*results.Run, Truth) {
 	c := Truth{Rate: Wave, Seconds: 900, Config: CPUConfig(70), Replicas: 2, Slots: 8, Streams: true, Seed: 3}
 	run := c.Run()
 	from, to := Dur(240), Dur(400)

@@ -1,0 +1,67 @@
+package results
+
+// WarningID says what a Warning is about. Ids are stable; a run of another version
+// may have others.
+type WarningID string
+
+// The warnings, by who doubts.
+const (
+	// the load generator
+	WarnContentType     WarningID = "content-type"       // an event stream under another content type
+	WarnOddFrames       WarningID = "odd-frames"         // frames that are no part of an answer
+	WarnUsage           WarningID = "usage-not-believed" // a usage figure that cannot be true
+	WarnNoEndMark       WarningID = "no-end-mark"        // and stream_end: lenient
+	WarnNoFirstToken    WarningID = "no-first-token"     // no text
+	WarnNotStreamed     WarningID = "not-streamed"       // a stream that came in one piece
+	WarnShortAnswers    WarningID = "short-answers"      // fewer tokens than asked for
+	WarnWorkerLost      WarningID = "worker-lost"        // a load generator of several
+	WarnSandboxTooQuick WarningID = "sandbox-overdriven" // this machine does not keep up with the sandbox
+
+	// the observer
+	WarnObserverBlind WarningID = "observer-blind" // a source does not answer: see Gap
+	WarnObserverLapse WarningID = "observer-lapse" // a metric lost its value
+	WarnObserverLacks WarningID = "observer-lacks" // a source may not be read
+	WarnHPAEdited     WarningID = "hpa-edited"
+	WarnHPADeleted    WarningID = "hpa-deleted"
+	WarnChangeUndone  WarningID = "change-undone" // what the run itself had changed
+	WarnTargetScaled  WarningID = "target-scaled"
+	WarnTargetChanged WarningID = "target-changed"
+	WarnPodRestarted  WarningID = "pod-restarted"
+
+	// whoever read the run
+	WarnTornRecord WarningID = "torn-record"
+	WarnTornPart   WarningID = "torn-part"
+	WarnLogLines   WarningID = "log-lines" // of an imported log: no requests
+	WarnLogDoubt   WarningID = "log-doubt"
+)
+
+// GapSource says who was blind in a Gap: one of these, or one of a name (Of), such
+// as a metric of an HPA or a pod that is scraped.
+type GapSource string
+
+// The sources.
+const (
+	SourcePods       GapSource = "kube/pods"
+	SourceTarget     GapSource = "kube/target"
+	SourceHPA        GapSource = "kube/hpa"
+	SourceEndpoints  GapSource = "kube/endpoints"
+	SourceEvents     GapSource = "kube/events"
+	SourceNodes      GapSource = "kube/nodes"
+	SourceResources  GapSource = "metrics.k8s.io"
+	SourceKubelet    GapSource = "kubelet"
+	SourcePrometheus GapSource = "prometheus"
+	SourceScrape     GapSource = "scrape"
+	SourceSandbox    GapSource = "sandbox"
+	SourceLoadgen    GapSource = "loadgen"
+	SourceClient     GapSource = "client"
+)
+
+// Of is the part of a source that has a name of its own: scrape POD.
+func (s GapSource) Of(name string) GapSource { return s + " " + GapSource(name) }
+
+// SourceMetric is a metric of an HPA that is not of a resource, by its type in
+// spec.metrics (Pods, Object, External).
+func SourceMetric(kind, name string) GapSource { return GapSource(kind + metricOf + name) }
+
+// metricOf stands between the two in SourceMetric.
+const metricOf = " metric "
