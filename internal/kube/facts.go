@@ -26,7 +26,7 @@ import (
 
 // Facts are what the doctor judges, read from a cluster and nothing changed in it.
 type Facts struct {
-	List   []byte                          // the objects as one JSON List: HPAs, their targets and pods, and what stands around them
+	List   []byte                          // one JSON List: HPAs, their targets and pods, and what is around them
 	Now    time.Time                       // by the cluster's clock
 	Probes map[string]map[int]doctor.Probe // by namespace/name of an HPA and index in spec.metrics
 	Served map[string]string               // metrics API group → why it is not served, "" where it is; absent = not known
