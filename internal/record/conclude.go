@@ -42,7 +42,11 @@ func Conclude(
 		}
 		return "", fmt.Errorf(
 			"no request was answered: %s\nCheck that %s is up and that its protocol is %s. The run is kept. Try: hpatune report %s",
-			why, run.Meta.Target.URL, run.Meta.Target.Protocol, dir)
+			why,
+			run.Meta.Target.URL,
+			run.Meta.Target.Protocol,
+			dir,
+		)
 	case run.Meta.Context[ShardKey] != "":
 		return fmt.Sprintf("this is shard %s, so there is no verdict yet; merge all shards with: hpatune merge %s …",
 			run.Meta.Context[ShardKey], dir), nil

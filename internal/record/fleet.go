@@ -100,8 +100,11 @@ func (b *Fleet) Open(s *Session) (Scene, error) {
 // send has the fleet send, and takes its runs as one.
 func (b *Fleet) send(ctx context.Context, s *Session, l loadgen.Options) (loadgen.Report, error) {
 	p := s.Plan
-	p.say("the workers send from %s to %s; hpatune fetches their recordings at the end", s.Clock.Start.Format(time.TimeOnly),
-		s.Clock.Start.Add(p.Profile.Duration()).Format(time.TimeOnly))
+	p.say(
+		"the workers send from %s to %s; hpatune fetches their recordings at the end",
+		s.Clock.Start.Format(time.TimeOnly),
+		s.Clock.Start.Add(p.Profile.Duration()).Format(time.TimeOnly),
+	)
 	order := b.order
 	order.Start = l.Clock.Start
 	b.many.Start(ctx, order)

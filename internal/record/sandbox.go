@@ -135,7 +135,10 @@ func (b *Sandbox) PutBack(context.Context, *Plan) error {
 func ForSandbox(p *profiles.Profile) (note string) {
 	t := &p.Target
 	if !strings.HasPrefix(t.Protocol, "openai-") {
-		note = fmt.Sprintf("the sandbox serves OpenAI completions, so target.protocol %s is replaced by openai-completions", t.Protocol)
+		note = fmt.Sprintf(
+			"the sandbox serves OpenAI completions, so target.protocol %s is replaced by openai-completions",
+			t.Protocol,
+		)
 		*t = profiles.Target{Protocol: "openai-completions"}
 	}
 	t.Model, t.Path = sandbox.DefaultService().Model, ""

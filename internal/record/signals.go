@@ -85,7 +85,8 @@ func pageSignal(t *manifest.Trigger) (sandbox.Signal, error) {
 	}
 	metric := t.Metadata["valueLocation"]
 	if t.Metadata["aggregateFromKubeServiceEndpoints"] == "true" {
-		op, known := map[string]string{"": "avg", "average": "avg", "sum": "sum", "max": "max", "min": "min"}[t.Metadata["aggregationType"]]
+		kinds := map[string]string{"": "avg", "average": "avg", "sum": "sum", "max": "max", "min": "min"}
+		op, known := kinds[t.Metadata["aggregationType"]]
 		if !known {
 			return nil, fmt.Errorf(
 				"trigger metrics-api: aggregationType %q; want average, sum, max or min",

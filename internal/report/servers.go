@@ -25,7 +25,9 @@ func (p *printer) servers(list []results.ServerTime) {
 		beyond = beyond || t.Beyond
 	}
 	p.table(rows)
-	p.line("  What is longer at the client is spent on the network, in the balancer and in queues before the servers. Server times are as exact as their buckets.")
+	p.line(
+		"  What is longer at the client is spent on the network, in the balancer and in queues before the servers. Server times are as exact as their buckets.",
+	)
 	if beyond {
 		p.line("  A quantile beyond the last bucket is that bucket's bound: it is that long at least.")
 	}

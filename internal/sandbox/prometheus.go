@@ -11,6 +11,7 @@ import (
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	stale "github.com/prometheus/prometheus/model/value"
@@ -145,7 +146,7 @@ func (m *monitor) scrape(p *pod, at time.Duration) {
 	t := m.millis(at)
 	m.of[p.name] = m.of[p.name][:0]
 	put := func(name string, of *dto.Metric, extra []string, v float64) {
-		text := []string{labels.MetricName, name, "pod", p.name, "namespace", m.namespace, "container", container,
+		text := []string{model.MetricNameLabel, name, "pod", p.name, "namespace", m.namespace, "container", container,
 			"instance", p.address, "job", m.workload.service.Name}
 		for _, l := range of.GetLabel() {
 			text = append(text, l.GetName(), l.GetValue())
@@ -181,7 +182,7 @@ func (m *monitor) scrape(p *pod, at time.Duration) {
 	}
 }
 
-func (s *track) add(t int64, v float64) { s.points = append(s.points, point1{t, v}) }
+func (s *track) add(t int64, v float64) { s.points = append(s.points, sampled{t, v}) }
 
 func (s *track) trim(before int64) {
 	i := 0
@@ -235,7 +236,7 @@ func (m *monitor) names() []string {
 	defer m.mu.Unlock()
 	var out []string
 	for _, s := range m.series {
-		out = append(out, s.labels.Get(labels.MetricName))
+		out = append(out, s.labels.Get(model.MetricNameLabel))
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -307,16 +308,16 @@ type seriesSet struct {
 func (s *seriesSet) Next() bool         { s.at++; return s.at < len(s.list) }
 func (s *seriesSet) At() storage.Series { return s.list[s.at] }
 
-// point1 is a value of a series in tsdb's form.
-type point1 struct {
+// sampled is a value of a series in tsdb's form.
+type sampled struct {
 	t int64
 	v float64
 }
 
-func (p point1) T() int64                      { return p.t }
-func (p point1) ST() int64                     { return 0 }
-func (p point1) F() float64                    { return p.v }
-func (p point1) H() *histogram.Histogram       { return nil }
-func (p point1) FH() *histogram.FloatHistogram { return nil }
-func (p point1) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
-func (p point1) Copy() chunks.Sample           { return p }
+func (p sampled) T() int64                      { return p.t }
+func (p sampled) ST() int64                     { return 0 }
+func (p sampled) F() float64                    { return p.v }
+func (p sampled) H() *histogram.Histogram       { return nil }
+func (p sampled) FH() *histogram.FloatHistogram { return nil }
+func (p sampled) Type() chunkenc.ValueType      { return chunkenc.ValFloat }
+func (p sampled) Copy() chunks.Sample           { return p }
