@@ -102,6 +102,8 @@ func beyond(v float64, m *results.Metric, side float64) float64 {
 
 func TestWhatIsNotCovered(t *testing.T) {
 	streams := &results.Run{Meta: results.Meta{Target: results.Target{Streams: true}}}
+	whole := *streams // all of it came in one piece
+	streams.Requests = []results.Request{{First: time.Second, Last: 2 * time.Second, Done: 2 * time.Second}}
 	for _, c := range []struct {
 		sentence string
 		run      *results.Run
@@ -114,6 +116,7 @@ func TestWhatIsNotCovered(t *testing.T) {
 		{"goodput rests on all limits", streams, []string{"goodput > 90%", "itl.p95 < 1s", "e2e.p95 < 1s"}, 1, "needs itl"},
 		{"goodput alone is predicted", streams, []string{"goodput > 90%"}, 1, ""},
 		{"a run without a stream has no first token", &results.Run{}, []string{"ttft.p95 < 1s", "e2e.p95 < 1s"}, 1, "not streamed"},
+		{"nor has one whose answers came in one piece", &whole, []string{"ttft.p95 < 1s", "e2e.p95 < 1s"}, 1, "does not predict ttft"},
 		{"money needs what a replica requests", streams, []string{"usd_hour < 1"}, 0, "needs a price"},
 		{"a mean is not kept window by window", streams, []string{"e2e.mean < 1s each 1m for 90%"}, 0, "window by window"},
 	} {
