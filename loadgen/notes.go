@@ -110,7 +110,12 @@ func (n *notes) warnings(at time.Duration) (list []results.Warning) {
 		case noteContentType:
 			say(kind, "%d answers were of type %s instead of text/event-stream; they were read as event streams", count, example)
 		case noteOddFrames:
-			say(kind, "%d answers contained frames that do not belong to an answer (the first: %s); they were skipped", count, example)
+			say(
+				kind,
+				"%d answers contained frames that do not belong to an answer (the first: %s); they were skipped",
+				count,
+				example,
+			)
 		case noteUsage:
 			say(kind, "%d answers had an impossible usage figure (completion_tokens %s); "+
 				"chunks with text were counted instead of tokens", count, example)
@@ -135,9 +140,15 @@ func (n *notes) warnings(at time.Duration) (list []results.Warning) {
 	}
 	if n.sized > 0 && float64(n.came) < shortOf*float64(n.asked) {
 		mean := func(tokens int) float64 { return float64(tokens) / float64(n.sized) }
-		say(noteShort, "answers had %.3g tokens on average instead of the %.3g requested: output_tokens is a limit, and %d of %d "+
-			"answers ended earlier. Servers that support it reach the limit with request: {ignore_eos: true} in the profile",
-			mean(n.came), mean(n.asked), n.count[noteShort], n.sized)
+		say(
+			noteShort,
+			"answers had %.3g tokens on average instead of the %.3g requested: output_tokens is a limit, and %d of %d "+
+				"answers ended earlier. Servers that support it reach the limit with request: {ignore_eos: true} in the profile",
+			mean(n.came),
+			mean(n.asked),
+			n.count[noteShort],
+			n.sized,
+		)
 	}
 	return list
 }

@@ -87,7 +87,11 @@ func (f *feed) run(ctx context.Context) error {
 		if blind.IsZero() {
 			blind, why = time.Now(), brief(err)
 			f.emit(
-				results.Warning{At: f.clock.At(blind), ID: results.WarnObserverBlind, Text: fmt.Sprintf("%s: %v; retrying", f.name, why)},
+				results.Warning{
+					At:   f.clock.At(blind),
+					ID:   results.WarnObserverBlind,
+					Text: fmt.Sprintf("%s: %v; retrying", f.name, why),
+				},
 			)
 		}
 		sleep(ctx, pause)

@@ -220,11 +220,20 @@ func (p *Prometheus) Observe(ctx context.Context, emit results.Emit) error {
 		case failed != nil && blind.IsZero() && ctx.Err() == nil:
 			blind = began
 			emit(
-				results.Warning{At: p.Clock.At(began), ID: results.WarnObserverBlind, Text: fmt.Sprintf("prometheus: %v; retrying", failed)},
+				results.Warning{
+					At:   p.Clock.At(began),
+					ID:   results.WarnObserverBlind,
+					Text: fmt.Sprintf("prometheus: %v; retrying", failed),
+				},
 			)
 		case failed == nil && !blind.IsZero():
 			emit(
-				results.Gap{Source: results.SourcePrometheus, From: p.Clock.At(blind), To: p.Clock.At(time.Now()), Why: "it did not answer"},
+				results.Gap{
+					Source: results.SourcePrometheus,
+					From:   p.Clock.At(blind),
+					To:     p.Clock.At(time.Now()),
+					Why:    "it did not answer",
+				},
 			)
 			blind = time.Time{}
 		}

@@ -32,7 +32,9 @@ func Parse(name string, data []byte, fsys fs.FS) (*Profile, error) {
 	case len(docs) == 0:
 		return nil, source.Problems{{File: name, Text: "is empty", Try: "hpatune profile show steady"}}
 	case len(docs) > 1:
-		return nil, source.Problems{docs[1].Problem("", "is a second profile in the file; use one file per profile", "a file for each")}
+		return nil, source.Problems{
+			docs[1].Problem("", "is a second profile in the file; use one file per profile", "a file for each"),
+		}
 	}
 	doc := docs[0]
 	var p Profile

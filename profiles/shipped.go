@@ -35,7 +35,11 @@ func Load(name string) (*Profile, error) {
 		if try == "" {
 			try = "a file, or one of " + strings.Join(Names(), ", ")
 		}
-		return nil, fmt.Errorf("profile %q: %w", name, &source.Hint{Text: "there is no built-in profile of this name", Try: try})
+		return nil, fmt.Errorf(
+			"profile %q: %w",
+			name,
+			&source.Hint{Text: "there is no built-in profile of this name", Try: try},
+		)
 	}
 	return Parse(name+".yaml", data, shipped)
 }

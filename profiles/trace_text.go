@@ -32,7 +32,13 @@ func (r *recording) csv(file string, in io.Reader) error {
 	}
 	for i, n := range names {
 		if first := slices.Index(names, n); n != "" && first < i {
-			r.bad(file, 1, "", fmt.Sprintf("columns %d and %d are both named %s", first+1, i+1, short(n)), "rename or remove one of them")
+			r.bad(
+				file,
+				1,
+				"",
+				fmt.Sprintf("columns %d and %d are both named %s", first+1, i+1, short(n)),
+				"rename or remove one of them",
+			)
 			return nil
 		}
 	}

@@ -157,7 +157,10 @@ func judgeSync(d *hpa.Decision, cfg *hpa.Config, ready, pods, need float64) sigh
 	case pods > ready:
 		s.bound, s.text = BoundStartup, fmt.Sprintf("%.0f of %.0f pods were still starting", pods-ready, pods)
 	case d.HasProposal && d.Proposal.Tolerated:
-		s.bound, s.text = BoundTolerance, fmt.Sprintf("usage was within tolerance of the target (ratio %.2f)", d.Proposal.Ratio)
+		s.bound, s.text = BoundTolerance, fmt.Sprintf(
+			"usage was within tolerance of the target (ratio %.2f)",
+			d.Proposal.Ratio,
+		)
 	default:
 		s.text = "the metric did not show the rise of the load yet"
 	}

@@ -10,6 +10,7 @@ import (
 // Kind is what an error is about. The zero Kind is Work.
 type Kind int
 
+// The kinds of error, each with an exit code of its own.
 const (
 	Work     Kind = iota // it could not be done: a disk, a network, a cluster
 	Input                // what was asked for is wrong: a flag, an argument, a file

@@ -121,7 +121,11 @@ func (c *Cluster) ask(ctx context.Context) error {
 			if errors.As(err, &at) {
 				err = at.Err
 			}
-			return fmt.Errorf("cluster %s: %w\nTry: kubectl cluster-info, and --context NAME for another cluster", c.Config.Host, err)
+			return fmt.Errorf(
+				"cluster %s: %w\nTry: kubectl cluster-info, and --context NAME for another cluster",
+				c.Config.Host,
+				err,
+			)
 		}
 		got := time.Now()
 		var v struct{ GitVersion string }

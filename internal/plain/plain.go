@@ -44,7 +44,7 @@ func said(err error) (out []replacement) {
 	if text := words(err); text != "" {
 		return []replacement{{err.Error(), text}}
 	}
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // it walks the chain, one error at a time
 	case interface{ Unwrap() error }:
 		if in := e.Unwrap(); in != nil {
 			return said(in)
@@ -60,7 +60,7 @@ func said(err error) (out []replacement) {
 // words is one error of the standard library in plain words; "" = it is none that is
 // known here.
 func words(err error) string {
-	switch e := err.(type) { // the error itself, not what it wraps
+	switch e := err.(type) { //nolint:errorlint // the error itself, not what it wraps
 	case *url.Error:
 		if e.Op == "parse" {
 			return fmt.Sprintf("%q is not a URL: %s", e.URL, Error(e.Err))
@@ -87,12 +87,13 @@ func words(err error) string {
 	case tls.RecordHeaderError:
 		return "the server does not answer with TLS; is it http instead of https?"
 	}
-	switch err {
-	case io.ErrUnexpectedEOF:
+	if err == io.ErrUnexpectedEOF { //nolint:errorlint // likewise
 		return "ends in the middle, as if cut off"
-	case context.DeadlineExceeded:
+	}
+	if err == context.DeadlineExceeded { //nolint:errorlint // likewise
 		return "no answer in time (deadline exceeded)"
-	case context.Canceled:
+	}
+	if err == context.Canceled { //nolint:errorlint // likewise
 		return "interrupted"
 	}
 	return ""
@@ -166,8 +167,10 @@ var texts = []struct {
 			`environment variable`),
 		"no cluster is configured",
 	},
-	{regexp.MustCompile(`strconv\.(?:Parse(?:Float|Int|Uint)|Atoi): parsing ("[^"]*"): invalid syntax`), "$1 is not a number"},
-	{regexp.MustCompile(`strconv\.(?:Parse(?:Float|Int|Uint)|Atoi): parsing ("[^"]*"): value out of range`), "$1 is too large"},
+	{regexp.MustCompile(`strconv\.(?:Parse(?:Float|Int|Uint)|Atoi): parsing ("[^"]*"): invalid syntax`),
+		"$1 is not a number"},
+	{regexp.MustCompile(`strconv\.(?:Parse(?:Float|Int|Uint)|Atoi): parsing ("[^"]*"): value out of range`),
+		"$1 is too large"},
 	{regexp.MustCompile(`time: (?:unknown unit "[^"]*" in|missing unit in|invalid) duration ("[^"]*")`),
 		"$1 is not a duration; write 90s, 5m or 1h30m"},
 	{regexp.MustCompile(`http: server gave HTTP response to HTTPS client`), "the server answers with http, not https"},

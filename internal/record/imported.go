@@ -65,9 +65,11 @@ func Import(
 	}
 	for _, l := range all {
 		if len(l.Bad) > 0 {
-			log.Emit(results.Warning{ID: results.WarnLogLines, Text: fmt.Sprintf("%d of %d lines of %s are not requests and were "+
-				"skipped; the first: line %d: %s",
-				len(l.Bad), len(l.Bad)+len(l.Entries), l.Name, l.Bad[0].Line, l.Bad[0].Text)})
+			log.Emit(
+				results.Warning{ID: results.WarnLogLines, Text: fmt.Sprintf("%d of %d lines of %s are not requests and were "+
+					"skipped; the first: line %d: %s",
+					len(l.Bad), len(l.Bad)+len(l.Entries), l.Name, l.Bad[0].Line, l.Bad[0].Text)},
+			)
 		}
 		for _, w := range l.Warnings {
 			log.Emit(results.Warning{ID: results.WarnLogDoubt, Text: w})

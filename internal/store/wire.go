@@ -305,7 +305,12 @@ func readLine(data []byte, run *results.Run, t *tables) error {
 		})
 	case "gap":
 		return take(data, &run.Gaps, func(l gapLine) results.Gap {
-			return results.Gap{Source: results.GapSource(l.Source), From: time.Duration(l.From), To: time.Duration(l.To), Why: l.Why}
+			return results.Gap{
+				Source: results.GapSource(l.Source),
+				From:   time.Duration(l.From),
+				To:     time.Duration(l.To),
+				Why:    l.Why,
+			}
 		})
 	case "offset":
 		return take(data, &run.Offsets, func(l offsetLine) results.Offset {

@@ -227,8 +227,14 @@ func (s state) kedaEnv() []string {
 func (s state) kedaArgs(component string) []string {
 	certs := s.pki("keda-certs")
 	if component == "keda-operator" {
-		return []string{"--cert-dir=" + certs, "--enable-cert-rotation=false", "--enable-prometheus-metrics=false",
-			"--zap-encoder=console", "--health-probe-bind-address=127.0.0.1:8081", "--metrics-service-bind-address=127.0.0.1:9666"}
+		return []string{
+			"--cert-dir=" + certs,
+			"--enable-cert-rotation=false",
+			"--enable-prometheus-metrics=false",
+			"--zap-encoder=console",
+			"--health-probe-bind-address=127.0.0.1:8081",
+			"--metrics-service-bind-address=127.0.0.1:9666",
+		}
 	}
 	k := s.pki("keda-client.kubeconfig")
 	return []string{"--secure-port=4444", "--port=8083", "--cert-dir=" + certs, "--metrics-service-address=127.0.0.1:9666",

@@ -106,7 +106,9 @@ func (p *prometheus) GetMetricBySelector(ctx context.Context, namespace string, 
 	if err != nil {
 		return nil, err
 	}
-	pods, err := p.pods.Resource(podKind).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	pods, err := p.pods.Resource(podKind).
+		Namespace(namespace).
+		List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +125,11 @@ func (p *prometheus) GetMetricBySelector(ctx context.Context, namespace string, 
 
 // values asks Prometheus for a metric of all pods of a namespace. A value that
 // is no number is left out, as if the pod had none.
-func (p *prometheus) values(ctx context.Context, namespace string, info provider.CustomMetricInfo) ([]custom_metrics.MetricValue, error) {
+func (p *prometheus) values(
+	ctx context.Context,
+	namespace string,
+	info provider.CustomMetricInfo,
+) ([]custom_metrics.MetricValue, error) {
 	query, err := p.query(info)
 	if err != nil {
 		return nil, err
@@ -161,10 +167,15 @@ func (p *prometheus) values(ctx context.Context, namespace string, info provider
 			continue
 		}
 		out = append(out, custom_metrics.MetricValue{
-			DescribedObject: custom_metrics.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: series.Metric["pod"]},
-			Metric:          custom_metrics.MetricIdentifier{Name: info.Metric},
-			Timestamp:       metav1.NewTime(time.UnixMilli(int64(at * 1000))),
-			Value:           *resource.NewMilliQuantity(int64(math.Round(v*1000)), resource.DecimalSI),
+			DescribedObject: custom_metrics.ObjectReference{
+				APIVersion: "v1",
+				Kind:       "Pod",
+				Namespace:  namespace,
+				Name:       series.Metric["pod"],
+			},
+			Metric:    custom_metrics.MetricIdentifier{Name: info.Metric},
+			Timestamp: metav1.NewTime(time.UnixMilli(int64(at * 1000))),
+			Value:     *resource.NewMilliQuantity(int64(math.Round(v*1000)), resource.DecimalSI),
 		})
 	}
 	return out, nil
