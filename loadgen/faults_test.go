@@ -77,7 +77,7 @@ func TestFaultsAreCalledByTheirNames(t *testing.T) {
 		token   bool   // a first token was stamped
 	}{
 		{"a server that resets at once", plain, short, reset(""), results.Reset, "connection reset", false},
-		{"a server that closes without a word", plain, short, raw(""), results.Reset, "EOF", false},
+		{"a server that closes without a word", plain, short, raw(""), results.Reset, "closed the connection without an answer", false},
 		{"a reset in mid-stream keeps its first token", chat, short, reset(sseHead + "\r\ndata: " + token + "\n\n"), results.Reset, "reset", true},
 		{"a stream closed before its end mark", chat, short, streamThen(func(http.ResponseWriter, *http.Request) {}), results.Truncated, "without finish_reason and [DONE]", true},
 		{"a chunked answer cut off", chat, short, raw(sseHead + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello"), results.Truncated, "unexpected EOF", false},
@@ -104,7 +104,7 @@ func TestFaultsAreCalledByTheirNames(t *testing.T) {
 		{"JSON where a stream was asked for", chat, short, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprint(w, `{"choices":[]}`)
-		}, results.InBand, "asked for an event stream", false},
+		}, results.InBand, "requested an event stream", false},
 		{"a chunk that is not JSON", chat, short, func(w http.ResponseWriter, r *http.Request) { sse(w, "<html>", "[DONE]") }, results.InBand, "not JSON", false},
 		{"a page where a completion was asked for", whole, short, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>") }, results.InBand, "not a completion", false},
 		{"an answer without choices", whole, short, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"object":"x"}`) }, results.InBand, "no choices", false},

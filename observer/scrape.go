@@ -107,7 +107,7 @@ func (s *Scrape) Describe() string {
 	if s.found.pods == 0 {
 		return "no pod is ready yet; they are asked at " + s.Page.String() + " once they are"
 	}
-	text := fmt.Sprintf("%d of %d ready pods tell metrics at %s", s.found.answered, s.found.pods, s.Page)
+	text := fmt.Sprintf("%d of %d ready pods expose metrics at %s", s.found.answered, s.found.pods, s.Page)
 	if len(s.found.engines) > 0 {
 		text += " (" + strings.Join(s.found.engines, ", ") + ")"
 	}

@@ -78,12 +78,12 @@ func TestFirstLookAtPods(t *testing.T) {
 		names   []string
 		want    string
 	}{
-		{"what is known is found", good, nil, "1 of 1 ready pods tell metrics at :8000/metrics (vLLM); 2 of them are recorded"},
-		{"what is asked for, too", good, []string{"other"}, "1 of 1 ready pods tell metrics at :8000/metrics (vLLM); 3 of them are recorded"},
-		{"what is on no page is named", good, []string{"mine"}, "1 of 1 ready pods tell metrics at :8000/metrics (vLLM); 2 of them are recorded; on no page: mine"},
-		{"an adapter's name is the same metric", good, []string{"vllm_num_requests_waiting"}, "1 of 1 ready pods tell metrics at :8000/metrics (vLLM); 2 of them are recorded"},
+		{"what is known is found", good, nil, "1 of 1 ready pods expose metrics at :8000/metrics (vLLM); 2 of them are recorded"},
+		{"what is asked for, too", good, []string{"other"}, "1 of 1 ready pods expose metrics at :8000/metrics (vLLM); 3 of them are recorded"},
+		{"what is on no page is named", good, []string{"mine"}, "1 of 1 ready pods expose metrics at :8000/metrics (vLLM); 2 of them are recorded; on no page: mine"},
+		{"an adapter's name is the same metric", good, []string{"vllm_num_requests_waiting"}, "1 of 1 ready pods expose metrics at :8000/metrics (vLLM); 2 of them are recorded"},
 		{"metrics that nobody knows", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "x 1") }, nil,
-			"1 of 1 ready pods tell metrics at :8000/metrics; 0 of them are recorded: name those that you want with --scrape-metric"},
+			"1 of 1 ready pods expose metrics at :8000/metrics; 0 of them are recorded: name those that you want with --scrape-metric"},
 		{"a path that is not there", http.NotFound, nil, "error: scrape: pod a: HTTP 404 at :8000/metrics; check the path"},
 		{"a page of HTML", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>hello") }, nil,
 			`error: scrape: pod a: :8000/metrics is not a page of metrics: it begins with "<html>hello"; check the port and the path`},

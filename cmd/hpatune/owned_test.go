@@ -23,7 +23,7 @@ func TestAdviceSpeaksTheOwnersLanguage(t *testing.T) {
 			[]string{"kubectl patch scaledobject", "chat --type merge --patch-file", "in the trigger of type cpu"}},
 		{"KServe's InferenceService is patched, and what it cannot say is said", "KServe", "chat", "inferenceservice-patch.yaml",
 			[]string{"kind: InferenceService", "scaleMetric: cpu", "scaleTarget: "},
-			[]string{"kubectl patch inferenceservice", "behavior (windows, policies) has no place"}},
+			[]string{"kubectl patch inferenceservice", "behavior (windows, policies) cannot be set in an"}},
 		{"Argo CD's repository is named", "Argo CD", "models", "", nil, []string{"the repository of the Argo CD application models"}},
 		{"Helm's values are named", "Helm", "models", "", nil, []string{"the values of the Helm release models"}},
 	} {

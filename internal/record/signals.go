@@ -80,7 +80,7 @@ func promSignal(query string, nullIsZero bool) sandbox.Signal {
 func pageSignal(t *manifest.Trigger) (sandbox.Signal, error) {
 	if f := t.Metadata["format"]; f != "prometheus" {
 		return nil, fmt.Errorf(
-			"trigger metrics-api: the sandbox's pods tell metrics in Prometheus' format; set format: prometheus",
+			"trigger metrics-api: the sandbox's pods expose metrics in Prometheus' format; set format: prometheus",
 		)
 	}
 	metric := t.Metadata["valueLocation"]
