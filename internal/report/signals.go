@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/tuner"
@@ -80,6 +81,9 @@ func signalRows(r *tuner.Recommendation) *signals {
 	return out
 }
 
+// narrow says in a word what a signal follows, for a table of 80 columns.
+var narrow = strings.NewReplacer("requests in service", "running", "requests waiting", "waiting")
+
 // signals writes the table of what was recorded and is not scaled on.
 func (p *printer) signals(r *tuner.Recommendation) {
 	s := signalRows(r)
@@ -94,7 +98,8 @@ func (p *printer) signals(r *tuner.Recommendation) {
 	if len(s.Rows) > 0 {
 		rows := [][]string{{"", "follows", "noise", "ceiling", "target", "lead", s.Cost}}
 		for _, x := range s.Rows {
-			rows = append(rows, []string{x.Name, x.Follows, x.Noise, x.Ceiling, x.Target, x.Lead, x.Cost.Value})
+			follows := narrow.Replace(x.Follows)
+			rows = append(rows, []string{x.Name, follows, x.Noise, x.Ceiling, x.Target, x.Lead, x.Cost.Value})
 		}
 		p.table(rows)
 		p.line("  Ceiling: what a replica reads at most. Lead: how long before the objectives break it asks for more.")
