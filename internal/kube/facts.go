@@ -13,6 +13,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -120,6 +121,16 @@ func (g *gathering) missed(ctx context.Context, what string, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.facts.Missed = append(g.facts.Missed, text)
+}
+
+// unserved notes, once, a kind of target that the cluster does not have.
+func (g *gathering) unserved(kind, apiVersion string) {
+	text := fmt.Sprintf("targets of kind %s: the cluster does not serve %s %s", kind, apiVersion, kind)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !slices.Contains(g.facts.Missed, text) {
+		g.facts.Missed = append(g.facts.Missed, text)
+	}
 }
 
 // discover learns which API groups there are, so that a kind that the cluster
@@ -257,6 +268,10 @@ func (g *gathering) other(namespace, apiVersion, kind, name string) func(context
 	return func(ctx context.Context) {
 		what := fmt.Sprintf("target %s/%s in %s", kind, name, namespace)
 		resource, err := g.c.resource(apiVersion, kind)
+		if meta.IsNoMatchError(err) {
+			g.unserved(kind, apiVersion)
+			return
+		}
 		if err != nil {
 			g.missed(ctx, what, err)
 			return

@@ -182,7 +182,7 @@ func TestFactsOfAnyKindWithAScale(t *testing.T) {
 	}
 	a = customAnswers()
 	delete(a, "/apis/leaderworkerset.x-k8s.io/v1")
-	if f, err = apiServer(t, a).Facts(t.Context(), "ml", ""); err != nil || !strings.Contains(strings.Join(f.Missed, "\n"), "target LeaderWorkerSet/d in ml: ") {
+	if f, err = apiServer(t, a).Facts(t.Context(), "ml", ""); err != nil || !strings.Contains(strings.Join(f.Missed, "\n"), "targets of kind LeaderWorkerSet: the cluster does not serve") {
 		t.Errorf("a kind that is not served: missed %q, %v, want that said", f.Missed, err)
 	}
 }
