@@ -12,6 +12,19 @@ import (
 // Nodes is what pods stand on; see plant.Nodes.
 type Nodes = plant.Nodes
 
+// places is how many replicas may be recommended, of a limit (0 = none): no more than
+// there is room for on the most nodes.
+func places(n *Nodes, limit int32) int32 {
+	if n == nil || n.Most <= 0 {
+		return limit
+	}
+	room := int32(min(int64(n.Most)*int64(n.PerNode), math.MaxInt32))
+	if limit > 0 && limit < room {
+		return limit
+	}
+	return room
+}
+
 // onNodes puts the pods of every candidate on nodes: from here on, what is paid for is
 // nodes. The recorded run was replayed without them: what its pods waited for is part
 // of their recorded start. It returns what was assumed.
@@ -30,7 +43,7 @@ func (b *bench) onNodes(n *Nodes) []string {
 		most = fmt.Sprintf(", %d at most", n.Most)
 	}
 	said := []string{
-		fmt.Sprintf("nodes that are always there: %d%s; one takes %d pods, %s to start, and is removed after %s without pods",
+		fmt.Sprintf("nodes that are always there: %d%s; pods on a node: %d; a node takes %s to start, and is removed after %s without pods",
 			n.Kept, most, n.PerNode, figure.Time(n.Startup.Seconds()), figure.Time(n.Idle.Seconds())),
 	}
 	if waited > 0 {
@@ -44,7 +57,7 @@ func (b *bench) onNodes(n *Nodes) []string {
 		said = append(
 			said,
 			fmt.Sprintf(
-				"a node costs what the %d replicas cost that fill it; a price list can say otherwise (node: PRICE)",
+				"a full node (pods on it: %d) costs what its replicas cost; a price list can say otherwise (node: PRICE)",
 				n.PerNode,
 			),
 		)

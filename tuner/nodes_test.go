@@ -22,7 +22,7 @@ func TestNodesAreWhatIsPaid(t *testing.T) {
 	}
 	plain := b.try(size(6), 2, &s)
 	said := b.onNodes(&Nodes{Kept: 1, PerNode: 3, Startup: 4 * time.Minute, Idle: 10 * time.Minute})
-	if len(said) != 2 || !strings.Contains(said[1], "the 3 replicas cost that fill it") {
+	if len(said) != 2 || !strings.Contains(said[1], "a full node (pods on it: 3)") {
 		t.Errorf("assumed: %q", said)
 	}
 	span := b.world.Demand.Duration().Hours()
@@ -67,3 +67,21 @@ func TestNodesAreWhatIsPaid(t *testing.T) {
 }
 
 func hoursOf(t *trial) float64 { return mean(t.of(hours)) }
+
+func TestPlaces(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		nodes       *Nodes
+		limit, want int32
+	}{
+		{"no nodes are stated", nil, 7, 7},
+		{"as many nodes as it takes", &Nodes{Kept: 1, PerNode: 4}, 0, 0},
+		{"two nodes of four", &Nodes{Kept: 1, PerNode: 4, Most: 2}, 0, 8},
+		{"a limit below that", &Nodes{Kept: 1, PerNode: 4, Most: 2}, 5, 5},
+		{"a limit above it", &Nodes{Kept: 1, PerNode: 4, Most: 2}, 50, 8},
+	} {
+		if got := places(c.nodes, c.limit); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}

@@ -249,9 +249,9 @@ func (b *bench) scaledOn(g *fit.Signal) hpa.Metric {
 	case m.Source == hpa.Resource && request > 0:
 		m.Target.Utilization = max(1, int32(math.Round(100*level/request)))
 	case m.Source == hpa.External && p.Over != plant.Sum:
-		m.Target.ValueMilli = milli
+		m.Target.Type, m.Target.ValueMilli = hpa.Value, milli
 	default:
-		m.Target.AverageMilli = milli
+		m.Target.Type, m.Target.AverageMilli = hpa.AverageValue, milli
 	}
 	return m
 }

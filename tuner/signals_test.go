@@ -133,10 +133,10 @@ func TestScaledOn(t *testing.T) {
 		g    fitSignal
 		want hpa.Target
 	}{
-		{"a count of what is in service, at what a replica carries", fitSignal{hpa.Pods, "running", 1, 0, 0}, hpa.Target{AverageMilli: 4000}},
-		{"what waits: one each", fitSignal{hpa.Pods, "waiting", 0, 1, 0}, hpa.Target{AverageMilli: 1000}},
+		{"a count of what is in service, at what a replica carries", fitSignal{hpa.Pods, "running", 1, 0, 0}, hpa.Target{Type: hpa.AverageValue, AverageMilli: 4000}},
+		{"what waits: one each", fitSignal{hpa.Pods, "waiting", 0, 1, 0}, hpa.Target{Type: hpa.AverageValue, AverageMilli: 1000}},
 		{"CPU in percent of its request", fitSignal{hpa.Resource, "cpu", 0.1, 0, 0}, hpa.Target{Utilization: 40}},
-		{"below a ceiling that is lower", fitSignal{hpa.Pods, "running", 1, 0, 2.31}, hpa.Target{AverageMilli: 2000}},
+		{"below a ceiling that is lower", fitSignal{hpa.Pods, "running", 1, 0, 2.31}, hpa.Target{Type: hpa.AverageValue, AverageMilli: 2000}},
 	} {
 		g := c.g.signal()
 		if got := b.scaledOn(&g).Target; got != c.want {

@@ -66,6 +66,7 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
 	}
+	o.Space.MaxLimit = places(o.Nodes, o.Space.MaxLimit)
 	r := blank(runs, o)
 	o.Objectives, r.NotCovered = cover(runs[0], o)
 	refuse := func(m *Model, no *Refusal, err error) (Recommendation, *Model, error) {

@@ -338,8 +338,8 @@ func (b *bench) priced(o Options, base *trial) []WhatIf {
 }
 
 // Settings names what of a configuration differs from another in size and target,
-// shortly: "min 3, target 60"; its maxReplicas where nothing else does. "" = none of
-// these differs.
+// shortly: "min 3, target 60"; its maxReplicas where nothing else does, or where the
+// minimum is above the other's. "" = none of these differs.
 func Settings(from, to *hpa.Config) string {
 	var parts []string
 	if from.MinReplicas != to.MinReplicas {
@@ -350,7 +350,7 @@ func Settings(from, to *hpa.Config) string {
 			parts = append(parts, "target "+hpa.FormatValue(k.Get(to)))
 		}
 	}
-	if len(parts) == 0 && from.MaxReplicas != to.MaxReplicas {
+	if from.MaxReplicas != to.MaxReplicas && (len(parts) == 0 || to.MinReplicas > from.MaxReplicas) {
 		parts = append(parts, fmt.Sprintf("max %d", to.MaxReplicas))
 	}
 	return strings.Join(parts, ", ")

@@ -175,6 +175,7 @@ func TestSettings(t *testing.T) {
 	}{
 		{"size and target", cpuHPA(3, 9, 60), "min 3, target 60"},
 		{"a bound is told alone", cpuHPA(2, 9, 70), "max 9"},
+		{"a minimum beyond the other's bound, with its own", cpuHPA(9, 9, 70), "min 9, max 9"},
 		{"nothing", cpuHPA(2, 8, 70), ""},
 	} {
 		from := cpuHPA(2, 8, 70)

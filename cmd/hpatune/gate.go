@@ -59,7 +59,7 @@ func (s streams) gateRun(dir string, f tuneFlags) error {
 	if err != nil {
 		return err
 	}
-	price, err := readPrice(f.price)
+	price, err := readPrice("price", f.price)
 	if err != nil {
 		return err
 	}
@@ -77,11 +77,8 @@ func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error 
 	sum.Run += " replayed under " + f.filename
 	sum.Objectives = r.outcome.Judged
 	if self := r.outcome.SelfReplay; self.Verdict == fit.SelfFail {
-		s.warnf(
-			"the replay does not reproduce the recorded run (%d of %d rescales matched), so its verdict is not valid",
-			self.RescalesMatched,
-			self.Rescales,
-		)
+		s.warnf("the replay does not reproduce the recorded run (%d of %d rescales matched), so its verdict is not valid",
+			self.RescalesMatched, self.Rescales)
 		sum.Trust.Doubt("self-replay", "the replay does not reproduce the recorded run")
 	}
 	return s.gate(

@@ -11,6 +11,7 @@ import (
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/manifest"
 	"github.com/hpatune/hpatune/tuner/recorded"
 )
@@ -77,7 +78,7 @@ func (s streams) replayOver(ctx context.Context, dir string, f tuneFlags) (*repl
 	if err != nil {
 		ran = r.hpa // nothing was recorded: the world is fitted as under the given one
 	}
-	if r.price, err = readPrice(f.price); err != nil {
+	if r.price, err = readPrice("price", f.price); err != nil {
 		return nil, err
 	}
 	o := tuner.Options{
@@ -122,6 +123,10 @@ func (s streams) runReplay(ctx context.Context, dir string, f replayFlags) error
 		return e.Encode(report.ReplayOf(r.run.Meta.Run, pick, r.outcome.Judged))
 	}
 	s.warnings(r.outcome)
+	if self := r.outcome.SelfReplay; self.Verdict == fit.SelfFail {
+		s.warnf("warning: the replay does not reproduce the recorded run (%d of %d rescales matched), so its figures are not valid",
+			self.RescalesMatched, self.Rescales)
+	}
 	return report.ReplayText(s.out, &pick, tuner.Describe(pick.Config), r.price, r.outcome.SelfReplay, r.outcome.Judged)
 }
 

@@ -52,7 +52,7 @@ func (s streams) runReport(dirs []string, f tuneFlags, html string) error {
 		if err != nil {
 			return failure.As(failure.Input, err)
 		}
-		price, err := readPrice(f.price)
+		price, err := readPrice("price", f.price)
 		if err != nil {
 			return err
 		}

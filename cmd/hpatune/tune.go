@@ -150,7 +150,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (advis
 	if err != nil {
 		return advised{}, err
 	}
-	price, err := readPrice(f.price)
+	price, err := readPrice("price", f.price)
 	if err != nil {
 		return advised{}, err
 	}
@@ -272,7 +272,7 @@ func (f *tuneFlags) observed(run *results.Run) error {
 }
 
 // readPrice returns the book's entry or reads a file.
-func readPrice(name string) (tuner.Price, error) {
+func readPrice(flag, name string) (tuner.Price, error) {
 	if name == "" {
 		return tuner.DefaultPrice(), nil
 	}
@@ -281,7 +281,7 @@ func readPrice(name string) (tuner.Price, error) {
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return tuner.Price{}, usagef("--price %s: not a file and not one of %s", name, strings.Join(tuner.PriceNames(), ", "))
+		return tuner.Price{}, usagef("--%s %s: not a file and not one of %s", flag, name, strings.Join(tuner.PriceNames(), ", "))
 	}
 	p, err := tuner.ParsePrice(name, data)
 	return p, failure.As(failure.Input, err)

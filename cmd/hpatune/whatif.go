@@ -57,6 +57,8 @@ func (f *whatIfFlags) nodesOf() (*tuner.Nodes, error) {
 	switch {
 	case f.nodes < 0:
 		return nil, usagef("--nodes %d: want 0 or more", f.nodes)
+	case f.podsPerNode > 10_000 || f.podsPerNode < 1 && f.nodesStated("pods-per-node"):
+		return nil, usagef("--pods-per-node %d: want 1 to 10,000", f.podsPerNode)
 	case f.podsPerNode < 1:
 		return nil, usagef(
 			"--nodes %d: how many pods a node takes is not known\nTry: --nodes %d --pods-per-node 4",
@@ -106,9 +108,13 @@ func (f *whatIfFlags) otherPrices(present tuner.Price) ([]tuner.Price, error) {
 	}
 	var out []tuner.Price
 	for _, name := range names {
-		p, err := readPrice(name)
+		p, err := readPrice("other-price", name)
 		if err != nil {
 			return nil, err
+		}
+		if p.Currency != present.Currency && len(f.prices) > 0 {
+			return nil, usagef("--other-price %s: its prices are in %s, and --price is in %s; only one currency can be compared",
+				name, p.Currency, present.Currency)
 		}
 		out = append(out, p)
 	}

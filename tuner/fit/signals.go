@@ -36,7 +36,7 @@ func signalsOf(s *service, cfg *hpa.Config, replica cost.Replica) []Signal {
 	count, ofPod := map[string]int{}, map[string]bool{}
 	for i := range s.run.Samples {
 		x := &s.run.Samples[i]
-		if x.Source == "client" || x.Source == "log" || strings.HasPrefix(x.Name, "container_cpu_cfs_") {
+		if x.Source == "client" || x.Source == "log" || strings.HasPrefix(x.Name, "container_cpu_cfs_") || onlyRises(x.Name) {
 			continue
 		}
 		count[x.Name]++
@@ -65,6 +65,18 @@ func signalsOf(s *service, cfg *hpa.Config, replica cost.Replica) []Signal {
 		out[len(out)-1].N = count[name]
 	}
 	return out
+}
+
+// onlyRises reports whether a metric of this name only ever rises: a counter, or a part of
+// a histogram. No target can be held on it; its rate is a metric of its own.
+func onlyRises(name string) bool {
+	name, _, _ = strings.Cut(name, "{")
+	for _, end := range []string{"_total", "_bucket", "_count", "_sum", "_created"} {
+		if strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return false
 }
 
 func signalOf(s *service, m hpa.Metric, replica cost.Replica) Signal {
