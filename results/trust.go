@@ -162,7 +162,7 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 				Invalid,
 				float64(recorded),
 				float64(planned),
-				"%d of %d planned arrivals are not in the log",
+				"%d of %d planned arrivals are missing from the log",
 				planned-recorded,
 				planned,
 			),
@@ -176,7 +176,7 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 	}
 	switch n := s.Load.Scheduled; {
 	case n == 0:
-		out = append(out, reason("too-few-requests", Invalid, 0, fewRequests, "no requests outside warm-up"))
+		out = append(out, reason("too-few-requests", Invalid, 0, fewRequests, "no requests after warm-up"))
 	case n < fewRequests:
 		out = append(out, reason("too-few-requests", Unverified, float64(n), fewRequests, "only %d requests", n))
 	}
@@ -191,7 +191,7 @@ func trustImported(*Run, Summary, Limits) []Reason {
 			Unverified,
 			math.NaN(),
 			math.NaN(),
-			"imported log: requests missing from it and the lateness of requests are unknown",
+			"imported log: whether requests are missing, and how late they were sent, is unknown",
 		),
 	}
 }
@@ -325,7 +325,7 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 				Unverified,
 				nan,
 				starvedLimit,
-				"shares of traffic are not visible, so new replicas may have got none",
+				"which replica answered is not visible, so new replicas may have got no traffic",
 			),
 		}
 	}
@@ -426,7 +426,7 @@ func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
 				Unverified,
 				math.NaN(),
 				foreignLimit,
-				"foreign traffic not checked: no request counter could be read at the server's /metrics, so others may have sent requests, too",
+				"foreign traffic not checked: the server's /metrics has no known request counter, so others may also have sent requests",
 			),
 		}
 	case ratio == nil:
@@ -435,7 +435,7 @@ func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
 	verdict, text := Valid, fmt.Sprintf("foreign traffic %s", figure.Percent(*ratio))
 	if math.Abs(*ratio) > foreignLimit {
 		verdict = Invalid
-		text += ": the servers also served others"
+		text += ": the servers also answered requests of others"
 		if *ratio < 0 {
 			text = fmt.Sprintf("the servers counted %s fewer requests than were sent", figure.Percent(-*ratio))
 		}
@@ -473,16 +473,16 @@ func trustGaps(r *Run, _ Summary, _ Limits) []Reason {
 func trustFloor(r *Run, _ Summary, limits Limits) []Reason {
 	floor, tightest := r.Meta.Client.FloorS, limits.Tightest().Seconds()
 	if r.Meta.Target.Kind == OfSandbox && floor == 0 {
-		return []Reason{reason("sandbox-floor", Unverified, math.NaN(), floorLimit, "sandbox floor not measured")}
+		return []Reason{reason("sandbox-floor", Unverified, math.NaN(), floorLimit, "latency added by the sandbox (sandbox floor) not measured")}
 	}
 	if floor == 0 || tightest == 0 {
 		return nil
 	}
 	v, verdict := floor/tightest, Valid
-	text := fmt.Sprintf("sandbox floor %s", figure.Time(floor))
+	text := fmt.Sprintf("the sandbox adds %s per request (sandbox floor)", figure.Time(floor))
 	if v > floorLimit {
 		verdict = Unverified
-		text += fmt.Sprintf(" (%s of the tightest limit, so latency cannot be trusted)", figure.Percent(v))
+		text += fmt.Sprintf(", which is %s of the tightest limit, so latency cannot be trusted", figure.Percent(v))
 	}
 	return []Reason{reason("sandbox-floor", verdict, v, floorLimit, "%s", text)}
 }
