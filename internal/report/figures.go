@@ -49,15 +49,15 @@ func figuresOf(s results.Summary) []Figure {
 		out = append(
 			out,
 			Figure{"pods created", count(l.Created), "", ""},
-			Figure{"pods not ready in between", count(l.Unready), "", ""},
+			Figure{"times a pod became unready", count(l.Unready), "", ""},
 			Figure{"container restarts", count(l.Restarts), "", ""},
-			Figure{"CPU periods in which the limit stopped pods", l.ThrottledRatio, "ratio", "recorded by run --throttling"},
+			Figure{"CPU periods throttled by the limit", l.ThrottledRatio, "ratio", "recorded only with run --throttling"},
 		)
 		if l.ReadyS != nil {
 			out = append(
 				out,
 				Figure{"pod ready after, p50", &l.ReadyS.P50, "s", ""},
-				Figure{"pod ready after, most", &l.ReadyS.Max, "s", ""},
+				Figure{"pod ready after, max", &l.ReadyS.Max, "s", ""},
 			)
 		}
 	}

@@ -157,7 +157,7 @@ func seededAdvice() *tuner.Recommendation {
 			{Path: "spec.behavior.scaleDown.stabilizationWindowSeconds", From: "300", To: "120", Effect: &tuner.Reverted{USDMonth: between(-54, -60, -49), Attainment: between(-0.0004, -0.002, 0.001), Flaps: between(0, 0, 0), TimeToCapacity: between(0, -3, 3)}, Reverted: &tuner.Reverted{USDMonth: between(54, 49, 60), Attainment: between(0.0004, -0.001, 0.002), Flaps: between(0, 0, 0), TimeToCapacity: between(0, -3, 3)}, Why: "nothing comes back within five minutes here"},
 		},
 		Zero: &tuner.Zero{
-			Verdict: tuner.ZeroNot, Why: `with it, "error_rate < 1%" held on 0 of 20 replayed days only`, Path: "spec.minReplicaCount", AtZero: "refuse",
+			Verdict: tuner.ZeroNot, Why: `with it, "error_rate < 1%" held on only 0 of 20 replayed days`, Path: "spec.minReplicaCount", AtZero: "refuse",
 			Against: "min 4, max 16", HoursAtZero: between(9.2, 8.9, 9.4), Wakes: between(3, 3, 4), FirstWait: between(62, 41, 88), Lost: between(214, 160, 260),
 			SavedHours: between(31, 30, 32), SavedUSDMonth: between(41.2, 39, 43), Attainment: between(0.962, 0.95, 0.97), PSLOMet: number64(0),
 		},

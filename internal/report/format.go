@@ -55,6 +55,7 @@ func funcsOf(currency string) template.FuncMap {
 		"figures":   figuresOf,
 		"off":       off,
 		"within":    yesNo,
+		"remark":    remark,
 		"points":    func(x *float64) string { return delta(point(x), "ratio").Value },
 		"service":   servicePicked,
 		"costs":     costPicked,

@@ -38,13 +38,13 @@ func Markdown(w io.Writer, page Page) error {
 		p.markdownTable(rows)
 	}
 	if a := page.Advice; a != nil && len(a.Changes) > 0 {
-		rows := [][]string{{"setting", "from", "to", "effect on cost a month", "effect on within limits", "why"}}
+		rows := [][]string{{"setting", "from", "to", "effect on monthly cost", "effect on within limits", "why"}}
 		for _, c := range a.Changes {
 			usd, attainment := dash, dash
 			if c.Effect != nil {
 				usd, attainment = delta(c.Effect.USDMonth, a.Price.Currency).Value, delta(c.Effect.Attainment, "ratio").Value
 			}
-			rows = append(rows, []string{"`" + c.Path + "`", c.From, "**" + c.To + "**", usd, attainment, c.Why})
+			rows = append(rows, []string{"`" + c.Path + "`", c.From, "**" + c.To + "**", usd, attainment, remark(c)})
 		}
 		p.markdownTable(rows)
 	}

@@ -16,7 +16,7 @@ func (p *printer) servers(list []results.ServerTime) {
 	if len(list) == 0 {
 		return
 	}
-	p.line("\nThe servers' own histograms (%s), and the client from the actual send:", list[0].Source)
+	p.line("\nServer histograms (%s), beside the client's times from the actual send:", list[0].Source)
 	rows := [][]string{{"", "n", "server p50", "client p50", "server p95", "client p95"}}
 	beyond := false
 	for _, t := range list {
@@ -26,10 +26,10 @@ func (p *printer) servers(list []results.ServerTime) {
 	}
 	p.table(rows)
 	p.line(
-		"  What is longer at the client is spent on the network, in the balancer and in queues before the servers. Server times are as exact as their buckets.",
+		"  The rest of the client's time is spent on the network, in the load balancer and in queues before the servers. Server times are only as exact as their buckets.",
 	)
 	if beyond {
-		p.line("  A quantile beyond the last bucket is that bucket's bound: it is that long at least.")
+		p.line("  A quantile beyond the last bucket is printed as that bucket's bound; the real one is longer.")
 	}
 }
 

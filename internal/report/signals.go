@@ -73,7 +73,7 @@ func signalRows(r *tuner.Recommendation) *signals {
 		out.Rows = append(out.Rows, row)
 		if g.Advised {
 			out.Advised = fmt.Sprintf(
-				"Scaling on %s would be cheaper at the same objectives: signal.yaml has all that it needs.",
+				"Scaling on %s would meet the same objectives at a lower cost; to try it, see signal.yaml.",
 				g.Name,
 			)
 		}
@@ -90,9 +90,9 @@ func (p *printer) signals(r *tuner.Recommendation) {
 	if s == nil {
 		return
 	}
-	title := "Recorded metrics that the HPA does not scale on"
+	title := "Recorded metrics that the HPA does not use"
 	if s.Searched {
-		title += ", each with its target searched"
+		title += ", each at the best target found"
 	}
 	p.line("\n%s:", title)
 	if len(s.Rows) > 0 {
@@ -102,7 +102,7 @@ func (p *printer) signals(r *tuner.Recommendation) {
 			rows = append(rows, []string{x.Name, follows, x.Noise, x.Ceiling, x.Target, x.Lead, x.Cost.Value})
 		}
 		p.table(rows)
-		p.line("  Ceiling: what a replica reads at most. Lead: how long before the objectives break it asks for more.")
+		p.line("  Ceiling: the highest value of a replica. Lead: how long before the objectives are missed it asks for more replicas.")
 	}
 	for _, x := range s.Dropped {
 		p.line("  Not usable: %s", x)

@@ -364,17 +364,26 @@ func (p *printer) changes(r *tuner.Recommendation) {
 		}
 		p.line("  %s: %s → %s", c.Path, c.From, c.To)
 		if v := c.Effect; v != nil {
-			p.line("    cost a month %s, within limits %s, flaps %s, time to capacity %s",
+			p.line("    cost per month %s, within limits %s, flaps %s, time to capacity %s",
 				delta(v.USDMonth, r.Price.Currency).Value,
 				delta(v.Attainment, "ratio").Value,
 				delta(v.Flaps, "").Value,
 				delta(v.TimeToCapacity, "s").Value,
 			)
 		}
-		if c.Why != "" {
-			p.line("    %s", c.Why)
+		if text := remark(c); text != "" {
+			p.line("    %s", text)
 		}
 	}
+}
+
+// remark returns why a change is made, or "" where the figures printed beside it say
+// all of it. Those of maxReplicas do not: it is a bound.
+func remark(c tuner.Changed) string {
+	if c.Effect != nil && c.Path != "spec.maxReplicas" {
+		return ""
+	}
+	return c.Why
 }
 
 // selfReplay writes how well the replay met the recorded run, where there was

@@ -26,10 +26,10 @@ func whatIfRows(r *tuner.Recommendation) *whatIfs {
 		return nil
 	}
 	from := r.Recommended
-	out := &whatIfs{Cost: "cost a month", Lead: "Each searched anew, against the recommended settings as things are."}
+	out := &whatIfs{Cost: "cost a month", Lead: "Best settings in each case, compared with the recommended settings today."}
 	if from == nil {
 		from = r.Alternatives.Safest
-		out.Lead = "Each searched anew, against the safest settings as things are."
+		out.Lead = "Best settings in each case, compared with the safest settings today."
 	}
 	priced := false
 	for i := range r.WhatIf {
@@ -82,7 +82,7 @@ func (p *printer) whatIf(r *tuner.Recommendation) {
 	p.table(rows)
 	for i := range r.WhatIf {
 		if x := &r.WhatIf[i]; x.Verdict != tuner.Missed && x.Replicates > 0 {
-			p.line("  On up to %d replayed days each.", most(r.WhatIf))
+			p.line("  Each is replayed for up to %d days.", most(r.WhatIf))
 			return
 		}
 	}

@@ -1,4 +1,4 @@
-// Cost against attainment: every configuration that was tried.
+// Cost and requests within limits of every configuration that was tried.
 const front = document.querySelector('[data-panel="front"]');
 if (front && data.front.length) {
   const points = data.front.slice().sort((a, b) => a.cost - b.cost);
