@@ -26,7 +26,7 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 			r.Warnings = append(
 				r.Warnings,
 				fmt.Sprintf(
-					"the recorded run met its objectives, but the model predicts that for only %.0f %% of such days; for 90 %% or more, use: %s",
+					"the recorded run met its objectives, but the model predicts this for only %.0f %% of such days; for 90 %% or more, use: %s",
 					100*current.pMet(),
 					Describe(k.cheapest.config),
 				),
@@ -46,7 +46,7 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 		if far, text := b.reach(&k.best.config); far != fit.Seen {
 			r.Warnings = append(
 				r.Warnings,
-				text+": beyond the sampled range the replay extrapolates linearly; a run that saturates one replica would show the real behavior",
+				text+"; the replay extrapolates beyond the sampled range; a run that saturates one replica would measure it",
 			)
 		}
 	}
@@ -114,7 +114,7 @@ func (b *bench) bounds(current, pick hpa.Config) []string {
 	case pick.MaxReplicas < current.MaxReplicas:
 		return []string{
 			fmt.Sprintf(
-				"maxReplicas is lowered from %d to your limit of %d; that is a bound, not a saving",
+				"maxReplicas is lowered from %d to your limit of %d; this is an upper bound, not a saving",
 				current.MaxReplicas,
 				pick.MaxReplicas,
 			),
@@ -122,7 +122,7 @@ func (b *bench) bounds(current, pick hpa.Config) []string {
 	case pick.MaxReplicas > current.MaxReplicas:
 		return []string{
 			fmt.Sprintf(
-				"maxReplicas is raised from %d to %d: a peak of this load needs %d ready replicas",
+				"maxReplicas is raised from %d to %d: the highest peak needs %d ready replicas",
 				current.MaxReplicas,
 				pick.MaxReplicas,
 				need,
@@ -136,7 +136,7 @@ func (b *bench) bounds(current, pick hpa.Config) []string {
 		)
 		if rate, ok := b.rate(); ok {
 			text += fmt.Sprintf(
-				". A month at that size costs %s, and %s at the size of the peak",
+				". A month at maxReplicas would cost %s, at the size of the peak %s",
 				figure.Money(float64(pick.MaxReplicas)*rate*HoursPerMonth, b.price.Currency),
 				figure.Money(float64(need)*rate*HoursPerMonth, b.price.Currency),
 			)
@@ -359,7 +359,7 @@ func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
 	r.Alternatives.Safest = b.pick(best)
 	r.Worst = worst(b.world, b.under, best.config, b.need, b.warmup)
 	text := fmt.Sprintf(
-		"no candidate meets %s with a probability of 90 %%; the best (%s) did on %d of %d replayed days, with %.2f %% of requests within the limits",
+		"no candidate meets %s with a probability of 90 %%; the best (%s) did so on %d of %d replayed days, with %.2f %% of requests within the limits",
 		b.goals,
 		Describe(best.config),
 		best.held(),

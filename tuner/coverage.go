@@ -34,7 +34,7 @@ func cover(run *results.Run, o Options) (covered []results.Objective, not []NotC
 		case j.Verdict != results.Unknown:
 			covered = append(covered, ob)
 		case ob.Latency() && !run.Meta.Target.Streams:
-			not = append(not, NotCovered{ob.Text, "the answers of the run were not streamed"})
+			not = append(not, NotCovered{ob.Text, "the run did not stream its answers"})
 		default:
 			not = append(not, NotCovered{ob.Text, j.Note})
 		}
@@ -81,7 +81,7 @@ func uncovered(not []NotCovered) Refusal {
 	for i, n := range not {
 		texts[i] = fmt.Sprintf("%q (%s)", n.Objective, n.Why)
 	}
-	return Refusal{"objectives", "no objective that a replay can judge: " + strings.Join(texts, ", "),
+	return Refusal{"objectives", "a replay cannot predict any of the objectives: " + strings.Join(texts, ", "),
 		`an additional objective that it can judge: --objective "e2e.p95 < 2s"`}
 }
 

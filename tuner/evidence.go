@@ -50,7 +50,7 @@ func gather(runs []*results.Run, o Options) (evidence, *Refusal, error) {
 		}
 		for _, r := range trust.Reasons {
 			if r.ID == "foreign-traffic" && r.Verdict == results.Unverified {
-				e.warnings = append(e.warnings, run.Meta.Run+": the recommendation assumes that there was no other load; "+r.Text)
+				e.warnings = append(e.warnings, run.Meta.Run+": the recommendation assumes that nobody else sent requests; "+r.Text)
 			}
 		}
 	}
@@ -140,7 +140,7 @@ func unlike(m *Model, runs []*results.Run, o Options) (*Refusal, error) {
 						run.Meta.Run,
 						100**c.Actual,
 					),
-					"longer runs, on nodes without other load; the model only explains requests that are slow or fail because there are too many",
+					"longer runs, on nodes without other load; the model only explains requests that are slow or fail because of load",
 				}, nil
 			}
 		}

@@ -135,7 +135,7 @@ func judgeSync(d *hpa.Decision, cfg *hpa.Config, ready, pods, need float64) sigh
 	case ready >= need && need > 0:
 		s.bound = ""
 	case d.Path == hpa.AtZero && pods == 0:
-		s.text = "the size was zero, and nothing had woken it yet"
+		s.text = "there were no replicas, and nothing had scaled up from zero yet"
 	case d.HasProposal && d.Replicas >= cfg.MaxReplicas && d.Proposal.Replicas > cfg.MaxReplicas:
 		s.bound, s.text = BoundMax, fmt.Sprintf(
 			"the metrics asked for %d, maxReplicas is %d",
@@ -162,7 +162,7 @@ func judgeSync(d *hpa.Decision, cfg *hpa.Config, ready, pods, need float64) sigh
 			d.Proposal.Ratio,
 		)
 	default:
-		s.text = "the metric did not show the rise of the load yet"
+		s.text = "the metric did not show the rise in load yet"
 	}
 	return s
 }
@@ -187,38 +187,22 @@ func boundIn(seen []sight, from, to float64) (Bound, string) {
 		}
 	}
 	if count[best] == 0 {
-		return best, "bursts shorter than a minute; on average enough replicas were ready"
+		return best, "bursts shorter than a minute; on average there were enough ready replicas"
 	}
 	return best, text[best]
 }
 
-// why says in one sentence what a change does.
+// why explains a change: its effect on its own, in figures, and what they do not show.
 func (b *bench) why(c change, e *Reverted) string {
 	if e == nil {
-		return "needed by the other changes: without it the configuration is not valid"
-	}
-	more := func(x float64) string {
-		if x < 0 {
-			return "less"
-		}
-		return "more"
+		return "required by the other changes: without it the configuration is not valid"
 	}
 	var parts []string
 	if a := e.Attainment; a != nil && math.Abs(a.Value) >= 0.0005 {
-		parts = append(
-			parts,
-			fmt.Sprintf("%.1f points %s of the requests within the limits", 100*math.Abs(a.Value), more(a.Value)),
-		)
+		parts = append(parts, figure.Difference(a.Value, figure.Ratio)+" within limits")
 	}
 	if u := e.USDMonth; u != nil && math.Abs(u.Value) >= 0.01 {
-		parts = append(
-			parts,
-			fmt.Sprintf(
-				"%s a month %s, if the load goes on like this",
-				figure.Money(math.Abs(u.Value), b.price.Currency),
-				more(u.Value),
-			),
-		)
+		parts = append(parts, figure.Difference(u.Value, b.price.Currency)+" per month")
 	}
 	if f := e.Flaps; f != nil && math.Abs(f.Value) >= 0.5 {
 		parts = append(parts, fmt.Sprintf("%+.1f flaps", f.Value))
@@ -227,14 +211,14 @@ func (b *bench) why(c change, e *Reverted) string {
 		parts = append(
 			parts,
 			fmt.Sprintf(
-				"it is an upper bound, not a saving: the highest peak needs %d ready replicas at %.2f requests/s each",
+				"an upper bound, not a saving: the highest peak needs %d ready replicas at %.2f requests/s each",
 				max(b.space.Need, b.space.Peak),
 				b.perReplica,
 			),
 		)
 	}
 	if len(parts) == 0 {
-		return "almost no effect on its own with this load; it matters together with the other changes"
+		return "almost no effect on its own; it matters together with the other changes"
 	}
 	return strings.Join(parts, ", ")
 }

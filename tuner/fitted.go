@@ -117,7 +117,7 @@ func unfit(f *Fitted) (Refusal, bool) {
 	case fit.SelfProvesNothing:
 		return Refusal{
 			"self-replay",
-			"the HPA did not scale during the recording, so nothing shows that the replay scales as it does",
+			"the HPA did not scale during the recording, so the replay cannot be checked against it",
 			"a run with a load that makes the HPA scale up and down at least once",
 		}, true
 	}

@@ -49,15 +49,15 @@ func (b *bench) onNodes(n *Nodes) []string {
 	if waited > 0 {
 		said = append(
 			said,
-			fmt.Sprintf("%d of %d recorded pods waited for a node; the replay takes them to have found a place at once, "+
-				"and lets pods wait for the nodes stated instead", waited, len(world.Start)),
+			fmt.Sprintf("%d of %d recorded pods waited for a node; the replay leaves out those waits "+
+				"and adds those of the nodes stated", waited, len(world.Start)),
 		)
 	}
 	if b.price.Node <= 0 && b.price.Covers(b.replica) {
 		said = append(
 			said,
 			fmt.Sprintf(
-				"a full node (pods on it: %d) costs what its replicas cost; a price list can say otherwise (node: PRICE)",
+				"a full node (pods on it: %d) costs as much as its replicas; to change this, set node: PRICE in the price list",
 				n.PerNode,
 			),
 		)

@@ -116,7 +116,7 @@ func (b *bench) signals(
 	}
 	slices.SortStableFunc(search, func(i, j int) int { return cmp.Compare(seen[i].Noise, seen[j].Noise) })
 	for _, i := range search[min(mostSignals, len(search)):] {
-		rows[i].Dropped = fmt.Sprintf("not searched: %d others follow the load more closely", mostSignals)
+		rows[i].Dropped = fmt.Sprintf("not searched: %d other metrics follow the load more closely", mostSignals)
 	}
 	search = search[:min(mostSignals, len(search))]
 	share := sumDays(k.trials) / 12

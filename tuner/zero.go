@@ -78,7 +78,7 @@ func (o *Options) resumed() (notes []string) {
 	l.Paused = false
 	o.Loop = &l
 	return []string{
-		"an annotation pauses KEDA (autoscaling.keda.sh/paused…); everything predicted here is for when it is removed",
+		"an annotation pauses KEDA (autoscaling.keda.sh/paused…); the prediction assumes that it is removed",
 	}
 }
 
@@ -127,8 +127,8 @@ func zeroOf(run *results.Run, b *bench, current *hpa.Config) *Zero {
 		z.Verdict, z.Why = ZeroRefused, fmt.Sprintf(format, args...)
 		return z
 	}
-	const blind = "at zero no pod exports %s, so nothing would wake the target; " +
-		"a metric that is measured before the pods (requests at the gateway, a queue) could"
+	const blind = "at zero replicas no pod exports %s, so nothing would scale up from zero; " +
+		"use a metric that exists without pods (requests at the gateway, a queue)"
 	if l := b.world.Loop; l != nil {
 		z.Path = "spec.minReplicaCount"
 		if b.idles() {
@@ -138,9 +138,9 @@ func zeroOf(run *results.Run, b *bench, current *hpa.Config) *Zero {
 		case !wakes:
 			return refuse(blind, strings.Join(slices.Compact(reads), " and "))
 		case l.Forced:
-			return refuse("the annotation autoscaling.keda.sh/force-activation keeps the target awake")
+			return refuse("the annotation autoscaling.keda.sh/force-activation prevents scaling to zero")
 		case l.PausedIn:
-			return refuse("the annotation autoscaling.keda.sh/paused-scale-in keeps the target awake")
+			return refuse("the annotation autoscaling.keda.sh/paused-scale-in prevents scaling to zero")
 		}
 		return z
 	}
@@ -157,10 +157,10 @@ func zeroOf(run *results.Run, b *bench, current *hpa.Config) *Zero {
 		}
 		return refuse(blind, strings.Join(names, " and "))
 	case run.Meta.HPA.Kubernetes == "":
-		return refuse("the version of Kubernetes is not known; an HPA goes to zero from 1.37 on (HPAScaleToZero)")
+		return refuse("the Kubernetes version is unknown; an HPA can scale to zero from 1.37 on (HPAScaleToZero)")
 	case !p.Gates.ScaleToZero:
 		return refuse(
-			"an HPA goes to zero from Kubernetes 1.37 on (HPAScaleToZero); this run is of %s",
+			"an HPA can scale to zero from Kubernetes 1.37 on (HPAScaleToZero); this run is from %s",
 			run.Meta.HPA.Kubernetes,
 		)
 	}
@@ -221,7 +221,7 @@ func (b *bench) zero(ctx context.Context, r *Recommendation, k ranking, o Option
 	b.fillZero(z, with, without)
 	z.Verdict, z.Why = b.judgeZero(z, with, k.best, o.Space.MinFloor)
 	if z.Verdict == ZeroAdvised && b.world.Loop == nil {
-		r.Assumed = append(r.Assumed, fmt.Sprintf("%s is measured before the pods, so that it is there while none runs",
+		r.Assumed = append(r.Assumed, fmt.Sprintf("%s is available while no pod runs",
 			strings.Join(b.world.Outside, " and ")))
 	}
 	return nil
@@ -258,7 +258,7 @@ func (b *bench) fillZero(z *Zero, with, without *trial) {
 func (b *bench) judgeZero(z *Zero, with, best *trial, minFloor int32) (ZeroVerdict, string) {
 	switch {
 	case z.HoursAtZero == nil || z.HoursAtZero.Value == 0:
-		why := "this load never leaves the pods without work for long enough"
+		why := "with this load the pods are never idle for long enough"
 		if l := b.world.Loop; l != nil {
 			why += fmt.Sprintf(" (cooldownPeriod %v)", l.Cooldown)
 		}
@@ -266,9 +266,9 @@ func (b *bench) judgeZero(z *Zero, with, best *trial, minFloor int32) (ZeroVerdi
 	case best != nil && with == best && with.fate() == holds:
 		return ZeroAdvised, fmt.Sprintf("the objectives hold with it on %d of %d replayed days", with.held(), len(with.days))
 	case with.fate() != holds:
-		return ZeroNot, fmt.Sprintf("with it, %s held on %d of %d replayed days only", b.goals, with.held(), len(with.days))
+		return ZeroNot, fmt.Sprintf("with it, %s held on only %d of %d replayed days", b.goals, with.held(), len(with.days))
 	case minFloor > 0:
 		return ZeroNot, fmt.Sprintf("the objectives hold with it, but your --min-floor is %d", minFloor)
 	}
-	return ZeroNot, "the objectives hold with it, but it saves nothing beyond what days differ by"
+	return ZeroNot, "the objectives hold with it, but the saving is smaller than the variation between days"
 }
