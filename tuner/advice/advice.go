@@ -253,7 +253,7 @@ func (a *Advice) Next(dir, recorded string) []string {
 		apply = a.owned.next(dir, in)
 	}
 	for _, r := range a.rest {
-		apply = append(apply, "# then, by hand: "+r)
+		apply = append(apply, "# then change by hand: "+r)
 	}
 	return append(apply,
 		"kubectl get hpa"+in+" "+name+" -o wide",
@@ -306,44 +306,45 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 	var head []string
 	add := func(format string, args ...any) { head = append(head, fmt.Sprintf(format, args...)) }
 	add("Recommended by hpatune %s: %s", r.Version, o.Command)
-	where := []string{fmt.Sprintf("the load %q, %.3g requests/s at its peak minute", m.Profile, peakMinute(o.Run))}
+	where := []string{fmt.Sprintf("the load %q (%.3g requests/s in its peak minute)", m.Profile, peakMinute(o.Run))}
 	if m.Workload.Image != "" {
 		where = append(where, "image "+m.Workload.Image)
 	}
 	switch {
 	case m.HPA.Controller == "sandbox":
-		where = append(where, "the sandbox, with the HPA rules of Kubernetes v1.37")
+		where = append(where, "the sandbox (HPA rules of Kubernetes v1.37)")
 	case m.HPA.Kubernetes != "":
 		where = append(where, "Kubernetes "+m.HPA.Kubernetes)
 	}
 	add("Valid for: %s.", strings.Join(where, "; "))
 	p := r.Recommended.Predicted
-	sure := fmt.Sprintf("How sure: %s held in %.0f %% of the replicates", strings.Join(r.Covered(), " and "),
+	sure := fmt.Sprintf("Confidence: %s held in %.0f %% of the replicates (replays of this load)", strings.Join(r.Covered(), " and "),
 		100*p.PSLOMet)
 	if s := r.SelfReplay; s.ReplicaHoursError != nil {
 		sure += fmt.Sprintf(
-			"; the replay of the recorded run was off by %+.1f %% in replica-hours above minReplicas and matched %d of %d rescales",
-			100**s.ReplicaHoursError,
+			". Replaying the recorded run matched %d of %d rescales; "+
+				"replica-hours above minReplicas were off by %+.1f %%",
 			s.RescalesMatched,
 			s.Rescales,
+			100**s.ReplicaHoursError,
 		)
 	}
-	add("%s. The run is %s. Not verified with a second run yet (hpatune verify).", sure, strings.ToUpper(r.Trust))
+	add("%s. Recorded run: %s. Not verified by a second run yet (hpatune verify).", sure, strings.ToUpper(r.Trust))
 	for _, x := range r.NotCovered {
 		add("Not covered by the prediction: %s (%s).", x.Objective, x.Why)
 	}
 	for _, x := range r.Assumed {
 		add("Assumed, not measured: %s.", x)
 	}
-	void := "Not valid with another image, model, requests or node type, or a longer start-up"
+	void := "Not valid for another image, model, resource requests or node type, or a longer start-up"
 	if r.LoadMargin != nil {
-		void += fmt.Sprintf("; or above %.2f times this load", r.LoadMargin.Value)
+		void += fmt.Sprintf(", or for more than %.2f times this load", r.LoadMargin.Value)
 	}
 	add("%s.", void)
 	notes := []manifest.Note{{Path: "", Text: strings.Join(head, "\n")}}
 	was := "was"
 	if o.First {
-		was = "kubectl autoscale says"
+		was = "kubectl autoscale would set"
 	}
 	for _, c := range r.Changes {
 		notes = append(notes, manifest.Note{Path: c.Path, Text: fmt.Sprintf("%s %s; %s", was, c.From, c.Why)})
@@ -368,5 +369,5 @@ func Circular(run *results.Run) string {
 	if run.Meta.Target.Kind != results.OfSandbox {
 		return ""
 	}
-	return "Recorded in the sandbox: requests, queueing, balancing and timing are real; the autoscaler is hpatune's own implementation, which the replay uses, too."
+	return "Recorded in the sandbox: requests, queueing, balancing and timing are real; the autoscaler is hpatune's own implementation, which the replay also uses."
 }

@@ -44,7 +44,7 @@ func (o *owned) next(dir, in string) []string {
 	out := []string{fmt.Sprintf("kubectl patch %s%s %s --type merge --patch-file %s", o.kind, in, o.owner.Name,
 		filepath.Join(dir, o.file))}
 	for _, r := range o.patch.Rest {
-		out = append(out, "# then, by hand: "+r)
+		out = append(out, "# then change by hand: "+r)
 	}
 	return out
 }
@@ -54,7 +54,7 @@ func (o *owned) warning() string {
 	text := fmt.Sprintf("Do not apply this file: %s manages the HPA and would revert it. Instead: %s", o.owner.Kind,
 		o.owner.Where())
 	if o.file != "" {
-		text += ". The same as its own settings: " + o.file
+		text += ". The same settings in its own format: " + o.file
 	}
 	return text + "."
 }

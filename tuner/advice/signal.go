@@ -30,7 +30,7 @@ func signalOf(g *tuner.SignalRow, meta manifest.Meta) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Scales on %s, which the recorded HPA does not use.\n", g.Name)
 	if u := g.USDMonth; u != nil {
-		fmt.Fprintf(&b, "# Predicted against the recommended settings: %+.2f a month, for the same objectives.\n", u.Value)
+		fmt.Fprintf(&b, "# Predicted cost compared with the recommended settings: %+.2f per month, for the same objectives.\n", u.Value)
 	}
 	for i := range c.Metrics {
 		if s := c.Metrics[i].Source; s == hpa.Resource || s == hpa.ContainerResource {
@@ -42,8 +42,8 @@ func signalOf(g *tuner.SignalRow, meta manifest.Meta) []byte {
 	if ns == "" {
 		ns = "default"
 	}
-	b.WriteString("# Remove the HPA first: two autoscalers on one target work against each other.\n" +
-		"# Set serverAddress to your Prometheus, and check each query against it.\n")
+	b.WriteString("# Delete the HPA first: two autoscalers on one target work against each other.\n" +
+		"# Set serverAddress to your Prometheus, and run each query there once.\n")
 	fmt.Fprintf(
 		&b,
 		"apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata:\n  name: %s\n  namespace: %s\nspec:\n",
