@@ -53,17 +53,17 @@ var table = []access{
 		"the size, as the autoscaler reads it",
 	},
 	{"", "pods", "list watch", false, watching, false, "the pods' lives"},
-	{"", "events", "list watch", false, watching, true, "image pulls and failures, in the cluster's words"},
-	{"", "services", "list", false, watching, false, "the way in"},
+	{"", "events", "list watch", false, watching, true, "image pulls and failures, as the cluster reports them"},
+	{"", "services", "list", false, watching, false, "how the pods are reached"},
 	{"discovery.k8s.io", "endpointslices", "list watch", false, watching, false, "who gets traffic"},
-	{"networking.k8s.io", "ingresses", "list", false, watching, true, "the way in from outside"},
-	{"gateway.networking.k8s.io", "httproutes", "list", false, watching, true, "the way in from outside"},
-	{"gateway.networking.k8s.io", "gateways", "get", false, watching, true, "the way in from outside"},
+	{"networking.k8s.io", "ingresses", "list", false, watching, true, "how the pods are reached from outside"},
+	{"gateway.networking.k8s.io", "httproutes", "list", false, watching, true, "how the pods are reached from outside"},
+	{"gateway.networking.k8s.io", "gateways", "get", false, watching, true, "how the pods are reached from outside"},
 	{"metrics.k8s.io", "pods", "list", false, watching, false, "CPU and memory, as the autoscaler reads them"},
-	{"custom.metrics.k8s.io", "*", "get", false, watching, true, "pods' and objects' metrics, where the HPA has some"},
-	{"external.metrics.k8s.io", "*", "list", false, watching, true, "external metrics, where the HPA has some"},
-	{"coordination.k8s.io", "leases", "get", false, watching, true, "whether another run is on"},
-	{"keda.sh", "scaledobjects", "get", false, watching, true, "the ScaledObject that the HPA is made of"},
+	{"custom.metrics.k8s.io", "*", "get", false, watching, true, "metrics of pods and objects, if the HPA uses any"},
+	{"external.metrics.k8s.io", "*", "list", false, watching, true, "external metrics, if the HPA uses any"},
+	{"coordination.k8s.io", "leases", "get", false, watching, true, "whether another run is active"},
+	{"keda.sh", "scaledobjects", "get", false, watching, true, "the ScaledObject that the HPA comes from"},
 	{
 		"",
 		"services/proxy",
@@ -95,7 +95,7 @@ var table = []access{
 	{"", "resourcequotas limitranges", "list", false, judging, true, "quota below the maximum; default requests"},
 	{"autoscaling.k8s.io", "verticalpodautoscalers", "list", false, judging, true, "a VPA on the same target"},
 	{"keda.sh", "scaledobjects", "list", false, judging, true, "KEDA's cooldown"},
-	{"", "events", "list", false, judging, true, "failures, in the cluster's words"},
+	{"", "events", "list", false, judging, true, "failures, as the cluster reports them"},
 	{"", "nodes", "list", true, judging, true, "what fits"},
 	{"apiregistration.k8s.io", "apiservices", "list", true, judging, true, "why a metrics API is not available"},
 
@@ -106,7 +106,7 @@ var table = []access{
 		false,
 		applying,
 		false,
-		"the spec, and the annotation with what was there",
+		"the spec, and the annotation that keeps the original",
 	},
 	{
 		"apps",
@@ -115,20 +115,20 @@ var table = []access{
 		false,
 		fixing,
 		false,
-		"the annotation with the size that was there",
+		"the annotation that keeps the original size",
 	},
 	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "update", false, fixing, false, "the size"},
 	{"coordination.k8s.io", "leases", "get create update delete", false, holding, false, "the lease that names the run"},
 	{"autoscaling", "horizontalpodautoscalers", "get list", false, putBack, false, "what was changed"},
 	{"apps", "deployments statefulsets replicasets", "get list", false, putBack, false, "what was changed"},
 	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "get", false, putBack, false, "the size"},
-	{"coordination.k8s.io", "leases", "list delete", false, putBack, false, "which runs are on, and what dead ones left"},
+	{"coordination.k8s.io", "leases", "list delete", false, putBack, false, "which runs are active, and what crashed ones left"},
 
 	{"batch", "jobs", "create delete", false, loading, false, "the load generators' Job"},
-	{"", "secrets", "create", false, loading, false, "who may give the load generators orders, and secret headers"},
+	{"", "secrets", "create", false, loading, false, "who may control the load generators, and secret headers"},
 	{"", "pods", "list", false, loading, false, "the load generators' pods"},
-	{"", "pods/proxy", "get create", false, loading, false, "the load generators' orders and runs"},
-	{"", "events", "list", false, loading, true, "why a load generator does not come up, in the cluster's words"},
+	{"", "pods/proxy", "get create", false, loading, false, "to control the load generators and fetch their runs"},
+	{"", "events", "list", false, loading, true, "why a load generator does not start"},
 }
 
 // Commands lists the commands whose rights are known, sorted.
@@ -156,7 +156,7 @@ func Rules(commands ...string) ([]Rule, error) {
 	want, everywhere := map[string]bool{}, map[string]bool{}
 	for _, c := range commands {
 		if !slices.Contains(Commands(), c) {
-			return nil, fmt.Errorf("command %q: not known here; try one of %s", c, strings.Join(Commands(), ", "))
+			return nil, fmt.Errorf("unknown command %q; try one of %s", c, strings.Join(Commands(), ", "))
 		}
 		want[c] = true
 		if base, flag, ok := strings.Cut(c, " "); ok {
@@ -260,7 +260,7 @@ func RBAC(namespace string, to Grantee, commands ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []byte("# What these commands ask for: " + strings.Join(commands, ", ") + "\n")
+	out := []byte("# Permissions for: " + strings.Join(commands, ", ") + "\n")
 	if to == ServiceAccount(namespace) {
 		out = fmt.Appendf(
 			out,
@@ -311,8 +311,8 @@ func RBAC(namespace string, to Grantee, commands ...string) ([]byte, error) {
 //
 // Source: kubernetes.io/docs/concepts/security/rbac-good-practices (access to the
 // proxy subresource of nodes); exec over a WebSocket is a GET.
-const nodesProxy = " (get on nodes/proxy is more than reading: who has it can read all logs and run commands in every container of every node, " +
-	"past admission and audit; grant it for the run only)"
+const nodesProxy = " (get on nodes/proxy also allows a user to read all logs and run commands in every container of every node, " +
+	"without admission control or audit; grant it only for the run)"
 
 func appendRole(out []byte, head metav1.PartialObjectMetadata, rules []Rule, cluster bool) ([]byte, error) {
 	text, err := yaml.Marshal(head)

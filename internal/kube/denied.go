@@ -140,7 +140,7 @@ func (c *Cluster) Missing(ctx context.Context, s *Subject, commands ...string) (
 				lacks = append(
 					lacks,
 					fmt.Sprintf(
-						"lacks %s on %s, so this will not be seen: %s",
+						"no permission to %s %s, so this is not recorded: %s",
 						strings.Join(without, ", "),
 						qualified(resource, a.group),
 						a.why,

@@ -93,7 +93,7 @@ func (c *Cluster) Facts(ctx context.Context, namespace, name string) (*Facts, er
 		g.run(ctx, g.probes())
 	}
 	if g.late > 0 {
-		g.facts.Missed = append(g.facts.Missed, fmt.Sprintf("%d metrics were not asked for: the time ran out", g.late))
+		g.facts.Missed = append(g.facts.Missed, fmt.Sprintf("%d metrics were not read: time ran out", g.late))
 	}
 	slices.Sort(g.facts.Missed)
 	g.facts.Missed = slices.Compact(g.facts.Missed)
@@ -116,7 +116,7 @@ func (g *gathering) run(ctx context.Context, work []func(context.Context)) {
 func (g *gathering) missed(ctx context.Context, what string, err error) {
 	text := fmt.Sprintf("%s: %v", what, Explain(err, g.command))
 	if ctx.Err() != nil {
-		text = what + ": the time ran out"
+		text = what + ": time ran out"
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -58,7 +58,7 @@ func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (
 			return fmt.Errorf("annotation %s is invalid (%w): %.300s", Original, err, text)
 		}
 		if run != "" && j.Run != run {
-			out.Text = "what run " + j.Run + " changed is its own to put back"
+			out.Text = "changed by another run (" + j.Run + "), so this run does not restore it"
 			return nil
 		}
 		out.Run = j.Run
@@ -92,14 +92,14 @@ func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (
 // both have changed.
 func (m *merged) text(namespace, name string) string {
 	if len(m.Theirs)+len(m.Left) == 0 {
-		return "the spec from before is back"
+		return "restored the original spec"
 	}
 	var out []string
 	if len(m.Back) > 0 {
-		out = append(out, "back from before the run: "+strings.Join(m.Back, ", "))
+		out = append(out, "restored: "+strings.Join(m.Back, ", "))
 	}
 	if len(m.Theirs) > 0 {
-		out = append(out, "somebody has changed it since, and theirs stays: "+strings.Join(m.Theirs, ", "))
+		out = append(out, "changed by somebody else since and kept: "+strings.Join(m.Theirs, ", "))
 	}
 	if len(m.Left) > 0 {
 		out = append(out, "somebody else changed the same fields since; their values are kept: "+strings.Join(m.Left, ", "),
@@ -160,7 +160,7 @@ func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Re
 		return out, fmt.Errorf("%s: annotation %s is invalid (%w): %.300s", s.Target, Original, err, text)
 	}
 	if run != "" && j.Run != run {
-		out.Text = "what run " + j.Run + " changed is its own to put back"
+		out.Text = "changed by another run (" + j.Run + "), so this run does not restore it"
 		return out, nil
 	}
 	out.Run = j.Run
@@ -176,10 +176,10 @@ func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Re
 		if err := c.resize(ctx, s, *j.Replicas); err != nil {
 			return out, err
 		}
-		out.Text = fmt.Sprintf("back at %d replicas", *j.Replicas)
+		out.Text = fmt.Sprintf("restored to %d replicas", *j.Replicas)
 	default:
 		out.Text = fmt.Sprintf(
-			"somebody has set %d replicas since: theirs stays; before the run it was %d; to put that back: kubectl scale -n %s %s --replicas=%d, and hpatune restore again; to keep theirs: kubectl annotate -n %s %s %s-",
+			"somebody else has set %d replicas since, which is kept; the original was %d; to restore it: kubectl scale -n %s %s --replicas=%d, and hpatune restore again; to keep theirs: kubectl annotate -n %s %s %s-",
 			scale.Spec,
 			*j.Replicas,
 			s.Namespace,

@@ -45,13 +45,13 @@ func TestRestoreIsThreeWay(t *testing.T) {
 		says     []string
 	}{
 		{"nobody edited: all is back", func(*autoscalingv2.HorizontalPodAutoscalerSpec) {},
-			1, 5, "cpu 70", true, []string{"the spec from before is back"}},
+			1, 5, "cpu 70", true, []string{"restored the original spec"}},
 		{"somebody set what the run had left alone: theirs stays, ours goes back", func(s *autoscalingv2.HorizontalPodAutoscalerSpec) { s.MinReplicas = &two },
-			2, 5, "cpu 70", true, []string{"back from before the run: spec.maxReplicas, spec.metrics", "theirs stays: spec.minReplicas 1→2"}},
+			2, 5, "cpu 70", true, []string{"restored: spec.maxReplicas, spec.metrics", "changed by somebody else since and kept: spec.minReplicas 1→2"}},
 		{"somebody set what the run had set: theirs stays, the rest goes back", func(s *autoscalingv2.HorizontalPodAutoscalerSpec) { s.MaxReplicas = 7 },
 			1, 7, "cpu 70", false, []string{"spec.maxReplicas (was 5, the run set 9, now 7)", "kubectl annotate hpa -n ml x hpatune.dev/original-"}},
 		{"somebody set it back already", func(s *autoscalingv2.HorizontalPodAutoscalerSpec) { s.MaxReplicas = 5 },
-			1, 5, "cpu 70", true, []string{"the spec from before is back"}},
+			1, 5, "cpu 70", true, []string{"restored the original spec"}},
 		{"somebody added a metric: it stays beside ours, which goes back", func(s *autoscalingv2.HorizontalPodAutoscalerSpec) {
 			s.Metrics = append(s.Metrics, percent("memory", 80))
 		}, 1, 5, "cpu 70, memory 80", true, []string{"spec.metrics[memory] none→"}},

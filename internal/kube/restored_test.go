@@ -14,7 +14,7 @@ func TestRestoredKeepsTheOriginals(t *testing.T) {
 	dir := t.TempDir()
 	original := []byte("kind: HorizontalPodAutoscaler\n")
 	done := []Restored{
-		{Object: "HorizontalPodAutoscaler/a", Run: "r", Text: "the spec from before is back", Put: true},
+		{Object: "HorizontalPodAutoscaler/a", Run: "r", Text: "restored the original spec", Put: true},
 		{Object: "HorizontalPodAutoscaler/b", Run: "r", Text: "theirs stays", Original: original},
 		{Object: "HorizontalPodAutoscaler/c", Run: "r", Text: "it has been deleted", Gone: true, Original: original},
 		{Object: "Deployment/d", Run: "r", Text: "run x is still active"},

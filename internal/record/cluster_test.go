@@ -88,7 +88,7 @@ func TestAClusterIsChangedAndPutBack(t *testing.T) {
 	if err := b.PutBack(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	if h := live(); h.Spec.MaxReplicas != 5 || len(h.Annotations) > 0 || strings.Join(said, "") != "HorizontalPodAutoscaler/x: the spec from before is back" {
+	if h := live(); h.Spec.MaxReplicas != 5 || len(h.Annotations) > 0 || strings.Join(said, "") != "HorizontalPodAutoscaler/x: restored the original spec" {
 		t.Errorf("afterwards the maximum is %d, the annotations %v, said %q", h.Spec.MaxReplicas, h.Annotations, said)
 	}
 	noLease(t, b)

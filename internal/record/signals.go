@@ -99,7 +99,7 @@ func pageSignal(t *manifest.Trigger) (sandbox.Signal, error) {
 	return func(ask asker) (float64, error) {
 		list, err := ask(metric)
 		if err == nil && len(list) == 0 {
-			err = fmt.Errorf("no pod tells %s", metric)
+			err = fmt.Errorf("no pod exports %s", metric)
 		}
 		if err != nil {
 			return 0, err

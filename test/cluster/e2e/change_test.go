@@ -85,7 +85,7 @@ func TestApplyShowsTheDiffHoldsTheTargetAndPutsAllBack(t *testing.T) {
 		if r.code != 0 && r.code != 4 { // 4: so short a run may have its doubts
 			t.Errorf("exit code %d\n%s", r.code, r.stderr)
 		}
-		if err := says(r.stderr, "averageUtilization", "70", "50", "the spec from before is back"); err != nil {
+		if err := says(r.stderr, "averageUtilization", "70", "50", "restored the original spec"); err != nil {
 			t.Errorf("the diff and the way back: %v", err)
 		}
 		s.isBack(t, w, before)
@@ -192,7 +192,7 @@ func TestAWorkloadWithoutAnHPAGetsItsFirst(t *testing.T) {
 	if r.code != 0 && r.code != 4 {
 		t.Fatalf("exit code %d\n%s", r.code, r.stderr)
 	}
-	if err := says(r.stderr, "Scaling Deployment/chat", "at 1 replicas", "at 2 replicas", "back at 1 replicas"); err != nil {
+	if err := says(r.stderr, "Scaling Deployment/chat", "at 1 replicas", "at 2 replicas", "restored to 1 replicas"); err != nil {
 		t.Error(err)
 	}
 	d, err := s.kube.AppsV1().Deployments(ns).Get(t.Context(), w.name, metav1.GetOptions{})

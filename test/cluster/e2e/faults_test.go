@@ -342,7 +342,7 @@ func TestARunKilledInMidRunKeepsItsRowsAndRestorePutsItsHPABack(t *testing.T) {
 		t.Errorf("before the restore: exit code %d, want 1; %v", r.code, err)
 	}
 	r = s.hpatune(t, t.TempDir(), "restore", "-n", w.namespace)
-	if err := says(r.stdout, "HorizontalPodAutoscaler/"+w.name, "the spec from before is back"); r.code != 0 || err != nil {
+	if err := says(r.stdout, "HorizontalPodAutoscaler/"+w.name, "restored the original spec"); r.code != 0 || err != nil {
 		t.Errorf("restore: exit code %d, %v\n%s", r.code, err, r.stderr)
 	}
 	s.isBack(t, w, before)

@@ -296,7 +296,7 @@ func (s *suite) asExactly(t *testing.T, ns, dir, command string, args ...string)
 	if r.code == 4 {
 		say(t, "%s", r.stdout)
 	}
-	for _, word := range []string{"lacks", "forbidden", "needs verb", "cannot watch", "observer-blind"} {
+	for _, word := range []string{"no permission to", "forbidden", "needs verb", "cannot watch", "observer-blind"} {
 		if strings.Contains(r.stdout+r.stderr, word) {
 			t.Errorf("it says %q:\n%s%s", word, r.stdout, r.stderr)
 		}
@@ -380,12 +380,12 @@ func TestWithoutTheOptionalRightsARunGoesOnAndSaysWhatItLacks(t *testing.T) {
 	}
 	for resource := range without {
 		if !slices.ContainsFunc(strings.Split(r.stderr, "\n"), func(line string) bool {
-			return strings.Contains(line, "lacks ") && strings.Contains(line, "on "+resource)
+			return strings.Contains(line, "no permission to ") && strings.Contains(line, " "+resource)
 		}) {
-			t.Errorf("it does not say that it lacks rights on %s", resource)
+			t.Errorf("it does not say that it has no permission on %s", resource)
 		}
 	}
-	if n := strings.Count(r.stderr, "warning: lacks"); n != len(without) {
+	if n := strings.Count(r.stderr, "warning: no permission to"); n != len(without) {
 		t.Errorf("%d things are lacking, want %d", n, len(without))
 	}
 	say(t, "%s", r.stderr)
