@@ -41,7 +41,7 @@ func (l *lapses) look(at time.Duration, lost map[string]string) {
 			l.warned[name] = true
 			l.emit(results.Warning{
 				At: at, ID: results.WarnObserverLapse,
-				Text: fmt.Sprintf("%s: %s %s; it counts as not seen until it is back", l.source, name, lost[name]),
+				Text: fmt.Sprintf("%s: %s %s; it is recorded as a gap until it is back", l.source, name, lost[name]),
 			})
 		}
 	}

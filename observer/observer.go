@@ -148,9 +148,9 @@ func (f *feed) run(ctx context.Context) error {
 			}
 			now := time.Now()
 			if now.Sub(blind) >= blindLeast || relisted {
-				how := "the watch was resumed: no change is lost, but the times of changes in between are unknown"
+				how := "the watch was resumed: no change was lost, but the times of changes in the gap are unknown"
 				if relisted {
-					how = "listed again: changes that were reverted in between are unknown"
+					how = "the objects were listed again: changes that were reverted in the gap are unknown"
 				}
 				f.emit(
 					results.Gap{Source: f.name, From: f.clock.At(blind), To: f.clock.At(now), Why: fmt.Sprintf("%v; %s", why, how)},

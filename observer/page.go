@@ -54,7 +54,7 @@ func ParsePage(text string) (Page, error) {
 			"a password cannot be sent through the API server; use --prometheus for pages that need one",
 		)
 	case u.Hostname() != "":
-		return Page{}, fmt.Errorf("every pod is asked, so leave out the host %s; try :%s%s", u.Hostname(),
+		return Page{}, fmt.Errorf("every pod is scraped, so leave out the host %s; try :%s%s", u.Hostname(),
 			orElse(u.Port(), "8000"), orElse(u.Path, "/metrics"))
 	}
 	if port := u.Port(); port != "" {
@@ -131,9 +131,9 @@ func (p Page) explain(err error) error {
 	case strings.Contains(text, "HTTPS server") || strings.Contains(text, "malformed HTTP response"):
 		return fmt.Errorf("%s speaks TLS; try --scrape https://:%d%s", p, p.Port, p.Path)
 	case code == http.StatusNotFound:
-		return fmt.Errorf("HTTP 404 at %s; check the path, and whether the server tells metrics there", p)
+		return fmt.Errorf("HTTP 404 at %s; check the path, and whether the server exposes metrics there", p)
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
-		return fmt.Errorf("HTTP %d at %s: it wants a login, which cannot be sent to pods; use --prometheus", code, p)
+		return fmt.Errorf("HTTP %d at %s: the page needs a login, which cannot be sent to pods; use --prometheus", code, p)
 	case errors.Is(err, exposition.ErrNoMetrics):
 		return fmt.Errorf("%s is %w; check the port and the path", p, err)
 	}

@@ -269,7 +269,7 @@ func (p *Prometheus) lastBuckets(ctx context.Context, emit results.Emit) {
 // number, and why says what they are.
 func (p *Prometheus) record(q *Query, list []promSample, emit results.Emit) (found bool, why string) {
 	at := p.Clock.At(time.Now())
-	why = "has no series any more"
+	why = "no longer has series"
 	for _, s := range list {
 		if math.IsNaN(s.value) || math.IsInf(s.value, 0) {
 			why = fmt.Sprintf("has turned to %v", s.value)

@@ -65,7 +65,7 @@ func NewScrape(ctx context.Context, page Page, names []string, pods func() []Scr
 		s.names[i] = exposition.Family(n)
 	}
 	if n := len(s.names); n > namesMost {
-		return nil, fmt.Errorf("scrape: %d metrics are asked for; at most %d are recorded", n, namesMost)
+		return nil, fmt.Errorf("scrape: %d metrics requested; at most %d can be recorded", n, namesMost)
 	}
 	var first error
 	seen := map[string]bool{}
@@ -105,7 +105,7 @@ func NewScrape(ctx context.Context, page Page, names []string, pods func() []Scr
 // Describe says what was found, for a person.
 func (s *Scrape) Describe() string {
 	if s.found.pods == 0 {
-		return "no pod is ready yet; they are asked at " + s.Page.String() + " once they are"
+		return "no pod is ready yet; each is scraped at " + s.Page.String() + " once it is ready"
 	}
 	text := fmt.Sprintf("%d of %d ready pods expose metrics at %s", s.found.answered, s.found.pods, s.Page)
 	if len(s.found.engines) > 0 {
@@ -113,10 +113,10 @@ func (s *Scrape) Describe() string {
 	}
 	text += fmt.Sprintf("; %d of them are recorded", s.found.families)
 	if s.found.families == 0 {
-		text += ": name those that you want with --scrape-metric"
+		text += "; choose others with --scrape-metric"
 	}
 	if len(s.found.missing) > 0 {
-		text += "; on no page: " + strings.Join(s.found.missing, ", ")
+		text += "; not found: " + strings.Join(s.found.missing, ", ")
 	}
 	return text
 }
@@ -179,7 +179,7 @@ func (s *Scrape) askOne(ctx context.Context, p Scraped) answer {
 	body, err := p.Get(ctx)
 	if err == nil && len(body) > pageMost {
 		err = fmt.Errorf(
-			"its page is larger than %d MB; point --scrape at one with the server's own metrics alone",
+			"its page is larger than %d MB; point --scrape at a page with only the server's own metrics",
 			pageMost>>20,
 		)
 	}

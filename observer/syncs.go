@@ -41,7 +41,7 @@ func (k *Kube) hpaSeen(h *autoscalingv2.HorizontalPodAutoscaler, listed bool) {
 	k.hpa = h
 	if keep := k.o.KeepSpec; keep != nil && !k.undone && !equality.Semantic.DeepEqual(*keep, h.Spec) {
 		k.undone = true
-		k.warn(results.WarnChangeUndone, "the HPA's spec is no longer what this run applied: %s changed it", lastManager(h))
+		k.warn(results.WarnChangeUndone, "%s changed the HPA's spec that this run applied", lastManager(h))
 	}
 	if prev == nil {
 		return
