@@ -35,7 +35,7 @@ func ParseShard(text string) (Shard, error) {
 		return Shard{}, fmt.Errorf("shard %q: not I/N; try 0/2 and 1/2", text)
 	}
 	if i < 0 || i >= n {
-		return Shard{}, fmt.Errorf("shard %s: there is none; try 0/%d to %d/%d", text, n, n-1, n)
+		return Shard{}, fmt.Errorf("shard %s does not exist; try 0/%d to %d/%d", text, n, n-1, n)
 	}
 	return Shard{i, n}, nil
 }

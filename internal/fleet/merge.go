@@ -108,7 +108,7 @@ func complete(
 	have := make(map[int]struct{}, len(r.Requests))
 	for _, q := range r.Requests {
 		if q.Arrival%shard.N != shard.I {
-			return 0, fmt.Errorf("arrival %d is not of shard %s", q.Arrival, shard)
+			return 0, fmt.Errorf("arrival %d does not belong to shard %s", q.Arrival, shard)
 		}
 		have[q.Arrival] = struct{}{}
 	}

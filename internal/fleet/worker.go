@@ -128,7 +128,7 @@ func (w *Worker) handler() http.Handler {
 		taken := false
 		w.once.Do(func() { w.orders <- o; taken = true })
 		if !taken {
-			http.Error(rw, "it has its order already", http.StatusConflict)
+			http.Error(rw, "this load generator already has its order", http.StatusConflict)
 		}
 	})
 	mux.HandleFunc("POST /stop", func(http.ResponseWriter, *http.Request) { w.stop() })

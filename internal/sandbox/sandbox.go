@@ -225,7 +225,7 @@ func (s *Sandbox) watchRate(ctx context.Context) {
 				At: s.workload.now(),
 				ID: results.WarnSandboxTooQuick,
 				Text: fmt.Sprintf(
-					"%d requests in one real second; above %d the sandbox measures its own delay. Lower --speed or the rate.",
+					"%d requests per real second; above %d the sandbox measures its own delay. Lower --speed or the rate.",
 					rate,
 					maxRequestsPerSec,
 				),

@@ -106,7 +106,7 @@ func TestMetricsThatNoPodTellsAreRefused(t *testing.T) {
 		if err == nil {
 			s.Close()
 		}
-		if (err == nil) != tt.ok || err != nil && !strings.Contains(err.Error(), "do not tell "+tt.name+"; they have ") {
+		if (err == nil) != tt.ok || err != nil && !strings.Contains(err.Error(), "do not export "+tt.name+"; they export ") {
 			t.Errorf("%v metric %s: %v, want it served: %v", tt.source, tt.name, err, tt.ok)
 		}
 	}

@@ -35,14 +35,14 @@ func newVLLM(r *replica) *vllm {
 		registry: prometheus.NewRegistry(),
 		ttft: histogram(
 			"vllm:time_to_first_token_seconds",
-			"From arrival at the replica to the first token, queue included.",
+			"Time from arrival at the replica to the first token, including the queue.",
 		),
 		e2e:        histogram("vllm:e2e_request_latency_seconds", "From arrival at the replica to the last token."),
-		queue:      histogram("vllm:request_queue_time_seconds", "Waited for a slot."),
+		queue:      histogram("vllm:request_queue_time_seconds", "Time spent waiting for a slot."),
 		prompt:     counter("vllm:prompt_tokens_total", "Prompt tokens read."),
 		generation: counter("vllm:generation_tokens_total", "Tokens answered."),
 		success:    counter("vllm:request_success_total", "Requests answered."),
-		refused:    counter("sandbox:request_refused_total", "Requests answered 429 since the queue was full."),
+		refused:    counter("sandbox:request_refused_total", "Requests answered with 429 because the queue was full."),
 	}
 	m.registry.MustRegister(
 		m.ttft,
@@ -55,12 +55,12 @@ func newVLLM(r *replica) *vllm {
 		gauge("vllm:num_requests_running", "Slots busy.", func(u usage) float64 { return float64(u.running) }),
 		gauge(
 			"vllm:num_requests_waiting",
-			"Requests that wait for a slot.",
+			"Requests waiting for a slot.",
 			func(u usage) float64 { return float64(u.waiting) },
 		),
 		gauge(
 			"vllm:kv_cache_usage_perc",
-			"Slots busy, as a ratio of all.",
+			"Ratio of slots that are busy.",
 			func(u usage) float64 { return float64(u.running) / float64(r.service.Slots) },
 		),
 	)
