@@ -1,8 +1,8 @@
 // Package results holds the records of a run and what follows from them: the
 // timeline, the figures, the objectives and the verdicts.
 //
-// A Timeline is either measured (Run.Timeline) or simulated (tuner/replay). What
-// judges one does not know which it is.
+// A Timeline is either measured (Run.Timeline) or simulated (tuner/replay). Both are
+// judged by the same code.
 package results
 
 import "time"

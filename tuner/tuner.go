@@ -1,6 +1,6 @@
-// Package tuner turns recorded runs into advice: it fits a model of the pods to
-// the recording, replays the offered load under many configurations, picks the
-// cheapest that meets the objectives, and says why and how sure.
+// Package tuner recommends a configuration from recorded runs. It fits a model of the
+// pods to the recording, replays the offered load under many configurations, and picks
+// the cheapest that meets the objectives, with reasons and confidence.
 package tuner
 
 import (

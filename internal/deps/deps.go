@@ -1,2 +1,2 @@
-// Package deps holds the import rule, as a test. It has no other code.
+// Package deps tests the rule of which package may import which. It has no other code.
 package deps

@@ -1,5 +1,5 @@
-// Package exposition reads the pages on which servers tell their metrics, in
-// Prometheus' text format or in OpenMetrics'.
+// Package exposition parses the metrics pages of servers, in the Prometheus text
+// format or in OpenMetrics.
 package exposition
 
 import (

@@ -1,5 +1,5 @@
-// Package failure says what an error is about: what was asked for, the recording
-// that it was asked of, or the work itself. The command makes it an exit code.
+// Package failure classifies errors: bad input, a recording that is not sufficient
+// evidence, or a failure of the work itself. The command maps them to exit codes.
 package failure
 
 import (

@@ -193,7 +193,7 @@ func TestMergeRefuses(t *testing.T) {
 	other := shardOf(p, Shard{1, 2}, start)
 	other.Requests = append(other.Requests, results.Request{Arrival: 1_000_001, Err: -1, Backend: -1})
 	for name, shares := range map[string][]Share{
-		"not belong to shard 1/2":             {{Run: shardOf(p, Shard{0, 2}, start)}, {Run: shardOf(p, Shard{0, 2}, start)}},
+		"not belong to shard 1/2":      {{Run: shardOf(p, Shard{0, 2}, start)}, {Run: shardOf(p, Shard{0, 2}, start)}},
 		"are not in the schedule":      {{Run: shardOf(p, Shard{0, 2}, start)}, {Run: other}},
 		"worker 1 (b): it was evicted": {{Why: "no room", Name: "a"}, {Why: "it was evicted", Name: "b"}},
 	} {

@@ -1,5 +1,5 @@
-// Package help gives a tree of commands its words, which are kept in pages, and the
-// command and topics that show them, in layout.Columns columns.
+// Package help adds help texts to a tree of commands. The texts are pages in files;
+// the help command and its topics print them in layout.Columns columns.
 package help
 
 import (

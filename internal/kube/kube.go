@@ -1,6 +1,6 @@
-// Package kube is the cluster: from a kubeconfig to clients, to what an HPA
-// scales and who owns it, and back to the missing verb by name. It is the only
-// room that writes to a cluster, and it writes down first what was there.
+// Package kube accesses the cluster. It makes clients from a kubeconfig, finds what
+// an HPA scales and who owns it, and names the permission that is missing. It is the
+// only package that changes a cluster, and it saves the original first.
 package kube
 
 import (

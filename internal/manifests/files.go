@@ -1,5 +1,5 @@
-// Package manifests reads what -f names: files, folders and standard input, and
-// says what in them was passed over.
+// Package manifests reads the files, folders and standard input that -f names, and
+// reports what it skipped in them.
 package manifests
 
 import (

@@ -1,4 +1,4 @@
-// Package plain says errors of the standard library in the words of a person: what
+// Package plain rewrites errors of the standard library in plain English: what
 // Go calls "dial tcp 127.0.0.1:1: connect: connection refused" is "nothing listens at
 // 127.0.0.1:1 (connection refused)".
 package plain

@@ -1,5 +1,5 @@
-// Package promql finds which metrics a PromQL expression reads, without a parser: also
-// in one that Prometheus would refuse.
+// Package promql finds the metrics that a PromQL expression reads. It has no parser, so
+// it also works for expressions that Prometheus would reject.
 package promql
 
 import "strings"

@@ -1,6 +1,6 @@
-// Package report renders what was found: one offline page, texts for terminals
-// and pull requests, Markdown and JUnit. It only renders: figures and verdicts
-// come in, none is computed here but sums for drawing.
+// Package report renders results: one offline page, text for terminals, Markdown
+// for pull requests, and JUnit. It only renders: figures and verdicts are its input,
+// and all it computes are sums for the charts.
 package report
 
 import (

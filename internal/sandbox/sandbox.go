@@ -2,10 +2,10 @@
 // (HTTP servers on loopback), a load balancer, a metrics pipeline with windows and
 // delays, and an autoscaler that runs tuner/hpa on a ticker.
 //
-// Real: requests, sockets, streams, queueing, balancing, time.
-// What is not: a replica sleeps where a real one computes, its CPU and memory
-// are read off how many of its slots are busy, and the autoscaler is our own
-// core, so a sandbox run says nothing about the core's faithfulness.
+// Requests, sockets, streams, queueing, balancing and time are real. Three things are
+// not: a replica sleeps where a real one computes, its CPU and memory are derived from
+// the number of busy slots, and the autoscaler is our own core, so a sandbox run does
+// not show that the core behaves like the real controller.
 //
 // It may run faster than the wall clock, up to MaxSpeed times: every simulated
 // duration is slept to an absolute deadline, and FloorS says what that costs.

@@ -1,5 +1,5 @@
-// Package schema makes JSON Schemas of what hpatune reads and writes, from the
-// types that it reads and writes them with.
+// Package schema generates JSON Schemas of the files that hpatune reads and writes
+// from the Go types that it uses for them.
 package schema
 
 import (

@@ -1,5 +1,5 @@
-// Command bench-loadgen runs the load generator's bars beside vegeta, in one
-// run on one machine, and prints both figures.
+// Command bench-loadgen runs the load generator's benchmarks and the same ones with
+// vegeta, in one run on one machine, and prints both figures.
 //
 //	go run . [-bar B1,B2,…] [-o json] [-short]
 //

@@ -1,5 +1,5 @@
-// Command evaluate holds the product to account: on synthetic clusters whose truth is known, it
-// records runs, lets the product recommend, and tries the recommendation on fresh days.
+// Command evaluate tests recommendations on synthetic clusters whose true behavior is known: it
+// records runs, asks for a recommendation, and tries that on fresh days.
 //
 //	go run . -list
 //	go run . -world 'cpu/slots/random'

@@ -1,6 +1,6 @@
-// Package advice turns a recommendation into files: hpa.yaml with its reasons as
-// comments, unit tests for it, a patch for whoever owns the HPA, and the figures
-// as JSON. It writes nothing itself: files come out as names and bytes.
+// Package advice turns a recommendation into files: hpa.yaml with the reasons as
+// comments, unit tests for it, a patch for the owner of the HPA, and the figures
+// as JSON. It does not write to disk; it returns names and contents.
 package advice
 
 import (

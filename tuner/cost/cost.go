@@ -1,5 +1,5 @@
-// Package cost computes what replicas cost from prices of cores, memory and GPUs.
-// It has a list of public prices with their dates.
+// Package cost computes the cost of replicas from prices of cores, memory and GPUs.
+// It contains a list of public prices with their dates.
 package cost
 
 import (

@@ -1,6 +1,6 @@
-// Package fit learns a world from a recorded run: what load was offered, how a
-// replica serves, who gets the next request, how metrics follow, how long pods
-// take to start. It says what it had to assume, how good each part is, and
+// Package fit fits a model to a recorded run: the offered load, how a replica
+// serves, how requests are balanced, how metrics follow the load, and how long pods
+// take to start. It reports what it had to assume, how well each part fits, and
 // whether a replay of the run reproduces it.
 package fit
 

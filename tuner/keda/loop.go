@@ -1,7 +1,7 @@
-// Package keda is KEDA's own loop: what its operator does to a target's size
-// beside the HPA that it makes. It wakes a target from zero or from
-// idleReplicaCount, takes it there again, and puts a fixed value in place of a
-// trigger that fails. Numbers in, numbers out: nothing here asks a trigger.
+// Package keda implements KEDA's own loop: how its operator changes a target's size
+// besides the HPA that it creates. It scales a target up from zero or idleReplicaCount
+// and back down to it, and substitutes a fixed value for a trigger that fails. It is
+// pure: callers pass in the values of the triggers.
 //
 // Source: kedacore/keda v2.21.0 pkg/scaling/scale_handler.go,
 // pkg/scaling/executor/scale_scaledobjects.go and pkg/fallback/fallback.go.

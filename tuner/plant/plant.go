@@ -3,9 +3,9 @@
 //
 // There are two plants with one interface. Fluid moves fractions of requests
 // second by second, with one queue per cohort (pods that became ready in the same
-// step); it is fast enough to search a whole grid. Exact plays every
-// request as an event, and is what a short list is ranked with, and what Fluid
-// is held against. Both share the pods' life, the laws and the metric pipes.
+// step); it is fast enough to search a whole grid. Exact simulates every request as
+// an event; it ranks the short list, and Fluid is tested against it. Both share
+// the life cycle of pods, the service laws and the metric pipes.
 //
 // Time inside is float64 seconds from the run's start; counts are per replica
 // where a name says so. The equations are in tuner/MODEL.md.

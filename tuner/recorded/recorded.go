@@ -1,5 +1,5 @@
-// Package recorded reads what a run recorded of its autoscaler: which HPA ran, what
-// to compare with it, and its reconciles as a scenario that anybody can run.
+// Package recorded reads what a run recorded about its autoscaler: which HPA ran, what
+// to compare it with, and its reconciles as a scenario that can be run again.
 package recorded
 
 import (

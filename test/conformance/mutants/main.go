@@ -1,4 +1,4 @@
-// Command mutants asks whether the tests of tuner/hpa would notice a mistake in it.
+// Command mutants checks whether the tests of tuner/hpa would notice a mistake in it.
 //
 // By rule it makes small changes to the package: each comparison (its edge, and its
 // negation), each numeric constant (one more, one less), each min and max (swapped), each

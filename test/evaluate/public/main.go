@@ -1,4 +1,4 @@
-// Command public holds the product against what others measured on systems that nobody here built:
+// Command public compares predictions with public measurements of real systems:
 //
 //	go run ./public -truth DIR
 //
