@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/hpatune/hpatune/internal/kube"
+	"github.com/hpatune/hpatune/internal/plain"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -153,7 +154,7 @@ func (f *feed) run(ctx context.Context) error {
 					how = "the objects were listed again: changes that were reverted in the gap are unknown"
 				}
 				f.emit(
-					results.Gap{Source: f.name, From: f.clock.At(blind), To: f.clock.At(now), Why: fmt.Sprintf("%v; %s", why, how)},
+					results.Gap{Source: f.name, From: f.clock.At(blind), To: f.clock.At(now), Why: plain.Error(why) + "; " + how},
 				)
 			}
 			blind, pause = time.Time{}, retryFirst
@@ -166,7 +167,7 @@ func (f *feed) run(ctx context.Context) error {
 		}
 	}
 	if !blind.IsZero() {
-		f.emit(results.Gap{Source: f.name, From: f.clock.At(blind), To: f.clock.At(time.Now()), Why: why.Error()})
+		f.emit(results.Gap{Source: f.name, From: f.clock.At(blind), To: f.clock.At(time.Now()), Why: plain.Error(why)})
 	}
 	return nil
 }

@@ -53,9 +53,9 @@ pure internal/schema:    results profiles tuner
      internal/live:      results
      internal/manifests: internal/failure internal/source tuner/manifest
      loadgen:            results profiles internal/plain internal/exposition internal/secrets
-     observer:           results internal/exposition internal/kube
+     observer:           results internal/exposition internal/kube internal/plain
      internal/sandbox:   results tuner/hpa
-     internal/fleet:     results profiles internal/kube internal/store
+     internal/fleet:     results profiles internal/kube internal/store internal/plain
      internal/fleet/mkimage:
      internal/record:    results profiles loadgen observer internal/failure internal/fleet internal/kube internal/live internal/logs internal/manifests internal/promql internal/sandbox internal/source internal/store tuner/cost tuner/hpa tuner/manifest tuner/replay
      internal/deps:

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/flowcontrol"
 
+	"github.com/hpatune/hpatune/internal/plain"
 	"github.com/hpatune/hpatune/internal/store"
 )
 
@@ -329,17 +330,17 @@ func (f *Fleet) Collect(ctx context.Context, dir string, deadline time.Time) []S
 	f.each(func(k int, w Worked) {
 		out[k] = Share{Name: w.Pod, Ahead: w.Ahead, Error: w.Error}
 		if err := f.done(ctx, k, w.Pod); err != nil {
-			out[k].Why = err.Error()
+			out[k].Why = plain.Error(err)
 			return
 		}
 		folder := filepath.Join(dir, w.Pod)
 		if err := f.fetch(ctx, w.Pod, folder); err != nil {
-			out[k].Why = "its run could not be fetched: " + err.Error()
+			out[k].Why = "its run could not be fetched: " + plain.Error(err)
 			return
 		}
 		run, err := store.Open(os.DirFS(folder))
 		if err != nil {
-			out[k].Why = err.Error()
+			out[k].Why = plain.Error(err)
 			return
 		}
 		out[k].Run = run
