@@ -473,7 +473,15 @@ func trustGaps(r *Run, _ Summary, _ Limits) []Reason {
 func trustFloor(r *Run, _ Summary, limits Limits) []Reason {
 	floor, tightest := r.Meta.Client.FloorS, limits.Tightest().Seconds()
 	if r.Meta.Target.Kind == OfSandbox && floor == 0 {
-		return []Reason{reason("sandbox-floor", Unverified, math.NaN(), floorLimit, "latency added by the sandbox (sandbox floor) not measured")}
+		return []Reason{
+			reason(
+				"sandbox-floor",
+				Unverified,
+				math.NaN(),
+				floorLimit,
+				"latency added by the sandbox (sandbox floor) not measured",
+			),
+		}
 	}
 	if floor == 0 || tightest == 0 {
 		return nil

@@ -43,8 +43,14 @@ func (b *bench) onNodes(n *Nodes) []string {
 		most = fmt.Sprintf(", %d at most", n.Most)
 	}
 	said := []string{
-		fmt.Sprintf("nodes that are always there: %d%s; pods on a node: %d; a node takes %s to start, and is removed after %s without pods",
-			n.Kept, most, n.PerNode, figure.Time(n.Startup.Seconds()), figure.Time(n.Idle.Seconds())),
+		fmt.Sprintf(
+			"nodes that are always there: %d%s; pods on a node: %d; a node takes %s to start, and is removed after %s without pods",
+			n.Kept,
+			most,
+			n.PerNode,
+			figure.Time(n.Startup.Seconds()),
+			figure.Time(n.Idle.Seconds()),
+		),
 	}
 	if waited > 0 {
 		said = append(

@@ -124,8 +124,11 @@ func (s streams) runReplay(ctx context.Context, dir string, f replayFlags) error
 	}
 	s.warnings(r.outcome)
 	if self := r.outcome.SelfReplay; self.Verdict == fit.SelfFail {
-		s.warnf("warning: the replay does not reproduce the recorded run (%d of %d rescales matched), so its figures are not valid",
-			self.RescalesMatched, self.Rescales)
+		s.warnf(
+			"warning: the replay does not reproduce the recorded run (%d of %d rescales matched), so its figures are not valid",
+			self.RescalesMatched,
+			self.Rescales,
+		)
 	}
 	return report.ReplayText(s.out, &pick, tuner.Describe(pick.Config), r.price, r.outcome.SelfReplay, r.outcome.Judged)
 }

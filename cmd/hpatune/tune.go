@@ -281,7 +281,12 @@ func readPrice(flag, name string) (tuner.Price, error) {
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return tuner.Price{}, usagef("--%s %s: not a file and not one of %s", flag, name, strings.Join(tuner.PriceNames(), ", "))
+		return tuner.Price{}, usagef(
+			"--%s %s: not a file and not one of %s",
+			flag,
+			name,
+			strings.Join(tuner.PriceNames(), ", "),
+		)
 	}
 	p, err := tuner.ParsePrice(name, data)
 	return p, failure.As(failure.Input, err)

@@ -122,7 +122,15 @@ var table = []access{
 	{"autoscaling", "horizontalpodautoscalers", "get list", false, putBack, false, "what was changed"},
 	{"apps", "deployments statefulsets replicasets", "get list", false, putBack, false, "what was changed"},
 	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "get", false, putBack, false, "the size"},
-	{"coordination.k8s.io", "leases", "list delete", false, putBack, false, "which runs are active, and what crashed ones left"},
+	{
+		"coordination.k8s.io",
+		"leases",
+		"list delete",
+		false,
+		putBack,
+		false,
+		"which runs are active, and what crashed ones left",
+	},
 
 	{"batch", "jobs", "create delete", false, loading, false, "the load generators' Job"},
 	{"", "secrets", "create", false, loading, false, "who may control the load generators, and secret headers"},

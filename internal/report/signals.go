@@ -102,7 +102,9 @@ func (p *printer) signals(r *tuner.Recommendation) {
 			rows = append(rows, []string{x.Name, follows, x.Noise, x.Ceiling, x.Target, x.Lead, x.Cost.Value})
 		}
 		p.table(rows)
-		p.line("  Ceiling: the highest value of a replica. Lead: how long before the objectives are missed it asks for more replicas.")
+		p.line(
+			"  Ceiling: the highest value of a replica. Lead: how long before the objectives are missed it asks for more replicas.",
+		)
 	}
 	for _, x := range s.Dropped {
 		p.line("  Not usable: %s", x)

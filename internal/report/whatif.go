@@ -26,7 +26,10 @@ func whatIfRows(r *tuner.Recommendation) *whatIfs {
 		return nil
 	}
 	from := r.Recommended
-	out := &whatIfs{Cost: "cost a month", Lead: "Best settings in each case, compared with the recommended settings today."}
+	out := &whatIfs{
+		Cost: "cost a month",
+		Lead: "Best settings in each case, compared with the recommended settings today.",
+	}
 	if from == nil {
 		from = r.Alternatives.Safest
 		out.Lead = "Best settings in each case, compared with the safest settings today."

@@ -248,7 +248,11 @@ func (m *monitor) named(metric string) (string, error) {
 	plain := func(s string) string { return strings.ReplaceAll(s, ":", "_") }
 	i := slices.IndexFunc(names, func(n string) bool { return plain(n) == plain(metric) })
 	if i < 0 {
-		return "", fmt.Errorf("the sandbox's pods do not export %s; they export %s", metric, strings.Join(gauges(names), ", "))
+		return "", fmt.Errorf(
+			"the sandbox's pods do not export %s; they export %s",
+			metric,
+			strings.Join(gauges(names), ", "),
+		)
 	}
 	return names[i], nil
 }

@@ -318,8 +318,11 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 	}
 	add("Valid for: %s.", strings.Join(where, "; "))
 	p := r.Recommended.Predicted
-	sure := fmt.Sprintf("Confidence: %s held in %.0f %% of the replicates (replays of this load)", strings.Join(r.Covered(), " and "),
-		100*p.PSLOMet)
+	sure := fmt.Sprintf(
+		"Confidence: %s held in %.0f %% of the replicates (replays of this load)",
+		strings.Join(r.Covered(), " and "),
+		100*p.PSLOMet,
+	)
 	if s := r.SelfReplay; s.ReplicaHoursError != nil {
 		sure += fmt.Sprintf(
 			". Replaying the recorded run matched %d of %d rescales; "+

@@ -30,7 +30,11 @@ func signalOf(g *tuner.SignalRow, meta manifest.Meta) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Scales on %s, which the recorded HPA does not use.\n", g.Name)
 	if u := g.USDMonth; u != nil {
-		fmt.Fprintf(&b, "# Predicted cost compared with the recommended settings: %+.2f per month, for the same objectives.\n", u.Value)
+		fmt.Fprintf(
+			&b,
+			"# Predicted cost compared with the recommended settings: %+.2f per month, for the same objectives.\n",
+			u.Value,
+		)
 	}
 	for i := range c.Metrics {
 		if s := c.Metrics[i].Source; s == hpa.Resource || s == hpa.ContainerResource {
