@@ -115,7 +115,7 @@ func TestWhatIsNotCovered(t *testing.T) {
 		{"nor windows of them", streams, []string{"tpot.p95 < 1s each 1m for 90%"}, 0, "does not predict tpot"},
 		{"goodput rests on all limits", streams, []string{"goodput > 90%", "itl.p95 < 1s", "e2e.p95 < 1s"}, 1, "needs itl"},
 		{"goodput alone is predicted", streams, []string{"goodput > 90%"}, 1, ""},
-		{"a run without a stream has no first token", &results.Run{}, []string{"ttft.p95 < 1s", "e2e.p95 < 1s"}, 1, "not streamed"},
+		{"a run without a stream has no first token", &results.Run{}, []string{"ttft.p95 < 1s", "e2e.p95 < 1s"}, 1, "did not stream"},
 		{"nor has one whose answers came in one piece", &whole, []string{"ttft.p95 < 1s", "e2e.p95 < 1s"}, 1, "does not predict ttft"},
 		{"money needs what a replica requests", streams, []string{"usd_hour < 1"}, 0, "needs a price"},
 		{"a mean is not kept window by window", streams, []string{"e2e.mean < 1s each 1m for 90%"}, 0, "window by window"},

@@ -75,7 +75,7 @@ func TestZero(t *testing.T) {
 		{"held, it holds, and is what was chosen", loop(nil), 2 * time.Minute, "error_rate < 1%", 0, 0, nil, ZeroAdvised,
 			"spec.minReplicaCount", "hold with it on"},
 		{"refused, it breaks the objective", loop(nil), 0, "error_rate < 1%", 1, 0, nil, ZeroNot,
-			"spec.minReplicaCount", `with it, "error_rate < 1%" held on 0 of`},
+			"spec.minReplicaCount", `with it, "error_rate < 1%" held on only 0 of`},
 		{"the user wants one at least", loop(nil), 2 * time.Minute, "error_rate < 1%", 1, 1, nil, ZeroNot,
 			"spec.minReplicaCount", "--min-floor is 1"},
 		{"never asleep", loop(func(l *keda.Loop) { l.Cooldown = 2 * time.Hour }), 0, "error_rate < 1%", 1, 0, nil, ZeroNot,
