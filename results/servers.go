@@ -22,6 +22,9 @@ type ServerTime struct {
 	P50S   float64 `json:"p50_s"`
 	P95S   float64 `json:"p95_s"`
 	Beyond bool    `json:"beyond,omitempty"`
+	// FinestS is the least bound of the buckets, seconds: of what is below it, no more is
+	// known than that.
+	FinestS float64 `json:"finest_s"`
 	// ClientP50S and ClientP95S are the client's, from the actual send; nil = not
 	// measured, or nothing that a client sees (queue, itl).
 	ClientP50S *float64 `json:"client_p50_s"`
@@ -63,7 +66,10 @@ func (r *Run) ServerTimes() []ServerTime {
 		if total < 1 {
 			continue
 		}
-		t := ServerTime{Metric: s.metric, Source: source, Of: s.of, N: int(total)}
+		t := ServerTime{Metric: s.metric, Source: source, Of: s.of, N: int(total), FinestS: math.MaxFloat64}
+		for le := range buckets {
+			t.FinestS = min(t.FinestS, le)
+		}
 		var beyond bool
 		t.P50S, beyond = bucketQuantile(0.5, buckets)
 		t.P95S, t.Beyond = bucketQuantile(0.95, buckets)

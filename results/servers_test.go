@@ -55,7 +55,7 @@ func TestServerTimes(t *testing.T) {
 			continue
 		}
 		x := got[0]
-		if x.N != tt.n || math.Abs(x.P50S-tt.p50) > 1e-9 || math.Abs(x.P95S-tt.p95) > 1e-9 || x.Beyond != tt.beyond || x.Of != "ttft" || x.ClientP50S != nil {
+		if x.N != tt.n || math.Abs(x.P50S-tt.p50) > 1e-9 || math.Abs(x.P95S-tt.p95) > 1e-9 || x.Beyond != tt.beyond || x.Of != "ttft" || x.ClientP50S != nil || x.FinestS != 1 {
 			t.Errorf("%s: %+v, want n %d, p50 %g, p95 %g, beyond %v", tt.name, x, tt.n, tt.p50, tt.p95, tt.beyond)
 		}
 	}

@@ -20,8 +20,8 @@ func (p *printer) servers(list []results.ServerTime) {
 	rows := [][]string{{"", "n", "server p50", "client p50", "server p95", "client p95"}}
 	beyond := false
 	for _, t := range list {
-		rows = append(rows, []string{serverNames[t.Of], fmt.Sprint(t.N), seconds(t.P50S), secondsOr(t.ClientP50S),
-			seconds(t.P95S), secondsOr(t.ClientP95S)})
+		rows = append(rows, []string{serverNames[t.Of], fmt.Sprint(t.N), bucketed(t.P50S, t.FinestS), secondsOr(t.ClientP50S),
+			bucketed(t.P95S, t.FinestS), secondsOr(t.ClientP95S)})
 		beyond = beyond || t.Beyond
 	}
 	p.table(rows)
@@ -31,6 +31,14 @@ func (p *printer) servers(list []results.ServerTime) {
 	if beyond {
 		p.line("  A quantile beyond the last bucket is printed as that bucket's bound; the real one is longer.")
 	}
+}
+
+// bucketed is a quantile of a histogram: below its least bound, only that is known.
+func bucketed(v, finest float64) string {
+	if v < finest {
+		return "< " + seconds(finest)
+	}
+	return seconds(v)
 }
 
 func secondsOr(v *float64) string {
