@@ -157,94 +157,6 @@ type Drain struct {
 // Limits are the per-request limits that Tick.Good counts; 0 = none.
 type Limits struct{ TTFT, ITL, TPOT, E2E time.Duration }
 
-// MaxPipes is the number of metrics one world can have.
-const MaxPipes = 6
-
-// ringSize is how many scrapes back a pipe can look.
-const ringSize = 16
-
-// DefaultEvery is the time between two scrapes: --metric-resolution in
-// metrics-server's manifests.
-const DefaultEvery = 15 * time.Second
-
-// Pipe is one metric from the pod to the autoscaler. A pod's value at any
-// instant is a monotone function of its load with a ceiling,
-//
-//	min(Ceiling, Base + PerDone·(completions/s) + PerWork·(work/s) + PerRunning·(in service) + PerWaiting·(queued))
-//
-// in base units: cores, bytes, requests. So CPU is Base = idle burn, PerDone =
-// CPU-seconds a request, Ceiling = the limit; "running" is PerRunning = 1.
-type Pipe struct {
-	Name     string  // the metric: cpu, memory, or the name of a Pods, Object or External metric
-	Base     float64 // of a ready pod without load
-	Starting float64 // of a pod whose containers run and which is not ready yet
-	PerDone  float64
-	// PerWork is of own work done, in mean requests: a request of twice the time is two.
-	// Where services slow down as slots fill, it is what saturates as the server does.
-	PerWork    float64
-	PerRunning float64
-	PerWaiting float64
-	Ceiling    float64 // 0 = none
-
-	Every  time.Duration // between two scrapes; 0 = 15 s
-	Phase  time.Duration // of the first scrape after the start, 0 ≤ Phase < Every
-	Window time.Duration // averaged over, in whole scrapes; 0 = the value at the scrape
-	Delay  time.Duration // from the instant a value stands for until the autoscaler can read it
-	// Fresh is the age from which a container without two scrapes yet is
-	// reported since its start: 10 s in metrics-server; 0 = never.
-	Fresh time.Duration
-	// Apart says that each pod is scraped at a phase of its own, as Prometheus
-	// does it; otherwise all are scraped at once, as metrics-server does it. Only
-	// values at the scrape (Window 0) can be read so.
-	Apart bool
-	// Over is how an Object or External metric is made of the pods' values. It
-	// does nothing for metrics of single pods.
-	Over Pool
-}
-
-// Pool is how one number is made of the values of all pods.
-type Pool int8
-
-// The ways to make one number of many.
-const (
-	Sum  Pool = iota // of all pods: requests waiting anywhere
-	Mean             // over the pods that have a value: a ratio, a utilization
-	Max              // the largest of any pod
-)
-
-// String returns the word that PromQL has for it.
-func (p Pool) String() string {
-	switch p {
-	case Mean:
-		return "avg"
-	case Max:
-		return "max"
-	}
-	return "sum"
-}
-
-// Of returns the number for a pool's values, n pods each; 0 for no pods.
-func (p Pool) Of(values []float64, n []int) float64 {
-	sum, count, most := 0.0, 0, 0.0
-	for i, v := range values {
-		if n[i] == 0 {
-			continue
-		}
-		sum += v * float64(n[i])
-		if count == 0 || v > most {
-			most = v
-		}
-		count += n[i]
-	}
-	switch {
-	case p == Max:
-		return most
-	case p == Mean && count > 0:
-		return sum / float64(count)
-	}
-	return sum
-}
-
 // Spec is everything a plant is made of.
 type Spec struct {
 	Step     time.Duration // of a tick; 0 = 1 s
@@ -300,17 +212,6 @@ type Model struct {
 	byClass map[int16][]ServiceTime
 	// pace multiplies what requests take in the exact plant; 0 = 1.
 	pace float64
-}
-
-// pipe is a Pipe in ticks and seconds.
-type pipe struct {
-	base, starting, perDone, perWork, perRunning, perWaiting, ceiling float64
-	every, phase, window                                              int // ticks, ticks, scrapes (0 = instant)
-	delay, fresh                                                      float64
-	stamp                                                             float64 // exact time of the first scrape, seconds
-	apart                                                             bool    // a phase for each pod
-	// window as the samples state it, seconds: a hair more or less than whole scrapes
-	reported float64
 }
 
 type startTimes struct{ scheduled, started, ready float64 } // since creation, seconds
@@ -421,77 +322,6 @@ func (l *Law) check(bad func(string, ...any)) {
 	}
 	if l.Queue < 0 || l.Timeout < 0 || l.FirstToken < 0 {
 		bad("law: queue %d, timeout %v, first token %v; none may be negative", l.Queue, l.Timeout, l.FirstToken)
-	}
-}
-
-func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe {
-	if p.Every == 0 {
-		p.Every = DefaultEvery
-	}
-	ticks := func(d time.Duration) int { return int((d + step/2) / step) }
-	c := pipe{
-		base:       p.Base,
-		starting:   p.Starting,
-		perDone:    p.PerDone,
-		perWork:    p.PerWork,
-		perRunning: p.PerRunning,
-		perWaiting: p.PerWaiting,
-		ceiling:    p.Ceiling,
-		every:      max(1, ticks(p.Every)),
-		delay:      p.Delay.Seconds(),
-		fresh:      p.Fresh.Seconds(),
-		apart:      p.Apart,
-	}
-	if p.Apart && p.Window > 0 {
-		bad("metric %d %q averages over %v and is scraped apart; only one of the two is modelled", i, p.Name, p.Window)
-	}
-	if c.ceiling == 0 {
-		c.ceiling = math.Inf(1)
-	}
-	if p.Window > 0 {
-		c.window = max(1, int((p.Window+p.Every/2)/p.Every))
-		c.reported = p.Window.Seconds()
-	}
-	c.setPhase(p.Phase, step)
-	if back := c.window + int(math.Ceil(p.Delay.Seconds()/p.Every.Seconds())) + 1; back > ringSize {
-		bad("metric %d %q looks %d scrapes back (window %v, delay %v, every %v); at most %d", i, p.Name, back, p.Window,
-			p.Delay, p.Every, ringSize)
-	}
-	if p.Every < 0 || p.Phase < 0 || p.Window < 0 || p.Delay < 0 || p.Fresh < 0 {
-		bad("metric %d %q has a negative time: every %v, phase %v, window %v, delay %v, fresh %v", i, p.Name, p.Every,
-			p.Phase, p.Window, p.Delay, p.Fresh)
-	}
-	return c
-}
-
-// flowing returns an Apart pipe as the mean over all phases: read often, and half
-// an interval later. Others are returned as they are.
-func (p pipe) flowing(dt float64) pipe {
-	if !p.apart {
-		return p
-	}
-	p.delay += float64(p.every) * dt / 2
-	p.every = max(1, int(math.Ceil(p.delay/dt/(ringSize-4))))
-	p.phase, p.stamp = 0, 0
-	return p
-}
-
-// offset is by how many ticks the scrapes of the index-th pod come later than the
-// pipe's own phase; k is the pipe's index.
-func (p *pipe) offset(seed uint64, k, index int) int {
-	if !p.apart {
-		return 0
-	}
-	return int(mix(seed+uint64(k)*0x9e3779b9, uint64(index)) % uint64(p.every))
-}
-
-// setPhase puts the first scrape at the step nearest to phase. One at the very
-// end of an interval is the next one's first.
-func (p *pipe) setPhase(phase, step time.Duration) {
-	p.phase, p.stamp = int((phase+step/2)/step), phase.Seconds()
-	if p.phase >= p.every {
-		p.phase -= p.every
-		p.stamp -= float64(p.every) * step.Seconds()
 	}
 }
 

@@ -19,8 +19,8 @@ var rooms = []struct {
 	files []string
 }{
 	{"tuner", []string{
-		"bench.go", "choose.go", "doubt.go", "goals.go", "interval.go", "need.go", "ranking.go", "score.go", "search.go",
-		"stand.go", "trial.go", "verify.go",
+		"bench.go", "choose.go", "doubt.go", "edge.go", "goals.go", "interval.go", "need.go", "race.go", "ranking.go",
+		"score.go", "search.go", "stand.go", "trial.go", "verify.go",
 	}},
 	{"tuner/cost", nil},
 }

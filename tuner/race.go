@@ -1,0 +1,155 @@
+package tuner
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/hpatune/hpatune/tuner/hpa"
+)
+
+// contend lists whom to compare: those that may hold and are not dearer than the
+// edge, half of them the cheapest, half of them those that change least. What the
+// exact replays said so far moves the line of what may hold.
+func (s *search) contend(edge int) []*trial {
+	e := s.fluids[edge]
+	least := e.margin
+	for i, t := range s.byFluid {
+		if f := t.fate(); f == holds {
+			least = min(least, s.fluids[i].margin)
+		}
+	}
+	among := slices.DeleteFunc(s.allowed(), func(i int) bool {
+		t := s.byFluid[i]
+		return s.fluids[i].paid > e.paid*(1+2*unparted) || s.fluids[i].margin < least-slack ||
+			t != nil && t.fate() == misses
+	})
+	var out []*trial
+	take := func(n int) {
+		for _, i := range among {
+			if t := s.trial(i); n > 0 && !slices.Contains(out, t) {
+				out = append(out, t)
+				n--
+			}
+		}
+	}
+	most := min(contenders, max(4, s.budget/30))
+	slices.SortStableFunc(among, func(i, j int) int { return cmp.Compare(s.fluids[i].paid, s.fluids[j].paid) })
+	take((most + 1) / 2)
+	distance := map[int]*trial{}
+	for _, i := range among {
+		n, shift := apart(s.current, s.fluids[i].config)
+		distance[i] = &trial{distance: n, shift: shift}
+	}
+	slices.SortStableFunc(among, func(i, j int) int {
+		a, b := distance[i], distance[j]
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.shift, b.shift))
+	})
+	take(most / 2)
+	if t := s.trial(edge); !slices.Contains(out, t) {
+		out = append(out, t)
+	}
+	if t := s.trials[0]; s.b.space.allows(&t.config) && t.fate() != misses && !slices.Contains(out, t) {
+		out = append(out, t)
+	}
+	return out
+}
+
+// race gives days to the contenders until each holds, misses, or is out: clearly
+// dearer than one that holds. Once the budget is used up they go on one by one, the
+// cheapest first, until somebody holds or everybody had enough.
+func (s *search) race(in []*trial) error {
+	for _, n := range batches {
+		if s.used > s.budget {
+			return s.oneByOne(in)
+		}
+		if err := s.play(in, n); err != nil {
+			return err
+		}
+		var best *trial
+		if ok := feasible(s.trials, s.b.space); len(ok) > 0 {
+			best = slices.MinFunc(ok, cheaper)
+		}
+		in = slices.DeleteFunc(slices.Clone(in), func(t *trial) bool {
+			if t.fate() != open {
+				return true
+			}
+			if best == nil {
+				return false
+			}
+			more, err := dearer(t, best)
+			return more-1.645*err > unparted
+		})
+		if len(in) == 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// oneByOne is the race beyond its budget.
+func (s *search) oneByOne(in []*trial) error {
+	slices.SortStableFunc(in, cheaper)
+	for _, t := range in {
+		for _, n := range batches {
+			if len(feasible(s.trials, s.b.space)) > 0 {
+				return nil
+			}
+			if t.fate() != open {
+				break
+			}
+			if err := s.play([]*trial{t}, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// simplify puts the pick's changes back one by one, as long as that gives a better
+// pick: a change that buys nothing is not recommended. The race need not have had
+// those in between.
+func (s *search) simplify() error {
+	for {
+		best := choose(s.trials, s.b.space).best
+		if best == nil {
+			return nil
+		}
+		changes := changesBetween(s.current, best.config)
+		if best.config.Behavior && !s.current.Behavior { // or all of it at once: no single value says "none"
+			knobs := hpa.Knobs(&best.config)
+			i := slices.IndexFunc(knobs, func(k hpa.Knob) bool { return k.Path == wholeBehavior })
+			changes = append(changes, change{knobs[i], false, true})
+		}
+		var tried []*trial
+		for _, c := range changes {
+			cfg, ok := revert(best.config, c)
+			if c.knob.Path == "spec.maxReplicas" || !ok || !s.b.space.allows(&cfg) {
+				continue // derived, not searched
+			}
+			if t := s.add(cfg); t.fate() == open && len(t.days) < len(best.days) {
+				tried = append(tried, t)
+			}
+		}
+		if len(tried) == 0 {
+			return nil
+		}
+		if err := s.race(tried); err != nil {
+			return err
+		}
+		if choose(s.trials, s.b.space).best == best {
+			return nil
+		}
+	}
+}
+
+// level gives those that will be shown side by side the same days, more than they
+// need where these come cheap: their intervals are the better for it.
+func (s *search) level() error {
+	c := choose(s.trials, s.b.space)
+	shown := append([]*trial{s.trials[0], c.best, c.cheapest, c.safest, c.minimal}, c.equals...)
+	shown = only(shown, func(t *trial) bool { return t != nil })
+	slices.SortFunc(shown, func(a, b *trial) int { return slices.Index(s.trials, a) - slices.Index(s.trials, b) })
+	shown = slices.Compact(shown)
+	spare := (s.budget - s.used) / max(1, len(shown))
+	return s.play(shown, max(s.o.Replicates, min(enough, spare)))
+}
