@@ -7,14 +7,13 @@ import (
 
 	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/kube"
-	"github.com/hpatune/hpatune/internal/layout"
 )
 
 func newRBACCmd(s streams) *cobra.Command {
 	var namespace, user, group, account string
 	c := &cobra.Command{
 		Use:  "rbac COMMAND…",
-		Long: strings.TrimSpace(layout.Page("Commands: " + strings.Join(kube.Commands(), ", "))),
+		Long: "Commands: " + strings.Join(kube.Commands(), ", "),
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			to := kube.ServiceAccount(namespace)

@@ -49,7 +49,7 @@ func TestDescribe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if list.Short != "List loads" || list.Long != "list lists.\nAll of them.\n\nKnown: a, b" || list.Example != "  # first\n  tool load list" {
+	if list.Short != "List loads" || list.Long != "list lists. All of them.\n\nKnown: a, b" || list.Example != "  # first\n  tool load list" {
 		t.Errorf("list: short %q, long %q, example %q", list.Short, list.Long, list.Example)
 	}
 	for flag, want := range map[string]string{

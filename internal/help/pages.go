@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/hpatune/hpatune/internal/layout"
 )
 
 // page is what help/NAME.md says.
@@ -28,7 +30,7 @@ func Describe(c *cobra.Command, pages fs.FS) {
 	}
 	p, shared := readPage(pages, pageName(c)), readPage(pages, "flags")
 	c.Short, c.Example = p.short, p.example
-	c.Long = strings.TrimSpace(p.long + "\n\n" + c.Long)
+	c.Long = strings.TrimSpace(layout.Page(strings.TrimSpace(p.long + "\n\n" + c.Long)))
 	c.Flags().VisitAll(func(f *pflag.Flag) {
 		f.Usage = cmp.Or(f.Usage, p.flags[f.Name], shared.flags[f.Name])
 	})

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// BeliefsPage makes a page of the scripts (*.hpa) in fsys, in the order of their names: the
-// first comment line of each is a belief, the others say what is true, the rest shows it.
-// It is an error if a script does not pass: the page says nothing that is not so.
+// BeliefsPage makes a page of the scripts (*.hpa) in fsys, sorted by name. The first comment
+// line of a script is a belief, the next ones say what is true, and the rest shows it.
+// A script that fails is an error, so the page is always true.
 func BeliefsPage(fsys fs.FS) (string, error) {
 	names, err := fs.Glob(fsys, "*.hpa")
 	if err != nil {
@@ -16,7 +16,7 @@ func BeliefsPage(fsys fs.FS) (string, error) {
 	}
 	var b strings.Builder
 	b.WriteString(
-		"# What people believe of the HPA, and what it does\n\nEach is a script that `hpatune test` runs; this page is made from them.\n",
+		"# What people believe about the HPA, and what it does\n\nEach belief has a script that `hpatune test` runs; this page is generated from the scripts.\n",
 	)
 	for i, name := range names {
 		data, err := fs.ReadFile(fsys, name)
@@ -32,7 +32,7 @@ func BeliefsPage(fsys fs.FS) (string, error) {
 		}
 		comment, body := lead(string(data))
 		if len(comment) < 2 {
-			return "", fmt.Errorf("%s: it begins without the belief and what is true, a comment line each", name)
+			return "", fmt.Errorf("%s: begins without two comment lines: the belief, and what is true", name)
 		}
 		fmt.Fprintf(&b, "\n## %d. %s\n\n%s\n\n", i+1, comment[0], strings.Join(comment[1:], "\n"))
 		for line := range strings.Lines(body) {

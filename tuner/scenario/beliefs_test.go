@@ -48,7 +48,7 @@ func TestBeliefsPageHasEveryBelief(t *testing.T) {
 	if got := strings.Count(page, "\n## "); got != 33 {
 		t.Errorf("page has %d beliefs, want 33", got)
 	}
-	if want := "## 20. \"With two HPAs on one Deployment the higher wins.\"\n\nBoth stop: the selector is ambiguous.\n\n    hpa      max=10"; !strings.Contains(page, want) {
+	if want := "## 20. \"With two HPAs on one Deployment the higher wins.\"\n\nBoth stop, since the selector is ambiguous.\n\n    hpa      max=10"; !strings.Contains(page, want) {
 		t.Errorf("page lacks %q", want)
 	}
 }
