@@ -21,7 +21,7 @@ func Page(page string) string {
 			n += run(lines[i+1:], func(l string) bool {
 				return kindOf(l) == textLine || kindOf(l) == otherLine && strings.HasPrefix(l, "  ")
 			})
-			b.WriteString(Hang("- ", joined(lines[i:i+n])[len("- "):], Columns) + "\n")
+			b.WriteString(Hang("- ", joined(lines[i : i+n])[len("- "):], Columns) + "\n")
 		case textLine:
 			n = run(lines[i:], func(l string) bool { return kindOf(l) == textLine })
 			b.WriteString(Hang("", joined(lines[i:i+n]), Columns) + "\n")
