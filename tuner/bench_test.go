@@ -277,6 +277,11 @@ func TestNeeds(t *testing.T) {
 	if got[34] != 0 || got[35] != 4 || got[50] != 4 || got[65] != 4 || got[66] != 0 {
 		t.Errorf("need around a spike: %v, want 4 from 15 ticks before to 15 after", got[33:68])
 	}
+	fine := slices.Repeat([]float64{0}, 200)
+	fine[100] = 61 // half-second ticks: 2 a second on the average over the 61 around it
+	if got := needs(fine, time.Second/2, 0.5); got[69] != 0 || got[70] != 4 || got[130] != 4 || got[131] != 0 {
+		t.Errorf("need around a spike: %v, want 4 from 15 s before to 15 s after", got[68:133])
+	}
 	if got := needs([]float64{2, 2}, 2*time.Second, 1); got[0] != 1 || got[1] != 1 {
 		t.Errorf("a need of exactly one replica is %v, want 1", got)
 	}
@@ -303,9 +308,10 @@ func TestCapacity(t *testing.T) {
 		want     float64
 		lo, hi   float64
 	}{
-		{"any wait is good: all that a replica can", time.Hour, 2, 0.95, 1.99, 2},
+		{"any wait is good: all that a replica can, to a millionth", time.Hour, 2, 0.95, 2 - 2e-6, 2},
 		{"less than it takes when idle", 200 * time.Millisecond, 2, 0.95, 0, 0},
 		{"a little wait", 500 * time.Millisecond, 2, 0.95, 0.5, 1.2},
+		{"all must be good, and all are", time.Hour, 2, 1, 1.99, 2},
 		{"fewer need be good", 500 * time.Millisecond, 2, 0.5, 1.5, 2},
 	} {
 		w := clockwork(t, 60, func(w *replay.World) { w.Limits.TTFT, w.Demand.CV2 = c.limit, 1 })

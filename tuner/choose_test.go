@@ -105,6 +105,14 @@ func TestAlternatives(t *testing.T) {
 	if c.best != nil || c.minimal != nil || c.cheapest != nil || c.safest.config.MinReplicas != 3 {
 		t.Errorf("nothing holds: %+v", c)
 	}
+	// One that was never replayed says nothing, and one day is better than none.
+	untried, once := made(2, 10, 0, 0), made(3, 10, 0, 0, 9)
+	if got := safest([]*trial{untried}, Space{}); got != nil {
+		t.Errorf("safest of none that was replayed: %v", got.config)
+	}
+	if got := safest([]*trial{untried, once}, Space{}); got != once {
+		t.Errorf("safest took one that was not replayed")
+	}
 	// As often, the one with more room; with as much room, the cheaper.
 	a, b := made(2, 10, 40, 1, steady(40, 9)...), made(3, 10, 40, 1, steady(40, 5)...)
 	for i := range a.days {
@@ -128,8 +136,17 @@ func TestShareEnds(t *testing.T) {
 		lo, hi float64
 	}{{0, 0, 0, 1}, {0, 10, 0, 0.2589}, {10, 10, 0.7411, 1}, {5, 10, 0.2224, 0.7776}, {1, 10, 0.0051, 0.3942}, {29, 29, 0.9019, 1}, {187, 200, 0.8990, 0.9612}, {20, 20, 0.8609, 1}} {
 		lo, hi := shareEnds(c.k, c.n)
-		if math.Abs(lo-c.lo) > 6e-4 || math.Abs(hi-c.hi) > 6e-4 {
+		if math.Abs(lo-c.lo) > 6e-4 || math.Abs(hi-c.hi) > 6e-4 || (c.lo == 0) != (lo == 0) || (c.hi == 1) != (hi == 1) {
 			t.Errorf("shareEnds(%d, %d) = %.4f, %.4f, want %.4f, %.4f", c.k, c.n, lo, hi, c.lo, c.hi)
+		}
+	}
+}
+
+// All of n days have a lower end that can be told by hand: 0.05^(1/n).
+func TestShareEndsOfAll(t *testing.T) {
+	for _, n := range []int{1, 2, 5, 29, 200} {
+		if lo, _ := shareEnds(n, n); math.Abs(lo-math.Pow(0.05, 1/float64(n))) > 1e-12 {
+			t.Errorf("shareEnds(%d, %d) begins at %.15f, want %.15f", n, n, lo, math.Pow(0.05, 1/float64(n)))
 		}
 	}
 }
@@ -155,6 +172,16 @@ func TestDearer(t *testing.T) {
 	a = made(2, 10, 9, 0, 4, 6, 4, 6)
 	if more, err := dearer(a, b); more != 0 || math.Abs(err-1.1547/2/5) > 1e-4 {
 		t.Errorf("dearer with noise = %v ± %v, want 0 ± 0.1155 (s = 1.1547, n = 4)", more, err)
+	}
+	if more, err := dearer(made(2, 10, 2, 0, 4, 6), b); more != 0 || math.Abs(err-1.0/5) > 1e-12 {
+		t.Errorf("dearer over two days = %v ± %v, want 0 ± 0.2 (s = √2, n = 2)", more, err)
+	}
+	if more, err := dearer(made(2, 10, 1, 0, 6), b); math.Abs(more-0.2) > 1e-12 || err != 0 {
+		t.Errorf("dearer over one day = %v ± %v, want 0.2 ± 0", more, err)
+	}
+	// The variance of equal differences comes out a little below 0 here.
+	if _, err := dearer(made(2, 10, 3, 0, 5.06, 5.06, 5.06), b); err != 0 {
+		t.Errorf("dearer by as much on three days: ± %v, want 0", err)
 	}
 	if more, _ := dearer(a, made(3, 10, 0, 0)); !math.IsNaN(more) {
 		t.Errorf("dearer without a common day = %v, want NaN", more)
@@ -211,7 +238,8 @@ func TestAsCheap(t *testing.T) {
 		{"the same on four days", mixed(4, 100, 3), false},
 		// Of 3 days (0, d, 0) the mean is d/3 and its error d/3: 1.645 of them are more.
 		{"on one of three days", mixed(3, 100, 4.5), true},
-		{"2 % on one of three days is too much", mixed(3, 100, 6.06), false},
+		{"2 % on one of three days", mixed(3, 100, 6), true},
+		{"a little more than 2 % on one of three days is too much", mixed(3, 100, 6.06), false},
 		{"cheaper", steady(40, 50), true},
 	} {
 		if got := asCheap(made(3, 10, 40, 0, c.hours...), b); got != c.want {
@@ -221,16 +249,16 @@ func TestAsCheap(t *testing.T) {
 }
 
 func TestDistinctOutcomesByEachFigure(t *testing.T) {
-	base := fluid{hours: 5, attainment: 0.9, errors: 0.01, capacity: 30}
+	base := fluid{hours: 5, attainment: 0.9, errors: 0.01, capacity: 31}
 	all := []fluid{base, base, base, base, base}
 	all[1].hours += 2e-6
 	all[2].attainment += 2e-6
 	all[3].errors += 2e-6
-	all[4].capacity += 2
+	all[4].capacity++
 	if got := distinctOutcomes(all, func(i, j int) bool { return false }); len(got) != 5 {
 		t.Errorf("%d kept of 5 that differ in one figure each", len(got))
 	}
-	all[1].hours, all[2].attainment, all[3].errors, all[4].capacity = 5+2e-7, 0.9+2e-7, 0.01+2e-7, 30.4
+	all[1].hours, all[2].attainment, all[3].errors, all[4].capacity = 5+2e-7, 0.9+2e-7, 0.01+2e-7, 31.4
 	if got := distinctOutcomes(all, func(i, j int) bool { return false }); len(got) != 1 || got[0] != 0 {
 		t.Errorf("%v kept of 5 alike, want the first", got)
 	}

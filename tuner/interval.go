@@ -44,10 +44,10 @@ func over(values []float64) *Interval {
 	return iv
 }
 
-// rank returns the nearest-rank q-quantile of sorted vs.
+// rank returns the nearest-rank q-quantile of sorted vs, 0 ≤ q ≤ 1.
 func rank(vs []float64, q float64) float64 {
 	i := int(math.Ceil(q*float64(len(vs)))) - 1
-	return vs[min(max(i, 0), len(vs)-1)]
+	return vs[max(i, 0)]
 }
 
 // typical is over with the median for the value: of a figure whose mean says little

@@ -25,11 +25,15 @@ func TestIntervals(t *testing.T) {
 			t.Errorf("of 1 … %d: %v – %v, want %v", n, *i.Lo, *i.Hi, want)
 		}
 	}
-	if over([]float64{nan}) != nil || over(nil) != nil || over([]float64{1, math.Inf(1)}) != nil || typical(nil) != nil {
+	if over([]float64{nan}) != nil || over(nil) != nil || over([]float64{1, math.Inf(1)}) != nil || over([]float64{1, math.Inf(-1)}) != nil ||
+		typical(nil) != nil {
 		t.Error("what is not known, or not finite, has no figure")
 	}
 	if i := typical([]float64{1, 1, 1, 2, 9, nan}); i.Value != 1 || *i.Hi != 9 {
 		t.Errorf("typical = %+v, want the median 1 and 9 at the end", i)
+	}
+	if i := typical([]float64{9, 1, 2}); i.Value != 2 {
+		t.Errorf("the median of three is %v, want 2", i.Value)
 	}
 	if i := typical([]float64{1, 2, 4, 9}); i.Value != 3 {
 		t.Errorf("the median of an even number is %v, want 3", i.Value)

@@ -13,8 +13,8 @@ import (
 const needSpan = 30 * time.Second
 
 // capacity returns the highest arrival rate a replica at which n ready replicas
-// keep the wanted share of requests within the limits, per second, found by
-// bisection on replays of a constant load at a fixed size.
+// keep the wanted share of requests within the limits, per second, found to
+// a millionth by bisection on replays of a constant load at a fixed size.
 //
 // It is 0 where even an idle replica misses.
 func capacity(w *replay.World, n int32, want float64) (float64, error) {

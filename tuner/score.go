@@ -31,7 +31,7 @@ type tally struct {
 	lost          float64 // requests that failed since no pod was ready
 	firstWait     float64 // ticks from the first request of such a stretch to a ready pod, in all
 	firsts        int     // stretches that had one
-	waiting       int     // ticks since the first request of the present stretch; 0 = none came
+	waiting       bool    // the present stretch had one
 }
 
 // tick takes the next tick. It does not keep t.
@@ -76,10 +76,8 @@ func (a *tally) tick(t *results.Tick) {
 	a.good += t.Good
 	a.tokens += t.Tokens
 	if a.by > 0 {
-		if w := i / a.by; w >= len(a.goodBy) {
-			for len(a.goodBy) <= w {
-				a.goodBy, a.arrivalsBy = append(a.goodBy, 0), append(a.arrivalsBy, 0)
-			}
+		for len(a.goodBy) <= i/a.by {
+			a.goodBy, a.arrivalsBy = append(a.goodBy, 0), append(a.arrivalsBy, 0)
 		}
 		a.goodBy[i/a.by] += t.Good
 		a.arrivalsBy[i/a.by] += t.Arrivals
@@ -96,11 +94,13 @@ func (a *tally) zero(t *results.Tick) {
 	}
 	switch {
 	case t.Ready > 0:
-		a.waiting = 0
-	case a.waiting > 0:
-		a.waiting, a.firstWait = a.waiting+1, a.firstWait+1
+		a.waiting = false
+	case a.waiting:
+		a.firstWait++
 	case t.Arrivals > 0:
-		a.waiting, a.firstWait, a.firsts = 1, a.firstWait+1, a.firsts+1
+		a.waiting = true
+		a.firstWait++
+		a.firsts++
 	}
 	if t.Ready == 0 {
 		a.lost += t.Failed

@@ -68,9 +68,7 @@ const tail = 0.05
 //
 // Source: Clopper and Pearson, Biometrika 26 (1934); the ends by bisection.
 func shareEnds(k, n int) (lo, hi float64) {
-	if k > 0 {
-		lo = bisect(func(p float64) bool { return 1-binomialCDF(k-1, n, p) < tail })
-	}
+	lo = bisect(func(p float64) bool { return 1-binomialCDF(k-1, n, p) < tail })
 	hi = 1
 	if k < n {
 		hi = bisect(func(p float64) bool { return binomialCDF(k, n, p) > tail })
@@ -78,7 +76,7 @@ func shareEnds(k, n int) (lo, hi float64) {
 	return lo, hi
 }
 
-// bisect returns where holds turns from true to false between 0 and 1.
+// bisect returns where holds turns from true to false between 0 and 1, to 2⁻⁴⁰ (1e-12).
 func bisect(holds func(p float64) bool) float64 {
 	lo, hi := 0.0, 1.0
 	for range 40 {

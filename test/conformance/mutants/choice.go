@@ -3,24 +3,27 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // rooms are how tuner chooses: the files that form, score and compare candidates, and
 // those that say what a day costs. nil = all of the folder. Their short tests are to
-// notice: those that replay whole runs take seconds, which every mutant would pay again.
+// notice, the quick ones of them first.
 var rooms = []struct {
 	dir   string
 	files []string
 }{
 	{"tuner", []string{
-		"bench.go", "choose.go", "doubt.go", "edge.go", "goals.go", "interval.go", "need.go", "race.go", "ranking.go",
-		"score.go", "search.go", "stand.go", "trial.go", "verify.go",
+		"bench.go", "choose.go", "doubt.go", "edge.go", "goals.go", "hunt.go", "interval.go", "need.go", "nodes.go",
+		"race.go", "ranking.go", "score.go", "search.go", "stand.go", "trial.go", "verify.go", "within.go", "zero.go",
 	}},
 	{"tuner/cost", nil},
 }
@@ -28,8 +31,8 @@ var rooms = []struct {
 // chosen mutates each room's files, prints who lives and why, and how many of each file
 // are killed. It ends with an error where that is fewer than 90 % of a file, or where one
 // lives that the list of survivors does not explain. files, where it is not nil, are the
-// only ones that are looked at.
-func chosen(workers int, files *regexp.Regexp, keep string) error {
+// only ones that are looked at; quick leaves out the tests that take long.
+func chosen(workers int, files *regexp.Regexp, keep string, quick bool) error {
 	known, err := explained(keep)
 	if err != nil {
 		return err
@@ -55,7 +58,7 @@ func chosen(workers int, files *regexp.Regexp, keep string) error {
 		if len(names) == 0 {
 			continue
 		}
-		counts, err := roomOf(root, room.dir, names, known, workers)
+		counts, err := roomOf(root, room.dir, names, known, workers, quick)
 		if err != nil {
 			return fmt.Errorf("%s: %w", room.dir, err)
 		}
@@ -102,7 +105,7 @@ func verdict(all []tallied) error {
 }
 
 // roomOf mutates files of one folder, and takes those that it met out of known.
-func roomOf(root, room string, names []string, known map[string]string, workers int) ([]tallied, error) {
+func roomOf(root, room string, names []string, known map[string]string, workers int, quick bool) ([]tallied, error) {
 	dir := filepath.Join(root, room)
 	files, mutants, err := rewrite(dir, names)
 	if err != nil {
@@ -117,18 +120,27 @@ func roomOf(root, room string, names []string, known map[string]string, workers 
 	if err != nil {
 		return nil, err
 	}
-	k := &killer{name: room, dir: dir, bin: filepath.Join(tmp, "room.test"), short: true, limit: time.Minute}
+	k := &killer{name: room, dir: dir, bin: filepath.Join(tmp, "room.test"), short: true, limit: 5 * time.Minute}
 	build := exec.Command("go", "test", "-c", "-overlay", over, "-o", k.bin, ".")
 	build.Dir = dir
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, out)
 	}
-	begin := time.Now()
-	if ok, out := k.run(0); !ok {
+	ok, out := k.run(0, "-test.v")
+	if !ok {
 		return nil, fmt.Errorf("fails without a mutant:\n%s", out)
 	}
-	k.limit = max(15*time.Second, 8*time.Since(begin))
-	dead := k.kill(mutants, workers)
+	slow, whole := slowest(out)
+	fmt.Printf("%s: %d mutants; tests that take longer meet only those that live: %s\n", room, len(mutants), slow)
+	k.cpu = time.Minute
+	if slow != "" {
+		k.cpu = 10 * time.Second
+	}
+	dead := k.kill(mutants, workers, "-test.skip", slow)
+	if k.cpu = max(time.Minute, 4*whole); slow != "" && !quick {
+		left := slices.DeleteFunc(slices.Clone(mutants), func(m *mutant) bool { return dead[m.id] || known[m.key()] != "" })
+		maps.Copy(dead, k.kill(left, workers, "-test.run", slow))
+	}
 	counts := make([]tallied, len(names))
 	for i, name := range names {
 		counts[i].file = room + "/" + name
@@ -152,6 +164,23 @@ func roomOf(root, room string, names []string, known map[string]string, workers 
 		}
 	}
 	return counts, nil
+}
+
+// slowest reads the output of -test.v. It returns a regular expression for the tests that
+// took over a fiftieth of the time, and how long all took; "" where that is a second or so.
+func slowest(out string) (tests string, whole time.Duration) {
+	times := map[string]float64{}
+	sum := 0.0
+	for _, m := range regexp.MustCompile(`(?m)^--- PASS: (\w+) \((\S+)s\)$`).FindAllStringSubmatch(out, -1) {
+		times[m[1]], _ = strconv.ParseFloat(m[2], 64)
+		sum += times[m[1]]
+	}
+	whole = time.Duration(sum * float64(time.Second))
+	maps.DeleteFunc(times, func(_ string, took float64) bool { return took < sum/50 })
+	if whole < 2*time.Second || len(times) == 0 {
+		return "", whole
+	}
+	return "^(" + strings.Join(slices.Sorted(maps.Keys(times)), "|") + ")$", whole
 }
 
 // sources are the folder's Go files without its tests.

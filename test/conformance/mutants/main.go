@@ -35,6 +35,7 @@ func main() {
 	verbose := flag.Bool("v", false, "print what lives after each set of tests")
 	choice := flag.Bool("choice", false, "mutate how tuner chooses instead of the core")
 	match := flag.String("files", "", "with -choice: only files that match this regular expression")
+	quick := flag.Bool("quick", false, "with -choice: leave out the tests that take longest")
 	keep := flag.String("survivors", "mutants/survivors.txt", "file with the explained survivors")
 	keepChoice := flag.String("choice-survivors", "mutants/choice.txt", "the same for -choice")
 	scenarios := flag.Int("scenarios", 2000, "how many recorded scenarios to replay with each mutant")
@@ -47,7 +48,7 @@ func main() {
 			files, err = regexp.Compile(*match)
 		}
 		if err == nil {
-			err = chosen(*workers, files, *keepChoice)
+			err = chosen(*workers, files, *keepChoice, *quick)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -66,6 +67,7 @@ type killer struct {
 	name, dir, bin string
 	short          bool
 	limit          time.Duration
+	cpu            time.Duration // of processor time; 0 = no limit
 }
 
 func run(workers, scenarios int, list, verbose bool, only int, keep string, atLeast float64) error {
@@ -196,7 +198,7 @@ func run(workers, scenarios int, list, verbose bool, only int, keep string, atLe
 }
 
 // kill runs the tests once for each mutant and returns those with which they fail.
-func (k *killer) kill(mutants []*mutant, workers int) map[int]bool {
+func (k *killer) kill(mutants []*mutant, workers int, args ...string) map[int]bool {
 	dead := map[int]bool{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -204,7 +206,7 @@ func (k *killer) kill(mutants []*mutant, workers int) map[int]bool {
 	for range workers {
 		wg.Go(func() {
 			for m := range next {
-				if ok, _ := k.run(m.id); !ok {
+				if ok, _ := k.run(m.id, args...); !ok {
 					mu.Lock()
 					dead[m.id] = true
 					mu.Unlock()
@@ -282,20 +284,23 @@ func replayed(root, over, tmp string, workers, scenarios int, mutants []*mutant)
 	return dead, errors.Join(errs...)
 }
 
-// run says whether the tests pass with the mutant active. One that does not end is killed too.
-func (k *killer) run(id int) (ok bool, output string) {
+// run says whether the tests pass with the mutant active, with more arguments for them.
+// One that does not end is killed too: by processor time, so that a busy machine is no
+// verdict. One that appends for ever stops at 4 GB.
+func (k *killer) run(id int, args ...string) (ok bool, output string) {
 	ctx, cancel := context.WithTimeout(context.Background(), k.limit)
 	defer cancel()
-	c := exec.CommandContext(
-		ctx,
-		k.bin,
+	limits := "ulimit -v 4194304; "
+	if k.cpu > 0 {
+		limits += fmt.Sprintf("ulimit -t %d; ", int(k.cpu.Seconds()))
+	}
+	c := exec.CommandContext(ctx, "sh", append([]string{
+		"-c", limits + `exec "$0" "$@"`, k.bin,
 		"-test.failfast",
-		"-test.timeout",
-		k.limit.String(),
-		"-test.run",
-		"^(Test|Example|Fuzz)",
+		"-test.timeout", k.limit.String(),
+		"-test.run", "^(Test|Example|Fuzz)",
 		fmt.Sprintf("-test.short=%v", k.short),
-	)
+	}, args...)...)
 	c.Dir = k.dir
 	c.Env = append(os.Environ(), fmt.Sprintf("HPA_MUTANT=%d", id))
 	out, err := c.CombinedOutput()
