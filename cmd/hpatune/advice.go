@@ -29,6 +29,9 @@ func writeAdvice(
 	a.files, err = advice.Make(r, advice.Options{
 		Run: run, Meta: current.Meta, First: current.First, Scaled: current.Scaled, Command: f.command(r), Model: a.model,
 		Owner: manifest.Owner{Kind: run.Meta.Context[kube.HPAOwner], Name: run.Meta.Context[kube.HPAOwnerName]},
+		ScaledOwner: manifest.Owner{
+			Kind: run.Meta.Context[kube.ScaledOwner], Name: run.Meta.Context[kube.ScaledOwnerName],
+		},
 	})
 	if err != nil {
 		return err

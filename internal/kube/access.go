@@ -108,6 +108,7 @@ var table = []access{
 		false,
 		"the spec, and the annotation that keeps the original",
 	},
+	{"keda.sh", "scaledobjects", "update", false, applying, true, "the spec of the ScaledObject that an HPA comes from"},
 	{
 		"apps",
 		"deployments statefulsets replicasets",
@@ -120,6 +121,7 @@ var table = []access{
 	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "update", false, fixing, false, "the size"},
 	{"coordination.k8s.io", "leases", "get create update delete", false, holding, false, "the lease that names the run"},
 	{"autoscaling", "horizontalpodautoscalers", "get list", false, putBack, false, "what was changed"},
+	{"keda.sh", "scaledobjects", "get list", false, putBack, false, "what was changed"},
 	{"apps", "deployments statefulsets replicasets", "get list", false, putBack, false, "what was changed"},
 	{"apps", "deployments/scale statefulsets/scale replicasets/scale", "get", false, putBack, false, "the size"},
 	{

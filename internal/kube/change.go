@@ -18,9 +18,11 @@ import (
 // Original is the annotation in which a change keeps what was there before.
 const Original = "hpatune.dev/original"
 
-// changedHPA is the annotation of a Lease that names the HPA whose journal it
-// keeps.
-const changedHPA = "hpatune.dev/hpa"
+// The annotations of a Lease that name the object whose journal it keeps.
+const (
+	changedHPA    = "hpatune.dev/hpa"
+	changedScaled = "hpatune.dev/scaledobject"
+)
 
 // manager is the name under which this tool's writes stand in managedFields.
 const manager = "hpatune"
@@ -33,6 +35,9 @@ type journal struct {
 	// HPAs.
 	Spec    *autoscalingv2.HorizontalPodAutoscalerSpec `json:"spec,omitempty"`
 	Applied *autoscalingv2.HorizontalPodAutoscalerSpec `json:"applied,omitempty"`
+	// ScaledObjects, whose specs have fields that are not known here.
+	Scaled        map[string]any `json:"scaled,omitempty"`
+	ScaledApplied map[string]any `json:"scaledApplied,omitempty"`
 	// Targets at fixed sizes.
 	Replicas *int32 `json:"replicas,omitempty"`
 	Fixed    *int32 `json:"fixed,omitempty"`
@@ -85,6 +90,11 @@ func (s *Subject) Left() error {
 			return left("HPA "+s.Namespace+"/"+s.HPA.Name, s.Namespace, text)
 		}
 	}
+	if s.Scaled != nil {
+		if text, ok := s.Scaled.GetAnnotations()[Original]; ok {
+			return left("ScaledObject "+s.Namespace+"/"+s.Scaled.GetName(), s.Namespace, text)
+		}
+	}
 	if text, ok := s.Object.GetAnnotations()[Original]; ok {
 		return left(s.Target.String(), s.Namespace, text)
 	}
@@ -132,7 +142,7 @@ func (c *Cluster) ApplyHPA(
 			Spec:    before,
 			Applied: &dry.Spec,
 		}.text()
-		if err := c.noteLease(ctx, s, run, h.Annotations[Original]); err != nil {
+		if err := c.noteLease(ctx, s, run, changedHPA, h.Name, h.Annotations[Original]); err != nil {
 			return err
 		}
 		h, err = hpas.Update(ctx, h, metav1.UpdateOptions{FieldManager: manager})
@@ -184,9 +194,10 @@ func (c *Cluster) FixReplicas(ctx context.Context, s *Subject, n int32, run stri
 	return c.resize(ctx, s, n)
 }
 
-// noteLease keeps an HPA's journal in the run's Lease, too: who deletes the HPA
-// deletes its annotation. A run without a Lease has none.
-func (c *Cluster) noteLease(ctx context.Context, s *Subject, run, text string) error {
+// noteLease keeps the journal of a changed HPA or ScaledObject in the run's Lease,
+// too: who deletes the object deletes its annotation. kind is the annotation that
+// names the object. A run without a Lease has none.
+func (c *Cluster) noteLease(ctx context.Context, s *Subject, run, kind, name, text string) error {
 	leases := c.Clients.CoordinationV1().Leases(s.Namespace)
 	l, err := leases.Get(ctx, leaseName(s), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) || err == nil && (l.Spec.HolderIdentity == nil || *l.Spec.HolderIdentity != run) {
@@ -194,7 +205,7 @@ func (c *Cluster) noteLease(ctx context.Context, s *Subject, run, text string) e
 	}
 	if err == nil {
 		metav1.SetMetaDataAnnotation(&l.ObjectMeta, Original, text)
-		metav1.SetMetaDataAnnotation(&l.ObjectMeta, changedHPA, s.HPA.Name)
+		metav1.SetMetaDataAnnotation(&l.ObjectMeta, kind, name)
 		_, err = leases.Update(ctx, l, metav1.UpdateOptions{FieldManager: manager})
 	}
 	return err

@@ -129,7 +129,7 @@ func (c *Cluster) Missing(ctx context.Context, s *Subject, commands ...string) (
 				}
 				f := &Forbidden{Verb: verb, Resource: resource, Group: a.group, Namespace: namespace, Command: a.commands[i]}
 				switch text := f.Error(); {
-				case a.optional:
+				case a.optional && verb != "update": // a write is no option where it matters
 					without = append(without, verb)
 				case !said[text]:
 					said[text] = true
@@ -163,7 +163,9 @@ func (c *Cluster) matters(a access, resource string, s *Subject) bool {
 	case "apps":
 		return name == s.Target.Resource.Resource
 	case "autoscaling": // a target without an HPA: that there is none has been seen
-		return s.HPA != nil
+		return s.HPA != nil && (a.verbs != "update" || s.Scaled == nil)
+	case "keda.sh":
+		return a.verbs != "update" || s.Scaled != nil
 	case "custom.metrics.k8s.io":
 		return uses(func(m autoscalingv2.MetricSpec) bool { return m.Pods != nil || m.Object != nil })
 	case "external.metrics.k8s.io":

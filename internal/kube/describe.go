@@ -15,6 +15,7 @@ import (
 
 	"github.com/hpatune/hpatune/internal/secrets"
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 // Description is what a run's meta says of the cluster that it was run on.
@@ -25,10 +26,13 @@ type Description struct {
 	Files    map[string][]byte // cluster/: hpa.yaml, target.yaml
 }
 
-// The entries of a run's context that say who writes the HPA.
+// The entries of a run's context that say who writes the HPA, and the ScaledObject
+// that it is made of.
 const (
-	HPAOwner     = "hpa_owner"      // an Owner's Kind
-	HPAOwnerName = "hpa_owner_name" // and its Name
+	HPAOwner        = "hpa_owner"      // an Owner's Kind
+	HPAOwnerName    = "hpa_owner_name" // and its Name
+	ScaledOwner     = "scaledobject_owner"
+	ScaledOwnerName = "scaledobject_owner_name"
 )
 
 // Describe reads what a run must know of its subject afterwards. What cannot be
@@ -73,6 +77,9 @@ func (c *Cluster) Describe(ctx context.Context, s *Subject) (Description, error)
 	}
 	var err error
 	if s.Scaled != nil {
+		owner := manifest.OwnerOfScaled(s.Scaled)
+		put(ScaledOwner, owner.Kind)
+		put(ScaledOwnerName, owner.Name)
 		if d.Files["scaledobject.yaml"], err = yaml.Marshal(scaledFile(s.Scaled)); err != nil {
 			return d, fmt.Errorf("ScaledObject %s: %w", s.Scaled.GetName(), err)
 		}

@@ -13,6 +13,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/yaml"
 )
@@ -42,7 +43,7 @@ func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (
 		out = Restored{Object: "HorizontalPodAutoscaler/" + name}
 		h, err := hpas.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) && run != "" {
-			out.Run, out.Gone, out.Text = run, true, "it has been deleted since, so it cannot be restored; "+toCreate(run)
+			out.Run, out.Gone, out.Text = run, true, "it has been deleted since, so it cannot be restored; "+toCreate(run, OriginalFile)
 			return nil
 		}
 		if err != nil {
@@ -75,7 +76,7 @@ func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (
 		} else {
 			out.Original = manifestOf(h, j.Spec)
 		}
-		out.Text = m.text(namespace, name)
+		out.Text = m.text("hpa", namespace, name)
 		if len(m.Back) == 0 && !out.Put {
 			return nil // nothing to write
 		}
@@ -90,7 +91,7 @@ func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (
 
 // text says what went back, what is somebody else's, and what to do about what
 // both have changed.
-func (m *merged) text(namespace, name string) string {
+func (m *merged) text(kind, namespace, name string) string {
 	if len(m.Theirs)+len(m.Left) == 0 {
 		return "restored the original spec"
 	}
@@ -103,7 +104,7 @@ func (m *merged) text(namespace, name string) string {
 	}
 	if len(m.Left) > 0 {
 		out = append(out, "somebody else changed the same fields since; their values are kept: "+strings.Join(m.Left, ", "),
-			fmt.Sprintf("to keep theirs: kubectl annotate hpa -n %s %s %s-", namespace, name, Original))
+			fmt.Sprintf("to keep theirs: kubectl annotate %s -n %s %s %s-", kind, namespace, name, Original))
 	}
 	return strings.Join(out, "; ")
 }
@@ -136,10 +137,10 @@ func manifestOf(h *autoscalingv2.HorizontalPodAutoscaler, spec *autoscalingv2.Ho
 // run that applied another.
 const OriginalFile = "hpa-original.yaml"
 
-// toCreate says where the HPA from before a run is kept.
-func toCreate(run string) string {
+// toCreate says where the object from before a run is kept, and under which name.
+func toCreate(run, file string) string {
 	host, dir, _ := strings.Cut(run, "/")
-	return fmt.Sprintf("to create it again, on %s: kubectl create -f %s/cluster/%s", host, dir, OriginalFile)
+	return fmt.Sprintf("to create it again, on %s: kubectl create -f %s/cluster/%s", host, dir, file)
 }
 
 // restoreTarget puts a target's original size back. A size that somebody has set
@@ -202,7 +203,10 @@ func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Re
 func (c *Cluster) Restore(ctx context.Context, s *Subject, run string) ([]Restored, error) {
 	var out []Restored
 	var errs []error
-	if s.HPA != nil {
+	if s.Scaled != nil { // KEDA's HPA is never written
+		r, err := c.restoreScaled(ctx, s.Namespace, s.Scaled.GetName(), run)
+		out, errs = append(out, r), append(errs, err)
+	} else if s.HPA != nil {
 		r, err := c.restoreHPA(ctx, s.Namespace, s.HPA.Name, run)
 		out, errs = append(out, r), append(errs, err)
 	}
@@ -233,8 +237,9 @@ func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) 
 	if err != nil {
 		return nil, fmt.Errorf("HPAs of %s: %w", namespace, Explain(err, "restore"))
 	}
+	scaled, err := c.scaledIn(ctx, namespace)
 	var out []Restored
-	var errs []error
+	errs := []error{err} // of ScaledObjects; the rest is put back all the same
 	add := func(r Restored, err error) {
 		if out = append(out, r); err != nil {
 			errs = append(errs, err)
@@ -257,10 +262,17 @@ func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) 
 			Text: "run " + by + " is still active (lease held): wait for it to end, or restore it now with --force"})
 		return true
 	}
-	there := map[string]bool{}
+	there := map[string]bool{} // by the annotation that names it, and its name
+	for i := range scaled {
+		u := &scaled[i]
+		there[changedScaled+u.GetName()] = true
+		if text, ok := u.GetAnnotations()[Original]; ok && !busy("ScaledObject/"+u.GetName(), scaledTarget(u), text) {
+			add(c.restoreScaled(ctx, namespace, u.GetName(), ""))
+		}
+	}
 	for i := range list.Items {
 		h := &list.Items[i]
-		there[h.Name] = true
+		there[changedHPA+h.Name] = true
 		ref := Ref{Kind: h.Spec.ScaleTargetRef.Kind, Name: h.Spec.ScaleTargetRef.Name}
 		if text, ok := h.Annotations[Original]; ok && !busy("HorizontalPodAutoscaler/"+h.Name, ref, text) {
 			add(c.restoreHPA(ctx, namespace, h.Name, ""))
@@ -316,23 +328,29 @@ func (c *Cluster) leases(ctx context.Context, namespace string) ([]*coordination
 	return out, nil
 }
 
-// deleted is the HPA of a dead run's Lease, where it is not there any more.
+// deleted is the HPA or ScaledObject of a dead run's Lease, where it is not there
+// any more.
 func deleted(l *coordinationv1.Lease, there map[string]bool) (Restored, bool) {
-	name := l.Annotations[changedHPA]
 	var j journal
-	if name == "" || there[name] || json.Unmarshal([]byte(l.Annotations[Original]), &j) != nil || j.Spec == nil {
+	if json.Unmarshal([]byte(l.Annotations[Original]), &j) != nil {
 		return Restored{}, false
 	}
-	h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: name}}
-	return Restored{
-		Object:   "HorizontalPodAutoscaler/" + name,
-		Run:      j.Run,
-		Gone:     true,
-		Original: manifestOf(h, j.Spec),
-		Text: fmt.Sprintf(
-			"it has been deleted since, so it cannot be restored; if that was intended: kubectl delete lease -n %s %s",
-			l.Namespace,
-			l.Name,
-		),
-	}, true
+	gone := Restored{Run: j.Run, Gone: true, Text: fmt.Sprintf(
+		"it has been deleted since, so it cannot be restored; if that was intended: kubectl delete lease -n %s %s",
+		l.Namespace,
+		l.Name,
+	)}
+	if name := l.Annotations[changedScaled]; name != "" && j.Scaled != nil && !there[changedScaled+name] {
+		u := &unstructured.Unstructured{}
+		u.SetNamespace(l.Namespace)
+		u.SetName(name)
+		gone.Object, gone.Original = "ScaledObject/"+name, scaledManifest(u, j.Scaled)
+		return gone, true
+	}
+	if name := l.Annotations[changedHPA]; name != "" && j.Spec != nil && !there[changedHPA+name] {
+		h := &autoscalingv2.HorizontalPodAutoscaler{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: name}}
+		gone.Object, gone.Original = "HorizontalPodAutoscaler/"+name, manifestOf(h, j.Spec)
+		return gone, true
+	}
+	return Restored{}, false
 }

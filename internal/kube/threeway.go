@@ -45,7 +45,7 @@ func threeWay(original, applied, now *autoscalingv2.HorizontalPodAutoscalerSpec)
 }
 
 // plain is a spec as JSON sees it.
-func plain(spec *autoscalingv2.HorizontalPodAutoscalerSpec) (out any, err error) {
+func plain(spec any) (out any, err error) {
 	text, err := json.Marshal(spec)
 	if err == nil {
 		err = json.Unmarshal(text, &out)
@@ -64,8 +64,13 @@ func (m *merged) field(path string, original, applied, now any) any {
 	case reflect.DeepEqual(now, original):
 		return now
 	}
-	if path == "spec.metrics" {
+	switch path {
+	case "spec.metrics":
 		if out, ok := m.metrics(path, original, applied, now); ok {
+			return out
+		}
+	case "spec.triggers":
+		if out, ok := m.triggers(path, original, applied, now); ok {
 			return out
 		}
 	}
@@ -121,6 +126,31 @@ func (m *merged) metrics(path string, original, applied, now any) (any, bool) {
 	}
 	if out == nil {
 		return nil, true
+	}
+	return out, true
+}
+
+// triggers merges the triggers of a ScaledObject by their place; false where a list
+// has others than the next.
+func (m *merged) triggers(path string, original, applied, now any) (any, bool) {
+	o, _ := original.([]any)
+	a, _ := applied.([]any)
+	n, _ := now.([]any)
+	if len(o) != len(n) || len(a) != len(n) {
+		return nil, false
+	}
+	kind := func(trigger any) any {
+		fields, _ := trigger.(map[string]any)
+		return fields["type"]
+	}
+	for i := range n {
+		if kind(o[i]) != kind(n[i]) || kind(a[i]) != kind(n[i]) {
+			return nil, false
+		}
+	}
+	out := make([]any, len(n))
+	for i := range n {
+		out[i] = m.field(fmt.Sprintf("%s[%d]", path, i), o[i], a[i], n[i])
 	}
 	return out, true
 }

@@ -11,11 +11,14 @@ import (
 	"time"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 
 	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 func writeFile(t *testing.T, name, text string) string {
@@ -162,20 +165,59 @@ func TestApplied(t *testing.T) {
 		{"another maximum", applicable, "", "maxReplicas"},
 		{"another workload", strings.Replace(applicable, "name: x}", "name: y}", 1), "--apply cannot change the target", ""},
 		{"no autoscaler", "apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {selector: {a: b}, ports: [{port: 80}]}\n", "no HorizontalPodAutoscaler", ""},
-		{"a ScaledObject", "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {minReplicaCount: 1, scaleTargetRef: {name: x}, triggers: [{type: cpu, metricType: Utilization, metadata: {value: '70'}}]}\n", "KEDA would revert that", ""},
+		{"a ScaledObject", "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {minReplicaCount: 1, scaleTargetRef: {name: x}, triggers: [{type: cpu, metricType: Utilization, metadata: {value: '70'}}]}\n", "--apply cannot change the target", ""},
+		{"a ScaledObject, where KEDA writes nothing", "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: x}\nspec: {minReplicaCount: 1, scaleTargetRef: {kind: Foo, name: x}, triggers: [{type: cpu, metricType: Utilization, metadata: {value: '70'}}]}\n", "KEDA does not write the live HPA", ""},
 	} {
 		b, _ := clusterOf(t, 5)
 		a := Ask{Filename: "-", Stdin: strings.NewReader(tt.text), Cluster: ClusterAsk{Apply: true}}
-		spec, diff, err := a.applied(b.Subject)
+		out, err := a.applied(b.Subject)
 		switch {
-		case tt.says == "" && (err != nil || spec.MaxReplicas != 9 || !strings.Contains(diff, tt.diff)):
-			t.Errorf("%s: applied = %+v, %q, %v", tt.sentence, spec, diff, err)
+		case tt.says == "" && (err != nil || out.spec.MaxReplicas != 9 || !strings.Contains(out.diff, tt.diff)):
+			t.Errorf("%s: applied = %+v, %v", tt.sentence, out, err)
 		case tt.says != "" && (failure.Of(err) != failure.Input || !strings.Contains(err.Error(), tt.says)):
 			t.Errorf("%s: applied: %v, want an error of the input that says %q", tt.sentence, err, tt.says)
 		}
 	}
-	if spec, diff, err := (&Ask{Filename: "none"}).applied(nil); spec != nil || diff != "" || err != nil {
-		t.Errorf("nothing to apply: %v, %q, %v", spec, diff, err)
+	if out, err := (&Ask{Filename: "none"}).applied(nil); out.spec != nil || out.scaled != nil || out.diff != "" || err != nil {
+		t.Errorf("nothing to apply: %+v, %v", out, err)
+	}
+}
+
+// On an HPA that KEDA makes, --apply takes the ScaledObject, and an HPA is refused.
+func TestAppliedOnKEDA(t *testing.T) {
+	const text = `apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: so, namespace: ml}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Foo, name: x}
+  minReplicaCount: 1
+  maxReplicaCount: 5
+  triggers: [{type: cpu, metricType: Utilization, metadata: {value: '70'}}]
+`
+	for _, tt := range []struct{ sentence, text, says, diff string }{
+		{"another maximum", strings.Replace(text, "Count: 5", "Count: 9", 1), "", "spec.maxReplicaCount: 5 → 9"},
+		{"the same", text, "", ""},
+		{"an HPA", applicable, "Try: --apply -f scaledobject.yaml", ""},
+		{"one whose HPA has another name", strings.Replace(text, "name: so", "name: other", 1), "the HPA keda-hpa-other, but the live one is keda-hpa-so", ""},
+	} {
+		b, _ := clusterOf(t, 5)
+		live, err := yaml.YAMLToJSON([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Subject.Scaled = &unstructured.Unstructured{}
+		if err := b.Subject.Scaled.UnmarshalJSON(live); err != nil {
+			t.Fatal(err)
+		}
+		b.Subject.HPA.Name, b.Subject.HPAOwner = "keda-hpa-so", manifest.Owner{Kind: "KEDA", Name: "so"}
+		a := Ask{Filename: "-", Stdin: strings.NewReader(tt.text), Cluster: ClusterAsk{Apply: true}}
+		out, err := a.applied(b.Subject)
+		switch {
+		case tt.says == "" && (err != nil || out.scaled == nil || out.diff != tt.diff):
+			t.Errorf("%s: applied = %+v, %v; want %q", tt.sentence, out, err, tt.diff)
+		case tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)):
+			t.Errorf("%s: applied: %v, want %q", tt.sentence, err, tt.says)
+		}
 	}
 }
 

@@ -33,9 +33,15 @@ type ClusterAsk struct {
 
 // cluster is the bed of a run, and what is to be applied for it.
 type cluster struct {
-	bed  *Cluster
-	spec *autoscalingv2.HorizontalPodAutoscalerSpec // nil = the live HPA's stays
-	diff string                                     // the settings in which they differ; "" = in none
+	bed *Cluster
+	applied
+}
+
+// applied is what a run is to have in place of what is live.
+type applied struct {
+	spec   *autoscalingv2.HorizontalPodAutoscalerSpec // of the HPA; nil = the live HPA's stays
+	scaled map[string]any                             // of the ScaledObject that makes it; nil = there is none
+	diff   string                                     // the settings in which they differ; "" = in none
 }
 
 // cluster completes a plan of run --hpa and run --target.
@@ -67,7 +73,7 @@ func (a *Ask) in(ctx context.Context, c *kube.Cluster, p *Plan) (*cluster, error
 		}
 	}
 	out := &cluster{}
-	if out.spec, out.diff, err = a.applied(subject); err != nil {
+	if out.applied, err = a.applied(subject); err != nil {
 		return nil, err
 	}
 	b, err := Look(ctx, c, subject, LookOptions{
@@ -193,57 +199,84 @@ func (a *Ask) prometheus(
 	return observer.NewPrometheus(ctx, c, subject, access, queries)
 }
 
-// applied reads the HPA spec that a run is to have in place of the live one, and
-// says in which settings it differs; nil = none is to be applied.
-func (a *Ask) applied(subject *kube.Subject) (spec *autoscalingv2.HorizontalPodAutoscalerSpec, diff string, err error) {
+// applied reads the HPA or ScaledObject that a run is to have in place of the live
+// one, and says in which settings it differs; nothing where none is to be applied.
+func (a *Ask) applied(subject *kube.Subject) (out applied, err error) {
 	if !a.Cluster.Apply {
-		return nil, "", nil
+		return out, nil
 	}
 	data, err := manifests.Bytes(a.Stdin, a.Filename)
 	if err != nil {
-		return nil, "", failure.As(failure.Input, err)
+		return out, failure.As(failure.Input, err)
 	}
 	one, err := manifest.One(a.Filename, data)
 	a.Plan.warn(one.Warnings)
 	if err != nil {
-		return nil, "", failure.As(failure.Input, err)
+		return out, failure.As(failure.Input, err)
 	}
 	docs, _ := manifest.Parse(a.Filename, data)
 	i := slices.IndexFunc(docs, func(d manifest.Doc) bool { return d.HPA != nil && d.Kind != "InferenceService" })
-	if so := docs[i].Scaled; so != nil {
-		return nil, "", failure.Inputf(
-			"%s is a ScaledObject: --apply changes an HPA, and KEDA would revert that\nTry: kubectl apply it, then hpatune run --hpa %s/%s",
-			a.Filename,
-			subject.Namespace,
-			so.HPAName(),
-		)
-	}
-	spec = &docs[i].HPA.Spec
-	if r, now := spec.ScaleTargetRef, subject.HPA.Spec.ScaleTargetRef; r.Kind != now.Kind || r.Name != now.Name {
-		return nil, "", failure.Inputf("%s scales %s/%s, but the live HPA scales %s/%s; --apply cannot change the target",
+	out.spec = &docs[i].HPA.Spec
+	if r, now := out.spec.ScaleTargetRef, subject.HPA.Spec.ScaleTargetRef; r.Kind != now.Kind || r.Name != now.Name {
+		return out, failure.Inputf("%s scales %s/%s, but the live HPA scales %s/%s; --apply cannot change the target",
 			a.Filename, r.Kind, r.Name, now.Kind, now.Name)
+	}
+	if docs[i].Scaled != nil {
+		out.scaled, out.diff, err = a.appliedScaled(subject, &docs[i])
+		return out, err
+	}
+	if err := subject.Owned(); err != nil && subject.Scaled != nil {
+		return out, fmt.Errorf("%w\nTry: --apply -f scaledobject.yaml, which changes the ScaledObject instead", err)
+	} else if err != nil {
+		return out, err
 	}
 	from, err := manifest.FromV2(&subject.HPA.Spec)
 	if err != nil {
+		return out, err
+	}
+	out.diff = manifest.Diff(&from, &one.Config)
+	return out, nil
+}
+
+// appliedScaled reads a ScaledObject's file for applied.
+func (a *Ask) appliedScaled(subject *kube.Subject, d *manifest.Doc) (spec map[string]any, diff string, err error) {
+	live := subject.HPA.Name
+	if subject.HPAOwner.Kind != "KEDA" {
+		return nil, "", failure.Inputf("%s is a ScaledObject, but KEDA does not write the live HPA %s\nTry: -f an HPA", a.Filename, live)
+	}
+	if err := subject.OwnedScaled(); err != nil {
 		return nil, "", err
 	}
-	return spec, manifest.Diff(&from, &one.Config), subject.Owned()
+	if name := d.Scaled.HPAName(); name != live {
+		return nil, "", failure.Inputf("%s would make the HPA %s, but the live one is %s; --apply cannot change its name", a.Filename,
+			name, live)
+	}
+	file, problems := d.JSON()
+	if err := problems.Err(); err != nil {
+		return nil, "", failure.As(failure.Input, err)
+	}
+	spec, differ, err := kube.ScaledSpec(subject.Scaled, file)
+	if err != nil {
+		return nil, "", failure.Inputf("%s: %w", a.Filename, err)
+	}
+	return spec, strings.Join(differ, "\n"), nil
 }
 
 // apply says what is about to be applied, asks, and has the bed do it.
 func (a *Ask) apply(c *cluster) error {
 	if c.diff == "" {
-		a.Plan.say("the live HPA already equals %s; nothing to apply", a.Filename)
+		a.Plan.say("the live object already equals %s; nothing to apply", a.Filename)
 		return nil
 	}
-	h := c.bed.Subject.HPA
-	a.Plan.say(
-		"Applying to HPA %s/%s for this run (the original is restored at the end):\n%s",
-		h.Namespace,
-		h.Name,
-		c.diff,
-	)
-	c.bed.Apply = c.spec
+	what, name := "HPA", c.bed.Subject.HPA.Name
+	if c.scaled != nil {
+		what, name = "ScaledObject", c.bed.Subject.Scaled.GetName()
+	}
+	a.Plan.say("Applying to %s %s/%s for this run (the original is restored at the end):\n%s", what,
+		c.bed.Subject.Namespace, name, c.diff)
+	if c.bed.ApplyScaled = c.scaled; c.scaled == nil {
+		c.bed.Apply = c.spec
+	}
 	return a.sure()
 }
 

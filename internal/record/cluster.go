@@ -26,10 +26,11 @@ type Cluster struct {
 	Prometheus *observer.Prometheus // nil = none
 	Scrape     *observer.Scrape     // of the pods' own metrics; nil = none
 
-	// What the run changes, put back at its end: another HPA spec, or a size;
-	// nil and 0 = nothing.
-	Apply    *autoscalingv2.HorizontalPodAutoscalerSpec
-	Replicas int32
+	// What the run changes, put back at its end: another HPA spec, another spec of
+	// the ScaledObject that the HPA is made of, or a size; nil and 0 = nothing.
+	Apply       *autoscalingv2.HorizontalPodAutoscalerSpec
+	ApplyScaled map[string]any
+	Replicas    int32
 	// Hold was taken by the caller, for several runs, and is his to put back;
 	// nil = the run takes its own, where it changes something or Lease says so.
 	Hold *Hold
@@ -53,28 +54,18 @@ func (b *Cluster) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 	timing := Timing{clusterLead, 1}
 	b.options = observer.Options{Throttling: b.Throttling}
 	hold := b.Hold
-	if hold == nil && (b.Apply != nil || b.Replicas > 0 || b.Lease) {
+	if hold == nil && (b.Apply != nil || b.ApplyScaled != nil || b.Replicas > 0 || b.Lease) {
 		var err error
 		if hold, err = Take(ctx, b.Cluster, b.Subject, p.Dir); err != nil {
 			return timing, err
 		}
 		b.own = hold
 	}
-	if b.Apply != nil {
+	if b.Apply != nil || b.ApplyScaled != nil {
 		hold.changed = true
-		stored, err := b.Cluster.ApplyHPA(ctx, b.Subject, *b.Apply, hold.run)
-		if err != nil {
+		if err := b.apply(ctx, hold.run); err != nil {
 			return timing, err
 		}
-		b.options.KeepSpec = stored
-		b.Subject.HPA.Spec = *stored
-		now, err := b.Cluster.Describe(ctx, b.Subject)
-		if err != nil {
-			return timing, err
-		}
-		now.HPA = b.Description.HPA // with what flags say of the controller
-		now.Files[kube.OriginalFile] = b.Description.Files["hpa.yaml"]
-		b.Description = now
 	}
 	if b.Replicas > 0 {
 		hold.changed = true
@@ -91,6 +82,34 @@ func (b *Cluster) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 		p.say("at %d replicas:", size)
 	}
 	return timing, nil
+}
+
+// apply changes the HPA, or the ScaledObject that it is made of, and describes the
+// subject again.
+func (b *Cluster) apply(ctx context.Context, run string) error {
+	var stored *autoscalingv2.HorizontalPodAutoscalerSpec
+	var err error
+	if b.ApplyScaled != nil {
+		stored, err = b.Cluster.ApplyScaled(ctx, b.Subject, b.ApplyScaled, run)
+	} else {
+		stored, err = b.Cluster.ApplyHPA(ctx, b.Subject, *b.Apply, run)
+	}
+	if err != nil {
+		return err
+	}
+	b.options.KeepSpec = stored
+	b.Subject.HPA.Spec = *stored
+	now, err := b.Cluster.Describe(ctx, b.Subject)
+	if err != nil {
+		return err
+	}
+	now.HPA = b.Description.HPA // with what flags say of the controller
+	now.Files[kube.OriginalFile] = b.Description.Files["hpa.yaml"]
+	if b.ApplyScaled != nil {
+		now.Files[kube.ScaledOriginalFile] = b.Description.Files["scaledobject.yaml"]
+	}
+	b.Description = now
+	return nil
 }
 
 // Open says what is loaded, and watches it.

@@ -14,6 +14,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/hpatune/hpatune/internal/secrets"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 	"github.com/hpatune/hpatune/tuner/hpa"
@@ -27,6 +28,8 @@ type Options struct {
 	Meta  manifest.Meta  // name, namespace and target of the HPA
 	Owner manifest.Owner // of the recorded HPA; zero = nobody that could be seen
 	First bool           // the workload has no HPA yet
+	// ScaledOwner is who writes Scaled; zero = nobody that could be seen.
+	ScaledOwner manifest.Owner
 	// Scaled is the ScaledObject that the HPA is made of: then it is written, and
 	// no hpa.yaml. nil = none, or not known.
 	Scaled  *manifest.Doc
@@ -144,9 +147,10 @@ func FileIn(has func(name string) bool) string {
 func (a *Advice) manifests(r *tuner.Recommendation) error {
 	c, meta := &r.Recommended.Config, a.options.Meta
 	notes := notesOf(r, a.options)
-	// Whoever writes the ScaledObject is told of by nobody; KEDA writes the HPA.
 	if a.options.Scaled == nil {
 		a.owned = ownedBy(a.options.Owner, c, meta.Namespace, notes)
+	} else {
+		a.owned = ownedScaled(a.options.ScaledOwner)
 	}
 	if a.owned != nil {
 		notes[0].Text = a.owned.warning() + "\n" + notes[0].Text
@@ -344,6 +348,10 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 		void += fmt.Sprintf(", or for more than %.2f times this load", r.LoadMargin.Value)
 	}
 	add("%s.", void)
+	if o.Scaled != nil && struckOut(o.Scaled) {
+		add("Values that read %s were struck out of the recording: write them in before kubectl apply. "+
+			"hpatune run --apply takes them from the live object.", secrets.Struck)
+	}
 	notes := []manifest.Note{{Path: "", Text: strings.Join(head, "\n")}}
 	was := "was"
 	if o.First {
@@ -353,6 +361,12 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 		notes = append(notes, manifest.Note{Path: c.Path, Text: fmt.Sprintf("%s %s; %s", was, c.From, c.Why)})
 	}
 	return notes
+}
+
+// struckOut says whether secrets were struck out of an object.
+func struckOut(d *manifest.Doc) bool {
+	text, _ := d.JSON()
+	return bytes.Contains(text, []byte(secrets.Struck))
 }
 
 // peakMinute is the highest offered load over a minute, requests per second.

@@ -12,6 +12,8 @@ import (
 // hpa.yaml that is applied over it would be undone.
 type owned struct {
 	owner manifest.Owner
+	of    string         // what is owned: HPA, ScaledObject
+	yaml  string         // the file that holds the settings
 	file  string         // of the patch, in the advice folder; "" = the owner has no patch of its own
 	patch manifest.Patch // with a file
 	kind  string         // of what is patched, as kubectl takes it
@@ -23,7 +25,7 @@ func ownedBy(owner manifest.Owner, c *hpa.Config, namespace string, notes []mani
 	if owner.Where() == "" {
 		return nil
 	}
-	o := &owned{owner: owner}
+	o := &owned{owner: owner, of: "HPA", yaml: hpaYAML}
 	switch owner.Kind {
 	case "KEDA":
 		o.file, o.kind = "scaledobject-patch.yaml", "scaledobject"
@@ -35,11 +37,19 @@ func ownedBy(owner manifest.Owner, c *hpa.Config, namespace string, notes []mani
 	return o
 }
 
+// ownedScaled is ownedBy for the ScaledObject that the HPA is made of.
+func ownedScaled(owner manifest.Owner) *owned {
+	if owner.Where() == "" {
+		return nil
+	}
+	return &owned{owner: owner, of: "ScaledObject", yaml: scaledYAML}
+}
+
 // next is what to do with the recommendation in place of applying its hpa.yaml.
 func (o *owned) next(dir, in string) []string {
 	if o.file == "" {
-		return []string{fmt.Sprintf("# This HPA is managed by %s: %s, with the values of %s", o.owner.Kind, o.owner.Where(),
-			filepath.Join(dir, "hpa.yaml"))}
+		return []string{fmt.Sprintf("# This %s is managed by %s: %s, with the values of %s", o.of, o.owner.Kind,
+			o.owner.Where(), filepath.Join(dir, o.yaml))}
 	}
 	out := []string{fmt.Sprintf("kubectl patch %s%s %s --type merge --patch-file %s", o.kind, in, o.owner.Name,
 		filepath.Join(dir, o.file))}
@@ -51,7 +61,7 @@ func (o *owned) next(dir, in string) []string {
 
 // warning is the head of an hpa.yaml that must not be applied.
 func (o *owned) warning() string {
-	text := fmt.Sprintf("Do not apply this file: %s manages the HPA and would revert it. Instead: %s", o.owner.Kind,
+	text := fmt.Sprintf("Do not apply this file: %s manages the %s and would revert it. Instead: %s", o.owner.Kind, o.of,
 		o.owner.Where())
 	if o.file != "" {
 		text += ". The same settings in its own format: " + o.file

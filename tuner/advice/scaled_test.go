@@ -84,6 +84,45 @@ func TestAScaledObjectIsWrittenWhole(t *testing.T) {
 	}
 }
 
+// One that a repository writes is not to be applied, and what was struck out of the
+// recording has to be written in again.
+func TestAnOwnedScaledObjectSaysWhereToChangeIt(t *testing.T) {
+	const text = `apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: llm, namespace: ml}
+spec:
+  scaleTargetRef: {name: llm}
+  minReplicaCount: 1
+  triggers:
+  - type: prometheus
+    metadata: {serverAddress: "http://p:9090", query: sum(x), threshold: "5", customHeaders: REDACTED}
+`
+	docs, problems := manifest.Parse("so.yaml", []byte(text))
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := docs[0].Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := optionsOf(manifest.Owner{Kind: "KEDA", Name: "llm"})
+	o.Scaled, o.ScaledOwner, o.Meta = &docs[0], manifest.Owner{Kind: "Argo CD", Name: "shop"}, manifest.MetaOf(docs[0].HPA)
+	a, err := Make(&tuner.Recommendation{Recommended: &tuner.Pick{Config: c}}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := strings.ReplaceAll(a.Manifest, "\n# ", " ")
+	for _, want := range []string{"Do not apply this file: Argo CD manages the ScaledObject", "Values that read REDACTED were struck out of the recording"} {
+		if !strings.Contains(head, want) {
+			t.Errorf("scaledobject.yaml lacks %q:\n%s", want, a.Manifest)
+		}
+	}
+	next := strings.Join(a.Next("out", "results/x"), "\n")
+	if !strings.Contains(next, "# This ScaledObject is managed by Argo CD") || strings.Contains(next, "kubectl apply") {
+		t.Errorf("Next() = %s", next)
+	}
+}
+
 // The product's own advice raises nothing in its own doctor.
 func TestAdvicePassesDoctor(t *testing.T) {
 	for _, behavior := range []bool{false, true} {

@@ -27,7 +27,7 @@ func (o Owner) Where() string {
 	case "KEDA":
 		return "change the ScaledObject " + o.Name + ": KEDA writes this HPA"
 	case "KServe":
-		return "change the InferenceService " + o.Name + ": KServe writes this HPA"
+		return "change the InferenceService " + o.Name + ": KServe writes this object"
 	case "Argo CD":
 		return "change the manifest in the repository of the Argo CD application " + o.Name + ": self-heal undoes changes in the cluster"
 	case "Flux":
@@ -64,7 +64,13 @@ var kubectlManagers = []string{
 // OwnerOf finds who owns an object: its ownerReferences, then labels and
 // annotations of KEDA, KServe, Argo CD, Flux and Helm, then the field manager
 // that applied its spec.
-func OwnerOf(o metav1.Object) Owner {
+func OwnerOf(o metav1.Object) Owner { return ownerOf(o, false) }
+
+// OwnerOfScaled finds who owns a ScaledObject, as OwnerOf does. KEDA's own label
+// and writes make nobody its owner.
+func OwnerOfScaled(o metav1.Object) Owner { return ownerOf(o, true) }
+
+func ownerOf(o metav1.Object, scaled bool) Owner {
 	labels, notes := o.GetLabels(), o.GetAnnotations()
 	for _, r := range o.GetOwnerReferences() {
 		switch group, _, _ := strings.Cut(r.APIVersion, "/"); {
@@ -74,7 +80,7 @@ func OwnerOf(o metav1.Object) Owner {
 			return Owner{"KServe", r.Name, "ownerReferences"}
 		}
 	}
-	if n := labels["scaledobject.keda.sh/name"]; n != "" {
+	if n := labels[kedaOwner]; n != "" && !scaled {
 		return Owner{"KEDA", n, "label scaledobject.keda.sh/name"}
 	}
 	if n := labels["serving.kserve.io/inferenceservice"]; n != "" {
@@ -109,6 +115,7 @@ func OwnerOf(o metav1.Object) Owner {
 			continue
 		}
 		switch name := strings.ToLower(m.Manager); {
+		case scaled && strings.HasPrefix(name, "keda"):
 		case strings.HasPrefix(name, "keda"):
 			return Owner{"KEDA", o.GetName(), "managedFields"}
 		case strings.HasPrefix(name, "argocd"):

@@ -32,3 +32,18 @@ func TestOwnerOf(t *testing.T) {
 		})
 	}
 }
+
+// KEDA labels and writes every ScaledObject; that makes it nobody's owner.
+func TestOwnerOfScaled(t *testing.T) {
+	own := metav1.ObjectMeta{
+		Labels:        map[string]string{"scaledobject.keda.sh/name": "so"},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "keda", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{}}`)}},
+	}
+	if got := OwnerOfScaled(&own); got != (Owner{}) {
+		t.Errorf("OwnerOfScaled = %+v, want nobody", got)
+	}
+	own.Labels["argocd.argoproj.io/instance"] = "shop"
+	if got := OwnerOfScaled(&own); got.Kind != "Argo CD" || got.Name != "shop" {
+		t.Errorf("OwnerOfScaled = %+v, want Argo CD shop", got)
+	}
+}
