@@ -325,6 +325,7 @@ func (b *bench) margin(ctx context.Context, o Options, t *trial) (*Interval, err
 			k = max(lo+1, hi-jump)
 		}
 	}
+	o.Progress("margin", done, done)
 	m := &Interval{Value: at(lo)}
 	if hi <= top {
 		low, high := at(lo), at(hi)

@@ -65,6 +65,7 @@ type search struct {
 func (b *bench) rank(ctx context.Context, o Options) (ranking, error) {
 	s := newSearch(ctx, b, o)
 	err := s.run()
+	o.Progress("rank", s.used, s.used) // the budget need not be used up
 	return ranking{choice: choose(s.trials, b.space), fluids: s.fluids, trials: s.trials}, err
 }
 

@@ -90,6 +90,7 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	if no != nil || err != nil {
 		return refuse(model, no, err)
 	}
+	o.Progress("fit", 1, 1)
 
 	r.Notes = append(r.Notes, o.resumed()...)
 	o = o.asScaled()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/predict"
 	"github.com/hpatune/hpatune/tuner/recorded"
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
@@ -42,7 +43,7 @@ func newDecideCmd(s streams) *cobra.Command {
 // their place, and the others still run. hpaFile is the HPA to decide with; "" =
 // each one's own.
 func (s streams) decideFile(name, hpaFile string, minor int) error {
-	given, err := s.given(hpaFile)
+	given, err := predict.GivenHPA(s.in, hpaFile, s.say)
 	if err != nil {
 		return err
 	}
@@ -79,14 +80,14 @@ func (s streams) decideFile(name, hpaFile string, minor int) error {
 // another size, and the lines say so. file is the HPA to decide with; "" = the
 // recorded one.
 func (s streams) decideRun(dir, file string, minor int, print bool) error {
-	run, err := openRun(dir)
+	run, err := predict.OpenRun(dir, "")
 	if err != nil {
 		return err
 	}
 	if print {
 		file = "" // what was recorded is printed
 	}
-	given, err := s.given(file)
+	given, err := predict.GivenHPA(s.in, file, s.say)
 	if err != nil {
 		return err
 	}

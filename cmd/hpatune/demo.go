@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/predict"
 	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/internal/sandbox"
 	"github.com/hpatune/hpatune/tuner"
@@ -66,11 +67,11 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	}
 
 	s.step(2, "Replay the load under hundreds of configurations")
-	a, err := s.runTune(ctx, []string{before}, tuneFlags{seed: 1, minFloor: 2, output: "text"})
+	a, err := s.runTune(ctx, []string{before}, tuneFlags{ask: predict.Ask{Seed: 1, MinFloor: 2}, output: "text"})
 	if err != nil {
 		return err
 	}
-	if a.recommendation.Verdict != tuner.Change {
+	if a.Recommendation.Verdict != tuner.Change {
 		s.warnf("No change recommended, so there is no second run")
 		return nil
 	}
@@ -79,7 +80,7 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	after, _, err = s.loadDemo(
 		ctx,
 		s.planOf(record.Plan{Dir: after, Profile: profile, Source: source, Seed: seed}),
-		settingsIn(a.dir),
+		predict.Settings(a.Dir),
 		box.Speed,
 	)
 	if err != nil {
@@ -87,11 +88,12 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	}
 
 	s.step(4, "Compare predicted with actual")
-	agreed, err := s.runVerify(ctx, a.dir, after, "", "text")
+	agreed, err := s.runVerify(predict.Ask{}, a.Dir, after, "text")
 	if err != nil {
 		return err
 	}
-	if err := s.compareReport(dir, a, []string{before, after}, agreed); err != nil {
+	page := filepath.Join(dir, "report.html")
+	if err := s.askOf(predict.Ask{}).WriteComparison(page, a, []string{before, after}, agreed); err != nil {
 		return err
 	}
 	fmt.Fprintf(s.out, `
@@ -100,7 +102,7 @@ uses, too. Requests, sockets, streams, queueing, balancing and timing are real.
 
 Report:  %s
 Next:    hpatune run --url http://YOUR-ENDPOINT -p spike
-`, filepath.Join(dir, "report.html"))
+`, page)
 	return nil
 }
 

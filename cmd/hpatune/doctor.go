@@ -15,6 +15,7 @@ import (
 	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/internal/layout"
+	"github.com/hpatune/hpatune/internal/live"
 	"github.com/hpatune/hpatune/internal/manifests"
 	"github.com/hpatune/hpatune/internal/plain"
 	"github.com/hpatune/hpatune/internal/report"
@@ -196,4 +197,4 @@ func (s streams) findings(output string, p *report.Doctor) error {
 }
 
 // colour says whether to colour: on a terminal, unless $NO_COLOR is set.
-func colour(out io.Writer) bool { return tty(out) && os.Getenv("NO_COLOR") == "" }
+func colour(out io.Writer) bool { return live.On(out) && os.Getenv("NO_COLOR") == "" }

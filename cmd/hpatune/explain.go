@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/predict"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/tuner/recorded"
 	"github.com/hpatune/hpatune/tuner/scenario"
@@ -26,7 +27,7 @@ func newExplainCmd(s streams) *cobra.Command {
 	c.Flags().DurationVar(&to, "to", math.MaxInt64, "")
 	outputFlag(c.Flags(), &output, " (the lines of hpatune decide)", "json")
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		run, err := openRun(args[0])
+		run, err := predict.OpenRun(args[0], "")
 		if err != nil {
 			return err
 		}

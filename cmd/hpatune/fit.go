@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/predict"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/tuner/fit"
 )
@@ -31,7 +32,7 @@ func (s streams) runFit(dir string, o fit.LawOptions, output string) error {
 		return usagef("--max-num-seqs %d, --max-num-batched-tokens %d, --kv-tokens %d: want positive numbers", o.Seqs,
 			o.Batch, o.KV)
 	}
-	run, err := openRun(dir)
+	run, err := predict.OpenRun(dir, "")
 	if err != nil {
 		return err
 	}

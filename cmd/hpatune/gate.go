@@ -6,10 +6,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/predict"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
-	"github.com/hpatune/hpatune/tuner/fit"
 )
 
 func newGateCmd(s streams) *cobra.Command {
@@ -23,13 +23,13 @@ func newGateCmd(s streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case recording != "" && len(args) == 0:
-				if f.tune.filename == "" {
+				if f.ask.Filename == "" {
 					return usagef(
 						"--recording needs -f, the manifest to check\nTry: hpatune gate --recording %s -f hpa.yaml",
 						recording,
 					)
 				}
-				return s.gateReplay(cmd.Context(), recording, f.tune)
+				return s.gateReplay(cmd.Context(), recording, f.tuneFlags)
 			case recording == "" && len(args) == 1:
 				for _, name := range []string{"filename", "seed", "startup", "requests", "replicates"} {
 					if flag := cmd.Flags().Lookup(name); flag.Changed {
@@ -40,7 +40,7 @@ func newGateCmd(s streams) *cobra.Command {
 						)
 					}
 				}
-				return s.gateRun(args[0], f.tune)
+				return s.gateRun(args[0], f.tuneFlags)
 			}
 			return usagef("no run: pass RUN, or --recording RUN -f hpa.yaml")
 		},
@@ -51,15 +51,15 @@ func newGateCmd(s streams) *cobra.Command {
 }
 
 func (s streams) gateRun(dir string, f tuneFlags) error {
-	run, err := openRun(dir)
+	run, err := predict.OpenRun(dir, "")
 	if err != nil {
 		return err
 	}
-	objectives, err := s.objectivesOf(run, f.objectives)
+	objectives, err := predict.Objectives(run, f.ask.Objectives)
 	if err != nil {
 		return err
 	}
-	price, err := readPrice("price", f.price)
+	price, err := predict.ReadPrice("price", f.ask.Price)
 	if err != nil {
 		return err
 	}
@@ -68,30 +68,16 @@ func (s streams) gateRun(dir string, f tuneFlags) error {
 }
 
 func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error {
-	r, err := s.replayOver(ctx, dir, f)
+	r, err := s.askOf(f.ask).Replay(ctx, dir)
 	if err != nil {
 		return err
 	}
-	s.warnings(r.outcome)
-	sum := results.Summarize(r.run, r.objectives)
-	sum.Run += " replayed under " + f.filename
-	sum.Objectives = r.outcome.Judged
-	if self := r.outcome.SelfReplay; self.Verdict == fit.SelfFail {
-		s.warnf("the replay does not reproduce the recorded run (%d of %d rescales matched), so its verdict is not valid",
-			self.RescalesMatched, self.Rescales)
-		sum.Trust.Doubt("self-replay", "the replay does not reproduce the recorded run")
+	s.warnings(r)
+	if doubt := r.Doubt(); doubt != "" {
+		s.warnf("%s, so its verdict is not valid", doubt)
 	}
-	return s.gate(
-		sum,
-		r.objectives,
-		f.output,
-		fmt.Sprintf(
-			"Predicted, not measured: %s replayed under %s, %d replicates.",
-			r.run.Meta.Run,
-			f.filename,
-			r.replicates,
-		),
-	)
+	return s.gate(r.Summary(), r.Objectives, f.output, fmt.Sprintf(
+		"Predicted, not measured: %s replayed under %s, %d replicates.", r.Run.Meta.Run, r.Filename, r.Replicates))
 }
 
 // gate prints the verdict over all objectives and makes it an exit code. predicted

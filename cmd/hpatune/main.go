@@ -16,11 +16,11 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/help"
 	"github.com/hpatune/hpatune/internal/layout"
+	"github.com/hpatune/hpatune/internal/live"
 	"github.com/hpatune/hpatune/internal/plain"
 )
 
@@ -96,36 +96,11 @@ type streams struct {
 	out, err io.Writer
 }
 
-// terminal is an output that is a terminal, and so has a width.
-type terminal struct{ *os.File }
-
-// Width returns its columns, or layout.Columns if they are not known.
-func (t terminal) Width() int {
-	if w, _, err := term.GetSize(int(t.Fd())); err == nil && w > 0 {
-		return w
-	}
-	return layout.Columns
-}
-
-// terminalOr is w as a terminal if it is one, or else w.
-func terminalOr(w io.Writer) io.Writer {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return terminal{f}
-	}
-	return w
-}
-
-// tty reports whether w is a terminal, where it may be drawn upon.
-func tty(w io.Writer) bool {
-	_, ok := w.(terminal)
-	return ok
-}
-
 // warnf prints a warning or a step on stderr. Only a terminal's lines are broken: in a
 // log, one message is one line.
 func (s streams) warnf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	if tty(s.err) {
+	if live.On(s.err) {
 		text = layout.Text(text, layout.Width(s.err))
 	}
 	fmt.Fprintln(s.err, text)
@@ -148,7 +123,7 @@ func main() {
 
 // run is the whole command: arguments in, exit code out.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	s := streams{stdin, terminalOr(stdout), terminalOr(stderr)}
+	s := streams{stdin, live.Terminal(stdout), live.Terminal(stderr)}
 	root := newRoot(s)
 	root.SetArgs(args)
 	root.InitDefaultCompletionCmd(args...)

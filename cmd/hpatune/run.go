@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 
 	"github.com/hpatune/hpatune/internal/kube"
+	"github.com/hpatune/hpatune/internal/live"
 	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/results"
 )
@@ -118,7 +117,7 @@ func (s streams) runRun(ctx context.Context, f runFlags) error {
 
 // planOf gives a plan the terminal.
 func (s streams) planOf(p record.Plan) record.Plan {
-	p.Version, p.Screen, p.TTY, p.Say = version, s.err, tty(s.err), s.say
+	p.Version, p.Screen, p.TTY, p.Say = version, s.err, live.On(s.err), s.say
 	return p
 }
 
@@ -127,13 +126,12 @@ func (s streams) say(text string) { s.warnf("%s", text) }
 
 // confirm asks whether to go on, which only a person at a terminal can answer.
 func (s streams) confirm() error {
-	f, ok := s.in.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) || !tty(s.err) {
+	if !live.Typed(s.in) || !live.On(s.err) {
 		return usagef("stdin is not a terminal; pass --yes to confirm")
 	}
 	fmt.Fprint(s.err, "Continue? [y/N] ")
 	var answer string
-	if _, err := fmt.Fscanln(f, &answer); err != nil || !strings.HasPrefix(strings.ToLower(answer), "y") {
+	if _, err := fmt.Fscanln(s.in, &answer); err != nil || !strings.HasPrefix(strings.ToLower(answer), "y") {
 		return errors.New("not confirmed; nothing was sent or changed")
 	}
 	return nil

@@ -50,14 +50,15 @@ pure internal/promql:
 pure internal/schema:    results profiles tuner
      internal/store:     results internal/secrets
      internal/kube:      results internal/doctor tuner/manifest internal/secrets
-     internal/live:      results
+     internal/live:      results internal/layout
      internal/manifests: internal/failure internal/source tuner/manifest
      loadgen:            results profiles internal/plain internal/exposition internal/secrets
      observer:           results internal/exposition internal/kube internal/plain
      internal/sandbox:   results tuner/hpa
      internal/fleet:     results profiles internal/kube internal/store internal/plain
      internal/fleet/mkimage:
-     internal/record:    results profiles loadgen observer internal/failure internal/fleet internal/kube internal/live internal/logs internal/manifests internal/promql internal/sandbox internal/source internal/store tuner/cost tuner/hpa tuner/manifest tuner/replay
+     internal/record:    results profiles loadgen observer internal/failure internal/fleet internal/kube internal/live internal/logs internal/manifests internal/promql internal/sandbox internal/source internal/store tuner/cost tuner/hpa tuner/manifest tuner/recorded tuner/replay
+     internal/predict:   results internal/doctor internal/failure internal/kube internal/manifests internal/report internal/source internal/store tuner tuner/advice tuner/fit tuner/keda tuner/manifest tuner/recorded
      internal/deps:
      cmd/hpatune:        *
 `

@@ -23,31 +23,45 @@ func Progress(w io.Writer, live bool) (report func(stage string, done, total int
 	var (
 		stage   string
 		started time.Time
-		printed time.Time
+		printed time.Time // when the last text of this stage was; zero = none was
+		last    string    // of this stage, not printed yet; "" = none
 	)
+	write := func(text string) {
+		if live {
+			fmt.Fprintf(w, "\r\x1b[K%s", text)
+		} else {
+			fmt.Fprintln(w, text)
+		}
+		last = ""
+	}
+	// A stage that printed something ends with its last count. One that took no time at
+	// all prints nothing.
+	end := func() {
+		if last != "" && !printed.IsZero() && !live {
+			write(last)
+		}
+	}
 	return func(now string, done, total int) {
 			if now != stage {
+				end()
 				stage, started, printed = now, time.Now(), time.Time{}
 			}
 			every := 5 * time.Second
 			if live {
 				every = 100 * time.Millisecond
 			}
-			if time.Since(printed) < every && done != total || !live && done == total && printed.IsZero() {
-				return
-			}
-			printed = time.Now()
 			left := ""
 			if spent := time.Since(started); done > 0 && done < total && spent > time.Second {
 				left = fmt.Sprintf(", %s left", (spent / time.Duration(done) * time.Duration(total-done)).Round(time.Second))
 			}
-			text := fmt.Sprintf("%s: %d of %d%s", names[stage], done, total, left)
-			if live {
-				fmt.Fprintf(w, "\r\x1b[K%s", text)
-			} else {
-				fmt.Fprintln(w, text)
+			last = fmt.Sprintf("%s: %d of %d%s", names[stage], done, total, left)
+			if time.Since(printed) < every && done != total || !live && done == total && printed.IsZero() {
+				return
 			}
+			printed = time.Now()
+			write(last)
 		}, func() {
+			end()
 			if live {
 				fmt.Fprint(w, "\r\x1b[K")
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/hpatune/hpatune/observer"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/manifest"
+	"github.com/hpatune/hpatune/tuner/recorded"
 )
 
 // ClusterAsk is what is asked of a run on a workload in a cluster.
@@ -27,7 +28,7 @@ type ClusterAsk struct {
 	Prometheus       string   // to record series from: a URL, or NAMESPACE/SERVICE:PORT
 	PrometheusConfig string   // a file in http_config form; "" = no credentials
 	PromQL           []string // NAME=EXPRESSION
-	Controller       string   // see ControllerFlags
+	Controller       string   // see recorded.ControllerFlags
 	Throttling       bool     // read the kubelets
 }
 
@@ -79,7 +80,7 @@ func (a *Ask) in(ctx context.Context, c *kube.Cluster, p *Plan) (*cluster, error
 	b, err := Look(ctx, c, subject, LookOptions{
 		Rights: a.rights(), Apply: out.spec, Changes: a.Cluster.Apply || len(a.Cluster.Fix) > 0,
 		Workers: a.Fleet.Job.Workers > 0, URL: url, Lasts: p.Profile.Duration(), Say: p.Say,
-		Describe: func(h *results.HPAContext) error { return ControllerFlags(a.Cluster.Controller, h) },
+		Describe: func(h *results.HPAContext) error { return recorded.ControllerFlags(a.Cluster.Controller, h) },
 	})
 	if err != nil {
 		return nil, err

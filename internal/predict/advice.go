@@ -1,0 +1,109 @@
+package predict
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/kube"
+	"github.com/hpatune/hpatune/internal/report"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/advice"
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+// write writes the advice folder. A refusal is written, too: the report says why.
+func (a *Ask) write(
+	to *Advised, run *results.Run, dir string, current manifest.HPA, model *tuner.Model, objectives []results.Objective,
+) error {
+	r := &to.Recommendation
+	command := a.command(r)
+	var err error
+	to.Files, err = advice.Make(r, advice.Options{
+		Run: run, Meta: current.Meta, First: current.First, Scaled: current.Scaled, Command: command, Model: model,
+		Owner: manifest.Owner{Kind: run.Meta.Context[kube.HPAOwner], Name: run.Meta.Context[kube.HPAOwnerName]},
+		ScaledOwner: manifest.Owner{
+			Kind: run.Meta.Context[kube.ScaledOwner], Name: run.Meta.Context[kube.ScaledOwnerName],
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(to.Dir, 0o755); err != nil {
+		return err
+	}
+	for _, f := range to.Files.Files {
+		if err := os.WriteFile(filepath.Join(to.Dir, f.Name), f.Data, 0o644); err != nil {
+			return err
+		}
+	}
+	if r.Verdict != tuner.Keep || a.Filename != "" { // what ran and is kept needs no applying
+		to.Next = to.Files.Next(to.Dir, dir)
+	}
+	return WritePage(filepath.Join(to.Dir, "report.html"), report.Page{
+		Title: run.Meta.Profile, Version: a.Version, Command: command,
+		Runs:   []report.Run{report.RunOf(run, results.Summarize(run, objectives), objectives)},
+		Advice: r, Manifest: to.Files.Manifest, Note: advice.Circular(run), Next: to.Next,
+	})
+}
+
+// command is what made the advice, as typed: with all that was stated rather
+// than measured. Folders are left out, so that the same runs make the same bytes.
+func (a *Ask) command(r *tuner.Recommendation) string {
+	c := fmt.Sprintf("hpatune tune %s --seed %d", strings.Join(r.Runs, " "), r.Seed)
+	if a.Filename != "" {
+		c += " -f " + filepath.Base(a.Filename)
+	}
+	if a.Stated.Startup > 0 {
+		c += " --startup " + a.Stated.Startup.String()
+	}
+	if a.Stated.Replicas > 0 {
+		c += fmt.Sprintf(" --replicas %d", a.Stated.Replicas)
+	}
+	if a.given("min-floor") {
+		c += fmt.Sprintf(" --min-floor %d", a.MinFloor)
+	}
+	if a.MaxLimit > 0 {
+		c += fmt.Sprintf(" --max-limit %d", a.MaxLimit)
+	}
+	if a.Price != "" {
+		c += " --price " + filepath.Base(a.Price)
+	}
+	if a.Stated.Requests != "" {
+		c += " --requests " + a.Stated.Requests
+	}
+	c += a.words()
+	for _, o := range a.Objectives {
+		c += fmt.Sprintf(" --objective %q", o)
+	}
+	return c
+}
+
+// Settings is the file of an advice folder that holds the recommended settings.
+func Settings(dir string) string {
+	return filepath.Join(dir, advice.FileIn(func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}))
+}
+
+// readModel reads model.json of an advice folder.
+func readModel(dir string) (*tuner.Model, error) {
+	data, err := os.ReadFile(filepath.Join(dir, "model.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, failure.Inputf("advice %s: no model.json in it\nTry: hpatune tune RUN", dir)
+	}
+	if err != nil {
+		return nil, failure.As(failure.Input, err)
+	}
+	var m tuner.Model
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, failure.Inputf("advice %s: model.json: %w", dir, err)
+	}
+	return &m, nil
+}

@@ -1,0 +1,92 @@
+package predict
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hpatune/hpatune/internal/doctor"
+	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/fit"
+	"github.com/hpatune/hpatune/tuner/manifest"
+	"github.com/hpatune/hpatune/tuner/recorded"
+)
+
+// Replayed is one HPA replayed over a run.
+type Replayed struct {
+	tuner.Replayed
+	Run        *results.Run
+	Objectives []results.Objective
+	Price      tuner.Price
+	Filename   string // of the HPA; "" = the recorded one
+	Replicates int
+}
+
+// Replay fits the run in dir and replays it under the HPA asked for. Its error is of
+// kind Evidence where the run cannot be replayed.
+func (a *Ask) Replay(ctx context.Context, dir string) (*Replayed, error) {
+	run, err := OpenRun(dir, a.Stated.Controller)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Stated.contradicts(run); err != nil {
+		return nil, err
+	}
+	if a.Replicates < 5 {
+		return nil, failure.Inputf("--replicates %d: want at least 5", a.Replicates)
+	}
+	r := &Replayed{Run: run, Filename: a.Filename, Replicates: a.Replicates}
+	if r.Objectives, err = Objectives(run, a.Objectives); err != nil {
+		return nil, err
+	}
+	asked, err := a.currentHPA(run)
+	if err != nil {
+		return nil, err
+	}
+	ran, err := recorded.HPA(run)
+	if err != nil {
+		ran = asked // nothing was recorded: the world is fitted as under the given one
+	}
+	if r.Price, err = ReadPrice("price", a.Price); err != nil {
+		return nil, err
+	}
+	o := tuner.Options{
+		Current:    ran.Config,
+		Loop:       loopOf(asked),
+		Objectives: r.Objectives,
+		Price:      r.Price,
+		Seed:       a.Seed,
+		Version:    a.Version,
+		Replicates: a.Replicates,
+	}
+	if err := a.state(&o); err != nil {
+		return nil, err
+	}
+	o.Fit.Loop, o.Fit.Outside = loopOf(ran), doctor.Outside(&asked.Config)
+	if r.Replayed, err = tuner.Replay(ctx, run, asked.Config, o); err != nil {
+		return nil, failure.Evidencef("cannot replay the run: %w", err)
+	}
+	r.Pick.Spec, err = manifest.SpecJSON(&asked.Config, asked.Meta.Target)
+	return r, err
+}
+
+// Doubt says why the figures of a replay are not valid; "" = they are.
+func (r *Replayed) Doubt() string {
+	if r.SelfReplay.Verdict != fit.SelfFail {
+		return ""
+	}
+	return fmt.Sprintf("the replay does not reproduce the recorded run (%d of %d rescales matched)",
+		r.SelfReplay.RescalesMatched, r.SelfReplay.Rescales)
+}
+
+// Summary is the run's summary with the objectives as the replay judged them.
+func (r *Replayed) Summary() results.Summary {
+	sum := results.Summarize(r.Run, r.Objectives)
+	sum.Run += " replayed under " + r.Filename
+	sum.Objectives = r.Judged
+	if r.Doubt() != "" {
+		sum.Trust.Doubt("self-replay", "the replay does not reproduce the recorded run")
+	}
+	return sum
+}

@@ -1,0 +1,115 @@
+package predict
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/hpatune/hpatune/internal/doctor"
+	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/advice"
+	"github.com/hpatune/hpatune/tuner/manifest"
+	"github.com/hpatune/hpatune/tuner/recorded"
+)
+
+// Advised is a recommendation and where its files are.
+type Advised struct {
+	Recommendation tuner.Recommendation
+	Dir            string
+	Files          advice.Advice
+	Next           []string // commands to go on with; nil = there is nothing to apply
+}
+
+// Tune makes a recommendation from recordings, and writes its files. A refusal is a
+// recommendation, too. What was asked for wrongly is refused, as Input, before
+// anything is computed. An error that wraps context.Canceled wrote nothing.
+func (a *Ask) Tune(ctx context.Context, dirs []string) (*Advised, error) {
+	if err := a.bounds(); err != nil {
+		return nil, err
+	}
+	var runs []*results.Run
+	for _, dir := range dirs {
+		run, err := OpenRun(dir, a.Stated.Controller)
+		if err != nil {
+			return nil, err
+		}
+		if err := a.Stated.contradicts(run); err != nil {
+			return nil, err
+		}
+		runs = append(runs, run)
+	}
+	o, current, err := a.options(runs)
+	if err != nil {
+		return nil, err
+	}
+	r, model, err := tuner.Recommend(ctx, runs, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.Recorded != nil {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("the HPA of %s did not run: \"current\" is what the model predicts for "+
+			"it; the HPA that ran is behind the measured figures", a.Filename))
+	}
+	out := a.Out
+	if out == "" {
+		out = filepath.Join(dirs[0], "advice")
+	}
+	done := &Advised{Recommendation: r, Dir: out}
+	return done, a.write(done, runs[0], dirs[0], current, model, o.Objectives)
+}
+
+// options is what tuner is asked for, and the HPA that the recommendation is about.
+func (a *Ask) options(runs []*results.Run) (tuner.Options, manifest.HPA, error) {
+	o := tuner.Options{Seed: a.Seed, Version: a.Version, Space: a.space(), WhatIf: a.WhatIf, Progress: a.Progress}
+	var err error
+	if o.Objectives, err = Objectives(runs[0], a.Objectives); err != nil {
+		return o, manifest.HPA{}, err
+	}
+	given, err := a.givenHPA()
+	if err != nil {
+		return o, manifest.HPA{}, err
+	}
+	current, ran, err := recorded.Improved(runs, given)
+	if given == nil {
+		warn(a.Say, current.Warnings)
+	}
+	if err != nil {
+		return o, current, err
+	}
+	o.Current, o.First, o.Recorded, o.Loop = current.Config, current.First, ran, loopOf(current)
+	if o.Price, err = ReadPrice("price", a.Price); err != nil {
+		return o, current, err
+	}
+	if o.Nodes, err = a.nodes(); err != nil {
+		return o, current, err
+	}
+	if o.OtherPrices, err = a.otherPrices(o.Price); err != nil {
+		return o, current, err
+	}
+	o.Fit.Signals, o.Fit.Loop, o.Fit.Outside = a.WhatIf, o.Loop, doctor.Outside(&current.Config)
+	return o, current, a.state(&o)
+}
+
+// bounds refuses limits that contradict each other, or are none.
+func (a *Ask) bounds() error {
+	switch {
+	case a.given("min-floor") && a.MinFloor < 1:
+		return failure.Inputf("--min-floor %d: want 1 or more", a.MinFloor)
+	case a.given("max-limit") && a.MaxLimit < 1:
+		return failure.Inputf("--max-limit %d: want 1 or more", a.MaxLimit)
+	case a.given("min-floor") && a.MaxLimit > 0 && a.MinFloor > a.MaxLimit:
+		return failure.Inputf("--min-floor %d is greater than --max-limit %d", a.MinFloor, a.MaxLimit)
+	}
+	return nil
+}
+
+// space is where the search goes.
+func (a *Ask) space() tuner.Space {
+	s := tuner.Space{MinFloor: a.MinFloor, MaxLimit: a.MaxLimit}
+	if !a.given("min-floor") {
+		s.MinFloor = 0 // its default gives way to a limit of 1
+	}
+	return s
+}

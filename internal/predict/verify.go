@@ -1,0 +1,61 @@
+package predict
+
+import (
+	"cmp"
+	"path/filepath"
+	"strings"
+
+	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner"
+	"github.com/hpatune/hpatune/tuner/recorded"
+)
+
+// verifyReplicates is how many draws of luck a prediction is made of.
+const verifyReplicates = 20
+
+// Verify compares what the advice in dir predicts for its settings, or for those of
+// -f, with a run under them. It returns the run's trust, too. Its error is of kind
+// Evidence where the run cannot verify it: other settings ran, or it is invalid.
+func (a *Ask) Verify(dir, runDir string) (*tuner.Agreement, results.Trust, error) {
+	var trust results.Trust
+	model, err := readModel(dir)
+	if err != nil {
+		return nil, trust, err
+	}
+	under, err := GivenHPA(a.Stdin, cmp.Or(a.Filename, Settings(dir)), a.Say)
+	if err != nil {
+		return nil, trust, err
+	}
+	run, err := OpenRun(runDir, "")
+	if err != nil {
+		return nil, trust, err
+	}
+	diff, err := recorded.Differs(run, &under.Config)
+	if err != nil {
+		return nil, trust, err
+	}
+	if diff != "" {
+		return nil, trust, failure.Evidencef(
+			"%s did not run under %s, so it cannot verify it:\n  %s\nTry: apply it and run again, or pass what ran: -f %s",
+			runDir, cmp.Or(a.Filename, "the recommended configuration"),
+			strings.ReplaceAll(strings.TrimSpace(diff), "\n", "\n  "), filepath.Join(runDir, "cluster/hpa.yaml"))
+	}
+	objectives, err := results.ParseObjectives(model.Objectives)
+	if err != nil {
+		return nil, trust, failure.Inputf("model %s: %w", dir, err)
+	}
+	trust = results.Summarize(run, objectives).Trust
+	if trust.Verdict == results.Invalid {
+		return nil, trust, failure.Evidencef("%s: %s", runDir, trust.Line())
+	}
+	w, err := model.World(run, under.Config)
+	if err != nil {
+		return nil, trust, err
+	}
+	if l := loopOf(under.HPA); l != nil && run.Meta.Target.Kind != results.OfSandbox { // where none runs
+		w = w.Under(l)
+	}
+	agreed := tuner.Compare(w, under.Config, run, objectives, model.Seed, verifyReplicates)
+	return &agreed, trust, nil
+}
