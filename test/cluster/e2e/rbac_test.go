@@ -320,8 +320,10 @@ func (s *suite) asExactly(t *testing.T, ns, dir, command string, args ...string)
 // kind has left.
 func TestRestoresRoleIsExactlyWhatItAsksFor(t *testing.T) {
 	s := needOurs(t)
+	s.scaledObjectsServed(t)
 	ns := s.namespace(t)
 	s.apply(t, ns, fmt.Sprintf(idleTargets, "bare"))
+	s.apply(t, ns, fmt.Sprintf(scaledOnCPU, ns, `, annotations: {hpatune.dev/original: '{"run":"dead","scaled":{"maxReplicaCount":9,"scaleTargetRef":{"name":"chat"},"triggers":[]}}'}`, 3, 70))
 	s.apply(t, ns, fmt.Sprintf(hpaOfChat, 90))
 	s.apply(t, ns, "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: hpatune-deployment-bare}}")
 	note := func(value string) []byte {
@@ -354,6 +356,10 @@ func TestRestoresRoleIsExactlyWhatItAsksFor(t *testing.T) {
 	}
 	if hpa, err = s.kube.AutoscalingV2().HorizontalPodAutoscalers(ns).Get(t.Context(), "chat", metav1.GetOptions{}); err != nil || hpa.Spec.MaxReplicas != 7 || len(hpa.Annotations) > 0 {
 		t.Errorf("the HPA is %+v with %v, %v; want what was there before", hpa.Spec, hpa.Annotations, err)
+	}
+	so := s.scaledObject(t, ns)
+	if spec := so.Object["spec"].(map[string]any); spec["maxReplicaCount"] != int64(9) || spec["cooldownPeriod"] != nil || len(so.GetAnnotations()) > 0 {
+		t.Errorf("the ScaledObject is %v; want what was there before", so.Object)
 	}
 }
 
