@@ -15,14 +15,11 @@ type Nodes = plant.Nodes
 // places is how many replicas may be recommended, of a limit (0 = none): no more than
 // there is room for on the most nodes.
 func places(n *Nodes, limit int32) int32 {
-	if n == nil || n.Most <= 0 {
-		return limit
+	pods, bounded := n.Room()
+	if room := int32(min(int64(pods), math.MaxInt32)); bounded && (limit <= 0 || room < limit) {
+		return room
 	}
-	room := int32(min(int64(n.Most)*int64(n.PerNode), math.MaxInt32))
-	if limit > 0 && limit < room {
-		return limit
-	}
-	return room
+	return limit
 }
 
 // onNodes puts the pods of every candidate on nodes: from here on, what is paid for is
@@ -32,6 +29,7 @@ func (b *bench) onNodes(n *Nodes) []string {
 	if n == nil {
 		return nil
 	}
+	began := b.world.Replicas
 	world, waited := b.world.On(*n)
 	*b = *b.with(world)
 	b.goals.node = b.perNode() // the worth of a node in replica-hours
@@ -51,6 +49,10 @@ func (b *bench) onNodes(n *Nodes) []string {
 			figure.Time(n.Startup.Seconds()),
 			figure.Time(n.Idle.Seconds()),
 		),
+	}
+	if world.Replicas < began {
+		said = append(said, fmt.Sprintf("the run began with %d replicas, and the nodes stated have room for %d; "+
+			"the replays begin with these", began, world.Replicas))
 	}
 	if waited > 0 {
 		said = append(

@@ -2,6 +2,7 @@ package tuner
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,6 +64,29 @@ func TestNodesAreWhatIsPaid(t *testing.T) {
 	d := b.try(size(3), 1, &s).days[0]
 	if got, want := d.paid*p.PerReplicaHour(b.replica), span; math.Abs(got-want) > 1e-9 {
 		t.Errorf("a node at $1 an hour costs %v in %v hours", got, want)
+	}
+}
+
+// A recording of more pods than the stated nodes take begins with those that they
+// take, and says so; what verify reads of model.json does, too.
+func TestABoundHoldsFromTheStart(t *testing.T) {
+	b := slowStart(t, 20*time.Second)
+	b.world.Replicas = 9
+	said := b.onNodes(&Nodes{Kept: 1, PerNode: 2, Most: 2, Startup: time.Minute})
+	if b.world.Replicas != 4 || !slices.ContainsFunc(said, func(s string) bool {
+		return strings.HasPrefix(s, "the run began with 9 replicas, and the nodes stated have room for 4")
+	}) {
+		t.Errorf("begins with %d, assumed %q", b.world.Replicas, said)
+	}
+	var s replay.Scratch
+	four := hpa.DefaultConfig(4)
+	four.MinReplicas = 4
+	if d := b.try(four, 1, &s).days[0]; math.Abs(d.nodes-2*b.world.Demand.Duration().Hours()) > 1e-6 {
+		t.Errorf("%v node-hours, want those of two nodes", d.nodes)
+	}
+	w, err := replay.New(*b.world)
+	if err != nil || w.Replicas != 4 || w.Nodes == nil {
+		t.Errorf("the world of a model begins with %+v, %v", w, err)
 	}
 }
 

@@ -113,6 +113,7 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 		return refuse(model, &no, nil)
 	}
 	r.Assumed = append(r.Assumed, b.onNodes(o.Nodes)...)
+	model.Fitted.Nodes, model.Fitted.Start = b.world.Nodes, b.world.Start // verify plays them
 	if o.Nodes != nil && r.Measured != nil {
 		r.Measured.USDHour = nil // what the run's own nodes cost is not known
 	}

@@ -108,6 +108,9 @@ func Compare(
 	add("error_ratio", "ratio", over(of(func(o *outcome) float64 { return o.errors })), a.errorRatio(), false)
 	add("flaps", "", over(of(flaps)), float64(a.flaps), false)
 	add("time_to_capacity_s", "s", carried(typical(of(toCapacity)), off.Capacity), a.timeToCapacity(), true)
+	if w.Nodes != nil { // a run does not say which nodes are the workload's
+		add("node_hours", "h", over(of(func(o *outcome) float64 { return o.nodes })), math.NaN(), true)
+	}
 	add("peak_replicas", "", over(of(func(o *outcome) float64 { return o.peak })), a.podMax, false)
 
 	// The size over time, each replicate against what happened.

@@ -83,6 +83,17 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// What tune was told of nodes is in the model, and verify says what they come to; how
+// many the run had is not recorded.
+func TestCompareOnNodes(t *testing.T) {
+	w, _ := clockwork(t, 120, nil).On(Nodes{Kept: 1, PerNode: 2, Startup: time.Minute})
+	got := compared(Compare(w, sized(2), ofClockwork(2, time.Second), objectivesOf(t, "ttft.p95 < 500ms"), 1, 3))
+	c, ok := got["node_hours"]
+	if !ok || c.Predicted == nil || math.Abs(c.Predicted.Value-120.0/3600) > 1e-9 || c.Actual != nil || c.Within != nil {
+		t.Errorf("node_hours: %+v; want two minutes of one node, and no actual figure", c)
+	}
+}
+
 // How far the model was off on the recorded run widens the intervals, on its side.
 func TestCompareCarriesWhatTheModelMissed(t *testing.T) {
 	w := clockwork(

@@ -43,14 +43,19 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 	fl.StringVar(&a.Out, "out", "", "")
 	fl.StringArrayVar(&a.OtherPrices, "other-price", nil, "")
 	fl.BoolVar(&a.WhatIf, "what-if", true, "")
-	fl.IntVar(&a.Nodes.Kept, "nodes", 0, "")
-	fl.IntVar(&a.Nodes.PerNode, "pods-per-node", 0, "")
-	fl.DurationVar(&a.Nodes.Startup, "node-startup", 4*time.Minute, "")
-	fl.DurationVar(&a.Nodes.Idle, "node-idle", 10*time.Minute, "")
-	fl.IntVar(&a.Nodes.Most, "max-nodes", 0, "")
+	bindNodes(fl, &a.Nodes)
 	fl.Int32Var(&a.MinFloor, "min-floor", 2, "")
 	fl.Int32Var(&a.MaxLimit, "max-limit", 0, "")
 	outputFlag(fl, &f.output, " (recommendation.json)", "json")
+}
+
+// bindNodes binds the flags that say what pods stand on.
+func bindNodes(fl *pflag.FlagSet, n *predict.Nodes) {
+	fl.IntVar(&n.Kept, "nodes", 0, "")
+	fl.IntVar(&n.PerNode, "pods-per-node", 0, "")
+	fl.DurationVar(&n.Startup, "node-startup", 4*time.Minute, "")
+	fl.DurationVar(&n.Idle, "node-idle", 10*time.Minute, "")
+	fl.IntVar(&n.Most, "max-nodes", 0, "")
 }
 
 // bindPredicted binds the flags of every command that predicts: which HPA, judged by

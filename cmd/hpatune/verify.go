@@ -22,6 +22,8 @@ func newVerifyCmd(s streams) *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&ask.Filename, "filename", "f", "", "")
+	bindNodes(c.Flags(), &ask.Nodes)
+	ask.Given = c.Flags().Changed
 	outputFlag(c.Flags(), &output, "", "json")
 	return c
 }

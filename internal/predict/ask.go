@@ -32,9 +32,10 @@ type Ask struct {
 	Stated     Stated
 	Replicates int // draws of luck of a replay; Tune does not read it
 
+	Nodes Nodes // of Tune and Verify
+
 	// Of Tune.
-	MinFloor, MaxLimit int32 // limits of minReplicas and maxReplicas; 0 = none
-	Nodes              Nodes
+	MinFloor, MaxLimit int32    // limits of minReplicas and maxReplicas; 0 = none
 	OtherPrices        []string // price lists to compare with; none = the built-in ones
 	WhatIf             bool     // add the tables of what would change the recommendation
 	Out                string   // the advice folder; "" = advice/ in the first run's

@@ -18,6 +18,10 @@ type Nodes struct {
 	Most    int           // 0 = no limit
 }
 
+// mostNodes is twice what Kubernetes supports in a cluster (5,000), so that no sum of
+// money leaves the range of a number.
+const mostNodes = 10_000
+
 // nodes checks what was said of nodes; nil = nothing.
 func (a *Ask) nodes() (*tuner.Nodes, error) {
 	n := a.Nodes
@@ -30,8 +34,8 @@ func (a *Ask) nodes() (*tuner.Nodes, error) {
 		return nil, nil
 	}
 	switch {
-	case n.Kept < 0:
-		return nil, failure.Inputf("--nodes %d: want 0 or more", n.Kept)
+	case n.Kept < 0 || n.Kept > mostNodes:
+		return nil, failure.Inputf("--nodes %d: want 0 to 10,000", n.Kept)
 	case n.PerNode > 10_000 || n.PerNode < 1 && a.given("pods-per-node"):
 		return nil, failure.Inputf("--pods-per-node %d: want 1 to 10,000", n.PerNode)
 	case n.PerNode < 1:
@@ -39,8 +43,8 @@ func (a *Ask) nodes() (*tuner.Nodes, error) {
 			"Try: --nodes %d --pods-per-node 4", n.Kept, n.Kept)
 	case n.Startup < 0 || n.Idle < 0:
 		return nil, failure.Inputf("--node-startup %v, --node-idle %v: want no negative duration", n.Startup, n.Idle)
-	case n.Most < 0 || n.Most == 0 && a.given("max-nodes") || n.Most > 0 && n.Most < max(1, n.Kept):
-		return nil, failure.Inputf("--max-nodes %d: want 1 or more, and no fewer than --nodes %d", n.Most, n.Kept)
+	case n.Most < 0 || n.Most == 0 && a.given("max-nodes") || n.Most > mostNodes || n.Most > 0 && n.Most < n.Kept:
+		return nil, failure.Inputf("--max-nodes %d: want 1 to 10,000, and no fewer than --nodes %d", n.Most, n.Kept)
 	}
 	return &tuner.Nodes{Kept: n.Kept, PerNode: n.PerNode, Startup: n.Startup, Idle: n.Idle, Most: n.Most}, nil
 }

@@ -19,6 +19,10 @@ const verifyReplicates = 20
 // Evidence where the run cannot verify it: other settings ran, or it is invalid.
 func (a *Ask) Verify(dir, runDir string) (*tuner.Agreement, results.Trust, error) {
 	var trust results.Trust
+	nodes, err := a.nodes()
+	if err != nil {
+		return nil, trust, err
+	}
 	model, err := readModel(dir)
 	if err != nil {
 		return nil, trust, err
@@ -52,6 +56,9 @@ func (a *Ask) Verify(dir, runDir string) (*tuner.Agreement, results.Trust, error
 	w, err := model.World(run, under.Config)
 	if err != nil {
 		return nil, trust, err
+	}
+	if nodes != nil { // others than the advice says
+		w, _ = w.On(*nodes)
 	}
 	if l := loopOf(under.HPA); l != nil && run.Meta.Target.Kind != results.OfSandbox { // where none runs
 		w = w.Under(l)

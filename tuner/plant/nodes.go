@@ -38,17 +38,21 @@ type addedNode struct {
 	stays bool    // in place of a kept one
 }
 
-// begin is the nodes on which n pods have long stood.
+// begin is the nodes on which n pods have long stood: no more than there may be, and
+// the pods beyond them have no place.
 func (s *nodeStack) begin(of *Nodes, n int) {
 	s.of, s.added = of, s.added[:0]
 	if of == nil {
 		return
 	}
 	s.kept = of.Kept
-	for s.places() < n {
+	for s.places() < n && !s.full() {
 		s.added = append(s.added, addedNode{ready: math.Inf(-1), empty: math.Inf(1)})
 	}
 }
+
+// full says whether there are as many nodes as there may be.
+func (s *nodeStack) full() bool { return s.of.Most > 0 && s.kept+len(s.added) >= s.of.Most }
 
 func (s *nodeStack) places() int { return (s.kept + len(s.added)) * s.of.PerNode }
 
@@ -59,7 +63,7 @@ func (s *nodeStack) place(others int, now float64) (wait float64) {
 		return 0
 	}
 	for s.places() <= others {
-		if s.of.Most > 0 && s.kept+len(s.added) >= s.of.Most {
+		if s.full() {
 			return never
 		}
 		s.added = append(s.added, addedNode{ready: now + s.of.Startup.Seconds(), empty: math.Inf(1)})
@@ -149,4 +153,12 @@ func (f *Fluid) draining() int {
 		}
 	}
 	return int(n + 0.5)
+}
+
+// Room is how many pods the most nodes take; ok is false where nothing bounds them.
+func (n *Nodes) Room() (pods int, ok bool) {
+	if n == nil || n.Most <= 0 {
+		return 0, false
+	}
+	return max(n.Most, n.Kept) * n.PerNode, true
 }

@@ -32,6 +32,7 @@ func TestNodeStack(t *testing.T) {
 		{"a node is not removed before it came", n, 2, []step{{10, 2, 3, 240, 2}, {20, -1, 2, 0, 2}, {800, -1, 2, 0, 2}, {850, -1, 2, 0, 1}}},
 		{"a replica less that frees no node", n, 4, []step{{10, -1, 3, 0, 2}, {5000, -1, 3, 0, 2}}},
 		{"a quota leaves it pending", Nodes{Kept: 1, PerNode: 2, Most: 1}, 2, []step{{10, 2, 3, never, 1}}},
+		{"no more nodes than a bound, whatever stood at the start", Nodes{Kept: 1, PerNode: 2, Most: 2}, 8, []step{{10, -1, 8, 0, 2}, {20, 4, 5, never, 2}}},
 		{"what runs has its nodes, whatever is kept", Nodes{PerNode: 2}, 5, []step{{10, -1, 5, 0, 3}}},
 	} {
 		var s nodeStack

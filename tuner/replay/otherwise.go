@@ -65,7 +65,16 @@ func (w *World) On(nodes plant.Nodes) (other *World, waited int) {
 		}
 	}
 	d.model = w.model.Starting(d.Start).On(&nodes)
+	d.Replicas = d.standing()
 	return &d, waited
+}
+
+// standing is how many replicas the world begins with: no more than its nodes take.
+func (w *World) standing() int32 {
+	if room, bounded := w.Nodes.Room(); bounded && int(w.Replicas) > room {
+		return int32(room)
+	}
+	return w.Replicas
 }
 
 // Starting returns the world in which every phase of a cold start takes k times as

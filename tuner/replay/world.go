@@ -219,6 +219,7 @@ func New(w World) (*World, error) {
 	}
 	w.model = m
 	w.Drain = m.Drain
+	w.Replicas = w.standing()
 	return &w, nil
 }
 
