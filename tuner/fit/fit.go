@@ -159,6 +159,8 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	}
 	w.Pipes, n = pipesOf(&served, cfg.Metrics, out.Replica)
 	say.add(n)
+	say.add(served.counted(w.Pipes))
+	w.Service = served.law
 	quotaPipes(w.Pipes, served.law.Quota)
 	out.Reaches = reachesOf(&served, cfg.Metrics, w.Pipes)
 	if o.Signals {

@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -15,30 +16,32 @@ import (
 // it counts is not said anywhere, and its stamp is that of the query: so both are
 // found by holding the recorded values against what the log says was inside.
 
-// counts are what a pod's value may count, simplest first: where two explain the
-// samples as well, the first wins, unless the metric's name says otherwise.
-var counts = []struct {
+// count is something that a pod's value may count.
+type count struct {
 	name  string
 	words []string // in the names of metrics that count it
-	of    func(reading) float64
-	set   func(p *plant.Pipe, per float64)
-}{
-	{"requests waiting", []string{"wait", "queue", "pending", "backlog"},
-		func(r reading) float64 { return r.waiting }, func(p *plant.Pipe, per float64) { p.PerWaiting = per }},
-	{"requests in service", []string{"running", "active", "busy", "cache", "slot", "generation_tok", "gen_throughput"},
-		func(r reading) float64 { return r.running }, func(p *plant.Pipe, per float64) { p.PerRunning = per }},
-	{
-		"requests in flight",
-		[]string{"flight", "progress", "concurren", "inside", "total"},
-		func(r reading) float64 { return r.running + r.waiting },
-		func(p *plant.Pipe, per float64) { p.PerRunning, p.PerWaiting = per, per },
-	},
-	{"completions per second", []string{"rps", "qps", "rate", "per_second", "throughput", "prompt_tok"},
-		func(r reading) float64 { return r.done }, func(p *plant.Pipe, per float64) { p.PerDone = per }},
+	// of is what each request adds: while it waits, while it is served, and a second
+	// of its service, in completions.
+	of  weights
+	set func(p *plant.Pipe, per float64)
 }
 
-// scrapeEvery are the usual intervals between scrapes, seconds.
-var scrapeEvery = []float64{1, 2, 5, 10, 15, 30, 60}
+// rate reports whether a count is of what happens in a second: it has no value at an
+// instant.
+func (c *count) rate() bool { return c.of.done > 0 }
+
+// counts are what a pod's value may count, simplest first: where two explain the
+// samples as well, the first wins, unless the metric's name says otherwise.
+var counts = []count{
+	{"requests waiting", []string{"wait", "queue", "pending", "backlog"}, weights{waiting: 1},
+		func(p *plant.Pipe, per float64) { p.PerWaiting = per }},
+	{"requests in service", []string{"running", "active", "busy", "cache", "slot", "generation_tok", "gen_throughput"},
+		weights{running: 1}, func(p *plant.Pipe, per float64) { p.PerRunning = per }},
+	{"requests in flight", []string{"flight", "progress", "concurren", "inside", "total"}, weights{waiting: 1, running: 1},
+		func(p *plant.Pipe, per float64) { p.PerRunning, p.PerWaiting = per, per }},
+	{"completions per second", []string{"rps", "qps", "rate", "per_second", "throughput", "prompt_tok"}, weights{done: 1},
+		func(p *plant.Pipe, per float64) { p.PerDone = per }},
+}
 
 const (
 	// gaugeLeast is how few samples say nothing.
@@ -49,6 +52,12 @@ const (
 	// counted is the deviation up to which a count, with one a request and nothing
 	// without, is not doubted.
 	counted = 0.15
+	// named is the same for the count that the metric's name speaks of. What a server
+	// counts is not quite what its clients do: a throttled one does not see yet what waits
+	// at its socket.
+	named = 0.4
+	// briefMost is the largest share of its time in which a request is not counted.
+	briefMost = 0.7
 	// clearly is by how much a later hypothesis must deviate less to be taken.
 	clearly = 0.93
 )
@@ -59,10 +68,11 @@ type point struct{ at, value float64 }
 // track is the values of one series in order of time, and what made them.
 type track struct {
 	points []point
-	// did is what the pods behind it did between two instants, summed over them,
-	// and how many pods there were.
-	did func(from, to float64) (reading, int)
+	server int // all for the whole pool
 }
+
+// all stands for every server.
+const all = -1
 
 // gaugeOf fits a Pods, Object or External metric: what it counts, over which
 // window, how the pods' values are made one, and how late it is seen. ok is false
@@ -94,7 +104,11 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 			best = c
 		}
 	}
-	if best.deviation > counted*spread { // no count: what follows one
+	enough := counted
+	if best.hinted {
+		enough = named
+	}
+	if best.deviation > enough*spread { // no count: what follows one
 		for _, c := range s.gaugeCandidates(m, tracks, pooled, true) {
 			if c.better(&best, spread) {
 				best = c
@@ -117,10 +131,9 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 		m.Name,
 		best.deviation/max(1e-9, meanLevel(tracks)),
 		total,
-		"mean deviation from %s, read every %v with a delay of %v, as a ratio of the mean",
+		"mean deviation from %s, %s, as a ratio of the mean",
 		best.what,
-		p.Every,
-		p.Delay.Round(100*time.Millisecond),
+		best.seen.words(),
 	)
 	return p, true, n
 }
@@ -128,6 +141,7 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 // candidate is one hypothesis of a gauge, and how far the samples are from it.
 type candidate struct {
 	pipe      plant.Pipe
+	seen      timing
 	what      string
 	deviation float64 // mean absolute, in the metric's unit
 	hinted    bool    // the metric's name speaks of it
@@ -161,80 +175,95 @@ func (s *service) gaugeCandidates(m *hpa.Metric, tracks []track, pooled, free bo
 		pools = []plant.Pool{plant.Sum, plant.Mean, plant.Max}
 	}
 	name := strings.ToLower(m.Name)
-	for _, count := range counts {
-		hinted := slices.ContainsFunc(count.words, func(w string) bool { return strings.Contains(name, w) })
+	whole := wholeNumbers(tracks)
+	done := s.courseOf(weights{done: 1})
+	for i := range counts {
+		c := &counts[i]
+		course := s.courseOf(c.of)
+		hinted := slices.ContainsFunc(c.words, func(w string) bool { return strings.Contains(name, w) })
 		for _, pool := range pools {
 			if pool == plant.Max && len(s.servers) < 2 {
 				continue
 			}
-			value := s.valueOf(pool, count.of)
-			what := count.name
+			h := hypothesis{s: s, course: course, pool: pool, tracks: tracks, pooled: pooled, rate: c.rate(), scale: 1}
+			if !free && pool != plant.Mean {
+				h.whole, h.known = whole, true
+			}
+			what := c.name
 			if pooled {
 				what += " (" + pool.String() + " of all pods)"
 			}
 			if free { // when it is seen shows at the right scale only
-				k, raw := scaleOf(tracks, value), value
-				value = func(t *track, from, to float64) float64 { return k * raw(t, from, to) }
+				h.scale = h.fittedScale()
 			}
-			for _, seen := range timings(tracks, value, pooled, count.name == "completions per second") {
-				c := candidate{what: what, hinted: hinted, deviation: seen.deviation}
-				c.pipe = seen.pipe(pool)
+			best := candidate{deviation: math.Inf(1)}
+			take := func(c candidate, gain float64) {
+				if c.deviation < best.deviation*gain {
+					best = c
+				}
+			}
+			for _, seen := range h.timings() {
+				x := candidate{what: what, hinted: hinted, deviation: seen.deviation, seen: seen}
+				x.pipe = seen.pipe(&h)
 				if free {
-					out = append(out, sloped(c, tracks, s.valueOf(pool, count.of), seen, count.set)...)
+					for _, x := range h.sloped(x, c.set) {
+						take(x, clearly)
+					}
 					continue
 				}
-				count.set(&c.pipe, 1)
-				out = append(out, c)
+				c.set(&x.pipe, 1)
+				take(x, clearly)
+				for _, x := range h.brief(x, done) {
+					take(x, 0.8)
+				}
+			}
+			if !math.IsInf(best.deviation, 1) {
+				out = append(out, best)
 			}
 		}
 	}
 	return out
 }
 
-// valueOf is what a count makes of what the pods behind a track did.
-func (s *service) valueOf(pool plant.Pool, of func(reading) float64) func(*track, float64, float64) float64 {
-	if pool == plant.Max {
-		return func(_ *track, from, to float64) float64 { return s.largest(from, to, of) }
+// brief is the same hypothesis where the server does not see the first or last moments
+// of a request that its client does: the way to it, the time until a busy process
+// accepts it. The samples are short by the same time for each completion.
+func (h *hypothesis) brief(c candidate, done *course) []candidate {
+	if h.rate || c.seen.window == 0 || c.seen.apart || h.pool != plant.Sum {
+		return nil
 	}
-	return func(t *track, from, to float64) float64 {
-		r, pods := t.did(from, to)
-		v := of(r)
-		if pool == plant.Mean && pods > 0 {
-			v /= float64(pods)
-		}
-		return v
-	}
-}
-
-// scaleOf is the samples' mean over the count's, at the instants of the samples; 1
-// where the count is nothing.
-func scaleOf(tracks []track, value func(*track, float64, float64) float64) float64 {
-	samples, counted := 0.0, 0.0
-	for i := range tracks {
-		for _, p := range tracks[i].points {
-			samples, counted = samples+p.value, counted+value(&tracks[i], p.at, p.at)
+	rate := *h
+	rate.course = done
+	var xs, ds, ys []float64
+	sumX, sumD, sumY := 0.0, 0.0, 0.0
+	for i := range h.tracks {
+		for _, p := range h.tracks[i].points {
+			x, d := h.value(&c.seen, i, p.at), rate.value(&c.seen, i, p.at)
+			xs, ds, ys = append(xs, x), append(ds, d), append(ys, p.value)
+			sumX, sumD, sumY = sumX+x, sumD+d, sumY+p.value
 		}
 	}
-	if counted <= 0 || samples <= 0 {
-		return 1
+	short := (sumX - sumY) / math.Max(1e-9, sumD)
+	if !(short > 0) || short > briefMost*sumX/sumD {
+		return nil
 	}
-	return samples / counted
+	c.free, c.deviation = true, 0
+	for i := range xs {
+		c.deviation += math.Abs(ys[i]-math.Max(0, xs[i]-short*ds[i])) / float64(len(xs))
+	}
+	c.what += fmt.Sprintf(" but for %v of each", seconds(short).Round(time.Millisecond))
+	c.pipe.PerDone = -short
+	return []candidate{c}
 }
 
 // sloped is the same hypothesis with a line fitted to it: KV cache in use follows
 // what is in service, and is no count of it.
-func sloped(
-	c candidate,
-	tracks []track,
-	value func(*track, float64, float64) float64,
-	seen timing,
-	set func(*plant.Pipe, float64),
-) []candidate {
+func (h *hypothesis) sloped(c candidate, set func(*plant.Pipe, float64)) []candidate {
 	var xs, ys []float64
-	for i := range tracks {
-		for _, p := range tracks[i].points {
-			from, to := seen.content(p.at, i)
-			xs, ys = append(xs, value(&tracks[i], from, to)), append(ys, p.value)
+	h.scale = 1
+	for i := range h.tracks {
+		for _, p := range h.tracks[i].points {
+			xs, ys = append(xs, h.value(&c.seen, i, p.at)), append(ys, p.value)
 		}
 	}
 	a, b := theilSen(xs, ys)
@@ -246,142 +275,7 @@ func sloped(
 		dev += math.Abs(ys[i] - a - b*xs[i])
 	}
 	c.free, c.deviation = true, dev/float64(len(xs))
-	c.pipe.PerDone, c.pipe.PerRunning, c.pipe.PerWaiting = 0, 0, 0
 	c.pipe.Base = max(0, a)
 	set(&c.pipe, b)
 	return []candidate{c}
-}
-
-// timing is when a value is seen: it is that of the last scrape, or of a window
-// that ended delay ago.
-type timing struct {
-	every, delay, window float64   // seconds
-	phase                []float64 // of the scrapes of each track, as they become visible; nil = read all along
-	apart                bool
-	deviation            float64
-}
-
-// content is the stretch of time that a value seen at an instant stands for.
-func (t *timing) content(at float64, track int) (from, to float64) {
-	if t.phase == nil {
-		at -= t.delay
-		return at - t.window, at
-	}
-	at = t.phase[track] + math.Floor((at-t.phase[track])/t.every)*t.every - t.delay
-	return at, at
-}
-
-// pipe is the plant's form of it. A window reaches back over twelve scrapes at
-// most, so long ones are scraped less often.
-func (t *timing) pipe(over plant.Pool) plant.Pipe {
-	p := plant.Pipe{Delay: seconds(t.delay), Over: over, Apart: t.apart}
-	switch {
-	case t.phase != nil:
-		p.Every = seconds(t.every)
-		if !t.apart {
-			p.Phase = seconds(t.phase[0])
-		}
-	case t.apart:
-		p.Every = seconds(max(1, t.window))
-	default:
-		p.Every, p.Window = seconds(max(1, math.Ceil((t.window+t.delay)/12))), seconds(t.window)
-	}
-	return p
-}
-
-// timings returns the best ways in which the tracks may have been seen: held
-// between scrapes, smoothed over the phases of many pods, averaged over a window.
-func timings(tracks []track, value func(*track, float64, float64) float64, pooled, rate bool) []timing {
-	var out []timing
-	deviation := func(t *timing) float64 {
-		sum, n := 0.0, 0
-		for i := range tracks {
-			for _, p := range tracks[i].points {
-				from, to := t.content(p.at, i)
-				sum += math.Abs(p.value - value(&tracks[i], from, to))
-				n++
-			}
-		}
-		return sum / float64(n)
-	}
-	if !rate {
-		out = append(out, held(tracks, value))
-	}
-	windows := []float64{30, 60, 120, 300}
-	if pooled && !rate {
-		windows = append(slices.Clone(scrapeEvery), 120, 300)
-	}
-	for _, w := range windows {
-		best := timing{deviation: math.Inf(1)}
-		for _, delay := range []float64{0, 2, 5, 10, 15, 30} {
-			t := timing{delay: delay, window: w}
-			if t.deviation = deviation(&t); t.deviation < best.deviation*0.98 {
-				best = t
-			}
-		}
-		// The sum of many pods, each read once in w seconds at a phase of its own,
-		// is the mean over w.
-		best.apart = pooled && !rate && w <= 60
-		out = append(out, best)
-	}
-	return out
-}
-
-// held finds the interval and each track's phase at which a value that is held
-// between scrapes is met best. Values change at scrapes only, so a phase is a fact
-// of each pod.
-func held(tracks []track, value func(*track, float64, float64) float64) timing {
-	best := timing{deviation: math.Inf(1)}
-	for _, every := range scrapeEvery {
-		t := timing{every: every, phase: make([]float64, len(tracks)), apart: len(tracks) > 1}
-		sum, n := 0.0, 0
-		for i := range tracks {
-			phase, dev := phaseOf(&tracks[i], value, every, 0)
-			t.phase[i] = phase
-			sum += dev
-			n += len(tracks[i].points)
-		}
-		if t.deviation = sum / float64(n); t.deviation < best.deviation*0.95-1e-9 {
-			best = t
-		}
-	}
-	// How old a value is when it becomes visible: an adapter's cache, a poll.
-	for _, delay := range []float64{1, 2, 5, 10} {
-		t := timing{every: best.every, delay: delay, phase: make([]float64, len(tracks)), apart: best.apart}
-		sum, n := 0.0, 0
-		for i := range tracks {
-			phase, dev := phaseOf(&tracks[i], value, best.every, delay)
-			t.phase[i] = phase
-			sum += dev
-			n += len(tracks[i].points)
-		}
-		if t.deviation = sum / float64(n); t.deviation < best.deviation*0.9-1e-9 {
-			best = t
-		}
-	}
-	return best
-}
-
-// phaseOf returns the phase at which one track is met best, and the sum of its
-// deviations there.
-func phaseOf(t *track, value func(*track, float64, float64) float64, every, delay float64) (phase, deviation float64) {
-	deviation = math.Inf(1)
-	step := math.Max(0.5, every/30)
-	for p := 0.0; p < every; p += step {
-		sum := 0.0
-		last, v := math.NaN(), 0.0
-		for _, q := range t.points {
-			at := p + math.Floor((q.at-p)/every)*every - delay
-			if at != last {
-				last, v = at, value(t, at, at)
-			}
-			if sum += math.Abs(q.value - v); sum >= deviation {
-				break
-			}
-		}
-		if sum < deviation {
-			phase, deviation = p, sum
-		}
-	}
-	return phase, deviation
 }

@@ -2,6 +2,7 @@ package fit
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -77,6 +78,10 @@ func TestGauges(t *testing.T) {
 			return of(s.did(k, on, on)), true
 		}
 	}
+	// averaged is the mean over a window, as avg_over_time has it.
+	averaged := func(window, late float64, of func(reading) float64) func(int, float64) (float64, bool) {
+		return func(k int, at float64) (float64, bool) { return of(s.did(k, at-late-window, at-late)), true }
+	}
 	inside := func(r reading) float64 { return r.running + r.waiting }
 	waiting := func(r reading) float64 { return r.waiting }
 	whole := func(of func(k int, at float64) (float64, bool)) func(int, float64) (float64, bool) {
@@ -105,7 +110,22 @@ func TestGauges(t *testing.T) {
 		{"slots in use follow what runs: a quarter each", hpa.Metric{Source: hpa.Pods, Name: "slots_used_ratio"}, scraped(15, 0, func(r reading) float64 { return r.running / 4 }),
 			plant.Pipe{PerRunning: 0.25, Every: 15 * time.Second, Apart: true}, false},
 		{"the sum over the pool, each pod at its own phase", hpa.Metric{Source: hpa.External, Name: "s0-prometheus"}, whole(scraped(15, 0, inside)),
-			plant.Pipe{PerRunning: 1, PerWaiting: 1, Every: 15 * time.Second, Apart: true, Over: plant.Sum}, false},
+			plant.Pipe{PerRunning: 1, PerWaiting: 1, Every: 15 * time.Second, Apart: true, Over: plant.Sum,
+				Phases: []time.Duration{time.Second, 4500 * time.Millisecond, 8 * time.Second}}, false},
+		{"an adapter's avg_over_time, which says no window", hpa.Metric{Source: hpa.Pods, Name: "in_flight"}, averaged(15, 0, inside),
+			plant.Pipe{PerRunning: 1, PerWaiting: 1, Every: 2 * time.Second, Window: 15 * time.Second}, false},
+		{"a trigger's sum(avg_over_time(…[1m])), 10 s late", hpa.Metric{Source: hpa.External, Name: "s0-prometheus"}, whole(averaged(60, 10, waiting)),
+			plant.Pipe{PerWaiting: 1, Every: 6 * time.Second, Window: time.Minute, Delay: 10 * time.Second}, false},
+		{"the mean over the pods", hpa.Metric{Source: hpa.External, Name: "s0-prometheus"},
+			func(k int, at float64) (float64, bool) {
+				v, ok := whole(averaged(30, 0, inside))(k, at)
+				return v / 3, ok
+			}, plant.Pipe{PerRunning: 1, PerWaiting: 1, Every: 3 * time.Second, Window: 30 * time.Second, Over: plant.Mean}, false},
+		{"a server that sees a request 400 ms late", hpa.Metric{Source: hpa.Pods, Name: "in_flight"},
+			func(k int, at float64) (float64, bool) {
+				r := s.did(k, at-30, at)
+				return math.Max(0, inside(r)-0.4*r.done), true
+			}, plant.Pipe{PerRunning: 1, PerWaiting: 1, PerDone: -0.4, Every: 3 * time.Second, Window: 30 * time.Second}, false},
 		{"a number that has nothing to do with the load", hpa.Metric{Source: hpa.External, Name: "weather"},
 			func(k int, at float64) (float64, bool) { return 50 + 40*math.Sin(at*at), k == 0 }, plant.Pipe{}, true},
 		{"too few samples", hpa.Metric{Source: hpa.External, Name: "rare"},
@@ -124,13 +144,52 @@ func TestGauges(t *testing.T) {
 				return
 			}
 			near := func(a, b float64) bool { return math.Abs(a-b) <= 0.06*math.Max(1e-9, math.Abs(b))+1e-3 }
-			if !near(p.PerRunning, tt.want.PerRunning) || !near(p.PerWaiting, tt.want.PerWaiting) || p.PerDone != 0 || math.Abs(p.Base) > 0.1 {
+			if !near(p.PerRunning, tt.want.PerRunning) || !near(p.PerWaiting, tt.want.PerWaiting) || !near(p.PerDone, tt.want.PerDone) || math.Abs(p.Base) > 0.1 {
 				t.Errorf("it counts %+v, want %+v", p, tt.want)
 			}
-			if p.Every != tt.want.Every || p.Apart != tt.want.Apart && tt.metric.Source == hpa.Pods || p.Over != tt.want.Over || p.Window != 0 || p.Delay > 2*time.Second {
+			if p.Every != tt.want.Every || p.Apart != tt.want.Apart && tt.metric.Source == hpa.Pods || p.Over != tt.want.Over || p.Window != tt.want.Window || p.Delay > tt.want.Delay+2*time.Second || p.Delay < tt.want.Delay {
 				t.Errorf("it is seen as %+v, want %+v", p, tt.want)
 			}
+			slices.Sort(p.Phases) // the pods are alike: which is which does not show
+			for i, at := range tt.want.Phases {
+				if i >= len(p.Phases) || (p.Phases[i]-at).Abs() > 500*time.Millisecond {
+					t.Errorf("the pods are read at %v, want %v", p.Phases, tt.want.Phases)
+					break
+				}
+			}
 		})
+	}
+}
+
+// TestGaugesKeptOnChange: where a series is kept only when its value changes, it had the
+// last value meanwhile, at every look.
+func TestGaugesKeptOnChange(t *testing.T) {
+	s := scene()
+	m := &hpa.Metric{Source: hpa.External, Name: "s0-prometheus"}
+	last := math.NaN()
+	s.seen(m, func(k int, at float64) (float64, bool) {
+		on := 2 + math.Floor((at-2)/15)*15
+		v := 0.0
+		for j := range 3 {
+			v += s.did(j, on, on).waiting
+		}
+		changed := k == 0 && v != last
+		if k == 0 {
+			last = v
+		}
+		return v, changed
+	})
+	p, ok, n := gaugeOf(s, m)
+	if !ok || p.PerWaiting != 1 || p.PerRunning != 0 || p.Every != 15*time.Second || n.qualities[0].Value > 0.02 {
+		t.Errorf("the metric is %+v, %v, with %+v; want what waits, every 15 s", p, ok, n.qualities)
+	}
+	s.run.Samples = []results.Sample{}
+	for i, at := range []float64{30, 35, 60, 100, 110, 200, 230, 300, 330} {
+		s.run.Samples = append(s.run.Samples, results.Sample{At: seconds(at), Source: "external.metrics.k8s.io", Name: m.Name,
+			Value: float64(i % 2), SampledAt: results.NotYet})
+	}
+	if points := s.poolTrack(m, true)[0].points; len(points) != 61 || points[4] != (point{50, 1}) {
+		t.Errorf("%d points %v, want one every 5 s", len(points), points)
 	}
 }
 

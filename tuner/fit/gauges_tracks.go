@@ -34,13 +34,16 @@ func (s *service) podTracks(m *hpa.Metric) []track {
 			i = -1
 			if k >= 0 {
 				i = len(out)
-				out = append(out, track{did: func(from, to float64) (reading, int) { return s.did(k, from, to), 1 }})
+				out = append(out, track{server: k})
 			}
 			byPod[x.Pod] = i
 		}
 		if i >= 0 {
 			out[i].points = append(out[i].points, point{at, x.Value})
 		}
+	}
+	for i := range out {
+		out[i].points = s.held(m, out[i].points)
 	}
 	return slices.DeleteFunc(out, func(t track) bool { return len(t.points) < 3 })
 }
@@ -64,24 +67,40 @@ func (s *service) poolTrack(m *hpa.Metric, whole bool) []track {
 		}
 		points = append(points, point{at, x.Value})
 	}
-	did := func(from, to float64) (reading, int) {
-		var sum reading
-		for k := range s.servers {
-			r := s.did(k, from, to)
-			sum.done, sum.running, sum.waiting = sum.done+r.done, sum.running+r.running, sum.waiting+r.waiting
-		}
-		return sum, s.sharing(to)
-	}
-	return []track{{points, did}}
+	return []track{{s.held(m, points), all}}
 }
 
-// largest is the largest value of any server between two instants.
-func (s *service) largest(from, to float64, of func(reading) float64) float64 {
-	most := 0.0
-	for k := range s.servers {
-		most = max(most, of(s.did(k, from, to)))
+// held fills in what a series that is kept on a change only did not say: until its
+// next value it had the last one, at every look. A look is the shortest time between
+// two of its values.
+func (s *service) held(m *hpa.Metric, points []point) []point {
+	lost := lapsesOf(s.run, m)
+	look, same := math.Inf(1), 0
+	for i := 1; i < len(points); i++ {
+		if look = min(look, points[i].at-points[i-1].at); points[i].value == points[i-1].value {
+			same++
+		}
 	}
-	return most
+	if len(points) < gaugeLeast || same*20 > len(points) {
+		return points
+	}
+	look = max(look, 1, (points[len(points)-1].at-points[0].at)/mostLooks)
+	var out []point
+	for i, p := range points {
+		out = append(out, p)
+		if i+1 == len(points) {
+			break
+		}
+		for at := p.at + look; at < points[i+1].at-look/2; at += look {
+			from, to := seconds(p.at), seconds(at)
+			if s.log.hidden.meet(from, to) ||
+				slices.ContainsFunc(lost, func(g results.Gap) bool { return g.From < to && g.To > from }) {
+				break
+			}
+			out = append(out, point{at, p.value})
+		}
+	}
+	return out
 }
 
 // gaugeSamples are a metric's samples in order of time, of one source: of a metrics
@@ -149,6 +168,19 @@ func variation(tracks []track) float64 {
 		sum += math.Abs(v - m)
 	}
 	return sum / float64(max(1, len(all)))
+}
+
+// wholeNumbers reports whether all values are: counts as they were read, not means
+// of them.
+func wholeNumbers(tracks []track) bool {
+	for _, t := range tracks {
+		for _, p := range t.points {
+			if math.Abs(p.value-math.Round(p.value)) > 1e-6 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func meanLevel(tracks []track) float64 {

@@ -139,6 +139,24 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 	return law, own, said
 }
 
+// counted bounds a law under a quota to the requests at once by which a metric tells
+// those that wait from those that are served. Without such a metric, as many share the
+// quota as ever were inside: the log does not show which of them stand in a queue.
+func (s *service) counted(pipes []plant.Pipe) (n notes) {
+	l := &s.law
+	if l.Quota.Cores == 0 || s.atOnce >= l.Slots() {
+		return n
+	}
+	for i := range pipes {
+		if p := &pipes[i]; p.PerWaiting > 0 && p.PerRunning == 0 {
+			l.Rate = l.Rate[:s.atOnce+1]
+			n.quality("at-once", float64(s.atOnce), len(s.calls), "requests that a replica serves at once, by %s", p.Name)
+			return n
+		}
+	}
+	return n
+}
+
 // bucketOf fits the quota to CPU readings; the zero Quota where they show no cost.
 func bucketOf(rs []reading, limit float64, said *notes) plant.Quota {
 	xs, ys := make([]float64, len(rs)), make([]float64, len(rs))

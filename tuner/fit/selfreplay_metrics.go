@@ -31,8 +31,8 @@ func (t *totals) see(o *hpa.Observation, _ *hpa.Decision) {
 	}
 	y := &t.syncs[0]
 	for i := range o.Metrics {
-		if i >= len(y.Metrics) || y.Metrics[i].Err != "" {
-			continue
+		if i >= len(y.Metrics) || y.Metrics[i].Err != "" || len(y.Metrics[i].Values)+len(y.Metrics[i].Pods) == 0 {
+			continue // nothing says what was read
 		}
 		was, ours := totalOf(&y.Metrics[i]), 0.0
 		for _, v := range o.Metrics[i].Series {

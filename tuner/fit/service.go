@@ -21,6 +21,7 @@ type service struct {
 	alone   []float64
 	mean    float64 // of the law's times, seconds
 	hidden  *hidden // replicas behind one address; nil = visible
+	atOnce  int     // requests that get a slot at once, by the starts; a law under a quota has more
 	// own is what a call takes by itself where that is not what was measured: under a
 	// CPU limit, which stops some and not others. nil = it is.
 	own func(i int) plant.ServiceTime
@@ -89,6 +90,7 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 		found = slotsOf(l, streams)
 	}
 	slots := found.n
+	s.atOnce = slots
 	s.start = found.start
 	if s.hidden != nil && s.hidden.off > hiddenOff {
 		n.doubt("hidden-backends", ShowBackends,

@@ -24,8 +24,12 @@ type Another struct {
 func (m *Model) Draw(a Another) *Model {
 	d := *m
 	d.Seed, d.inOrder, d.pace = a.Seed, -1, a.Pace
+	d.pipes = slices.Clone(m.pipes)
+	for i := range d.pipes {
+		d.pipes[i].near(a.Seed + uint64(i))
+	}
 	if a.Phases != nil || a.Slopes != nil {
-		d.Pipes, d.pipes, d.flow = slices.Clone(m.Pipes), slices.Clone(m.pipes), slices.Clone(m.flow)
+		d.Pipes, d.flow = slices.Clone(m.Pipes), slices.Clone(m.flow)
 	}
 	for i, p := range a.Phases {
 		d.Pipes[i].Phase = p
@@ -47,6 +51,17 @@ func (m *Model) Draw(a Another) *Model {
 		}
 	}
 	return &d
+}
+
+// near moves the phases of the recorded pods by a step or none: they are not known
+// better.
+func (p *pipe) near(seed uint64) {
+	p.phases = slices.Clone(p.phases)
+	for i, at := range p.phases {
+		if at >= 0 {
+			p.phases[i] = (at + p.every - 1 + int(mix(seed, uint64(i))%3)) % p.every
+		}
+	}
 }
 
 // paced is a request's own time on such a day.

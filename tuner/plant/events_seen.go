@@ -8,7 +8,7 @@ func (e *Exact) scrape(p *pipe, k int) {
 		return
 	}
 	of := func(s *server, stage Stage) {
-		j, ok := p.scrapesAt(e.tick, p.offset(e.m.Seed, k, s.index))
+		j, ok := p.scrapesAt(e.tick, e.m.offset(k, s.index))
 		if !ok {
 			return
 		}
@@ -43,7 +43,7 @@ func (e *Exact) Pods(now float64, out []PodView) []PodView {
 		v := PodView{Life: s.life, Stage: stage, Count: 1}
 		for k := range e.m.pipes {
 			p := &e.m.pipes[k]
-			v.Values[k] = p.read(&s.m[k], p.offset(e.m.Seed, k, s.index), now, e.now, e.m.dt)
+			v.Values[k] = p.read(&s.m[k], e.m.offset(k, s.index), now, e.now, e.m.dt)
 		}
 		out = append(out, v)
 	}

@@ -20,7 +20,8 @@ func (p *pipe) value(l load, stage Stage) float64 {
 	if stage == Starting {
 		return p.starting // as it was sampled: a ceiling is of pods that serve
 	}
-	return min(p.ceiling, p.base+p.perDone*l.done+p.perWork*l.work+p.perRunning*l.running+p.perWaiting*l.waiting)
+	v := p.base + p.perDone*l.done + p.perWork*l.work + p.perRunning*l.running + p.perWaiting*l.waiting
+	return min(p.ceiling, max(0, v))
 }
 
 // scrapesAt reports the index of the scrape due at the end of the given tick for

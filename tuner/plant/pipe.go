@@ -45,6 +45,9 @@ type Pipe struct {
 	// does it; otherwise all are scraped at once, as metrics-server does it. Only
 	// values at the scrape (Window 0) can be read so.
 	Apart bool
+	// Phases are those that pods were found to be scraped at, in order of creation, for a
+	// replay of the run that they were found in (InOrder); negative = not known.
+	Phases []time.Duration `json:",omitempty"`
 	// Over is how an Object or External metric is made of the pods' values. It
 	// does nothing for metrics of single pods.
 	Over Pool
@@ -100,6 +103,7 @@ type pipe struct {
 	delay, fresh                                                      float64
 	stamp                                                             float64 // exact time of the first scrape, seconds
 	apart                                                             bool    // a phase for each pod
+	phases                                                            []int   // Pipe.Phases, ticks
 	// window as the samples state it, seconds: a hair more or less than whole scrapes
 	reported float64
 }
@@ -121,6 +125,13 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 		delay:      p.Delay.Seconds(),
 		fresh:      p.Fresh.Seconds(),
 		apart:      p.Apart,
+	}
+	for _, at := range p.Phases {
+		if at >= 0 {
+			c.phases = append(c.phases, ticks(at)%c.every)
+		} else {
+			c.phases = append(c.phases, -1)
+		}
 	}
 	if p.Apart && p.Window > 0 {
 		bad("metric %d %q averages over %v and is scraped apart; only one of the two is modelled", i, p.Name, p.Window)
@@ -156,13 +167,17 @@ func (p pipe) flowing(dt float64) pipe {
 	return p
 }
 
-// offset is by how many ticks the scrapes of the index-th pod come later than the
-// pipe's own phase; k is the pipe's index.
-func (p *pipe) offset(seed uint64, k, index int) int {
-	if !p.apart {
+// offset is by how many ticks the scrapes of the index-th pod come later than pipe
+// k's own phase.
+func (m *Model) offset(k, index int) int {
+	p := &m.pipes[k]
+	switch {
+	case !p.apart:
 		return 0
+	case m.inOrder >= 0 && index < len(p.phases) && p.phases[index] >= 0:
+		return (p.phases[index] - p.phase + p.every) % p.every
 	}
-	return int(mix(seed+uint64(k)*0x9e3779b9, uint64(index)) % uint64(p.every))
+	return int(mix(m.Seed+uint64(k)*0x9e3779b9, uint64(index)) % uint64(p.every))
 }
 
 // setPhase puts the first scrape at the step nearest to phase. One at the very
