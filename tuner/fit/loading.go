@@ -62,7 +62,11 @@ func loadingPipes(s *service, metrics []hpa.Metric, pipes []plant.Pipe, starts [
 			if p.Name != m.Name || p.Starting > 0 {
 				continue
 			}
-			if v, count, ok := loadingOf(s.log, m); ok {
+			v, count, ok := loadingOf(s.log, m)
+			if !ok {
+				v, count, ok = s.loadingBefore(m, p)
+			}
+			if ok {
 				p.Starting = v
 				n.quality("loading", v, count, "%s of a pod while it loads, in base units", m.Name)
 				continue
@@ -79,4 +83,48 @@ func loadingPipes(s *service, metrics []hpa.Metric, pipes []plant.Pipe, starts [
 		}
 	}
 	return n
+}
+
+// fewestHalves is how many windows of which a part was loading tell what it burnt.
+const fewestHalves = 3
+
+// loadingBefore is loadingOf where no window lay within a pod's loading: of windows in
+// which a pod became ready, what they hold beyond what it burnt once it was, spread over
+// the part before. It is what loading burns towards its end, which is what an autoscaler
+// gets to see of it.
+func (s *service) loadingBefore(m *hpa.Metric, p *plant.Pipe) (value float64, n int, ok bool) {
+	if !s.visible {
+		return 0, 0, false
+	}
+	name, unit := sampled(m)
+	lives := map[string]*life{}
+	for i := range s.lives {
+		lives[s.lives[i].name] = &s.lives[i]
+	}
+	var values []float64
+	for _, x := range samplesOf(s.log, name, m) {
+		l := lives[x.Pod]
+		if l == nil || !results.Happened(l.started) || !results.Happened(l.ready) || x.Window <= 0 {
+			continue
+		}
+		to := taken(&x)
+		from, ready := max(to-x.Window.Seconds(), l.started.Seconds()), l.ready.Seconds()
+		if ready-from < 0.2*x.Window.Seconds() || ready >= to {
+			continue
+		}
+		served := 0.0
+		if k := s.serverOf(x.Pod); k >= 0 {
+			r := s.did(k, ready, to)
+			served = (p.Base + p.PerDone*r.done + p.PerWork*r.work + p.PerRunning*r.running + p.PerWaiting*r.waiting) * (to - ready)
+		}
+		values = append(values, max(0, x.Value*unit*x.Window.Seconds()-served)/(ready-from))
+	}
+	if len(values) < fewestHalves {
+		return 0, 0, false
+	}
+	value = max(p.Base, median(values))
+	if p.Ceiling > 0 {
+		value = min(value, p.Ceiling)
+	}
+	return value, len(values), true
 }
