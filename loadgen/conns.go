@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hpatune/hpatune/results"
 )
 
 // A lane is one generation of connections: a wire or an http.Transport that is
@@ -40,7 +42,7 @@ type lane struct {
 // (golang/go#23427), and replicas that came later get none. Age makes
 // connections move, several pools spread them: both are needed.
 type conns struct {
-	mode    string
+	mode    results.ConnectionMode
 	wallAge time.Duration
 	make    func(pod string) *lane // "" = dial what the URL says
 	opened  atomic.Int64
@@ -70,7 +72,7 @@ type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 // newConns makes the connections' keeper. age is the maximum age in wall time;
 // dial opens connections, within its own time limit.
 func newConns(
-	mode string,
+	mode results.ConnectionMode,
 	pools int,
 	u *url.URL,
 	http2 string,
@@ -98,7 +100,7 @@ func newConns(
 		l := &lane{addr: pod}
 		c.live[l] = struct{}{}
 		if isPlain(u.Scheme, http2) {
-			l.wire = &wire{dial: counted, addr: cmp.Or(pod, hostPort(u.Host)), fresh: mode == "fresh"}
+			l.wire = &wire{dial: counted, addr: cmp.Or(pod, hostPort(u.Host)), fresh: mode == results.Fresh}
 			return l
 		}
 		t := &http.Transport{
@@ -113,7 +115,7 @@ func newConns(
 			MaxIdleConnsPerHost: 10_000, // idle connections are held back by age, not by number
 			IdleConnTimeout:     90 * time.Second,
 			DisableCompression:  true, // what is measured is what was sent
-			DisableKeepAlives:   mode == "fresh",
+			DisableKeepAlives:   mode == results.Fresh,
 			ForceAttemptHTTP2:   http2 == "",
 			ReadBufferSize:      8 << 10,
 		}
@@ -132,10 +134,10 @@ func newConns(
 		return l
 	}
 	n := 1
-	if mode == "realistic" {
+	if mode == results.Realistic {
 		n = pools
 	}
-	if mode != "endpoints" {
+	if mode != results.ToEndpoints {
 		c.pools = make([]*lane, n)
 	}
 	return c
@@ -145,7 +147,7 @@ func newConns(
 func (c *conns) lease(now time.Time) (*lane, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mode == "endpoints" {
+	if c.mode == results.ToEndpoints {
 		l := c.leastLoaded()
 		if l == nil {
 			return nil, errNoEndpoints
@@ -166,7 +168,7 @@ func (c *conns) lease(now time.Time) (*lane, error) {
 			c.retire(l)
 		}
 		l = c.make("")
-		if c.mode == "realistic" {
+		if c.mode == results.Realistic {
 			l.until = now.Add(time.Duration(life * float64(c.wallAge)))
 		}
 		c.pools[i] = l
@@ -284,7 +286,7 @@ func (c *conns) probe(addr string) *http.Transport {
 func (c *conns) addrs() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mode != "endpoints" {
+	if c.mode != results.ToEndpoints {
 		return []string{""}
 	}
 	var list []string

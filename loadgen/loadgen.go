@@ -121,8 +121,8 @@ type run struct {
 	m      *meter
 	stop   context.CancelCauseFunc
 	abort  string
-	mode   string        // of connections
-	told   chan struct{} // closed when the first list of endpoints came
+	mode   results.ConnectionMode // of connections
+	told   chan struct{}          // closed when the first list of endpoints came
 	conns  *conns
 	pacer  *pacer
 	errs   *table
@@ -150,7 +150,7 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 		o.Arrivals = o.Profile.Arrivals(o.Seed)
 	}
 	con := o.Profile.Connections
-	con.Mode = cmp.Or(con.Mode, "realistic")
+	con.Mode = cmp.Or(con.Mode, results.Realistic)
 	con.Pools = cmp.Or(con.Pools, 32)
 	con.MaxAge = cmp.Or(con.MaxAge, 10*time.Second)
 	con.Backend = cmp.Or(con.Backend, BackendHeader)
@@ -175,14 +175,14 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	if o.Shard < 0 || o.Shard >= o.Shards {
 		return nil, fmt.Errorf("shard %d of %d: not a shard; try 0 to %d", o.Shard, o.Shards, o.Shards-1)
 	}
-	if !slices.Contains(profiles.ConnectionModes, con.Mode) {
+	if !slices.Contains(profiles.ConnectionModes, string(con.Mode)) {
 		return nil, fmt.Errorf(
 			"connections mode %q: unknown; try one of %s",
 			con.Mode,
 			strings.Join(profiles.ConnectionModes, ", "),
 		)
 	}
-	if con.Mode == "endpoints" && o.Endpoints == nil {
+	if con.Mode == results.ToEndpoints && o.Endpoints == nil {
 		return nil, errors.New("connections mode endpoints needs a cluster, to know the ready pods; try mode realistic")
 	}
 	h, err := newHeaders(o.Profile.Target.Headers, o.Secrets, o.HeaderFile)
@@ -201,7 +201,7 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 		Idle:       wall(limits.Idle),
 		Total:      wall(limits.Total),
 	}
-	h.address(proto.method, u, con.Mode == "fresh")
+	h.address(proto.method, u, con.Mode == results.Fresh)
 	dial := o.Dial
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: limits.Connect}).DialContext
@@ -292,7 +292,7 @@ func (r *run) run(ctx context.Context) (Report, error) {
 	o := r.o
 	r.sides()
 	release := context.AfterFunc(r.loaded, r.conns.interrupt)
-	if r.mode == "endpoints" {
+	if r.mode == results.ToEndpoints {
 		// The first list must be there before the first arrival. Without one
 		// within the time a connection may take, arrivals fail by their names.
 		select {
@@ -342,7 +342,7 @@ func (r *run) run(ctx context.Context) (Report, error) {
 			after,
 			&r.m.outcomes,
 		); err == nil && ok &&
-			(r.mode == "endpoints" || len(r.backs.all()) <= 1) {
+			(r.mode == results.ToEndpoints || len(r.backs.all()) <= 1) {
 			foreignRatio = &ratio
 		}
 	}
@@ -405,7 +405,7 @@ func (r *run) sides() {
 						return
 					}
 					r.backs.told(e)
-					if r.mode == "endpoints" {
+					if r.mode == results.ToEndpoints {
 						r.conns.setPods(e.Ready)
 					}
 					if first {

@@ -42,7 +42,7 @@ const probeIndex = math.MaxInt32
 func SendProbe(ctx context.Context, o Options) (Probe, error) {
 	p := *o.Profile
 	p.Abort = profiles.Abort{ErrorRate: 1, For: time.Hour}
-	p.Connections.Mode = "fresh"
+	p.Connections.Mode = results.Fresh
 	first := profiles.Arrival{}
 	for a := range schedule(o) {
 		first = a

@@ -321,14 +321,14 @@ func (c *checker) tokens(at string, t Tokens) {
 var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 func (c *checker) rest(p *Profile) {
-	fill(&p.Connections.Mode, "realistic")
+	fill(&p.Connections.Mode, results.Realistic)
 	fill(&p.Connections.MaxAge, 10*time.Second)
 	fill(&p.Connections.Pools, 32)
 	fill(&p.Connections.Backend, "X-Backend")
-	if !slices.Contains(ConnectionModes, p.Connections.Mode) {
+	if !slices.Contains(ConnectionModes, string(p.Connections.Mode)) {
 		c.say(
 			"connections.mode",
-			fmt.Sprintf("%q is unknown", short(p.Connections.Mode)),
+			fmt.Sprintf("%q is unknown", short(string(p.Connections.Mode))),
 			strings.Join(ConnectionModes, ", "),
 		)
 	}

@@ -3,6 +3,8 @@ package profiles
 import (
 	"io/fs"
 	"time"
+
+	"github.com/hpatune/hpatune/results"
 )
 
 // Profile is a load: what is sent, where, and when. README.md goes through its
@@ -188,16 +190,18 @@ type Trace struct {
 
 // Connections is who gets the traffic.
 type Connections struct {
-	Mode   string        `json:"mode"`    // realistic (default), pinned, fresh, endpoints
-	MaxAge time.Duration `json:"max_age"` // default 10s
-	Pools  int           `json:"pools"`   // default 32
+	Mode   results.ConnectionMode `json:"mode"`    // default realistic
+	MaxAge time.Duration          `json:"max_age"` // default 10s
+	Pools  int                    `json:"pools"`   // default 32
 	// Backend is the response header that names who answered, where one does:
 	// a pod's name, best; default X-Backend.
 	Backend string `json:"backend_header"`
 }
 
 // ConnectionModes are the values of Connections.Mode.
-var ConnectionModes = []string{"realistic", "pinned", "fresh", "endpoints"}
+var ConnectionModes = []string{
+	string(results.Realistic), string(results.Pinned), string(results.Fresh), string(results.ToEndpoints),
+}
 
 // Timeouts is how long a request may take. Zero = the default; all count from
 // the actual send but Idle, which counts from the last byte.

@@ -15,7 +15,7 @@ func (o Objective) wouldDecide(f Figure) string {
 		return ""
 	}
 	need := 0.0
-	if o.Unit == "ratio" {
+	if o.Unit == Ratio {
 		need = o.shareDecidedBy(f.Value)
 	} else {
 		side := f.Hi - f.Value

@@ -35,6 +35,28 @@ const (
 	WarnLogDoubt   WarningID = "log-doubt"
 )
 
+// ReasonID says what a Reason of the trust line is about: one of these, or the
+// WarningID of what somebody did to the HPA or its target in mid-run. Ids are stable.
+type ReasonID string
+
+// The reasons.
+const (
+	ReasonPartial     ReasonID = "partial"          // it did not end as planned
+	ReasonTwice       ReasonID = "arrivals-twice"   // arrivals that are in the log more than once
+	ReasonFew         ReasonID = "too-few-requests" // after warm-up
+	ReasonImported    ReasonID = "imported"         // from a log that others wrote
+	ReasonDelivered   ReasonID = "load-delivered"   // the schedule was sent
+	ReasonLateness    ReasonID = "lateness"         // of the load generator
+	ReasonCPU         ReasonID = "client-cpu"       // of the load generator
+	ReasonNewReplicas ReasonID = "new-replicas"     // they get their share of the traffic
+	ReasonForeign     ReasonID = "foreign-traffic"  // others used the servers, too
+	ReasonGaps        ReasonID = "observer-gaps"    // what was to be watched was not visible
+	ReasonFloor       ReasonID = "sandbox-floor"    // latency that the sandbox itself adds
+	ReasonFroze       ReasonID = "replica-froze"    // a replica that answered nobody
+	ReasonPodsDeleted ReasonID = "pods-deleted"     // by somebody other than the autoscaler
+	ReasonSelfReplay  ReasonID = "self-replay"      // of a prediction: it does not reproduce the recording
+)
+
 // GapSource says who was blind in a Gap: one of these, or one of a name (Of), such
 // as a metric of an HPA or a pod that is scraped.
 type GapSource string

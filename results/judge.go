@@ -39,7 +39,7 @@ type Judgement struct {
 	Lo    *float64 `json:"lo"`    // 90 % interval of Value
 	Hi    *float64 `json:"hi"`
 	Limit float64  `json:"limit"`
-	Unit  string   `json:"unit"` // s, ratio, h, usd, or "" for a count
+	Unit  Unit     `json:"unit"`
 	// Currency is that of an amount of money, whose Unit is usd whatever it is.
 	Currency string `json:"currency,omitempty"`
 	N        int    `json:"n"` // what Value rests on: requests mostly

@@ -60,7 +60,7 @@ func (o Objective) overReplicates(of []Judgement) Judgement {
 		return j
 	}
 	f := spread(values)
-	if o.Unit == "s" {
+	if o.Unit == Seconds {
 		f.Value = median(values)
 	}
 	f.Lo, f.Hi = min(f.Lo, f.Value), max(f.Hi, f.Value) // one odd replicate moves a mean beyond them

@@ -12,8 +12,8 @@ import (
 // its target or the pods.
 type Meddling struct {
 	At   time.Duration
-	ID   string // as in Reason: hpa-edited, hpa-deleted, target-scaled, target-changed, pods-deleted, pod-restarted
-	Text string // for the trust line
+	ID   ReasonID // a WarningID of the recorder, or ReasonPodsDeleted
+	Text string   // for the trust line
 	// Ends says that what follows is no evidence of the configuration that ran.
 	Ends bool
 }
@@ -66,7 +66,7 @@ func (r *Run) Meddled() []Meddling {
 			continue
 		}
 		seen[m.id] = true
-		out = append(out, Meddling{w.At, string(m.id), fmt.Sprintf(m.text, w.At.Round(time.Second)), m.ends})
+		out = append(out, Meddling{w.At, ReasonID(m.id), fmt.Sprintf(m.text, w.At.Round(time.Second)), m.ends})
 	}
 	if m, ok := r.deletions(); ok {
 		out = append(out, m)
@@ -142,7 +142,7 @@ func (r *Run) deletions() (Meddling, bool) {
 			first.Round(time.Second),
 		)
 	}
-	return Meddling{At: first, ID: "pods-deleted", Text: text}, true
+	return Meddling{At: first, ID: ReasonPodsDeleted, Text: text}, true
 }
 
 // trustMeddled: was it one and the same cluster all along?
@@ -262,5 +262,5 @@ func trustFrozen(r *Run, _ Summary, _ Limits) []Reason {
 	if len(found) > 1 {
 		text += fmt.Sprintf("; this happened %d times", len(found))
 	}
-	return []Reason{reason("replica-froze", Unverified, longest.Length.Seconds(), freezeLeast.Seconds(), "%s", text)}
+	return []Reason{reason(ReasonFroze, Unverified, longest.Length.Seconds(), freezeLeast.Seconds(), "%s", text)}
 }

@@ -7,6 +7,18 @@ import (
 	"time"
 )
 
+// Unit is what a figure is counted in.
+type Unit string
+
+// The units.
+const (
+	Seconds Unit = "s"
+	Ratio   Unit = "ratio" // 0..1
+	Hours   Unit = "h"
+	Money   Unit = "usd" // of the price's currency, whichever it is
+	Count   Unit = ""
+)
+
 // A Metric is something that an objective can be about: what it is called, and
 // how a request, a timeline and a run each come by it. A function is nil where
 // that side cannot know it.
@@ -17,7 +29,7 @@ import (
 // more than the records (a price).
 type Metric struct {
 	Name          string
-	Unit          string // s, ratio, h, usd, or "" for a count
+	Unit          Unit
 	LargerIsWorse bool
 	Example       string // an objective about it, to copy
 
@@ -117,7 +129,7 @@ const (
 
 var others = []*Metric{
 	{
-		Name: "error_rate", Unit: "ratio", LargerIsWorse: true, Example: "error_rate < 0.1%",
+		Name: "error_rate", Unit: Ratio, LargerIsWorse: true, Example: "error_rate < 0.1%",
 		CountRequest: func(r *Request, _ Limits) (part, whole float64) {
 			switch {
 			case r.Outcome == Canceled: // we ended it: nobody knows what it would have been
@@ -130,7 +142,7 @@ var others = []*Metric{
 		CountTick: func(t *Tick) (part, whole float64) { return t.Failed + t.Shed, t.Arrivals - t.Canceled },
 	},
 	{
-		Name: "goodput", Unit: "ratio", Example: "goodput > 95%", WithinLimits: true,
+		Name: "goodput", Unit: Ratio, Example: "goodput > 95%", WithinLimits: true,
 		CountRequest: func(r *Request, l Limits) (part, whole float64) {
 			switch {
 			case l.Good(r):
@@ -143,17 +155,17 @@ var others = []*Metric{
 		CountTick: func(t *Tick) (part, whole float64) { return t.Good, t.Judged() },
 	},
 	{
-		Name: "replica_hours", Unit: "h", LargerIsWorse: true, Example: "replica_hours < 12", Missing: noReplicas,
+		Name: "replica_hours", Unit: Hours, LargerIsWorse: true, Example: "replica_hours < 12", Missing: noReplicas,
 		OfRun:      func(r *Run) (float64, int) { return valueOf(r.Replicas().Hours), len(r.Pods) },
 		OfTimeline: func(t *Timeline) float64 { return t.hours(func(k *Tick) float64 { return k.Pods }) },
 	},
 	{
-		Name: "ready_hours", Unit: "h", LargerIsWorse: true, Example: "ready_hours < 12", Missing: noReplicas,
+		Name: "ready_hours", Unit: Hours, LargerIsWorse: true, Example: "ready_hours < 12", Missing: noReplicas,
 		OfRun:      func(r *Run) (float64, int) { return valueOf(r.Replicas().ReadyHours), len(r.Pods) },
 		OfTimeline: func(t *Timeline) float64 { return t.hours(func(k *Tick) float64 { return k.Ready }) },
 	},
-	{Name: "usd_hour", Unit: "usd", LargerIsWorse: true, Example: "usd_hour < 2", Missing: noPrice},
-	{Name: "usd_month", Unit: "usd", LargerIsWorse: true, Example: "usd_month < 900", Missing: noPrice},
+	{Name: "usd_hour", Unit: Money, LargerIsWorse: true, Example: "usd_hour < 2", Missing: noPrice},
+	{Name: "usd_month", Unit: Money, LargerIsWorse: true, Example: "usd_month < 900", Missing: noPrice},
 	{
 		Name: "flaps", LargerIsWorse: true, Example: "flaps <= 2", Missing: noReplicas,
 		OfRun: func(r *Run) (float64, int) {
@@ -166,7 +178,7 @@ var others = []*Metric{
 		OfTimeline: (*Timeline).flaps,
 	},
 	{
-		Name: "time_to_capacity", Unit: "s", LargerIsWorse: true, Example: "time_to_capacity < 90s", Missing: noReplicas,
+		Name: "time_to_capacity", Unit: Seconds, LargerIsWorse: true, Example: "time_to_capacity < 90s", Missing: noReplicas,
 		OfRun:      func(r *Run) (float64, int) { return valueOf(r.Replicas().TimeToCapacityS), len(r.Syncs) },
 		OfTimeline: (*Timeline).timeToCapacity,
 	},
@@ -175,7 +187,7 @@ var others = []*Metric{
 // metrics are all of them, in the order in which they are listed to people.
 var metrics = func() []*Metric {
 	for _, m := range latencies {
-		m.Unit, m.LargerIsWorse = "s", true
+		m.Unit, m.LargerIsWorse = Seconds, true
 	}
 	return append(slices.Clone(latencies), others...)
 }()

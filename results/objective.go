@@ -20,7 +20,7 @@ type Objective struct {
 	Stat  float64
 	Op    string  // < <= > >=
 	Limit float64 // in Unit
-	Unit  string  // s, ratio, h, usd, or "" for a count
+	Unit  Unit
 	// Window and For judge stretches: a share For (0..1) of the windows must
 	// meet the limit each by itself. Window 0 = the whole run at once.
 	Window time.Duration
@@ -165,13 +165,13 @@ func parseNumber(s string) (float64, error) {
 
 func parseLimit(s string, m *Metric) (float64, error) {
 	switch m.Unit {
-	case "s":
+	case Seconds:
 		d, err := time.ParseDuration(s)
 		if err != nil || d <= 0 {
 			return 0, errors.New("not a duration above 0 (500ms, 2s)")
 		}
 		return d.Seconds(), nil
-	case "ratio":
+	case Ratio:
 		digits, percent := strings.CutSuffix(s, "%")
 		v, err := parseNumber(digits)
 		if percent {
@@ -181,9 +181,9 @@ func parseLimit(s string, m *Metric) (float64, error) {
 			return 0, errors.New("not a percentage up to 100% or a ratio up to 1")
 		}
 		return v, nil
-	case "usd":
+	case Money:
 		s = strings.TrimLeft(s, "$€£¥") // the amount is in the price's currency, whatever that is
-	case "h":
+	case Hours:
 		s = strings.TrimSuffix(s, "h")
 	}
 	v, err := parseNumber(s)
@@ -239,11 +239,11 @@ func (o Objective) decidesNothing(m *Metric, left, limit string) (why, try strin
 		return fmt.Sprintf("it passes if %s is bad", m.Name), left + " " + other + " " + limit
 	case !m.LargerIsWorse && o.upper():
 		return fmt.Sprintf("it passes if %s is bad", m.Name), left + " " + other + " " + limit
-	case m.LargerIsWorse && m.Unit == "ratio" && o.Limit >= 1:
+	case m.LargerIsWorse && m.Unit == Ratio && o.Limit >= 1:
 		return fmt.Sprintf("it always passes: %s is all requests", limit), percent
-	case !m.LargerIsWorse && m.Unit == "ratio" && o.Limit == 0:
+	case !m.LargerIsWorse && m.Unit == Ratio && o.Limit == 0:
 		return "it always passes: no share is below 0", m.Example
-	case !m.LargerIsWorse && m.Unit == "ratio" && o.Limit >= 1 && o.Op == ">":
+	case !m.LargerIsWorse && m.Unit == Ratio && o.Limit >= 1 && o.Op == ">":
 		return fmt.Sprintf("it can never pass: %s is all requests", limit), left + " >= 100%"
 	case m.LargerIsWorse && o.Limit == 0 && o.Op == "<":
 		return fmt.Sprintf("it can never pass: no %s is below 0", m.Name), left + " <= " + limit
@@ -256,12 +256,12 @@ func (o Objective) decidesNothing(m *Metric, left, limit string) (why, try strin
 type Figure struct {
 	Name          string // "ttft.p95", as in an objective
 	Value, Lo, Hi float64
-	N             int    // how many requests, windows or events it rests on
-	Unit          string // s, ratio, h, usd, or "" for a count
+	N             int // how many requests, windows or events it rests on
+	Unit          Unit
 	Currency      string // of an amount of money: EUR; "" = not said
 }
 
 // Exactly returns a figure without uncertainty.
-func Exactly(name string, value float64, n int, unit string) Figure {
+func Exactly(name string, value float64, n int, unit Unit) Figure {
 	return Figure{Name: name, Value: value, Lo: math.NaN(), Hi: math.NaN(), N: n, Unit: unit}
 }

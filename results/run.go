@@ -76,15 +76,30 @@ const (
 	OfURL     TargetKind = "url"     // an address, nothing known of its pods
 	OfHPA     TargetKind = "hpa"     // a workload on a cluster under its HPA
 	OfFixed   TargetKind = "fixed"   // a workload on a cluster at a fixed size
+	OfLog     TargetKind = "log"     // not known: the requests are from a log that others wrote
 )
+
+// ConnectionMode says who opens connections, and so which replica gets what.
+type ConnectionMode string
+
+// The modes.
+const (
+	Realistic   ConnectionMode = "realistic" // pools of clients, renewed by age
+	Pinned      ConnectionMode = "pinned"    // pools that are kept for the whole run
+	Fresh       ConnectionMode = "fresh"     // a new connection for every request
+	ToEndpoints ConnectionMode = "endpoints" // to every ready pod in turn
+)
+
+// SandboxController is HPAContext.Controller where the sandbox scaled.
+const SandboxController = "sandbox"
 
 // Target is where the load went.
 type Target struct {
-	Kind        TargetKind `json:"kind"`
-	URL         string     `json:"url,omitempty"` // without user info, query values or tokens
-	Protocol    string     `json:"protocol"`
-	Streams     bool       `json:"streams"`
-	Connections string     `json:"connections"` // realistic, pinned, fresh, endpoints
+	Kind        TargetKind     `json:"kind"`
+	URL         string         `json:"url,omitempty"` // without user info, query values or tokens
+	Protocol    string         `json:"protocol"`
+	Streams     bool           `json:"streams"`
+	Connections ConnectionMode `json:"connections"`
 }
 
 // Workload is one replica of the scaled workload. Zero = unknown.

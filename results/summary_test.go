@@ -96,7 +96,7 @@ func TestTimelineCountsInFlight(t *testing.T) {
 	}
 }
 
-func reasonOf(t *testing.T, tr Trust, id string) Reason {
+func reasonOf(t *testing.T, tr Trust, id ReasonID) Reason {
 	t.Helper()
 	for _, r := range tr.Reasons {
 		if r.ID == id {
@@ -129,7 +129,7 @@ func TestTrust(t *testing.T) {
 		sentence string
 		change   func(*Run)
 		want     TrustVerdict
-		id       string // the reason that spoils it
+		id       ReasonID // the reason that spoils it
 	}{
 		{"a clean run is valid", func(*Run) {}, Valid, ""},
 		{"shed load was not delivered", func(r *Run) {

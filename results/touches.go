@@ -11,11 +11,11 @@ var (
 
 // touches are the metrics that each reason spoils, by its id; a reason that is
 // not here spoils all of them.
-var touches = map[string][]string{
-	"lateness":      ofSchedule,
-	"client-cpu":    ofLatency,
-	"sandbox-floor": ofLatency,
-	"observer-gaps": ofReplicas,
+var touches = map[ReasonID][]string{
+	ReasonLateness: ofSchedule,
+	ReasonCPU:      ofLatency,
+	ReasonFloor:    ofLatency,
+	ReasonGaps:     ofReplicas,
 }
 
 // replicaMetrics are the metrics that no request is counted for: sizes, costs
@@ -31,7 +31,7 @@ func replicaMetrics() []string {
 }
 
 // touched are the names of the metrics that a reason spoils.
-func touched(id string) []string {
+func touched(id ReasonID) []string {
 	if names, some := touches[id]; some {
 		return names
 	}
@@ -63,7 +63,7 @@ func (t Trust) Spoils(objectives []Objective) bool {
 }
 
 // Doubt adds a reason for which the run is INVALID, all metrics touched.
-func (t *Trust) Doubt(id, text string) {
+func (t *Trust) Doubt(id ReasonID, text string) {
 	t.Reasons = append(t.Reasons, Reason{ID: id, Verdict: Invalid, Text: text, Touches: touched(id)})
 	t.Verdict = Invalid
 }

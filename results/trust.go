@@ -29,7 +29,7 @@ type Trust struct {
 // Reason is one thing that was checked, its figure and its limit; nil = not
 // measured, or no figure.
 type Reason struct {
-	ID      string       `json:"id"`
+	ID      ReasonID     `json:"id"`
 	Verdict TrustVerdict `json:"verdict"`
 	Value   *float64     `json:"value"`
 	Limit   *float64     `json:"limit"`
@@ -87,7 +87,7 @@ func judgeTrust(r *Run, s Summary, limits Limits) Trust {
 		trustFrozen,
 		trustFloor,
 	}
-	if r.Meta.Target.Kind == "log" { // others sent the load
+	if r.Meta.Target.Kind == OfLog { // others sent the load
 		checks = []func(*Run, Summary, Limits) []Reason{trustWhole, trustImported, trustShares, trustGaps}
 	}
 	for _, check := range checks {
@@ -122,7 +122,7 @@ func (t Trust) Line() string {
 	return line
 }
 
-func reason(id string, v TrustVerdict, value, limit float64, format string, args ...any) Reason {
+func reason(id ReasonID, v TrustVerdict, value, limit float64, format string, args ...any) Reason {
 	return Reason{
 		ID:      id,
 		Verdict: v,
@@ -142,7 +142,7 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 		if why == "" {
 			why = "it did not end as planned"
 		}
-		out = append(out, reason("partial", Unverified, nan, nan, "partial run: %s", why))
+		out = append(out, reason(ReasonPartial, Unverified, nan, nan, "partial run: %s", why))
 	}
 	planned, twice := 0, 0
 	for _, st := range r.Meta.Stages {
@@ -171,14 +171,14 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 	if twice > 0 {
 		out = append(
 			out,
-			reason("arrivals-twice", Invalid, float64(twice), 0, "%d arrivals are in the log more than once", twice),
+			reason(ReasonTwice, Invalid, float64(twice), 0, "%d arrivals are in the log more than once", twice),
 		)
 	}
 	switch n := s.Load.Scheduled; {
 	case n == 0:
-		out = append(out, reason("too-few-requests", Invalid, 0, fewRequests, "no requests after warm-up"))
+		out = append(out, reason(ReasonFew, Invalid, 0, fewRequests, "no requests after warm-up"))
 	case n < fewRequests:
-		out = append(out, reason("too-few-requests", Unverified, float64(n), fewRequests, "only %d requests", n))
+		out = append(out, reason(ReasonFew, Unverified, float64(n), fewRequests, "only %d requests", n))
 	}
 	return out
 }
@@ -187,7 +187,7 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 func trustImported(*Run, Summary, Limits) []Reason {
 	return []Reason{
 		reason(
-			"imported",
+			ReasonImported,
 			Unverified,
 			math.NaN(),
 			math.NaN(),
@@ -210,7 +210,7 @@ func trustDelivered(r *Run, s Summary, _ Limits) []Reason {
 		}
 		text += fmt.Sprintf(" (%d shed: %s)", s.Load.Shed, why)
 	}
-	return []Reason{reason("load-delivered", verdict, v, deliveredLimit, "%s", text)}
+	return []Reason{reason(ReasonDelivered, verdict, v, deliveredLimit, "%s", text)}
 }
 
 func trustLateness(r *Run, s Summary, limits Limits) []Reason {
@@ -232,24 +232,24 @@ func trustLateness(r *Run, s Summary, limits Limits) []Reason {
 	if verdict != Valid {
 		text += fmt.Sprintf(" (more than %s: the load generator was late)", figure.Time(limit))
 	}
-	return []Reason{reason("lateness", verdict, p99, limit, "%s", text)}
+	return []Reason{reason(ReasonLateness, verdict, p99, limit, "%s", text)}
 }
 
 func trustCPU(r *Run, _ Summary, _ Limits) []Reason {
 	if !r.Meta.Client.CPUMeasured {
-		return []Reason{reason("client-cpu", Unverified, math.NaN(), cpuDoubt, "client CPU not measured")}
+		return []Reason{reason(ReasonCPU, Unverified, math.NaN(), cpuDoubt, "client CPU not measured")}
 	}
 	v := r.Meta.Client.CPURatio
 	text := "client CPU " + figure.Percent(v)
 	switch {
 	case v > cpuInvalid:
-		return []Reason{reason("client-cpu", Invalid, v, cpuInvalid, "%s (the load generator was the bottleneck)", text)}
+		return []Reason{reason(ReasonCPU, Invalid, v, cpuInvalid, "%s (the load generator was the bottleneck)", text)}
 	case v > cpuDoubt:
 		return []Reason{
-			reason("client-cpu", Unverified, v, cpuDoubt, "%s (the load generator may have been the bottleneck)", text),
+			reason(ReasonCPU, Unverified, v, cpuDoubt, "%s (the load generator may have been the bottleneck)", text),
 		}
 	}
-	return []Reason{reason("client-cpu", Valid, v, cpuDoubt, "%s", text)}
+	return []Reason{reason(ReasonCPU, Valid, v, cpuDoubt, "%s", text)}
 }
 
 // trustShares: did the replicas that came during the run get their traffic?
@@ -271,7 +271,7 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		}
 		return []Reason{
 			reason(
-				"new-replicas",
+				ReasonNewReplicas,
 				Unverified,
 				nan,
 				starvedLimit,
@@ -280,7 +280,7 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		}
 	}
 	if len(newcomers) == 0 {
-		return []Reason{reason("new-replicas", Valid, nan, starvedLimit, "no new replicas")}
+		return []Reason{reason(ReasonNewReplicas, Valid, nan, starvedLimit, "no new replicas")}
 	}
 	seen := false
 	worst := math.Inf(1)
@@ -301,7 +301,7 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		// Requests of one connection go one way: where connections live for
 		// seconds, a small share of few is what luck deals out. Those that live for
 		// ever are no luck.
-		if of < starvedLimit && r.Meta.Target.Connections == "realistic" && b.Requests > 0 && b.opened < starvedLeast {
+		if of < starvedLimit && r.Meta.Target.Connections == Realistic && b.Requests > 0 && b.opened < starvedLeast {
 			continue
 		}
 		worst = min(worst, of)
@@ -321,7 +321,7 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 	if !seen {
 		return []Reason{
 			reason(
-				"new-replicas",
+				ReasonNewReplicas,
 				Unverified,
 				nan,
 				starvedLimit,
@@ -338,17 +338,17 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 		}
 		if worst < nothingLimit {
 			return []Reason{
-				reason("new-replicas", Invalid, worst, nothingLimit, "new replicas starved: %s", strings.Join(starved, "; ")),
+				reason(ReasonNewReplicas, Invalid, worst, nothingLimit, "new replicas starved: %s", strings.Join(starved, "; ")),
 			}
 		}
 		return []Reason{
-			reason("new-replicas", Unverified, worst, starvedLimit, "replicas are uneven: %s", strings.Join(starved, "; ")),
+			reason(ReasonNewReplicas, Unverified, worst, starvedLimit, "replicas are uneven: %s", strings.Join(starved, "; ")),
 		}
 	}
 	if len(shares) == 0 {
 		return []Reason{
 			reason(
-				"new-replicas",
+				ReasonNewReplicas,
 				Valid,
 				nan,
 				starvedLimit,
@@ -359,7 +359,7 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 	if len(shares) > 6 {
 		return []Reason{
 			reason(
-				"new-replicas",
+				ReasonNewReplicas,
 				Valid,
 				worst,
 				starvedLimit,
@@ -371,7 +371,7 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 	}
 	return []Reason{
 		reason(
-			"new-replicas",
+			ReasonNewReplicas,
 			Valid,
 			worst,
 			starvedLimit,
@@ -419,10 +419,10 @@ func (r *Run) silent(lives []*life, backends []BackendShare) []string {
 func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
 	ratio := r.Meta.Client.ForeignRatio
 	switch {
-	case ratio == nil && r.Meta.Target.Kind == "url":
+	case ratio == nil && r.Meta.Target.Kind == OfURL:
 		return []Reason{
 			reason(
-				"foreign-traffic",
+				ReasonForeign,
 				Unverified,
 				math.NaN(),
 				foreignLimit,
@@ -430,7 +430,7 @@ func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
 			),
 		}
 	case ratio == nil:
-		return []Reason{reason("foreign-traffic", Valid, math.NaN(), foreignLimit, "foreign traffic not checked")}
+		return []Reason{reason(ReasonForeign, Valid, math.NaN(), foreignLimit, "foreign traffic not checked")}
 	}
 	verdict, text := Valid, fmt.Sprintf("foreign traffic %s", figure.Percent(*ratio))
 	if math.Abs(*ratio) > foreignLimit {
@@ -440,7 +440,7 @@ func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
 			text = fmt.Sprintf("the servers counted %s fewer requests than were sent", figure.Percent(-*ratio))
 		}
 	}
-	return []Reason{reason("foreign-traffic", verdict, *ratio, foreignLimit, "%s", text)}
+	return []Reason{reason(ReasonForeign, verdict, *ratio, foreignLimit, "%s", text)}
 }
 
 func trustGaps(r *Run, _ Summary, _ Limits) []Reason {
@@ -466,7 +466,7 @@ func trustGaps(r *Run, _ Summary, _ Limits) []Reason {
 		verdict = Unverified
 	}
 	return []Reason{
-		reason("observer-gaps", verdict, v, gapLimit, "%s was not observed for %s of the run", source, figure.Percent(v)),
+		reason(ReasonGaps, verdict, v, gapLimit, "%s was not observed for %s of the run", source, figure.Percent(v)),
 	}
 }
 
@@ -475,7 +475,7 @@ func trustFloor(r *Run, _ Summary, limits Limits) []Reason {
 	if r.Meta.Target.Kind == OfSandbox && floor == 0 {
 		return []Reason{
 			reason(
-				"sandbox-floor",
+				ReasonFloor,
 				Unverified,
 				math.NaN(),
 				floorLimit,
@@ -492,5 +492,5 @@ func trustFloor(r *Run, _ Summary, limits Limits) []Reason {
 		verdict = Unverified
 		text += fmt.Sprintf(", which is %s of the tightest limit, so latency cannot be trusted", figure.Percent(v))
 	}
-	return []Reason{reason("sandbox-floor", verdict, v, floorLimit, "%s", text)}
+	return []Reason{reason(ReasonFloor, verdict, v, floorLimit, "%s", text)}
 }

@@ -255,7 +255,7 @@ func (b *bench) effects(ctx context.Context, o Options, current *trial, k rankin
 					e.USDMonth = paired(t, k.best, paid, month)
 				}
 				out[i].Effect, out[i].Reverted = e, e.negated(t.pMet())
-				if c.knob.Path == "spec.maxReplicas" {
+				if c.knob.Path == hpa.MaxReplicasPath {
 					e.USDMonth = nil // a bound is no saving
 				}
 			}
@@ -377,7 +377,7 @@ func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
 	}
 	if len(r.Worst) > 0 {
 		text += fmt.Sprintf("; the limiting factor is %s (%s)", r.Worst[0].BoundBy, r.Worst[0].Text)
-		if r.Worst[0].BoundBy == "startup" || r.Worst[0].BoundBy == "lag" {
+		if by := r.Worst[0].BoundBy; by == BoundStartup || by == BoundLag {
 			settled += fmt.Sprintf(", a start-up shorter than %.0f s, or more spare replicas", b.space.Start.Seconds())
 		}
 	}

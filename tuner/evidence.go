@@ -49,7 +49,7 @@ func gather(runs []*results.Run, o Options) (evidence, *Refusal, error) {
 			}, nil
 		}
 		for _, r := range trust.Reasons {
-			if r.ID == "foreign-traffic" && r.Verdict == results.Unverified {
+			if r.ID == results.ReasonForeign && r.Verdict == results.Unverified {
 				e.warnings = append(e.warnings, run.Meta.Run+": the recommendation assumes that nobody else sent requests; "+r.Text)
 			}
 		}

@@ -207,7 +207,7 @@ func (b *bench) why(c change, e *Reverted) string {
 	if f := e.Flaps; f != nil && math.Abs(f.Value) >= 0.5 {
 		parts = append(parts, fmt.Sprintf("%+.1f flaps", f.Value))
 	}
-	if c.knob.Path == "spec.maxReplicas" {
+	if c.knob.Path == hpa.MaxReplicasPath {
 		parts = append(
 			parts,
 			fmt.Sprintf(

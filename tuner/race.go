@@ -123,7 +123,7 @@ func (s *search) simplify() error {
 		var tried []*trial
 		for _, c := range changes {
 			cfg, ok := revert(best.config, c)
-			if c.knob.Path == "spec.maxReplicas" || !ok || !s.b.space.allows(&cfg) {
+			if c.knob.Path == hpa.MaxReplicasPath || !ok || !s.b.space.allows(&cfg) {
 				continue // derived, not searched
 			}
 			if t := s.add(cfg); t.fate() == open && len(t.days) < len(best.days) {

@@ -9,11 +9,14 @@ import (
 // RecommendationSchema is the version of recommendation.json.
 const RecommendationSchema = "hpatune.recommendation/v1"
 
-// Verdicts of a Recommendation.
+// Verdict is what a Recommendation comes to.
+type Verdict string
+
+// The verdicts.
 const (
-	Change = "change" // another configuration is better
-	Keep   = "keep"   // the current one is the pick
-	Refuse = "refuse" // the evidence does not carry advice
+	Change Verdict = "change" // another configuration is better
+	Keep   Verdict = "keep"   // the current one is the pick
+	Refuse Verdict = "refuse" // the evidence does not carry advice
 )
 
 // Recommendation is recommendation.json: what to run, why, what it costs and
@@ -24,7 +27,7 @@ type Recommendation struct {
 	Version    string    `json:"version"`
 	Runs       []string  `json:"runs"`
 	Seed       int64     `json:"seed"`
-	Verdict    string    `json:"verdict"` // change, keep, refuse
+	Verdict    Verdict   `json:"verdict"`
 	Refusal    []Refusal `json:"refusal"`
 	Objectives []string  `json:"objectives"`
 	// NotCovered are the objectives that the prediction says nothing about; none of

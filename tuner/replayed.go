@@ -68,7 +68,7 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	b.timeline(fit.World, cfg, &s, &r.Timeline, new(plant.Latency))
 	r.Judged = asAsked(asked, results.JudgeReplicates(o.Objectives, judged), not)
 	for i := range r.Judged {
-		if r.Judged[i].Unit == "usd" {
+		if r.Judged[i].Unit == results.Money {
 			r.Judged[i].Currency = o.Price.Currency
 		}
 	}

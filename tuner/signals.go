@@ -36,8 +36,8 @@ type SignalRow struct {
 	// metric asks for more; negative = after. Null = it never asks, or nothing breaks.
 	LeadS   *float64 `json:"lead_s"`
 	Dropped string   `json:"dropped,omitempty"` // why it is no candidate
-	// Verdict is met or missed; "" = it was not searched.
-	Verdict string `json:"verdict"`
+	// Verdict is met, missed or NotSearched.
+	Verdict WhatIfVerdict `json:"verdict"`
 	// Config is the best configuration that scales on it, and Spec the same as
 	// autoscaling/v2, which the caller writes.
 	Config *hpa.Config     `json:"-"`
@@ -151,7 +151,7 @@ func (b *bench) signals(
 // those that miss them, then those that were dropped.
 func (r *SignalRow) order() float64 {
 	switch {
-	case r.Verdict == "":
+	case r.Verdict == NotSearched:
 		return math.Inf(1)
 	case r.more == nil:
 		return math.MaxFloat64

@@ -28,8 +28,8 @@ type Compared struct {
 	Actual    *float64  `json:"actual"` // null = not measured
 	// Error is predicted over actual − 1 for hours and seconds, predicted −
 	// actual for ratios and counts.
-	Error *float64 `json:"error"`
-	Unit  string   `json:"unit"`
+	Error *float64     `json:"error"`
+	Unit  results.Unit `json:"unit"`
 	// Within says whether the actual figure lies in the predicted interval; null
 	// where either is missing.
 	Within *bool `json:"within"`
@@ -70,7 +70,7 @@ func Compare(
 	if off == (replay.Off{}) {
 		off = replay.NotOff // a model of before there were any
 	}
-	add := func(name, unit string, p *Interval, got float64, relative bool) {
+	add := func(name string, unit results.Unit, p *Interval, got float64, relative bool) {
 		c := Compared{Name: name, Unit: unit, Predicted: p, Actual: known(got)}
 		if c.Actual != nil && p != nil {
 			e := p.Value - got

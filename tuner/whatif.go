@@ -17,23 +17,31 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// Verdicts of a WhatIf.
+// WhatIfVerdict says whether the objectives can be met in a WhatIf, or with another
+// signal.
+type WhatIfVerdict string
+
+// The verdicts of a WhatIf.
 const (
 	// Met says that a configuration was found that meets the objectives.
-	Met = "met"
+	Met WhatIfVerdict = "met"
 	// Kept says that the recommended configuration itself still does, after a loss.
-	Kept = "kept"
+	Kept WhatIfVerdict = "kept"
 	// Missed says that no configuration within the user's limits does.
-	Missed = "missed"
+	Missed WhatIfVerdict = "missed"
+	// NotSearched says that nothing was looked for.
+	NotSearched WhatIfVerdict = ""
 )
+
+// IDPrice is the id of every WhatIf that is about other prices.
+const IDPrice = "price"
 
 // WhatIf is one thing that could be otherwise, and what it would change: the
 // configuration that would then be best, against the recommended one as things are.
 type WhatIf struct {
-	ID   string `json:"id"`   // startup_half, startup_quarter, one_more_at_once, load_1.25, price, …
-	Text string `json:"text"` // start-up 33 s → 16 s
-	// Verdict is met, kept or missed.
-	Verdict string `json:"verdict"`
+	ID      string        `json:"id"`   // startup_half, startup_quarter, one_more_at_once, load_1.25, price, …
+	Text    string        `json:"text"` // start-up 33 s → 16 s
+	Verdict WhatIfVerdict `json:"verdict"`
 	// Config is what would be run then, and Spec the same as an autoscaling/v2 spec,
 	// which the caller writes; null where it is the recommended one, and where nothing
 	// meets the objectives.
@@ -329,7 +337,7 @@ func (b *bench) priced(o Options, base *trial) []WhatIf {
 		}
 		month := HoursPerMonth / b.world.Demand.Duration().Hours()
 		held := base.pMet()
-		out = append(out, WhatIf{ID: "price", Text: "price: " + p.Name, Verdict: Met, PSLOMet: &held,
+		out = append(out, WhatIf{ID: IDPrice, Text: "price: " + p.Name, Verdict: Met, PSLOMet: &held,
 			Replicates:   len(base.days),
 			USDMonth:     over(base.of(func(o *outcome) float64 { return (b.bill(p, o) - b.bill(b.price, o)) * month })),
 			ReplicaHours: &Interval{}, Attainment: &Interval{}})

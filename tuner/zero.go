@@ -16,6 +16,9 @@ import (
 // whoever sets it: of a ScaledObject minReplicaCount, where 0 means that KEDA's own
 // loop goes to zero while its HPA begins at 1.
 
+// AtZeroRefuse is what a request meets at a size of zero where nothing holds it.
+const AtZeroRefuse = "refuse"
+
 // ZeroVerdict says whether a size of zero is worth it.
 type ZeroVerdict string
 
@@ -119,7 +122,7 @@ func (b *bench) idles() bool {
 // zeroOf says whether zero is to be looked at: nil where the HPA has nothing that
 // could wake its target; refused, with the reason, where it could not come back.
 func zeroOf(run *results.Run, b *bench, current *hpa.Config) *Zero {
-	z := &Zero{Path: "spec.minReplicas", AtZero: "refuse"}
+	z := &Zero{Path: hpa.MinReplicasPath, AtZero: AtZeroRefuse}
 	if h := b.world.Hold; h > 0 {
 		z.AtZero = "hold " + h.String()
 	}

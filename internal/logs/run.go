@@ -35,7 +35,7 @@ func Run(name string, logs []Log) (results.Meta, []results.Request, []results.Sa
 		return 0
 	})
 	origin := 0.0
-	meta := results.Meta{Schema: results.Schema, Speed: 1, Profile: name, Target: results.Target{Kind: "log",
+	meta := results.Meta{Schema: results.Schema, Speed: 1, Profile: name, Target: results.Target{Kind: results.OfLog,
 		Protocol: strings.Join(formats, ", ")},
 		HPA: results.HPAContext{Controller: "unknown"}}
 	if len(all) > 0 && (all[0].At < 0 || all[0].At > 1e6) {

@@ -86,7 +86,7 @@ func (r *Replayed) Summary() results.Summary {
 	sum.Run += " replayed under " + r.Filename
 	sum.Objectives = r.Judged
 	if r.Doubt() != "" {
-		sum.Trust.Doubt("self-replay", "the replay does not reproduce the recorded run")
+		sum.Trust.Doubt(results.ReasonSelfReplay, "the replay does not reproduce the recorded run")
 	}
 	return sum
 }

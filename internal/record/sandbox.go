@@ -77,7 +77,7 @@ func (b *Sandbox) Open(s *Session) (Scene, error) {
 		return Scene{}, fmt.Errorf("sandbox: %w", err)
 	}
 	b.box = box
-	s.Meta.Target.Kind, s.Meta.Workload, s.Meta.HPA = "sandbox", box.Workload(), box.HPA()
+	s.Meta.Target.Kind, s.Meta.Workload, s.Meta.HPA = results.OfSandbox, box.Workload(), box.HPA()
 	sources := []observer.Source{box}
 	if b.Scrape != nil {
 		scrape, err := b.scrape(box)

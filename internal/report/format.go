@@ -51,6 +51,7 @@ func funcsOf(currency string) template.FuncMap {
 		"mark":      func(v any) string { return strings.ReplaceAll(fmt.Sprint(v), "_", " ") },
 		"lines":     manifestLines,
 		"verdict":   func(v any) string { return fmt.Sprint(v) },
+		"unit":      unitOf,
 		"latency":   latencyRows,
 		"figures":   figuresOf,
 		"off":       off,

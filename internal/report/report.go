@@ -68,7 +68,7 @@ func VerifiedOf(a *tuner.Agreement) Verified {
 			v.Figures,
 			VerifiedFigure{
 				Name:      strings.TrimSuffix(f.Name, "_s"),
-				Unit:      f.Unit,
+				Unit:      string(f.Unit),
 				Predicted: f.Predicted,
 				Actual:    f.Actual,
 				Error:     f.Error,

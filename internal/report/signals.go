@@ -69,7 +69,7 @@ func signalRows(r *tuner.Recommendation) *signals {
 		case "":
 			row.Cost = span{Value: dash}
 		}
-		out.Searched = out.Searched || g.Verdict != ""
+		out.Searched = out.Searched || g.Verdict != tuner.NotSearched
 		out.Rows = append(out.Rows, row)
 		if g.Advised {
 			out.Advised = fmt.Sprintf(

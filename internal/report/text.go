@@ -12,6 +12,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 	"github.com/hpatune/hpatune/tuner/fit"
+	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
 // printer writes lines and aligned tables, and keeps the first error.
@@ -265,7 +266,7 @@ func unitOf(o results.Judgement) string {
 	if o.Currency != "" {
 		return o.Currency
 	}
-	return o.Unit
+	return string(o.Unit)
 }
 
 // measured prints an objective's value with its interval.
@@ -380,7 +381,7 @@ func (p *printer) changes(r *tuner.Recommendation) {
 // remark returns why a change is made, or "" where the figures printed beside it say
 // all of it. Those of maxReplicas do not: it is a bound.
 func remark(c tuner.Changed) string {
-	if c.Effect != nil && c.Path != "spec.maxReplicas" {
+	if c.Effect != nil && c.Path != hpa.MaxReplicasPath {
 		return ""
 	}
 	return c.Why
@@ -478,10 +479,10 @@ func off(f VerifiedFigure) string {
 	if f.Error == nil {
 		return dash
 	}
-	switch f.Unit {
-	case "ratio":
+	switch results.Unit(f.Unit) {
+	case results.Ratio:
 		return delta(&tuner.Interval{Value: *f.Error}, "ratio").Value
-	case "":
+	case results.Count:
 		return delta(&tuner.Interval{Value: *f.Error}, "").Value
 	}
 	if *f.Error > 0 {

@@ -94,7 +94,7 @@ func (p *printer) whatIf(r *tuner.Recommendation) {
 func most(all []tuner.WhatIf) int {
 	n := 0
 	for i := range all {
-		if all[i].ID != "price" {
+		if all[i].ID != tuner.IDPrice {
 			n = max(n, all[i].Replicates)
 		}
 	}

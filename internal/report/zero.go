@@ -28,7 +28,7 @@ func zeroFacts(r *tuner.Recommendation) []zeroFact {
 	}
 	wait := "the first request waits"
 	lost := "requests lost while no pod is ready"
-	if z.AtZero == "refuse" {
+	if z.AtZero == tuner.AtZeroRefuse {
 		wait = "the first request would wait, if held"
 		lost = "requests refused while no pod is ready"
 	}
@@ -64,7 +64,7 @@ func (p *printer) zero(r *tuner.Recommendation) {
 
 // met says in words what a request meets at zero.
 func met(atZero string) string {
-	if atZero == "refuse" {
+	if atZero == tuner.AtZeroRefuse {
 		return "refused (profile: at_zero)"
 	}
 	return "held for up to " + atZero[len("hold "):] + " (profile: at_zero)"

@@ -285,7 +285,7 @@ func (s *Sandbox) HPA() results.HPAContext {
 	}
 	return results.HPAContext{
 		Name:                     "sandbox/" + s.options.Service.Name,
-		Controller:               "sandbox",
+		Controller:               results.SandboxController,
 		Kubernetes:               fmt.Sprintf("v1.%d (hpatune's implementation)", release),
 		SyncPeriodS:              p.SyncPeriod.Seconds(),
 		Tolerance:                p.Tolerance,

@@ -49,7 +49,7 @@ type report struct {
 type recording struct {
 	Seed       uint64           `json:"seed"`
 	Whole      bool             `json:"whole"` // tuned to the end, not only through the identity test
-	Verdict    string           `json:"verdict"`
+	Verdict    tuner.Verdict    `json:"verdict"`
 	Refusal    string           `json:"refusal"`
 	Text       string           `json:"text"`
 	SettledBy  string           `json:"settled_by"`

@@ -315,7 +315,7 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 		where = append(where, "image "+m.Workload.Image)
 	}
 	switch {
-	case m.HPA.Controller == "sandbox":
+	case m.HPA.Controller == results.SandboxController:
 		where = append(where, "the sandbox (HPA rules of Kubernetes v1.37)")
 	case m.HPA.Kubernetes != "":
 		where = append(where, "Kubernetes "+m.HPA.Kubernetes)

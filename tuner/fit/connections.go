@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
@@ -29,8 +30,8 @@ func connectionsOf(l *log) (c plant.Connections, ok bool) {
 	if reused < 0.3 || reused == 1 {
 		return c, false
 	}
-	if l.run.Meta.Target.Connections == "realistic" {
-		if p, _ := profiles.Parse("profile.yaml", l.run.Profile, nil); p != nil && p.Connections.Mode == "realistic" {
+	if l.run.Meta.Target.Connections == results.Realistic {
+		if p, _ := profiles.Parse("profile.yaml", l.run.Profile, nil); p != nil && p.Connections.Mode == results.Realistic {
 			return plant.Connections{Pools: p.Connections.Pools, Age: p.Connections.MaxAge}, true
 		}
 	}

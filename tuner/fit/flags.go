@@ -21,7 +21,7 @@ import (
 func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 	var n notes
 	h := run.Meta.HPA
-	if !h.Assumed || h.Controller == "sandbox" || len(run.Syncs) < 4 {
+	if !h.Assumed || h.Controller == results.SandboxController || len(run.Syncs) < 4 {
 		return run, n
 	}
 	out := *run

@@ -18,6 +18,12 @@ type Knob struct {
 	Default any                    // what the API server, or else the controller's flag, puts there; nil: none
 }
 
+// The paths of the limits of the size.
+const (
+	MinReplicasPath = "spec.minReplicas"
+	MaxReplicasPath = "spec.maxReplicas"
+)
+
 // Knobs returns the settings of c, in the order of the manifest. Metric targets are named by
 // metric: "spec.metrics[cpu].target.averageUtilization"; a second metric of the same name gets
 // its index, "spec.metrics[cpu#1]…". Behavior's knobs are listed always; setting one turns
@@ -25,13 +31,13 @@ type Knob struct {
 func Knobs(c *Config) []Knob {
 	ks := []Knob{
 		{
-			"spec.minReplicas",
+			MinReplicasPath,
 			func(c *Config) any { return c.MinReplicas },
 			func(c *Config, v any) { c.MinReplicas = orZero[int32](v, 1) },
 			int32(1),
 		},
 		{
-			"spec.maxReplicas",
+			MaxReplicasPath,
 			func(c *Config) any { return c.MaxReplicas },
 			func(c *Config, v any) { c.MaxReplicas = orZero[int32](v, 1) },
 			nil,

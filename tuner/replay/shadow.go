@@ -190,7 +190,7 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 	}
 	p := Params(run)
 	remembered := Remembered(p, cfg)
-	whole := run.Meta.HPA.Controller == "sandbox" // it began with the run, and shows every reconcile
+	whole := run.Meta.HPA.Controller == results.SandboxController // it began with the run, and shows every reconcile
 	if whole {
 		remembered = 0
 	}
@@ -261,7 +261,7 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 // is not known; nor where something was not seen, nor in the sandbox, which
 // shows every reconcile.
 func Unseen(run *results.Run, i int, period time.Duration) int {
-	if i == 0 || run.Meta.HPA.Controller == "sandbox" {
+	if i == 0 || run.Meta.HPA.Controller == results.SandboxController {
 		return 0
 	}
 	s, next := &run.Syncs[i-1], run.Syncs[i].At

@@ -70,7 +70,7 @@ func (e Engine) Run() *results.Run {
 	}
 	e.serve(all, r)
 	run := &results.Run{Meta: results.Meta{Schema: results.Schema, Run: "engine", Speed: 1,
-		Target: results.Target{Kind: "log", Streams: true}, Classes: []string{"default"}}}
+		Target: results.Target{Kind: results.OfLog, Streams: true}, Classes: []string{"default"}}}
 	at := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 	for i, s := range all {
 		run.Requests = append(run.Requests, results.Request{Arrival: i, Scheduled: at(s.at), Sent: at(s.at),

@@ -71,7 +71,7 @@ func (c Truth) Run() *results.Run {
 	run := &results.Run{Meta: results.Meta{
 		Run: "truth", Classes: []string{"only"}, DurationS: c.Seconds,
 		Stages:   []results.StageInfo{{Name: "all", ToS: c.Seconds}},
-		HPA:      results.HPAContext{Name: "t", Controller: "sandbox"},
+		HPA:      results.HPAContext{Name: "t", Controller: results.SandboxController},
 		Workload: results.Workload{CPUMilli: 1000, CPULimitMilli: 1500, MemoryBytes: 2 << 30},
 	}}
 	say := func(p *truthPod, phase results.PodPhase, at float64) {
