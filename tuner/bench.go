@@ -78,7 +78,7 @@ func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
 	for _, p := range f.World.Start {
 		total += p.Total()
 	}
-	b.space.Start = total / time.Duration(max(len(f.World.Start), 1))
+	b.space.Start = total / time.Duration(len(f.World.Start)) // a world has one at least
 	var err error
 	if b.perReplica, err = capacity(f.World, max(f.World.Replicas, 2), g.want()); err != nil {
 		return nil, fmt.Errorf("capacity of a replica: %w", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/cost"
 	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/keda"
 	"github.com/hpatune/hpatune/tuner/plant"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
@@ -153,6 +154,31 @@ func TestNewBenchSizesAReplica(t *testing.T) {
 	}
 }
 
+// A size of zero is among the candidates where something can wake the target, and the
+// user asks for no floor.
+func TestNewBenchLooksAtZero(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		trigger  keda.Trigger
+		floor    int32
+		want     bool
+	}{
+		{"a metric from outside", keda.Trigger{Metric: "s0-prometheus", Target: 4}, 0, true},
+		{"the user wants one at least", keda.Trigger{Metric: "s0-prometheus", Target: 4}, 1, false},
+		{"a metric that the pods export", keda.Trigger{Metric: "s0-prometheus", OfPods: true}, 0, false},
+	} {
+		run, f := quietRun(t)
+		o := Options{Current: queueHPA(1), Loop: &keda.Loop{Triggers: []keda.Trigger{c.trigger}}, Space: Space{MinFloor: c.floor}}
+		b, err := newBench(run, f, newGoals(nil), o)
+		if err != nil || b.space.Zero != c.want {
+			t.Errorf("%s: zero %v, %v, want %v", c.sentence, b.space.Zero, err, c.want)
+		}
+	}
+	if b := newBenchOf(t, clockwork(t, 60, nil), nil, Options{}, "ttft.p95 < 500ms"); b.space.Zero {
+		t.Errorf("an HPA on CPU: zero is among %+v", b.space)
+	}
+}
+
 func TestWarmupsGoByTheMiddleOfATick(t *testing.T) {
 	in := warmups([]results.StageInfo{{FromS: 1.5, ToS: 3.5, Warmup: true}, {FromS: 3.5, ToS: 9}}, time.Second)
 	got := ""
@@ -181,6 +207,10 @@ func TestReachIsOfThePrimaryMetric(t *testing.T) {
 	slices.Reverse(both.Metrics)
 	if far, _ := b.reach(&both); far != fit.Seen {
 		t.Errorf("the same, with memory behind it: %v, want seen", far)
+	}
+	both.Metrics = nil
+	if far, _ := b.reach(&both); far != fit.Seen || b.beyond(&both) != 1 {
+		t.Errorf("no metric: %v, %v times beyond, want seen", far, b.beyond(&both))
 	}
 }
 

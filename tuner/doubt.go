@@ -33,7 +33,7 @@ func doubtOf(f *Fitted) replay.Doubt {
 		mean += t.Total
 		sq += t.Total * t.Total
 	}
-	if n := float64(len(w.Service.Times)); n > 1 && mean > 0 {
+	if n := float64(len(w.Service.Times)); mean > 0 {
 		cv2 := max(0, sq*n/mean/mean-1)
 		d.Service = max(d.Service, math.Sqrt(cv2/n))
 	}
@@ -98,7 +98,7 @@ func carriedShare(i *Interval, off float64) *Interval {
 	if i == nil || i.Lo == nil || i.Hi == nil || off <= 0 {
 		return i
 	}
-	lo, hi := max(0, 1-(1-*i.Lo)*max(1, off)), min(1, 1-(1-*i.Hi)*min(1, off))
+	lo, hi := max(0, 1-(1-*i.Lo)*max(1, off)), 1-(1-*i.Hi)*min(1, off)
 	return &Interval{i.Value, &lo, &hi}
 }
 

@@ -23,13 +23,17 @@ func TestWhatTheModelMissedIsCarried(t *testing.T) {
 		{"no record", carried(ends(2, 3, 4), 0), 2, 4},
 		{"twice the misses", carriedShare(ends(0.90, 0.95, 0.98), 2), 0.80, 0.98},
 		{"half the misses", carriedShare(ends(0.90, 0.95, 0.98), 0.5), 0.90, 0.99},
+		{"no record of the misses", carriedShare(ends(0.90, 0.95, 0.98), 0), 0.90, 0.98},
+		{"hours of a size that never changed, half a percent either way", atLeast(ends(10, 10, 10)), 9.95, 10.05},
+		{"hours that differ by more", atLeast(ends(8, 10, 11)), 8, 11},
 		{"never below 0", carriedShare(ends(0.30, 0.5, 0.9), 4), 0, 0.9},
 	} {
 		if math.Abs(*c.got.Lo-c.lo) > 1e-9 || math.Abs(*c.got.Hi-c.hi) > 1e-9 {
 			t.Errorf("%s: %v – %v, want %v – %v", c.name, *c.got.Lo, *c.got.Hi, c.lo, c.hi)
 		}
 	}
-	if carried(nil, 2) != nil || carriedShare(nil, 2) != nil || carried(&Interval{Value: 1}, 2).Lo != nil {
+	if carried(nil, 2) != nil || carriedShare(nil, 2) != nil || carried(&Interval{Value: 1}, 2).Lo != nil ||
+		atLeast(nil) != nil || atLeast(&Interval{Value: 1}).Lo != nil {
 		t.Error("what has no interval gets none")
 	}
 }
@@ -61,6 +65,61 @@ func TestOff(t *testing.T) {
 	}
 }
 
+func TestOffOfDays(t *testing.T) {
+	x := 30.0
+	none := 0.0
+	of := func(figures ...float64) *trial {
+		t := &trial{}
+		for _, f := range figures {
+			t.days = append(t.days, outcome{capacity: f})
+		}
+		return t
+	}
+	for _, c := range []struct {
+		sentence string
+		record   *float64
+		days     *trial
+		want     float64
+	}{
+		{"five days are enough to say", &x, of(10, 10, 10, 10, 10), 3},
+		{"four are not", &x, of(10, 10, 10, 10), 1},
+		{"a day that never ended is left out", &x, of(10, 10, 10, 10, 15, math.Inf(1), math.Inf(1), math.Inf(1)), 3},
+		{"and so is one without the figure", &x, of(10, 10, 10, 10, 10, math.NaN()), 3},
+		{"nothing was recorded where the model has something: no ratio", &none, of(10, 10, 10, 10, 10), 1},
+		{"something where the model has nothing", &x, of(0, 0, 0, 0, 0), 1},
+	} {
+		if got := offOf(&Measured{TimeToCapacity: c.record}, c.days).Capacity; got != c.want {
+			t.Errorf("%s: off by %v, want %v", c.sentence, got, c.want)
+		}
+	}
+}
+
+// Where little was observed, or all of it was alike, the least doubt remains, and it is a number.
+func TestTheLeastDoubt(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		times    []plant.ServiceTime
+	}{
+		{"no request was served", nil},
+		{"one was", []plant.ServiceTime{{Total: 0.7}}},
+		{"three took as long, and their variance comes out a little below 0", []plant.ServiceTime{{Total: 0.003}, {Total: 0.003}, {Total: 0.003}}},
+		{"they took no time", []plant.ServiceTime{{}, {}}},
+		{"a hundredth of a second each, in all less than one", []plant.ServiceTime{{Total: 0.01}, {Total: 0.01}}},
+	} {
+		f := &Fitted{World: &replay.World{Service: plant.Law{Times: c.times}, Pipes: []plant.Pipe{{Name: "cpu"}, {Name: "queue"}}},
+			Quality: []fit.Quality{{Part: "cpu", Value: 0.2, N: 0}, {Part: "queue", Value: 0.001, N: 25}}}
+		if d := doubtOf(f); d.Service != 0.015 || d.Rate != 0 || d.Pipes[0] != 0.01 || d.Pipes[1] != 0.01 {
+			t.Errorf("%s: %+v, want 0.015 of the service, 0.01 of each metric and none of the rate", c.sentence, d)
+		}
+	}
+	f := &Fitted{World: &replay.World{Demand: replay.Demand{Bins: []float64{0.5, 0.5}, CV2: 4}, Pipes: []plant.Pipe{{Name: "cpu"}},
+		Service: plant.Law{Times: []plant.ServiceTime{{Total: 0.1}, {Total: 0.3}}}},
+		Quality: []fit.Quality{{Part: "cpu", Value: 0.2, N: 1}}}
+	if d := doubtOf(f); d.Rate != 2 || d.Pipes[0] != 0.2 || math.Abs(d.Service-math.Sqrt(0.25/2)) > 1e-12 {
+		t.Errorf("one request, one sample: %+v, want a rate off by 2, a metric by 0.2 and a service by √(¼/2)", d)
+	}
+}
+
 func TestDoubt(t *testing.T) {
 	f := &Fitted{World: &replay.World{
 		Demand:  replay.Demand{Bins: []float64{50, 50}, CV2: 4},
@@ -89,7 +148,10 @@ func TestAnIntervalBeyondTheSamplesIsWider(t *testing.T) {
 	if got := widenedShare(at(0.9, 0.98), 1.25); math.Abs(*got.Lo-0.875) > 1e-9 || math.Abs(*got.Hi-0.984) > 1e-9 {
 		t.Errorf("a share of 0.9 to 0.98: %v to %v, want misses of 12.5 to 1.6 %%", *got.Lo, *got.Hi)
 	}
-	if i := at(2, 3); widened(i, 1) != i || widened(nil, 2) != nil || widenedShare(nil, 2) != nil {
+	if got := widenedShare(at(0.3, 0.9), 4); *got.Lo != 0 || math.Abs(*got.Hi-0.975) > 1e-9 {
+		t.Errorf("a share of 0.3 to 0.9, four times as wide: %v to %v, want 0 to 0.975", *got.Lo, *got.Hi)
+	}
+	if i := at(2, 3); widened(i, 1) != i || widenedShare(i, 1) != i || widened(nil, 2) != nil || widenedShare(nil, 2) != nil {
 		t.Error("nothing beyond, or no interval: want it as it was")
 	}
 }

@@ -29,21 +29,29 @@ func (s *search) probe(t *trial, most int) (bool, error) {
 }
 
 // edge returns the cheapest candidate along the frontier that seems to hold; −1 if
-// none does. It begins where the fluid plant says that it is, and doubles its steps
-// from there.
+// none does.
 func (s *search) edge(front []int) (int, error) {
-	if len(front) == 0 {
-		return -1, nil
+	at, err := along(s.fluids, front, 0, func(k, _ int) (bool, error) { return s.probe(s.trial(front[k]), glance) })
+	if err != nil || at == len(front) {
+		return -1, err
 	}
-	k := slices.IndexFunc(front, func(i int) bool { return s.fluids[i].margin >= 0 })
+	return front[at], nil
+}
+
+// along returns the place of the first candidate on a line that holds, where those
+// before it do not; the line's length if none does. It begins where the fluid plant has
+// a margin of want, and doubles its steps from there. holds is told how many places are
+// in question beside k, and ends the search with an error.
+func along(fluids []fluid, line []int, want float64, holds func(k, beside int) (bool, error)) (int, error) {
+	lo, hi := -1, len(line) // lo misses, hi holds
+	k := slices.IndexFunc(line, func(i int) bool { return fluids[i].margin >= want })
 	if k < 0 {
-		k = len(front) - 1
+		k = hi - 1
 	}
-	lo, hi := -1, len(front) // lo misses, hi holds
 	for step := 1; hi-lo > 1; step *= 2 {
-		ok, err := s.probe(s.trial(front[k]), glance)
+		ok, err := holds(k, hi-lo-2)
 		if err != nil {
-			return -1, err
+			return hi, err
 		}
 		if ok {
 			hi = k
@@ -51,18 +59,15 @@ func (s *search) edge(front []int) (int, error) {
 			lo = k
 		}
 		switch {
-		case lo >= 0 && hi < len(front):
+		case lo >= 0 && hi < len(line):
 			k = (lo + hi) / 2
 		case ok:
 			k = max(0, hi-step)
 		default:
-			k = min(len(front)-1, lo+step)
+			k = min(len(line)-1, lo+step)
 		}
 	}
-	if hi == len(front) {
-		return -1, nil
-	}
-	return front[hi], nil
+	return hi, nil
 }
 
 // beyond tries the safest configurations there are: the highest min with the
@@ -81,26 +86,28 @@ func (s *search) beyond() (int, error) {
 		}
 		at := len(s.fluids)
 		if err := s.pass([]hpa.Config{space.Safest(s.current, lo)}); err != nil {
-			return -1, err
+			return at, err
 		}
-		t := s.trial(at)
-		ok, err := s.probe(t, glance)
-		if err != nil {
-			return -1, err
-		}
-		if ok {
-			if err := s.race([]*trial{t}); err != nil {
-				return -1, err
-			}
-			if t.fate() == holds {
-				return at, s.between(mins[len(mins)-1], lo)
-			}
+		switch ok, err := s.surely(s.trial(at)); {
+		case err != nil:
+			return at, err
+		case ok:
+			return at, s.between(mins[len(mins)-1], lo)
 		}
 		if lo == space.MaxLimit {
 			break
 		}
 	}
 	return -1, nil
+}
+
+// surely gives a candidate that seems to hold the days it takes to be sure of it.
+func (s *search) surely(t *trial) (bool, error) {
+	if ok, err := s.probe(t, glance); err != nil || !ok {
+		return false, err
+	}
+	err := s.race([]*trial{t})
+	return t.fate() == holds, err
 }
 
 // between adds fixed sizes between two mins, where the grid has none.

@@ -36,6 +36,7 @@ func TestMargin(t *testing.T) {
 		{"time to capacity, a tenth of it", []string{"time_to_capacity < 90s"}, nil, 0.05},
 		{"a need that is not known is not met", []string{"time_to_capacity < 90s"}, func(f *fluid) { f.capacity = math.NaN() }, math.Inf(-1)},
 		{"windows, half their share", []string{"ttft.p95 < 1s each 1m for 90%"}, nil, 0.025},
+		{"windows of a second", []string{"ttft.p95 < 1s each 1s for 90%"}, nil, 0.025},
 		{"the tightest of several", []string{"ttft.p95 < 1s", "error_rate < 0.5%", "replica_hours < 10"}, nil, 0.001},
 		{"flaps are not known to the fluid plant", []string{"flaps < 3"}, nil, math.Inf(1)},
 		{"no request came", []string{"ttft.p95 < 1s"}, func(f *fluid) { f.attainment = math.NaN() }, math.Inf(-1)},
@@ -72,12 +73,15 @@ func TestWindows(t *testing.T) {
 	if got := g.windowTicks(2 * time.Minute); got != 1 {
 		t.Errorf("a window shorter than a tick has %d, want 1", got)
 	}
+	if got := newGoals(objectives(t, "ttft.p95 < 1s each 1s for 90%")).windowTicks(time.Second); got != 1 {
+		t.Errorf("a second has %d ticks of a second, want 1", got)
+	}
 	if got := newGoals(objectives(t, "ttft.p95 < 1s")).windowTicks(time.Second); got != 0 {
 		t.Errorf("no window asked for: %d ticks, want 0", got)
 	}
-	a := &tally{by: 60, goodBy: []float64{95, 94, 0, 10}, arrivalsBy: []float64{100, 100, 0, 10}}
-	if got := g.windowShare(a); math.Abs(got-2.0/3) > 1e-12 {
-		t.Errorf("two of three windows with arrivals met it: %v, want 0.667", got)
+	a := &tally{by: 60, goodBy: []float64{95, 94, 0, 10, 1}, arrivalsBy: []float64{100, 100, 0, 10, 1}}
+	if got := g.windowShare(a); math.Abs(got-3.0/4) > 1e-12 {
+		t.Errorf("three of four windows with arrivals met it: %v, want 0.75", got)
 	}
 	if got := g.windowShare(&tally{}); got != 1 {
 		t.Errorf("without windows %v, want 1", got)

@@ -2,6 +2,7 @@ package tuner
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"github.com/hpatune/hpatune/tuner/hpa"
@@ -14,13 +15,24 @@ import (
 type hunt struct {
 	b    *bench
 	s    *replay.Scratch
-	base *trial  // where it begins
-	days int     // of a candidate that is believed
-	bar  int     // of them, on how many every objective must hold
-	want float64 // the margin over the fluid plant at which it begins
+	from hpa.Config // where it begins
+	days int        // of a candidate that is believed
+	bar  int        // of them, on how many every objective must hold
+	want float64    // the margin over the fluid plant at which it begins
 	// share is how many candidate-days it should take, and left what is left of them.
 	// Somewhat more are taken where nothing has met the objectives yet.
 	share, left int
+	// fluid and exact run one configuration through one day, with either plant.
+	fluid func(*replay.World, hpa.Config, *replay.Scratch) fluid
+	exact func(*replay.World, hpa.Config, *replay.Scratch) outcome
+}
+
+// newHunt is a hunt on b that begins at the configuration of base, and has it met as
+// base does (bar), with share candidate-days.
+func newHunt(b *bench, s *replay.Scratch, base *trial, share int) *hunt {
+	h := &hunt{b: b, s: s, from: base.config, share: share, left: share, fluid: b.pass, exact: b.live}
+	h.days, h.bar = bar(base, share)
+	return h
 }
 
 // try plays a candidate day by day, until it has had them all or cannot reach the
@@ -28,7 +40,7 @@ type hunt struct {
 func (h *hunt) try(c hpa.Config) *trial {
 	t := &trial{config: c}
 	for len(t.days) < h.days && len(t.days)-t.held() <= h.days-h.bar {
-		t.days = append(t.days, h.b.live(h.b.day(len(t.days)), c, h.s))
+		t.days = append(t.days, h.exact(h.b.day(len(t.days)), c, h.s))
 		h.left--
 	}
 	return t
@@ -38,13 +50,13 @@ func (h *hunt) try(c hpa.Config) *trial {
 func (h *hunt) meets(t *trial) bool { return len(t.days) >= h.days && t.held() >= h.bar }
 
 // best returns the cheapest candidate that meets the objectives, as far as the days
-// go. base is the first: where it does, only cheaper ones are looked at. nil = none
+// go. from is the first: where it does, only cheaper ones are looked at. nil = none
 // does; last is then one that was tried.
 func (h *hunt) best(passes int) (best, last *trial) {
 	grid := h.b.reached(h.grid(passes))
 	fluids := make([]fluid, len(grid))
 	for i := range grid {
-		fluids[i] = h.b.pass(h.b.world, grid[i], h.s)
+		fluids[i] = h.fluid(h.b.world, grid[i], h.s)
 	}
 	if h.b.space.allows(&grid[0]) {
 		if last = h.try(grid[0]); h.meets(last) {
@@ -52,37 +64,25 @@ func (h *hunt) best(passes int) (best, last *trial) {
 		}
 	}
 	line := h.line(fluids, best != nil)
-	k := slices.IndexFunc(line, func(i int) bool { return fluids[i].margin >= h.want })
-	if k < 0 {
-		k = len(line) - 1
-	}
-	lo, hi := -1, len(line) // lo misses, hi meets
-	for step := 1; hi-lo > 1; step *= 2 {
-		t := h.try(grid[line[k]])
-		if last = t; h.meets(t) {
-			hi = k
-			if best == nil || t.cost() < mean(best.of(paid)[:len(t.days)]) {
-				best = t
-			}
-		} else {
-			lo = k
+	_, _ = along(fluids, line, h.want, func(k, beside int) (bool, error) { // what it found is in best
+		if h.left <= 0 && best != nil && (beside == 0 || h.left < -h.share) {
+			return false, errUsedUp
 		}
-		switch {
-		case h.left <= 0 && best != nil && (hi-lo <= 2 || h.left < -h.share):
-			return best, nil
-		case lo >= 0 && hi < len(line):
-			k = (lo + hi) / 2
-		case hi < len(line):
-			k = max(0, hi-step)
-		default:
-			k = min(len(line)-1, lo+step)
+		last = h.try(grid[line[k]])
+		ok := h.meets(last)
+		if ok && (best == nil || last.cost() < best.cost()) {
+			best = last
 		}
-	}
+		return ok, nil
+	})
 	return best, last
 }
 
+// errUsedUp ends a hunt that has an answer, and no days left for a better one.
+var errUsedUp = errors.New("all candidate-days are used up")
+
 // line is the candidates to search along, cheapest first: the frontier of the fluid
-// plant, below base's cost where that meets the objectives already. Else it goes on
+// plant, below from's cost where that meets the objectives already. Else it goes on
 // with ever larger sizes, of which the fluid plant may not see what they are good for.
 func (h *hunt) line(fluids []fluid, meets bool) []int {
 	var allowed []int
@@ -101,12 +101,17 @@ func (h *hunt) line(fluids []fluid, meets bool) []int {
 	return append(front, larger...)
 }
 
-// grid is base and the sizes and targets around it, as many as passes allow: few
-// values of minReplicas over all its range, and the targets next to base's, with the
+// grid is from and the sizes and targets around it, as many as passes allow: few
+// values of minReplicas over all its range, and the targets next to from's, with the
 // lowest.
 func (h *hunt) grid(passes int) []hpa.Config {
-	space, from := h.b.space, h.base.config
+	space, from := h.b.space, h.from
+	out := []hpa.Config{from.Clone()}
+	out[0].MaxReplicas = space.MaxReplicas(from.MinReplicas, from.MaxReplicas)
 	mins := thinned(space.mins(from.MinReplicas), min(whatIfMins, max(3, passes/3)), from.MinReplicas)
+	if len(mins) == 0 { // the floor is above the limit
+		return out
+	}
 	knob, all := space.targets(&from)
 	targets := all
 	if knob != nil {
@@ -118,8 +123,6 @@ func (h *hunt) grid(passes int) []hpa.Config {
 			}
 		}
 	}
-	out := []hpa.Config{from.Clone()}
-	out[0].MaxReplicas = space.MaxReplicas(from.MinReplicas, from.MaxReplicas)
 	for _, lo := range mins {
 		for _, target := range targets {
 			c := from.Clone()
@@ -130,8 +133,8 @@ func (h *hunt) grid(passes int) []hpa.Config {
 			out = append(out, c)
 		}
 	}
-	if n := len(mins); n > 0 && space.MaxLimit <= 0 { // what more than the peak's need would do
-		out = append(out, space.Safest(from, 2*mins[n-1]))
+	if space.MaxLimit <= 0 { // what more than the peak's need would do
+		out = append(out, space.Safest(from, 2*mins[len(mins)-1]))
 	}
 	return out
 }

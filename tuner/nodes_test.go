@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/plant"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
@@ -102,10 +103,95 @@ func TestPlaces(t *testing.T) {
 		{"as many nodes as it takes", &Nodes{Kept: 1, PerNode: 4}, 0, 0},
 		{"two nodes of four", &Nodes{Kept: 1, PerNode: 4, Most: 2}, 0, 8},
 		{"a limit below that", &Nodes{Kept: 1, PerNode: 4, Most: 2}, 5, 5},
+		{"one node", &Nodes{Kept: 1, PerNode: 4, Most: 1}, 0, 4},
+		{"a limit of one", &Nodes{Kept: 1, PerNode: 4, Most: 2}, 1, 1},
+		{"more than there are numbers", &Nodes{Kept: 1, PerNode: 4, Most: 1 << 30}, 0, math.MaxInt32},
 		{"a limit above it", &Nodes{Kept: 1, PerNode: 4, Most: 2}, 50, 8},
 	} {
 		if got := places(c.nodes, c.limit); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
+	}
+}
+
+func TestWhatIsAssumedOfNodes(t *testing.T) {
+	starts := []plant.PhaseSample{{Schedule: time.Second}, {Schedule: 3 * time.Minute}, {Schedule: 2 * time.Minute}}
+	nodes := Nodes{Kept: 2, PerNode: 3, Startup: 4 * time.Minute, Idle: 10 * time.Minute}
+	listed := Price{CPU: 0.5, Node: 0.75}
+	kept := "nodes that are always there: 2; pods on a node: 3; a node takes 4 m 00 s to start, and is removed after 10 m 00 s without pods"
+	full := "a full node (pods on it: 3) costs as much as its replicas; to change this, set node: PRICE in the price list"
+	late := "2 of 3 recorded pods waited for a node; the replay leaves out those waits and adds those of the nodes stated"
+	for _, c := range []struct {
+		sentence string
+		most     int
+		price    Price
+		gpus     float64 // of a replica
+		pods     int     // that were recorded
+		worth    float64
+		want     []string
+	}{
+		{"a node costs what fills it", 0, Price{CPU: 0.5}, 0, 1, 3, []string{kept, full}},
+		{"pods waited for nodes", 0, Price{CPU: 0.5}, 0, 3, 3, []string{kept, late, full}},
+		{"a node has a price: in replicas of half a dollar", 0, listed, 0, 1, 1.5, []string{kept}},
+		{"a node for a dollar", 0, Price{CPU: 0.5, Node: 1}, 0, 1, 2, []string{kept}},
+		{"one node at most", 1, listed, 0, 1, 1.5, []string{strings.Replace(kept, "2;", "2, 1 at most;", 1)}},
+		{"replicas are free", 0, Price{Node: 0.75}, 0, 1, 3, []string{kept}},
+		{"replicas for a dollar", 0, Price{CPU: 1, Node: 0.75}, 0, 1, 0.75, []string{kept}},
+		{"no price covers the replica", 0, Price{CPU: 1}, 1, 1, 3, []string{kept}},
+	} {
+		w := clockwork(t, 10, func(w *replay.World) { w.Start = starts[:c.pods] })
+		b := &bench{world: w, price: c.price, replica: Replica{CPUCores: 1, GPUs: c.gpus}}
+		n := nodes
+		n.Most = c.most
+		if got := b.onNodes(&n); !slices.Equal(got, c.want) || b.goals.node != c.worth {
+			t.Errorf("%s: a node is worth %v, assumed\n%s\nwant %v,\n%s", c.sentence, b.goals.node,
+				strings.Join(got, "\n"), c.worth, strings.Join(c.want, "\n"))
+		}
+	}
+	world := clockwork(t, 10, nil)
+	b := &bench{world: world}
+	if got := b.onNodes(nil); got != nil || b.world != world || b.perNode() != 0 {
+		t.Errorf("no nodes: %q, %v pods on each", got, b.perNode())
+	}
+}
+
+// What is paid for: the hours of replicas, or of nodes at what one is worth.
+func TestBills(t *testing.T) {
+	b := &bench{world: &replay.World{}, price: Price{CPU: 0.5}, replica: Replica{CPUCores: 1}}
+	nodes := *b
+	nodes.world = &replay.World{Nodes: &Nodes{Kept: 2, PerNode: 4}}
+	a := &tally{podSeconds: 7200, nodeSeconds: 1800}
+	day := &outcome{hours: 3, nodes: 2}
+	for _, c := range []struct {
+		name      string
+		got, want float64
+	}{
+		{"without nodes, the hours of replicas", goals{}.paid(a), 2},
+		{"with nodes, theirs, at what one is worth", goals{node: 4}.paid(a), 2},
+		{"at half a replica, too", goals{node: 0.5}.paid(a), 0.25},
+		{"a day's bill of replicas", b.bill(b.price, day), 1.5},
+		{"and of nodes", nodes.bill(b.price, day), 4},
+		{"a month of 3 replicas", b.monthly(3), 3 * 0.5 * 730},
+		{"of 9 replicas on 3 nodes", nodes.monthly(9), 3 * 2 * 730},
+		{"of 3 replicas on the 2 nodes that are always there", nodes.monthly(3), 2 * 2 * 730},
+	} {
+		if math.Abs(c.got-c.want) > 1e-9 {
+			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
+		}
+	}
+}
+
+func TestANodeIsLostAtThePeak(t *testing.T) {
+	world := func(n *Nodes, load float64) *bench {
+		return &bench{world: &replay.World{Nodes: n, Demand: replay.Demand{Step: time.Minute, Bins: []float64{0, load, 0}}}}
+	}
+	if lost, ok := world(&Nodes{PerNode: 2}, 9).nodeLost(); !ok || !lost.Node || lost.At != time.Minute {
+		t.Errorf("%+v, %v, want a node lost after a minute", lost, ok)
+	}
+	if _, ok := world(nil, 9).nodeLost(); ok {
+		t.Error("a node was lost where there is none")
+	}
+	if _, ok := world(&Nodes{PerNode: 2}, 0).nodeLost(); ok {
+		t.Error("a node was lost at the peak of no load")
 	}
 }

@@ -60,7 +60,7 @@ func (s Space) MaxReplicas(floor, present int32) int32 {
 	need := max(s.Need, s.Peak)
 	m := present
 	if s.First || need >= present {
-		m = max(int32(math.Ceil(float64(need)*maxHeadroom)), need+1)
+		m = int32(math.Ceil(float64(need) * maxHeadroom))
 	}
 	m = max(m, floor)
 	if s.MaxLimit > 0 {
@@ -145,7 +145,7 @@ func (s Space) Safest(current hpa.Config, lo int32) hpa.Config {
 // half more than what the mean load's peak takes.
 func (s Space) mins(current int32) []int32 {
 	floor := s.floor()
-	top := max(int32(math.Ceil(float64(s.Need)*minHeadroom)), s.Need+1, floor)
+	top := max(int32(math.Ceil(float64(s.Need)*minHeadroom)), floor)
 	if s.MaxLimit > 0 {
 		top = min(top, s.MaxLimit)
 	}

@@ -2,6 +2,7 @@ package tuner
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -64,6 +65,8 @@ func TestMins(t *testing.T) {
 		{"nor below the floor", Space{Need: 4, MinFloor: 3}, 2, []int32{3, 4, 5, 6}},
 		{"steps of a tenth from 20 on", Space{Need: 16}, 2, []int32{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 24}},
 		{"the top is always on it", Space{Need: 17}, 2, []int32{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 22, 24, 26}},
+		{"one above a floor of 20 is less than a step, and on it", Space{Need: 14, MinFloor: 20}, 20, []int32{20, 21}},
+		{"zero, too, where it may be recommended", Space{Need: 2, Zero: true}, 2, []int32{0, 2, 3}},
 		{"a floor above the limit leaves none", Space{Need: 4, MinFloor: 9, MaxLimit: 5}, 2, nil},
 	} {
 		if got := c.space.mins(c.current); !slices.Equal(got, c.want) {
@@ -107,6 +110,11 @@ func TestCandidates(t *testing.T) {
 	if want := []int64{800, 1100, 1400, 1700, 2000, 2400, 3000}; !slices.Equal(got, append(want, want...)[:len(got)]) {
 		t.Errorf("targets %v, want %v", got, want)
 	}
+	// A target of one percent is a target.
+	one := cpuHPA(2, 10, 1)
+	if _, targets := s.targets(&one); len(targets) != 8 || targets[0] != int32(1) {
+		t.Errorf("targets around 1 %%: %v, want it and the usual seven", targets)
+	}
 	// Only memory: nothing to turn but min.
 	memory := hpa.DefaultConfig(10)
 	memory.Metrics = queue.Metrics[:1]
@@ -146,6 +154,25 @@ func TestVariants(t *testing.T) {
 	}
 	if !periods[45*time.Second] || len(periods) != 2 {
 		t.Errorf("scale-up periods %v, want the default's 15 s and 45 s, a start-up of 40 s rounded up to quarters of a minute", periods)
+	}
+}
+
+// Rules without a window have the controller's, which is none for scaling up; rules
+// without a policy are nothing to try.
+func TestVariantsOfWhatIsUnset(t *testing.T) {
+	c := cpuHPA(2, 10, 70)
+	c.EnsureBehavior()
+	c.ScaleUp.WindowSet, c.ScaleUp.Window = false, 0
+	set := map[string]bool{}
+	for _, v := range (Space{Start: 15 * time.Second}).Variants(c) {
+		set[fmt.Sprint(v.ScaleUp.WindowSet, v.ScaleUp.Window)] = true
+	}
+	if want := map[string]bool{"false 0s": true, "true 30s": true, "true 1m0s": true}; !maps.Equal(set, want) {
+		t.Errorf("scale-up windows %v, want the unset one, 30 and 60 s", set)
+	}
+	some := hpa.Rules{Policies: []hpa.Policy{{Type: hpa.PodsPolicy, Value: 1, Period: time.Minute}}}
+	if got := distinct([]hpa.Rules{{}, some, some}); len(got) != 1 || len(got[0].Policies) != 1 {
+		t.Errorf("of no policy and twice the same: %+v, want it once", got)
 	}
 }
 
@@ -251,7 +278,8 @@ func TestLimitsOfTheUser(t *testing.T) {
 		want   bool
 	}{
 		{Space{}, 2, 99, true}, {Space{}, 1, 9, false}, {Space{MinFloor: 1}, 1, 9, true}, {Space{MinFloor: 3}, 2, 9, false}, {Space{MinFloor: 3}, 3, 9, true},
-		{Space{MaxLimit: 9}, 2, 9, true}, {Space{MaxLimit: 9}, 2, 10, false}, {Space{MaxLimit: 1}, 1, 1, true},
+		{Space{MaxLimit: 9}, 2, 9, true}, {Space{MaxLimit: 9}, 2, 10, false}, {Space{MaxLimit: 1}, 1, 1, true}, {Space{MaxLimit: 1}, 1, 2, false},
+		{Space{}, 0, 9, false}, {Space{Zero: true}, 0, 9, true}, {Space{Zero: true}, 1, 9, false}, {Space{Zero: true}, 2, 9, true},
 	} {
 		cfg := cpuHPA(c.lo, c.hi, 70)
 		if got := c.space.allows(&cfg); got != c.want {

@@ -190,8 +190,8 @@ func (b *bench) signal(row *SignalRow, base *trial, share int, s *replay.Scratch
 		return
 	}
 	other := b.with(w)
-	h := hunt{b: other, s: s, base: &trial{config: from}, share: share, left: share}
-	h.days, h.bar = b.bar(base, share)
+	h := newHunt(other, s, base, share)
+	h.from = from
 	best, last := h.best(whatIfMins * 5)
 	row.Verdict = Met
 	if best == nil {

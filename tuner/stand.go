@@ -55,28 +55,35 @@ func (b *bench) standing(cfg hpa.Config, s *replay.Scratch) int32 {
 	if n, ok := b.stands.Load(key); ok {
 		return n.(int32)
 	}
-	flag := b.world.Params.DownscaleStabilization
-	span := window(rest.ScaleDown, flag) + b.space.Start + settled
-	if l := b.world.Loop; l != nil && b.sleeps(&cfg) {
-		span += l.Cooldown + 2*l.Polling
-	}
-	calm := calmed(b.world, span)
-	first := int32(0)
-	if b.perReplica > 0 {
-		first = int32(needs(calm.Demand.Bins[:1], calm.Demand.Step, b.perReplica)[0])
-	}
-	calm.Replicas = min(max(b.world.Replicas, first, cfg.MinReplicas), cfg.MaxReplicas)
+	calm := calmed(b.world, b.settling(&rest))
+	calm.Replicas = b.outset(&rest, &calm.Demand)
 	size := float64(calm.Replicas)
 	show := s.OnDecision
 	s.OnDecision = nil
 	replay.Simulate(calm, rest, s, func(t *results.Tick) { size = t.Spec })
 	s.OnDecision = show
 	n := min(max(int32(size), cfg.MinReplicas), cfg.MaxReplicas)
-	if !b.sleeps(&cfg) {
-		n = max(n, 1)
-	}
 	b.stands.Store(key, n)
 	return n
+}
+
+// settling is how long a configuration is left alone to come to rest.
+func (b *bench) settling(c *hpa.Config) time.Duration {
+	span := window(c.ScaleDown, b.world.Params.DownscaleStabilization) + b.space.Start + settled
+	if l := b.world.Loop; l != nil && b.sleeps(c) {
+		span += l.Cooldown + 2*l.Polling
+	}
+	return span
+}
+
+// outset is the size from which it comes to rest: the recorded one, or as many as a
+// steady load takes, within its bounds.
+func (b *bench) outset(c *hpa.Config, steady *replay.Demand) int32 {
+	n := b.world.Replicas
+	if b.perReplica > 0 {
+		n = max(n, int32(needs(steady.Bins[:1], steady.Step, b.perReplica)[0]))
+	}
+	return min(max(n, c.MinReplicas), c.MaxReplicas)
 }
 
 // under returns w as cfg finds it: at the size at which it would stand, and with

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/plant"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
@@ -153,5 +154,65 @@ func TestCompareNeedsAWorldOfItsOwnArrivals(t *testing.T) {
 			c.Predicted.Value,
 			c.Actual,
 		)
+	}
+}
+
+// What a replica carries is found at the recorded size, and at two replicas at least.
+func TestCompareSizesAReplica(t *testing.T) {
+	recorded := func(perSec float64) func(*replay.World) {
+		return func(w *replay.World) {
+			steadyRate(perSec)(w)
+			w.Replicas, w.Demand.CV2 = 1, 1
+		}
+	}
+	var carries [4]float64
+	for n := int32(1); n <= 3; n++ {
+		carries[n], _ = capacity(clockwork(t, 120, recorded(1)), n, 0.95)
+	}
+	if !(carries[1] < carries[2] && carries[2] < carries[3]) {
+		t.Fatalf("among more each carries %v, want more", carries[1:])
+	}
+	for _, c := range []struct {
+		sentence string
+		perSec   float64
+		short    float64 // seconds that one replica was too few
+	}{
+		{"less than one of two carries", (carries[1] + carries[2]) / 2, 0},
+		{"more than one of two carries, and less than one of three", (carries[2] + carries[3]) / 2, 120},
+	} {
+		w := clockwork(t, 120, recorded(c.perSec))
+		got := compared(Compare(w, sized(1), ofClockwork(1, time.Second), objectivesOf(t, "ttft.p95 < 500ms"), 1, 1))["time_to_capacity_s"]
+		if got.Actual == nil || *got.Actual != c.short {
+			t.Errorf("%s: short for %v s, want %v", c.sentence, got.Actual, c.short)
+		}
+	}
+	slow := clockwork(t, 120, func(w *replay.World) {
+		w.Service, w.Limits.TTFT = plant.SlotsLaw(1, []plant.ServiceTime{{First: 1, Total: 4}}), time.Minute
+	})
+	got := compared(Compare(slow, sized(1), ofClockwork(1, time.Second), objectivesOf(t, "ttft.p95 < 1m"), 1, 1))["time_to_capacity_s"]
+	if got.Actual == nil || *got.Actual != 120 {
+		t.Errorf("a replica that takes four seconds for each request is too few for one a second: short for %v s, want 120", got.Actual)
+	}
+	never := clockwork(t, 120, func(w *replay.World) { w.Limits.TTFT = 200 * time.Millisecond })
+	got = compared(Compare(never, sized(1), ofClockwork(1, time.Second), objectivesOf(t, "ttft.p95 < 200ms"), 1, 1))["time_to_capacity_s"]
+	if got.Actual != nil || got.Predicted != nil {
+		t.Errorf("no number of replicas is enough, and they are short for %v s", got.Actual)
+	}
+}
+
+// The sizes are of the same days as the figures, and as long as both sides last.
+func TestCompareOfSizes(t *testing.T) {
+	grows := cpuHPA(1, 9, 30)
+	run := ofClockwork(2, time.Second)
+	run.Syncs = run.Syncs[:1] // two replicas throughout
+	w := clockwork(t, 120, func(w *replay.World) { steadyRate(2)(w); w.Demand.CV2 = 100 })
+	got := Compare(w, grows, run, objectivesOf(t, "ttft.p95 < 500ms"), 1, 1)
+	if peak := compared(got)["peak_replicas"].Predicted.Value; got.Replicas.MaxAbs != peak-2 || peak < 4 {
+		t.Errorf("off by %v at most, and the peak is %v, want 4 or more where there were two", got.Replicas.MaxAbs, peak)
+	}
+	run.Meta.DurationS, run.Requests = 60, run.Requests[:60]
+	three := clockwork(t, 120, func(w *replay.World) { w.Replicas = 3 })
+	if got := Compare(three, sized(3), run, objectivesOf(t, "ttft.p95 < 500ms"), 1, 2); got.Replicas.MeanAbs != 1 {
+		t.Errorf("a recording of the first minute: sizes are off by %v, want 1", got.Replicas.MeanAbs)
 	}
 }

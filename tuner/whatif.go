@@ -262,8 +262,8 @@ func (b *bench) in(w *replay.World) (*bench, error) {
 // days as base where things are as they are. That is as much as few days can say, and
 // a little less than is asked of what is recommended.
 func (b *bench) asked(q otherwise, base *trial, share, passes int, s *replay.Scratch) WhatIf {
-	h := hunt{b: q.b, s: s, base: base, share: share, left: share, want: min(0, b.pass(b.world, base.config, s).margin)}
-	h.days, h.bar = b.bar(base, share)
+	h := newHunt(q.b, s, base, share)
+	h.want = min(0, b.pass(b.world, base.config, s).margin)
 	w := WhatIf{ID: q.id, Text: q.text, Verdict: Met}
 	if q.keep {
 		if t := h.try(base.config); h.meets(t) {
@@ -278,8 +278,8 @@ func (b *bench) asked(q otherwise, base *trial, share, passes int, s *replay.Scr
 	}
 	if more, _ := dearer(best, base); more < 0 && !best.config.Equal(&base.config) {
 		// What would do as things are is no merit of what is otherwise.
-		h.b = b
-		if t := h.try(best.config); h.meets(t) {
+		asIs := newHunt(b, s, base, share)
+		if t := asIs.try(best.config); asIs.meets(t) {
 			if more, _ := dearer(t, base); more < 0 {
 				return b.told(w, best, t)
 			}
@@ -290,7 +290,7 @@ func (b *bench) asked(q otherwise, base *trial, share, passes int, s *replay.Scr
 
 // bar is how many days a candidate gets, and on how many of them every objective must
 // hold.
-func (b *bench) bar(base *trial, share int) (days, bar int) {
+func bar(base *trial, share int) (days, bar int) {
 	days = max(whatIfLeast, min(whatIfDays, share/4))
 	bar = int(math.Ceil(sure * float64(days)))
 	if base.pMet() >= sure {

@@ -184,20 +184,3 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
-
-func TestThinned(t *testing.T) {
-	for _, c := range []struct {
-		values []int32
-		n      int
-		keep   int32
-		want   []int32
-	}{
-		{[]int32{2, 3, 4}, 8, 3, []int32{2, 3, 4}},
-		{[]int32{2, 3, 4, 5, 6, 7, 8, 9, 10}, 3, 5, []int32{2, 5, 6, 10}},
-		{[]int32{2, 3, 4, 5, 6}, 2, 2, []int32{2, 6}},
-	} {
-		if got := thinned(c.values, c.n, c.keep); !slices.Equal(got, c.want) {
-			t.Errorf("thinned(%v, %d, %d) = %v, want %v", c.values, c.n, c.keep, got, c.want)
-		}
-	}
-}

@@ -177,33 +177,10 @@ func (b *bench) zero(ctx context.Context, r *Recommendation, k ranking, o Option
 	if z == nil || z.Verdict == ZeroRefused {
 		return nil
 	}
-	best := k.best
-	if best == nil {
-		best = k.trials[0]
-	}
-	with, without, other := best, best, b
-	lowest := max(o.Space.floor(), 1)
-	switch {
-	case b.idles():
-		awake := *b.world.Loop
-		awake.Idle = nil
-		c := *b
-		c.world = b.world.Under(&awake)
-		day := b.day
-		c.day = func(i int) *replay.World { return day(i).Under(&awake) }
-		other, without = &c, &trial{config: best.config}
-	case best.config.MinReplicas == 0:
-		c := best.config.Clone()
-		c.MinReplicas = lowest
-		c.MaxReplicas = max(c.MaxReplicas, lowest)
-		if ok := only(feasible(k.trials, o.Space), func(t *trial) bool { return t.config.MinReplicas > 0 }); len(ok) > 0 {
-			c = slices.MinFunc(ok, cheaper).config
-		}
-		without = k.orNew(c)
-	default:
-		c := best.config.Clone()
-		c.MinReplicas = 0
-		with = k.orNew(c)
+	with, without := b.sides(k, o.Space)
+	other := b
+	if b.idles() {
+		other = b.awake()
 	}
 	o.Progress = func(string, int, int) {}
 	days := max(o.Replicates, 1)
@@ -228,6 +205,41 @@ func (b *bench) zero(ctx context.Context, r *Recommendation, k ranking, o Option
 			strings.Join(b.world.Outside, " and ")))
 	}
 	return nil
+}
+
+// sides are the configurations that are compared, with zero and without, of which one
+// is the best, or the present one where none holds. Beside one with zero it is the
+// cheapest that holds with at least space's floor, or itself at that floor. Where
+// idleReplicaCount is what sleeps they are the same, on another bench (awake).
+func (b *bench) sides(k ranking, space Space) (with, without *trial) {
+	best := k.best
+	if best == nil {
+		best = k.trials[0]
+	}
+	c := best.config.Clone()
+	switch {
+	case b.idles():
+		return best, &trial{config: c}
+	case c.MinReplicas == 0:
+		c.MinReplicas = space.floor()
+		c.MaxReplicas = max(c.MaxReplicas, c.MinReplicas)
+		if ok := feasible(k.trials, space); len(ok) > 0 {
+			c = slices.MinFunc(ok, cheaper).config
+		}
+		return best, k.orNew(c)
+	}
+	c.MinReplicas = 0
+	return k.orNew(c), best
+}
+
+// awake is the bench without idleReplicaCount.
+func (b *bench) awake() *bench {
+	loop := *b.world.Loop
+	loop.Idle = nil
+	c := *b
+	c.world = b.world.Under(&loop)
+	c.day = func(i int) *replay.World { return b.day(i).Under(&loop) }
+	return &c
 }
 
 // orNew is the trial of a configuration, or a new one.

@@ -20,6 +20,7 @@ func TestKnownAndCovered(t *testing.T) {
 		{"memory", Replica{MemoryGB: 0.5}, true, true, nil},
 		{"a GPU", Replica{GPUs: 0.5}, true, true, []string{"GPU"}},
 		{"an FPGA", Replica{Extended: map[string]float64{"example.com/fpga": 0.5}}, true, true, []string{"example.com/fpga"}},
+		{"no GPU at all, and one FPGA", Replica{CPUCores: 1, Extended: map[string]float64{"example.com/fpga": 1}}, true, true, []string{"example.com/fpga"}},
 		{"none of an FPGA", Replica{Extended: map[string]float64{"example.com/fpga": 0}}, true, true, nil},
 		{"what has no price", Replica{GPUs: 1, Extended: map[string]float64{"example.com/npu": 1}}, true, false, []string{"GPU", "example.com/npu"}},
 	} {
@@ -66,5 +67,29 @@ func TestDevicesInAPriceFile(t *testing.T) {
 	}
 	if _, errs := PriceOf(map[string]any{"unit": "hour", "CPU": 1, "example.com/fpga": -2.0}); len(errs) != 1 {
 		t.Errorf("a negative device: %v, want one error", errs)
+	}
+}
+
+func TestANode(t *testing.T) {
+	r := Replica{CPUCores: 1, MemoryGB: 2}
+	for _, c := range []struct {
+		name string
+		p    Price
+		want float64
+	}{
+		{"as much as four replicas that fill it", Price{CPU: 0.05, RAM: 0.01}, 0.28},
+		{"its own price", Price{CPU: 0.05, RAM: 0.01, Node: 0.31}, 0.31},
+		{"a node for a dollar", Price{CPU: 0.05, RAM: 0.01, Node: 1}, 1},
+	} {
+		if got := c.p.PerNodeHour(r, 4); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("%s: PerNodeHour = %v, want %v", c.name, got, c.want)
+		}
+	}
+	if l4, _ := PriceByName("gcp-g2-l4"); !l4.Covers(Replica{GPUs: 1}) { // of 59 cents
+		t.Errorf("no price of a GPU in %+v", l4)
+	}
+	p, errs := PriceOf(map[string]any{"unit": "month", "CPU": 730, "node": 1460, "example.com/fpga": 73})
+	if len(errs) > 0 || p.Node != 2 || p.Extended["example.com/fpga"] != 0.1 {
+		t.Errorf("a node of 1460 a month: %+v, %v, want 2 an hour", p, errs)
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // rooms are how tuner chooses: the files that form, score and compare candidates, and
 // those that say what a day costs. nil = all of the folder. Their short tests are to
-// notice, the quick ones of them first.
+// notice, those that take least time first: each mutant meets them until one fails.
 var rooms = []struct {
 	dir   string
 	files []string
@@ -130,16 +130,19 @@ func roomOf(root, room string, names []string, known map[string]string, workers 
 	if !ok {
 		return nil, fmt.Errorf("fails without a mutant:\n%s", out)
 	}
-	slow, whole := slowest(out)
-	fmt.Printf("%s: %d mutants; tests that take longer meet only those that live: %s\n", room, len(mutants), slow)
-	k.cpu = time.Minute
-	if slow != "" {
+	tiers, whole := byTime(out)
+	dead, left := map[int]bool{}, mutants
+	for i, tests := range tiers {
 		k.cpu = 10 * time.Second
-	}
-	dead := k.kill(mutants, workers, "-test.skip", slow)
-	if k.cpu = max(time.Minute, 4*whole); slow != "" && !quick {
-		left := slices.DeleteFunc(slices.Clone(mutants), func(m *mutant) bool { return dead[m.id] || known[m.key()] != "" })
-		maps.Copy(dead, k.kill(left, workers, "-test.run", slow))
+		if last := i > 0 && i == len(tiers)-1; last && quick {
+			break
+		} else if last { // they cost most, and say no more of those that are explained
+			k.cpu = max(time.Minute, 4*whole)
+			left = slices.DeleteFunc(slices.Clone(left), func(m *mutant) bool { return known[m.key()] != "" })
+		}
+		fmt.Printf("%s: %d mutants meet %d tests\n", room, len(left), len(tests))
+		maps.Copy(dead, k.kill(left, workers, "-test.run", "^("+strings.Join(tests, "|")+")$"))
+		left = slices.DeleteFunc(slices.Clone(left), func(m *mutant) bool { return dead[m.id] })
 	}
 	counts := make([]tallied, len(names))
 	for i, name := range names {
@@ -166,21 +169,29 @@ func roomOf(root, room string, names []string, known map[string]string, workers 
 	return counts, nil
 }
 
-// slowest reads the output of -test.v. It returns a regular expression for the tests that
-// took over a fiftieth of the time, and how long all took; "" where that is a second or so.
-func slowest(out string) (tests string, whole time.Duration) {
-	times := map[string]float64{}
+// byTime reads the output of -test.v. It returns the tests by the time that they took,
+// those of a thousandth of the whole first, then those of a fiftieth, then the others,
+// and the whole.
+func byTime(out string) (tiers [][]string, whole time.Duration) {
+	took := map[string]float64{}
 	sum := 0.0
 	for _, m := range regexp.MustCompile(`(?m)^--- PASS: (\w+) \((\S+)s\)$`).FindAllStringSubmatch(out, -1) {
-		times[m[1]], _ = strconv.ParseFloat(m[2], 64)
-		sum += times[m[1]]
+		took[m[1]], _ = strconv.ParseFloat(m[2], 64)
+		sum += took[m[1]]
 	}
-	whole = time.Duration(sum * float64(time.Second))
-	maps.DeleteFunc(times, func(_ string, took float64) bool { return took < sum/50 })
-	if whole < 2*time.Second || len(times) == 0 {
-		return "", whole
+	for _, most := range []float64{sum / 1000, sum / 50, sum} {
+		var tier []string
+		for _, name := range slices.Sorted(maps.Keys(took)) {
+			if took[name] <= most {
+				tier = append(tier, name)
+				delete(took, name)
+			}
+		}
+		if len(tier) > 0 {
+			tiers = append(tiers, tier)
+		}
 	}
-	return "^(" + strings.Join(slices.Sorted(maps.Keys(times)), "|") + ")$", whole
+	return tiers, time.Duration(sum * float64(time.Second))
 }
 
 // sources are the folder's Go files without its tests.
