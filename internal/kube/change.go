@@ -85,7 +85,7 @@ func (s *Subject) Owned() error {
 // Left is what a run that died has left of its change on the subject, and how to
 // put that back; nil = nothing.
 func (s *Subject) Left() error {
-	if s.HPA != nil {
+	if s.HPA != nil && s.Scaled == nil { // KEDA copies its ScaledObject's annotations
 		if text, ok := s.HPA.Annotations[Original]; ok {
 			return left("HPA "+s.Namespace+"/"+s.HPA.Name, s.Namespace, text)
 		}

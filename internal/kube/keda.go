@@ -33,9 +33,10 @@ func (c *Cluster) made(ctx context.Context, s *Subject) {
 }
 
 // scaledFile is a ScaledObject as a run keeps it: what triggers are told of keys and
-// headers is struck out.
+// headers is struck out, and another run's journal is no part of it.
 func scaledFile(u *unstructured.Unstructured) map[string]any {
 	out := bare(u.Object)
+	setAnnotation(&unstructured.Unstructured{Object: out}, "")
 	triggers, _, _ := unstructured.NestedSlice(out, "spec", "triggers")
 	for _, t := range triggers {
 		trigger, _ := t.(map[string]any)

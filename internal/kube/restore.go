@@ -16,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/yaml"
+
+	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 // Restored is one object that was looked at by Restore.
@@ -274,6 +276,9 @@ func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) 
 		h := &list.Items[i]
 		there[changedHPA+h.Name] = true
 		ref := Ref{Kind: h.Spec.ScaleTargetRef.Kind, Name: h.Spec.ScaleTargetRef.Name}
+		if manifest.OwnerOf(h).Kind == kedaOwner {
+			continue // its annotations are those of its ScaledObject
+		}
 		if text, ok := h.Annotations[Original]; ok && !busy("HorizontalPodAutoscaler/"+h.Name, ref, text) {
 			add(c.restoreHPA(ctx, namespace, h.Name, ""))
 		}

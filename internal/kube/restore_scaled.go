@@ -46,7 +46,7 @@ func (c *Cluster) restoreScaled(ctx context.Context, namespace, name, run string
 			return nil
 		}
 		out.Run = j.Run
-		now, err := plain(u.Object["spec"])
+		now, err := plain(public(u))
 		if err != nil {
 			return err
 		}
@@ -55,11 +55,13 @@ func (c *Cluster) restoreScaled(ctx context.Context, namespace, name, run string
 			applied = now
 		}
 		var m merged
-		spec, _ := m.field("spec", j.Scaled, applied, now).(map[string]any)
-		if spec, err = whole(spec); err != nil {
+		spec, err := unstruck("spec", m.field("spec", j.Scaled, applied, now), now, u.Object["spec"])
+		if err != nil {
 			return err
 		}
-		u.Object["spec"] = spec
+		if u.Object["spec"], err = whole(spec); err != nil {
+			return err
+		}
 		if out.Put = len(m.Left) == 0; out.Put {
 			setAnnotation(u, "")
 		} else {
@@ -80,7 +82,7 @@ func (c *Cluster) restoreScaled(ctx context.Context, namespace, name, run string
 
 // whole is a spec with whole numbers as the API server wants them: int64, where
 // encoding/json makes float64 of them.
-func whole(spec map[string]any) (map[string]any, error) {
+func whole(spec any) (map[string]any, error) {
 	var u unstructured.Unstructured
 	text, err := json.Marshal(map[string]any{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "spec": spec})
 	if err == nil {

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -66,10 +67,11 @@ func (c *Cluster) ApplyScaled(
 		if err != nil {
 			return err
 		}
-		j := journal{Run: run, At: time.Now().UTC().Truncate(time.Second), Scaled: specOf(before), ScaledApplied: specOf(dry)}
+		j := journal{Run: run, At: time.Now().UTC().Truncate(time.Second), Scaled: public(before), ScaledApplied: public(dry)}
+		if err := recoverable(before, dry); err != nil {
+			return err
+		}
 		setAnnotation(live, j.text())
-		// A Lease has other readers than the ScaledObject.
-		j.Scaled, j.ScaledApplied = specOf(&unstructured.Unstructured{Object: scaledFile(before)}), nil
 		if err := c.noteLease(ctx, s, run, changedScaled, name, j.text()); err != nil {
 			return err
 		}
@@ -85,6 +87,26 @@ func (c *Cluster) ApplyScaled(
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	return out, nil
+}
+
+// public is a ScaledObject's spec without secrets. Journals have no other: KEDA
+// copies annotations to the HPA, which has other readers, as the Lease has.
+func public(u *unstructured.Unstructured) map[string]any {
+	spec, _ := scaledFile(u)["spec"].(map[string]any)
+	return spec
+}
+
+// recoverable is why the spec from before a change cannot be had again from its
+// public form and what is stored after the change; nil = it can.
+func recoverable(before, after *unstructured.Unstructured) error {
+	again, err := unstruck("spec", any(public(before)), any(public(after)), any(specOf(after)))
+	if err == nil && !equality.Semantic.DeepEqual(again, any(specOf(before))) {
+		err = errors.New("a secret of a trigger differs")
+	}
+	if err != nil {
+		return fmt.Errorf("%w; --apply keeps no secrets, so it could not put this one back: change it by hand", err)
+	}
+	return nil
 }
 
 // follows waits until the subject's HPA is the one that KEDA makes of its
@@ -146,6 +168,9 @@ func setAnnotation(u *unstructured.Unstructured, text string) {
 	if text == "" {
 		delete(notes, Original)
 	}
+	if len(notes) == 0 {
+		notes = nil
+	}
 	u.SetAnnotations(notes)
 }
 
@@ -164,14 +189,13 @@ func ScaledSpec(live *unstructured.Unstructured, file []byte) (spec map[string]a
 			return nil, nil, fmt.Errorf("its annotation %s: %q is not the live object's; --apply changes only the spec", key, value)
 		}
 	}
-	public := scaledFile(live)
-	filled, err := unstruck("spec", u.Object["spec"], public["spec"], live.Object["spec"])
+	filled, err := unstruck("spec", u.Object["spec"], any(public(live)), live.Object["spec"])
 	if err != nil {
 		return nil, nil, err
 	}
 	spec, _ = filled.(map[string]any)
 	named := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
-	return spec, differences("spec", public["spec"], scaledFile(named)["spec"]), nil
+	return spec, differences("spec", any(public(live)), any(public(named))), nil
 }
 
 // unstruck returns a value of a file with what was struck out of it as it is in
@@ -185,8 +209,7 @@ func unstruck(path string, file, public, live any) (any, error) {
 		if text, ok := live.(string); ok && public == any(v) {
 			return text, nil
 		}
-		return nil, fmt.Errorf("%s: %q stands for a secret that the live object does not have there\nTry: write the value itself",
-			path, v)
+		return nil, fmt.Errorf("%s: %q stands for a secret that the live object does not have there", path, v)
 	case map[string]any:
 		p, _ := public.(map[string]any)
 		l, _ := live.(map[string]any)

@@ -69,7 +69,9 @@ func kedaCluster(t *testing.T, text string, broken bool) (*Cluster, *Subject) {
 			return false, nil, nil
 		}
 		h := h.DeepCopy()
-		h.Spec = *madeOf(update.GetObject().(*unstructured.Unstructured))
+		so := update.GetObject().(*unstructured.Unstructured)
+		h.Spec, h.Annotations = *madeOf(so), so.GetAnnotations() // as the operator does
+		h.OwnerReferences = []metav1.OwnerReference{{APIVersion: "keda.sh/v1alpha1", Kind: "ScaledObject", Name: "so"}}
 		return false, nil, c.Clients.(*fake.Clientset).Tracker().Update(schema.GroupVersionResource{Group: "autoscaling", Version: "v2", Resource: "horizontalpodautoscalers"}, h, "ml")
 	})
 	c.Dynamic = dyn
@@ -112,8 +114,8 @@ func TestAScaledObjectIsAppliedAndPutBack(t *testing.T) {
 		t.Fatalf("ApplyScaled = %+v, %v; want the HPA that KEDA makes of it: up to 9, threshold 3", spec, err)
 	}
 	live := liveScaled(t, c)
-	if note := live.GetAnnotations()[Original]; !strings.Contains(note, `"maxReplicaCount":5`) || !strings.Contains(note, "s3cret") {
-		t.Errorf("the annotation is %q; want all that was there before", note)
+	if note := live.GetAnnotations()[Original]; !strings.Contains(note, `"maxReplicaCount":5`) || strings.Contains(note, "s3cret") {
+		t.Errorf("the annotation is %q; want what was there before, without secrets", note)
 	}
 	for _, a := range c.Clients.(*fake.Clientset).Actions() {
 		if a.GetResource().Resource == "horizontalpodautoscalers" && a.GetVerb() != "get" && a.GetVerb() != "list" {
@@ -127,8 +129,12 @@ func TestAScaledObjectIsAppliedAndPutBack(t *testing.T) {
 	if _, err := c.ApplyScaled(t.Context(), s, changedSpec(t), "laptop/run2"); !errors.Is(err, ErrChanged) || !strings.Contains(err.Error(), "hpatune restore -n ml") {
 		t.Errorf("a second ApplyScaled = %v; want a refusal that names restore", err)
 	}
-	if err := s.Left(); !errors.Is(err, ErrChanged) {
+	if err := s.Left(); !errors.Is(err, ErrChanged) || !strings.HasPrefix(err.Error(), "ScaledObject ml/so") {
 		t.Errorf("Left = %v; want that a run has changed it", err)
+	}
+	d, err := c.Describe(t.Context(), s)
+	if text := string(d.Files["scaledobject.yaml"]); err != nil || strings.Contains(text, Original) || !strings.Contains(text, "maxReplicaCount: 9") {
+		t.Errorf("the run keeps, %v:\n%s", err, text)
 	}
 	if done, err := c.RestoreAll(t.Context(), "ml", false); err != nil || len(done) != 1 || done[0].Put {
 		t.Errorf("RestoreAll of a live run = %+v, %v; want it left alone", done, err)
@@ -140,6 +146,9 @@ func TestAScaledObjectIsAppliedAndPutBack(t *testing.T) {
 	live = liveScaled(t, c)
 	if at(t, live, "spec", "maxReplicaCount") != int64(5) || at(t, live, "spec", "tomorrow", "kept") != true || len(live.GetAnnotations()) > 0 {
 		t.Errorf("the ScaledObject is %+v after restore; want it as it was", live.Object)
+	}
+	if text := string(mustJSON(live.Object)); !strings.Contains(text, "X-Key=s3cret") {
+		t.Errorf("the trigger lost its secret: %s", text)
 	}
 	h, err := c.Clients.AutoscalingV2().HorizontalPodAutoscalers("ml").Get(t.Context(), "keda-hpa-so", metav1.GetOptions{})
 	if err != nil || h.Spec.MaxReplicas != 5 {
@@ -192,6 +201,18 @@ func TestRestoreOfAScaledObjectIsThreeWay(t *testing.T) {
 				t.Errorf("the original as a file, without secrets:\n%s", done[0].Original)
 			}
 		})
+	}
+}
+
+// A secret that the change replaces could not be put back, so it is not replaced.
+func TestApplyScaledReplacesNoSecret(t *testing.T) {
+	c, s := kedaCluster(t, scaledText, false)
+	spec := specOf(scaledObject(t, strings.Replace(scaledText, "s3cret", "another", 1)))
+	if _, err := c.ApplyScaled(t.Context(), s, spec, "run"); err == nil || !strings.Contains(err.Error(), "change it by hand") {
+		t.Errorf("ApplyScaled = %v; want a refusal", err)
+	}
+	if text := string(mustJSON(liveScaled(t, c).Object)); !strings.Contains(text, "s3cret") || strings.Contains(text, Original) {
+		t.Errorf("the ScaledObject was written: %s", text)
 	}
 }
 
