@@ -36,7 +36,7 @@ func Join(runs ...*Run) (*Run, error) {
 				s.Meta.Workload.Namespace,
 				s.Meta.Workload.Name,
 			)
-		case s.Meta.Workload != m.Workload:
+		case !s.Meta.Workload.same(m.Workload):
 			return nil, fmt.Errorf(
 				"join: the workload changed between %s and %s: %+v, then %+v",
 				first.Meta.Run,

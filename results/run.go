@@ -111,6 +111,8 @@ type Workload struct {
 	MemoryBytes   int64  `json:"memory_bytes,omitempty"` // request
 	GPUs          int64  `json:"gpus,omitempty"`
 	Image         string `json:"image,omitempty"`
+	// Quotas are those of the namespace that count these pods.
+	Quotas []Quota `json:"quotas,omitempty"`
 }
 
 // HPAContext is the autoscaler that was at work. Empty Name = none.

@@ -67,7 +67,9 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 		o.Progress = func(string, int, int) {}
 	}
 	o.Space.MaxLimit = places(o.Nodes, o.Space.MaxLimit)
+	quota := o.admitted(runs[0])
 	r := blank(runs, o)
+	r.Notes = append(r.Notes, quota...)
 	o.Objectives, r.NotCovered = cover(runs[0], o)
 	refuse := func(m *Model, no *Refusal, err error) (Recommendation, *Model, error) {
 		if err == nil {

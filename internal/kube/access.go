@@ -62,6 +62,7 @@ var table = []access{
 	{"metrics.k8s.io", "pods", "list", false, watching, false, "CPU and memory, as the autoscaler reads them"},
 	{"custom.metrics.k8s.io", "*", "get", false, watching, true, "metrics of pods and objects, if the HPA uses any"},
 	{"external.metrics.k8s.io", "*", "list", false, watching, true, "external metrics, if the HPA uses any"},
+	{"", "resourcequotas", "list", false, watching, true, "how many pods the namespace's quotas admit"},
 	{"coordination.k8s.io", "leases", "get", false, watching, true, "whether another run is active"},
 	{"keda.sh", "scaledobjects", "get", false, watching, true, "the ScaledObject that the HPA comes from"},
 	{

@@ -121,6 +121,7 @@ func (c *Cluster) describePods(ctx context.Context, s *Subject, d *Description, 
 		d.Workload.CPULimitMilli = 0 // one container without a limit has none
 	}
 	d.Workload.Image = strings.Join(images, ",")
+	d.Workload.Quotas = c.quotas(ctx, s, &spec)
 	restarts := int32(0)
 	digests, nodes := map[string]bool{}, map[string]bool{}
 	for _, p := range s.Pods {

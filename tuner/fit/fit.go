@@ -127,6 +127,9 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	if err != nil {
 		return done(err)
 	}
+	if q, bounded := run.Meta.Workload.Tightest(); bounded {
+		w.Admitted = q.Room()
+	}
 	w.Hold, w.Loop, w.Outside = hold, o.Loop, o.Outside
 	if o.Loop != nil {
 		w.Loop, w.Outside = ranWith(run, o.Loop), o.Loop.Outside()

@@ -93,6 +93,7 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	for _, list := range [][]*server{e.ready, e.coming, e.leaving} {
 		e.free = append(e.free, list...)
 	}
+	n = m.admitted(n)
 	e.ready, e.coming, e.leaving = e.ready[:0], e.coming[:0], e.leaving[:0]
 	e.m, e.seed, e.tick, e.now, e.created, e.turn, e.ticks, e.latency = m, seed, 0, 0, n, 0, ticks, latency
 	e.conns, e.idle, e.held = e.conns[:0], nil, e.held[:0]
@@ -437,6 +438,7 @@ func (e *Exact) grow() {
 
 // Scale makes n the wanted number of pods, as Fluid.Scale does.
 func (e *Exact) Scale(n int, at float64) {
+	n = e.m.admitted(n)
 	for have := e.Status(); have < n; have++ {
 		life := e.m.newLife(at, e.created).later(e.nodes.place(have+len(e.leaving), at))
 		e.coming = append(e.coming, e.newServer(life, e.created))

@@ -39,6 +39,7 @@ type Fluid struct {
 // Reset begins a replay of m with n ready pods that have been there for long
 // and idle. latency may be nil.
 func (f *Fluid) Reset(m *Model, n int, latency *Latency) {
+	n = m.admitted(n)
 	*f = Fluid{m: m, ready: f.ready[:0], coming: f.coming[:0], leaving: f.leaving[:0], created: n, soonest: math.Inf(1),
 		latency: latency, before: queue{list: f.before.list[:0]}, nodes: f.nodes}
 	f.nodes.begin(m.Nodes, n)
@@ -366,6 +367,7 @@ func (c *cohort) join(o *cohort, pipes int) {
 // difference, at time at (seconds, within half a step of now). It returns at
 // once; the pods take their time.
 func (f *Fluid) Scale(n int, at float64) {
+	n = f.m.admitted(n)
 	have := f.nReady
 	for i := range f.coming {
 		have += int(f.coming[i].n)

@@ -181,6 +181,17 @@ type Spec struct {
 	Seed      uint64
 	// Nodes is what pods stand on; nil = there is always a place.
 	Nodes *Nodes
+	// Admitted is how many pods a quota admits; 0 = there is none.
+	Admitted int
+}
+
+// admitted is how many pods there are where so many are wanted: a ReplicaSet cannot
+// create what a quota refuses.
+func (m *Model) admitted(wanted int) int {
+	if m.Admitted > 0 {
+		return min(wanted, m.Admitted)
+	}
+	return wanted
 }
 
 // Model is a Spec checked and compiled to tables. It is immutable and shared by

@@ -57,6 +57,8 @@ type World struct {
 	Losses []Loss `json:"-"`
 	// Nodes is what pods stand on; nil = there is always a place.
 	Nodes *plant.Nodes `json:",omitempty"`
+	// Admitted is how many pods the namespace's quotas admit; 0 = there are none.
+	Admitted int32 `json:",omitempty"`
 
 	model *plant.Model
 	level float64         // of a redrawn day's rate
@@ -213,6 +215,7 @@ func New(w World) (*World, error) {
 		NoiseSeen:   w.Demand.noise(),
 		Seed:        w.Seed,
 		Nodes:       w.Nodes,
+		Admitted:    int(w.Admitted),
 	})
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return nil, err

@@ -323,7 +323,7 @@ func TestRestoresRoleIsExactlyWhatItAsksFor(t *testing.T) {
 	s.scaledObjectsServed(t)
 	ns := s.namespace(t)
 	s.apply(t, ns, fmt.Sprintf(idleTargets, "bare"))
-	s.apply(t, ns, fmt.Sprintf(scaledOnCPU, ns, `, annotations: {hpatune.dev/original: '{"run":"dead","scaled":{"maxReplicaCount":9,"scaleTargetRef":{"name":"chat"},"triggers":[]}}'}`, 3, 70))
+	s.apply(t, ns, fmt.Sprintf(scaledOnCPU, ns, `, annotations: {hpatune.dev/original: '{"run":"dead","scaled":{"maxReplicaCount":9,"scaleTargetRef":{"name":"chat"},"triggers":[{"type":"cpu","metadata":{"value":"60"}}]}}'}`, 3, 70))
 	s.apply(t, ns, fmt.Sprintf(hpaOfChat, 90))
 	s.apply(t, ns, "{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {name: hpatune-deployment-bare}}")
 	note := func(value string) []byte {
