@@ -272,7 +272,7 @@ func (p *Prometheus) record(q *Query, list []promSample, emit results.Emit) (fou
 	why = "no longer has series"
 	for _, s := range list {
 		if math.IsNaN(s.value) || math.IsInf(s.value, 0) {
-			why = fmt.Sprintf("has turned to %v", s.value)
+			why = fmt.Sprintf("is now %v", s.value)
 			continue
 		}
 		name := q.Name

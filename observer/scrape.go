@@ -329,7 +329,7 @@ func (r *scraping) values(a *answer, p *scrapedPod, at time.Duration) (lost map[
 		}
 		v, ok := valueOf(rows, k)
 		if !ok {
-			why[name] = fmt.Sprintf("of pod %s has turned to %v", a.pod.Name, v)
+			why[name] = fmt.Sprintf("of pod %s is now %v", a.pod.Name, v)
 			continue
 		}
 		has[name] = true

@@ -40,7 +40,9 @@ func (p Profile) Complete(fsys fs.FS) (*Profile, source.Problems) {
 		c.say("represents", fmt.Sprintf("%q is unknown", short(p.Represents)), "day or week")
 	}
 	if _, err := results.AtZero(p.AtZero); err != nil {
-		c.say("at_zero", fmt.Sprintf("%q is unknown", short(p.AtZero)), "refuse, or hold 60s")
+		text, try, _ := strings.Cut(err.Error(), "; try ")
+		text = strings.TrimPrefix(strings.TrimPrefix(text, "at_zero"), ":")
+		c.say("at_zero", strings.TrimSpace(text), try)
 	}
 	c.target(&p)
 	c.prompts(&p.Prompts)

@@ -39,6 +39,11 @@ func Parse(name string, data []byte, fsys fs.FS) (*Profile, error) {
 	doc := docs[0]
 	var p Profile
 	problems = doc.Decode(&p)
+	for i := range problems {
+		if problems[i].Path == "at_zero" { // quoting a number would not help
+			problems[i].Try = "refuse, or hold 60s"
+		}
+	}
 	known := problems
 	done, more := p.Complete(fsys)
 	for _, q := range more {

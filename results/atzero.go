@@ -15,10 +15,17 @@ func AtZero(text string) (hold time.Duration, err error) {
 	case text == "", word == "refuse" && rest == "":
 		return 0, nil
 	case word == "hold":
-		hold, err = time.ParseDuration(strings.TrimSpace(rest))
-		if err == nil && hold > 0 {
-			return hold, nil
+		rest = strings.TrimSpace(rest)
+		hold, err = time.ParseDuration(rest)
+		switch {
+		case rest == "":
+			return 0, fmt.Errorf("at_zero %q has no time; try hold 60s", text)
+		case err != nil:
+			return 0, fmt.Errorf("at_zero: %q is not a time; try hold 60s", rest)
+		case hold <= 0:
+			return 0, fmt.Errorf("at_zero: hold needs a time above 0, not %s; try hold 60s", rest)
 		}
+		return hold, nil
 	}
-	return 0, fmt.Errorf("at_zero %q is unknown; try refuse, or hold 60s", text)
+	return 0, fmt.Errorf("at_zero %q is neither refuse nor hold TIME; try refuse, or hold 60s", text)
 }

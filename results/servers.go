@@ -9,30 +9,33 @@ import (
 	"time"
 )
 
-// ServerTime is how long requests took by the servers' own histograms, without
-// warm-up, beside what the client measured: what is longer at the client is network,
-// balancer, and queues in front of the servers.
+// ServerTime is how long requests took according to the servers' own histograms, without
+// warm-up, beside what the client measured. The difference is spent on the network, in
+// the load balancer and in queues in front of the servers.
 type ServerTime struct {
 	Metric string `json:"metric"` // the histogram, as the servers name it
 	Source string `json:"source"` // of the samples: prometheus, scrape
 	Of     string `json:"of"`     // what it measures: ttft, e2e, itl, queue
 	N      int    `json:"n"`      // observations
+	// FromS is the first reading at or after the end of the warm-up, seconds of run time:
+	// what the servers did before it is in no figure here. Of several pods, the latest.
+	FromS float64 `json:"from_s"`
 	// P50S and P95S are linear within a bucket, as histogram_quantile has them. One
 	// that lies beyond the last bound is that bound, and Beyond is set.
 	P50S   float64 `json:"p50_s"`
 	P95S   float64 `json:"p95_s"`
 	Beyond bool    `json:"beyond,omitempty"`
-	// FinestS is the least bound of the buckets, seconds: of what is below it, no more is
-	// known than that.
+	// FinestS is the lowest bound of the buckets, seconds. Of a shorter time it is only
+	// known that it is shorter.
 	FinestS float64 `json:"finest_s"`
-	// ClientP50S and ClientP95S are the client's, from the actual send; nil = not
-	// measured, or nothing that a client sees (queue, itl).
+	// ClientP50S and ClientP95S are the client's, from the actual send, of requests sent
+	// since FromS; nil = not measured, or nothing that a client sees (queue, itl).
 	ClientP50S *float64 `json:"client_p50_s"`
 	ClientP95S *float64 `json:"client_p95_s"`
 }
 
-// serverTimes are the histograms that tell of a request's time, the first of each
-// kind that a run has.
+// serverTimes are the histograms of a request's time. Of each kind, the first that a run
+// has is used.
 //
 // Sources: docs.vllm.ai usage/metrics; docs.sglang.io production_metrics; TGI
 // reference/metrics; docs.bentoml.com observability/metrics; KServe pythonserver.
@@ -56,17 +59,17 @@ var serverTimes = []struct{ of, metric string }{
 func (r *Run) ServerTimes() []ServerTime {
 	out := []ServerTime{}
 	from := r.warmedUpBy()
-	sent := latenciesOf(r.measured())
 	for _, s := range serverTimes {
 		if slices.ContainsFunc(out, func(t ServerTime) bool { return t.Of == s.of }) {
 			continue
 		}
-		source, buckets := r.bucketsOf(s.metric, from)
+		source, since, buckets := r.bucketsOf(s.metric, from)
 		total := buckets[math.Inf(1)]
 		if total < 1 {
 			continue
 		}
-		t := ServerTime{Metric: s.metric, Source: source, Of: s.of, N: int(total), FinestS: math.MaxFloat64}
+		t := ServerTime{Metric: s.metric, Source: source, Of: s.of, N: int(total), FinestS: math.MaxFloat64,
+			FromS: since.Seconds()}
 		for le := range buckets {
 			t.FinestS = min(t.FinestS, le)
 		}
@@ -74,6 +77,7 @@ func (r *Run) ServerTimes() []ServerTime {
 		t.P50S, beyond = bucketQuantile(0.5, buckets)
 		t.P95S, t.Beyond = bucketQuantile(0.95, buckets)
 		t.Beyond = t.Beyond || beyond
+		sent := latenciesOf(slices.DeleteFunc(r.measured(), func(q *Request) bool { return q.Sent < since }))
 		if q := map[string]*Q{"ttft": sent.TTFTFromSent, "e2e": sent.E2EFromSent}[s.of]; q != nil {
 			t.ClientP50S, t.ClientP95S = number(q.P50), number(q.P95)
 		}
@@ -82,7 +86,7 @@ func (r *Run) ServerTimes() []ServerTime {
 	return out
 }
 
-// warmedUpBy is when the warm-up stages at the begin are over.
+// warmedUpBy is when the warm-up stages at the start are over.
 func (r *Run) warmedUpBy() time.Duration {
 	end := 0.0
 	for _, s := range r.Meta.Stages {
@@ -95,10 +99,12 @@ func (r *Run) warmedUpBy() time.Duration {
 }
 
 // bucketsOf is how much the cumulative buckets of a histogram grew from an instant on,
-// over all pods, by bound. A pod that was created after it began at nothing; of the
-// others, the last count by then is where it begins, or else the first that was seen. A
-// count that falls is a server that began anew.
-func (r *Run) bucketsOf(metric string, from time.Duration) (source string, grown map[float64]float64) {
+// over all pods, by bound. A pod that was created later starts at 0; of the others, only
+// what they counted since their first reading at or after the instant is used. since is
+// the latest of these readings. A count that falls means that the server restarted.
+func (r *Run) bucketsOf(metric string, from time.Duration) (
+	source string, since time.Duration, grown map[float64]float64,
+) {
 	type series struct {
 		pod string
 		le  float64
@@ -120,18 +126,22 @@ func (r *Run) bucketsOf(metric string, from time.Duration) (source string, grown
 			continue
 		}
 		source = x.Source
+		if x.At < from {
+			continue
+		}
 		k := series{x.Pod, le}
 		was, known := seen[k]
 		switch at, born := created[x.Pod]; {
-		case x.At <= from:
 		case known && x.Value >= was:
 			grown[le] += x.Value - was
 		case known || born && at > from:
 			grown[le] += x.Value
+		default:
+			since = max(since, x.At)
 		}
 		seen[k] = x.Value
 	}
-	return source, grown
+	return source, max(since, from), grown
 }
 
 // bucketBound reads the bound of a histogram's bucket off a sample's name.
@@ -144,8 +154,8 @@ func bucketBound(name, metric string) (float64, bool) {
 	return le, err == nil
 }
 
-// bucketQuantile is the q-quantile of cumulative buckets, linear within one; beyond
-// says that it lies above the last bound.
+// bucketQuantile is the q-quantile of cumulative buckets, linear within a bucket; beyond
+// reports that it is above the last bound.
 //
 // Source: prometheus/promql/quantile.go (bucketQuantile).
 func bucketQuantile(q float64, cumulative map[float64]float64) (v float64, beyond bool) {

@@ -363,9 +363,9 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 				Valid,
 				worst,
 				starvedLimit,
-				"%d new replicas got at least %.0f %% of their fair share",
+				"%d new replicas got at least %s of their fair share",
 				len(shares),
-				100*worst,
+				figure.Percent(worst),
 			),
 		}
 	}

@@ -26,8 +26,8 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 			r.Warnings = append(
 				r.Warnings,
 				fmt.Sprintf(
-					"the recorded run met its objectives, but the model predicts this for only %.0f %% of such days; for 90 %% or more, use: %s",
-					100*current.pMet(),
+					"the recorded run met its objectives, but the model predicts this for only %s of such days; for 90 %% or more, use: %s",
+					figure.Percent(current.pMet()),
 					Describe(k.cheapest.config),
 				),
 			)
@@ -46,7 +46,7 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 		if far, text := b.reach(&k.best.config); far != fit.Seen {
 			r.Warnings = append(
 				r.Warnings,
-				text+"; the replay extrapolates beyond the sampled range; a run that saturates one replica would measure it",
+				text+"; here the replay extrapolates; a run that saturates one replica would measure it",
 			)
 		}
 	}
@@ -360,12 +360,12 @@ func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
 	r.Alternatives.Safest = b.pick(best)
 	r.Worst = worst(b.world, b.under, best.config, b.need, b.warmup)
 	text := fmt.Sprintf(
-		"no candidate meets %s with a probability of 90 %%; the best (%s) did so on %d of %d replayed days, with %.2f %% of requests within the limits",
+		"no candidate meets %s with a probability of 90 %%; the best (%s) did so on %d of %d replayed days, with %s of requests within the limits",
 		b.goals,
 		Describe(best.config),
 		best.held(),
 		len(best.days),
-		100*mean(best.of(attainment)),
+		figure.Percent(mean(best.of(attainment))),
 	)
 	settled := "looser objectives"
 	if share := math.Floor(1000*mean(best.of(attainment))) / 10; share > 0 {
@@ -378,7 +378,7 @@ func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
 	if len(r.Worst) > 0 {
 		text += fmt.Sprintf("; the limiting factor is %s (%s)", r.Worst[0].BoundBy, r.Worst[0].Text)
 		if by := r.Worst[0].BoundBy; by == BoundStartup || by == BoundLag {
-			settled += fmt.Sprintf(", a start-up shorter than %.0f s, or more spare replicas", b.space.Start.Seconds())
+			settled += fmt.Sprintf(", a start-up shorter than %s, or more spare replicas", figure.Time(b.space.Start.Seconds()))
 		}
 	}
 	return &Refusal{"infeasible", text, settled}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
@@ -134,11 +135,11 @@ func unlike(m *Model, runs []*results.Run, o Options) (*Refusal, error) {
 				return &Refusal{
 					"self-replay",
 					fmt.Sprintf(
-						"at %d replicas the model predicts %.0f %% of the requests within their limits, but %s had %.0f %%",
+						"at %d replicas the model predicts %s of the requests within their limits, but %s had %s",
 						w.Replicas,
-						100*c.Predicted.Value,
+						figure.Percent(c.Predicted.Value),
 						run.Meta.Run,
-						100**c.Actual,
+						figure.Percent(*c.Actual),
 					),
 					"longer runs, on nodes without other load; the model only explains requests that are slow or fail because of load",
 				}, nil

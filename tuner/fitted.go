@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/cost"
 	"github.com/hpatune/hpatune/tuner/fit"
@@ -95,14 +96,14 @@ func unfit(f *Fitted) (Refusal, bool) {
 			return Refusal{
 				"self-replay",
 				fmt.Sprintf("the replay does not reproduce the latencies of the run: "+
-					"it has %.0f %% of requests within the limits, the recording %.0f %%",
-					100*(*s.Attainment+*e), 100**s.Attainment),
+					"it has %s of requests within the limits, the recording %s",
+					figure.Percent(*s.Attainment+*e), figure.Percent(*s.Attainment)),
 				"a run that records which replica answered (connections.backend_header), with at least one stage beyond saturation",
 			}, true
 		}
 		e := "—"
 		if s.ReplicaHoursError != nil {
-			e = fmt.Sprintf("%+.1f %%", *s.ReplicaHoursError*100)
+			e = figure.Change(*s.ReplicaHoursError)
 		}
 		return Refusal{
 			"self-replay",

@@ -14,6 +14,12 @@ type Interval struct {
 	Hi    *float64 `json:"hi"`
 }
 
+// BeyondZero reports whether a difference is one: its interval does not contain 0. It is
+// true without an interval, and false for nil.
+func (i *Interval) BeyondZero() bool {
+	return i != nil && (i.Lo == nil || i.Hi == nil || *i.Lo > 0 || *i.Hi < 0)
+}
+
 // over summarises one figure over replicates: the mean, and where there are at
 // least five an interval for one new day. Of n days and a new one, all alike, each is
 // as likely as the other to be the smallest, and so on: the new one lies between the

@@ -109,11 +109,12 @@ func (b *bench) whatIf(ctx context.Context, o Options, k ranking, base *trial) (
 	return out, nil
 }
 
-// weight is how much a what-if matters: +Inf where nothing meets the objectives, else
-// how far the hours or the bill move, then the attainment.
+// weight is how much a what-if matters: +Inf if nothing meets the objectives, else how
+// far the hours or the bill move, then the attainment. A difference whose interval
+// contains 0 weighs nothing.
 func (w *WhatIf) weight() float64 {
 	size := func(i *Interval) float64 {
-		if i == nil {
+		if !i.BeyondZero() {
 			return 0
 		}
 		return math.Abs(i.Value)

@@ -73,9 +73,6 @@ func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error 
 		return err
 	}
 	s.warnings(r)
-	if doubt := r.Doubt(); doubt != "" {
-		s.warnf("%s, so its verdict is not valid", doubt)
-	}
 	return s.gate(r.Summary(), r.Objectives, f.output, fmt.Sprintf(
 		"Predicted, not measured: %s replayed under %s, %d replicates.", r.Run.Meta.Run, r.Filename, r.Replicates))
 }

@@ -45,19 +45,24 @@ func (s streams) runReplay(ctx context.Context, dir string, f replayFlags) error
 			return quietPipe(err)
 		}
 	}
+	trust := r.Summary().Trust
 	if f.output == "json" {
 		e := json.NewEncoder(s.out)
 		e.SetEscapeHTML(false)
-		return e.Encode(report.ReplayOf(r.Run.Meta.Run, r.Pick, r.Judged))
+		err = e.Encode(report.ReplayOf(r.Run.Meta.Run, trust, r.Pick, r.Judged))
+	} else {
+		s.warnings(r)
+		if err = s.line("%s\n", trust.Line()); err == nil {
+			err = report.ReplayText(s.out, &r.Pick, tuner.Describe(r.Pick.Config), r.Price, r.SelfReplay, r.Judged)
+		}
 	}
-	s.warnings(r)
-	if doubt := r.Doubt(); doubt != "" {
-		s.warnf("warning: %s, so its figures are not valid", doubt)
+	if err == nil && trust.Spoils(r.Objectives) {
+		return exit(exitNotValid, nil)
 	}
-	return report.ReplayText(s.out, &r.Pick, tuner.Describe(r.Pick.Config), r.Price, r.SelfReplay, r.Judged)
+	return err
 }
 
-// warnings says what was assumed and doubted.
+// warnings prints what was assumed, and the warnings of a replay.
 func (s streams) warnings(r *predict.Replayed) {
 	for _, a := range r.Assumed {
 		s.warnf("assumed: %s", a)

@@ -30,12 +30,12 @@ pure results:            internal/figure
 pure profiles:           results internal/source
 pure tuner/hpa:
 pure tuner/keda:
-pure tuner/manifest:     tuner/hpa tuner/keda internal/source
+pure tuner/manifest:     tuner/hpa tuner/keda internal/promql internal/source
 pure tuner/scenario:     tuner/hpa tuner/manifest internal/source
 pure tuner/plant:        results
 pure tuner/replay:       results profiles tuner/hpa tuner/keda tuner/plant
 pure tuner/cost:
-pure tuner/fit:          results profiles tuner/cost tuner/hpa tuner/keda tuner/plant tuner/replay
+pure tuner/fit:          results profiles internal/figure tuner/cost tuner/hpa tuner/keda tuner/plant tuner/replay
 pure tuner/fit/fittest:  results tuner/hpa tuner/plant tuner/replay
 pure tuner:              results profiles internal/figure tuner/cost tuner/fit tuner/hpa tuner/keda tuner/plant tuner/replay
 pure tuner/advice:       results internal/figure internal/secrets tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
@@ -49,7 +49,7 @@ pure internal/exposition:
 pure internal/promql:
 pure internal/schema:    results profiles tuner
      internal/store:     results internal/secrets
-     internal/kube:      results internal/doctor tuner/manifest internal/secrets
+     internal/kube:      results internal/doctor internal/layout tuner/manifest internal/secrets
      internal/live:      results internal/layout
      internal/manifests: internal/failure internal/source tuner/manifest
      loadgen:            results profiles internal/plain internal/exposition internal/secrets
@@ -65,10 +65,12 @@ pure internal/schema:    results profiles tuner
 
 // outside lists what a pure room may import beyond the standard library.
 var outside = map[string][]string{
-	"results":          {"github.com/montanaflynn/stats", "github.com/HdrHistogram/hdrhistogram-go"},
-	"profiles":         {"github.com/klauspost/compress", "github.com/parquet-go/parquet-go"},
-	"tuner/hpa":        {},
-	"tuner/manifest":   {"k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/expr-lang/expr"},
+	"results":   {"github.com/montanaflynn/stats", "github.com/HdrHistogram/hdrhistogram-go"},
+	"profiles":  {"github.com/klauspost/compress", "github.com/parquet-go/parquet-go"},
+	"tuner/hpa": {},
+	"tuner/manifest": {"k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/expr-lang/expr",
+		"github.com/robfig/cron/v3"},
+	"internal/promql":  {"github.com/prometheus/prometheus/promql/parser"},
 	"tuner/advice":     {"k8s.io/api", "sigs.k8s.io/yaml"},
 	"tuner/cost":       {"sigs.k8s.io/yaml"},
 	"tuner/recorded":   {"k8s.io/api", "sigs.k8s.io/yaml"},

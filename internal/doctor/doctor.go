@@ -193,11 +193,20 @@ func finding(s *subject, c Check, h hit) Finding {
 		Fix:      cmp.Or(h.fix, c.Fix),
 		Link:     c.Link,
 	}
+	if s.keda != nil {
+		out.Why, out.Fix = scaledWords.Replace(out.Why), scaledWords.Replace(out.Fix)
+	}
 	if !s.facts.Live {
 		out.File, out.Line = h.doc.File, h.doc.LineOf(h.path)
 	}
 	return out
 }
+
+// scaledWords turns the fields of an HPA into those of the ScaledObject that a person edits.
+var scaledWords = strings.NewReplacer(
+	"minReplicas", "minReplicaCount", "maxReplicas", "maxReplicaCount",
+	"set behavior,", "set advanced.horizontalPodAutoscalerConfig.behavior,",
+)
 
 // key is how an HPA is named in findings and in Facts.Probes.
 func key(d *manifest.Doc) string { return cmp.Or(d.Namespace, "-") + "/" + d.Name }

@@ -162,6 +162,34 @@ func TestPageListsEveryCheck(t *testing.T) {
 	}
 }
 
+// A fix names fields of the object that a person edits, and does not ask for what is there.
+func TestFixesAreOfTheObject(t *testing.T) {
+	const cpu = "  triggers: [{type: cpu, metricType: Utilization, metadata: {value: \"50\"}}]\n"
+	const query = "  triggers: [{type: prometheus, metadata: {serverAddress: http://p, query: up, threshold: \"5\"}}]\n"
+	for _, tt := range []struct{ sentence, spec, id, why, fix string }{
+		{"one replica", "  minReplicaCount: 1\n" + cpu, "min-one", "with 1 replica", "set minReplicaCount: 2 or more"},
+		{"a fixed size", "  minReplicaCount: 3\n  maxReplicaCount: 3\n" + cpu, "fixed-size",
+			"minReplicaCount and maxReplicaCount are both 3", "raise maxReplicaCount"},
+		{"a minimum above the maximum", "  minReplicaCount: 20\n  maxReplicaCount: 10\n" + query, refusedID,
+			"minReplicaCount 20 is above", "minReplicaCount: 10, or maxReplicaCount: 20"},
+		{"an idle size of 0 with a minimum of 0", "  idleReplicaCount: 0\n" + query, refusedID, "is not below", "remove idleReplicaCount"},
+		{"an idle size above the minimum", "  idleReplicaCount: 4\n  minReplicaCount: 2\n" + query, refusedID, "is not below", "idleReplicaCount: 0, with"},
+		{"text for a number", "  minReplicaCount: '2'\n" + query, refusedID, "spec.minReplicaCount", "2, without quotes"},
+	} {
+		docs, _ := manifest.Options{}.Read("so.yaml", []byte("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\n"+
+			"metadata: {name: web}\nspec:\n  scaleTargetRef: {name: web}\n"+tt.spec))
+		hpas, err := Judge(Facts{Docs: docs}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := all(hpas)
+		if i := slices.IndexFunc(found, func(x Finding) bool { return x.ID == tt.id }); i < 0 ||
+			!strings.Contains(found[i].Why, tt.why) || !strings.Contains(found[i].Fix, tt.fix) || found[i].Line < 4 {
+			t.Errorf("%s: findings %+v, want %s with %q, to mend by %q", tt.sentence, found, tt.id, tt.why, tt.fix)
+		}
+	}
+}
+
 func TestFindingsSayWhy(t *testing.T) {
 	for fixture, want := range map[string]string{
 		"slow-growth--raises":                       "each decision grows the size at most 1.25 times, so it takes 5 decisions to reach 4× the load (2 to 8 replicas)",

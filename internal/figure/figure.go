@@ -102,6 +102,17 @@ func Percent(x float64) string {
 	return sign + fixed(p, digits) + " %"
 }
 
+// Change prints a relative change with its sign: +1.6 %, −3.2 %, ±0.
+func Change(x float64) string {
+	switch {
+	case x > 0:
+		return "+" + Percent(x)
+	case x < 0:
+		return Percent(x)
+	}
+	return "±0"
+}
+
 // Points prints a difference of two ratios in percentage points: 13.1 pt.
 func Points(x float64) string {
 	sign := ""

@@ -9,6 +9,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/hpatune/hpatune/internal/layout"
 )
 
 // access is one thing that commands ask of the API server. The table below is
@@ -52,10 +54,10 @@ var table = []access{
 		false,
 		"the size, as the autoscaler reads it",
 	},
-	{"", "pods", "list watch", false, watching, false, "the pods' lives"},
+	{"", "pods", "list watch", false, watching, false, "when pods start, become ready and end"},
 	{"", "events", "list watch", false, watching, true, "image pulls and failures, as the cluster reports them"},
 	{"", "services", "list", false, watching, false, "how the pods are reached"},
-	{"discovery.k8s.io", "endpointslices", "list watch", false, watching, false, "who gets traffic"},
+	{"discovery.k8s.io", "endpointslices", "list watch", false, watching, false, "which pods get traffic"},
 	{"networking.k8s.io", "ingresses", "list", false, watching, true, "how the pods are reached from outside"},
 	{"gateway.networking.k8s.io", "httproutes", "list", false, watching, true, "how the pods are reached from outside"},
 	{"gateway.networking.k8s.io", "gateways", "get", false, watching, true, "how the pods are reached from outside"},
@@ -86,14 +88,14 @@ var table = []access{
 	{"", "nodes", "list watch", true, watching, true, "node types, and nodes that are added"},
 	{"", "nodes/proxy", "get", true, []string{"run --throttling"}, true, "CPU throttling, from the kubelets"},
 
-	{"autoscaling", "horizontalpodautoscalers", "list", false, judging, false, "what is judged"},
+	{"autoscaling", "horizontalpodautoscalers", "list", false, judging, false, "the HPAs to check"},
 	{"apps", "deployments statefulsets replicasets", "list", false, judging, true, "the scale targets"},
-	{"", "pods", "list", false, judging, true, "what runs: requests, readiness, how long a start takes"},
+	{"", "pods", "list", false, judging, true, "the pods: requests, readiness, start-up time"},
 	{"metrics.k8s.io", "pods", "list", false, judging, true, "whether CPU and memory can be read, and their use"},
-	{"custom.metrics.k8s.io", "*", "get", false, judging, true, "whether pods' and objects' metrics have series"},
+	{"custom.metrics.k8s.io", "*", "get", false, judging, true, "whether metrics of pods and objects have series"},
 	{"external.metrics.k8s.io", "*", "list", false, judging, true, "whether external metrics have series"},
-	{"policy", "poddisruptionbudgets", "list", false, judging, true, "budgets that block"},
-	{"", "resourcequotas limitranges", "list", false, judging, true, "quota below the maximum; default requests"},
+	{"policy", "poddisruptionbudgets", "list", false, judging, true, "PodDisruptionBudgets that block evictions"},
+	{"", "resourcequotas limitranges", "list", false, judging, true, "a quota below maxReplicas, and default requests"},
 	{"autoscaling.k8s.io", "verticalpodautoscalers", "list", false, judging, true, "a VPA on the same target"},
 	{"keda.sh", "scaledobjects", "list", false, judging, true, "KEDA's cooldown"},
 	{"", "events", "list", false, judging, true, "failures, as the cluster reports them"},
@@ -152,6 +154,22 @@ func Commands() []string {
 	return slices.Compact(out)
 }
 
+// knownCommands are those of Commands that a command line is: "run --scrape :8000/metrics
+// --apply" is "run", "run --apply" and "run --scrape"; none if its command is unknown.
+func knownCommands(line string) (out []string) {
+	words := strings.Fields(line)
+	for _, c := range Commands() {
+		base, flag, _ := strings.Cut(c, " ")
+		if len(words) > 0 && words[0] == base && (flag == "" || slices.ContainsFunc(words[1:], func(w string) bool {
+			name, _, _ := strings.Cut(w, "=")
+			return name == flag
+		})) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // Rule is a rule of a Role, and what it is for.
 type Rule struct {
 	rbacv1.PolicyRule
@@ -165,10 +183,15 @@ type Rule struct {
 // whole cluster.
 func Rules(commands ...string) ([]Rule, error) {
 	want, everywhere := map[string]bool{}, map[string]bool{}
+	var named []string
 	for _, c := range commands {
-		if !slices.Contains(Commands(), c) {
+		known := knownCommands(c)
+		if len(known) == 0 {
 			return nil, fmt.Errorf("unknown command %q; try one of %s", c, strings.Join(Commands(), ", "))
 		}
+		named = append(named, known...)
+	}
+	for _, c := range named {
 		want[c] = true
 		if base, flag, ok := strings.Cut(c, " "); ok {
 			want[base] = true
@@ -271,14 +294,11 @@ func RBAC(namespace string, to Grantee, commands ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []byte("# Permissions for: " + strings.Join(commands, ", ") + "\n")
+	out := comment("Permissions for: " + strings.Join(commands, ", "))
 	if to == ServiceAccount(namespace) {
-		out = fmt.Appendf(
-			out,
-			"# Bound to a service account (kubectl create serviceaccount -n %s %s); for others: --user, --group, --serviceaccount\n",
-			to.Namespace,
-			to.Name,
-		)
+		out = append(out, comment(fmt.Sprintf("Bound to a service account; to create it: kubectl create serviceaccount -n %s %s",
+			to.Namespace, to.Name))...)
+		out = append(out, comment("To bind to somebody else: --user, --group, --serviceaccount")...)
 	}
 	const api = "rbac.authorization.k8s.io/v1"
 	head := func(kind, namespace string) metav1.PartialObjectMetadata {
@@ -325,6 +345,11 @@ func RBAC(namespace string, to Grantee, commands ...string) ([]byte, error) {
 const nodesProxy = " (get on nodes/proxy also allows a user to read all logs and run commands in every container of every node, " +
 	"without admission control or audit; grant it only for the run)"
 
+// comment is text as a YAML comment that fits a terminal.
+func comment(text string) []byte {
+	return []byte(layout.Command("# "+text, layout.Columns) + "\n")
+}
+
 func appendRole(out []byte, head metav1.PartialObjectMetadata, rules []Rule, cluster bool) ([]byte, error) {
 	text, err := yaml.Marshal(head)
 	if err != nil {
@@ -345,7 +370,7 @@ func appendRole(out []byte, head metav1.PartialObjectMetadata, rules []Rule, clu
 		if text, err = yaml.Marshal([]rbacv1.PolicyRule{r.PolicyRule}); err != nil {
 			return nil, err
 		}
-		out = append(append(out, "# "+why+"\n"...), text...)
+		out = append(append(out, comment(why)...), text...)
 	}
 	return out, nil
 }

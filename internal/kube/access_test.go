@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -34,6 +35,33 @@ func TestExplain(t *testing.T) {
 				t.Errorf("Explain = %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// A command line may have values and several flags, as it was typed.
+func TestRightsOfACommandLine(t *testing.T) {
+	for line, want := range map[string]string{
+		"run --scrape :8000/metrics":              "run, run --scrape",
+		"run --scrape=:8000/metrics --apply -p x": "run, run --apply, run --scrape",
+		"run --target deployment/x":               "run",
+		"doctor -A":                               "doctor, doctor -A",
+		"tune":                                    "",
+	} {
+		if got := strings.Join(knownCommands(line), ", "); got != want {
+			t.Errorf("knownCommands(%q) = %q, want %q", line, got, want)
+		}
+	}
+	text, err := RBAC("ml", ServiceAccount("ml"), "run --scrape :8000/metrics", "run --throttling", "run --prometheus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if n := utf8.RuneCountInString(strings.TrimSpace(line)); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if !strings.Contains(string(text), "pods/proxy") {
+		t.Errorf("RBAC of run --scrape lacks pods/proxy:\n%s", text)
 	}
 }
 

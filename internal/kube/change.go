@@ -52,7 +52,7 @@ func (j journal) text() string {
 }
 
 // ErrChanged says that an earlier run died and left its change.
-var ErrChanged = errors.New("an earlier run changed it and did not put it back")
+var ErrChanged = errors.New("an earlier run changed it and did not restore it")
 
 func left(what, namespace, text string) error {
 	var j journal

@@ -101,7 +101,7 @@ func (c *Cluster) FindTarget(ctx context.Context, namespace, text string) (*Subj
 	}
 	list, err := c.Clients.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("target %s: whether an HPA scales it: %w", text, Explain(err, "run"))
+		return nil, fmt.Errorf("target %s: cannot tell whether an HPA scales it: %w", text, Explain(err, "run"))
 	}
 	for i := range list.Items {
 		h := &list.Items[i]
@@ -189,7 +189,7 @@ func (c *Cluster) services(ctx context.Context, s *Subject) error {
 	}
 	list, err := c.Clients.CoreV1().Services(s.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return fmt.Errorf("services before %s: %w", s.Target, Explain(err, "run"))
+		return fmt.Errorf("Services in front of %s: %w", s.Target, Explain(err, "run"))
 	}
 	for _, svc := range list.Items {
 		if len(svc.Spec.Selector) > 0 && labels.SelectorFromSet(svc.Spec.Selector).Matches(labels.Set(set)) {

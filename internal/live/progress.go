@@ -14,11 +14,11 @@ func Progress(w io.Writer, live bool) (report func(stage string, done, total int
 		"fit":      "fitting the model",
 		"search":   "searching",
 		"rank":     "ranking candidates",
-		"simplify": "removing changes without effect",
+		"simplify": "removing changes that have no effect",
 		"effect":   "measuring the effect of each change",
 		"margin":   "finding the load margin",
-		"signals":  "trying other signals",
-		"what-if":  "asking what would change it",
+		"signals":  "trying other metrics",
+		"what-if":  "computing the what-if table",
 	}
 	var (
 		stage   string

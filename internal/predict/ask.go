@@ -142,7 +142,7 @@ func loopOf(h manifest.HPA) *keda.Loop {
 // contradicts refuses what is stated of a run that saw it: who gave it believes that it counts.
 func (s *Stated) contradicts(run *results.Run) error {
 	if s.Replicas > 0 && len(run.Syncs) > 0 {
-		return failure.Inputf("--replicas has no effect on %s, which recorded that %d replicas stood at its start\n"+
+		return failure.Inputf("--replicas has no effect on %s, which recorded %d replicas at its start\n"+
 			"Try: the same command without --replicas", run.Meta.Run, run.Syncs[0].Spec)
 	}
 	return nil

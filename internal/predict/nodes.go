@@ -39,7 +39,7 @@ func (a *Ask) nodes() (*tuner.Nodes, error) {
 	case n.PerNode > 10_000 || n.PerNode < 1 && a.given("pods-per-node"):
 		return nil, failure.Inputf("--pods-per-node %d: want 1 to 10,000", n.PerNode)
 	case n.PerNode < 1:
-		return nil, failure.Inputf("--nodes %d: how many pods a node takes is not known\n"+
+		return nil, failure.Inputf("--nodes %d: pass the number of pods that fit on a node, too\n"+
 			"Try: --nodes %d --pods-per-node 4", n.Kept, n.Kept)
 	case n.Startup < 0 || n.Idle < 0:
 		return nil, failure.Inputf("--node-startup %v, --node-idle %v: want no negative duration", n.Startup, n.Idle)

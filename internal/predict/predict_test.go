@@ -58,7 +58,7 @@ func TestRefusals(t *testing.T) {
 		{"a price in another currency", Ask{OtherPrices: []string{euros}}, tune, "only one currency can be compared"},
 		{"pods per node without nodes", Ask{Given: flags("pods-per-node")}, tune, "--pods-per-node has no effect without"},
 		{"fewer nodes than none", Ask{Nodes: Nodes{Kept: -1}, Given: flags("nodes")}, tune, "--nodes -1: want 0 to 10,000"},
-		{"nodes of unknown size", Ask{Nodes: Nodes{Kept: 2}, Given: flags("nodes")}, tune, "how many pods a node takes"},
+		{"nodes of unknown size", Ask{Nodes: Nodes{Kept: 2}, Given: flags("nodes")}, tune, "pods that fit on a node"},
 		{"a node of very many pods", Ask{Nodes: Nodes{PerNode: 10_001}, Given: flags("nodes")}, tune, "want 1 to 10,000"},
 		{"a node that starts before it is asked for", Ask{Nodes: Nodes{PerNode: 1, Startup: -time.Second},
 			Given: flags("nodes")}, tune, "want no negative duration"},

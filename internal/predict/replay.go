@@ -71,7 +71,7 @@ func (a *Ask) Replay(ctx context.Context, dir string) (*Replayed, error) {
 	return r, err
 }
 
-// Doubt says why the figures of a replay are not valid; "" = they are.
+// Doubt is why the figures of a replay are not valid; "" = they are.
 func (r *Replayed) Doubt() string {
 	if r.SelfReplay.Verdict != fit.SelfFail {
 		return ""
@@ -85,8 +85,8 @@ func (r *Replayed) Summary() results.Summary {
 	sum := results.Summarize(r.Run, r.Objectives)
 	sum.Run += " replayed under " + r.Filename
 	sum.Objectives = r.Judged
-	if r.Doubt() != "" {
-		sum.Trust.Doubt(results.ReasonSelfReplay, "the replay does not reproduce the recorded run")
+	if doubt := r.Doubt(); doubt != "" {
+		sum.Trust.Doubt(results.ReasonSelfReplay, doubt)
 	}
 	return sum
 }

@@ -1,5 +1,5 @@
-// Package promql finds the metrics that a PromQL expression reads. It has no parser, so
-// it also works for expressions that Prometheus would reject.
+// Package promql finds the metrics that a PromQL expression reads, and checks its syntax.
+// Finding needs no parser, so it also works for expressions that Prometheus would reject.
 package promql
 
 import "strings"
@@ -10,7 +10,7 @@ type Series struct {
 	Inside []string // functions and aggregations around it, the innermost last
 }
 
-// Has says whether one of the functions stands around the series.
+// Has reports whether the series is inside one of the functions.
 func (s Series) Has(names ...string) bool {
 	for _, f := range s.Inside {
 		for _, n := range names {
@@ -22,20 +22,19 @@ func (s Series) Has(names ...string) bool {
 	return false
 }
 
-// notMetrics are PromQL's words that stand where a metric could.
+// notMetrics are keywords of PromQL that can stand where a metric could.
 var notMetrics = map[string]bool{
 	"and": true, "or": true, "unless": true, "bool": true, "offset": true, "atan2": true, "start": true, "end": true,
 	"inf": true, "nan": true,
 }
 
-// labelLists are the words whose parentheses hold labels.
+// labelLists are the keywords whose parentheses contain labels.
 var labelLists = map[string]bool{
 	"by": true, "without": true, "on": true, "ignoring": true, "group_left": true, "group_right": true,
 }
 
-// Read finds the metrics of a PromQL expression, and what stands around
-// each. It is no parser: an expression that Prometheus refuses is read as far as
-// its words go.
+// Read finds the metrics of a PromQL expression, and the functions around each. It does
+// not parse: of an expression that Prometheus rejects, it returns what it recognises.
 func Read(query string) (out []Series) {
 	var around []string // a function a parenthesis; "" = plain parentheses
 	word, skip := "", 0 // skip: depth of parentheses that hold labels

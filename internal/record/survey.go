@@ -115,7 +115,7 @@ func reach(
 	w := d.Workload
 	replica := cost.Replica{CPUCores: float64(w.CPUMilli) / 1000, MemoryGB: float64(w.MemoryBytes) / (1 << 30),
 		GPUs: float64(w.GPUs)}
-	money := "their cost is unknown, because their resource requests are unknown"
+	money := "their cost is unknown, since their resource requests are"
 	if price := cost.DefaultPrice(); replica.Known() {
 		money = fmt.Sprintf("%.2f %s an hour at the list prices of %s",
 			float64(c.MaxReplicas)*price.PerReplicaHour(replica), price.Currency, price.Name)

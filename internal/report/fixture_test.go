@@ -171,7 +171,7 @@ func seededAdvice() *tuner.Recommendation {
 			{Name: "vllm:num_requests_running", Source: "Pods", Follows: "requests in service", Samples: 400, Noise: number64(0.02), Ceiling: number64(8), Target: number64(6), Reaches: &yes, LeadS: number64(45), Verdict: tuner.Met, Config: searched(3, 16), USDMonth: between(-21, -26, -14), Attainment: between(0, -0.001, 0.001), Advised: true},
 			{Name: "vllm:num_requests_waiting", Source: "Pods", Follows: "requests waiting", Samples: 400, Noise: number64(0.3), Target: number64(1), LeadS: number64(-12), Verdict: tuner.Missed, Attainment: between(-0.1, -0.2, -0.05)},
 			{Name: "gpu_util", Source: "External", Follows: "requests in service", Samples: 90, Noise: number64(0.1), Ceiling: number64(0.7), Target: number64(0.9), Reaches: &no, Verdict: tuner.Missed},
-			{Name: "memory", Source: "Resource", Samples: 400, Slope: number64(2e5), Dropped: "it does not fall with the load: after the highest load a request in service less takes 0.191 MiB off 1477 MiB"},
+			{Name: "memory", Source: "Resource", Samples: 400, Slope: number64(2e5), Dropped: "it does not fall with the load: after the highest load, each request less in service frees 0.191 MiB of 1477 MiB"},
 		},
 		WhatIf: []tuner.WhatIf{
 			{ID: "load_1.5", Text: "load × 1.5", Verdict: tuner.Missed, Attainment: between(-0.21, -0.3, -0.15), PSLOMet: number64(0), Replicates: 20},

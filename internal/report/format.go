@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hpatune/hpatune/internal/figure"
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 )
 
@@ -63,6 +64,9 @@ func funcsOf(currency string) template.FuncMap {
 		"whatif":    whatIfRows,
 		"signals":   signalRows,
 		"nocost":    noCost,
+		"servers": func(list []results.ServerTime) serverTable {
+			return serverTable{serversTitle(list), serversNote(list), serverRows(list)}
+		},
 	}
 }
 
@@ -96,15 +100,25 @@ func readyAt(s *float64) string {
 	return clock(*s)
 }
 
-// span is a figure and the interval it lies in, for printing; Range is "" where
-// there is none.
-type span struct{ Value, Range string }
+// span is a figure and its interval, for printing; Range is "" if there is none.
+type span struct {
+	Value, Range string
+	Zero         bool // the interval contains 0: of a difference, there may be none
+}
 
 func (s span) String() string {
 	if s.Range == "" {
 		return s.Value
 	}
 	return s.Value + " (" + s.Range + ")"
+}
+
+// short is the figure, and its interval only if a difference of 0 is in it.
+func (s span) short() string {
+	if s.Zero {
+		return s.String()
+	}
+	return s.Value
 }
 
 // interval prints a figure with its 90 % interval where it has one.
@@ -121,7 +135,7 @@ func spanOf(i *tuner.Interval, print func(float64) string, to string) span {
 	if i == nil {
 		return span{Value: dash}
 	}
-	s := span{Value: print(i.Value)}
+	s := span{Value: print(i.Value), Zero: !i.BeyondZero()}
 	if i.Lo != nil && i.Hi != nil {
 		if lo, hi := print(*i.Lo), print(*i.Hi); lo != hi {
 			s.Range = lo + to + hi

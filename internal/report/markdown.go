@@ -36,6 +36,11 @@ func Markdown(w io.Writer, page Page) error {
 			}
 		}
 		p.markdownTable(rows)
+		if len(s.Servers) > 0 {
+			p.line("%s:\n", serversTitle(s.Servers))
+			p.markdownTable(serverRows(s.Servers))
+			p.line("%s\n", serversNote(s.Servers))
+		}
 	}
 	if a := page.Advice; a != nil && len(a.Changes) > 0 {
 		rows := [][]string{{"setting", "from", "to", "effect on monthly cost", "effect on within limits", "why"}}

@@ -36,8 +36,8 @@ next:
 	return out
 }
 
-// picked is the figures of a recommendation's configurations, a row a figure: what
-// the run measured, where it measured, and what each would do on another such day.
+// picked is the figures of a recommendation's configurations, one figure per row: what
+// the run measured, if it did, and what each configuration would do on another such day.
 type picked struct {
 	Head []string
 	Rows []pickedRow
@@ -48,8 +48,8 @@ type pickedRow struct {
 	Cells []span
 }
 
-// pickedFigure is one figure, as measured and as predicted; nil = neither is known
-// of it.
+// pickedFigure is one figure, as measured and as predicted; a function is nil if that
+// side does not know the figure.
 type pickedFigure struct {
 	name, unit string
 	measured   func(*tuner.Measured) *float64
@@ -139,22 +139,22 @@ var serviceFigures = []pickedFigure{
 
 var costFigures = []pickedFigure{
 	{
-		"cost of an hour",
+		"hourly cost",
 		"usd",
 		func(m *tuner.Measured) *float64 { return m.USDHour },
 		func(p *tuner.Predicted) *tuner.Interval { return p.USDHour },
 		true,
 	},
 	{
-		"a month, at the floor",
+		"monthly cost, floor",
 		"usd",
 		nil,
 		func(p *tuner.Predicted) *tuner.Interval { return point(p.USDMonth.Floor) },
 		false,
 	},
-	{"a month, expected", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return p.USDMonth.Expected }, true},
+	{"monthly cost, expected", "usd", nil, func(p *tuner.Predicted) *tuner.Interval { return p.USDMonth.Expected }, true},
 	{
-		"a month, at the ceiling",
+		"monthly cost, ceiling",
 		"usd",
 		nil,
 		func(p *tuner.Predicted) *tuner.Interval { return point(p.USDMonth.Ceiling) },
@@ -234,7 +234,7 @@ func (p *printer) picks(r *tuner.Recommendation, ps []pick) {
 	if p0 := ps[0].Predicted; p0.USDHour == nil {
 		p.line("  No cost: %s", noCost(r))
 	} else if p0.USDMonth.Expected == nil {
-		p.line("  No expected cost of a month: the profile does not say what it represents (a day or a week).")
+		p.line("  No expected monthly cost: the profile does not say what it represents (a day or a week).")
 	}
 	for _, e := range r.Equals {
 		p.line("  Equally good, but a larger change: %s", tuner.Describe(e.Config))

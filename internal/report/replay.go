@@ -43,13 +43,14 @@ func Ticks(w io.Writer, timeline results.Timeline) error {
 type Replay struct {
 	Schema     string              `json:"schema"`
 	Run        string              `json:"run"`
+	Trust      results.Trust       `json:"trust"`
 	Pick       tuner.Pick          `json:"pick"`
 	Objectives []results.Judgement `json:"objectives"`
 }
 
-// ReplayOf is a run, by its name, replayed under pick's HPA.
-func ReplayOf(run string, pick tuner.Pick, judged []results.Judgement) Replay {
-	return Replay{"hpatune.replay/v1", run, pick, judged}
+// ReplayOf is a run, by its name and its trust, replayed under pick's HPA.
+func ReplayOf(run string, trust results.Trust, pick tuner.Pick, judged []results.Judgement) Replay {
+	return Replay{"hpatune.replay/v1", run, trust, pick, judged}
 }
 
 // Gate is what `hpatune gate -o json` prints.

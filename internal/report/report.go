@@ -263,11 +263,11 @@ func lead(p Page) string {
 		m = &tuner.Measured{}
 	}
 	add("Within limits", "ratio", m.Attainment, to.Attainment)
-	add("Cost of an hour of this load", p.currency(), m.USDHour, to.USDHour)
+	add("Hourly cost", p.currency(), m.USDHour, to.USDHour)
 	return strings.Join(parts, " ")
 }
 
-// missed tells the objectives that were not met, with what was measured.
+// missed lists the objectives that were not met, with what was measured.
 func missed(os []results.Judgement) string {
 	var out []string
 	for _, o := range os {

@@ -8,10 +8,10 @@ import (
 	"github.com/hpatune/hpatune/tuner"
 )
 
-// signals is the table of what was recorded and is not scaled on.
+// signals is the table of recorded metrics that the HPA does not scale on.
 type signals struct {
 	Cost     string
-	Searched bool // their targets were
+	Searched bool // the best target of each was searched for
 	Rows     []signalRow
 	Dropped  []string
 	Advised  string
@@ -22,15 +22,16 @@ type signalRow struct {
 	Cost, Attainment                            span
 }
 
-// signalRows is the table of a recommendation; nil = nothing else was recorded.
+// signalRows makes the table of a recommendation; nil = there are no such metrics, or the
+// run was refused, so that nothing was computed for them.
 func signalRows(r *tuner.Recommendation) *signals {
-	if len(r.Signals) == 0 {
+	if len(r.Signals) == 0 || r.Verdict == tuner.Refuse {
 		return nil
 	}
 	out := &signals{Cost: "replica-hours"}
 	for i := range r.Signals {
 		if r.Signals[i].USDMonth != nil {
-			out.Cost = "cost a month"
+			out.Cost = "monthly cost"
 		}
 	}
 	for i := range r.Signals {
@@ -49,11 +50,11 @@ func signalRows(r *tuner.Recommendation) *signals {
 				"",
 			),
 			Lead:       dash,
-			Cost:       beyondNoise(g.ReplicaHours, ""),
+			Cost:       delta(g.ReplicaHours, ""),
 			Attainment: delta(g.Attainment, figure.Ratio),
 		}
 		if out.Cost != "replica-hours" {
-			row.Cost = beyondNoise(g.USDMonth, r.Price.Currency)
+			row.Cost = delta(g.USDMonth, r.Price.Currency)
 		}
 		if g.Ceiling != nil {
 			if row.Ceiling = digits(*g.Ceiling); g.Reaches != nil && !*g.Reaches {
@@ -81,10 +82,10 @@ func signalRows(r *tuner.Recommendation) *signals {
 	return out
 }
 
-// narrow says in a word what a signal follows, for a table of 80 columns.
+// narrow shortens what a signal follows to one word, for a table of 80 columns.
 var narrow = strings.NewReplacer("requests in service", "running", "requests waiting", "waiting")
 
-// signals writes the table of what was recorded and is not scaled on.
+// signals writes the table of recorded metrics that the HPA does not scale on.
 func (p *printer) signals(r *tuner.Recommendation) {
 	s := signalRows(r)
 	if s == nil {
@@ -99,11 +100,11 @@ func (p *printer) signals(r *tuner.Recommendation) {
 		rows := [][]string{{"", "follows", "noise", "ceiling", "target", "lead", s.Cost}}
 		for _, x := range s.Rows {
 			follows := narrow.Replace(x.Follows)
-			rows = append(rows, []string{x.Name, follows, x.Noise, x.Ceiling, x.Target, x.Lead, x.Cost.Value})
+			rows = append(rows, []string{x.Name, follows, x.Noise, x.Ceiling, x.Target, x.Lead, x.Cost.short()})
 		}
 		p.table(rows)
 		p.line(
-			"  Ceiling: the highest value of a replica. Lead: how long before the objectives are missed it asks for more replicas.",
+			"  Ceiling: the highest value per replica. Lead: how long before the objectives are missed the metric asks for more replicas.",
 		)
 	}
 	for _, x := range s.Dropped {

@@ -365,7 +365,7 @@ func (p *printer) changes(r *tuner.Recommendation) {
 		}
 		p.line("  %s: %s → %s", c.Path, c.From, c.To)
 		if v := c.Effect; v != nil {
-			p.line("    cost per month %s, within limits %s, flaps %s, time to capacity %s",
+			p.line("    monthly cost %s, within limits %s, flaps %s, time to capacity %s",
 				delta(v.USDMonth, r.Price.Currency).Value,
 				delta(v.Attainment, "ratio").Value,
 				delta(v.Flaps, "").Value,
@@ -410,11 +410,19 @@ func (p *printer) selfReplay(self tuner.SelfReplay) {
 			strings.ReplaceAll(string(self.Verdict), "-", " "),
 			self.RescalesMatched,
 			self.Rescales,
-			quantity(self.ReplicaHoursError, "ratio"),
+			changed(self.ReplicaHoursError),
 			quantity(self.MeanAbsReplicas, ""),
 			within,
 		)
 	}
+}
+
+// changed prints a relative error; "—" for nil.
+func changed(x *float64) string {
+	if x == nil {
+		return dash
+	}
+	return figure.Change(*x)
 }
 
 // ReplayText writes what one configuration would have done with a recorded load.
@@ -485,8 +493,5 @@ func off(f VerifiedFigure) string {
 	case results.Count:
 		return delta(&tuner.Interval{Value: *f.Error}, "").Value
 	}
-	if *f.Error > 0 {
-		return "+" + percent(*f.Error)
-	}
-	return percent(*f.Error)
+	return changed(f.Error)
 }

@@ -116,3 +116,15 @@ func TestNumbers(t *testing.T) {
 		})
 	}
 }
+
+// A refusal has searched nothing, so it prints no table of other metrics.
+func TestARefusalPrintsNoSignals(t *testing.T) {
+	var b bytes.Buffer
+	r := &tuner.Recommendation{Verdict: tuner.Refuse, Signals: []tuner.SignalRow{{Name: "queue"}}}
+	if err := TuneText(&b, r, nil); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "queue") {
+		t.Errorf("TuneText prints metrics for a refusal:\n%s", b.String())
+	}
+}

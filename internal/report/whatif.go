@@ -17,7 +17,7 @@ const same = "same"
 type whatIfRow struct {
 	Text             string
 	Cost, Attainment span
-	Then             string // what would be run then, or why nothing
+	Then             string // the settings that would be best, or why there are none
 }
 
 // whatIfRows is the table of a recommendation; nil = none was computed.
@@ -27,7 +27,7 @@ func whatIfRows(r *tuner.Recommendation) *whatIfs {
 	}
 	from := r.Recommended
 	out := &whatIfs{
-		Cost: "cost a month",
+		Cost: "monthly cost",
 		Lead: "Best settings in each case, compared with the recommended settings today.",
 	}
 	if from == nil {
@@ -44,8 +44,8 @@ func whatIfRows(r *tuner.Recommendation) *whatIfs {
 	for i := range r.WhatIf {
 		w := &r.WhatIf[i]
 		row := whatIfRow{Text: w.Text, Attainment: delta(w.Attainment, "ratio"), Then: same}
-		if row.Cost = beyondNoise(w.ReplicaHours, ""); priced {
-			row.Cost = beyondNoise(w.USDMonth, r.Price.Currency)
+		if row.Cost = delta(w.ReplicaHours, ""); priced {
+			row.Cost = delta(w.USDMonth, r.Price.Currency)
 		}
 		switch {
 		case w.Verdict == tuner.Missed:
@@ -62,15 +62,6 @@ func whatIfRows(r *tuner.Recommendation) *whatIfs {
 	return out
 }
 
-// beyondNoise is delta, but ±0 where the interval of the difference has both signs.
-func beyondNoise(i *tuner.Interval, unit string) span {
-	s := delta(i, unit)
-	if i != nil && i.Lo != nil && i.Hi != nil && *i.Lo <= 0 && *i.Hi >= 0 {
-		s.Value = delta(&tuner.Interval{}, unit).Value
-	}
-	return s
-}
-
 // whatIf writes the table of what would change the bill or the attainment most.
 func (p *printer) whatIf(r *tuner.Recommendation) {
 	w := whatIfRows(r)
@@ -80,7 +71,7 @@ func (p *printer) whatIf(r *tuner.Recommendation) {
 	p.line("\nWhat if? %s", w.Lead)
 	rows := [][]string{{"", w.Cost, "within limits", "settings"}}
 	for _, row := range w.Rows {
-		rows = append(rows, []string{row.Text, row.Cost.Value, row.Attainment.Value, row.Then})
+		rows = append(rows, []string{row.Text, row.Cost.short(), row.Attainment.Value, row.Then})
 	}
 	p.table(rows)
 	for i := range r.WhatIf {

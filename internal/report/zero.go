@@ -33,7 +33,7 @@ func zeroFacts(r *tuner.Recommendation) []zeroFact {
 		lost = "requests refused while no pod is ready"
 	}
 	return []zeroFact{
-		{"saved a month", interval(z.SavedUSDMonth, r.Price.Currency)},
+		{"saved per month", interval(z.SavedUSDMonth, r.Price.Currency)},
 		{"replica-hours saved", interval(z.SavedHours, "")},
 		{"hours at zero", interval(z.HoursAtZero, "")},
 		{"times woken", interval(z.Wakes, "")},

@@ -96,7 +96,7 @@ func (s *signals) total(ctx context.Context, m *hpa.Metric) (int64, error) {
 			}
 			list, err := ask(fmt.Sprintf("sum({__name__=%q})", name))
 			if err == nil && len(list) != 1 {
-				err = fmt.Errorf("%s has no series now", m.Name)
+				err = fmt.Errorf("%s has no series", m.Name)
 			}
 			if err != nil {
 				return 0, err

@@ -30,7 +30,7 @@ func Profile(text []byte) ([]byte, error) {
 		return nil, fmt.Errorf("the profile is not stored: %w", err)
 	}
 	if err := yaml.Unmarshal(out.Bytes(), new(yaml.Node)); err != nil {
-		return nil, fmt.Errorf("the profile is not stored: without its secrets it is no YAML: %w", err)
+		return nil, fmt.Errorf("the profile is not stored: without its secrets it is not valid YAML: %w", err)
 	}
 	return out.Bytes(), nil
 }

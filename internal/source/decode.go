@@ -187,6 +187,9 @@ func (d *decoder) wrong(n *yaml.Node, path, want string) {
 		try = strconv.Quote(n.Value)
 	case n.ShortTag() == "!!str":
 		found = strconv.Quote(clip(n.Value))
+		if _, err := strconv.ParseFloat(n.Value, 64); err == nil && strings.Contains(want, "number") {
+			try = n.Value + ", without quotes"
+		}
 	}
 	if found == "" {
 		found = "nothing"

@@ -19,7 +19,7 @@ func Rewrite(data []byte, change func(path, text string) (string, bool), set map
 		return nil, err
 	}
 	if len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("is no map of fields")
+		return nil, fmt.Errorf("is not a map of fields")
 	}
 	root := doc.Content[0]
 	if change != nil {
@@ -31,7 +31,7 @@ func Rewrite(data []byte, change func(path, text string) (string, bool), set map
 		for _, name := range names[:len(names)-1] {
 			at = member(at, name, &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"})
 			if at.Kind != yaml.MappingNode {
-				return nil, fmt.Errorf("%s: is no map of fields", path)
+				return nil, fmt.Errorf("%s: is not a map of fields", path)
 			}
 		}
 		v := member(at, names[len(names)-1], &yaml.Node{Kind: yaml.ScalarNode})

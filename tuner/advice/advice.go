@@ -14,6 +14,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/internal/secrets"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
@@ -323,17 +324,17 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 	add("Valid for: %s.", strings.Join(where, "; "))
 	p := r.Recommended.Predicted
 	sure := fmt.Sprintf(
-		"Confidence: %s held in %.0f %% of the replicates (replays of this load)",
+		"Confidence: %s held in %s of the replicates (replays of this load)",
 		strings.Join(r.Covered(), " and "),
-		100*p.PSLOMet,
+		figure.Percent(p.PSLOMet),
 	)
 	if s := r.SelfReplay; s.ReplicaHoursError != nil {
 		sure += fmt.Sprintf(
 			". Replaying the recorded run matched %d of %d rescales; "+
-				"replica-hours above minReplicas were off by %+.1f %%",
+				"replica-hours above minReplicas were off by %s",
 			s.RescalesMatched,
 			s.Rescales,
-			100**s.ReplicaHoursError,
+			figure.Change(*s.ReplicaHoursError),
 		)
 	}
 	add("%s. Recorded run: %s. Not verified by a second run yet (hpatune verify).", sure, strings.ToUpper(r.Trust))

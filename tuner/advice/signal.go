@@ -32,7 +32,7 @@ func signalOf(g *tuner.SignalRow, meta manifest.Meta) []byte {
 	if u := g.USDMonth; u != nil {
 		fmt.Fprintf(
 			&b,
-			"# Predicted cost compared with the recommended settings: %+.2f per month, for the same objectives.\n",
+			"# Predicted monthly cost compared with the recommended settings: %+.2f, for the same objectives.\n",
 			u.Value,
 		)
 	}

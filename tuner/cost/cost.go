@@ -210,6 +210,9 @@ func PriceOf(fields map[string]any) (Price, []error) {
 	if p.CPU == 0 && p.RAM == 0 && p.GPU == 0 && len(p.Extended) == 0 {
 		errs = append(errs, fmt.Errorf("CPU, RAM, GPU: all are 0 or missing; give at least one"))
 	}
+	if _, given := fields["node"]; given && p.Node == 0 {
+		errs = append(errs, errors.New("node: 0 would make nodes free; remove it to price a node as the replicas on it"))
+	}
 	switch unit := text("unit"); unit {
 	case "hour":
 	case "month":
@@ -219,7 +222,7 @@ func PriceOf(fields map[string]any) (Price, []error) {
 			p.Extended[name] /= HoursPerMonth
 		}
 	case "":
-		errs = append(errs, fmt.Errorf("unit: missing; say `unit: hour` or `unit: month` (730 hours)"))
+		errs = append(errs, fmt.Errorf("unit: missing; write `unit: hour` or `unit: month` (730 hours)"))
 	default:
 		errs = append(errs, fmt.Errorf("unit: %q is neither hour nor month", unit))
 	}

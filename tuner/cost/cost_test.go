@@ -39,6 +39,7 @@ func TestPriceOf(t *testing.T) {
 			Price{Name: "m", Unit: "hour", CPU: 0.05, Currency: "EUR"}, ""},
 		{"no unit is refused, since OpenCost's files are hourly in one place and monthly in another", map[string]any{"CPU": 1.0}, Price{}, "unit: missing"},
 		{"all problems at once", map[string]any{"CPU": "dear", "RAM": -1.0, "unit": "week"}, Price{}, "CPU: dear is not a number;RAM: -1 is not a price;unit: \"week\""},
+		{"a node for nothing", map[string]any{"CPU": 0.05, "unit": "hour", "node": 0}, Price{}, "node: 0 would make nodes free"},
 		{"nothing but a unit", map[string]any{"unit": "hour"}, Price{}, "all are 0 or missing"},
 	} {
 		got, errs := PriceOf(c.fields)

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"math"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
@@ -45,11 +46,11 @@ func balancerOf(s *service) (plant.Balancer, plant.Connections, notes) {
 		b = plant.Aged
 	}
 	n.quality("balancer", even, len(l.calls), "%s: variance of the requests per replica, relative to random; the "+
-		"least busy replica was chosen in %.0f %% of the cases", b, fewest*100)
+		"least busy replica was chosen in %s of the cases", b, figure.Percent(fewest))
 	if b == plant.Aged {
 		n.quality("connections", wires.Age.Seconds(), len(l.calls),
-			"maximum age of a connection in seconds (0 = none), over %d pools; %.0f %% of the requests used an open "+
-				"connection", max(1, wires.Pools), 100*l.reused())
+			"maximum age of a connection in seconds (0 = none), over %d pools; %s of the requests used an open "+
+				"connection", max(1, wires.Pools), figure.Percent(l.reused()))
 		return b, wires, n
 	}
 	if b == plant.Random && even > 2 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
@@ -78,8 +79,8 @@ func blindOf(s *service, out *Fitted, cfg *hpa.Config, pipes []plant.Pipe, toler
 	if seen := s.signals(cfg.Metrics); len(seen) > 0 {
 		settled = "an HPA on a metric that follows the requests in flight: " + strings.Join(seen, ", ")
 	}
-	return &Doubt{"blind-metric", fmt.Sprintf("%s does not show this load: %.0f %% of the requests waited for a slot "+
-		"although replicas could have been added; %s", name, 100*share, strings.Join(why, "; ")), settled}
+	return &Doubt{"blind-metric", fmt.Sprintf("%s does not show this load: %s of the requests waited for a slot "+
+		"although replicas could have been added; %s", name, figure.Percent(share), strings.Join(why, "; ")), settled}
 }
 
 // waitedBelow is the share of good calls that clearly waited for a slot (a tenth of

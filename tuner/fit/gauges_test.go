@@ -234,7 +234,7 @@ func TestGaugesThatLapse(t *testing.T) {
 	if !ok || p.PerRunning != 1 || p.PerWaiting != 1 {
 		t.Errorf("the rest of it is %+v, %v, want requests in flight: %q", p, ok, n.warnings)
 	}
-	want := "metric s0-prometheus had no value from 3m15s to 10m5s (the answer has no series): nothing is concluded from these stretches"
+	want := "metric s0-prometheus had no value from 3m15s to 10m5s (the answer has no series): these periods are not used"
 	if len(n.warnings) != 1 || n.warnings[0] != want {
 		t.Errorf("warnings %q, want %q", n.warnings, want)
 	}

@@ -149,7 +149,7 @@ func lapsed(run *results.Run, m *hpa.Metric) (n notes) {
 		parts = append(parts, fmt.Sprintf("%v to %v (%s)", max(0, from), to, g.Why))
 	}
 	if len(parts) > 0 {
-		n.warn("metric %s had no value from %s: nothing is concluded from these stretches", m.Name, strings.Join(parts, ", "))
+		n.warn("metric %s had no value from %s: these periods are not used", m.Name, strings.Join(parts, ", "))
 	}
 	return n
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
@@ -382,7 +383,7 @@ func (f *engineFit) describe(g guess, rivals []guess, k known) LLM {
 	}
 	for i, v := range thetaOf(&g.law) {
 		if c := coefficientNames[i]; v > 0 && se[i] > 0.5*v {
-			out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s) is uncertain: ± %.0f %%", c.name, c.what, 100*se[i]/v))
+			out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s) is uncertain: ± %s", c.name, c.what, figure.Percent(se[i]/v)))
 		}
 	}
 	seen := map[string]bool{out.Name: true}

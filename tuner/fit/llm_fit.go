@@ -213,7 +213,7 @@ func (f *engineFit) classes(out *LLM) {
 	}
 	if quick >= 5 && quick*20 > asked {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("%d of %d requests got their first token in less than 60 %% "+
-			"of the time that their prompt takes on an idle server, perhaps from a prefix cache; the model treats "+
+			"of the time that their prompts take on an idle server, perhaps from a prefix cache; the model treats "+
 			"every prompt as new", quick, asked))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/cost"
 	"github.com/hpatune/hpatune/tuner/hpa"
@@ -108,7 +109,7 @@ func pipeOf(s *service, m *hpa.Metric, replica cost.Replica) (plant.Pipe, bool, 
 		set  func(*plant.Pipe, float64)
 	}{
 		{"requests in service", func(r reading) float64 { return r.running }, func(p *plant.Pipe, b float64) { p.PerRunning = b }},
-		{"own work done", func(r reading) float64 { return r.work }, func(p *plant.Pipe, b float64) { p.PerWork = b }},
+		{"work that it did itself", func(r reading) float64 { return r.work }, func(p *plant.Pipe, b float64) { p.PerWork = b }},
 		{"completions", func(r reading) float64 { return r.done }, func(p *plant.Pipe, b float64) { p.PerDone = b }},
 		{"requests queued", func(r reading) float64 { return r.waiting }, func(p *plant.Pipe, b float64) { p.PerWaiting = b }},
 	} {
@@ -147,8 +148,8 @@ func pipeOf(s *service, m *hpa.Metric, replica cost.Replica) (plant.Pipe, bool, 
 		}
 		if best > 0.25*meanOf(ys) {
 			n.warn(
-				"CPU follows the load poorly (mean deviation %.0f %% of the mean), so the predicted CPU is uncertain",
-				100*best/meanOf(ys),
+				"CPU follows the load poorly (mean deviation %s of the mean), so the predicted CPU is uncertain",
+				figure.Percent(best/meanOf(ys)),
 			)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/plant"
@@ -183,9 +184,9 @@ func bucketOf(rs []reading, limit float64, said *notes) plant.Quota {
 		return plant.Quota{}
 	}
 	said.quality("cpu-limit", q.Most(), max(len(costs), len(rs)),
-		"requests per second within a limit of %.3g cores, at %.3g core-seconds each (%s; scatter %.0f %%) "+
+		"requests per second within a limit of %.3g cores, at %.3g core-seconds each (%s; scatter %s) "+
 			"and %.3g cores when idle",
-		limit, q.Each, how, 100*q.Spread, base)
+		limit, q.Each, how, figure.Percent(q.Spread), base)
 	return q
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
@@ -103,8 +104,8 @@ func replayedNotes(s *SelfReplay, syncs int) (n notes) {
 		n.quality("replayed-"+name, k, syncs, "%s that the HPA reads in the replay of the run, relative to the recorded one",
 			name)
 		if math.Abs(k-1) > metricOff {
-			n.warn("the replay of the run has %.0f %% of the recorded %s, so sizes under other targets are off by "+
-				"about as much", 100*k, name)
+			n.warn("the replay of the run has %s of the recorded %s, so sizes under other targets are off by "+
+				"about as much", figure.Percent(k), name)
 		}
 	}
 	return n

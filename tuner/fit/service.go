@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
@@ -95,7 +96,7 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	if s.hidden != nil && s.hidden.off > hiddenOff {
 		n.doubt("hidden-backends", ShowBackends,
 			"the recording does not show which replica answered, and no combination of slots and balancer that was tried "+
-				"reproduces the recorded latencies (%.0f %% off on average)", 100*(math.Exp(s.hidden.off)-1))
+				"reproduces the recorded latencies (%s off on average)", figure.Percent(math.Exp(s.hidden.off)-1))
 	}
 	var more notes
 	s.slowing, more = slowingOf(&s, slots)

@@ -83,7 +83,7 @@ func signalOf(s *service, m hpa.Metric, replica cost.Replica) Signal {
 	g := Signal{Metric: m, Noise: math.NaN(), Slope: math.NaN()}
 	p, ok, said := pipeOf(s, &m, replica)
 	if !ok || len(said.assumed) > 0 {
-		if g.Dropped = "it follows nothing that the run shows"; len(said.warnings) > 0 {
+		if g.Dropped = "it follows nothing that was recorded"; len(said.warnings) > 0 {
 			g.Dropped = said.warnings[0]
 		}
 		return g
@@ -113,7 +113,7 @@ func follows(p *plant.Pipe) string {
 	case p.PerRunning > 0:
 		return "requests in service"
 	case p.PerDone > 0:
-		return "completions a second"
+		return "completions per second"
 	}
 	return "nothing"
 }
@@ -140,7 +140,7 @@ func (s *service) holds(g *Signal, m hpa.Metric) {
 	}
 	_, g.Slope = theilSen(xs, ys)
 	if span := slices.Max(xs) - slices.Min(xs); !(g.Slope*span >= 0.1*meanOf(ys)) {
-		g.Dropped = fmt.Sprintf("it does not fall with the load: after the highest load a request in service less "+
-			"takes %.3g MiB off %.0f MiB", g.Slope/(1<<20), meanOf(ys)/(1<<20))
+		g.Dropped = fmt.Sprintf("it does not fall with the load: after the highest load, each request less in service "+
+			"frees %.3g MiB of %.0f MiB", g.Slope/(1<<20), meanOf(ys)/(1<<20))
 	}
 }

@@ -1,5 +1,7 @@
 package fit
 
+import "github.com/hpatune/hpatune/internal/figure"
+
 // throttledNotes says how often pods were stopped, and whether the law knows why.
 func throttledNotes(s *service) notes {
 	var n notes
@@ -10,11 +12,11 @@ func throttledNotes(s *service) notes {
 	n.quality("throttled", share, periods, "share of CPU periods in which the limit throttled the pods")
 	switch {
 	case share > 0.02 && s.law.Quota.Cores == 0:
-		n.warn("the CPU limit throttled the pods in %.0f %% of the periods, but the CPU samples stay below "+
-			"it: the replay does not include short throttling", 100*share)
+		n.warn("the CPU limit throttled the pods in %s of the periods, but the CPU samples stay below "+
+			"it: the replay does not include short throttling", figure.Percent(share))
 	case share > 0.1:
-		n.warn("the CPU limit throttled the pods in %.0f %% of the periods: a higher limit may help more than "+
-			"any change of the HPA", 100*share)
+		n.warn("the CPU limit throttled the pods in %s of the periods: a higher limit may help more than "+
+			"any change of the HPA", figure.Percent(share))
 	}
 	return n
 }

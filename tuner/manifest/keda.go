@@ -206,9 +206,8 @@ func deref[T any](p *T, otherwise T) T {
 	return *p
 }
 
-// scaledObject reads a ScaledObject and builds its HPA; with Unchecked, one that
-// KEDA would refuse has none. Fields that are not
-// known here are warnings: later releases have more.
+// scaledObject reads a ScaledObject and builds its HPA; with Unchecked, one that KEDA
+// would refuse has none. Unknown fields are warnings, since later releases have more.
 func (o Options) scaledObject(d *Doc, problems *source.Problems) {
 	k := &ScaledObject{}
 	for _, p := range tidy(d.doc.Decode(k)) {
@@ -220,9 +219,12 @@ func (o Options) scaledObject(d *Doc, problems *source.Problems) {
 			d.Warnings = append(d.Warnings, p)
 			continue
 		}
-		*problems = append(*problems, p)
+		d.Refused = append(d.Refused, p) // the API server rejects a value of the wrong type
 	}
-	if len(*problems) > 0 {
+	if *problems = append(*problems, d.Refused...); len(*problems) > 0 {
+		if k.Name != "" {
+			d.Scaled = k
+		}
 		return
 	}
 	if !o.Unchecked {

@@ -5,10 +5,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+	_ "time/tzdata" // zones are known on machines without a database, too
 
+	"github.com/robfig/cron/v3"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/api/resource"
 
+	"github.com/hpatune/hpatune/internal/promql"
 	"github.com/hpatune/hpatune/internal/source"
 )
 
@@ -28,8 +32,8 @@ func (c *checker) doubt(path, try, format string, args ...any) {
 	c.doubts = append(c.doubts, fault{path, fmt.Sprintf(format, args...), try})
 }
 
-// check returns all that the CRD's schema, KEDA's admission webhook and its
-// scalers refuse, and what they accept and a person should know.
+// check returns everything that the CRD's schema, KEDA's admission webhook and its scalers
+// refuse (faults), and what they accept although it does not do what it says (doubts).
 //
 // Source: kedacore/keda v2.21.0 config/crd/bases/keda.sh_scaledobjects.yaml,
 // apis/keda/v1alpha1 (scaledobject_webhook.go, CheckReplicaCountBoundsAreValid,
@@ -74,14 +78,15 @@ func (c *checker) bounds() {
 		}
 	}
 	if lo, hi := c.o.Min(), c.o.Max(); lo > hi {
-		c.refuse("spec.minReplicaCount", "", "minReplicaCount %d is above maxReplicaCount %d", lo, hi)
+		c.refuse("spec.minReplicaCount", fmt.Sprintf("minReplicaCount: %d, or maxReplicaCount: %d", hi, lo),
+			"minReplicaCount %d is above maxReplicaCount %d", lo, hi)
 	}
 	if i := s.IdleReplicaCount; i != nil {
 		switch {
 		case *i >= c.o.Min():
 			c.refuse(
 				"spec.idleReplicaCount",
-				"idleReplicaCount: 0, with minReplicaCount: 1 or more",
+				idleFix(*i),
 				"idleReplicaCount %d is not below minReplicaCount %d",
 				*i,
 				c.o.Min(),
@@ -100,6 +105,14 @@ func (c *checker) bounds() {
 	}
 }
 
+// idleFix says what to write instead of an idle size that is not below the minimum.
+func idleFix(idle int32) string {
+	if idle == 0 {
+		return "remove idleReplicaCount (minReplicaCount 0 already scales to 0), or set minReplicaCount: 1 or more"
+	}
+	return "idleReplicaCount: 0, with minReplicaCount: 1 or more"
+}
+
 func (c *checker) names() {
 	if c.o.Name == "" {
 		c.refuse("metadata.name", "", "is missing")
@@ -107,7 +120,7 @@ func (c *checker) names() {
 	if n := len(c.o.Name); n > longestLabel {
 		c.refuse(
 			"metadata.name",
-			"",
+			fmt.Sprintf("a name of at most %d characters", longestLabel),
 			"the name has %d characters; KEDA allows %d, because it becomes the value of a label",
 			n,
 			longestLabel,
@@ -177,6 +190,9 @@ func (c *checker) trigger(t *Trigger, i int, at string) {
 			if strings.TrimSpace(t.Metadata[f]) == "" && (f != "serverAddress" || t.AuthenticationRef == nil) {
 				c.refuse(at+".metadata."+f, "", "is missing")
 			}
+		}
+		if err := promql.Check(t.Metadata["query"]); err != nil && t.Metadata["query"] != "" {
+			c.doubt(at+".metadata.query", "", "Prometheus rejects this query: %s", err)
 		}
 		c.number(t, at, "activationThreshold")
 		if v, has := t.Metadata["ignoreNullValues"]; has && v != "true" && v != "false" {
@@ -257,23 +273,31 @@ func (c *checker) cron(t *Trigger, at string) {
 			return
 		}
 	}
+	if zone := t.Metadata["timezone"]; !isZone(zone) {
+		c.refuse(at+".metadata.timezone", "UTC, or a name such as Europe/Berlin", "%q is not a time zone", zone)
+	}
+	schedule := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 	for _, f := range []string{"start", "end"} {
-		if n := len(strings.Fields(t.Metadata[f])); n != 5 && !strings.HasPrefix(t.Metadata[f], "@") {
-			c.refuse(
-				at+".metadata."+f,
-				"0 8 * * *",
-				"%q has %d fields; a schedule has 5: minute hour day month weekday",
-				t.Metadata[f],
-				n,
-			)
+		text := t.Metadata[f]
+		if n := len(strings.Fields(text)); n != 5 {
+			c.refuse(at+".metadata."+f, "0 8 * * *", "%q has %s; a schedule has 5: minute hour day month weekday", text,
+				map[bool]string{true: "1 field", false: fmt.Sprintf("%d fields", n)}[n == 1])
+		} else if _, err := schedule.Parse(text); err != nil {
+			c.refuse(at+".metadata."+f, "0 8 * * *", "%q is not a schedule: %s", text, err)
 		}
 	}
 	if t.Metadata["start"] == t.Metadata["end"] {
-		c.refuse(at+".metadata.end", "", "start and end are the same")
+		c.refuse(at+".metadata.end", "a later end", "start and end are the same")
 	}
 	if n, err := strconv.ParseInt(t.Metadata["desiredReplicas"], 10, 64); err != nil || n == 0 {
 		c.refuse(at+".metadata.desiredReplicas", `"5"`, "%q is not a number above 0", t.Metadata["desiredReplicas"])
 	}
+}
+
+// isZone reports whether a name is one of the time zone database, as cron triggers need.
+func isZone(name string) bool {
+	_, err := time.LoadLocation(name)
+	return err == nil && name != "Local"
 }
 
 func (c *checker) formula() {
@@ -344,7 +368,7 @@ func (c *checker) fallback() {
 	if f.FailureThreshold < 0 || f.Replicas < 0 {
 		c.refuse(
 			"spec.fallback",
-			"",
+			"fallback: {failureThreshold: 3, replicas: 6}",
 			"failureThreshold %d and replicas %d must not be below 0",
 			f.FailureThreshold,
 			f.Replicas,

@@ -138,6 +138,9 @@ func TestWhatKEDARefuses(t *testing.T) {
 		{"a formula without a target", "  advanced: {scalingModifiers: {formula: q}}\n  triggers: [" + prometheusTrigger + "]", "spec.advanced.scalingModifiers.target", "is missing", ""},
 		{"a target of 0", "  advanced: {scalingModifiers: {formula: q, target: \"0\"}}\n  triggers: [" + prometheusTrigger + "]", "spec.advanced.scalingModifiers.target", "not a number above 0", ""},
 		{"a schedule of six fields", `  triggers: [{type: cron, metadata: {timezone: UTC, start: "0 0 8 * * *", end: "0 18 * * *", desiredReplicas: "2"}}]`, "spec.triggers[0].metadata.start", "has 6 fields", ""},
+		{"a month of 13", cronTrigger("UTC", "0 8 * 13 *"), "spec.triggers[0].metadata.start", "is not a schedule", "0 8 * * *"},
+		{"a descriptor, which KEDA's parser does not accept", cronTrigger("UTC", "@daily"), "spec.triggers[0].metadata.start", "has 1 field;", "0 8 * * *"},
+		{"an unknown time zone", cronTrigger("Europe/Bergen", "0 8 * * *"), "spec.triggers[0].metadata.timezone", "is not a time zone", ""},
 		{"a fallback of cpu alone", "  minReplicaCount: 1\n  fallback: {failureThreshold: 3, replicas: 2}\n  triggers: [{type: cpu, metricType: Utilization, metadata: {value: \"50\"}}]", "spec.fallback", "have no fallback", ""},
 		{"an unknown fallback behavior", "  fallback: {failureThreshold: 3, replicas: 2, behavior: statc}\n  triggers: [" + prometheusTrigger + "]", "spec.fallback.behavior", `"statc" is unknown`, "static"},
 		{"a behavior that the API refuses", "  advanced: {horizontalPodAutoscalerConfig: {behavior: {scaleDown: {stabilizationWindowSeconds: 7200}}}}\n  triggers: [" + prometheusTrigger + "]", kedaBehavior + ".scaleDown.stabilizationWindowSeconds", "less than or equal to 3600", "0 to 3600"},
@@ -154,9 +157,14 @@ func TestWhatKEDARefuses(t *testing.T) {
 	}
 }
 
+func cronTrigger(zone, start string) string {
+	return "  triggers: [{type: cron, metadata: {timezone: " + zone + ", start: \"" + start + "\", end: \"0 18 * * *\", desiredReplicas: \"2\"}}]"
+}
+
 func TestWhatKEDAAcceptsAndAPersonShouldKnow(t *testing.T) {
 	for name, tt := range map[string][2]string{
 		"a field of a later release":         {"  futureField: 1\n  triggers: [" + prometheusTrigger + "]", "it is ignored"},
+		"a query that does not parse":        {"  triggers: [{type: prometheus, metadata: {serverAddress: \"http://p\", query: \"sum(rate(x[1m])\", threshold: \"1\"}}]", "unclosed left parenthesis"},
 		"an idle size above 0":               {"  minReplicaCount: 3\n  idleReplicaCount: 1\n  triggers: [" + prometheusTrigger + "]", "only 0 works"},
 		"a formula that may divide by zero":  {"  advanced: {scalingModifiers: {formula: \"10 / q\", target: \"1\"}}\n  triggers: [" + prometheusTrigger + "]", "divides by zero when q is 0"},
 		"a fallback under a fraction target": {"  fallback: {failureThreshold: 3, replicas: 2}\n  advanced: {scalingModifiers: {formula: q, target: \"0.5\"}}\n  triggers: [" + prometheusTrigger + "]", "ignores the fallback"},

@@ -39,7 +39,7 @@ func (q *Quota) Most() float64 {
 
 func (q *Quota) check(bad func(string, ...any)) {
 	if q.Cores < 0 || q.Period < 0 || q.Base < 0 || q.Each < 0 || q.Spread < 0 || q.Cores > 0 && q.Base >= q.Cores {
-		bad("law: a quota of %g cores, period %v, %g burnt at rest, %g core-seconds a request, spread %g; none may be "+
+		bad("law: a quota of %g cores, period %v, %g used at rest, %g core-seconds a request, spread %g; none may be "+
 			"negative, and rest must be under the limit", q.Cores, q.Period, q.Base, q.Each, q.Spread)
 	}
 }

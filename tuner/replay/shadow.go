@@ -232,7 +232,7 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 			why = d.Explain()
 		case s.Rescaled() && s.Reason != "" && s.Reason != d.RescaleReason():
 			why = fmt.Sprintf(
-				"the size is the same, the reason is not: recorded %q, the core says %q",
+				"the size is the same, but the reason differs: recorded %q, hpatune %q",
 				s.Reason,
 				d.RescaleReason(),
 			)

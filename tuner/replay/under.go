@@ -35,7 +35,7 @@ func Under(run *results.Run, ran, given *hpa.Config) (*results.Run, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("the HPA scales on what this run did not record: %s", strings.Join(missing, ", "))
+		return nil, fmt.Errorf("the HPA scales on a metric that this run did not record: %s", strings.Join(missing, ", "))
 	}
 	out := *run
 	out.Syncs = slices.Clone(run.Syncs)

@@ -35,8 +35,8 @@ func TestScriptProblemsNameTheirLines(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{`a.hpa:1: "cpu" stands before`, "a.hpa:2: target 0%", "a.hpa:2: hpa: max=2 is below min=3", `a.hpa:3: quantity "x"`,
-		"a.hpa:4: desired: 1 values for 3 ticks", "a.hpa:5: at 7s: no tick", `a.hpa:6: want: "Able" is no condition`, `a.hpa:7: "foo": neither`, "a.hpa:8: hpa: nothing is expected"} {
+	for _, want := range []string{`a.hpa:1: "cpu" comes before`, "a.hpa:2: target 0%", "a.hpa:2: hpa: max=2 is below min=3", `a.hpa:3: quantity "x"`,
+		"a.hpa:4: desired: 1 values for 3 ticks", "a.hpa:5: at 7s: there is no tick", `a.hpa:6: want: "Able" is not a condition`, `a.hpa:7: "foo": neither`, "a.hpa:8: hpa: nothing is expected"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v\nlacks %q", err, want)
 		}

@@ -91,7 +91,7 @@ func (p *scriptParser) read(text string) {
 		return
 	}
 	if p.t == nil {
-		p.bad("%q stands before the first \"hpa\" line", verb)
+		p.bad("%q comes before the first \"hpa\" line", verb)
 		return
 	}
 	t := p.t
@@ -335,7 +335,7 @@ func (p *scriptParser) action(words []string) {
 		for _, w := range a.words {
 			known, err := setSpec(&p.t.final, w)
 			if !known {
-				err = fmt.Errorf("edit: setting %q: not known", w)
+				err = fmt.Errorf("edit: unknown setting %q", w)
 			}
 			p.check(err)
 		}
@@ -383,12 +383,12 @@ func (p *scriptParser) finish() {
 	}
 	for _, a := range t.actions {
 		if !t.isTick(a.at) {
-			p.badAt(a.line, "at %s: no tick is then", a.at)
+			p.badAt(a.line, "at %s: there is no tick at that time", a.at)
 		}
 	}
 	for _, w := range t.wants {
 		if !t.isTick(w.from) || !t.isTick(w.until) {
-			p.badAt(w.line, "want: no tick is at %s", w.from)
+			p.badAt(w.line, "want: there is no tick at %s", w.from)
 		}
 	}
 	if len(t.wants) == 0 && !slices.ContainsFunc(expects, func(k string) bool { return t.lists[k] != nil }) {

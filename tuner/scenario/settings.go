@@ -178,7 +178,7 @@ func metric(key, value string) (m hpa.Metric, known bool, err error) {
 		}
 	}
 	if m.Name == "" && err == nil {
-		err = fmt.Errorf("metric %q: it has no name", key)
+		err = fmt.Errorf("metric %q has no name", key)
 	}
 	return m, true, err
 }

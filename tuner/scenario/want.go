@@ -54,7 +54,7 @@ func (p *scriptParser) want(words []string) {
 		w.what, w.text = "condition", strings.Join(rest[min(1, len(rest)):], " ")
 		w.subject, w.status, _ = cutSetting(words[1])
 		if _, ok := hpa.ParseConditionType(w.subject); !ok {
-			p.bad("want: %q is no condition; %s", w.subject, usage[len("want: "):])
+			p.bad("want: %q is not a condition; %s", w.subject, usage[len("want: "):])
 			return
 		}
 		if w.status == "" && at(0) == "" {

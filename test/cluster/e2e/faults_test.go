@@ -338,7 +338,7 @@ func TestARunKilledInMidRunKeepsItsRowsAndRestorePutsItsHPABack(t *testing.T) {
 		return nil
 	})
 	r = s.hpatune(t, t.TempDir(), again...)
-	if err := says(r.stderr, "did not put it back", "hpatune restore -n "+w.namespace); r.code != 1 || err != nil {
+	if err := says(r.stderr, "did not restore it", "hpatune restore -n "+w.namespace); r.code != 1 || err != nil {
 		t.Errorf("before the restore: exit code %d, want 1; %v", r.code, err)
 	}
 	r = s.hpatune(t, t.TempDir(), "restore", "-n", w.namespace)

@@ -80,7 +80,7 @@ if (front && data.front.length) {
       axes: [
         axis({
           size: 28,
-          label: "cost of an hour of this load",
+          label: "hourly cost of this load",
           labelSize: 18,
           labelFont: font(),
           values: (u, v, i, space, incr) =>
