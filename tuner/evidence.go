@@ -75,6 +75,7 @@ func learn(e evidence, o Options, not []NotCovered) (Fitted, *Model, *Refusal, e
 	ran := o.ran()
 	o.Fit.Limits = newGoals(o.Objectives).limits()
 	o.Fit.Seed = uint64(o.Seed)
+	o.Fit.Reads = o.Current.Metrics
 	if e.whole != e.run {
 		o.Fit.Load = e.run
 	}
@@ -105,15 +106,23 @@ func learn(e evidence, o Options, not []NotCovered) (Fitted, *Model, *Refusal, e
 	return f, m, no, err
 }
 
-// unseenMetrics refuses a configuration that scales on what the run did not record:
-// simulated as failing, it would be judged for a fault that nobody knows it has.
+// unseenMetrics refuses a configuration that scales on what the run did not record, or
+// what nothing in it explains: simulated as failing, it would be judged for a fault that
+// nobody knows it has.
 func unseenMetrics(f *Fitted, c *hpa.Config) *Refusal {
 	blind := f.World.Blind(c)
 	if len(blind) == 0 {
 		return nil
 	}
+	for i := range c.Metrics {
+		if why := f.Unread[c.Metrics[i].Name]; why != "" {
+			return &Refusal{"metric", "the HPA scales on a metric that cannot be replayed: " + why,
+				"another metric, or a longer run in which it rises and falls with the load"}
+		}
+	}
 	return &Refusal{"metric", "the HPA scales on metrics that this run did not record: " + strings.Join(blind, ", "),
-		"a run under an HPA with that metric (hpatune run --hpa), or one that records it (--prometheus and --promql)"}
+		"a run that records them: hpatune run --scrape :8000/metrics (of the pods), or --prometheus URL --promql NAME=QUERY; " +
+			"or a run under an HPA with these metrics (--hpa)"}
 }
 
 // unlike holds the model against the runs at fixed sizes that it was fitted to:

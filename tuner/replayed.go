@@ -31,7 +31,7 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	var not []NotCovered
 	o.Objectives, not = cover(run, o)
 	g := newGoals(o.Objectives)
-	o.Fit.Limits, o.Fit.Seed = g.limits(), uint64(o.Seed)
+	o.Fit.Limits, o.Fit.Seed, o.Fit.Reads = g.limits(), uint64(o.Seed), cfg.Metrics
 	fit, err := Fit(run, o.ran(), o.Fit)
 	if err != nil {
 		return Replayed{}, err

@@ -6,6 +6,7 @@ package fit
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hpatune/hpatune/results"
@@ -36,6 +37,10 @@ type Options struct {
 	// those of Loop are known from it.
 	Outside []string
 
+	// Reads are further metrics that a world has to know, if they were recorded: those of
+	// configurations that did not run. nil = none.
+	Reads []hpa.Metric
+
 	// Signals asks for what was recorded and is not scaled on: Fitted.Signals.
 	Signals bool
 
@@ -57,6 +62,8 @@ type Fitted struct {
 	// Signals are the metrics that were recorded and that the HPA does not scale on;
 	// nil = nobody asked, or there are none.
 	Signals []Signal
+	// Unread says of metrics that were recorded, by name, why they cannot be replayed.
+	Unread map[string]string
 	// Quality is how well each part of the fit meets what was recorded.
 	Quality    []Quality
 	SelfReplay SelfReplay
@@ -160,7 +167,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	if err := errors.Join(errs[0], errs[1], errs[2]); err != nil {
 		return done(errors.Join(err, errs[3]))
 	}
-	w.Pipes, n = pipesOf(&served, cfg.Metrics, out.Replica)
+	w.Pipes, out.Unread, n = pipesOf(&served, slices.Concat(cfg.Metrics, o.Reads), out.Replica)
 	say.add(n)
 	say.add(served.counted(w.Pipes))
 	w.Service = served.law

@@ -81,7 +81,11 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 	n := lapsed(s.run, m)
 	pooled := m.Source != hpa.Pods
 	tracks := s.podTracks(m)
-	if pooled || !s.visible {
+	switch {
+	case pooled && len(tracks) > 0 && s.visible && len(s.poolTrack(m, true)[0].points) == 0:
+		n.warn("metric %s was recorded pod by pod; an HPA that reads one number of it is taken to read their sum", m.Name)
+		pooled = false
+	case pooled || !s.visible:
 		tracks = s.poolTrack(m, pooled)
 	}
 	total := 0

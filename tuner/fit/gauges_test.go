@@ -3,10 +3,12 @@ package fit
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/cost"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
@@ -190,6 +192,35 @@ func TestGaugesKeptOnChange(t *testing.T) {
 	}
 	if points := s.poolTrack(m, true)[0].points; len(points) != 61 || points[4] != (point{50, 1}) {
 		t.Errorf("%d points %v, want one every 5 s", len(points), points)
+	}
+}
+
+// TestGaugesOfAnotherHPA: a metric that was recorded pod by pod serves an HPA that reads
+// one number of it, under the name that adapters give it; one that was not recorded, or
+// that nothing explains, is told apart.
+func TestGaugesOfAnotherHPA(t *testing.T) {
+	s := scene()
+	m := &hpa.Metric{Source: hpa.Pods, Name: "vllm:num_requests_waiting"}
+	s.seen(m, func(k int, at float64) (float64, bool) {
+		on := 2 + math.Floor((at-2)/15)*15
+		return s.did(k, on, on).waiting, true
+	})
+	noise := hpa.Metric{Source: hpa.External, Name: "weather"}
+	for at := 30.0; at < 800; at += 5 {
+		s.run.Samples = append(s.run.Samples, results.Sample{At: seconds(at), Source: "prometheus", Name: "weather",
+			Value: 50 + 40*math.Sin(at*at), SampledAt: results.NotYet})
+	}
+	pipes, unread, n := pipesOf(s, []hpa.Metric{
+		{Source: hpa.External, Name: "vllm_num_requests_waiting"}, noise, {Source: hpa.Pods, Name: "never"},
+	}, cost.Replica{})
+	if len(pipes) != 1 || pipes[0].PerWaiting != 1 || pipes[0].Over != plant.Sum || pipes[0].Name != "vllm_num_requests_waiting" {
+		t.Errorf("pipes %+v, want the sum of what waits", pipes)
+	}
+	if len(n.warnings) != 3 || !strings.Contains(n.warnings[0], "taken to read their sum") {
+		t.Errorf("warnings %q, want one of each metric", n.warnings)
+	}
+	if len(unread) != 1 || !strings.Contains(unread["weather"], "follows nothing in the log") {
+		t.Errorf("unread %q, want the weather alone", unread)
 	}
 }
 

@@ -109,14 +109,14 @@ func (s *service) held(m *hpa.Metric, points []point) []point {
 func gaugeSamples(l *log, m *hpa.Metric) []results.Sample {
 	source := ""
 	for _, x := range l.run.Samples {
-		if x.Name == m.Name && (source == "" || servedByAPI(x.Source) && !servedByAPI(source)) {
+		if sameName(x.Name, m.Name) && (source == "" || servedByAPI(x.Source) && !servedByAPI(source)) {
 			source = x.Source
 		}
 	}
 	lost := lapsesOf(l.run, m)
 	var out []results.Sample
 	for _, x := range l.run.Samples {
-		if x.Name != m.Name || x.Source != source {
+		if !sameName(x.Name, m.Name) || x.Source != source {
 			continue
 		}
 		inside := slices.ContainsFunc(lost, func(g results.Gap) bool { return x.At > g.From && x.At < g.To })

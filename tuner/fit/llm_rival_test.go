@@ -37,7 +37,7 @@ func TestASlowingServerIsNoLanguageModel(t *testing.T) {
 		t.Errorf("capacity %.2f requests/s, want %.2f; %q", got.law.Capacity(), capacity, said.warnings)
 	}
 	// Twenty inside burn no more than the server can do.
-	pipes, _ := pipesOf(&got, fittest.CPUConfig(70).Metrics, cost.Replica{CPUCores: 1})
+	pipes, _, _ := pipesOf(&got, fittest.CPUConfig(70).Metrics, cost.Replica{CPUCores: 1})
 	p := pipes[0]
 	if p.PerRunning != 0 || p.PerDone != 0 || math.Abs(p.PerWork/(density*mean)-1) > 0.08 || math.Abs(p.Base-idle) > 0.02 {
 		t.Errorf("CPU pipe %+v, want %.3g cores and %.3g core-seconds of own work", p, idle, density*mean)

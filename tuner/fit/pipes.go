@@ -3,6 +3,7 @@ package fit
 import (
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hpatune/hpatune/internal/figure"
@@ -12,22 +13,43 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// pipesOf fits one pipe for each metric that the configuration reads. One that was
-// not sampled, and that nothing can be assumed of, has none.
-func pipesOf(s *service, metrics []hpa.Metric, replica cost.Replica) ([]plant.Pipe, notes) {
-	var n notes
-	var out []plant.Pipe
+// pipesOf fits one pipe for each metric that the configurations read. One that was
+// not sampled, and that nothing can be assumed of, has none. unread says why of those
+// that were.
+func pipesOf(s *service, metrics []hpa.Metric, replica cost.Replica) (out []plant.Pipe, unread map[string]string, n notes) {
+	tried := map[string]bool{}
 	for i := range metrics {
 		m := &metrics[i]
-		if slices.ContainsFunc(out, func(p plant.Pipe) bool { return p.Name == m.Name }) {
+		if tried[m.Name] {
 			continue
 		}
+		tried[m.Name] = true
 		p, ok, said := pipeOf(s, m, replica)
-		if n.add(said); ok {
+		n.add(said)
+		if ok {
 			out = append(out, p)
+			continue
+		}
+		if len(said.warnings) > 0 && s.sampled(m) {
+			if unread == nil {
+				unread = map[string]string{}
+			}
+			unread[m.Name] = said.warnings[len(said.warnings)-1]
 		}
 	}
-	return out, n
+	return out, unread, n
+}
+
+// sampled reports whether the run has samples of a metric.
+func (s *service) sampled(m *hpa.Metric) bool {
+	name, _ := sampled(m)
+	return slices.ContainsFunc(s.run.Samples, func(x results.Sample) bool { return sameName(x.Name, name) })
+}
+
+// sameName reports whether a sample has a metric's name: adapters write _ for the : of
+// a server's metrics.
+func sameName(sample, metric string) bool {
+	return sample == metric || strings.ReplaceAll(sample, ":", "_") == metric
 }
 
 // sampled gives the samples' name and the factor to base units for a metric.

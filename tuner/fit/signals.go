@@ -58,7 +58,7 @@ func signalsOf(s *service, cfg *hpa.Config, replica cost.Replica) []Signal {
 		case ofPod[name]:
 			m.Source = hpa.Pods
 		}
-		if slices.ContainsFunc(cfg.Metrics, func(o hpa.Metric) bool { return o.Name == m.Name }) {
+		if slices.ContainsFunc(cfg.Metrics, func(o hpa.Metric) bool { return sameName(m.Name, o.Name) }) {
 			continue
 		}
 		out = append(out, signalOf(s, m, replica))
