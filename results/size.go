@@ -17,7 +17,7 @@ type Replicas struct {
 	Hours      *float64 `json:"hours"`
 	ReadyHours *float64 `json:"ready_hours"`
 	Flaps      *int     `json:"flaps"`
-	// Longest time from more replicas being wanted until as many were ready.
+	// The longest stretch with fewer ready than the HPA wanted.
 	TimeToCapacityS *float64 `json:"time_to_capacity_s"`
 }
 
@@ -139,13 +139,18 @@ func (t *Timeline) flaps() float64 {
 // timeToCapacity is the longest stretch with fewer ready than desired, in
 // seconds; NaN where either is not known.
 func (t *Timeline) timeToCapacity() float64 {
-	desired, ready := t.levels(
-		func(k *Tick) float64 { return k.Desired },
-	), t.levels(
-		func(k *Tick) float64 { return k.Ready },
-	)
-	if len(desired) == 0 || math.IsNaN(desired[0].v) || math.IsNaN(ready[0].v) {
+	longest, short := 0, 0
+	known := false
+	for i := range t.Ticks {
+		k := &t.Ticks[i]
+		known = known || !math.IsNaN(k.Ready) && !math.IsNaN(k.Desired)
+		if short++; !k.Short() {
+			short = 0
+		}
+		longest = max(longest, short)
+	}
+	if !known {
 		return math.NaN()
 	}
-	return timeToCapacity(desired, ready, time.Duration(len(t.Ticks))*t.Step).Seconds()
+	return (time.Duration(longest) * t.Step).Seconds()
 }

@@ -28,6 +28,10 @@ type Tick struct {
 	Warmup bool // most of it belongs to a warm-up: no objective is about it
 }
 
+// Short reports whether fewer were ready than the HPA wanted. Where either is not
+// known they were not.
+func (t *Tick) Short() bool { return t.Ready < t.Desired-1e-9 } // Ready is a mean, with its rounding
+
 // A Timeline is what happened, or what would have: one Tick every Step from
 // run time 0, and latency totals of the answered requests (of a recorded run
 // without its warm-up, which the ticks do include).

@@ -123,14 +123,14 @@ type fluid struct {
 	hours      float64
 	paid       float64 // hours, or what the nodes cost, in replica-hours
 	errors     float64
-	capacity   float64 // time to capacity, seconds; NaN where the need is not known
+	capacity   float64 // time to capacity, seconds
 	windows    float64 // share of windows within, where an objective asks; else 1
 	margin     float64 // of the goals
 }
 
 // pass runs one configuration over the fluid plant, from where it would stand.
 func (b *bench) pass(w *replay.World, cfg hpa.Config, s *replay.Scratch) fluid {
-	a := tally{step: w.Demand.Step, warmup: b.warmup, need: b.need, by: b.goals.windowTicks(w.Demand.Step)}
+	a := tally{step: w.Demand.Step, warmup: b.warmup, by: b.goals.windowTicks(w.Demand.Step)}
 	replay.Simulate(b.under(w, cfg, s), cfg, s, a.tick)
 	f := fluid{
 		config:     cfg,
@@ -172,7 +172,7 @@ func (b *bench) timeline(
 	s.Latency, s.Warmup = l, b.warmup
 	defer func() { s.Latency, s.Warmup = nil, nil }()
 	tl.Step, tl.Ticks = w.Demand.Step, tl.Ticks[:0]
-	a := tally{step: tl.Step, warmup: b.warmup, need: b.need}
+	a := tally{step: tl.Step, warmup: b.warmup}
 	replay.SimulateExact(under, cfg, 0, s, func(k *results.Tick) {
 		a.tick(k)
 		tl.Ticks = append(tl.Ticks, *k)

@@ -72,7 +72,7 @@ func specimen(run *results.Run, o Options) (results.Timeline, []results.Figure) 
 	if w := run.Meta.Workload; w.CPUMilli+w.MemoryBytes+w.GPUs+o.Fit.CPUMilli+o.Fit.MemoryBytes > 0 {
 		g.cost = 1
 	}
-	return tl, g.extra(&tally{step: time.Second, ticks: 1, need: []float64{1}})
+	return tl, g.extra(&tally{step: time.Second, ticks: 1})
 }
 
 // uncovered is the refusal where a replay can judge none of the objectives.

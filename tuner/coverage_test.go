@@ -59,7 +59,7 @@ func TestEveryMetricByFluidAndExact(t *testing.T) {
 	}()
 	var s replay.Scratch
 	fluid := replay.Timeline(w, o.Current, &s)
-	extra := goals{cost: 0.1}.extra(&tally{step: time.Second, ticks: len(exact.Ticks), podSeconds: 7200, need: []float64{1}})
+	extra := goals{cost: 0.1}.extra(&tally{step: time.Second, ticks: len(exact.Ticks), podSeconds: 7200})
 	for _, m := range results.Metrics() {
 		known := slices.Contains(knownToReplay, m.Name)
 		o := objectivesOf(t, m.Example)
@@ -162,4 +162,33 @@ func replayOf(t *testing.T, run *results.Run, o Options) Replayed {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// A recording and a replay count time to capacity alike: from its records, from its
+// timeline, and as a replay's ticks are added up.
+func TestTimeToCapacityHasOneDefinition(t *testing.T) {
+	run, _ := recorded(t)
+	exact := run.Replicas().TimeToCapacityS
+	if exact == nil || *exact < 5 {
+		t.Fatalf("the run was never short of replicas: %v", exact)
+	}
+	objectives := objectivesOf(t, "time_to_capacity < 90s")
+	tl := run.Timeline(time.Second)
+	a := tally{step: tl.Step}
+	for i := range tl.Ticks {
+		a.tick(&tl.Ticks[i])
+	}
+	for _, c := range []struct {
+		sentence string
+		got      *float64
+	}{
+		{"gate RUN judges", run.Judge(objectives)[0].Value},
+		{"gate --recording judges a timeline", tl.Judge(objectives)[0].Value},
+		{"tune and verify add up ticks", known(a.timeToCapacity())},
+	} {
+		// Of the first and the last second of the stretch, a timeline counts all.
+		if c.got == nil || *c.got < *exact-1e-9 || *c.got > *exact+2 {
+			t.Errorf("%s: %v, want %v as in the summary", c.sentence, show(c.got), *exact)
+		}
+	}
 }

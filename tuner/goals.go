@@ -138,16 +138,14 @@ func (g goals) margin(f fluid) float64 {
 
 // extra are the figures that a timeline does not know by itself.
 func (g goals) extra(a *tally) []results.Figure {
-	fs := []results.Figure{results.Exactly(results.TimeToCapacity.Name, a.timeToCapacity(), a.ticks, "s")}
-	if g.cost > 0 {
-		hour := g.paid(a) / a.spanHours() * g.cost
-		fs = append(
-			fs,
-			results.Exactly("usd_hour", hour, a.ticks, "usd"),
-			results.Exactly("usd_month", hour*HoursPerMonth, a.ticks, "usd"),
-		)
+	if !(g.cost > 0) {
+		return nil
 	}
-	return fs
+	hour := g.paid(a) / a.spanHours() * g.cost
+	return []results.Figure{
+		results.Exactly("usd_hour", hour, a.ticks, results.Money),
+		results.Exactly("usd_month", hour*HoursPerMonth, a.ticks, results.Money),
+	}
 }
 
 // met reports whether every objective holds on one replicate; a is the tally of

@@ -111,7 +111,10 @@ func TestMetOnADay(t *testing.T) {
 		l.Record(time.Duration(i+1) * 10 * time.Millisecond) // p95 0.95 s
 	}
 	tl := results.Timeline{Step: time.Second, Ticks: []results.Tick{{Arrivals: 100, Done: 99, Good: 95, Failed: 1, Pods: 4, Ready: 4, Spec: 4}}, TTFT: l, E2E: l}
-	a := &tally{step: time.Second, ticks: 1800, podSeconds: 7200, shortMax: 30, need: []float64{1}}
+	for range 30 {
+		tl.Ticks = append(tl.Ticks, results.Tick{Pods: 4, Ready: 4, Spec: 5, Desired: 5})
+	}
+	a := &tally{step: time.Second, ticks: 1800, podSeconds: 7200}
 	for _, c := range []struct {
 		text string
 		cost float64

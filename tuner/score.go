@@ -12,7 +12,6 @@ import (
 type tally struct {
 	step   time.Duration
 	warmup func(tick int) bool // nil = no warm-up
-	need   []float64           // ready replicas that the load takes, a tick; nil = unknown
 
 	ticks                                      int
 	arrivals, shed, failed, done, good, tokens float64
@@ -20,9 +19,10 @@ type tally struct {
 	nodeSeconds                                float64 // 0 where there are no nodes
 	flaps                                      int
 	spec                                       float64
-	direction                                  int // of the last change of spec
-	changed                                    int // tick of it
-	short, shortMax                            int // ticks in a row with too few ready
+	direction                                  int  // of the last change of spec
+	changed                                    int  // tick of it
+	short, shortMax                            int  // ticks in a row with fewer ready than the HPA wanted
+	sized                                      bool // how many it wanted, and how many were ready, is known
 	goodBy, arrivalsBy                         []float64
 	by                                         int // ticks a window of goodBy; 0 = none kept
 
@@ -58,13 +58,12 @@ func (a *tally) tick(t *results.Tick) {
 		}
 		a.direction, a.changed, a.spec = d, i, t.Spec
 	}
-	if a.need != nil && i < len(a.need) {
-		if t.Ready < a.need[i] {
-			a.short++
-			a.shortMax = max(a.shortMax, a.short)
-		} else {
-			a.short = 0
-		}
+	a.sized = a.sized || !math.IsNaN(t.Ready) && !math.IsNaN(t.Desired)
+	if t.Short() {
+		a.short++
+		a.shortMax = max(a.shortMax, a.short)
+	} else {
+		a.short = 0
 	}
 	if a.warmup != nil && a.warmup(i) {
 		return
@@ -124,9 +123,9 @@ func (a *tally) hours() float64      { return a.podSeconds / 3600 }
 func (a *tally) readyHours() float64 { return a.readySeconds / 3600 }
 
 // timeToCapacity is the longest stretch in which fewer replicas were ready than
-// the load took, in seconds; NaN where the need is not known.
+// the HPA wanted, in seconds, as of a run; NaN where either is not known.
 func (a *tally) timeToCapacity() float64 {
-	if a.need == nil {
+	if !a.sized {
 		return math.NaN()
 	}
 	return float64(a.shortMax) * a.step.Seconds()

@@ -10,14 +10,14 @@ import (
 )
 
 func TestTally(t *testing.T) {
-	a := tally{step: 10 * time.Second, warmup: func(i int) bool { return i == 0 }, need: []float64{1, 3, 3, 3, 3}, by: 2}
+	a := tally{step: 10 * time.Second, warmup: func(i int) bool { return i == 0 }, by: 2}
 	for _, k := range []results.Tick{
-		{Spec: 2, Pods: 2, Ready: 2, Nodes: 1, Arrivals: 100, Done: 90, Good: 50, Failed: 5, Shed: 5, Tokens: 9}, // warm-up: replicas only
-		{Spec: 3, Pods: 3, Ready: 2, Arrivals: 10, Done: 9, Good: 8, Failed: 1, Tokens: 90},
-		{Spec: 3, Pods: 3, Ready: 2, Arrivals: 10, Done: 8, Good: 7, Shed: 2, Tokens: 80},
-		{Spec: 4, Pods: 4, Ready: 3, Arrivals: 10, Done: 10, Good: 10, Tokens: 100},
-		{Spec: 3, Pods: 4, Ready: 2, Arrivals: 10, Done: 10, Good: 5, Tokens: 100},
-		{Spec: 3, Pods: 3, Ready: 3, Nodes: 2},
+		{Spec: 2, Pods: 2, Ready: 2, Desired: 1, Nodes: 1, Arrivals: 100, Done: 90, Good: 50, Failed: 5, Shed: 5, Tokens: 9}, // warm-up: replicas only
+		{Spec: 3, Pods: 3, Ready: 2, Desired: 3, Arrivals: 10, Done: 9, Good: 8, Failed: 1, Tokens: 90},
+		{Spec: 3, Pods: 3, Ready: 2, Desired: 3, Arrivals: 10, Done: 8, Good: 7, Shed: 2, Tokens: 80},
+		{Spec: 4, Pods: 4, Ready: 3, Desired: 3, Arrivals: 10, Done: 10, Good: 10, Tokens: 100},
+		{Spec: 3, Pods: 4, Ready: 2, Desired: 3, Arrivals: 10, Done: 10, Good: 5, Tokens: 100},
+		{Spec: 3, Pods: 3, Ready: 3, Desired: math.NaN(), Nodes: 2},
 	} {
 		a.tick(&k)
 	}
@@ -46,8 +46,11 @@ func TestTally(t *testing.T) {
 	if got := fmt.Sprint(each.goodBy, each.arrivalsBy); got != "[2 4] [3 5]" {
 		t.Errorf("good and arrivals, tick by tick: %s, want [2 4] [3 5]", got)
 	}
-	if got := (&tally{step: time.Second}).timeToCapacity(); !math.IsNaN(got) {
-		t.Errorf("time to capacity without a need = %v, want NaN", got)
+	blind := tally{step: time.Second}
+	blind.tick(&results.Tick{Ready: math.NaN(), Desired: 3})
+	blind.tick(&results.Tick{Ready: 3, Desired: math.NaN()})
+	if got := blind.timeToCapacity(); !math.IsNaN(got) {
+		t.Errorf("time to capacity of what was not seen = %v, want NaN", got)
 	}
 	if got := (&tally{}).attainment(); !math.IsNaN(got) {
 		t.Errorf("attainment without arrivals = %v, want NaN", got)

@@ -48,16 +48,13 @@ func Compare(
 	objectives, _ = cover(run, Options{Objectives: objectives})
 	g := newGoals(objectives)
 	b := &bench{world: w, goals: g, warmup: warmups(run.Meta.Stages, w.Demand.Step)}
-	if per, err := capacity(w, max(w.Replicas, 2), g.want()); err == nil && per > 0 {
-		b.need = needs(w.Demand.Bins, w.Demand.Step, per)
-	}
 	b.seed, b.asRecorded = seed, true
 	b.day = func(i int) *replay.World { return w.Luck(replicate(seed, i)) }
 	var s replay.Scratch
 	predicted := b.try(cfg, replicates, &s)
 
 	actual := run.TimelineWithin(w.Demand.Step, results.LimitsOf(objectives))
-	a := tally{step: w.Demand.Step, warmup: b.warmup, need: b.need}
+	a := tally{step: w.Demand.Step, warmup: b.warmup}
 	for i := range actual.Ticks {
 		if i < len(w.Demand.Bins) {
 			a.tick(&actual.Ticks[i])

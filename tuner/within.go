@@ -13,7 +13,7 @@ import (
 // tallied adds up what a run recorded, over as long as the replay lasts.
 func (b *bench) tallied(run *results.Run, limits results.Limits) tally {
 	recorded := run.TimelineWithin(b.world.Demand.Step, limits)
-	a := tally{step: recorded.Step, warmup: b.warmup, need: b.need}
+	a := tally{step: recorded.Step, warmup: b.warmup}
 	for i := range recorded.Ticks {
 		if i < len(b.world.Demand.Bins) {
 			a.tick(&recorded.Ticks[i])

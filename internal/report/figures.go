@@ -43,7 +43,7 @@ func figuresOf(s results.Summary) []Figure {
 		Figure{"replica-hours, billed", r.Hours, "h", unseen},
 		Figure{"replicas, mean", r.Mean, "", unseen},
 		Figure{"replicas, most", r.Max, "", unseen},
-		Figure{"time to wanted size", r.TimeToCapacityS, "s", "not measured"},
+		Figure{"time to capacity", r.TimeToCapacityS, "s", "not measured"},
 	)
 	if l := s.Pods; l != nil {
 		out = append(

@@ -226,8 +226,8 @@ func (p *printer) picks(r *tuner.Recommendation, ps []pick) {
 		}
 	}
 	p.table(rows)
-	p.line("  Within limits: requests that met every latency limit. Time to capacity: longest time with too few ready " +
-		"replicas. Flaps: changes of size reversed within 10 min.")
+	p.line("  Within limits: requests that met every latency limit. Time to capacity: longest time below what the " +
+		"HPA wanted. Flaps: changes of size reversed within 10 min.")
 	if r.Price.Name != "" {
 		p.line("  Prices: %s, %s", r.Price.Name, r.Price.Date)
 	}

@@ -76,7 +76,7 @@ func RunText(w io.Writer, s results.Summary) error {
 		}
 		p.line(
 			"Replicas: %s to %s, on average %s; %s replica-hours, %s of them ready; flaps (changes reversed within 10 min): %s; "+
-				"time to wanted size (longest time below what the HPA wanted): %s",
+				"time to capacity (longest time below what the HPA wanted): %s",
 			quantity(r.Min, ""),
 			quantity(r.Max, ""),
 			quantity(r.Mean, ""),

@@ -35,7 +35,6 @@ type report struct {
 	Hidden     bool               `json:"hidden"`
 	Censored   bool               `json:"censored"`
 	Requests   int                `json:"requests"` // of one day
-	PerPod     float64            `json:"per_pod"`  // requests a second within the objectives
 	Slots      int                `json:"slots"`    // true ones; 0 = the service has none
 	Grid       []truth            `json:"grid"`
 	Best       *truth             `json:"best"` // null: nothing in the grid holds
@@ -143,12 +142,9 @@ func (e *evaluation) world(ctx context.Context, w world, say func(string, ...any
 		r.Seconds[name] += time.Since(began).Seconds()
 		began = time.Now()
 	}
-	w.Load.PerPod = w.Capacity(4, w.Top)
-	r.PerPod = w.Load.PerPod
 	if s, ok := w.Service.(*sim.Slots); ok {
 		r.Slots = s.Slots
 	}
-	lap("capacity")
 	var runs []*results.Run
 	for i := range e.recordings {
 		d := w.Run(sim.Options{Seed: uint64(i + 1), Config: w.Current, Record: true})

@@ -11,11 +11,10 @@ import (
 // world is a true world, and what its figures are counted in.
 type world struct {
 	sim.World
-	Family   string  // cpu, gauge, hidden, censored, wrong: whose row of the table it is
-	Top      float64 // more requests a second than one pod can serve
-	Most     int32   // maxReplicas of the grid and the baselines: what the cluster has room for
-	Censored bool    // maxReplicas of the hand-written configuration binds
-	Quick    bool    // one of the three that every change is tried on
+	Family   string // cpu, gauge, hidden, censored, wrong: whose row of the table it is
+	Most     int32  // maxReplicas of the grid and the baselines: what the cluster has room for
+	Censored bool   // maxReplicas of the hand-written configuration binds
+	Quick    bool   // one of the three that every change is tried on
 }
 
 // families are the groups that worlds are counted in.
@@ -111,7 +110,6 @@ type serverKind struct {
 	service   sim.Service
 	text      sim.Text
 	pod       sim.Pod
-	top       float64 // more than one pod serves, requests a second
 	low, high float64 // of the load, requests a second
 	objective []sim.Objective
 	inFlight  int64 // a hand-written target for requests in flight, a pod
@@ -137,20 +135,20 @@ func kinds() map[string]serverKind {
 		// 8 slots of 1.65 s on the average: 4.9 requests a second.
 		"slots": {&sim.Slots{Slots: 8, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.015, Noise: 0.1},
 			PerBusy: 0.11}, chat(),
-			sim.Pod{CPURequest: 1, MemoryBytes: 2 << 30, IdleCores: 0.02}, 8, 5, 26, []sim.Objective{ttft("2s", 2)}, 5},
+			sim.Pod{CPURequest: 1, MemoryBytes: 2 << 30, IdleCores: 0.02}, 5, 26, []sim.Objective{ttft("2s", 2)}, 5},
 		// One at a time in 1.65 s, 24 at once each 3.8 times as long: 3.9 requests a second.
 		"slowing": {&sim.Slowing{Most: 24, Drag: 0.12, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.015,
 			Noise: 0.1}, PerWork: 0.2}, chat(),
-			sim.Pod{CPURequest: 1, MemoryBytes: 2 << 30, IdleCores: 0.02}, 7, 4, 20, []sim.Objective{e2e("8s", 8)}, 6},
+			sim.Pod{CPURequest: 1, MemoryBytes: 2 << 30, IdleCores: 0.02}, 4, 20, []sim.Objective{e2e("8s", 8)}, 6},
 		// 0.1 core-seconds a request under a limit of half a core: 4.7 requests a second.
 		"quota": {&sim.Quota{Limit: 0.5, Threads: 2, Idle: 0.015,
 			Work: sim.Work{First: 0.03, PerToken: 0.0008, Noise: 0.2}}, chat(),
 			sim.Pod{CPURequest: 0.4, CPULimit: 0.5, MemoryBytes: 512 << 20,
-				IdleCores: 0.015}, 8, 5, 24, []sim.Objective{e2e("1500ms", 1.5)}, 3},
+				IdleCores: 0.015}, 5, 24, []sim.Objective{e2e("1500ms", 1.5)}, 3},
 		// A small GPU: 32 sequences at 48 ms an iteration, 0.06 s of prefill a request: 3.5 requests a second.
 		"llm": {&sim.LLM{Alpha: 0.02, Beta: 0.0008, Gamma: 0.0001, Delta: 1e-7, Budget: 2048, Most: 32,
 			BusyCores: 0.1, PerToken: 0.0007}, long,
-			sim.Pod{CPURequest: 1, MemoryBytes: 8 << 30, IdleCores: 0.03}, 7, 4, 18, []sim.Objective{ttft("500ms",
+			sim.Pod{CPURequest: 1, MemoryBytes: 8 << 30, IdleCores: 0.03}, 4, 18, []sim.Objective{ttft("500ms",
 				0.5), e2e("12s", 12)}, 16},
 	}
 }
@@ -191,7 +189,7 @@ func worldOf(name string) world {
 	parts := strings.Split(name, "/")
 	metric, service, balancer, load := parts[0], parts[1], parts[2], parts[3]
 	k := kinds()[service]
-	w := world{Family: "gauge", Top: k.top, Most: 14, Quick: quick[name]}
+	w := world{Family: "gauge", Most: 14, Quick: quick[name]}
 	w.Name, w.Balancer, w.Service, w.Text, w.Pod = name, balancers[balancer], k.service, k.text, k.pod
 	w.Metric, w.Load, w.Startup = sim.DefaultPipeline(), loads(k.low, k.high)[load], starts()[""]
 	w.Objectives, w.Initial = k.objective, 3

@@ -18,7 +18,6 @@ func TestWorldsTellSomething(t *testing.T) {
 			t.Errorf("%s is there twice", w.Name)
 		}
 		seen[w.Name] = true
-		w.Load.PerPod = 1
 		d := w.Run(sim.Options{Seed: 1, Config: w.Current})
 		ample := w.Run(sim.Options{Seed: 1, Fixed: int(w.Most)})
 		t.Logf("%-40s %6d requests, attainment %.3f, peak %2.0f, hours %.2f, ttft p95 %6.2f, e2e p95 %6.2f; fixed at %d: %.3f",

@@ -47,6 +47,10 @@ func (c *controller) sync(d *day, now float64) {
 	before := c.size
 	c.size = c.decision.Replicas
 	d.peak = max(d.peak, float64(c.size))
+	if c.size != before {
+		d.wanted = int(c.size)
+		d.mark(now)
+	}
 	if d.rec != nil {
 		d.rec.sync(now, before, &o, seen, &c.decision)
 	}

@@ -27,7 +27,7 @@ type Day struct {
 	E2EP95         float64
 	Errors         float64 // share of the arrivals that failed
 	Peak           float64 // largest size asked for
-	TimeToCapacity float64 // longest stretch with fewer ready pods than the load takes; NaN without Need
+	TimeToCapacity float64 // longest stretch with fewer ready pods than the HPA wanted
 	Requests       int
 
 	Run *results.Run // the recording, where one was asked for
@@ -74,15 +74,16 @@ type day struct {
 	alive, ready []*pod
 
 	control controller
-	steps   []step // of ready pods over time
+	steps   []step // of ready and wanted pods over time
+	wanted  int    // by the HPA
 	peak    float64
 	rec     *recorder
 }
 
-// step is how many pods are ready from an instant on.
+// step is how many pods are ready, and how many the HPA wants, from an instant on.
 type step struct {
-	at    float64
-	ready int
+	at            float64
+	ready, wanted int
 }
 
 // Run makes one day of the world.
@@ -122,6 +123,7 @@ func (w *World) run(o Options, inside **day) Day {
 	for range n {
 		d.add(0, true)
 	}
+	d.wanted = n
 	d.mark(0)
 	d.peak = float64(n)
 	if o.Fixed == 0 {
@@ -188,7 +190,7 @@ func (d *day) handle(e event) {
 	}
 }
 
-func (d *day) mark(now float64) { d.steps = append(d.steps, step{now, len(d.ready)}) }
+func (d *day) mark(now float64) { d.steps = append(d.steps, step{now, len(d.ready), d.wanted}) }
 
 func (d *day) arrive(now float64) {
 	q := &d.requests[d.nextArrival]
@@ -234,7 +236,7 @@ func (d *day) serve(now float64, p *pod) {
 
 // outcome reads the day's figures off.
 func (d *day) outcome() Day {
-	out := Day{Requests: len(d.requests), Peak: d.peak, TimeToCapacity: math.NaN()}
+	out := Day{Requests: len(d.requests), Peak: d.peak, TimeToCapacity: d.short()}
 	var ttft, e2e []float64
 	good := 0
 	within := make([]int, len(d.w.Objectives))
@@ -277,50 +279,28 @@ func (d *day) outcome() Day {
 	for _, p := range d.pods {
 		out.Hours += max(0, min(p.gone, d.end)-max(0, p.created)) / 3600
 	}
-	if per := d.w.Load.PerPod; per > 0 {
-		out.TimeToCapacity = d.short(per)
-	}
 	if d.rec != nil {
 		out.Run = d.rec.finish()
 	}
 	return out
 }
 
-// short is the longest stretch in which fewer pods were ready than the load, averaged over half a
-// minute, takes at per requests a second and pod.
-func (d *day) short(per float64) float64 {
-	n := int(math.Ceil(d.end))
-	sum := make([]float64, n+1)
-	for i := range d.requests {
-		sum[min(int(d.requests[i].at), n-1)+1]++
-	}
-	for i := range n {
-		sum[i+1] += sum[i]
-	}
-	longest, now, k := 0, 0, 0
-	for i := range n {
-		lo, hi := max(0, i-15), min(n, i+16)
-		need := math.Ceil((sum[hi]-sum[lo])/float64(hi-lo)/per - 1e-9)
-		ready, at := 0.0, float64(i)
-		for at < float64(i+1) {
-			for k+1 < len(d.steps) && d.steps[k+1].at <= at {
-				k++
-			}
-			to := float64(i + 1)
-			if k+1 < len(d.steps) {
-				to = min(to, d.steps[k+1].at)
-			}
-			ready += float64(d.steps[k].ready) * (to - at)
-			at = to
+// short is the longest stretch in which fewer pods were ready than the HPA wanted, in seconds.
+func (d *day) short() float64 {
+	longest, since := 0.0, math.NaN() // NaN: enough are ready
+	for _, s := range append(slices.Clone(d.steps), step{at: d.end}) {
+		at := min(s.at, d.end)
+		if !math.IsNaN(since) {
+			longest = max(longest, at-since)
 		}
-		if ready < need-1e-9 {
-			now++
-			longest = max(longest, now)
-		} else {
-			now = 0
+		switch {
+		case s.ready >= s.wanted:
+			since = math.NaN()
+		case math.IsNaN(since):
+			since = at
 		}
 	}
-	return float64(longest)
+	return longest
 }
 
 // quantile interpolates between ranks; NaN for none.

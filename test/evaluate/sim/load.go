@@ -11,10 +11,6 @@ type Load struct {
 	// CV2 is the squared coefficient of variation of the gaps at an even rate: 1 is Poisson,
 	// above it gamma-distributed gaps, in bursts.
 	CV2 float64
-
-	// PerPod is the requests a second that one pod carries within the objectives, as Capacity finds
-	// it; 0 = not known, and then no day has a time to capacity.
-	PerPod float64
 }
 
 // Stage is a stretch of a profile with one formula for its rate.
