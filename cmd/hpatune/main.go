@@ -162,6 +162,9 @@ func answering(c *cobra.Command) {
 	}
 	if work := c.RunE; work != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
+			if err := help.Empty(c.Flags()); err != nil {
+				return ended(err)
+			}
 			return ended(work(c, args))
 		}
 	}

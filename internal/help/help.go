@@ -5,6 +5,7 @@ package help
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -101,6 +102,22 @@ func FlagError(err error) string {
 		}
 		return "want " + want
 	})
+}
+
+// Empty refuses a flag that was given an empty value, as --scrape "$UNSET" is: who gave
+// it believes that it does something. The flags that kubectl has, too, take it for "not
+// given", as kubectl does.
+func Empty(fl *pflag.FlagSet) (err error) {
+	fl.Visit(func(f *pflag.Flag) {
+		empty := f.Value.Type() == "string" && f.Value.String() == ""
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			empty = slices.Contains(list.GetSlice(), "")
+		}
+		if empty && err == nil && !slices.Contains([]string{"kubeconfig", "context", "namespace"}, f.Name) {
+			err = failure.Inputf("--%s was given an empty value\nTry: give it one, or omit --%[1]s", f.Name)
+		}
+	})
+	return err
 }
 
 // Topic makes a help topic of a page whose first line is "# name: what it is about".

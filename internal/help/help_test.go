@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hpatune/hpatune/internal/failure"
 )
@@ -125,6 +126,35 @@ func TestFlagErrorSpeaksPlainly(t *testing.T) {
 		err := c.Execute()
 		if err == nil || !strings.Contains(FlagError(err), want) || strings.Contains(FlagError(err), "strconv") {
 			t.Errorf("%s: %v, want %q", args, err, want)
+		}
+	}
+}
+
+func TestEmpty(t *testing.T) {
+	for _, tt := range []struct {
+		sentence, args string
+		want           string // of the error; "" = none
+	}{
+		{"nothing is given", "", ""},
+		{"every flag has a value", "--scrape=:80/metrics --promql=a=b --seed=0", ""},
+		{"a variable that is not set", "--scrape=", "--scrape was given an empty value"},
+		{"one of a list", "--promql=a=b --promql=", "--promql was given an empty value"},
+		{"kubectl takes an empty namespace for none", "--namespace=", ""},
+	} {
+		fl := pflag.NewFlagSet("run", pflag.ContinueOnError)
+		fl.String("scrape", "", "")
+		fl.String("namespace", "", "")
+		fl.StringArray("promql", nil, "")
+		fl.Int("seed", 1, "")
+		if err := fl.Parse(strings.Fields(tt.args)); err != nil {
+			t.Fatal(err)
+		}
+		err := Empty(fl)
+		switch {
+		case tt.want == "" && err != nil:
+			t.Errorf("%s: %v, want no error", tt.sentence, err)
+		case tt.want != "" && (failure.Of(err) != failure.Input || !strings.Contains(err.Error(), tt.want)):
+			t.Errorf("%s: %v, want an error of the input that says %q", tt.sentence, err, tt.want)
 		}
 	}
 }

@@ -37,7 +37,12 @@ func One(name string, data []byte) (HPA, error) {
 	case len(found) == 0:
 		return HPA{}, fmt.Errorf("manifest %s: no HorizontalPodAutoscaler or ScaledObject (found %s)", name, Kinds(docs))
 	case len(found) > 1:
-		return HPA{}, fmt.Errorf("manifest %s: found %d autoscalers, want one", name, len(found))
+		var which []string
+		for _, d := range found {
+			which = append(which, fmt.Sprintf("%s %s at line %d", d.Kind, d.Name, d.Line))
+		}
+		return HPA{}, fmt.Errorf("manifest %s: found %d autoscalers, want one: %s\nTry: a file with only one of them",
+			name, len(found), strings.Join(which, ", "))
 	}
 	c, id, err := found[0].Config()
 	if err != nil {

@@ -20,7 +20,8 @@ func TestOne(t *testing.T) {
 	for _, tt := range []struct{ name, text, says string }{
 		{"an HPA among others", chat + service, ""},
 		{"no autoscaler", strings.TrimPrefix(service, "---\n"), "found Service"},
-		{"two autoscalers", chat + "---\n" + strings.Replace(chat, "name: chat, namespace", "name: talk, namespace", 1), "found 2 autoscalers, want one"},
+		{"two autoscalers", chat + "---\n" + strings.Replace(chat, "name: chat, namespace", "name: talk, namespace", 1),
+			"found 2 autoscalers, want one: HorizontalPodAutoscaler chat at line 1, HorizontalPodAutoscaler talk at line 10"},
 		{"nothing", "", "found nothing"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
