@@ -120,7 +120,7 @@ func roomOf(root, room string, names []string, known map[string]string, workers 
 	if err != nil {
 		return nil, err
 	}
-	k := &killer{name: room, dir: dir, bin: filepath.Join(tmp, "room.test"), short: true, limit: 5 * time.Minute}
+	k := &killer{name: room, dir: dir, bin: filepath.Join(tmp, "room.test"), short: true, limit: time.Hour}
 	build := exec.Command("go", "test", "-c", "-overlay", over, "-o", k.bin, ".")
 	build.Dir = dir
 	if out, err := build.CombinedOutput(); err != nil {
