@@ -59,7 +59,7 @@ conformance: ## the scaling core against the real controller, 2,000 scenarios
 conformance-full: ## the same, 100,000 scenarios
 	$(GO) -C test/conformance test . -scenarios 100000 -timeout 3h
 
-mutants: ## mutate the scaling core by rule; 95 % must be noticed
+mutants: ## mutate by rule the scaling core (95 % must be noticed) and how tuner chooses (90 % of each file)
 	$(GO) -C test/conformance run ./mutants
 	$(GO) -C test/conformance run ./mutants -choice
 

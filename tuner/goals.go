@@ -60,7 +60,7 @@ func (g goals) want() float64 {
 		switch m := o.Of(); {
 		case ofRequests(m):
 			q := o.Stat
-			if q < 0 {
+			if q == results.StatMean {
 				q = 0.5
 			}
 			want = max(want, q)

@@ -132,6 +132,7 @@ func TestWhatIsAssumedOfNodes(t *testing.T) {
 	}{
 		{"a node costs what fills it", 0, Price{CPU: 0.5}, 0, 1, 3, []string{kept, full}},
 		{"pods waited for nodes", 0, Price{CPU: 0.5}, 0, 3, 3, []string{kept, late, full}},
+		{"one pod waited", 0, Price{CPU: 0.5}, 0, 2, 3, []string{kept, strings.Replace(late, "2 of 3", "1 of 2", 1), full}},
 		{"a node has a price: in replicas of half a dollar", 0, listed, 0, 1, 1.5, []string{kept}},
 		{"a node for a dollar", 0, Price{CPU: 0.5, Node: 1}, 0, 1, 2, []string{kept}},
 		{"one node at most", 1, listed, 0, 1, 1.5, []string{strings.Replace(kept, "2;", "2, 1 at most;", 1)}},

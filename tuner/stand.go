@@ -79,11 +79,11 @@ func (b *bench) settling(c *hpa.Config) time.Duration {
 // outset is the size from which it comes to rest: the recorded one, or as many as a
 // steady load takes, within its bounds.
 func (b *bench) outset(c *hpa.Config, steady *replay.Demand) int32 {
-	n := b.world.Replicas
+	n := float64(b.world.Replicas)
 	if b.perReplica > 0 {
-		n = max(n, int32(needs(steady.Bins[:1], steady.Step, b.perReplica)[0]))
+		n = max(n, needs(steady.Bins[:1], steady.Step, b.perReplica)[0])
 	}
-	return min(max(n, c.MinReplicas), c.MaxReplicas)
+	return int32(min(max(n, float64(c.MinReplicas)), float64(c.MaxReplicas)))
 }
 
 // under returns w as cfg finds it: at the size at which it would stand, and with

@@ -183,20 +183,16 @@ func (b *bench) zero(ctx context.Context, r *Recommendation, k ranking, o Option
 		other = b.awake()
 	}
 	o.Progress = func(string, int, int) {}
-	days := max(o.Replicates, 1)
-	for _, side := range []struct {
-		b *bench
-		t *trial
-	}{{b, with}, {other, without}} {
-		s := newSearch(ctx, side.b, o)
-		if err := s.play([]*trial{side.t}, days); err != nil {
-			return err
-		}
-		if side.t == with && side.t.fate() == open {
-			if _, err := s.probe(with, glance); err != nil {
-				return err
-			}
-		}
+	s := newSearch(ctx, b, o)
+	err := s.play([]*trial{with}, o.Replicates)
+	if err == nil { // more, if it takes them to say whether it holds
+		_, err = s.probe(with, glance)
+	}
+	if err == nil {
+		err = newSearch(ctx, other, o).play([]*trial{without}, o.Replicates)
+	}
+	if err != nil {
+		return err
 	}
 	b.fillZero(z, with, without)
 	z.Verdict, z.Why = b.judgeZero(z, with, k.best, o.Space.MinFloor)

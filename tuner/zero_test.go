@@ -316,7 +316,7 @@ func TestSidesOfZero(t *testing.T) {
 	none := int32(0)
 	at := func(lo, hi int32, cost float64) *trial { return made(lo, hi, 40, 0, steady(40, cost)...) }
 	failing := func(lo int32) *trial { return made(lo, 9, 0, 0, steady(40, 1)...) }
-	zero, cheap, dear := at(0, 9, 3), at(2, 9, 5), at(3, 9, 6)
+	zero, cheap, dear := at(0, 9, 3), at(2, 9, 5), at(3, 8, 6)
 	for _, c := range []struct {
 		sentence      string
 		loop          *keda.Loop
@@ -326,13 +326,13 @@ func TestSidesOfZero(t *testing.T) {
 		with, without string // min/max and days
 	}{
 		{"zero is best: against the cheapest that holds without", nil, zero, []*trial{dear, zero, cheap}, Space{}, "0/9×40", "2/9×40"},
-		{"the user's limits hold there, too", nil, zero, []*trial{dear, zero, cheap}, Space{MinFloor: 3}, "0/9×40", "3/9×40"},
+		{"the user's limits hold there, too", nil, zero, []*trial{dear, zero, cheap}, Space{MinFloor: 3}, "0/9×40", "3/8×40"},
 		{"nothing else holds: against itself at the floor", nil, zero, []*trial{zero, failing(2)}, Space{MinFloor: 4}, "0/9×40", "4/9×0"},
 		{"which was tried", nil, zero, []*trial{zero, failing(2)}, Space{}, "0/9×40", "2/9×40"},
 		{"and its maximum is no less", nil, at(0, 1, 3), nil, Space{}, "0/1×40", "2/2×0"},
 		{"zero is not best: it at zero against it", nil, cheap, []*trial{cheap}, Space{}, "0/9×0", "2/9×40"},
 		{"and that was tried", nil, cheap, []*trial{cheap, zero}, Space{}, "0/9×40", "2/9×40"},
-		{"nothing holds: the present one", nil, nil, []*trial{failing(2), zero}, Space{}, "0/9×40", "2/9×40"},
+		{"nothing holds: the present one", nil, nil, []*trial{failing(3), zero}, Space{}, "0/9×40", "3/9×40"},
 		{"idleReplicaCount: the same, on two benches", &keda.Loop{Idle: &none}, cheap, []*trial{cheap}, Space{}, "2/9×40", "2/9×0"},
 	} {
 		with, without := atRest(c.loop).sides(ranking{choice: choice{best: c.best}, trials: c.trials}, c.space)
