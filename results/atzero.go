@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// AtZero reads what happens to a request while no pod is ready: "" and "refuse"
-// give 0, it fails at once; "hold 60s" gives how long something before the pods
-// holds it.
+// AtZero parses what happens to a request while no pod is ready. "" and "refuse" return 0:
+// it fails at once. "hold 60s" returns how long something in front of the pods holds it.
 func AtZero(text string) (hold time.Duration, err error) {
 	word, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
 	switch {

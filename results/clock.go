@@ -19,13 +19,12 @@ func (c Clock) At(t time.Time) time.Duration {
 	return time.Duration(float64(t.Sub(c.Start)) * c.speed())
 }
 
-// Wall returns how long to really wait for d of run time: for pacing,
-// deadlines and tickers.
+// Wall converts d of run time to the wall time to wait: for pacing, deadlines and tickers.
 func (c Clock) Wall(d time.Duration) time.Duration {
 	return time.Duration(float64(d) / c.speed())
 }
 
-// Instant returns the wall instant of run time d: the inverse of At.
+// Instant returns the wall time of run time d. It is the inverse of At.
 func (c Clock) Instant(d time.Duration) time.Time { return c.Start.Add(c.Wall(d)) }
 
 func (c Clock) speed() float64 {

@@ -5,11 +5,11 @@ import (
 	"math"
 )
 
-// wouldDecide says how many requests would part the figure from the limit, if it
-// stayed as it is; "" where that cannot be said.
+// wouldDecide says how many requests would separate the figure from the limit, if it stayed
+// the same; "" if that is unknown.
 //
-// A share is tried by its own interval. Other intervals shrink with the square
-// root of the number of requests.
+// A share is tested with its own interval. Other intervals shrink with the square root of
+// the number of requests.
 func (o Objective) wouldDecide(f Figure) string {
 	if f.N == 0 || math.IsInf(f.Value, 0) {
 		return ""
@@ -33,8 +33,8 @@ func (o Objective) wouldDecide(f Figure) string {
 	return fmt.Sprintf("; about %s requests would decide it, this run has %d", roughly(need), f.N)
 }
 
-// shareDecidedBy is the number of requests of which a share p has an interval on
-// one side of the limit; +Inf where there is none up to 10⁹.
+// shareDecidedBy is the number of requests from which the interval of a share p lies on one
+// side of the limit; +Inf if it is more than 10⁹.
 func (o Objective) shareDecidedBy(p float64) float64 {
 	decided := func(n float64) bool {
 		lo, hi := ratioInterval(p*n, n)
@@ -56,7 +56,7 @@ func (o Objective) shareDecidedBy(p float64) float64 {
 	return hi
 }
 
-// roughly prints a count with two digits that matter, rounded up.
+// roughly prints a count rounded up to two significant digits.
 func roughly(n float64) string {
 	unit := math.Pow(10, max(0, math.Floor(math.Log10(n))-1))
 	return fmt.Sprintf("%.0f", math.Ceil(n/unit)*unit)

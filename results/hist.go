@@ -35,16 +35,14 @@ type Hist struct {
 	min, max time.Duration // exact
 }
 
-// Record adds one duration. Negative ones count as 0, longer ones than 24 h as
-// 24 h.
+// Record adds one duration. A negative one counts as 0, one longer than 24 h as 24 h.
 func (h *Hist) Record(d time.Duration) { h.add(d, histUnit) }
 
 // RecordN adds n equal durations. n ≤ 0 adds nothing.
 func (h *Hist) RecordN(d time.Duration, n int64) { h.add(d, n*histUnit) }
 
-// Add adds a duration with a weight, which need not be whole: the fluid plant's
-// requests come in fractions. Weights are rounded to 2⁻²⁰; what is not above 0
-// adds nothing.
+// Add adds a duration with a weight, which can be a fraction: the fluid plant's requests
+// are fractions. Weights are rounded to 2⁻²⁰; a weight that is not above 0 adds nothing.
 func (h *Hist) Add(d time.Duration, weight float64) {
 	if weight > 0 && !math.IsInf(weight, 1) {
 		h.add(d, int64(math.Round(weight*histUnit)))
@@ -91,7 +89,7 @@ func (h Hist) Equal(o Hist) bool {
 	return h.min == o.min && h.max == o.max && h.h.Equals(o.h)
 }
 
-// Reset empties h and keeps its memory.
+// Reset empties h and keeps its memory for reuse.
 func (h *Hist) Reset() {
 	if h.h != nil {
 		h.h.Reset()
@@ -152,9 +150,9 @@ func (h Hist) ShareWithin(d time.Duration) (float64, bool) {
 	if d >= h.max {
 		return 1, true
 	}
-	// Buckets whose top is at most d. Their counts are read as they lie, 2048 to
-	// the first 2048 ns and 1024 to every doubling above: a list of all bars takes
-	// forty times as long, and a search asks for thousands of shares.
+	// Buckets whose top is at most d. Their counts are read in memory order, 2048 up to the
+	// first 2048 ns and 1024 for each doubling above. Listing all bars would take forty
+	// times as long, and a search needs thousands of shares.
 	counts := h.h.Export().Counts
 	next := int(max(d, -1)) + 1
 	shift := max(0, bits.Len(uint(next))-histBits)

@@ -1,6 +1,6 @@
 package results
 
-// WarningID says what a Warning is about. Ids are stable; a run of another version
+// WarningID identifies what a Warning is about. Ids are stable; a run of another version
 // may have others.
 type WarningID string
 
@@ -35,8 +35,8 @@ const (
 	WarnLogDoubt   WarningID = "log-doubt"
 )
 
-// ReasonID says what a Reason of the trust line is about: one of these, or the
-// WarningID of what somebody did to the HPA or its target in mid-run. Ids are stable.
+// ReasonID identifies what a Reason of the trust line is about: one of these, or the
+// WarningID of what somebody did to the HPA or its target during the run. Ids are stable.
 type ReasonID string
 
 // The reasons.
@@ -57,8 +57,8 @@ const (
 	ReasonSelfReplay  ReasonID = "self-replay"      // of a prediction: it does not reproduce the recording
 )
 
-// GapSource says who was blind in a Gap: one of these, or one of a name (Of), such
-// as a metric of an HPA or a pod that is scraped.
+// GapSource says which source could not be read in a Gap: one of these, or one with a name
+// (Of), such as a metric of an HPA or a pod that is scraped.
 type GapSource string
 
 // The sources.

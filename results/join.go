@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Join lays runs of one workload out on one clock, one after the other as they
-// were recorded: a workload at several fixed sizes becomes one run in which
-// somebody scaled it by hand. Arrivals and stages are numbered on; what was
-// recorded of the cluster keeps its time, so a pod that came between two runs
-// starts there. The runs are left as they were, but share memory with the result.
+// Join puts runs of one workload on one clock, one after the other: runs of a workload at
+// several fixed sizes become one run in which somebody scaled it by hand. Arrivals and
+// stages are renumbered. What was recorded of the cluster keeps its time, so a pod that
+// appeared between two runs starts there. The runs are not changed, but share memory with
+// the result.
 //
-// It fails where the runs are not of one workload, or sent different requests.
+// It returns an error if the runs are of different workloads, or sent different requests.
 func Join(runs ...*Run) (*Run, error) {
 	first := runs[0]
 	out := &Run{Meta: first.Meta, Profile: first.Profile}
@@ -91,8 +91,8 @@ func arrivalsOf(r *Run) int {
 	return n
 }
 
-// vanished notes the pods that the runs so far had and the next one does not:
-// they ended between them, when exactly nobody saw.
+// vanished records the end of pods that the runs so far had and the next one does not have:
+// they ended between the two, at an unknown time.
 func (r *Run) vanished(next *Run, shift time.Duration) {
 	there := map[string]bool{}
 	for i := range next.Pods {

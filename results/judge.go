@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Verdict is what became of an objective.
+// Verdict says whether an objective was met.
 type Verdict string
 
 // The verdicts.
@@ -16,8 +16,8 @@ const (
 	Unknown      Verdict = "unknown"      // not measured
 )
 
-// Overall is the verdict over all objectives: one miss is a miss, else one doubt is
-// a doubt. Without any it is a pass.
+// Overall is the verdict over all objectives: fail if one failed, else inconclusive or
+// unknown if one is. Without objectives it is a pass.
 func Overall(js []Judgement) Verdict {
 	verdict := Pass
 	for _, j := range js {
@@ -31,8 +31,8 @@ func Overall(js []Judgement) Verdict {
 	return verdict
 }
 
-// Judgement is an objective and what became of it, as in `report -o json`.
-// nil = not measured, or not finite: Note says which.
+// Judgement is an objective with its verdict, as in `report -o json`. nil = not measured,
+// or not finite; Note says which.
 type Judgement struct {
 	Text  string   `json:"text"`
 	Value *float64 `json:"value"` // of the whole run, in Unit
@@ -96,38 +96,38 @@ func (o Objective) Judge(f Figure) Judgement {
 	return j
 }
 
-// A source is what the figure of an objective is taken from: a run's requests,
-// which give it an interval, or a timeline's ticks and totals, which do not.
+// A source provides the figures for objectives: a run's requests, which give intervals, or
+// a timeline's ticks and totals, which do not.
 type source interface {
 	// figure is the figure of a latency or a share, and the share of the requests
 	// within the limit, NaN where there is none.
 	figure(o Objective, m *Metric) (Figure, float64)
-	// windows are the figures of each window of o, of those with requests; ok is
-	// false where this side cannot tell them apart.
+	// windows are the figures of each window of o that has requests; ok is false if this
+	// source has no such windows.
 	windows(o Objective, m *Metric) (fs []Figure, ok bool)
 	// whole is the figure of a metric of the whole run, NaN where it is not known.
 	whole(m *Metric) Figure
-	// missing says why there is no figure of m.
+	// missing says why m has no figure.
 	missing(m *Metric) string
 }
 
-// Judge judges a run by objectives. Warm-up stages are left out. A request
-// that failed, was shed or timed out counts as +Inf in every latency; one that
-// has no such latency (no TTFT without a stream) is left out of it, and so is one
-// that we ended (Ctrl-C) before it had waited longer than the limit.
+// Judge judges a run by objectives. Warm-up stages are left out. A request that failed, was
+// shed or timed out counts as +Inf in every latency. Left out of a latency are requests
+// that do not have it (no TTFT without a stream), and requests that hpatune ended (Ctrl-C)
+// before they had waited longer than the limit.
 //
-// Figures that a run does not know by itself (usd_month needs a price) are
-// handed in, and win over its own.
+// extra holds figures that a run cannot know (usd_month needs a price); they override its
+// own.
 func (r *Run) Judge(objectives []Objective, extra ...Figure) []Judgement {
 	return judgeAll(requests{r, r.measured(), LimitsOf(objectives)}, objectives, extra)
 }
 
-// Judge judges a timeline, happened or simulated, by its ticks and totals. It has
-// no intervals: those of a replay are over its replicates (JudgeReplicates).
+// Judge judges a timeline, recorded or simulated, by its ticks and totals. It has no
+// intervals: those of a replay come from its replicates (JudgeReplicates).
 //
-// A window of a latency objective is judged by the share of its arrivals that
-// were good: exact for one latency objective, and a lower bound for several,
-// since Good is all of them at once.
+// A window of a latency objective is judged by the share of its arrivals that were good.
+// That is exact for one latency objective and a lower bound for several, since a good
+// arrival meets all of them.
 func (t *Timeline) Judge(objectives []Objective, extra ...Figure) []Judgement {
 	return judgeAll(newTicks(t, objectives), objectives, extra)
 }
@@ -191,9 +191,9 @@ func judgeOne(from source, o Objective, extra []Figure) Judgement {
 // 95 %: qⁿ ≤ 5 %.
 func neededFor(q float64) int { return int(math.Ceil(math.Log(tail) / math.Log(q))) }
 
-// judgeWindows makes j a verdict on windows: pass if a share of at least o.For
-// of those with requests met the limit. It is inconclusive where that hangs on
-// windows whose own interval straddles the limit.
+// judgeWindows sets j's verdict on windows: pass if at least a share o.For of those with
+// requests met the limit. It is inconclusive if that depends on windows whose own interval
+// contains the limit.
 func (j *Judgement) judgeWindows(o Objective, windows []Figure) {
 	n, met, surely, possibly := 0, 0.0, 0.0, 0.0
 	for _, f := range windows {

@@ -6,22 +6,22 @@ import (
 	"slices"
 )
 
-// The share of replicates in which a prediction must hold to pass, as in tune, and
-// in which it must miss to fail.
+// The shares of replicates in which a prediction must hold to pass, as in tune, and below
+// which it fails.
 const sureShare = 0.9
 
-// fewReplicates is the least number of replicates that has an interval at all.
+// fewReplicates is the smallest number of replicates that gives an interval.
 const fewReplicates = 5
 
-// JudgeReplicates makes one judgement of each objective from those of several
-// replicates of a replay, each of which has one a objective, in order: the figure
-// is the mean over them, for times their median, as in tune (one bad day would
-// carry a mean along); its interval lies between their 5th and 95th percentile,
-// and the verdict is of how many met it. Nine in ten pass, as in tune; one in ten
-// fails; between the two it is inconclusive, and a word says what would decide.
+// JudgeReplicates combines the judgements of several replicates of a replay, each with one
+// judgement per objective, in order. The figure is the mean over them, for times the
+// median, as in tune (one bad day would move a mean). Its interval lies between their 5th
+// and 95th percentile. The verdict depends on how many met the objective: pass from nine in
+// ten, as in tune, fail up to one in ten, and inconclusive in between, with a note on what
+// would decide it.
 //
-// A replicate that does not know the figure has not met it. N is the number of
-// requests (or windows, or ticks) of one replicate.
+// A replicate without a figure has not met the objective. N is the number of requests (or
+// windows, or ticks) of one replicate.
 func JudgeReplicates(objectives []Objective, replicates [][]Judgement) []Judgement {
 	out := make([]Judgement, 0, len(objectives))
 	for i, o := range objectives {
@@ -89,10 +89,10 @@ func (o Objective) overReplicates(of []Judgement) Judgement {
 	return j
 }
 
-// whatDecides says what would turn met of n replicates into a verdict: more of
-// them, where that many is not told apart from nine, or one, in ten; else a longer
-// recording, whose figure varies less from replicate to replicate. requests is how
-// many one replicate has.
+// whatDecides says what would turn met of n replicates into a verdict: more replicates, if
+// that many cannot be told apart from nine, or one, in ten; else a longer recording, whose
+// figure varies less between replicates. requests is the number of requests of one
+// replicate.
 func whatDecides(met, n int, values []float64, limit float64, requests int) string {
 	share := float64(met) / float64(n)
 	bar := sureShare

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// requests are a run's requests as the source of figures: those of no warm-up
-// stage. limits are what one of them must meet to be good.
+// requests takes figures from a run's requests, without those of warm-up stages. limits are
+// what a request must meet to be good.
 type requests struct {
 	run    *Run
 	list   []*Request
@@ -59,10 +59,10 @@ func (s requests) figure(o Objective, m *Metric) (Figure, float64) {
 	return f, attainment
 }
 
-// latencyValues returns the latency of every request, sorted, in seconds, and how
-// many meet o's limit: +Inf where a request failed, was shed, or was ended by us
-// after it had waited longer than the limit. ok is false where there are none, or
-// no answer has that latency.
+// latencyValues returns the latency of every request, sorted, in seconds, and how many meet
+// o's limit. A request that failed, was shed, or was ended by hpatune after it had waited
+// longer than the limit counts as +Inf. ok is false if there are none, or no answer has
+// this latency.
 func latencyValues(o Objective, m *Metric, rs []*Request) (values []float64, within int, ok bool) {
 	values = make([]float64, 0, len(rs))
 	answered, finite := 0, 0

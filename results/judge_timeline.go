@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// ticks are a timeline as the source of figures: its ticks of no warm-up, and the
-// totals of its latencies.
+// ticks takes figures from a timeline: its ticks outside the warm-up, and the totals of its
+// latencies.
 type ticks struct {
 	*Timeline
 	limited []*Metric // the latencies that an answer must keep to be good
@@ -33,12 +33,12 @@ func newTicks(t *Timeline, objectives []Objective) ticks {
 	return s
 }
 
-// knows reports whether the timeline has the latency m: answers without any were
-// not measured, or are not modelled.
+// knows reports whether the timeline has the latency m. If no answer has it, it was not
+// measured, or is not modelled.
 func (s ticks) knows(m *Metric) bool { return s.sum.done == 0 || m.InTimeline(s.Timeline).Count() > 0 }
 
-// unknownLimit is a latency that good answers must keep and the timeline does not
-// have; nil = it has them all.
+// unknownLimit is a latency that good answers must meet and that the timeline does not
+// have; nil = it has all of them.
 func (s ticks) unknownLimit() *Metric {
 	for _, m := range s.limited {
 		if !s.knows(m) {
@@ -91,10 +91,10 @@ func (s ticks) share(o Objective, m *Metric, from, to int) Figure {
 	return f
 }
 
-// windows of a latency are judged by the share of good requests: "p95 under the
-// limit" is "95 % within the limit". The figure of a window is o's limit where it
-// has that share, and beyond it where it has not; where several latencies decide
-// what is good, it may also be within.
+// windows of a latency are judged by the share of good requests: "p95 under the limit"
+// means "95 % within the limit". The figure of a window is o's limit if it has that share,
+// and above it if not. If several latencies decide what is good, it may also be within the
+// limit.
 func (s ticks) windows(o Objective, m *Metric) (fs []Figure, ok bool) {
 	per := max(int(o.Window/s.Step), 1)
 	good := MetricOf("goodput")

@@ -2,9 +2,9 @@ package results
 
 import "time"
 
-// Limits are what one request must meet to be good: the limits of the latency
-// objectives, the tightest of each metric; 0 = none. A request is good when it
-// was answered well and met all of them at once.
+// Limits are what one request must meet to be good: the limits of the latency objectives,
+// the tightest of each metric; 0 = none. A request is good if it was answered successfully
+// and met all of them.
 type Limits struct{ TTFT, ITL, TPOT, E2E, ICL, TTFTFromSent, E2EFromSent time.Duration }
 
 // LimitsOf collects the limits of objectives.
@@ -34,8 +34,8 @@ func (l Limits) Tightest() time.Duration {
 	return least
 }
 
-// Good reports whether r was answered well within all limits. A limit that
-// does not apply to it (TTFT of an answer in one piece) is met.
+// Good reports whether r was answered successfully within all limits. A limit that does not
+// apply to it (TTFT of an answer in one piece) counts as met.
 func (l Limits) Good(r *Request) bool {
 	if r.Outcome != OK {
 		return false
@@ -52,8 +52,8 @@ func (l Limits) Good(r *Request) bool {
 	return true
 }
 
-// missedBy reports whether a request that we ended had waited beyond a limit
-// already: then it had missed it, whatever would have come.
+// missedBy reports whether a request that hpatune ended had already waited longer than a
+// limit. It has then missed that limit, whatever would have followed.
 func (l Limits) missedBy(r *Request) bool {
 	for _, m := range latencies {
 		if limit := *m.Limit(&l); limit > 0 && m.waited(r) > limit {
@@ -63,8 +63,8 @@ func (l Limits) missedBy(r *Request) bool {
 	return false
 }
 
-// waited is how long a request without an answer had waited for the latency when
-// it ended; 0 where the wait had not begun, or the latency is between tokens.
+// waited is how long a request without an answer had waited for the latency when it ended;
+// 0 if the wait had not started, or the latency is between tokens.
 func (m *Metric) waited(r *Request) time.Duration {
 	if m.waitsFrom == nil {
 		return 0

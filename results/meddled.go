@@ -8,17 +8,17 @@ import (
 	"github.com/hpatune/hpatune/internal/figure"
 )
 
-// Meddling is what somebody other than the autoscaler did in mid-run to the HPA,
-// its target or the pods.
+// Meddling is something that somebody other than the autoscaler did to the HPA, its target
+// or the pods during the run.
 type Meddling struct {
 	At   time.Duration
 	ID   ReasonID // a WarningID of the recorder, or ReasonPodsDeleted
 	Text string   // for the trust line
-	// Ends says that what follows is no evidence of the configuration that ran.
+	// Ends means that later data is not evidence of the configuration that ran.
 	Ends bool
 }
 
-// meddlings are the warnings of the recorder that tell of one.
+// meddlings are the recorder's warnings that report one.
 var meddlings = map[WarningID]struct {
 	id   WarningID
 	text string // with the instant
@@ -56,7 +56,7 @@ var meddlings = map[WarningID]struct {
 	},
 }
 
-// Meddled returns what others did in mid-run, in order of time, each kind once.
+// Meddled returns what others did during the run, in order of time, each kind once.
 func (r *Run) Meddled() []Meddling {
 	var out []Meddling
 	seen := map[WarningID]bool{}
@@ -75,8 +75,8 @@ func (r *Run) Meddled() []Meddling {
 	return out
 }
 
-// Edited returns when somebody first changed what the run is evidence of; ok is
-// false where nobody did.
+// Edited returns when somebody first changed what the run is evidence of; ok is false if
+// nobody did.
 func (r *Run) Edited() (at time.Duration, ok bool) {
 	for _, m := range r.Meddled() {
 		if m.Ends {
@@ -86,13 +86,13 @@ func (r *Run) Edited() (at time.Duration, ok bool) {
 	return 0, false
 }
 
-// downLag is how long after a decision to scale down its pods are deleted at
-// most: the workload's own controller acts in between.
+// downLag is the longest time from a decision to scale down until its pods are deleted: the
+// workload's own controller acts in between.
 const downLag = 15 * time.Second
 
-// deletions finds pods that were deleted although the target was not made
-// smaller: an eviction, a drained node, kubectl delete pod. It needs all
-// decisions and all pods: where one of them could not be watched it finds none.
+// deletions finds pods that were deleted although the target was not scaled down: an
+// eviction, a drained node, kubectl delete pod. It needs all decisions and all pods; if
+// some could not be watched, it finds none.
 func (r *Run) deletions() (Meddling, bool) {
 	if len(r.Syncs) == 0 || slices.ContainsFunc(r.Gaps, func(g Gap) bool { return g.HidesDecisions() || g.HidesPods() }) {
 		return Meddling{}, false
@@ -145,7 +145,7 @@ func (r *Run) deletions() (Meddling, bool) {
 	return Meddling{At: first, ID: ReasonPodsDeleted, Text: text}, true
 }
 
-// trustMeddled: was it one and the same cluster all along?
+// trustMeddled: was the cluster the same during the whole run?
 func trustMeddled(r *Run, _ Summary, _ Limits) []Reason {
 	var out []Reason
 	for _, m := range r.Meddled() {
@@ -155,8 +155,8 @@ func trustMeddled(r *Run, _ Summary, _ Limits) []Reason {
 	return out
 }
 
-// Freeze is a stretch in which a replica answered nothing at all, although it had
-// requests inside and is used to answer.
+// Freeze is a period in which a replica that normally answers had requests inside and
+// answered nothing.
 type Freeze struct {
 	Backend string // as Meta.Backends names it
 	From    time.Duration
@@ -165,11 +165,11 @@ type Freeze struct {
 }
 
 const (
-	// freezeLeast is the shortest stretch that is called a freeze: below it lie
-	// garbage collections and the periods of a CPU quota.
+	// freezeLeast is the shortest period that counts as a freeze: garbage collections and
+	// the periods of a CPU quota are shorter.
 	freezeLeast = time.Second
-	// freezeInside is how many requests must be inside all along: one or two long
-	// answers give no sign of life for long.
+	// freezeInside is how many requests must be inside all the time: one or two long
+	// answers can go without a sign of life for long.
 	freezeInside = 3
 	// freezeTimes is how many times longer than nearly all (95 %) of the replica's
 	// other pauses with as many inside it must be, and freezePauses how many of

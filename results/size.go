@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// FlapWindow is how soon a change of size must be followed by one the other
-// way to count as a flap (MODEL.md 5).
+// FlapWindow is how soon a change of size must be reversed to count as a flap (MODEL.md 5).
 const FlapWindow = 600 * time.Second
 
 // Replicas is how large the workload was, warm-up included; nil = not observed.
@@ -17,11 +16,11 @@ type Replicas struct {
 	Hours      *float64 `json:"hours"`
 	ReadyHours *float64 `json:"ready_hours"`
 	Flaps      *int     `json:"flaps"`
-	// The longest stretch with fewer ready than the HPA wanted.
+	// The longest period with fewer ready replicas than the HPA wanted.
 	TimeToCapacityS *float64 `json:"time_to_capacity_s"`
 }
 
-// Replicas sums up the sizes of the run, exactly, from its records.
+// Replicas summarises the sizes of the run from its records.
 func (r *Run) Replicas() Replicas {
 	s, end := r.sizes(), r.End()
 	var out Replicas
@@ -74,8 +73,8 @@ func flaps(spec levels) int {
 	return n
 }
 
-// timeToCapacity returns the longest stretch in which fewer were ready than
-// desired, up to end.
+// timeToCapacity returns the longest period with fewer ready replicas than desired, up to
+// end.
 func timeToCapacity(desired, ready levels, end time.Duration) time.Duration {
 	var longest, since time.Duration
 	short := false
@@ -136,8 +135,8 @@ func (t *Timeline) flaps() float64 {
 	return float64(flaps(spec))
 }
 
-// timeToCapacity is the longest stretch with fewer ready than desired, in
-// seconds; NaN where either is not known.
+// timeToCapacity is the longest period with fewer ready replicas than desired, in seconds;
+// NaN if either is unknown.
 func (t *Timeline) timeToCapacity() float64 {
 	longest, short := 0, 0
 	known := false

@@ -41,9 +41,9 @@ func NewQ(values []float64) *Q {
 	}
 }
 
-// Summary is all that `report RUN` says of a run, and its JSON. Warm-up stages
-// are left out of everything but Replicas; latencies are those of answered
-// requests, in seconds of run time. nil = not measured.
+// Summary is everything that `report RUN` shows of a run, and its JSON. Warm-up stages are
+// left out of everything but Replicas; latencies are those of answered requests, in seconds
+// of run time. nil = not measured.
 type Summary struct {
 	Schema     string         `json:"schema"`
 	Run        string         `json:"run"`
@@ -72,8 +72,8 @@ type Summary struct {
 	Warnings     []WarningInJSON `json:"warnings"`
 }
 
-// Load is what was offered, and what became of it. Scheduled = Sent + Shed,
-// and Sent = OK + the sum of Failed.
+// Load is what was offered, and what happened to it. Scheduled = Sent + Shed, and Sent = OK
+// + the sum of Failed.
 type Load struct {
 	Scheduled int    `json:"scheduled"`
 	Sent      int    `json:"sent"`
@@ -157,7 +157,7 @@ type GapS struct {
 	Why    string    `json:"why"`
 }
 
-// StageSummary is one stage; of a warm-up too, which is in no total.
+// StageSummary is one stage. Warm-up stages are included here, but in no total.
 type StageSummary struct {
 	Name      string    `json:"name"`
 	FromS     float64   `json:"from_s"`
@@ -180,7 +180,7 @@ type ClassSummary struct {
 	Tokens    Tokens    `json:"tokens"`
 }
 
-// ErrorCount is one entry of the error table and how often it was met.
+// ErrorCount is an entry of the error table, and how often it occurred.
 type ErrorCount struct {
 	Error string `json:"error"`
 	N     int    `json:"n"`
@@ -193,9 +193,8 @@ type WarningInJSON struct {
 	Text string    `json:"text"`
 }
 
-// Summarize reads the figures off a run. Good and the verdicts are by
-// objectives; extra figures are those that a run does not know by itself
-// (usd_month).
+// Summarize computes the figures of a run. Good and the verdicts depend on objectives;
+// extra figures are those that a run cannot know by itself (usd_month).
 func Summarize(r *Run, objectives []Objective, extra ...Figure) Summary {
 	limits := LimitsOf(objectives)
 	measured := r.measured()
@@ -338,8 +337,8 @@ func tokensOf(rs []*Request) Tokens {
 	return t
 }
 
-// errorCounts returns the errors met, the commonest first.
-// warmedUp are the requests of warm-up stages.
+// errorCounts returns the errors that occurred, the most common first. warmedUp are the
+// requests of warm-up stages.
 func (r *Run) warmedUp() (list []*Request) {
 	for i := range r.Requests {
 		if q := &r.Requests[i]; r.warmup(q) {

@@ -13,28 +13,28 @@ import (
 // NaN = not known, in Spec, Desired, Pods, Ready and Waiting of a recorded run
 // whose cluster was not observed; JSON has null there.
 type Tick struct {
-	// Arrivals = Shed + Done + Failed + Canceled + what is in flight. Done were
-	// answered well; Good met every per-request limit at once. Canceled were ended
-	// by us; Missed of them had waited beyond a limit by then.
+	// Arrivals = Shed + Done + Failed + Canceled + those in flight. Done were answered
+	// successfully; Good met every per-request limit. Canceled were ended by hpatune;
+	// Missed is how many of them had already waited longer than a limit.
 	Arrivals, Shed, Done, Failed, Canceled, Missed, Good, Tokens float64
 	Spec, Desired                                                float64 // at the tick's end
 	Pods,
 	Ready float64 // mean over the tick; Pods = billed: not yet gone, starting and draining too
-	// Nodes is how many nodes are billed, requested ones too, of a replay that has them
-	// (tune --nodes); 0 else.
+	// Nodes is the number of billed nodes, including requested ones, in a replay that has
+	// them (tune --nodes); else 0.
 	Nodes float64
 	InFlight,
 	Waiting float64 // at the tick's end; Waiting = queued in the servers
 	Warmup bool // most of it belongs to a warm-up: no objective is about it
 }
 
-// Short reports whether fewer were ready than the HPA wanted. Where either is not
-// known they were not.
+// Short reports whether fewer replicas were ready than the HPA wanted. If either is
+// unknown it returns false.
 func (t *Tick) Short() bool { return t.Ready < t.Desired-1e-9 } // Ready is a mean, with its rounding
 
-// A Timeline is what happened, or what would have: one Tick every Step from
-// run time 0, and latency totals of the answered requests (of a recorded run
-// without its warm-up, which the ticks do include).
+// A Timeline is what happened, or what would have happened: one Tick every Step from run
+// time 0, and latency totals of the answered requests (for a recorded run without its
+// warm-up, which the ticks do include).
 type Timeline struct {
 	Step  time.Duration
 	Ticks []Tick
@@ -42,12 +42,12 @@ type Timeline struct {
 	TTFT, ITL, TPOT, E2E, ICL, TTFTFromSent, E2EFromSent Hist
 }
 
-// Judged is how many of the arrivals tell whether requests were good: all but
-// those that we ended before they had missed a limit.
+// Judged is how many arrivals show whether requests were good: all except those that
+// hpatune ended before they had missed a limit.
 func (t *Tick) Judged() float64 { return t.Arrivals - t.Canceled + t.Missed }
 
-// End returns how long the run lasted, run time: what its meta.json says, or
-// the last thing seen.
+// End returns how long the run lasted in run time: what its meta.json says, or the last
+// record.
 func (r *Run) End() time.Duration {
 	end := time.Duration(r.Meta.DurationS * float64(time.Second))
 	for i := range r.Requests {
@@ -56,8 +56,8 @@ func (r *Run) End() time.Duration {
 	return end
 }
 
-// Timeline lays the run out in ticks of step, by scheduled arrival. Good is by
-// the limits of the run's own objectives; TimelineWithin takes others.
+// Timeline splits the run into ticks of step, by scheduled arrival. Good uses the limits of
+// the run's own objectives; TimelineWithin takes others.
 func (r *Run) Timeline(step time.Duration) Timeline {
 	// Objectives of a run were parsed before it began; a bad one limits nothing.
 	objectives, _ := ParseObjectives(r.Meta.Objectives)
@@ -213,9 +213,9 @@ type span struct{ from, to time.Duration }
 
 const forever = time.Duration(math.MaxInt64)
 
-// lives reads the pods off the Pod records, by name in order of appearance.
-// Billing begins with the first record of a pod and ends when it is gone. A
-// deleted pod is not ready, whatever it says: it gets no new traffic.
+// lives reads the pods from the Pod records, by name in order of appearance. Billing starts
+// with the first record of a pod and ends when it is gone. A deleted pod is not ready,
+// whatever it reports: it gets no new traffic.
 func (r *Run) lives() []*life {
 	byName := map[string]*life{}
 	var all []*life

@@ -2,15 +2,15 @@ package results
 
 import "slices"
 
-// Which metrics a reason of the trust line spoils, by what they are about.
+// Which metrics a reason of the trust line affects, by subject.
 var (
 	ofLatency  = []string{"ttft", "itl", "icl", "tpot", "e2e", "ttft_from_sent", "e2e_from_sent", "goodput"}
 	ofSchedule = []string{"ttft", "e2e", "goodput"} // what counts from the scheduled send
 	ofReplicas = replicaMetrics()
 )
 
-// touches are the metrics that each reason spoils, by its id; a reason that is
-// not here spoils all of them.
+// touches are the metrics that each reason affects, by its id; a reason that is not listed
+// affects all of them.
 var touches = map[ReasonID][]string{
 	ReasonLateness: ofSchedule,
 	ReasonCPU:      ofLatency,
@@ -30,7 +30,7 @@ func replicaMetrics() []string {
 	return names
 }
 
-// touched are the names of the metrics that a reason spoils.
+// touched are the names of the metrics that a reason affects.
 func touched(id ReasonID) []string {
 	if names, some := touches[id]; some {
 		return names
@@ -42,9 +42,9 @@ func touched(id ReasonID) []string {
 	return all
 }
 
-// Spoils reports whether a reason for which the run is INVALID touches a metric
-// that one of the objectives is about. Lateness, for one, cannot spoil an
-// error_rate. Without objectives any such reason does.
+// Spoils reports whether a reason for which the run is INVALID affects a metric of one of
+// the objectives. Lateness, for one, does not affect an error_rate. Without objectives, any
+// such reason does.
 func (t Trust) Spoils(objectives []Objective) bool {
 	if t.Verdict != Invalid || len(objectives) == 0 {
 		return t.Verdict == Invalid
@@ -62,7 +62,7 @@ func (t Trust) Spoils(objectives []Objective) bool {
 	return false
 }
 
-// Doubt adds a reason for which the run is INVALID, all metrics touched.
+// Doubt adds a reason for which the run is INVALID and which affects all metrics.
 func (t *Trust) Doubt(id ReasonID, text string) {
 	t.Reasons = append(t.Reasons, Reason{ID: id, Verdict: Invalid, Text: text, Touches: touched(id)})
 	t.Verdict = Invalid

@@ -10,7 +10,7 @@ import (
 	"github.com/hpatune/hpatune/internal/figure"
 )
 
-// TrustVerdict says whether a run is evidence.
+// TrustVerdict says whether a run can be used as evidence.
 type TrustVerdict string
 
 // The verdicts on a run, best first.
@@ -26,45 +26,43 @@ type Trust struct {
 	Reasons []Reason     `json:"reasons"`
 }
 
-// Reason is one thing that was checked, its figure and its limit; nil = not
-// measured, or no figure.
+// Reason is one check with its figure and its limit; nil = not measured, or no figure.
 type Reason struct {
 	ID      ReasonID     `json:"id"`
 	Verdict TrustVerdict `json:"verdict"`
 	Value   *float64     `json:"value"`
 	Limit   *float64     `json:"limit"`
 	Text    string       `json:"text"` // for the trust line
-	// Touches are the metrics that it spoils where it is not valid.
+	// Touches are the metrics that it affects if it is not valid.
 	Touches []string `json:"touches"`
 }
 
 // The limits of trust, and why they are where they are.
 const (
-	// Below 99.5 % delivered the load was not the one that was asked for: half
-	// a percent is what a p99 objective has to spare.
+	// Below 99.5 % delivered, the load was not the intended one: half a percent is what a
+	// p99 objective can spare.
 	deliveredLimit = 0.995
-	// Lateness counts in every latency. 10 ms of wall time is what a sleep on a
-	// busy machine costs (LOAD.md 4.4); beyond ten times that the schedule was
-	// not kept.
+	// Lateness counts in every latency. A sleep on a busy machine costs 10 ms of wall time
+	// (LOAD.md 4.4); above ten times that, the schedule was not kept.
 	latenessDoubt   = 10 * time.Millisecond
 	latenessInvalid = 100 * time.Millisecond
-	// Above 80 % of its cores a client begins to queue by itself; above 90 % its
-	// latencies are its own.
+	// Above 80 % of its cores a client starts to queue; above 90 %, its own queueing
+	// dominates the latencies it measures.
 	cpuDoubt   = 0.80
 	cpuInvalid = 0.90
-	// A new replica that gets less than half its fair share is not what the
-	// autoscaler's arithmetic takes it for (LOAD.md B6 asks for 60 %).
+	// The autoscaler's arithmetic assumes an even spread. A new replica that gets less than
+	// half its fair share breaks that (LOAD.md B6 asks for 60 %).
 	starvedLimit = 0.5
-	// One that gets less than a quarter of it got (nearly) nothing: connections that never
-	// move, a selector that misses it. In between lie routers that are uneven by design,
-	// such as those that send a prompt to whoever has its beginning in its cache.
+	// A replica below a quarter of its fair share got (nearly) nothing: connections that
+	// never move, a selector that misses it. Above that are routers that are uneven by
+	// design, such as those that send a prompt to the replica that has its prefix cached.
 	nothingLimit = 0.25
-	// Fewer expected requests than this cannot tell starved from unlucky: at 30,
+	// With fewer expected requests, starvation and bad luck cannot be told apart: at 30,
 	// half the share is 2.7 standard deviations off.
 	starvedLeast = 30
 	foreignLimit = 0.05
-	// A source that was blind for more than 5 % of the run may have missed a
-	// scaling.
+	// A source that could not be read for more than 5 % of the run may have missed a
+	// rescale.
 	gapLimit = 0.05
 	// What the test bed adds by itself may be 5 % of a latency limit (DESIGN.md 4).
 	floorLimit = 0.05
@@ -72,7 +70,7 @@ const (
 	fewRequests = 100
 )
 
-// judgeTrust checks everything that can spoil a run as evidence.
+// judgeTrust checks everything that can make a run invalid as evidence.
 func judgeTrust(r *Run, s Summary, limits Limits) Trust {
 	t := Trust{Verdict: Valid}
 	checks := []func(*Run, Summary, Limits) []Reason{
@@ -101,7 +99,7 @@ func judgeTrust(r *Run, s Summary, limits Limits) Trust {
 	return t
 }
 
-// Line is the trust line: every figure, then the verdict and what spoils it.
+// Line is the trust line: every figure, then the verdict and the reasons for it.
 func (t Trust) Line() string {
 	var figures, spoilt []string
 	for _, r := range t.Reasons {
@@ -183,7 +181,7 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 	return out
 }
 
-// trustImported: of a log that others wrote nobody here knows what it leaves out.
+// trustImported: what a log that others wrote leaves out is unknown.
 func trustImported(*Run, Summary, Limits) []Reason {
 	return []Reason{
 		reason(
@@ -252,7 +250,7 @@ func trustCPU(r *Run, _ Summary, _ Limits) []Reason {
 	return []Reason{reason(ReasonCPU, Valid, v, cpuDoubt, "%s", text)}
 }
 
-// trustShares: did the replicas that came during the run get their traffic?
+// trustShares: did the replicas that were added during the run get their traffic?
 func trustShares(r *Run, s Summary, _ Limits) []Reason {
 	nan := math.NaN()
 	lives := r.lives()
@@ -298,9 +296,8 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 			continue
 		}
 		of := *b.Share / *b.FairShare
-		// Requests of one connection go one way: where connections live for
-		// seconds, a small share of few is what luck deals out. Those that live for
-		// ever are no luck.
+		// All requests of a connection go to one replica. If connections live for seconds,
+		// a small share of few requests is chance; if they live forever, it is not.
 		if of < starvedLimit && r.Meta.Target.Connections == Realistic && b.Requests > 0 && b.opened < starvedLeast {
 			continue
 		}
@@ -381,8 +378,8 @@ func trustShares(r *Run, s Summary, _ Limits) []Reason {
 	}
 }
 
-// silent names the pods that became ready during the run, could have expected
-// enough traffic, and are not among the backends.
+// silent lists the pods that became ready during the run and could have expected enough
+// traffic, but are not among the backends.
 func (r *Run) silent(lives []*life, backends []BackendShare) []string {
 	known := map[string]bool{}
 	for _, b := range r.Meta.Backends {
@@ -413,9 +410,9 @@ func (r *Run) silent(lives []*life, backends []BackendShare) []string {
 	return out
 }
 
-// trustForeign: did the servers serve what was sent, and nothing else? Where
-// nobody could tell, a run at a URL rests on the word of whoever gave the URL;
-// in a cluster what is measured of the pods is judged, too.
+// trustForeign: did the servers serve what was sent, and nothing else? If that is unknown,
+// a run at a URL relies on whoever passed the URL; in a cluster, the metrics of the pods
+// are checked, too.
 func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
 	ratio := r.Meta.Client.ForeignRatio
 	switch {

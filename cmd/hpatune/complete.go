@@ -10,8 +10,8 @@ import (
 	"github.com/hpatune/hpatune/internal/record"
 )
 
-// complete gives every command of the tree what a shell can complete: profiles,
-// runs and the values of -o.
+// complete gives every command of the tree its shell completions: profiles, runs and the
+// values of -o.
 func complete(c *cobra.Command) {
 	for _, below := range c.Commands() {
 		complete(below)
@@ -22,7 +22,7 @@ func complete(c *cobra.Command) {
 		}
 	}
 	flag := func(name string, do cobra.CompletionFunc) {
-		// It fails only for flags that are not there, or are completed already.
+		// It fails only for flags that do not exist, or that already have completions.
 		_ = c.RegisterFlagCompletionFunc(name, do)
 	}
 	if f := c.Flags().Lookup("output"); f != nil {
@@ -49,7 +49,7 @@ func complete(c *cobra.Command) {
 	}
 }
 
-// runFolders are the runs where runs are made, the newest first.
+// runFolders are the runs in the default folder, the newest first.
 func runFolders() []string {
 	files, err := filepath.Glob(filepath.Join("results", "*", "meta.json"))
 	if err != nil {

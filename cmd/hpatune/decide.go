@@ -39,9 +39,9 @@ func newDecideCmd(s streams) *cobra.Command {
 	return c
 }
 
-// decideFile runs the scenarios of a file; those that cannot run are said so in
-// their place, and the others still run. hpaFile is the HPA to decide with; "" =
-// each one's own.
+// decideFile runs the scenarios of a file. For one that is invalid, an error is printed in
+// its place, and the others still run. hpaFile is the HPA to decide with; "" = each
+// scenario's own.
 func (s streams) decideFile(name, hpaFile string, minor int) error {
 	given, err := predict.GivenHPA(s.in, hpaFile, s.say)
 	if err != nil {
@@ -75,10 +75,10 @@ func (s streams) decideFile(name, hpaFile string, minor int) error {
 	return nil
 }
 
-// decideRun runs a recorded run's syncs through the core. While the decided size
-// is the recorded one, the observations are its own; afterwards they belong to
-// another size, and the lines say so. file is the HPA to decide with; "" = the
-// recorded one.
+// decideRun runs the reconciles of a recorded run through the core. As long as the decided
+// size equals the recorded one, the recorded observations apply; after that they belong to
+// a cluster of another size, and the lines are marked. file is the HPA to decide with; "" =
+// the recorded one.
 func (s streams) decideRun(dir, file string, minor int, print bool) error {
 	run, err := predict.OpenRun(dir, "")
 	if err != nil {

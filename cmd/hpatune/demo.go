@@ -106,9 +106,9 @@ Next:    hpatune run --url http://YOUR-ENDPOINT -p spike
 	return nil
 }
 
-// loadDemo records one run of the demo. A machine too busy for the speed makes
-// an invalid run; it is tried once more at half the speed. It returns the folder
-// of the run that counts.
+// loadDemo records one run of the demo. On a machine that is too busy for the speed the run
+// is invalid; it is then tried once more at half the speed. It returns the folder of the
+// run to use.
 func (s streams) loadDemo(
 	ctx context.Context,
 	p record.Plan,

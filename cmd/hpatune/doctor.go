@@ -91,7 +91,7 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	if err != nil && !facts.Live {
 		return usagef("doctor: %w", err)
 	}
-	if err != nil { // the others are judged all the same
+	if err != nil { // the others are still judged
 		page.Missed = append(page.Missed, plain.Error(err))
 	}
 	bad := failure.As(failure.Input, files.Problems.Sort().Err())
@@ -118,7 +118,7 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	if err := quietPipe(s.findings(f.output, &page)); err != nil {
 		return err
 	}
-	if bad != nil { // the rest was judged; what could not be read decides how this ends
+	if bad != nil { // the rest was judged; what could not be read decides the exit code
 		return bad
 	}
 	for _, h := range hpas {
@@ -129,8 +129,8 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	return nil
 }
 
-// lookFor is how long a cluster is read: of the five seconds that doctor takes,
-// the rest is for judging.
+// lookFor is how long a cluster is read. Doctor takes five seconds; the rest is for
+// judging.
 const lookFor = 4 * time.Second
 
 // clusterFacts reads a cluster.
@@ -163,7 +163,7 @@ func (s streams) clusterFacts(
 	return got.Doctor()
 }
 
-// measured reads what the flags say was measured.
+// measured reads the flags that state measurements.
 func (f *doctorFlags) measured() error {
 	var series map[string]float64
 	for _, n := range []struct {
@@ -183,7 +183,7 @@ func (f *doctorFlags) measured() error {
 	return nil
 }
 
-// findings prints the page in the form asked for.
+// findings prints the page in the requested format.
 func (s streams) findings(output string, p *report.Doctor) error {
 	switch output {
 	case "json":
@@ -196,5 +196,5 @@ func (s streams) findings(output string, p *report.Doctor) error {
 	return report.DoctorText(s.out, p)
 }
 
-// colour says whether to colour: on a terminal, unless $NO_COLOR is set.
+// colour reports whether to use colour: on a terminal, unless $NO_COLOR is set.
 func colour(out io.Writer) bool { return live.On(out) && os.Getenv("NO_COLOR") == "" }

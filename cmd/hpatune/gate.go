@@ -77,8 +77,8 @@ func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error 
 		"Predicted, not measured: %s replayed under %s, %d replicates.", r.Run.Meta.Run, r.Filename, r.Replicates))
 }
 
-// gate prints the verdict over all objectives and makes it an exit code. predicted
-// says what was replayed; "" = what was measured is judged.
+// gate prints the verdict over all objectives and turns it into an exit code. predicted
+// names what was replayed; "" = the measurements are judged.
 func (s streams) gate(sum results.Summary, objectives []results.Objective, output, predicted string) error {
 	g := report.GateOf(sum, predicted != "")
 	var err error

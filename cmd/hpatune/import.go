@@ -48,7 +48,7 @@ func newImportRequestsCmd(s streams) *cobra.Command {
 	return c
 }
 
-// importRequests reads the files, writes the run and says what was read.
+// importRequests reads the files, writes the run and prints what was read.
 func (s streams) importRequests(files []string, o logs.Options, out string, objectives []string) error {
 	dir, err := record.Import(files, o, out, objectives, version, s.say)
 	if err != nil {

@@ -27,8 +27,7 @@ import (
 // version is set by the Makefile from git (-ldflags -X main.version=…).
 var version = "0.1.0-dev"
 
-// Exit codes, as users' pipelines rely on them. Where several apply, the
-// order of exitRank decides.
+// Exit codes, on which users' pipelines rely. If several apply, exitRank decides.
 const (
 	exitOK           = 0
 	exitFailed       = 1   // could not do it
@@ -39,10 +38,10 @@ const (
 	exitInterrupted  = 130 // interrupted, the partial run kept
 )
 
-// exitRank lists exit codes from the one that wins to the one that yields.
+// exitRank lists exit codes, the one with the highest priority first.
 var exitRank = []int{exitInterrupted, exitUsage, exitFailed, exitNotValid, exitMissed, exitInconclusive}
 
-// worse returns the exit code that wins where both apply.
+// worse returns the exit code with the higher priority.
 func worse(a, b int) int {
 	for _, code := range exitRank {
 		if a == code || b == code {
@@ -52,8 +51,8 @@ func worse(a, b int) int {
 	return exitOK
 }
 
-// exitError is an error that knows its exit code. A nil err means that all has
-// been said already and only the code is left.
+// exitError is an error with an exit code. A nil err means that everything has been printed
+// already.
 type exitError struct {
 	code int
 	err  error
@@ -79,7 +78,7 @@ func exit(code int, err error) error {
 // usagef is an error of the command line: exit code 2.
 func usagef(format string, args ...any) error { return failure.Inputf(format, args...) }
 
-// ended is an error that a command returned, as one that knows its exit code.
+// ended returns a command's error as one with an exit code.
 func ended(err error) error {
 	var e *exitError
 	if err == nil || errors.As(err, &e) {
@@ -89,14 +88,14 @@ func ended(err error) error {
 	return &exitError{code[failure.Of(err)], err}
 }
 
-// streams are the command's doors to the person at the terminal. Findings go
-// to out; progress and warnings go to err.
+// streams are the command's input and output. Results go to out; progress and warnings go
+// to err.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// warnf prints a warning or a step on stderr. Only a terminal's lines are broken: in a
+// warnf prints a warning or a step on stderr. Lines are broken only on a terminal; in a
 // log, one message is one line.
 func (s streams) warnf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
@@ -143,9 +142,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return code
 }
 
-// answering has every command return an *exitError, so that any other error of
-// the tree is cobra's own: it read the command line, and no command has begun.
-// A wrong number of arguments is told with the command's line of use.
+// answering makes every command return an *exitError. Any other error of the tree is then
+// cobra's own: it was parsing the command line, and no command has started. The error of a
+// wrong number of arguments shows the command's usage line.
 func answering(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {

@@ -8,9 +8,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// outputValue is the value of -o: text, or one of the others that a command knows.
-// It is checked while the command line is read: a run of an hour must not find
-// out at its end.
+// outputValue is the value of -o: text, or one of the other formats of a command. It is
+// checked while the command line is parsed, since an hour-long run must not fail at its
+// end.
 type outputValue struct {
 	value *string
 	of    []string
@@ -28,7 +28,7 @@ func (o *outputValue) Set(v string) error {
 	return nil
 }
 
-// outputFlag adds -o to a command, text unless given; note ends its help.
+// outputFlag adds -o to a command, with text as the default; note ends its help.
 func outputFlag(fl *pflag.FlagSet, value *string, note string, others ...string) {
 	*value = "text"
 	o := &outputValue{value, append([]string{"text"}, others...)}

@@ -166,7 +166,7 @@ func (s streams) json(v any) error {
 	return e.Encode(v)
 }
 
-// quietPipe forgives a reader that has seen enough (`| head`).
+// quietPipe ignores the error of a reader that has stopped reading (`| head`).
 func quietPipe(err error) error {
 	if errors.Is(err, fs.ErrClosed) || err != nil && strings.Contains(err.Error(), "broken pipe") {
 		return nil

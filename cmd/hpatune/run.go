@@ -124,7 +124,7 @@ func (s streams) planOf(p record.Plan) record.Plan {
 // say prints a step or a warning on stderr.
 func (s streams) say(text string) { s.warnf("%s", text) }
 
-// confirm asks whether to go on, which only a person at a terminal can answer.
+// confirm asks whether to continue, which needs a person at a terminal.
 func (s streams) confirm() error {
 	if !live.Typed(s.in) || !live.On(s.err) {
 		return usagef("stdin is not a terminal; pass --yes to confirm")
@@ -137,8 +137,7 @@ func (s streams) confirm() error {
 	return nil
 }
 
-// concluded prints what a run says of itself and turns how it ended into an
-// exit code.
+// concluded prints a run's conclusion and turns its error into an exit code.
 func (s streams) concluded(p record.Plan, run *results.Run, err error, output string) error {
 	var objectives []results.Objective
 	if run != nil {
@@ -166,7 +165,7 @@ func (s streams) concluded(p record.Plan, run *results.Run, err error, output st
 	return end
 }
 
-// clusterFlags say which cluster; they mean what kubectl's mean.
+// clusterFlags select the cluster; they mean the same as kubectl's.
 func clusterFlags(fl *pflag.FlagSet, k *kube.Options) {
 	fl.StringVar(&k.Kubeconfig, "kubeconfig", "", "")
 	fl.StringVar(&k.Context, "context", "", "")

@@ -13,7 +13,7 @@ const (
 	ofTarget  = "--target"
 )
 
-// kind is what kind of run the flags ask for.
+// kind is the kind of run that the flags select.
 func (f *runFlags) kind() string {
 	switch {
 	case f.ask.Sandbox:
@@ -26,8 +26,8 @@ func (f *runFlags) kind() string {
 	return ofURL
 }
 
-// usedBy lists the flags that not every kind of run uses, and those that do. A
-// flag that does nothing is refused: who gave it believes that it does.
+// usedBy lists the flags that only some kinds of run use, with those kinds. A flag that has
+// no effect is rejected, since the user expects it to have one.
 var usedBy = []struct {
 	flags []string
 	kinds []string
@@ -48,8 +48,8 @@ var usedBy = []struct {
 // byWorkers are the flags that say how workers are made.
 var byWorkers = []string{"image", "image-pull-secret", "worker-cpu", "worker-memory", "worker-avoid", "worker-timeout"}
 
-// useless refuses flags that do nothing in the kind of run that is asked for,
-// and amounts below zero; given reports whether a flag was given.
+// useless rejects flags that have no effect in this kind of run, and negative amounts;
+// given reports whether a flag was given.
 func (f *runFlags) useless(given func(flag string) bool) error {
 	for _, u := range usedBy {
 		for _, flag := range u.flags {

@@ -12,10 +12,9 @@ import (
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
-// pages are what the commands and their flags say of themselves: help/COMMAND.md,
-// and help/PROFILE-LIST.md for a command below another. help/flags.md is of the
-// flags that several commands have. topics are pages for people, shown by
-// `hpatune help TOPIC`.
+// pages hold the help of commands and their flags: help/COMMAND.md, or help/PROFILE-LIST.md
+// for a command below another. help/flags.md holds the flags that several commands have.
+// topics are the pages of `hpatune help TOPIC`.
 var (
 	//go:embed help/*.md
 	pages embed.FS
@@ -23,8 +22,8 @@ var (
 	topics embed.FS
 )
 
-// newTopicCmds makes a help topic of each page, and those that are made from what
-// they speak of: the scripts that show each false belief, the registry of checks.
+// newTopicCmds makes a help topic of each page, and two that are generated: from the
+// scripts that disprove beliefs, and from the registry of checks.
 func newTopicCmds() []*cobra.Command {
 	files, err := fs.Glob(topics, "topics/*.md")
 	if err != nil {

@@ -49,7 +49,7 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 	outputFlag(fl, &f.output, " (recommendation.json)", "json")
 }
 
-// bindNodes binds the flags that say what pods stand on.
+// bindNodes binds the flags that describe nodes.
 func bindNodes(fl *pflag.FlagSet, n *predict.Nodes) {
 	fl.IntVar(&n.Kept, "nodes", 0, "")
 	fl.IntVar(&n.PerNode, "pods-per-node", 0, "")
@@ -58,8 +58,8 @@ func bindNodes(fl *pflag.FlagSet, n *predict.Nodes) {
 	fl.IntVar(&n.Most, "max-nodes", 0, "")
 }
 
-// bindPredicted binds the flags of every command that predicts: which HPA, judged by
-// what, and what is stated that a run could not see.
+// bindPredicted binds the flags of every command that predicts: which HPA, which
+// objectives, and what the run could not observe.
 func bindPredicted(fl *pflag.FlagSet, a *predict.Ask) {
 	fl.StringVarP(&a.Filename, "filename", "f", "", "")
 	fl.StringArrayVar(&a.Objectives, "objective", nil, "")

@@ -17,7 +17,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// write writes the advice folder. A refusal is written, too: the report says why.
+// write writes the advice folder. A refusal is written, too, since the report gives its
+// reasons.
 func (a *Ask) write(
 	to *Advised, run *results.Run, dir string, current manifest.HPA, model *tuner.Model, objectives []results.Objective,
 ) error {
@@ -42,7 +43,7 @@ func (a *Ask) write(
 			return err
 		}
 	}
-	if r.Verdict != tuner.Keep || a.Filename != "" { // what ran and is kept needs no applying
+	if r.Verdict != tuner.Keep || a.Filename != "" { // the HPA that ran is kept, so there is nothing to apply
 		to.Next = to.Files.Next(to.Dir, dir)
 	}
 	return WritePage(filepath.Join(to.Dir, "report.html"), report.Page{
@@ -52,8 +53,8 @@ func (a *Ask) write(
 	})
 }
 
-// command is what made the advice, as typed: with all that was stated rather
-// than measured. Folders are left out, so that the same runs make the same bytes.
+// command is the command that made the advice, as typed, with everything that was stated
+// rather than measured. Folders are left out, so that the same runs give the same bytes.
 func (a *Ask) command(r *tuner.Recommendation) string {
 	c := fmt.Sprintf("hpatune tune %s --seed %d", strings.Join(r.Runs, " "), r.Seed)
 	if a.Filename != "" {

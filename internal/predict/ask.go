@@ -23,14 +23,15 @@ import (
 	"github.com/hpatune/hpatune/tuner/recorded"
 )
 
-// Ask is what is asked of recordings, as a person says it. A zero field is not said.
+// Ask is a request for a prediction, as given on the command line. A zero field was not
+// given.
 type Ask struct {
 	Filename   string   // the HPA in place of the recorded one; "-" = Stdin
 	Objectives []string // in place of the run's
 	Price      string   // of the book, or a YAML file; "" = DefaultPrice
 	Seed       int64
 	Stated     Stated
-	Replicates int // draws of luck of a replay; Tune does not read it
+	Replicates int // seed of the replicates; Tune does not read it
 
 	Nodes Nodes // of Tune and Verify
 
@@ -40,17 +41,17 @@ type Ask struct {
 	WhatIf             bool     // add the tables of what would change the recommendation
 	Out                string   // the advice folder; "" = advice/ in the first run's
 
-	// Given reports whether a flag was given, for those whose zero is a value of its
-	// own; nil = none was.
+	// Given reports whether a flag was given, for flags whose zero is a valid value; nil =
+	// none was.
 	Given   func(flag string) bool
 	Version string // of hpatune, as it is written into what is made
 	Stdin   io.Reader
-	Say     func(text string) // is told of warnings, one at a time
-	// Progress is told how far a long computation is; nil = nobody is.
+	Say     func(text string) // takes warnings, one at a time
+	// Progress is called during long computations; nil = not.
 	Progress func(stage string, done, total int)
 }
 
-// Stated is what the recording could not see, and a person says of it.
+// Stated is what a person states that the recording could not observe.
 type Stated struct {
 	Startup    time.Duration // from a pod's creation to its readiness
 	Requests   string        // of one pod: "cpu=1,memory=2Gi"
@@ -60,8 +61,7 @@ type Stated struct {
 
 func (a *Ask) given(flag string) bool { return a.Given != nil && a.Given(flag) }
 
-// OpenRun reads a run folder, and what controller says of the controller that ran;
-// "" = nothing.
+// OpenRun reads a run folder; controller holds flags of the controller that ran, "" = none.
 func OpenRun(dir, controller string) (*results.Run, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, failure.Inputf("run %s: not a folder\nTry: ls results", dir)
@@ -76,8 +76,8 @@ func OpenRun(dir, controller string) (*results.Run, error) {
 	return run, nil
 }
 
-// Objectives returns the objectives given, or the run's own. Without any, its error
-// says what the run can tell of itself, and has one to copy.
+// Objectives returns the given objectives, or the run's own. If there are none, its error
+// suggests one, with the run's own latencies.
 func Objectives(run *results.Run, given []string) ([]results.Objective, error) {
 	objectives, err := parseObjectives(run, given)
 	if err != nil || len(objectives) > 0 {
@@ -90,7 +90,7 @@ func Objectives(run *results.Run, given []string) ([]results.Objective, error) {
 	return nil, failure.Inputf("no objective\n%s", report.Suggestion(x))
 }
 
-// parseObjectives is Objectives where none is an answer, too.
+// parseObjectives is Objectives, but accepts that there are none.
 func parseObjectives(run *results.Run, given []string) ([]results.Objective, error) {
 	if len(given) == 0 {
 		given = run.Meta.Objectives
@@ -99,8 +99,8 @@ func parseObjectives(run *results.Run, given []string) ([]results.Objective, err
 	return objectives, failure.As(failure.Input, err)
 }
 
-// GivenHPA reads the HPA of -f (a file, a folder, or - for stdin) and tells say what
-// the API server would warn of; nil = no -f.
+// GivenHPA reads the HPA of -f (a file, a folder, or - for stdin) and passes the API
+// server's warnings to say; nil = no -f.
 func GivenHPA(stdin io.Reader, file string, say func(string)) (*recorded.Given, error) {
 	if file == "" {
 		return nil, nil
@@ -139,7 +139,8 @@ func loopOf(h manifest.HPA) *keda.Loop {
 	return h.Scaled.Scaled.Loop(doctor.OfPods)
 }
 
-// contradicts refuses what is stated of a run that saw it: who gave it believes that it counts.
+// contradicts rejects statements about what the run observed itself, since the user expects
+// them to count.
 func (s *Stated) contradicts(run *results.Run) error {
 	if s.Replicas > 0 && len(run.Syncs) > 0 {
 		return failure.Inputf("--replicas has no effect on %s, which recorded %d replicas at its start\n"+
@@ -148,7 +149,7 @@ func (s *Stated) contradicts(run *results.Run) error {
 	return nil
 }
 
-// state takes what was stated into o.
+// state copies what was stated into o.
 func (a *Ask) state(o *tuner.Options) error {
 	s := a.Stated
 	if s.Startup < 0 {

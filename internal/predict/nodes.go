@@ -9,7 +9,7 @@ import (
 	"github.com/hpatune/hpatune/tuner"
 )
 
-// Nodes is what is said of the nodes that are paid for; without --nodes, nothing.
+// Nodes describes the nodes whose cost is computed; without --nodes, none.
 type Nodes struct {
 	Kept    int           // nodes that stand in any case
 	PerNode int           // pods that one takes
@@ -18,11 +18,11 @@ type Nodes struct {
 	Most    int           // 0 = no limit
 }
 
-// mostNodes is twice what Kubernetes supports in a cluster (5,000), so that no sum of
-// money leaves the range of a number.
+// mostNodes is twice what Kubernetes supports in a cluster (5,000), which keeps costs
+// within the range of a number.
 const mostNodes = 10_000
 
-// nodes checks what was said of nodes; nil = nothing.
+// nodes checks the flags about nodes; nil = none were given.
 func (a *Ask) nodes() (*tuner.Nodes, error) {
 	n := a.Nodes
 	if !a.given("nodes") {
@@ -49,8 +49,7 @@ func (a *Ask) nodes() (*tuner.Nodes, error) {
 	return &tuner.Nodes{Kept: n.Kept, PerNode: n.PerNode, Startup: n.Startup, Idle: n.Idle, Most: n.Most}, nil
 }
 
-// words are the flags of nodes and other prices that were given, as typed, folders
-// left out.
+// words are the flags about nodes and other prices as typed, without folders.
 func (a *Ask) words() string {
 	c := ""
 	if n := a.Nodes; a.given("nodes") {
@@ -66,8 +65,8 @@ func (a *Ask) words() string {
 	return c
 }
 
-// otherPrices are the price lists that the what-if table compares with: those given,
-// else the built-in ones.
+// otherPrices are the price lists that the what-if table compares with: the given ones, or
+// the built-in ones.
 func (a *Ask) otherPrices(present tuner.Price) ([]tuner.Price, error) {
 	names := a.OtherPrices
 	if len(names) == 0 {

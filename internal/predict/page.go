@@ -18,8 +18,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/advice"
 )
 
-// Report is the page of recorded runs, without a prediction. A run without
-// objectives is reported without.
+// Report is the page of recorded runs, without a prediction. A run without objectives is
+// reported without verdicts.
 func (a *Ask) Report(dirs []string) (report.Page, []results.Summary, error) {
 	page := report.Page{Version: a.Version}
 	var sums []results.Summary
@@ -45,8 +45,8 @@ func (a *Ask) Report(dirs []string) (report.Page, []results.Summary, error) {
 	return page, sums, nil
 }
 
-// WriteComparison writes the page of a whole demo: the runs before and after, the
-// advice between them, and predicted beside actual; nil = not compared.
+// WriteComparison writes the page of a whole demo: the runs before and after, the advice
+// between them, and predicted next to actual; nil = not compared.
 func (a *Ask) WriteComparison(file string, to *Advised, dirs []string, agreed *tuner.Agreement) error {
 	page := report.Page{Title: "demo", Version: a.Version, Command: "hpatune demo", Advice: &to.Recommendation}
 	for _, dir := range dirs {
@@ -73,7 +73,7 @@ func (a *Ask) WriteComparison(file string, to *Advised, dirs []string, agreed *t
 	return WritePage(file, page)
 }
 
-// WritePage writes the HTML page, whole or not at all.
+// WritePage writes the HTML page completely or not at all.
 func WritePage(file string, page report.Page) error {
 	assets, err := chartAssets()
 	if err != nil {
@@ -90,7 +90,7 @@ func WritePage(file string, page report.Page) error {
 	return err
 }
 
-// chartAssets reads uPlot from vegeta, which has it inside.
+// chartAssets reads uPlot from vegeta, which embeds it.
 func chartAssets() (report.Assets, error) {
 	read := func(name string) ([]byte, error) {
 		f, err := plot.Assets.Open(name)

@@ -23,8 +23,8 @@ type Replayed struct {
 	Replicates int
 }
 
-// Replay fits the run in dir and replays it under the HPA asked for. Its error is of
-// kind Evidence where the run cannot be replayed.
+// Replay fits a model to the run in dir and replays it under the requested HPA. Its error
+// is of kind Evidence if the run cannot be replayed.
 func (a *Ask) Replay(ctx context.Context, dir string) (*Replayed, error) {
 	run, err := OpenRun(dir, a.Stated.Controller)
 	if err != nil {
@@ -46,7 +46,7 @@ func (a *Ask) Replay(ctx context.Context, dir string) (*Replayed, error) {
 	}
 	ran, err := recorded.HPA(run)
 	if err != nil {
-		ran = asked // nothing was recorded: the world is fitted as under the given one
+		ran = asked // nothing was recorded: the model is fitted as if the given HPA had run
 	}
 	if r.Price, err = ReadPrice("price", a.Price); err != nil {
 		return nil, err

@@ -19,12 +19,12 @@ type Advised struct {
 	Recommendation tuner.Recommendation
 	Dir            string
 	Files          advice.Advice
-	Next           []string // commands to go on with; nil = there is nothing to apply
+	Next           []string // next commands to run; nil = there is nothing to apply
 }
 
-// Tune makes a recommendation from recordings, and writes its files. A refusal is a
-// recommendation, too. What was asked for wrongly is refused, as Input, before
-// anything is computed. An error that wraps context.Canceled wrote nothing.
+// Tune makes a recommendation from recordings, and writes its files. A refusal is also a
+// recommendation. Wrong input is rejected, as Input, before anything is computed. An error
+// that wraps context.Canceled means that nothing was written.
 func (a *Ask) Tune(ctx context.Context, dirs []string) (*Advised, error) {
 	if err := a.bounds(); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func (a *Ask) Tune(ctx context.Context, dirs []string) (*Advised, error) {
 	return done, a.write(done, runs[0], dirs[0], current, model, o.Objectives)
 }
 
-// options is what tuner is asked for, and the HPA that the recommendation is about.
+// options returns the options for tuner, and the HPA that the recommendation is about.
 func (a *Ask) options(runs []*results.Run) (tuner.Options, manifest.HPA, error) {
 	o := tuner.Options{Seed: a.Seed, Version: a.Version, Space: a.space(), WhatIf: a.WhatIf, Progress: a.Progress}
 	var err error
@@ -92,7 +92,7 @@ func (a *Ask) options(runs []*results.Run) (tuner.Options, manifest.HPA, error) 
 	return o, current, a.state(&o)
 }
 
-// bounds refuses limits that contradict each other, or are none.
+// bounds rejects limits that contradict each other or are not positive.
 func (a *Ask) bounds() error {
 	switch {
 	case a.given("min-floor") && a.MinFloor < 1:

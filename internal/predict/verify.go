@@ -11,12 +11,12 @@ import (
 	"github.com/hpatune/hpatune/tuner/recorded"
 )
 
-// verifyReplicates is how many draws of luck a prediction is made of.
+// verifyReplicates is the number of replicates of a prediction.
 const verifyReplicates = 20
 
-// Verify compares what the advice in dir predicts for its settings, or for those of
-// -f, with a run under them. It returns the run's trust, too. Its error is of kind
-// Evidence where the run cannot verify it: other settings ran, or it is invalid.
+// Verify compares what the advice in dir predicts for its settings, or for those of -f,
+// with a run under them. It also returns the run's trust. Its error is of kind Evidence if
+// the run cannot verify the prediction: it ran under other settings, or is invalid.
 func (a *Ask) Verify(dir, runDir string) (*tuner.Agreement, results.Trust, error) {
 	var trust results.Trust
 	nodes, err := a.nodes()

@@ -20,11 +20,11 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// Ask is what a run is asked to be, as a person says it. Run makes Plans of it and
-// records them. A zero field is not said.
+// Ask is a request for a run, as given on the command line. Run makes Plans of it and
+// records them. A zero field was not given.
 type Ask struct {
-	// Plan has what needs no working out: Version, Capacity, HeaderFile, MaxRate,
-	// InFlight, HTTP2, Screen, TTY and Say. Its Seed is 0 for the profile's.
+	// Plan holds the fields that are used as they are: Version, Capacity, HeaderFile,
+	// MaxRate, InFlight, HTTP2, Screen, TTY and Say. Seed 0 means the profile's.
 	Plan Plan
 
 	Load       string // the profile: see ReadProfile
@@ -32,8 +32,9 @@ type Ask struct {
 	Rate       string   // of the profile's peak: "5/s"
 	Objectives []string // in place of the profile's
 
-	// What is loaded: a sandbox; a URL; the workload of an HPA or a target of its
-	// own, at its URL or the way in that is found. None = the profile's target.url.
+	// What to load: a sandbox, a URL, the workload of an HPA, or a target without one, at
+	// its URL or at the entry point that is found. None of these = the profile's
+	// target.url.
 	Sandbox bool
 	URL     string
 	HPA     string // NAMESPACE/NAME or NAME
@@ -41,7 +42,7 @@ type Ask struct {
 
 	Filename string  // the HPA to run with, in the sandbox or applied; "-" = Stdin
 	Speed    float64 // of the sandbox, in simulated seconds per real second
-	NoProbe  bool    // send no test request before the load
+	NoProbe  bool    // do not send a test request before the load
 	CAFile   string  // PEM beside the system's roots
 	Insecure bool    // do not verify the server's certificate
 	Out      string  // the run folder; "" = see Dir
@@ -51,27 +52,27 @@ type Ask struct {
 	Fleet   FleetAsk
 
 	Stdin io.Reader
-	// Confirm asks before load goes to another machine and before anything is
-	// changed; its error ends the run. nil = yes to everything.
+	// Confirm asks before load is sent to another machine and before anything is changed;
+	// its error ends the run. nil = always confirmed.
 	Confirm func() error
 }
 
-// FleetAsk is what is asked of many load generators.
+// FleetAsk is the part of an Ask about several load generators.
 type FleetAsk struct {
 	Shard   string           // "I/N": send this part of the schedule; "" = all of it
 	Start   string           // of the first arrival, RFC 3339; "" = now
 	Job     fleet.JobOptions // Workers = 0: this process sends
-	Avoid   string           // labels of pods whose nodes the workers keep off; "" = the loaded pods'
+	Avoid   string           // prefer nodes without pods that have these labels; "" = the loaded pods' labels
 	Timeout time.Duration    // until the workers are ready
 }
 
-// Each is told of every run that an Ask made when it ends: its plan, and what Record
-// returned. Its error ends the Ask.
+// Each is called when a run of an Ask ends, with its plan and what Record returned. Its
+// error ends the Ask.
 type Each func(p Plan, run *results.Run, err error) error
 
-// Run records what is asked for: one run, or one at each fixed size. Everything
-// that can be refused is refused before a folder is made or a request is sent,
-// with an error of kind failure.Input.
+// Run records what was requested: one run, or one at each fixed size. Everything that can
+// be rejected is rejected before a folder is made or a request is sent, with an error of
+// kind failure.Input.
 func (a *Ask) Run(ctx context.Context, each Each) error {
 	if !a.Sandbox && a.URL == "" && a.Load == "" && !a.InCluster() {
 		return failure.Inputf("no target: pass --sandbox, --url, --hpa or --target\nTry: hpatune run --sandbox -p demo")
@@ -107,10 +108,10 @@ func (a *Ask) Run(ctx context.Context, each Each) error {
 	return each(p, run, err)
 }
 
-// InCluster reports whether a workload of a cluster is asked for.
+// InCluster reports whether the Ask is about a workload in a cluster.
 func (a *Ask) InCluster() bool { return a.HPA != "" || a.Target != "" }
 
-// plan is what is asked of the load, and of how to send it.
+// plan makes the part of a plan that is about the load and how to send it.
 func (a *Ask) plan() (p Plan, err error) {
 	p = a.Plan
 	if p.HeaderFile != "" { // before anything is said of a load
@@ -158,7 +159,7 @@ func (a *Ask) plan() (p Plan, err error) {
 	return p, failure.As(failure.Input, err)
 }
 
-// part completes a plan by its part of the schedule, and when that begins.
+// part sets which part of the schedule a plan sends, and when it starts.
 func (a *Ask) part(p *Plan) (err error) {
 	f := &a.Fleet
 	if f.Shard != "" {
@@ -194,7 +195,7 @@ func (a *Ask) sandbox(p *Plan) error {
 	if text, short := TooShort(p.Profile.Duration(), box.HPA, hpa.DefaultParams(), starts); short {
 		p.say("warning: %s", text)
 	}
-	if p.Capacity > 0 { // a capacity is that of a fixed size
+	if p.Capacity > 0 { // a capacity is measured at a fixed size
 		box.HPA = box.HPA.Clone()
 		box.HPA.MaxReplicas = box.HPA.MinReplicas
 	}
@@ -232,7 +233,7 @@ func (a *Ask) endpoint(ctx context.Context, p *Plan) error {
 	return a.withFleet(p, c, c.Namespace, "")
 }
 
-// envHeaders reads headers that are secrets: Name: value lines, as in a header file.
+// envHeaders reads secret headers: Name: value lines, as in a header file.
 func envHeaders(text string) (http.Header, error) {
 	h := http.Header{}
 	for line := range strings.Lines(text) {
@@ -248,7 +249,7 @@ func envHeaders(text string) (http.Header, error) {
 	return h, nil
 }
 
-// ca reads the CA file; nil = none.
+// ca reads the CA file; nil = none was given.
 func (a *Ask) ca() ([]byte, error) {
 	if a.CAFile == "" {
 		return nil, nil
@@ -260,12 +261,12 @@ func (a *Ask) ca() ([]byte, error) {
 	return pem, nil
 }
 
-// capacitySteps is how many steps a capacity search usually takes at most: ten
-// doublings, and a bisection to 5 %.
+// capacitySteps is the usual maximum number of steps of a capacity search: ten doublings,
+// and a bisection to 5 %.
 const capacitySteps = 20
 
-// confirm says what is about to be done to whom, and asks. Load to this very
-// machine needs no yes.
+// confirm prints what is about to happen, and asks. Load to this machine needs no
+// confirmation.
 func (a *Ask) confirm(p *Plan, url string) error {
 	f := p.Profile
 	if p.Capacity > 0 {

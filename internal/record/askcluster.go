@@ -20,7 +20,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/recorded"
 )
 
-// ClusterAsk is what is asked of a run on a workload in a cluster.
+// ClusterAsk is the part of an Ask about a workload in a cluster.
 type ClusterAsk struct {
 	Kube             kube.Options
 	Apply            bool     // apply the HPA of Ask.Filename for this run
@@ -32,13 +32,13 @@ type ClusterAsk struct {
 	Throttling       bool     // read the kubelets
 }
 
-// cluster is the bed of a run, and what is to be applied for it.
+// cluster is the bed of a run, and what to apply for it.
 type cluster struct {
 	bed *Cluster
 	applied
 }
 
-// applied is what a run is to have in place of what is live.
+// applied is what replaces the live objects during a run.
 type applied struct {
 	spec   *autoscalingv2.HorizontalPodAutoscalerSpec // of the HPA; nil = the live HPA's stays
 	scaled map[string]any                             // of the ScaledObject that makes it; nil = there is none
@@ -54,7 +54,7 @@ func (a *Ask) cluster(ctx context.Context, p *Plan) (*cluster, error) {
 	return a.in(ctx, c, p)
 }
 
-// in is cluster, in a cluster that answers.
+// in is cluster, for a cluster that responds.
 func (a *Ask) in(ctx context.Context, c *kube.Cluster, p *Plan) (*cluster, error) {
 	if err := Denied(c.Context, "context"); err != nil {
 		return nil, err
@@ -105,13 +105,13 @@ func (a *Ask) in(ctx context.Context, c *kube.Cluster, p *Plan) (*cluster, error
 	if err := a.confirm(p, b.URL); err != nil {
 		return nil, err
 	}
-	if subject.Replicas > 0 { // what stands at 0 has nobody to answer
+	if subject.Replicas > 0 { // a target at 0 has no pod to answer
 		err = a.probe(ctx, p, b.URL)
 	}
 	return out, err
 }
 
-// find finds the workload that is asked for.
+// find finds the requested workload.
 func (a *Ask) find(ctx context.Context, c *kube.Cluster) (*kube.Subject, error) {
 	if a.HPA == "" {
 		return c.FindTarget(ctx, c.Namespace, a.Target)
@@ -123,8 +123,7 @@ func (a *Ask) find(ctx context.Context, c *kube.Cluster) (*kube.Subject, error) 
 	return c.FindHPA(ctx, namespace, name)
 }
 
-// fits refuses what cannot be done with the workload that was found, and reads the
-// queries.
+// fits rejects what cannot be done with the workload, and parses the queries.
 func (a *Ask) fits(subject *kube.Subject) (queries []observer.Query, err error) {
 	o := &a.Cluster
 	switch {
@@ -164,8 +163,8 @@ func (a *Ask) fits(subject *kube.Subject) (queries []observer.Query, err error) 
 	return queries, err
 }
 
-// rights are the commands whose rights a run in a cluster needs, as hpatune
-// rbac names them. Prometheus' are not asked for: it has a namespace of its own.
+// rights are the commands whose rights a run in a cluster needs, as hpatune rbac names
+// them. Those for Prometheus are not included, since it has its own namespace.
 func (a *Ask) rights() []string {
 	commands := []string{"run"}
 	for _, c := range []struct {
@@ -183,7 +182,7 @@ func (a *Ask) rights() []string {
 	return commands
 }
 
-// prometheus is the Prometheus that is asked for; nil = none.
+// prometheus is the requested Prometheus; nil = none.
 func (a *Ask) prometheus(
 	ctx context.Context, c *kube.Cluster, subject *kube.Subject, queries []observer.Query,
 ) (*observer.Prometheus, error) {
@@ -200,8 +199,8 @@ func (a *Ask) prometheus(
 	return observer.NewPrometheus(ctx, c, subject, access, queries)
 }
 
-// applied reads the HPA or ScaledObject that a run is to have in place of the live
-// one, and says in which settings it differs; nothing where none is to be applied.
+// applied reads the HPA or ScaledObject that replaces the live one during a run, and the
+// settings in which they differ; nothing if there is none.
 func (a *Ask) applied(subject *kube.Subject) (out applied, err error) {
 	if !a.Cluster.Apply {
 		return out, nil
@@ -263,7 +262,7 @@ func (a *Ask) appliedScaled(subject *kube.Subject, d *manifest.Doc) (spec map[st
 	return spec, strings.Join(differ, "\n"), nil
 }
 
-// apply says what is about to be applied, asks, and has the bed do it.
+// apply prints what is about to be applied, asks, and tells the bed to apply it.
 func (a *Ask) apply(c *cluster) error {
 	if c.diff == "" {
 		a.Plan.say("the live object already equals %s; nothing to apply", a.Filename)
@@ -281,7 +280,7 @@ func (a *Ask) apply(c *cluster) error {
 	return a.sure()
 }
 
-// sizes records a run at each fixed size, a folder each, under one Lease.
+// sizes records a run at each fixed size, one folder per run, under one Lease.
 func (a *Ask) sizes(ctx context.Context, p Plan, b *Cluster, each Each) error {
 	sizes := a.Cluster.Fix
 	p.say("Scaling %s for one run at each size (%[2]d is restored at the end): %[3]s replicas", b.Subject.Target,
@@ -302,8 +301,8 @@ func (a *Ask) sizes(ctx context.Context, p Plan, b *Cluster, each Each) error {
 	})
 }
 
-// withFleet has a plan's bed loaded by the pods of a Job, if that is asked for;
-// avoid are the labels of pods whose nodes it keeps off unless told otherwise.
+// withFleet makes the pods of a Job load a plan's bed, if requested; avoid are the labels
+// of pods whose nodes are avoided by default.
 func (a *Ask) withFleet(p *Plan, c *kube.Cluster, namespace, avoid string) error {
 	f := &a.Fleet
 	if f.Job.Workers == 0 {

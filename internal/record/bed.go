@@ -8,27 +8,27 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Bed is where a run takes place. Record calls Prepare, Open and PutBack once
-// each, in this order; PutBack on every exit, also where Prepare failed midway.
+// Bed is where a run takes place. Record calls Prepare, Open and PutBack once each, in this
+// order. It calls PutBack on every exit, even if Prepare failed halfway.
 type Bed interface {
-	// Prepare makes ready what takes time before the run's start can be set, and
-	// changes what the run needs changed.
+	// Prepare does what takes time before the run's start can be set, and makes the changes
+	// that the run needs.
 	Prepare(ctx context.Context, p *Plan) (Timing, error)
-	// Open completes the session's meta by what is loaded, and says what to call,
-	// what to watch and how to send.
+	// Open completes the session's meta with what is loaded, and returns what to call, what
+	// to watch and how to send.
 	Open(s *Session) (Scene, error)
-	// PutBack undoes what Prepare did, with a context that has not ended. Its
-	// error says what is left, and what to do about it.
+	// PutBack reverts what Prepare did, with a context that has not ended. Its error says
+	// what is left, and what to do about it.
 	PutBack(ctx context.Context, p *Plan) error
 }
 
-// Timing is how a bed's time runs.
+// Timing is how time passes on a bed.
 type Timing struct {
 	Lead  time.Duration // between Open and the first arrival
 	Speed float64       // world seconds a wall second; 1 but in a sandbox
 }
 
-// Session is a run that is being recorded, as its bed needs to know it.
+// Session is the part of a run being recorded that its bed needs.
 type Session struct {
 	Plan  *Plan
 	Clock results.Clock
@@ -36,7 +36,7 @@ type Session struct {
 
 	// From the first call of Watch or Send on:
 	File func(name string, data []byte) // keeps an object verbatim in the run's cluster folder
-	Pace func()                         // holds whoever emits until the log has caught up
+	Pace func()                         // blocks emitters until the log has caught up
 }
 
 // Scene is an open bed.
@@ -44,28 +44,27 @@ type Scene struct {
 	URL   string            // where the load goes
 	Files map[string][]byte // objects as they are, for the run's cluster folder
 
-	// Watch emits what there is to see until ctx is done; nil = nothing can be
-	// seen. Its error ends the run.
+	// Watch emits what it observes until ctx is done; nil = nothing can be observed. Its
+	// error ends the run.
 	Watch func(ctx context.Context, emit results.Emit) error
-	// Answered is told every record; nil = nobody is interested.
+	// Answered is called with every record; nil = not.
 	Answered func(results.Record)
 	// Send sends the load; nil = this process does.
 	Send func(context.Context, *Session, loadgen.Options) (loadgen.Report, error)
-	// Counts says that the bed counts what reaches it by itself.
+	// Counts means that the bed counts the requests that reach it.
 	Counts bool
-	// Conclude completes the meta when all is over; sent is how many requests
-	// left. nil = nothing to add.
+	// Conclude completes the meta at the end; sent is the number of requests that were
+	// sent. nil = nothing to add.
 	Conclude func(m *results.Meta, sent int64)
-	// Quiet says that nothing is known of the load until it is over.
+	// Quiet means that nothing is known about the load until the end.
 	Quiet bool
 }
 
-// lead is how long after its preparation a run starts, so that everything is in
-// place when the first arrival is due.
+// lead is how long after its preparation a run starts, so that everything is ready when the
+// first arrival is due.
 const lead = 300 * time.Millisecond
 
-// Endpoint is the bed of run --url: something that is up, of whose pods nothing
-// is seen.
+// Endpoint is the bed of run --url: a running server whose pods are not observed.
 type Endpoint struct{ URL string }
 
 // Prepare has nothing to do.

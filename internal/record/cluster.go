@@ -26,30 +26,30 @@ type Cluster struct {
 	Prometheus *observer.Prometheus // nil = none
 	Scrape     *observer.Scrape     // of the pods' own metrics; nil = none
 
-	// What the run changes, put back at its end: another HPA spec, another spec of
-	// the ScaledObject that the HPA is made of, or a size; nil and 0 = nothing.
+	// What the run changes and restores at its end: the HPA's spec, the spec of the
+	// ScaledObject that makes the HPA, or a size; nil and 0 = nothing.
 	Apply       *autoscalingv2.HorizontalPodAutoscalerSpec
 	ApplyScaled map[string]any
 	Replicas    int32
-	// Hold was taken by the caller, for several runs, and is his to put back;
-	// nil = the run takes its own, where it changes something or Lease says so.
+	// Hold was taken by the caller, for several runs, and the caller releases it; nil = the
+	// run takes its own if it changes something or Lease is set.
 	Hold *Hold
-	// Lease takes the target's Lease though nothing is changed: the Job of a
-	// fleet is new in the cluster.
+	// Lease takes the target's Lease even if nothing is changed: a fleet adds a Job to the
+	// cluster.
 	Lease bool
 
 	own     *Hold
 	options observer.Options
 }
 
-// clusterLead is how long before its first arrival a run watches: a look at
-// every list and every metric.
+// clusterLead is how long before its first arrival a run starts to watch: enough to read
+// every list and every metric once.
 const clusterLead = 3 * time.Second
 
-// readyWithin: a model of some gigabytes takes that long to come up.
+// readyWithin: a model of some gigabytes takes this long to start.
 const readyWithin = 10 * time.Minute
 
-// Prepare takes the Lease and changes what is to be changed.
+// Prepare takes the Lease and makes the changes.
 func (b *Cluster) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 	timing := Timing{clusterLead, 1}
 	b.options = observer.Options{Throttling: b.Throttling}
@@ -84,8 +84,8 @@ func (b *Cluster) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 	return timing, nil
 }
 
-// apply changes the HPA, or the ScaledObject that it is made of, and describes the
-// subject again.
+// apply changes the HPA, or the ScaledObject that makes it, and describes the subject
+// again.
 func (b *Cluster) apply(ctx context.Context, run string) error {
 	var stored *autoscalingv2.HorizontalPodAutoscalerSpec
 	var err error
@@ -143,8 +143,7 @@ func (b *Cluster) Open(s *Session) (Scene, error) {
 	}, nil
 }
 
-// PutBack puts back what Prepare changed, and gives the Lease back, unless it is
-// the caller's.
+// PutBack restores what Prepare changed, and releases the Lease unless it is the caller's.
 func (b *Cluster) PutBack(ctx context.Context, p *Plan) error {
 	hold := b.own
 	if hold == nil {

@@ -9,12 +9,13 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// ErrInvalid ends a run that is complete, but no evidence: its trust line says why.
+// ErrInvalid ends a run that is complete, but not valid evidence; its trust line gives the
+// reason.
 var ErrInvalid = errors.New("the run is not valid evidence")
 
-// Conclude says how a run ended that Record returned with err and that is kept in
-// dir: with a note for whoever waits ("" = nothing to add), and with an error unless
-// it ended well: context.Canceled, ErrLeft, ErrInvalid, or one that says all.
+// Conclude turns the error with which Record returned, for a run kept in dir, into a note
+// for the user ("" = nothing to add) and an error, unless the run ended well:
+// context.Canceled, ErrLeft, ErrInvalid, or one that is self-explanatory.
 func Conclude(
 	run *results.Run, err error, dir string, objectives []results.Objective,
 ) (note string, end error) {

@@ -34,11 +34,11 @@ type Fleet struct {
 	job   fleet.JobOptions
 }
 
-// tell is how long before the start of a run its workers are told: a POST to
-// each through the API server.
+// tell is how long before the start of a run its workers get their orders: one POST to each
+// through the API server.
 const tell = 3 * time.Second
 
-// Prepare prepares the bed that is loaded, and brings up the workers.
+// Prepare prepares the bed that is loaded, and starts the workers.
 func (b *Fleet) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 	timing, err := b.Bed.Prepare(ctx, p)
 	if err != nil {
@@ -73,7 +73,7 @@ func (b *Fleet) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 	return timing, nil
 }
 
-// headers are the plan's headers that are secrets, as a header file; nil = none.
+// headers are the plan's secret headers, as a header file; nil = none.
 func (p *Plan) headers() (lines []byte, err error) {
 	if p.HeaderFile != "" {
 		if lines, err = os.ReadFile(p.HeaderFile); err != nil {
@@ -97,7 +97,7 @@ func (b *Fleet) Open(s *Session) (Scene, error) {
 	return scene, err
 }
 
-// send has the fleet send, and takes its runs as one.
+// send has the workers send, and merges their runs.
 func (b *Fleet) send(ctx context.Context, s *Session, l loadgen.Options) (loadgen.Report, error) {
 	p := s.Plan
 	p.say(
@@ -108,7 +108,7 @@ func (b *Fleet) send(ctx context.Context, s *Session, l loadgen.Options) (loadge
 	order := b.order
 	order.Start = l.Clock.Start
 	b.many.Start(ctx, order)
-	// Ctrl-C ends the sending, not the collecting: what was sent is evidence.
+	// Ctrl-C ends the sending, but not the collecting, since what was sent is evidence.
 	stopped := context.AfterFunc(ctx, func() { b.many.Stop(context.WithoutCancel(ctx)) })
 	defer stopped()
 	folder, err := os.MkdirTemp("", "hpatune-fleet-")
@@ -132,8 +132,8 @@ func (b *Fleet) send(ctx context.Context, s *Session, l loadgen.Options) (loadge
 	}, nil
 }
 
-// PutBack deletes the Job, and puts back the bed that was loaded. A Job that
-// cannot be deleted ends by itself.
+// PutBack deletes the Job, and restores the bed that was loaded. A Job that cannot be
+// deleted ends on its own.
 func (b *Fleet) PutBack(ctx context.Context, p *Plan) error {
 	if b.many != nil {
 		if err := b.many.Close(ctx); err != nil {
@@ -145,8 +145,8 @@ func (b *Fleet) PutBack(ctx context.Context, p *Plan) error {
 	return b.Bed.PutBack(ctx, p)
 }
 
-// TLS is how a server's certificate is checked: by the system's roots and those
-// of pem, or not at all. nil = as the system does.
+// TLS says how to check a server's certificate: with the system's roots and those of pem,
+// or not at all. nil = as the system does.
 func TLS(pem []byte, insecure bool) (*tls.Config, error) {
 	if pem == nil && !insecure {
 		return nil, nil
@@ -164,9 +164,9 @@ func TLS(pem []byte, insecure bool) (*tls.Config, error) {
 	return c, nil
 }
 
-// Obey is a worker's part: it sends an order's shard and leaves its run in
-// p.Dir; the rest of the plan is the order's. Its files are unpacked into files;
-// headers is a file of secrets that may not be there.
+// Obey is the worker's side: it sends the shard of an order and leaves its run in p.Dir;
+// the rest of the plan comes from the order. Its files are unpacked into files; headers is
+// a file of secrets that may not exist.
 func Obey(ctx context.Context, order fleet.Order, p Plan, files, headers string) error {
 	if err := order.Unpack(files); err != nil {
 		return err

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// Dir is the folder of a new run: out, or else one below results that is not there
-// yet.
+// Dir is the folder of a new run: out, or else a new one below results.
 func Dir(out, name string) (string, error) {
 	if out != "" {
 		return out, nil

@@ -23,11 +23,11 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// Do no harm: what is checked and said before the first request.
+// Do no harm: what is checked and printed before the first request.
 
-// CheckURL refuses what nothing can be sent to and what is on the deny list,
-// before a folder is made for it. It returns the URL with its scheme and without
-// its user, and the header that stands for that; nil = it had none.
+// CheckURL rejects a URL that cannot be loaded or that is on the deny list, before a folder
+// is made for it. It returns the URL with a scheme and without a user, and the header that
+// replaces the user; nil = it had none.
 func CheckURL(raw string) (string, http.Header, error) {
 	u, user, err := loadgen.ParseURL(raw)
 	if err != nil {
@@ -50,9 +50,9 @@ func (p *Plan) CheckURL(raw string) (string, error) {
 	return u, err
 }
 
-// Denied refuses a host or a kubeconfig context that stands on the deny list:
-// patterns as in `prod-*`, from HPATUNE_DENY (commas) and from the file
-// hpatune/deny in the user's configuration folder (one a line, # comments).
+// Denied rejects a host or a kubeconfig context that is on the deny list. The list has
+// patterns such as `prod-*`, from HPATUNE_DENY (separated by commas) and from the file
+// hpatune/deny in the user's configuration folder (one per line, # comments).
 func Denied(name, kind string) error {
 	patterns, where, err := denyList()
 	if err != nil {
@@ -109,10 +109,9 @@ func Loopback(raw string) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// TooShort says that a profile cannot show one scale-out and one scale-in under
-// an HPA, with the length that it would need: a metrics window and two syncs
-// until it is seen, a start-up, the scale-down window, and as long again until
-// that is seen.
+// TooShort reports that a profile cannot show one scale-out and one scale-in under an HPA,
+// and the length that it would need: a metrics window and two reconciles to notice the
+// rise, a start-up, the scale-down window, and the same time again to notice the fall.
 func TooShort(length time.Duration, c hpa.Config, p hpa.Params, startup time.Duration) (string, bool) {
 	const window = 15 * time.Second // metrics-server's
 	down := p.DownscaleStabilization
@@ -140,9 +139,9 @@ func TooShort(length time.Duration, c hpa.Config, p hpa.Params, startup time.Dur
 	), true
 }
 
-// forwarded finds the kubectl port-forward behind a URL of this machine, by
-// the processes that run here. Forwards of other programs are not found; the
-// share of traffic that new replicas got gives those away afterwards.
+// forwarded finds the kubectl port-forward behind a URL of this machine among the running
+// processes. It does not find other forwarders; the traffic share of new replicas reveals
+// those afterwards.
 func forwarded(ctx context.Context, raw string) bool {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -170,7 +169,8 @@ func forwarded(ctx context.Context, raw string) bool {
 	return false
 }
 
-// RedactURL keeps what says where the load went, and nothing that lets one in.
+// RedactURL keeps the parts that say where the load went, and removes those that grant
+// access.
 func RedactURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"github.com/hpatune/hpatune/internal/kube"
 )
 
-// putBackWithin is how long the way back may take when a run has ended: an API
-// server that is just being restarted is waited for.
+// putBackWithin is how long restoring may take at the end of a run: it waits for an API
+// server that is being restarted.
 const putBackWithin = 60 * time.Second
 
-// Hold is a target's Lease, and what is changed of the target and its HPA while
+// Hold is a target's Lease, together with what was changed of the target and its HPA while
 // it is held.
 type Hold struct {
 	cluster *kube.Cluster
@@ -24,8 +24,7 @@ type Hold struct {
 	changed bool // something is, or is about to be
 }
 
-// Take takes the target's Lease for the run that is kept in dir. PutBack gives
-// it back.
+// Take takes the target's Lease for the run that is kept in dir. PutBack releases it.
 func Take(ctx context.Context, c *kube.Cluster, subject *kube.Subject, dir string) (*Hold, error) {
 	h := &Hold{cluster: c, subject: subject, run: runID(dir)}
 	var err error
@@ -36,8 +35,8 @@ func Take(ctx context.Context, c *kube.Cluster, subject *kube.Subject, dir strin
 	return h, nil
 }
 
-// PutBack puts everything back that was changed under the hold, says so object
-// by object, and then gives the Lease back. Its error says what is left.
+// PutBack restores everything that was changed under the hold, prints each object, and then
+// releases the Lease. Its error says what is left.
 func (h *Hold) PutBack(ctx context.Context, say func(text string)) error {
 	var left error
 	if h.changed {
@@ -58,9 +57,9 @@ func (h *Hold) PutBack(ctx context.Context, say func(text string)) error {
 	return errors.Join(left, patiently(ctx, func() error { return h.lease.Release(ctx) }))
 }
 
-// Holding lets work record several runs on a bed under one Hold, which is put
-// back on every exit, Ctrl-C included. It returns work's error, or ErrLeft where
-// only the way back failed; what is left is said.
+// Holding lets work record several runs on a bed under one Hold, which is released on every
+// exit, including Ctrl-C. It returns work's error, or ErrLeft if only restoring failed; it
+// prints what is left.
 func Holding(ctx context.Context, b *Cluster, dir string, say func(text string), work func() error) (err error) {
 	hold, err := Take(ctx, b.Cluster, b.Subject, dir)
 	if err != nil {
@@ -83,8 +82,8 @@ func Holding(ctx context.Context, b *Cluster, dir string, say func(text string),
 	return work()
 }
 
-// patiently calls again what failed, once a second until ctx is done, and
-// returns the first error if it never succeeds.
+// patiently retries once a second until ctx is done, and returns the first error if it
+// never succeeds.
 func patiently(ctx context.Context, call func() error) error {
 	first := call()
 	for err := first; err != nil; err = call() {

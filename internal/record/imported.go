@@ -13,9 +13,9 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Import makes a run of logs that others wrote, in the folder out (see Dir), which
-// it returns. It says what it read and what it left out. A file that is no such log
-// is of kind failure.Input.
+// Import makes a run of logs that others wrote, in the folder out (see Dir), which it
+// returns. It prints what it read and what it skipped. For a file that is not such a log
+// the error is of kind failure.Input.
 func Import(
 	files []string,
 	o logs.Options,

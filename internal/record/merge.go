@@ -12,9 +12,9 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Unite reads the run folders of the shards of one schedule and makes one run of
-// them. The arrivals of a shard that is not given, or that did not finish, count
-// as never sent. What is no set of shards is of kind failure.Input.
+// Unite reads the run folders of the shards of one schedule and merges them into one run.
+// The arrivals of a shard that is missing, or that did not finish, count as never sent. If
+// the folders are not shards, the error is of kind failure.Input.
 func Unite(folders []string) (*results.Run, error) {
 	var shares []fleet.Share
 	var model *results.Run
@@ -55,7 +55,7 @@ func Unite(folders []string) (*results.Run, error) {
 	return merged, nil
 }
 
-// Keep writes a run into a new run folder, and reads it back.
+// Keep writes a run to a new run folder, and reads it back.
 func Keep(dir string, run *results.Run) (*results.Run, error) {
 	meta := run.Meta
 	meta.Run = filepath.Base(dir)

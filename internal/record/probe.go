@@ -11,19 +11,19 @@ import (
 	"github.com/hpatune/hpatune/loadgen"
 )
 
-// Probe sends one request to a URL as the plan's load will be, before anything
-// is recorded. What comes back is no error, be it a refusal.
+// Probe sends one request to a URL in the same way as the plan's load, before anything is
+// recorded. A refusal by the server is an answer, not an error.
 func (p *Plan) Probe(ctx context.Context, url string) (loadgen.Probe, error) {
 	return loadgen.SendProbe(ctx, loadgen.Options{
 		Profile: p.Profile, Seed: p.Seed, URL: url, Secrets: p.Secrets, HeaderFile: p.HeaderFile, TLS: p.TLS, HTTP2: p.HTTP2,
 	})
 }
 
-// probe sends one request before the load and says what came back. It is an
-// error where no request of the load could do better.
+// probe sends one request before the load and prints the answer. It returns an error if
+// every request of the load would fail in the same way.
 func (a *Ask) probe(ctx context.Context, p *Plan, to string) error {
-	// The workers may reach what this machine does not; of many generators one
-	// asks; and an appointed start must not be missed.
+	// The workers may reach what this machine does not; one of several generators is
+	// enough; and a scheduled start must not be missed.
 	if a.NoProbe || a.Fleet.Job.Workers > 0 || p.Shard.N > 1 && p.Shard.I > 0 || !p.Start.IsZero() {
 		return nil
 	}
@@ -52,8 +52,8 @@ func (a *Ask) probe(ctx context.Context, p *Plan, to string) error {
 	return nil
 }
 
-// address is the URL to load as a person wrote it, checked and complete: an
-// overridden path is the whole path, whatever the URL says.
+// address is the URL to load, checked and complete: an overridden path is the whole path,
+// whatever the URL contains.
 func (a *Ask) address(p *Plan, raw string) (string, error) {
 	full, err := p.CheckURL(raw)
 	if err != nil || a.Override.Path == "" {

@@ -20,9 +20,9 @@ const demo = "demo"
 // ProfileNames are the built-in profiles, the sandbox's own first.
 func ProfileNames() []string { return append([]string{demo}, profiles.Names()...) }
 
-// ReadProfile reads a profile: a file, a run folder (the profile that it sent), or
-// a built-in name. The source is as written. An error is of kind failure.Input;
-// mistakes in the profile are source.Problems, and come with what was read of it.
+// ReadProfile reads a profile: a file, a run folder (the profile that it sent), or a
+// built-in name. The source is returned unchanged. An error is of kind failure.Input;
+// mistakes in the profile are source.Problems, and are returned with what could be read.
 func ReadProfile(name string) (p *profiles.Profile, text []byte, err error) {
 	if name == demo {
 		p, err := profiles.Parse("demo.yaml", sandbox.DemoProfile, nil)
@@ -49,8 +49,8 @@ func ReadProfile(name string) (p *profiles.Profile, text []byte, err error) {
 	return p, text, failure.As(failure.Input, err)
 }
 
-// profileFile is the file of a profile, and the folder of the files that it
-// names. A run folder holds the profile that it sent, and those files.
+// profileFile is the file of a profile, and the folder of the files that it names. A run
+// folder holds the profile that it sent and its files.
 func profileFile(name string) (file, files string) {
 	file = name
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
@@ -63,8 +63,7 @@ func profileFile(name string) (file, files string) {
 	return file, files
 }
 
-// overridden is the profile with what is asked of it beside the file: Override and
-// Rate. It returns the text that says the same.
+// overridden applies Override and Rate to the profile, and returns the text of the result.
 func (a *Ask) overridden(p *profiles.Profile, text []byte) (*profiles.Profile, []byte, error) {
 	o := a.Override
 	if a.Rate != "" {

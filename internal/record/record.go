@@ -29,8 +29,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Plan is one run about to be recorded: what is sent, where it goes, and where
-// the evidence is kept.
+// Plan is a run that is about to be recorded: what is sent, where it goes, and where the
+// recording is stored.
 type Plan struct {
 	Dir     string // the run folder, made by Record
 	Version string // of hpatune
@@ -40,7 +40,7 @@ type Plan struct {
 	Source  []byte // the profile as written
 	Seed    int64
 
-	HeaderFile string      // headers that are secrets, read again when the file changes; "" = none
+	HeaderFile string      // secret headers, reread when the file changes; "" = none
 	Secrets    http.Header // likewise, given once
 	MaxRate    float64     // arrivals per second beyond which they are shed; 0 = no limit
 	InFlight   int         // requests in flight beyond which arrivals are shed; 0 = the load generator's default
@@ -48,16 +48,16 @@ type Plan struct {
 	HTTP2      string      // as loadgen.Options.HTTP2
 
 	Shard fleet.Shard // the part of the schedule to send; N = 0: all of it
-	Start time.Time   // of the first arrival, if it can be kept; zero = at once
+	Start time.Time   // of the first arrival, if possible; zero = at once
 
-	// Capacity searches the highest rate that meets Objectives, in steps of this
+	// Capacity searches for the highest rate that meets Objectives, in steps of this
 	// length, instead of sending the profile's stages; 0 = no.
 	Capacity   time.Duration
 	Objectives []results.Objective
 
 	Screen io.Writer         // of the live view; nil = none
 	TTY    bool              // Screen is a terminal
-	Say    func(text string) // takes steps and warnings, a line each; nil = dropped
+	Say    func(text string) // takes steps and warnings, one line each; nil = dropped
 }
 
 func (p *Plan) say(format string, args ...any) {
@@ -66,7 +66,7 @@ func (p *Plan) say(format string, args ...any) {
 	}
 }
 
-// warn says what a manifest is warned of.
+// warn passes on the warnings about a manifest.
 func (p *Plan) warn(ps source.Problems) {
 	for _, w := range ps {
 		p.say("warning: %s", w)
@@ -74,17 +74,17 @@ func (p *Plan) warn(ps source.Problems) {
 }
 
 var (
-	// ErrUndone ends a run whose change somebody has undone.
+	// ErrUndone ends a run whose change somebody has reverted.
 	ErrUndone = errors.New("somebody else reverted this run's change; the recording up to then is kept")
-	// ErrLeft is the error of a run that is complete, but whose changes could
-	// not be put back: Plan.Say has said what is left.
+	// ErrLeft is the error of a run that is complete, but whose changes could not be
+	// reverted; Plan.Say has printed what is left.
 	ErrLeft = errors.New("what this run changed could not be restored")
 )
 
-// Record sends the load and records what happened. The run folder is kept
-// however it ends; the error says how: context.Canceled after Ctrl-C, ErrUndone,
-// ErrLeft, or what failed. The run is nil where nothing was recorded. An abort
-// rule that fired is no error: the run's meta says so.
+// Record sends the load and records what happens. The run folder is kept however it ends;
+// the error says how: context.Canceled after Ctrl-C, ErrUndone, ErrLeft, or what failed.
+// The run is nil if nothing was recorded. An abort rule that fires is not an error; the
+// run's meta has it.
 func Record(ctx context.Context, p Plan) (run *results.Run, err error) {
 	defer func() {
 		back, cancel := context.WithTimeout(context.WithoutCancel(ctx), putBackWithin)
@@ -121,7 +121,7 @@ func Record(ctx context.Context, p Plan) (run *results.Run, err error) {
 		return nil, errors.Join(err, log.Close(meta))
 	}
 	s.Pace = log.Pace
-	s.File = func(name string, data []byte) { _ = log.File(name, data) } // a full disk ends the run by itself
+	s.File = func(name string, data []byte) { _ = log.File(name, data) } // a full disk ends the run
 	for _, name := range slices.Sorted(maps.Keys(scene.Files)) {
 		if err := log.File(name, scene.Files[name]); err != nil {
 			return nil, errors.Join(err, log.Close(meta))
@@ -138,8 +138,8 @@ func Record(ctx context.Context, p Plan) (run *results.Run, err error) {
 	return run, end
 }
 
-// keepInputs keeps the files that the profile names with the run, so that it can
-// be sent again from itself; it says which are not.
+// keepInputs copies the files that the profile names into the run folder, so that the run
+// can be repeated from there; it reports files that it does not copy.
 func (p *Plan) keepInputs(log *store.Writer) error {
 	names, err := p.Profile.Needs()
 	if err != nil {
@@ -156,8 +156,7 @@ func (p *Plan) keepInputs(log *store.Writer) error {
 	return nil
 }
 
-// run sends and watches, and completes the session's meta; its error is how the
-// run ended.
+// run sends and watches, and completes the session's meta; its error is how the run ended.
 func (p *Plan) run(ctx context.Context, s *Session, scene *Scene, log *store.Writer) error {
 	view := p.view(s, scene)
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -190,7 +189,7 @@ func (p *Plan) run(ctx context.Context, s *Session, scene *Scene, log *store.Wri
 		case results.Endpoints:
 			select {
 			case endpoints <- r:
-			default: // the load generator has ended, or is far behind: the next one says all
+			default: // the load generator has ended, or is far behind; the next frame shows everything
 			}
 		}
 	}
@@ -208,8 +207,8 @@ func (p *Plan) run(ctx context.Context, s *Session, scene *Scene, log *store.Wri
 
 	load := p.load(s.Clock, emit, endpoints)
 	load.URL = scene.URL
-	// A bed that counts what reaches it needs no second count; a shard would
-	// take the others for foreign.
+	// A bed that counts its own requests needs no second count, and a shard would count the
+	// requests of the others as foreign.
 	load.CheckForeign = !scene.Counts && p.Shard.N < 2
 	send := p.send
 	if scene.Send != nil {
@@ -217,8 +216,8 @@ func (p *Plan) run(ctx context.Context, s *Session, scene *Scene, log *store.Wri
 	}
 	report, loadErr := send(ctx, s, load)
 	if scene.Watch != nil && ctx.Err() == nil && report.Aborted == "" && p.Capacity == 0 {
-		// What the autoscaler does after the last arrival belongs to the run,
-		// too, up to the end of the profile.
+		// What the autoscaler does after the last arrival is part of the run, up to the end
+		// of the profile.
 		wait(ctx, s.Clock.Wall(p.Profile.Duration()-s.Clock.At(time.Now())))
 	}
 	stopObserving()
@@ -248,7 +247,7 @@ func (p *Plan) run(ctx context.Context, s *Session, scene *Scene, log *store.Wri
 	return end
 }
 
-// view is the terminal's, for as long as there is something to show.
+// view is the live view, as long as there is something to show.
 func (p *Plan) view(s *Session, scene *Scene) *live.Live {
 	screen, tty := p.Screen, p.TTY
 	if screen == nil || scene.Quiet {
@@ -281,7 +280,7 @@ func wait(ctx context.Context, d time.Duration) {
 // ShardKey names the shard in a run's context.
 const ShardKey = "shard"
 
-// meta is what is known of the run before its bed is asked.
+// meta is what is known about the run before its bed is asked.
 func (p *Plan) meta(clock results.Clock) results.Meta {
 	f := p.Profile
 	m := results.Meta{
@@ -327,8 +326,8 @@ func (p *Plan) load(clock results.Clock, emit results.Emit, endpoints <-chan res
 	}
 }
 
-// send sends the profile's schedule, or searches a capacity; the stages of a
-// search are known afterwards.
+// send sends the profile's schedule, or searches for a capacity; the stages of a search are
+// known afterwards.
 func (p *Plan) send(ctx context.Context, s *Session, l loadgen.Options) (loadgen.Report, error) {
 	if p.Capacity == 0 {
 		return loadgen.Run(ctx, l)
@@ -343,8 +342,8 @@ func (p *Plan) send(ctx context.Context, s *Session, l loadgen.Options) (loadgen
 	return c.Report, err
 }
 
-// meets judges one step of a capacity search by the objectives that are about
-// requests; without any, at most 1 % may fail.
+// meets judges one step of a capacity search by the objectives about requests; without any,
+// at most 1 % may fail.
 func (p *Plan) meets(step []results.Request) (bool, string) {
 	run := results.Run{Requests: step, Meta: results.Meta{Target: results.Target{Streams: p.Profile.Target.Streams()}}}
 	for _, j := range run.Judge(p.Objectives) {

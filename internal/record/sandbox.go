@@ -17,13 +17,13 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// Sandbox is the bed of run --sandbox: a cluster in a box on this machine.
+// Sandbox is the bed of run --sandbox: a simulated cluster on this machine.
 type Sandbox struct {
 	HPA      hpa.Config
 	Manifest []byte  // the HPA as written
 	Speed    float64 // world seconds a wall second, 1 to sandbox.MaxSpeed
-	// Scrape is where to ask the pods for their metrics, and ScrapeNames are those to
-	// record beyond the ones that are known; nil = they are not asked.
+	// Scrape is where to read the pods' metrics, and ScrapeNames are additional ones to
+	// record; nil = they are not read.
 	Scrape      *observer.Page
 	ScrapeNames []string
 
@@ -33,9 +33,9 @@ type Sandbox struct {
 	box *sandbox.Sandbox
 }
 
-// NewSandbox makes a box that runs the one HPA of a file ("" = a commonly copied
-// one) at a speed in simulated seconds per real second. say takes warnings of the
-// manifest; nil drops them.
+// NewSandbox makes a sandbox that runs the one HPA of a file ("" = a commonly copied one)
+// at a speed in simulated seconds per real second. say takes warnings about the manifest;
+// nil drops them.
 func NewSandbox(file string, speed float64, say func(text string)) (*Sandbox, error) {
 	text := []byte(manifest.Handwritten)
 	if file != "" {
@@ -65,7 +65,7 @@ func NewSandbox(file string, speed float64, say func(text string)) (*Sandbox, er
 	return b, nil
 }
 
-// Prepare has nothing to do: a box starts by the run's clock.
+// Prepare does nothing: a sandbox starts with the run's clock.
 func (b *Sandbox) Prepare(context.Context, *Plan) (Timing, error) { return Timing{lead, b.Speed}, nil }
 
 // Open starts the box.
@@ -109,8 +109,8 @@ func (b *Sandbox) Open(s *Session) (Scene, error) {
 	}, nil
 }
 
-// scrape asks the box's pods directly: each at the address that stands for the
-// port sandbox.Port.
+// scrape reads the pods directly: each at the address that stands for the port
+// sandbox.Port.
 func (b *Sandbox) scrape(box *sandbox.Sandbox) (*observer.Scrape, error) {
 	page := *b.Scrape
 	return observer.NewScrape(context.Background(), page, b.ScrapeNames, func() []observer.Scraped {
@@ -130,8 +130,8 @@ func (b *Sandbox) PutBack(context.Context, *Plan) error {
 	return nil
 }
 
-// ForSandbox points a profile at what the sandbox serves, and says what that
-// changed; "" = nothing that matters.
+// ForSandbox adapts a profile to what the sandbox serves, and says what it changed; "" =
+// nothing that matters.
 func ForSandbox(p *profiles.Profile) (note string) {
 	t := &p.Target
 	if !strings.HasPrefix(t.Protocol, "openai-") {

@@ -13,13 +13,13 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// ScrapeAsk is what is asked of the pods' own metrics.
+// ScrapeAsk is the part of an Ask about the pods' own metrics.
 type ScrapeAsk struct {
-	Page    string   // see observer.ParsePage; "" = they are not read
+	Page    string   // see observer.ParsePage; "" = not read
 	Metrics []string // to record beside those that are known or that the HPA names
 }
 
-// page reads where to ask; nil = they are not read.
+// page parses where to read them; nil = they are not read.
 func (a *ScrapeAsk) page() (*observer.Page, error) {
 	if a.Page == "" {
 		if len(a.Metrics) > 0 {
@@ -34,8 +34,7 @@ func (a *ScrapeAsk) page() (*observer.Page, error) {
 	return &page, nil
 }
 
-// sandbox completes a box by what is asked of its pods' metrics: they all serve
-// at one port.
+// sandbox adds this to a sandbox, whose pods all serve at one port.
 func (a *ScrapeAsk) sandbox(box *Sandbox) (err error) {
 	if box.Scrape, err = a.page(); err != nil || box.Scrape == nil {
 		return err
@@ -48,7 +47,7 @@ func (a *ScrapeAsk) sandbox(box *Sandbox) (err error) {
 	return nil
 }
 
-// cluster looks at the pages of a subject's pods; nil = they are not read.
+// cluster reads the pages of a subject's pods once; nil = they are not read.
 func (a *ScrapeAsk) cluster(
 	ctx context.Context, c *kube.Cluster, subject *kube.Subject, queries []observer.Query,
 ) (*observer.Scrape, error) {
@@ -72,8 +71,8 @@ func (a *ScrapeAsk) cluster(
 	})
 }
 
-// readBy are the metrics of single pods that a manifest reads, by itself or in the
-// queries of a ScaledObject.
+// readBy are the metrics of single pods that a manifest reads, directly or in the queries
+// of a ScaledObject.
 func readBy(h *manifest.HPA) (out []string) {
 	for _, m := range h.Config.Metrics {
 		if m.Source == hpa.Pods {

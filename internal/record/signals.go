@@ -10,11 +10,11 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// asker asks the sandbox's Prometheus for the values of a query's series.
+// asker queries the sandbox's Prometheus.
 type asker = func(promQL string) ([]float64, error)
 
-// signalsOf makes the External metrics of a ScaledObject's HPA out of its triggers, as
-// KEDA's scalers do, by their names; none for an HPA that no ScaledObject makes.
+// signalsOf makes the External metrics of a ScaledObject's HPA from its triggers, by name,
+// as KEDA's scalers do; none for an HPA without a ScaledObject.
 func signalsOf(h *manifest.HPA) (map[string]sandbox.Signal, error) {
 	if h.Scaled == nil {
 		return nil, nil
@@ -38,7 +38,7 @@ func signalsOf(h *manifest.HPA) (map[string]sandbox.Signal, error) {
 	return out, nil
 }
 
-// signalOf is what a trigger's scaler tells.
+// signalOf is the value of a trigger's scaler.
 //
 // Source: kedacore/keda v2.21.0 pkg/scalers/prometheus_scaler.go (ExecutePromQuery),
 // metrics_api_scaler.go (getMetricValue, aggregateMetricsFromMultipleEndpoints).
@@ -75,8 +75,8 @@ func promSignal(query string, nullIsZero bool) sandbox.Signal {
 	}
 }
 
-// pageSignal is a value on the pods' /metrics: of all of them, or of the one that the
-// Service happens to lead to.
+// pageSignal is a value on the pods' /metrics: of all pods, or of the one that the Service
+// happens to pick.
 func pageSignal(t *manifest.Trigger) (sandbox.Signal, error) {
 	if f := t.Metadata["format"]; f != "prometheus" {
 		return nil, fmt.Errorf(

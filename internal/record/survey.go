@@ -16,20 +16,20 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// LookOptions say what a run in a cluster is going to do.
+// LookOptions describe what a run in a cluster will do.
 type LookOptions struct {
 	Rights   []string                                   // commands whose rights it needs, as hpatune rbac names them
 	Apply    *autoscalingv2.HorizontalPodAutoscalerSpec // in place of the live HPA's; nil = that one
 	Changes  bool                                       // it changes the target or its HPA
 	Workers  bool                                       // the load comes from pods of the cluster
-	URL      string                                     // the way in; "" = find one
+	URL      string                                     // the entry point; "" = find one
 	Lasts    time.Duration
 	Describe func(*results.HPAContext) error // completes what is known of the controller; nil = nothing to add
 	Say      func(text string)               // takes what was found, and warnings
 }
 
-// Look finds out whether a run on the subject can measure anything, says what it
-// found, and returns the bed for it. Nothing is changed.
+// Look checks whether a run on the subject can measure anything, prints what it found, and
+// returns the bed for it. It changes nothing.
 func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOptions) (*Cluster, error) {
 	say := func(format string, args ...any) {
 		if o.Say != nil {
@@ -101,10 +101,9 @@ func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOpt
 	return b, reach(spec, b.Description, o.Lasts, say)
 }
 
-// reach says how many replicas the load may bring up and what these cost an hour
-// at list prices, and names a profile too short to show what the HPA does. How
-// long a pod takes to start is not known yet: it comes on top. spec is what the
-// run will have.
+// reach prints how many replicas the load may start and what they cost per hour at list
+// prices, and warns if the profile is too short to show what the HPA does. How long a pod
+// takes to start is not known yet, and adds to that. spec is what the run will have.
 func reach(
 	spec *autoscalingv2.HorizontalPodAutoscalerSpec, d kube.Description, length time.Duration, say func(string, ...any),
 ) error {
@@ -127,7 +126,7 @@ func reach(
 	return nil
 }
 
-// preflight says what was found, and refuses what a run could not measure.
+// preflight prints what was found, and rejects what a run could not measure.
 func preflight(ctx context.Context, c *kube.Cluster, subject *kube.Subject, say func(string, ...any)) error {
 	ready := 0
 	for i := range subject.Pods {
@@ -152,7 +151,7 @@ func preflight(ctx context.Context, c *kube.Cluster, subject *kube.Subject, say 
 	}
 	say("HPA: %s/%s, %d to %d replicas, %s, owner %v", h.Namespace, h.Name, *h.Spec.MinReplicas, h.Spec.MaxReplicas,
 		metricsText(h), subject.HPAOwner)
-	// A pod that has just started has no CPU figure for up to two scrapes.
+	// A pod that has just started has no CPU value for up to two scrapes.
 	for deadline := time.Now().Add(time.Minute); ; wait(ctx, 2*time.Second) {
 		bad := ""
 		for _, x := range h.Status.Conditions {
@@ -212,8 +211,8 @@ func metricsText(h *autoscalingv2.HorizontalPodAutoscaler) string {
 	return strings.Join(out, ", ")
 }
 
-// way picks the way in: what leads there from outside; in a pod, the Service's
-// own address; from a fleet of pods that first.
+// way picks the entry point: one that is reachable from outside; inside a pod, the
+// Service's own address; for a fleet of pods, that first.
 func way(ctx context.Context, c *kube.Cluster, subject *kube.Subject, fleet bool) (kube.Way, error) {
 	outside, inside, err := c.Ways(ctx, subject)
 	if err != nil {
