@@ -9,6 +9,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/keda"
 )
 
 // evidence is what the recommendation rests on.
@@ -99,7 +100,7 @@ func learn(e evidence, o Options, not []NotCovered) (Fitted, *Model, *Refusal, e
 	if no, bad := unfit(&f); bad {
 		return f, m, &no, nil
 	}
-	if no := unseenMetrics(&f, &o.Current); no != nil {
+	if no := unseenMetrics(&f, &o.Current, o.Loop); no != nil {
 		return f, m, no, nil
 	}
 	no, err := unlike(m, e.runs, o)
@@ -108,9 +109,13 @@ func learn(e evidence, o Options, not []NotCovered) (Fitted, *Model, *Refusal, e
 
 // unseenMetrics refuses a configuration that scales on what the run did not record, or
 // what nothing in it explains: simulated as failing, it would be judged for a fault that
-// nobody knows it has.
-func unseenMetrics(f *Fitted, c *hpa.Config) *Refusal {
-	blind := f.World.Blind(c)
+// nobody knows it has. The cron triggers of a loop need no recording.
+func unseenMetrics(f *Fitted, c *hpa.Config, l *keda.Loop) *Refusal {
+	world := f.World
+	if l != nil {
+		world = world.Under(l)
+	}
+	blind := world.Blind(c)
 	if len(blind) == 0 {
 		return nil
 	}

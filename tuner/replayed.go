@@ -36,7 +36,7 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	if err != nil {
 		return Replayed{}, err
 	}
-	if no := unseenMetrics(&fit, &cfg); no != nil {
+	if no := unseenMetrics(&fit, &cfg, o.Loop); no != nil {
 		return Replayed{}, no
 	}
 	o = o.asScaled()

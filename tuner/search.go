@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/keda"
 )
 
 // Space is what the search may turn. Zero fields take the defaults of the
@@ -194,10 +195,10 @@ func (s Space) targets(base *hpa.Config) (*hpa.Knob, []any) {
 }
 
 // Primary returns the index of the metric that follows the load: the first that
-// is not memory; −1 if there is none.
+// is not memory or the time of day; −1 if there is none.
 func Primary(c *hpa.Config) int {
 	return slices.IndexFunc(c.Metrics, func(m hpa.Metric) bool {
-		return !((m.Source == hpa.Resource || m.Source == hpa.ContainerResource) && m.Name == "memory")
+		return !(m.Source == hpa.External && keda.Scheduled(m.Name)) && !((m.Source == hpa.Resource || m.Source == hpa.ContainerResource) && m.Name == "memory")
 	})
 }
 

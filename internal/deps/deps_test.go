@@ -65,11 +65,11 @@ pure internal/schema:    results profiles tuner
 
 // outside lists what a pure room may import beyond the standard library.
 var outside = map[string][]string{
-	"results":   {"github.com/montanaflynn/stats", "github.com/HdrHistogram/hdrhistogram-go"},
-	"profiles":  {"github.com/klauspost/compress", "github.com/parquet-go/parquet-go"},
-	"tuner/hpa": {},
-	"tuner/manifest": {"k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/expr-lang/expr",
-		"github.com/robfig/cron/v3"},
+	"results":          {"github.com/montanaflynn/stats", "github.com/HdrHistogram/hdrhistogram-go"},
+	"profiles":         {"github.com/klauspost/compress", "github.com/parquet-go/parquet-go"},
+	"tuner/hpa":        {},
+	"tuner/keda":       {"github.com/robfig/cron/v3"},
+	"tuner/manifest":   {"k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/expr-lang/expr"},
 	"internal/promql":  {"github.com/prometheus/prometheus/promql/parser"},
 	"tuner/advice":     {"k8s.io/api", "sigs.k8s.io/yaml"},
 	"tuner/cost":       {"sigs.k8s.io/yaml"},

@@ -127,7 +127,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	say.add(n)
 	l := readLog(run)
 	out.Hidden = !l.visible && len(l.traffic) > 0
-	w := replay.World{Limits: o.Limits, Seed: o.Seed, Params: replay.Params(run)}
+	w := replay.World{Wall: run.Meta.Start, Limits: o.Limits, Seed: o.Seed, Params: replay.Params(run)}
 	say.add(unseenOf(run, w.Params, cfg))
 
 	hold, err := results.AtZero(run.Meta.AtZero)
@@ -167,7 +167,8 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	if err := errors.Join(errs[0], errs[1], errs[2]); err != nil {
 		return done(errors.Join(err, errs[3]))
 	}
-	w.Pipes, out.Unread, n = pipesOf(&served, slices.Concat(cfg.Metrics, o.Reads), out.Replica)
+	read := ofLoad(slices.Concat(cfg.Metrics, o.Reads), o.Loop)
+	w.Pipes, out.Unread, n = pipesOf(&served, read, out.Replica)
 	say.add(n)
 	say.add(served.counted(w.Pipes))
 	w.Service = served.law

@@ -43,5 +43,6 @@ func (m *Model) World(run *results.Run, cfg hpa.Config) (*replay.World, error) {
 	w.Demand = d
 	w.Replicas, _ = replicasOf(readLog(run), 0, cfg.MinReplicas)
 	w.Memory = hpa.Memory{}
+	w.Wall = run.Meta.Start
 	return replay.New(w)
 }

@@ -51,6 +51,7 @@ type Trigger struct {
 	Cached bool    `json:",omitempty"` // useCachedMetrics: the HPA gets what the loop last read
 	Target float64 // threshold
 	Value  bool    `json:",omitempty"` // metricType Value, else AverageValue
+	Cron   *Cron   `json:",omitempty"` // of a cron trigger; nil = of others
 }
 
 // Formula is scalingModifiers: the HPA has one metric, composite-metric, made of

@@ -6,14 +6,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones are known on machines without a database, too
 
-	"github.com/robfig/cron/v3"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/hpatune/hpatune/internal/promql"
 	"github.com/hpatune/hpatune/internal/source"
+	"github.com/hpatune/hpatune/tuner/keda"
 )
 
 // fault is what KEDA or the API server refuses, or what goes wrong once it runs.
@@ -276,13 +275,12 @@ func (c *checker) cron(t *Trigger, at string) {
 	if zone := t.Metadata["timezone"]; !isZone(zone) {
 		c.refuse(at+".metadata.timezone", "UTC, or a name such as Europe/Berlin", "%q is not a time zone", zone)
 	}
-	schedule := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 	for _, f := range []string{"start", "end"} {
 		text := t.Metadata[f]
 		if n := len(strings.Fields(text)); n != 5 {
 			c.refuse(at+".metadata."+f, "0 8 * * *", "%q has %s; a schedule has 5: minute hour day month weekday", text,
 				map[bool]string{true: "1 field", false: fmt.Sprintf("%d fields", n)}[n == 1])
-		} else if _, err := schedule.Parse(text); err != nil {
+		} else if err := keda.CheckSchedule(text); err != nil {
 			c.refuse(at+".metadata."+f, "0 8 * * *", "%q is not a schedule: %s", text, err)
 		}
 	}

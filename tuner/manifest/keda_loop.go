@@ -53,6 +53,10 @@ func (o *ScaledObject) signal(i int, ofPods func(*Trigger) (reads string, is boo
 		return s
 	}
 	s.Reads, s.OfPods = ofPods(t)
+	if t.Type == "cron" {
+		s.Cron = &keda.Cron{Start: t.Metadata["start"], End: t.Metadata["end"], Timezone: t.Metadata["timezone"]}
+		s.Cron.Desired, _ = number(t.Metadata["desiredReplicas"])
+	}
 	spec, err := t.metric(i)
 	if err != nil || spec.External == nil {
 		return s

@@ -137,6 +137,8 @@ func TestWhatKEDARefuses(t *testing.T) {
 		{"a formula that divides by zero", "  advanced: {scalingModifiers: {formula: \"q / 0\", target: \"1\"}}\n  triggers: [" + prometheusTrigger + "]", "spec.advanced.scalingModifiers.formula", "divides by zero for any value", ""},
 		{"a formula without a target", "  advanced: {scalingModifiers: {formula: q}}\n  triggers: [" + prometheusTrigger + "]", "spec.advanced.scalingModifiers.target", "is missing", ""},
 		{"a target of 0", "  advanced: {scalingModifiers: {formula: q, target: \"0\"}}\n  triggers: [" + prometheusTrigger + "]", "spec.advanced.scalingModifiers.target", "not a number above 0", ""},
+		{"an hour that no day has", `  triggers: [{type: cron, metadata: {timezone: UTC, start: "0 25 * * *", end: "0 18 * * *", desiredReplicas: "2"}}]`, "spec.triggers[0].metadata.start", "above maximum (23)", ""},
+		{"a word for a schedule, which KEDA's parser does not take", `  triggers: [{type: cron, metadata: {timezone: UTC, start: "@daily", end: "0 18 * * *", desiredReplicas: "2"}}]`, "spec.triggers[0].metadata.start", "has 1 field;", ""},
 		{"a schedule of six fields", `  triggers: [{type: cron, metadata: {timezone: UTC, start: "0 0 8 * * *", end: "0 18 * * *", desiredReplicas: "2"}}]`, "spec.triggers[0].metadata.start", "has 6 fields", ""},
 		{"a month of 13", cronTrigger("UTC", "0 8 * 13 *"), "spec.triggers[0].metadata.start", "is not a schedule", "0 8 * * *"},
 		{"a descriptor, which KEDA's parser does not accept", cronTrigger("UTC", "@daily"), "spec.triggers[0].metadata.start", "has 1 field;", "0 8 * * *"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
@@ -170,6 +171,9 @@ func (a *autoscaler) ready() int32 {
 // its own: only the formula's value is known, and whether anything is there to read.
 func (a *autoscaler) trigger(i int, now float64) keda.Reading {
 	t := &a.keda.loop.Triggers[i]
+	if t.Cron != nil {
+		return a.w.onTime(i, now)
+	}
 	if pipe := a.keda.signals[i]; pipe >= 0 {
 		v, some := a.value(pipe, now)
 		return keda.Reading{Value: visible(v), Empty: !some}
@@ -178,6 +182,42 @@ func (a *autoscaler) trigger(i int, now float64) keda.Reading {
 		return keda.Reading{Failed: true}
 	}
 	return keda.Reading{Empty: t.OfPods && len(a.views) == 0}
+}
+
+// spansOf is when each cron trigger of a loop is active; nil for the others, and for
+// one that KEDA cannot read.
+func (w *World) spansOf(l *keda.Loop) [][]keda.Span {
+	if l == nil {
+		return nil
+	}
+	var out [][]keda.Span
+	for i := range l.Triggers {
+		var spans []keda.Span
+		if c := l.Triggers[i].Cron; c != nil {
+			spans, _ = c.Spans(w.Wall, w.Demand.Duration()+time.Hour) // nil on an error
+		}
+		out = append(out, spans)
+	}
+	return out
+}
+
+// onTime is what the i-th trigger, a cron trigger, answers.
+func (w *World) onTime(i int, now float64) keda.Reading {
+	if w.spans[i] == nil {
+		return keda.Reading{Failed: true}
+	}
+	at := seconds(now)
+	if slices.ContainsFunc(w.spans[i], func(s keda.Span) bool { return s.From <= at && at < s.To }) {
+		return keda.Reading{Value: w.Loop.Triggers[i].Cron.Desired}
+	}
+	return keda.Reading{}
+}
+
+// scheduled says whether a metric is a cron trigger's, which needs no pipe.
+func (w *World) scheduled(m *hpa.Metric) bool {
+	return w.Loop != nil && m.Source == hpa.External && slices.ContainsFunc(w.Loop.Triggers, func(t keda.Trigger) bool {
+		return t.Cron != nil && t.Metric == m.Name
+	})
 }
 
 // value is a pipe's number at a time: over the pods in view, and of what waits or

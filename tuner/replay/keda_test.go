@@ -194,3 +194,56 @@ func TestIdle(t *testing.T) {
 		t.Errorf("at zero from %d to %d, then %g; want 3", z.from, z.to, z.at[z.to+1].Spec)
 	}
 }
+
+// A cron trigger is the time of day: so many replicas between two times, beside what
+// the load asks for, and nothing of it needs to have been recorded.
+func TestACronTriggerIsPlayed(t *testing.T) {
+	cron := &keda.Cron{Start: "10 8 * * *", End: "40 8 * * *", Timezone: "Europe/Berlin", Desired: 3}
+	const metric = "s1-cron-Europe-Berlin-108xxx-408xxx"
+	of := func(lo int32, c *keda.Cron) (World, hpa.Config) {
+		w := toZero(2*time.Minute, false)
+		w.Wall = time.Date(2026, 11, 27, 7, 0, 0, 0, time.UTC) // 8:00 in Berlin
+		l := *w.Loop
+		l.Triggers = append(l.Triggers[:1:1], keda.Trigger{Metric: metric, Target: 1, Cron: c})
+		w.Loop, w.Outside = &l, l.Outside()
+		cfg := onQueue(lo)
+		cfg.Metrics = append(cfg.Metrics, hpa.Metric{Source: hpa.External, Name: metric, Target: hpa.Target{Type: hpa.AverageValue, AverageMilli: 1000}})
+		return w, cfg
+	}
+	raw, cfg := of(0, cron)
+	w := world(t, raw)
+	if blind := w.Blind(&cfg); len(blind) > 0 {
+		t.Errorf("not known: %v", blind)
+	}
+	var s Scratch
+	for name, z := range map[string]zeros{
+		"fluid": watch(func(visit func(*results.Tick)) { Simulate(w, cfg, &s, visit) }),
+		"exact": watch(func(visit func(*results.Tick)) { SimulateExact(w, cfg, 0, &s, visit) }),
+	} {
+		// The load stops at 600 s, when the trigger becomes active, and comes back at
+		// 2,400 s, when it ends: the trigger alone keeps three in between.
+		for _, at := range []int{700, 1500, 2390} {
+			if got := z.at[at].Spec; got != 3 {
+				t.Errorf("%s: %v replicas at %d s, want the three of the trigger", name, got, at)
+			}
+		}
+		if got := z.at[3500].Spec; got != 1 {
+			t.Errorf("%s: %v replicas at the end, want the one that the load takes", name, got)
+		}
+		if z.from >= 0 {
+			t.Errorf("%s: at zero from %d s", name, z.from)
+		}
+	}
+	// Its reach begins anew for another loop, and a zone that KEDA does not know fails.
+	other := w.Under(&keda.Loop{Polling: 30 * time.Second, Triggers: []keda.Trigger{{Metric: metric, Target: 1,
+		Cron: &keda.Cron{Start: "0 8 * * *", End: "5 8 * * *", Timezone: "UTC", Desired: 2}}}})
+	if r := other.onTime(0, 3600); r.Value != 2 || r.Failed { // 8:00 UTC
+		t.Errorf("an hour in, under another loop: %+v, want 2", r)
+	}
+	bad := *cron
+	bad.Timezone = "Mars/Olympus"
+	raw, _ = of(0, &bad)
+	if r := world(t, raw).onTime(1, 700); !r.Failed {
+		t.Errorf("in a zone that nobody knows: %+v, want a failure", r)
+	}
+}

@@ -40,6 +40,8 @@ type World struct {
 	// Loop is KEDA's own, beside the HPA; nil = the HPA is alone. Its Min is the
 	// ScaledObject's: a configuration whose MinReplicas is above 1 has its own.
 	Loop *keda.Loop `json:",omitempty"`
+	// Wall is the instant of run time 0: what cron triggers go by.
+	Wall time.Time `json:",omitzero"`
 	// Outside names the Object and External metrics that are measured before the
 	// pods, so that they are seen while none runs.
 	Outside []string `json:",omitempty"`
@@ -61,6 +63,7 @@ type World struct {
 	Admitted int32 `json:",omitempty"`
 
 	model *plant.Model
+	spans [][]keda.Span   // when each cron trigger of Loop is active; nil = it fails, or is none
 	level float64         // of a redrawn day's rate
 	syncs []time.Duration // when to reconcile; nil = by Sync's Phase and Slip
 }
@@ -223,6 +226,7 @@ func New(w World) (*World, error) {
 	w.model = m
 	w.Drain = m.Drain
 	w.Replicas = w.standing()
+	w.spans = w.spansOf(w.Loop)
 	return &w, nil
 }
 
@@ -247,6 +251,7 @@ func (w *World) Under(l *keda.Loop) *World {
 	if d.Loop = l; l != nil {
 		d.Outside = l.Outside()
 	}
+	d.spans = w.spansOf(l)
 	return &d
 }
 
@@ -383,6 +388,7 @@ func (w *World) Blind(cfg *hpa.Config) []string {
 	var out []string
 	for _, m := range cfg.Metrics {
 		switch {
+		case w.scheduled(&m):
 		case w.pipe(&m) < 0:
 			out = append(out, m.Source.String()+" metric "+m.Key())
 		case m.Source == hpa.ContainerResource && !slices.ContainsFunc(w.Containers,
