@@ -8,8 +8,10 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
+// seconds is a number of seconds as a Duration, cut to nanoseconds.
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
+// sign is -1, 0 or 1.
 func sign(x float64) int {
 	switch {
 	case x < 0:

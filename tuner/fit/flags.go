@@ -84,6 +84,7 @@ func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 	return &out, n
 }
 
+// inSeconds and inRatio print the value of a flag, which is in seconds or a ratio.
 func inSeconds(s float64) string { return seconds(s).String() }
 func inRatio(v float64) string   { return fmt.Sprintf("%g", v) }
 

@@ -205,6 +205,8 @@ func (h *hypothesis) phaseOf(track int, every, delay float64) (phase, deviation 
 	return phase, deviation
 }
 
+// phaseStep is by how much phases within an interval are varied, in seconds as the
+// interval is: a thirtieth of it, and half a second at least.
 func phaseStep(every float64) float64 { return math.Max(0.5, every/30) }
 
 // heldApart finds the interval, and each server's phase, at which the sum over pods

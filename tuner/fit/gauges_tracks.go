@@ -128,6 +128,7 @@ func gaugeSamples(l *log, m *hpa.Metric) []results.Sample {
 	return out
 }
 
+// servedByAPI reports whether the source of a sample is one of the metrics APIs.
 func servedByAPI(source string) bool { return strings.HasSuffix(source, ".metrics.k8s.io") }
 
 // lapsesOf are the stretches in which a metric had no value: its API had no series,
@@ -183,6 +184,7 @@ func wholeNumbers(tracks []track) bool {
 	return true
 }
 
+// meanLevel is the mean of all points, each of the same weight; 0 for none.
 func meanLevel(tracks []track) float64 {
 	sum, n := 0.0, 0
 	for _, t := range tracks {

@@ -138,6 +138,8 @@ const (
 	playedWindows = 40
 )
 
+// newPuppets prepares the replay of a log whose replicas are not visible: of a long
+// one, the calls around the fullest moment. patience is the client's, in seconds.
 func newPuppets(l *log, streams bool, patience float64, seed uint64) *puppets {
 	p := &puppets{l: l, streams: streams, patience: patience, seed: seed, to: len(l.calls)}
 	if len(l.calls) > playedCalls {

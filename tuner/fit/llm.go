@@ -181,6 +181,7 @@ func (t theta) into(l plant.Iterations) plant.Iterations {
 	return l
 }
 
+// thetaOf is a law's coefficients as a vector.
 func thetaOf(l *plant.Iterations) theta {
 	return theta{l.Alpha, l.Beta, l.Gamma, l.Delta, l.Own}
 }

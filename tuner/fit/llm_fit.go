@@ -40,6 +40,7 @@ func LanguageLaw(run *results.Run, o LawOptions) (LLM, error) {
 	return out, err
 }
 
+// fitAnswers fits a law to answers, in order of arrival; ErrNoTokens for fewer than 20.
 func fitAnswers(a []answer, o LawOptions) (LLM, error) { return newEngineFit(a).law(o) }
 
 // law chooses and describes the law that explains the log.
@@ -82,6 +83,8 @@ func newEngineFit(a []answer) *engineFit {
 	return f
 }
 
+// sortedKeys are the keys of a map in ascending order, so that the same log makes the
+// same fit.
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	var keys []K
 	for k := range m {

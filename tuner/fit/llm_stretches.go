@@ -70,6 +70,7 @@ func cut(logs []serverLog, whole int) []stretchOf {
 	return out
 }
 
+// everyOther is the first stretch, the third, and so on: half of them, for a first look.
 func everyOther(s []stretchOf) (out []stretchOf) {
 	for i := 0; i < len(s); i += 2 {
 		out = append(out, s[i])

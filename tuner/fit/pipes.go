@@ -346,6 +346,8 @@ func delayOf(samples []results.Sample, m *hpa.Metric, syncs []results.Sync) time
 	return seconds(out)
 }
 
+// wholeSecond is a time cut to its second, as an API object has it; up to a millisecond
+// below a whole second counts as that second.
 func wholeSecond(t time.Duration) time.Duration {
 	return time.Duration(math.Floor((t + time.Millisecond).Seconds())) * time.Second
 }

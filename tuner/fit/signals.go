@@ -79,6 +79,8 @@ func onlyRises(name string) bool {
 	return false
 }
 
+// signalOf fits how one metric follows the load; Dropped says why it is no signal to
+// scale on. replica is what a pod requests.
 func signalOf(s *service, m hpa.Metric, replica cost.Replica) Signal {
 	g := Signal{Metric: m, Noise: math.NaN(), Slope: math.NaN()}
 	p, ok, said := pipeOf(s, &m, replica)

@@ -132,6 +132,8 @@ type shape struct {
 // shapePoints is how many calls of a class tell its line and spread.
 const shapePoints = 4000
 
+// newShape sorts the calls of a log by class, with the size that is known of each when
+// it comes: the tokens of its prompt where answers stream, else those of its answer.
 func newShape(l *log, streams bool) *shape {
 	s := &shape{streams: streams, byClass: map[int16][]int{}, size: make([]float64, len(l.calls))}
 	for i := range l.calls {
