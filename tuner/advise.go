@@ -12,8 +12,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// advise fills in what the ranking found: the pick and what it does, its
-// alternatives, what each change is worth, and how much more load it takes.
+// advise fills in what the ranking found: the pick and its prediction, its alternatives,
+// the effect of each change, and the load margin.
 func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Options) (*Refusal, error) {
 	r.Candidates = Candidates{Fluid: len(k.fluids), Exact: len(k.trials)}
 	current := k.trials[0]
@@ -71,20 +71,20 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 	return nil, b.ask(ctx, r, k, k.best, o)
 }
 
-// When a run that met its objectives is left alone although the model is not sure
-// that it would again.
+// When a run that met its objectives keeps its configuration, although the model is not
+// sure that it would meet them again.
 const (
-	// likely is how often the objectives must hold by the model: more often than not,
-	// since the run itself says so, too.
+	// likely is how often the objectives must hold according to the model: more often than
+	// not, since the run shows that they can.
 	likely = 0.5
-	// comfort is the share of the misses that the objectives allow which the run may
-	// have had: one that met them by luck mostly came nearer to the limit.
+	// comfort is the share of the allowed misses that the run may have had: a run that met
+	// the objectives by luck usually came closer to the limit.
 	comfort = 1.0 / 3
 )
 
-// keeps says that the present configuration stays although another was chosen: the
-// run met its objectives under it, neither barely nor by what the model calls luck,
-// and nothing that holds costs less beyond the noise of one day.
+// keeps reports whether the current configuration stays although another was chosen: the
+// run met its objectives under it, neither barely nor by luck according to the model, and
+// nothing that holds costs less beyond the noise of one day.
 func (k *ranking) keeps(m *Measured, want float64, s Space) bool {
 	current := k.trials[0]
 	if m == nil || m.Met == nil || !*m.Met || k.cheapest == nil || !s.allows(&current.config) ||
@@ -98,8 +98,8 @@ func (k *ranking) keeps(m *Measured, want float64, s Space) bool {
 	return saved != nil && (saved.Lo == nil || *saved.Lo <= 0)
 }
 
-// bounds says of maxReplicas what is not a saving: that it was set to the user's
-// limit, raised because a peak binds on it, or is far above any need.
+// bounds adds notes on changes of maxReplicas that save nothing: it was set to the user's
+// limit, raised because a peak needs it, or is far above the need.
 func (b *bench) bounds(current, pick hpa.Config) []string {
 	need := max(b.space.Need, b.space.Peak)
 	switch {
@@ -146,13 +146,13 @@ func (b *bench) bounds(current, pick hpa.Config) []string {
 	return nil
 }
 
-// rate is what a replica costs an hour; ok is false where its size or a price for
-// what it asks for is not known.
+// rate is what a replica costs per hour; ok is false if its requests, or a price for them,
+// are unknown.
 func (b *bench) rate() (float64, bool) {
 	return b.price.PerReplicaHour(b.replica), b.price.Covers(b.replica)
 }
 
-// pick turns a trial into what is printed; nil for nil.
+// pick turns a trial into a Pick; nil for nil.
 func (b *bench) pick(t *trial) *Pick {
 	if t == nil {
 		return nil
@@ -227,8 +227,8 @@ func (b *bench) front(k ranking) []Point {
 	return out
 }
 
-// effects says what each change does: the pick against the pick with that knob put
-// back, over common days.
+// effects computes the effect of each change: the pick against the pick with that setting
+// reverted, over common days.
 func (b *bench) effects(ctx context.Context, o Options, current *trial, k ranking) ([]Changed, error) {
 	changes := changesBetween(current.config, k.best.config)
 	out := make([]Changed, len(changes))
@@ -275,13 +275,13 @@ func (k *ranking) known(c hpa.Config) *trial {
 	return nil
 }
 
-// margin is the largest multiple of the load, up to 4 and in steps of 5 %, at which
-// the objectives still hold as often as they must: Value and Lo; at Hi, the next
-// step, they do not. Lo and Hi are nil where they hold at 4. Of a configuration that
-// does not hold at the recorded load it is below 1, and 0.5 at least.
+// margin is the largest multiple of the load, up to 4 and in steps of 5 %, at which the
+// objectives still hold as often as they must. Value and Lo are this multiple; at Hi, the
+// next step, they do not hold. Lo and Hi are nil if they hold at 4. For a configuration
+// that does not hold at the recorded load it is below 1, and at least 0.5.
 //
-// It begins where the fluid plant would, relative to its own margin at the recorded
-// load, and goes by days of the exact plant from there.
+// The search starts at the multiple that the fluid plant suggests, relative to its own
+// margin at the recorded load, and continues with days of the exact plant.
 func (b *bench) margin(ctx context.Context, o Options, t *trial) (*Interval, error) {
 	const step, top = 1.05, 29 // 1.05^29 = 4.1
 	bottom := 0
@@ -342,7 +342,7 @@ func sum(v []float64) float64 {
 	return s
 }
 
-// infeasible says that nothing meets the objectives, what binds, and the
+// infeasible says that nothing meets the objectives, what the limiting factor is, and the
 // smallest relaxation that would help.
 func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
 	if k.safest == nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// bench is what configurations are tried on: one fitted world and other days of
-// its kind, the objectives, and what a replica costs. It is immutable while in use.
+// bench is where configurations are tried: a fitted world and other days of its kind, the
+// objectives, and the cost of a replica. It is immutable while in use.
 type bench struct {
 	world  *replay.World
 	seed   int64 // of the days
@@ -23,20 +23,20 @@ type bench struct {
 	warmup func(tick int) bool
 
 	space      Space
-	perReplica float64 // requests a second that a replica serves within the limits
+	perReplica float64 // requests per second that a replica can serve within the limits
 	price      Price
 	replica    Replica
 	represents string // day, week or ""
 	streams    bool   // answers have a first token
 	// day returns the i-th replicate: the same for every candidate.
 	day func(i int) *replay.World
-	// reach says how far a configuration's targets are beyond what was sampled, and of
-	// what metric.
+	// reach says how far a configuration's targets are beyond the sampled range, and for
+	// which metric.
 	reach func(*hpa.Config) (fit.Extrapolation, string)
-	// beyond is by how many times they are; 1 = not.
+	// beyond is the ratio of the target to the sampled range; 1 = within.
 	beyond func(*hpa.Config) float64
-	// asRecorded begins every replay at the recorded size and with what the
-	// controller remembered: for a replay of what ran, not of a candidate.
+	// asRecorded starts every replay at the recorded size and with the controller's
+	// recorded memory: for a replay of what ran, not of a candidate.
 	asRecorded bool
 	stands     *sync.Map    // standing's answers
 	seen       []fit.Signal // that were recorded, and that the HPA does not scale on
@@ -58,8 +58,8 @@ func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
 	w = *w.Under(byMinimum(o.Loop))
 	b.world, b.space.First = &w, o.First
 	b.day = func(i int) *replay.World { return b.world.Draw(replicate(b.seed, i)) }
-	// Only the target that the search turns: one that nobody moves, of memory for
-	// example, is as it was when the run was recorded.
+	// Only the target that the search changes: one that it leaves alone, for example of
+	// memory, is as it was when the run was recorded.
 	primary := func(c *hpa.Config) *hpa.Config {
 		one := *c
 		if i := Primary(c); i >= 0 {
@@ -90,7 +90,7 @@ func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
 	return b, nil
 }
 
-// hopeless refuses where no number of replicas can meet the objectives.
+// hopeless refuses if no number of replicas can meet the objectives.
 func (b *bench) hopeless() *Refusal {
 	if b.perReplica > 0 {
 		return nil
@@ -99,8 +99,8 @@ func (b *bench) hopeless() *Refusal {
 		"looser objectives or a faster service; no number of replicas can meet these"}
 }
 
-// replicate is the seed of the i-th replicate; never 0, which is the world as it
-// was recorded.
+// replicate is the seed of the i-th replicate. It is never 0, which is the world as it was
+// recorded.
 func replicate(seed int64, i int) uint64 { return uint64(seed)<<16 + uint64(i) + 1 }
 
 // warmups tells which ticks belong to a warm-up stage.
@@ -116,7 +116,7 @@ func warmups(stages []results.StageInfo, step time.Duration) func(int) bool {
 	}
 }
 
-// fluid is a candidate's one pass over the fluid plant.
+// fluid is a candidate's pass over the fluid plant.
 type fluid struct {
 	config     hpa.Config
 	attainment float64
@@ -124,11 +124,11 @@ type fluid struct {
 	paid       float64 // hours, or what the nodes cost, in replica-hours
 	errors     float64
 	capacity   float64 // time to capacity, seconds
-	windows    float64 // share of windows within, where an objective asks; else 1
+	windows    float64 // share of windows within, if an objective has windows; else 1
 	margin     float64 // of the goals
 }
 
-// pass runs one configuration over the fluid plant, from where it would stand.
+// pass runs one configuration over the fluid plant, from its settled size.
 func (b *bench) pass(w *replay.World, cfg hpa.Config, s *replay.Scratch) fluid {
 	a := tally{step: w.Demand.Step, warmup: b.warmup, by: b.goals.windowTicks(w.Demand.Step)}
 	replay.Simulate(b.under(w, cfg, s), cfg, s, a.tick)
@@ -157,8 +157,8 @@ type outcome struct {
 	met                            bool // every objective held
 }
 
-// timeline runs one configuration over one day with the exact plant. It takes
-// memory from tl and l, and hands it back filled.
+// timeline runs one configuration over one day with the exact plant. It uses the memory of
+// tl and l, and fills them.
 func (b *bench) timeline(
 	w *replay.World,
 	cfg hpa.Config,
@@ -181,8 +181,8 @@ func (b *bench) timeline(
 	return a
 }
 
-// day is the memory of one day's replay. A day's histograms are large, and a search
-// replays thousands.
+// day is the reused memory of one day's replay. A day's histograms are large, and a search
+// replays thousands of days.
 type day struct {
 	timeline results.Timeline
 	latency  plant.Latency
@@ -198,7 +198,7 @@ func (b *bench) live(w *replay.World, cfg hpa.Config, s *replay.Scratch) outcome
 	return b.outcome(&d.timeline, &a)
 }
 
-// outcome reads a day off its timeline and tally.
+// outcome computes a day's figures from its timeline and tally.
 func (b *bench) outcome(tl *results.Timeline, a *tally) outcome {
 	return outcome{
 		attainment: a.attainment(),

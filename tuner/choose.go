@@ -8,21 +8,21 @@ import (
 
 // How candidates are chosen.
 const (
-	// sure is the probability with which every objective must hold on one new day
-	// for a configuration to count as feasible: the lower end of its interval.
+	// sure is the probability with which every objective must hold on one new day for a
+	// configuration to count as feasible. The lower end of its interval must reach it.
 	sure = 0.9
-	// enough is the most replicates that one configuration is given.
+	// enough is the largest number of replicates per configuration.
 	enough = 200
-	// alike is how far apart, in cost, two configurations are as good as each other:
-	// nobody rolls out a change for less, and other days differ by more.
+	// alike is the cost difference below which two configurations are equally good: nobody
+	// rolls out a change for less, and days differ by more.
 	alike = 0.01
-	// unparted is the same for two that the replicates cannot tell apart.
+	// unparted is the same for two configurations that the replicates cannot tell apart.
 	unparted = 0.02
 	// members is the largest number of equals that are shown.
 	members = 5
 )
 
-// fate is what the replicates say of a configuration so far.
+// fate is the verdict of the replicates on a configuration so far.
 type fate int8
 
 const (
@@ -31,8 +31,8 @@ const (
 	misses             // they do not
 )
 
-// fate says whether the objectives hold with a probability of at least sure, with
-// 95 % confidence on either side.
+// fate says whether the objectives hold with a probability of at least sure, with 95 %
+// confidence on either side.
 func (t *trial) fate() fate {
 	switch lo, hi := t.pMetEnds(); {
 	case lo >= sure:
@@ -43,21 +43,21 @@ func (t *trial) fate() fate {
 	return open
 }
 
-// cost is what is saved: mean replica-hours, or what the nodes cost, in these.
+// cost is what is minimised: mean replica-hours, or the cost of nodes expressed in them.
 func (t *trial) cost() float64 { return mean(t.of(paid)) }
 
-// choice is what the trials say is to be run.
+// choice is the configuration to recommend, with its alternatives.
 type choice struct {
 	best *trial // nil: none holds
-	// equals are as good as best: they hold, and their cost is within unparted of
-	// its. best is the first, those that change less come before the others.
+	// equals are as good as best: they hold, and their cost is within unparted of its cost.
+	// best is the first; those that change less come earlier.
 	equals                    []*trial
-	cheapest, safest, minimal *trial // of those that hold; safest of all if none does
+	cheapest, safest, minimal *trial // safest of those that hold, or of all if none does
 }
 
-// choose returns, of the trials that hold and that the user's limits allow, the one
-// that changes least among those as cheap as the cheapest. The order of trials
-// decides nothing. Trials without a cost (NaN) are never chosen.
+// choose returns, of the trials that hold and that the user's limits allow, the one that
+// changes least among those that are as cheap as the cheapest. The order of trials does not
+// matter. Trials without a cost (NaN) are never chosen.
 func choose(trials []*trial, s Space) choice {
 	c := choice{safest: safest(trials, s)}
 	ok := feasible(trials, s)
@@ -106,16 +106,16 @@ func feasible(trials []*trial, s Space) []*trial {
 	})
 }
 
-// asCheap says that a costs no more than b as far as anybody can tell: at most
-// alike more, or at most unparted more where the difference over the common days
-// is within its own 90 % interval.
+// asCheap reports whether a costs no more than b as far as one can tell: at most alike
+// more, or at most unparted more if the difference over the common days is within its own
+// 90 % interval.
 func asCheap(a, b *trial) bool {
 	more, err := dearer(a, b)
 	return more <= alike || more <= unparted && more-1.645*err <= 0
 }
 
-// dearer returns how much more a costs than b over their common days, as a share of
-// b's cost, and the standard error of that; NaN where there is no common day.
+// dearer returns how much more a costs than b over their common days, relative to b's cost,
+// and the standard error; NaN if there is no common day.
 func dearer(a, b *trial) (more, err float64) {
 	n := min(len(a.days), len(b.days))
 	base, sum, sq := 0.0, 0.0, 0.0
@@ -158,8 +158,8 @@ func nearer(a, b *trial) int {
 	)
 }
 
-// safest returns the allowed trial that holds most often, then with the most room,
-// then the cheapest; nil without any.
+// safest returns the allowed trial that holds most often, then the one with the most
+// margin, then the cheapest; nil if there is none.
 func safest(trials []*trial, s Space) *trial {
 	ok := only(trials, func(t *trial) bool { return s.allows(&t.config) && len(t.days) > 0 })
 	if len(ok) == 0 {
@@ -184,9 +184,9 @@ func round(f, to float64) float64 {
 	return math.Round(f/to) * to
 }
 
-// distinctOutcomes keeps one candidate of those that behave alike: many knobs
-// never bind on a given load. Of each such group the one nearest to the current
-// configuration stays. all must be in a deterministic order, and stays in it.
+// distinctOutcomes keeps one of the candidates that behave alike: many settings have no
+// effect under a given load. Of each such group, the one nearest to the current
+// configuration stays. all must be in a deterministic order, which is kept.
 func distinctOutcomes(all []fluid, nearer func(i, j int) bool) []int {
 	type key struct{ hours, paid, attainment, errors, capacity float64 }
 	best := map[key]int{}
@@ -210,8 +210,8 @@ func distinctOutcomes(all []fluid, nearer func(i, j int) bool) []int {
 	return out
 }
 
-// frontier returns, of the candidates in among, those that no other one at most as
-// dear has a larger margin than, cheapest first: both cost and margin rise along it.
+// frontier returns the candidates for which no other candidate of among is at most as dear
+// and has a larger margin, cheapest first. Both cost and margin rise along it.
 func frontier(all []fluid, among []int) []int {
 	order := slices.Clone(among)
 	slices.SortStableFunc(order, func(i, j int) int {

@@ -2,10 +2,9 @@ package tuner
 
 import "github.com/hpatune/hpatune/results"
 
-// Costs returns what a run's replicas cost on average, an hour and a month of 730
-// hours, by what each requested: the figures usd_hour and usd_month, in the price's
-// currency. It returns nil where the requests, the replicas or the length of the run
-// are not known.
+// Costs returns what a run's replicas cost on average, per hour and per month of 730 hours,
+// based on their requests: the figures usd_hour and usd_month, in the price's currency. It
+// returns nil if the requests, the replicas or the length of the run are unknown.
 func Costs(run *results.Run, price Price) []results.Figure {
 	w := run.Meta.Workload
 	replica := Replica{

@@ -13,19 +13,18 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// NotCovered is an objective that no replay of the run can judge, and why. It is
-// in no figure of the recommendation, and never counted as met.
+// NotCovered is an objective that no replay of the run can judge, with the reason. It
+// affects no figure of the recommendation, and never counts as met.
 type NotCovered struct {
 	Objective string `json:"objective"`
 	Why       string `json:"why"`
 }
 
-// cover parts the objectives into those that a replay of the run judges and those
-// that it does not. What a replay tells is read off a specimen of it, by the judge
-// that also judges replays: so that a latency which the plant learns to predict is
-// covered from then on.
+// cover splits the objectives into those that a replay of the run can judge and the others.
+// It asks the judge of replays about a specimen of a replay, so a latency that the plant
+// learns to predict is covered from then on.
 //
-// A share of requests within limits (goodput) is covered where all of these are.
+// A share of requests within limits (goodput) is covered if all of these limits are.
 func cover(run *results.Run, o Options) (covered []results.Objective, not []NotCovered) {
 	tl, extra := specimen(run, o)
 	for i, j := range tl.Judge(o.Objectives, extra...) {
@@ -42,15 +41,15 @@ func cover(run *results.Run, o Options) (covered []results.Objective, not []NotC
 	return covered, not
 }
 
-// Covered are the objectives that the prediction is about, as written.
+// Covered are the objectives that the prediction covers, as written.
 func (r *Recommendation) Covered() []string {
 	return slices.DeleteFunc(slices.Clone(r.Objectives), func(text string) bool {
 		return slices.ContainsFunc(r.NotCovered, func(n NotCovered) bool { return n.Objective == text })
 	})
 }
 
-// specimen is a timeline of one answered request that has all that a replay of the
-// run tells, and nothing else.
+// specimen is a timeline of one answered request with everything that a replay of the run
+// predicts, and nothing else.
 func specimen(run *results.Run, o Options) (results.Timeline, []results.Figure) {
 	tl := results.Timeline{Step: time.Second, Ticks: []results.Tick{{Arrivals: 1, Done: 1, Good: 1}}}
 	var l plant.Latency
@@ -75,7 +74,7 @@ func specimen(run *results.Run, o Options) (results.Timeline, []results.Figure) 
 	return tl, g.extra(&tally{step: time.Second, ticks: 1})
 }
 
-// uncovered is the refusal where a replay can judge none of the objectives.
+// uncovered is the refusal if a replay can judge none of the objectives.
 func uncovered(not []NotCovered) Refusal {
 	texts := make([]string, len(not))
 	for i, n := range not {

@@ -7,17 +7,18 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// The least relative standard errors of a fit: what no number of observations in one
-// run takes away. In between lies what fresh days of true worlds ask for (test/evaluate):
-// with 1 % each and nearest ranks 64 to 77 % of 70 days lay within the 90 % intervals,
-// with 2 % and 1.5 % and order statistics all of 30, of attainment and p95.
+// The smallest relative standard errors of a fit, which no number of observations in one
+// run reduces. They were set between two measurements on fresh days of known worlds
+// (test/evaluate): with 1 % each and nearest ranks, 64 to 77 % of 70 days lay within the 90
+// % intervals; with 2 % and 1.5 % and order statistics, all of 30 did, for attainment and
+// p95.
 const (
 	leastService = 0.015
 	leastPipe    = 0.01
 )
 
-// doubtOf is how far a fit may be off for what it was fitted from: the standard
-// errors of means over what was observed.
+// doubtOf is how far a fit may be off, given its data: the standard errors of means over
+// what was observed.
 func doubtOf(f *Fitted) replay.Doubt {
 	w := f.World
 	d := replay.Doubt{Starts: true, Off: replay.NotOff, Service: leastService}
@@ -48,8 +49,8 @@ func doubtOf(f *Fitted) replay.Doubt {
 	return d
 }
 
-// offOf compares what a run recorded with what the model makes of it, day by day of
-// the same arrivals and other luck.
+// offOf compares what a run recorded with the model's result, day by day for the same
+// arrivals and other luck.
 func offOf(m *Measured, own *trial) replay.Off {
 	ratioOf := func(recorded *float64, figure func(*outcome) float64) float64 {
 		if recorded == nil {
@@ -78,12 +79,12 @@ func offOf(m *Measured, own *trial) replay.Off {
 	}
 }
 
-// missed is the share of requests outside the limits, and never 0, since a ratio of
-// it is taken: one in ten thousand at least.
+// missed is the share of requests outside the limits, at least one in ten thousand, so that
+// it can be the denominator of a ratio.
 func missed(attainment float64) float64 { return max(1-attainment, 1e-4) }
 
-// carried widens an interval by how far the model was off on the recorded run: on
-// the side on which the record lay, by as many times.
+// carried widens an interval by the error of the model on the recorded run: on the side on
+// which the record lay, and by the same factor.
 func carried(i *Interval, off float64) *Interval {
 	if i == nil || i.Lo == nil || i.Hi == nil || off <= 0 {
 		return i
@@ -92,8 +93,8 @@ func carried(i *Interval, off float64) *Interval {
 	return &Interval{i.Value, &lo, &hi}
 }
 
-// carriedShare is carried for a share of requests within the limits: the ratio is
-// of those outside.
+// carriedShare is carried for a share of requests within the limits; the factor applies to
+// the share outside.
 func carriedShare(i *Interval, off float64) *Interval {
 	if i == nil || i.Lo == nil || i.Hi == nil || off <= 0 {
 		return i
@@ -102,8 +103,8 @@ func carriedShare(i *Interval, off float64) *Interval {
 	return &Interval{i.Value, &lo, &hi}
 }
 
-// widened makes an interval k times as far on either side: so far may be off what rests
-// on a target beyond what was sampled (fit.Fitted.Beyond).
+// widened makes an interval k times as wide on both sides: a prediction may be this far off
+// if it relies on a target beyond the sampled range (fit.Fitted.Beyond).
 func widened(i *Interval, k float64) *Interval {
 	if i == nil || i.Lo == nil || i.Hi == nil || k <= 1 {
 		return i
@@ -112,8 +113,8 @@ func widened(i *Interval, k float64) *Interval {
 	return &Interval{i.Value, &lo, &hi}
 }
 
-// widenedShare is widened for a share of requests within the limits: the ratio is of
-// those outside.
+// widenedShare is widened for a share of requests within the limits; the factor applies to
+// the share outside.
 func widenedShare(i *Interval, k float64) *Interval {
 	if i == nil || i.Lo == nil || i.Hi == nil || k <= 1 {
 		return i
@@ -122,8 +123,8 @@ func widenedShare(i *Interval, k float64) *Interval {
 	return &Interval{i.Value, &lo, &hi}
 }
 
-// atLeast widens an interval of hours to half a percent on either side: a size that
-// never changes still begins and ends within a second or two.
+// atLeast widens an interval of hours to at least half a percent on both sides: even a size
+// that never changes starts and ends within a second or two.
 func atLeast(i *Interval) *Interval {
 	if i == nil || i.Lo == nil || i.Hi == nil {
 		return i

@@ -7,8 +7,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// probe gives a candidate as many days as it takes, up to most, to see roughly
-// whether it holds.
+// probe gives a candidate as many days as needed, up to most, to see roughly whether it
+// holds.
 func (s *search) probe(t *trial, most int) (bool, error) {
 	for _, n := range batches {
 		if n > most {
@@ -28,8 +28,8 @@ func (s *search) probe(t *trial, most int) (bool, error) {
 	return lo+hi >= 2*sure, nil
 }
 
-// edge returns the cheapest candidate along the frontier that seems to hold; −1 if
-// none does.
+// edge returns the cheapest candidate along the frontier that seems to hold; −1 if none
+// does.
 func (s *search) edge(front []int) (int, error) {
 	at, err := along(s.fluids, front, 0, func(k, _ int) (bool, error) { return s.probe(s.trial(front[k]), glance) })
 	if err != nil || at == len(front) {
@@ -38,10 +38,10 @@ func (s *search) edge(front []int) (int, error) {
 	return front[at], nil
 }
 
-// along returns the place of the first candidate on a line that holds, where those
-// before it do not; the line's length if none does. It begins where the fluid plant has
-// a margin of want, and doubles its steps from there. holds is told how many places are
-// in question beside k, and ends the search with an error.
+// along returns the index of the first candidate on a line that holds, assuming that those
+// before it do not; the line's length if none does. It starts where the fluid plant
+// predicts a margin of want, and doubles its steps from there. holds gets the number of
+// places in question next to k; its error ends the search.
 func along(fluids []fluid, line []int, want float64, holds func(k, beside int) (bool, error)) (int, error) {
 	lo, hi := -1, len(line) // lo misses, hi holds
 	k := slices.IndexFunc(line, func(i int) bool { return fluids[i].margin >= want })
@@ -70,10 +70,9 @@ func along(fluids []fluid, line []int, want float64, holds func(k, beside int) (
 	return hi, nil
 }
 
-// beyond tries the safest configurations there are: the highest min with the
-// lowest target, then twice and four times that min where the limit allows. It
-// returns the first that seems to hold, and puts those between on the list; −1 says
-// that more replicas do not help.
+// beyond tries the safest configurations: the highest min with the lowest target, then
+// twice and four times that min if the limit allows it. It returns the first that seems to
+// hold, and adds those in between to the list; −1 means that more replicas do not help.
 func (s *search) beyond() (int, error) {
 	space := s.b.space
 	mins := space.mins(s.current.MinReplicas)
@@ -101,7 +100,7 @@ func (s *search) beyond() (int, error) {
 	return -1, nil
 }
 
-// surely gives a candidate that seems to hold the days it takes to be sure of it.
+// surely gives a candidate that seems to hold the days that are needed to be sure.
 func (s *search) surely(t *trial) (bool, error) {
 	if ok, err := s.probe(t, glance); err != nil || !ok {
 		return false, err
@@ -110,7 +109,7 @@ func (s *search) surely(t *trial) (bool, error) {
 	return t.fate() == holds, err
 }
 
-// between adds fixed sizes between two mins, where the grid has none.
+// between adds fixed sizes between two mins that the grid does not have.
 func (s *search) between(lo, hi int32) error {
 	var configs []hpa.Config
 	for m := lo + max(1, (hi-lo)/8); m < hi; m += max(1, (hi-lo)/8) {
@@ -119,8 +118,8 @@ func (s *search) between(lo, hi int32) error {
 	return s.pass(configs)
 }
 
-// turn gives the most promising pairs of min and target other behaviors: those not
-// dearer than the edge, nearest to holding first.
+// turn gives other behaviors to the most promising pairs of min and target: those that cost
+// at most as much as the edge, the ones nearest to holding first.
 func (s *search) turn(edge int) error {
 	e := s.fluids[edge]
 	near := slices.DeleteFunc(s.allowed(), func(i int) bool {

@@ -21,8 +21,8 @@ type evidence struct {
 	warnings []string
 }
 
-// gather joins runs at fixed sizes and takes the first of others. It refuses runs
-// that are not valid.
+// gather joins runs at fixed sizes, and takes the first of other runs. It refuses runs that
+// are not valid.
 func gather(runs []*results.Run, o Options) (evidence, *Refusal, error) {
 	e := evidence{runs: runs, run: runs[0], whole: runs[0]}
 	used := runs[:1]
@@ -68,10 +68,9 @@ func fixedSizes(runs []*results.Run) bool {
 	return true
 }
 
-// learn fits the evidence, and refuses where the fit does not reproduce it or
-// cannot show what the configurations scale on, or where no objective is left to
-// judge beside those in not. The model is nil where nothing
-// could be fitted.
+// learn fits the evidence. It refuses if the fit does not reproduce the evidence, if it
+// cannot show what the configurations scale on, or if no objective outside not is left to
+// judge. The model is nil if nothing could be fitted.
 func learn(e evidence, o Options, not []NotCovered) (Fitted, *Model, *Refusal, error) {
 	ran := o.ran()
 	o.Fit.Limits = newGoals(o.Objectives).limits()
@@ -107,9 +106,10 @@ func learn(e evidence, o Options, not []NotCovered) (Fitted, *Model, *Refusal, e
 	return f, m, no, err
 }
 
-// unseenMetrics refuses a configuration that scales on what the run did not record, or
-// what nothing in it explains: simulated as failing, it would be judged for a fault that
-// nobody knows it has. The cron triggers of a loop need no recording.
+// unseenMetrics refuses a configuration that scales on a metric that the run did not
+// record, or that nothing in it explains. Simulated as a failing metric, the configuration
+// would be judged by a fault that it may not have. The cron triggers of a loop need no
+// recording.
 func unseenMetrics(f *Fitted, c *hpa.Config, l *keda.Loop) *Refusal {
 	world := f.World
 	if l != nil {
@@ -130,9 +130,8 @@ func unseenMetrics(f *Fitted, c *hpa.Config, l *keda.Loop) *Refusal {
 			"or a run under an HPA with these metrics (--hpa)"}
 }
 
-// unlike holds the model against the runs at fixed sizes that it was fitted to:
-// no autoscaler decided there, so how many requests were good is what there is to
-// reproduce.
+// unlike compares the model with the runs at fixed sizes to which it was fitted. No
+// autoscaler decided there, so the share of good requests is what the model must reproduce.
 func unlike(m *Model, runs []*results.Run, o Options) (*Refusal, error) {
 	for _, run := range runs {
 		if run.Meta.Target.Kind != results.OfFixed {

@@ -14,14 +14,14 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// change is a knob that differs between two configurations.
+// change is a setting that differs between two configurations.
 type change struct {
 	knob     hpa.Knob
 	from, to any
 }
 
-// changesBetween lists the knobs in which to differs from from, in the order of
-// the manifest. A behavior that is new is listed by its parts.
+// changesBetween lists the settings in which to differs from from, in the order of the
+// manifest. A new behavior is listed by its parts.
 func changesBetween(from, to hpa.Config) []change {
 	var out []change
 	for _, k := range hpa.Knobs(&to) {
@@ -34,11 +34,11 @@ func changesBetween(from, to hpa.Config) []change {
 	return out
 }
 
-// wholeBehavior is the path of the knob that stands for all of spec.behavior.
+// wholeBehavior is the path that stands for all of spec.behavior.
 const wholeBehavior = "spec.behavior"
 
-// revert returns to with one knob put back; ok is false where that would not be
-// a valid configuration (min above max).
+// revert returns to with one setting reverted; ok is false if that is not a valid
+// configuration (min above max).
 func revert(to hpa.Config, c change) (hpa.Config, bool) {
 	r := to.Clone()
 	c.knob.Set(&r, c.from)
@@ -54,7 +54,7 @@ func paired(a, b *trial, figure func(*outcome) float64, scale float64) *Interval
 	return over(d)
 }
 
-// worstSpan is the width of the stretches that are looked at for misses.
+// worstSpan is the width of the periods that are searched for misses.
 const worstSpan = time.Minute
 
 // sight is what bound at one sync.
@@ -65,8 +65,8 @@ type sight struct {
 	replica int32
 }
 
-// worst replays cfg and returns the up to three minutes that missed the most
-// requests, adjacent ones joined, each with what bound then.
+// worst replays cfg and returns up to three minutes that missed the most requests, adjacent
+// ones joined, each with its limiting factor.
 func worst(
 	w *replay.World,
 	under func(*replay.World, hpa.Config, *replay.Scratch) *replay.World,
@@ -126,9 +126,9 @@ func worst(
 	return out
 }
 
-// judgeSync says what kept the size below the need at one sync: the first that
-// applies of max, policy, window, startup (pods are on their way), tolerance,
-// and else lag: the metric does not show the load yet.
+// judgeSync says what kept the size below the need at one reconcile. It is the first that
+// applies of max, policy, window, startup (pods are starting), tolerance, and else lag: the
+// metric does not show the load yet.
 func judgeSync(d *hpa.Decision, cfg *hpa.Config, ready, pods, need float64) sight {
 	s := sight{at: d.At, bound: BoundLag, replica: d.Replicas}
 	switch {
@@ -167,8 +167,8 @@ func judgeSync(d *hpa.Decision, cfg *hpa.Config, ready, pods, need float64) sigh
 	return s
 }
 
-// boundIn names what bound most often between two times; the syncs of the
-// minute before count, too, since what they did not ask for is missing now.
+// boundIn returns the most frequent limiting factor between two times. The reconciles of
+// the minute before count, too, since what they did not ask for is missing now.
 func boundIn(seen []sight, from, to float64) (Bound, string) {
 	count, text := map[Bound]int{}, map[Bound]string{}
 	for _, s := range seen {

@@ -12,15 +12,15 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// The fit and the prices have rooms of their own; these are their names here.
+// Fits and prices have packages of their own; these are their names here.
 type (
-	// FitOptions is what a recording cannot say, or did not.
+	// FitOptions is what a recording does not contain.
 	FitOptions = fit.Options
-	// Fitted is a world fitted to a run, and how far it can be believed.
+	// Fitted is a world fitted to a run, with how far it can be trusted.
 	Fitted = fit.Fitted
 	// Quality is one figure of how good a part of the fit is.
 	Quality = fit.Quality
-	// SelfReplay is how well the replay of the recorded run meets it.
+	// SelfReplay is how well the replay of the recorded run reproduces it.
 	SelfReplay = fit.SelfReplay
 	// Shadow is how often the core decided what the recorded controller decided.
 	Shadow = fit.Shadow
@@ -30,7 +30,7 @@ type (
 	Model = fit.Model
 	// Price is what resources cost per hour.
 	Price = cost.Price
-	// Replica is what one replica asks of a node.
+	// Replica is what one replica requests.
 	Replica = cost.Replica
 )
 
@@ -43,13 +43,12 @@ const ModelSchema = fit.ModelSchema
 // Fit fits a world to a run under cfg, the configuration that ran.
 func Fit(run *results.Run, cfg hpa.Config, o FitOptions) (Fitted, error) { return fit.Fit(run, cfg, o) }
 
-// SelfReplayOf replays a run under the configuration that ran and compares the
-// sizes.
+// SelfReplayOf replays a run under the configuration that ran and compares the sizes.
 func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay {
 	return fit.SelfReplayOf(run, w, cfg)
 }
 
-// DefaultPrice is the book's entry that is used when nothing else is said.
+// DefaultPrice is the built-in price list that is used by default.
 func DefaultPrice() Price { return cost.DefaultPrice() }
 
 // PriceNames lists the price book.
@@ -76,8 +75,8 @@ func newModel(run *results.Run, f Fitted, o Options) *Model {
 	return m
 }
 
-// settledBy is what would settle a refusal: first of all, where it is not visible which
-// replica answered, that it is.
+// settledBy is what would help after a refusal. If it is not visible which replica
+// answered, making that visible comes first.
 func settledBy(f *Fitted, otherwise string) string {
 	if f.Hidden {
 		return fit.ShowBackends + "; then " + otherwise
@@ -85,7 +84,7 @@ func settledBy(f *Fitted, otherwise string) string {
 	return otherwise
 }
 
-// unfit is why a fit carries no advice, if it does not.
+// unfit is the reason why a fit cannot support a recommendation, if there is one.
 func unfit(f *Fitted) (Refusal, bool) {
 	if len(f.Doubts) > 0 {
 		return Refusal(f.Doubts[0]), true

@@ -14,7 +14,7 @@ import (
 type goals struct {
 	list []results.Objective
 	cost float64 // of a replica-hour; 0 = not known
-	node float64 // what a node-hour costs, in replica-hours; 0 = replicas are what is paid for
+	node float64 // cost of a node-hour, in replica-hours; 0 = replicas are paid for, not nodes
 }
 
 func newGoals(list []results.Objective) goals { return goals{list: list} }
@@ -28,11 +28,11 @@ func (g goals) String() string {
 	return strings.Join(texts, " and ")
 }
 
-// ofRequests reports whether an objective is about what each request met.
+// ofRequests reports whether an objective is about single requests.
 func ofRequests(m *results.Metric) bool { return m != nil && m.Latency() }
 
-// limits are the per-request limits that a replay knows: the tightest of the
-// objectives about each latency.
+// limits are the per-request limits that a replay can judge: the tightest of the objectives
+// about each latency.
 func (g goals) limits() plant.Limits {
 	l := results.LimitsOf(g.list)
 	return plant.Limits{
@@ -43,7 +43,7 @@ func (g goals) limits() plant.Limits {
 	}
 }
 
-// tightest is the smaller of two limits, of which 0 is none.
+// tightest is the smaller of two limits; a limit of 0 is none.
 func tightest(a, b time.Duration) time.Duration {
 	if a == 0 || b != 0 && b < a {
 		return b
@@ -51,9 +51,9 @@ func tightest(a, b time.Duration) time.Duration {
 	return a
 }
 
-// want is the share of requests that must meet the per-request limits: the
-// largest quantile, goodput or 1 − error rate asked for. A mean is taken for
-// the median here; it is judged exactly in the exact replay.
+// want is the share of requests that must meet the per-request limits: the largest
+// quantile, goodput or 1 − error rate of the objectives. A mean counts as the median here;
+// the exact replay judges it exactly.
 func (g goals) want() float64 {
 	want := 0.0
 	for _, o := range g.list {
@@ -74,8 +74,8 @@ func (g goals) want() float64 {
 	return want
 }
 
-// windowTicks is how many ticks a window of the first windowed objective has; 0
-// where there is none.
+// windowTicks is the number of ticks in a window of the first windowed objective; 0 if
+// there is none.
 func (g goals) windowTicks(step time.Duration) int {
 	for _, o := range g.list {
 		if o.Window > 0 {
@@ -85,8 +85,8 @@ func (g goals) windowTicks(step time.Duration) int {
 	return 0
 }
 
-// windowShare is the share of windows within the wanted attainment; 1 where no
-// objective asks for windows.
+// windowShare is the share of windows within the wanted attainment; 1 if no objective has
+// windows.
 func (g goals) windowShare(a *tally) float64 {
 	if a.by == 0 {
 		return 1
@@ -103,11 +103,12 @@ func (g goals) windowShare(a *tally) float64 {
 	return ratio(float64(ok), float64(n))
 }
 
-// margin is how far within the objectives the fluid plant puts a candidate, the
-// least over all of them: in share of requests for those about requests, in half
-// the share of windows, as a share of the limit for hours, and a tenth of that for
-// the time to capacity, which the fluid plant knows least. At 0 the tightest is just
-// met; below, it is missed by so much. +Inf where it can judge none.
+// margin is how far within the objectives a candidate is according to the fluid plant: the
+// smallest margin over all of them. For objectives about requests it is a share of
+// requests; for windows half the share of windows; for hours a share of the limit; and for
+// the time to capacity a tenth of that, since the fluid plant predicts it least well. 0
+// means that the tightest is just met, a negative margin by how much it is missed, and +Inf
+// that none can be judged.
 func (g goals) margin(f fluid) float64 {
 	m, plain := math.Inf(1), false
 	add := func(x float64) {
@@ -136,7 +137,7 @@ func (g goals) margin(f fluid) float64 {
 	return m
 }
 
-// extra are the figures that a timeline does not know by itself.
+// extra are the figures that a timeline does not have itself.
 func (g goals) extra(a *tally) []results.Figure {
 	if !(g.cost > 0) {
 		return nil
@@ -148,8 +149,8 @@ func (g goals) extra(a *tally) []results.Figure {
 	}
 }
 
-// met reports whether every objective holds on one replicate; a is the tally of
-// the same ticks. What is not known is not met.
+// met reports whether every objective holds on one replicate; a is the tally of the same
+// ticks. An unknown figure is not met.
 func (g goals) met(tl *results.Timeline, a *tally) bool {
 	for _, j := range tl.Judge(g.list, g.extra(a)...) {
 		if j.Verdict != results.Pass {

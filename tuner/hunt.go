@@ -9,34 +9,33 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// hunt is a search in small: the grid around a configuration over the fluid plant,
-// and along its frontier as many days of the exact plant as are left. It is one
-// worker's own.
+// hunt is a small search: the grid around a configuration over the fluid plant, and along
+// its frontier as many days of the exact plant as are left. It belongs to one worker.
 type hunt struct {
 	b    *bench
 	s    *replay.Scratch
 	from hpa.Config // where it begins
 	days int        // of a candidate that is believed
-	bar  int        // of them, on how many every objective must hold
-	want float64    // the margin over the fluid plant at which it begins
-	// share is how many candidate-days it should take, and left what is left of them.
-	// Somewhat more are taken where nothing has met the objectives yet.
+	bar  int        // number of these days on which every objective must hold
+	want float64    // the margin over the fluid plant at which it starts
+	// share is the budget in candidate-days, and left what remains of it. It is slightly
+	// exceeded if nothing has met the objectives yet.
 	share, left int
 	// fluid and exact run one configuration through one day, with either plant.
 	fluid func(*replay.World, hpa.Config, *replay.Scratch) fluid
 	exact func(*replay.World, hpa.Config, *replay.Scratch) outcome
 }
 
-// newHunt is a hunt on b that begins at the configuration of base, and has it met as
-// base does (bar), with share candidate-days.
+// newHunt is a hunt on b that starts at the configuration of base, requires what base
+// achieves (bar), and has share candidate-days.
 func newHunt(b *bench, s *replay.Scratch, base *trial, share int) *hunt {
 	h := &hunt{b: b, s: s, from: base.config, share: share, left: share, fluid: b.pass, exact: b.live}
 	h.days, h.bar = bar(base, share)
 	return h
 }
 
-// try plays a candidate day by day, until it has had them all or cannot reach the
-// bar any more.
+// try plays a candidate day by day, until it has had all days or can no longer reach the
+// bar.
 func (h *hunt) try(c hpa.Config) *trial {
 	t := &trial{config: c}
 	for len(t.days) < h.days && len(t.days)-t.held() <= h.days-h.bar {
@@ -46,12 +45,12 @@ func (h *hunt) try(c hpa.Config) *trial {
 	return t
 }
 
-// meets says that a candidate had all its days and reached the bar.
+// meets reports whether a candidate had all its days and reached the bar.
 func (h *hunt) meets(t *trial) bool { return len(t.days) >= h.days && t.held() >= h.bar }
 
-// best returns the cheapest candidate that meets the objectives, as far as the days
-// go. from is the first: where it does, only cheaper ones are looked at. nil = none
-// does; last is then one that was tried.
+// best returns the cheapest candidate that meets the objectives, as far as the days allow.
+// from is tried first; if it meets them, only cheaper ones are tried. nil = none does; last
+// is then one that was tried.
 func (h *hunt) best(passes int) (best, last *trial) {
 	grid := h.b.reached(h.grid(passes))
 	fluids := make([]fluid, len(grid))
@@ -78,12 +77,12 @@ func (h *hunt) best(passes int) (best, last *trial) {
 	return best, last
 }
 
-// errUsedUp ends a hunt that has an answer, and no days left for a better one.
+// errUsedUp ends a hunt that has an answer, but no days left for a better one.
 var errUsedUp = errors.New("all candidate-days are used up")
 
-// line is the candidates to search along, cheapest first: the frontier of the fluid
-// plant, below from's cost where that meets the objectives already. Else it goes on
-// with ever larger sizes, of which the fluid plant may not see what they are good for.
+// line is the candidates to search along, cheapest first: the frontier of the fluid plant,
+// limited to those cheaper than from if that meets the objectives. Otherwise it continues
+// with larger and larger sizes, whose benefit the fluid plant may not see.
 func (h *hunt) line(fluids []fluid, meets bool) []int {
 	var allowed []int
 	for i := 1; i < len(fluids); i++ {
@@ -101,9 +100,8 @@ func (h *hunt) line(fluids []fluid, meets bool) []int {
 	return append(front, larger...)
 }
 
-// grid is from and the sizes and targets around it, as many as passes allow: few
-// values of minReplicas over all its range, and the targets next to from's, with the
-// lowest.
+// grid is from and the sizes and targets around it, as many as passes allow: a few values
+// of minReplicas over the whole range, the targets next to from's, and the lowest.
 func (h *hunt) grid(passes int) []hpa.Config {
 	space, from := h.b.space, h.from
 	out := []hpa.Config{from.Clone()}
@@ -139,7 +137,7 @@ func (h *hunt) grid(passes int) []hpa.Config {
 	return out
 }
 
-// thinned returns n of the values, evenly spread, with the first, the last and keep.
+// thinned returns n of the values, evenly spread, including the first, the last and keep.
 func thinned(values []int32, n int, keep int32) []int32 {
 	if len(values) <= n {
 		return values

@@ -5,28 +5,26 @@ import (
 	"slices"
 )
 
-// Interval is a figure with its 90 % interval: the figure itself, and the 5th
-// and 95th percentile over replicates. Lo and Hi are nil where none was
-// computed.
+// Interval is a figure with its 90 % interval: the figure itself, and the 5th and 95th
+// percentile over replicates. Lo and Hi are nil if none was computed.
 type Interval struct {
 	Value float64  `json:"value"`
 	Lo    *float64 `json:"lo"`
 	Hi    *float64 `json:"hi"`
 }
 
-// BeyondZero reports whether a difference is one: its interval does not contain 0. It is
-// true without an interval, and false for nil.
+// BeyondZero reports whether a difference is significant: its interval does not contain 0.
+// It is true without an interval, and false for nil.
 func (i *Interval) BeyondZero() bool {
 	return i != nil && (i.Lo == nil || i.Hi == nil || *i.Lo > 0 || *i.Hi < 0)
 }
 
-// over summarises one figure over replicates: the mean, and where there are at
-// least five an interval for one new day. Of n days and a new one, all alike, each is
-// as likely as the other to be the smallest, and so on: the new one lies between the
-// j-th smallest and the j-th largest with the chance (n+1−2j)/(n+1). j is the largest
-// for which that is 90 % at least, and 1 below 19 days. Replicates in which the
-// figure does not exist (NaN) are left out; none left, or an infinite one, gives nil:
-// not measured.
+// over summarises one figure over replicates: the mean and, for at least five, an interval
+// for one new day. Among n days and a new one, all alike, each is equally likely to be the
+// smallest, and so on. So the new day lies between the j-th smallest and the j-th largest
+// with probability (n+1−2j)/(n+1). j is the largest for which that is at least 90 %, and 1
+// below 19 days. Replicates without the figure (NaN) are left out. If none is left, or one
+// is infinite, the result is nil: not measured.
 func over(values []float64) *Interval {
 	vs := make([]float64, 0, len(values))
 	sum := 0.0
@@ -56,8 +54,8 @@ func rank(vs []float64, q float64) float64 {
 	return vs[max(i, 0)]
 }
 
-// typical is over with the median for the value: of a figure whose mean says little
-// because a few days are very bad.
+// typical is over with the median as the value, for figures whose mean says little because
+// a few days are very bad.
 func typical(values []float64) *Interval {
 	iv := over(values)
 	if iv == nil {

@@ -8,15 +8,15 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// needSpan is the span over which the load is averaged before it is turned into
-// replicas: shorter than any start-up, longer than chance.
+// needSpan is the span over which the load is averaged before it is converted to replicas:
+// shorter than any start-up, longer than random variation.
 const needSpan = 30 * time.Second
 
-// capacity returns the highest arrival rate a replica at which n ready replicas
-// keep the wanted share of requests within the limits, per second, found to
-// a millionth by bisection on replays of a constant load at a fixed size.
+// capacity returns the highest arrival rate per replica, per second, at which n ready
+// replicas keep the wanted share of requests within the limits. It is found to a millionth
+// by bisection, with replays of a constant load at a fixed size.
 //
-// It is 0 where even an idle replica misses.
+// It is 0 if even an idle replica misses the limits.
 func capacity(w *replay.World, n int32, want float64) (float64, error) {
 	const span = 600 // seconds: a queue that grows shows itself
 	flat := *w
@@ -56,8 +56,9 @@ func capacity(w *replay.World, n int32, want float64) (float64, error) {
 	return lo * w.Service.Capacity(), nil
 }
 
-// needs turns the offered load into the ready replicas it takes, a tick: the
-// load averaged over needSpan, over what one replica carries within the limits.
+// needs converts the offered load to the number of ready replicas that it needs in each
+// tick: the load averaged over needSpan, divided by what one replica can serve within the
+// limits.
 func needs(bins []float64, step time.Duration, perReplica float64) []float64 {
 	out := smoothed(bins, step, needSpan)
 	for i, b := range out {
@@ -74,8 +75,8 @@ func peak(v []float64) float64 {
 	return m
 }
 
-// smoothed averages bins over a centred span, so that one second's chance is not
-// taken for a need.
+// smoothed averages bins over a centred span, so that a random second does not count as a
+// need.
 func smoothed(bins []float64, step, span time.Duration) []float64 {
 	half := int(span / step / 2)
 	sum := make([]float64, len(bins)+1)

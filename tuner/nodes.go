@@ -12,8 +12,8 @@ import (
 // Nodes is what pods stand on; see plant.Nodes.
 type Nodes = plant.Nodes
 
-// places is how many replicas may be recommended, of a limit (0 = none): no more than
-// there is room for on the most nodes.
+// places is the largest number of replicas that may be recommended, given a limit (0 =
+// none): as many as the largest number of nodes has room for.
 func places(n *Nodes, limit int32) int32 {
 	pods, bounded := n.Room()
 	if room := int32(min(int64(pods), math.MaxInt32)); bounded && (limit <= 0 || room < limit) {
@@ -22,9 +22,9 @@ func places(n *Nodes, limit int32) int32 {
 	return limit
 }
 
-// onNodes puts the pods of every candidate on nodes: from here on, what is paid for is
-// nodes. The recorded run was replayed without them: what its pods waited for is part
-// of their recorded start. It returns what was assumed.
+// onNodes puts the pods of every candidate on nodes; from then on, the cost is that of
+// nodes. The recorded run was replayed without nodes, since what its pods waited for is
+// part of their recorded start. It returns what was assumed.
 func (b *bench) onNodes(n *Nodes) []string {
 	if n == nil {
 		return nil
@@ -73,7 +73,7 @@ func (b *bench) onNodes(n *Nodes) []string {
 	return said
 }
 
-// perNode is how many pods a node takes; 0 = there are no nodes.
+// perNode is the number of pods that fit on a node; 0 = there are no nodes.
 func (b *bench) perNode() float64 {
 	if b.world.Nodes == nil {
 		return 0
@@ -81,8 +81,8 @@ func (b *bench) perNode() float64 {
 	return float64(b.world.Nodes.PerNode)
 }
 
-// paid is what a timeline is paid for, in replica-hours: those of its pods, or what
-// its nodes cost, over the price of a replica.
+// paid is what a timeline costs, in replica-hours: those of its pods, or the cost of its
+// nodes divided by the price of a replica.
 func (g goals) paid(a *tally) float64 {
 	if g.node > 0 {
 		return a.nodeSeconds / 3600 * g.node
@@ -90,7 +90,7 @@ func (g goals) paid(a *tally) float64 {
 	return a.hours()
 }
 
-// bill is what a day costs at a price list.
+// bill is the cost of a day at a price list.
 func (b *bench) bill(p Price, o *outcome) float64 {
 	if n := b.world.Nodes; n != nil {
 		return o.nodes * p.PerNodeHour(b.replica, n.PerNode)
@@ -98,7 +98,8 @@ func (b *bench) bill(p Price, o *outcome) float64 {
 	return o.hours * p.PerReplicaHour(b.replica)
 }
 
-// monthly is what n replicas cost that stand for a month: themselves, or their nodes.
+// monthly is the cost of n replicas that run for a month: their own, or that of their
+// nodes.
 func (b *bench) monthly(n float64) float64 {
 	if s := b.world.Nodes; s != nil {
 		nodes := max(float64(s.Kept), math.Ceil(n/float64(s.PerNode)))
@@ -107,7 +108,7 @@ func (b *bench) monthly(n float64) float64 {
 	return b.price.Month(b.replica, n)
 }
 
-// nodeLost asks what a node lost at the peak would do, where there are nodes.
+// nodeLost asks what losing a node at the peak would change, if there are nodes.
 func (b *bench) nodeLost() (loss replay.Loss, ok bool) {
 	at, ok := b.peakAt()
 	return replay.Loss{At: at, Node: true}, ok && b.world.Nodes != nil

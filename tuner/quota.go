@@ -6,8 +6,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// admitted bounds what may be recommended by the quotas that the run recorded, and says
-// so; nothing where none binds.
+// admitted limits the recommendation to the quotas that the run recorded, and reports it;
+// nothing if no quota limits it.
 func (o *Options) admitted(run *results.Run) []string {
 	q, ok := run.Meta.Workload.Tightest()
 	room := q.Room()

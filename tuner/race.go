@@ -7,9 +7,9 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// contend lists whom to compare: those that may hold and are not dearer than the
-// edge, half of them the cheapest, half of them those that change least. What the
-// exact replays said so far moves the line of what may hold.
+// contend lists the candidates to compare: those that may hold and cost no more than the
+// edge, half of them the cheapest, half of them those that change least. The results of
+// exact replays so far move the line of what may hold.
 func (s *search) contend(edge int) []*trial {
 	e := s.fluids[edge]
 	least := e.margin
@@ -54,9 +54,9 @@ func (s *search) contend(edge int) []*trial {
 	return out
 }
 
-// race gives days to the contenders until each holds, misses, or is out: clearly
-// dearer than one that holds. Once the budget is used up they go on one by one, the
-// cheapest first, until somebody holds or everybody had enough.
+// race gives days to the contenders until each holds, misses, or is out: clearly more
+// expensive than one that holds. When the budget is used up, they continue one by one, the
+// cheapest first, until one holds or all had enough days.
 func (s *search) race(in []*trial) error {
 	for _, n := range batches {
 		if s.used > s.budget {
@@ -105,9 +105,9 @@ func (s *search) oneByOne(in []*trial) error {
 	return nil
 }
 
-// simplify puts the pick's changes back one by one, as long as that gives a better
-// pick: a change that buys nothing is not recommended. The race need not have had
-// those in between.
+// simplify reverts the pick's changes one by one, as long as that gives a better pick: a
+// change that brings nothing is not recommended. The race may not have had the
+// configurations in between.
 func (s *search) simplify() error {
 	for {
 		best := choose(s.trials, s.b.space).best
@@ -142,8 +142,8 @@ func (s *search) simplify() error {
 	}
 }
 
-// level gives those that will be shown side by side the same days, more than they
-// need where these come cheap: their intervals are the better for it.
+// level gives the configurations that are shown side by side the same days, and more than
+// they need if days are cheap, which improves their intervals.
 func (s *search) level() error {
 	c := choose(s.trials, s.b.space)
 	shown := append([]*trial{s.trials[0], c.best, c.cheapest, c.safest, c.minimal}, c.equals...)

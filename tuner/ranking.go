@@ -12,23 +12,23 @@ import (
 
 // How candidates are found.
 const (
-	// effort is how many simulated requests a search may take, and leastDays the
-	// candidate-days it gets in any case: some seconds of two cores for a recording
-	// of a million requests, and rather more than is needed for a short one.
+	// effort is the number of simulated requests that a search may take, and leastDays its
+	// minimum of candidate-days: some seconds of two cores for a recording of a million
+	// requests, and more than enough for a short one.
 	effort    = 5e6
 	leastDays = 90
-	// slack is how far below what just held the fluid plant may put a candidate that
-	// is still worth an exact replay (tuner/MODEL.md, Limits).
+	// slack is how far below what just held the fluid plant may rate a candidate that still
+	// gets an exact replay (tuner/MODEL.md, Limits).
 	slack = 0.03
-	// hopefuls is how many (min, target) pairs get other behaviors.
+	// hopefuls is the number of (min, target) pairs that get other behaviors.
 	hopefuls = 12
-	// glance is how many days the first look at a candidate takes at most.
+	// glance is the largest number of days of the first look at a candidate.
 	glance = 30
-	// contenders is how many candidates are compared request by request, at most.
+	// contenders is the largest number of candidates that are compared request by request.
 	contenders = 24
 )
 
-// batches is after how many days a candidate's fate is looked at.
+// batches are the numbers of days after which a candidate's fate is checked.
 var batches = []int{3, 6, 12, 20, 30, 50, 80, 120, enough}
 
 // ranking is what the search found out.
@@ -55,13 +55,13 @@ type search struct {
 	budget  int
 }
 
-// rank passes candidates over the fluid plant, finds with few exact replays where
-// along its frontier the objectives begin to hold, turns the behavior of those
-// nearby, and lets the contenders race: all start with a few days, who clearly
-// misses or clearly costs more drops out, the others get more days. Then each
-// change of the pick that buys nothing is put back.
+// rank passes candidates over the fluid plant, finds with a few exact replays where along
+// its frontier the objectives start to hold, varies the behavior of those nearby, and lets
+// the contenders race: all start with a few days; those that clearly miss or clearly cost
+// more drop out, and the others get more days. Then every change of the pick that brings
+// nothing is reverted.
 //
-// It stops only when a configuration holds, or the safest there is does not.
+// It stops only when a configuration holds, or when the safest one does not.
 func (b *bench) rank(ctx context.Context, o Options) (ranking, error) {
 	s := newSearch(ctx, b, o)
 	err := s.run()
@@ -82,14 +82,14 @@ func newSearch(ctx context.Context, b *bench, o Options) *search {
 	}
 }
 
-// daysFor is how many candidate-days a search gets whose days have so many requests.
+// daysFor is the number of candidate-days of a search whose days have this many requests.
 func daysFor(requests float64) int {
 	return min(max(int(effort/max(requests, 1)), leastDays), contenders*enough)
 }
 
-// reached leaves out candidates whose targets are so far beyond what was sampled
-// that nothing is known of how the metric goes there; the first, which is the
-// present configuration, stays.
+// reached leaves out candidates whose targets are so far beyond the sampled range that the
+// behavior of the metric there is unknown. The first, which is the current configuration,
+// stays.
 func (b *bench) reached(configs []hpa.Config) []hpa.Config {
 	out := configs[:1]
 	for _, c := range configs[1:] {
@@ -163,8 +163,7 @@ func (s *search) pass(configs []hpa.Config) error {
 	)
 }
 
-// allowed are the candidates that may be recommended, one of those that behave
-// alike.
+// allowed are the candidates that may be recommended, one of each group that behaves alike.
 func (s *search) allowed() []int {
 	n := make([]int, len(s.fluids))
 	shift := make([]float64, len(s.fluids))
@@ -191,7 +190,7 @@ func (s *search) trial(i int) *trial {
 	return t
 }
 
-// add makes a trial of a configuration, or returns the one there is.
+// add makes a trial of a configuration, or returns the existing one.
 func (s *search) add(c hpa.Config) *trial {
 	for _, t := range s.trials {
 		if t.config.Equal(&c) {
@@ -204,7 +203,7 @@ func (s *search) add(c hpa.Config) *trial {
 	return t
 }
 
-// play brings every trial to n days. Days are drawn once for all of them.
+// play brings every trial to n days. Days are drawn once for all trials.
 func (s *search) play(trials []*trial, n int) error {
 	from, work := n, 0
 	for _, t := range trials {

@@ -30,8 +30,8 @@ type Recommendation struct {
 	Verdict    Verdict   `json:"verdict"`
 	Refusal    []Refusal `json:"refusal"`
 	Objectives []string  `json:"objectives"`
-	// NotCovered are the objectives that the prediction says nothing about; none of
-	// the figures below counts them as met.
+	// NotCovered are the objectives that the prediction does not cover; no figure below
+	// counts them as met.
 	NotCovered []NotCovered `json:"not_covered,omitempty"`
 	// Assumed lists what was stated and not measured.
 	Assumed []string `json:"assumed"`
@@ -45,37 +45,37 @@ type Recommendation struct {
 	Measured    *Measured `json:"measured"`
 	Current     *Pick     `json:"current"`
 	Recommended *Pick     `json:"recommended"`
-	// Equals are as good as Recommended, and change more: they hold, and their cost
-	// is within 2 % of its. At most four.
+	// Equals are as good as Recommended, but change more: they hold, and their cost is
+	// within 2 % of its cost. At most four.
 	Equals       []*Pick      `json:"equals"`
 	Alternatives Alternatives `json:"alternatives"`
 	Changes      []Changed    `json:"changes"`
 
-	// Zero is what a size of zero would do; null where nothing could wake the target.
+	// Zero is what a size of zero would do; null if nothing could wake the target.
 	Zero       *Zero      `json:"zero"`
 	LoadMargin *Interval  `json:"load_margin"` // largest multiple of the load at which the objectives hold
 	Candidates Candidates `json:"candidates"`
 	Price      Price      `json:"price"`
-	// Unpriced names what a replica asks for that Price has no price of: then no cost
-	// is given.
+	// Unpriced names the requested resources for which Price has no price; no cost is then
+	// given.
 	Unpriced []string `json:"unpriced,omitempty"`
 	Worst    []Worst  `json:"worst"`
-	// WhatIf is what would change the bill or the attainment most, first what nothing
-	// would meet; null where it was not computed.
+	// WhatIf is what would change the bill or the attainment most, starting with what
+	// nothing would meet; null if it was not computed.
 	WhatIf []WhatIf `json:"what_if"`
-	// Signals are the metrics that were recorded and that the HPA does not scale on, the
-	// cheapest first; null where none was recorded, or nobody asked. Where there is no
-	// recommendation, only what the fit says of them is known.
+	// Signals are the recorded metrics that the HPA does not scale on, the cheapest first;
+	// null if none was recorded, or they were not requested. Without a recommendation, they
+	// only contain what the fit knows.
 	Signals  []SignalRow `json:"signals"`
 	Warnings []string    `json:"warnings"`
 	Notes    []string    `json:"notes"` // what is worth knowing and is no fault
 
-	// Front is every shortlisted candidate as a point of cost against
-	// attainment, for the report's chart.
+	// Front is every shortlisted candidate as a point of cost against attainment, for the
+	// report's chart.
 	Front []Point `json:"front"`
 }
 
-// Refusal is one reason why there is no advice, and what would settle it.
+// Refusal is one reason why there is no recommendation, and what would help.
 type Refusal struct {
 	ID        string `json:"id"`
 	Text      string `json:"text"`
@@ -85,22 +85,22 @@ type Refusal struct {
 // Pick is one configuration and what it would do.
 type Pick struct {
 	Config hpa.Config `json:"-"`
-	// Spec is Config as an autoscaling/v2 spec with defaults filled; the
-	// caller writes it, since manifests are another room's.
+	// Spec is Config as an autoscaling/v2 spec with defaults filled in; the caller writes
+	// it, since manifests belong to another package.
 	Spec json.RawMessage `json:"spec"`
-	// ScaledObject is the whole object that KEDA makes that spec of; null where
-	// the HPA is nobody's.
+	// ScaledObject is the whole object from which KEDA makes that spec; null if KEDA does
+	// not own the HPA.
 	ScaledObject json.RawMessage `json:"scaled_object"`
 	Predicted    Predicted       `json:"predicted"`
 }
 
-// Predicted is what the replay says of a configuration, each figure over the
+// Predicted is what the replay predicts for a configuration, each figure over the
 // replicates.
 type Predicted struct {
 	Attainment *Interval `json:"attainment"` // share of requests that met every per-request limit
 	PSLOMet    float64   `json:"p_slo_met"`  // share of replicates in which every objective held
-	// PSLOMetInterval is its 90 % interval; feasible is what has a Lo of 0.9 at
-	// least. Replicates is how many there were.
+	// PSLOMetInterval is its 90 % interval; a configuration is feasible if Lo is at least
+	// 0.9. Replicates is the number of replicates.
 	PSLOMetInterval *Interval `json:"p_slo_met_interval"`
 	Replicates      int       `json:"replicates"`
 	ReplicaHours    *Interval `json:"replica_hours"`
@@ -119,9 +119,8 @@ type Predicted struct {
 	MaxReplicas    *Interval `json:"peak_replicas"`
 }
 
-// Monthly is the bill of a month of 730 hours: at minReplicas all the time, as
-// expected where the profile says what it stands for, at maxReplicas all the
-// time.
+// Monthly is the cost of a month of 730 hours: always at minReplicas, as expected if the
+// profile says what it represents, and always at maxReplicas.
 type Monthly struct {
 	Floor    *float64  `json:"floor"`
 	Expected *Interval `json:"expected"`
@@ -135,33 +134,32 @@ type Alternatives struct {
 	MinimalChange *Pick `json:"minimal_change"`
 }
 
-// Changed is one knob that the recommendation changes, and what that does.
+// Changed is a setting that the recommendation changes, with its effect.
 type Changed struct {
 	Path string `json:"path"`
-	// SourcePath is where the setting stands in the ScaledObject; "" = the HPA
-	// is nobody's.
+	// SourcePath is where the setting is in the ScaledObject; "" = KEDA does not own the
+	// HPA.
 	SourcePath string `json:"source_path,omitempty"`
 	From       string `json:"from"`
 	To         string `json:"to"`
-	// Effect is what the change does, the others given: recommended minus the same
-	// with this knob put back. Reverted is the same with the opposite sign. Both are
-	// null where putting it back is no valid configuration.
+	// Effect is what the change does with the others in place: recommended minus the same
+	// with this setting reverted. Reverted is the same with the opposite sign. Both are
+	// null if reverting it is not a valid configuration.
 	Effect   *Reverted `json:"effect"`
 	Reverted *Reverted `json:"reverted"`
 	Why      string    `json:"why"`
 }
 
-// Reverted is the difference that one knob makes, paired over the same replicates.
+// Reverted is the difference that one setting makes, paired over the same replicates.
 type Reverted struct {
 	USDMonth       *Interval `json:"usd_month"` // of this load, repeated for a month
 	Attainment     *Interval `json:"attainment"`
 	Flaps          *Interval `json:"flaps"`
 	TimeToCapacity *Interval `json:"time_to_capacity_s"`
-	PSLOMet        float64   `json:"p_slo_met"` // of the configuration after the change: recommended for an effect, put back else
+	PSLOMet        float64   `json:"p_slo_met"` // of the configuration after the change: recommended, else reverted
 }
 
-// negated is the difference the other way round, to a configuration that holds with
-// the probability p.
+// negated is the opposite difference, to a configuration that holds with probability p.
 func (r *Reverted) negated(p float64) *Reverted {
 	return &Reverted{r.USDMonth.negated(), r.Attainment.negated(), r.Flaps.negated(), r.TimeToCapacity.negated(), p}
 }
@@ -172,7 +170,7 @@ type Candidates struct {
 	Exact int `json:"exact"`
 }
 
-// Worst is a stretch that missed the objectives most, and what bound.
+// Worst is a period that missed the objectives most, with the limiting factor.
 type Worst struct {
 	FromS   float64 `json:"from_s"`
 	ToS     float64 `json:"to_s"`
@@ -184,7 +182,7 @@ type Worst struct {
 // Bound is what kept the size below the need.
 type Bound string
 
-// The bounds, in the order in which they are named where several bound as often.
+// The bounds, in the order in which they are named if several are equally frequent.
 const (
 	BoundStartup   Bound = "startup" // pods were on their way
 	BoundLag       Bound = "lag"     // the metric did not show the load yet

@@ -20,9 +20,9 @@ type Replayed struct {
 	Warnings   []string
 }
 
-// Replay fits a world to the run under o.Current, the configuration that ran,
-// and replays it under cfg. An error says that the run cannot carry a replay;
-// whether it should be believed is SelfReplay's to say.
+// Replay fits a world to the run under o.Current, the configuration that ran, and replays
+// it under cfg. An error means that the run cannot be replayed; SelfReplay says whether the
+// result can be trusted.
 func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (Replayed, error) {
 	if o.Replicates == 0 {
 		o.Replicates = 20
@@ -78,8 +78,8 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	return r, nil
 }
 
-// asAsked puts the judgements of what was covered, and the reasons of what was not,
-// into the order in which they were asked for.
+// asAsked merges the judgements of covered objectives and the reasons of the others, in the
+// order in which the objectives were given.
 func asAsked(asked []results.Objective, covered []results.Judgement, not []NotCovered) []results.Judgement {
 	out := make([]results.Judgement, 0, len(asked))
 	for _, o := range asked {

@@ -27,14 +27,14 @@ type tally struct {
 	by                                         int // ticks a window of goodBy; 0 = none kept
 
 	// While the size is zero, or no pod is ready.
-	asleep, wakes int     // ticks with spec.replicas 0, and how often they ended
+	asleep, wakes int     // ticks with spec.replicas 0, and the number of times that this ended
 	lost          float64 // requests that failed since no pod was ready
-	firstWait     float64 // ticks from the first request of such a stretch to a ready pod, in all
+	firstWait     float64 // ticks from the first request of such a period to a ready pod, in total
 	firsts        int     // stretches that had one
 	waiting       bool    // the present stretch had one
 }
 
-// tick takes the next tick. It does not keep t.
+// tick adds the next tick. It does not keep t.
 func (a *tally) tick(t *results.Tick) {
 	i := a.ticks
 	a.ticks++
@@ -83,8 +83,8 @@ func (a *tally) tick(t *results.Tick) {
 	}
 }
 
-// zero follows the stretches without a ready pod. A stretch in which nobody came has
-// no first request; one that the recording ends counts as long as it was seen.
+// zero tracks the periods without a ready pod. A period without requests has no first
+// request; one that the end of the recording cuts off counts as long as it was seen.
 func (a *tally) zero(t *results.Tick) {
 	if t.Spec == 0 {
 		a.asleep++
@@ -106,8 +106,8 @@ func (a *tally) zero(t *results.Tick) {
 	}
 }
 
-// meanFirstWait is how long the first request of a stretch without a ready pod waits
-// for one, or would have, in seconds: the mean over the stretches; NaN without any.
+// meanFirstWait is how long the first request of a period without a ready pod waits for
+// one, or would wait, in seconds: the mean over the periods; NaN without any.
 func (a *tally) meanFirstWait() float64 {
 	return ratio(a.firstWait*a.step.Seconds(), float64(a.firsts))
 }
@@ -122,8 +122,8 @@ func (a *tally) errorRatio() float64 { return ratio(a.failed+a.shed, a.arrivals)
 func (a *tally) hours() float64      { return a.podSeconds / 3600 }
 func (a *tally) readyHours() float64 { return a.readySeconds / 3600 }
 
-// timeToCapacity is the longest stretch in which fewer replicas were ready than
-// the HPA wanted, in seconds, as of a run; NaN where either is not known.
+// timeToCapacity is the longest period in which fewer replicas were ready than the HPA
+// wanted, in seconds, as for a run; NaN if either is unknown.
 func (a *tally) timeToCapacity() float64 {
 	if !a.sized {
 		return math.NaN()

@@ -10,31 +10,30 @@ import (
 	"github.com/hpatune/hpatune/tuner/keda"
 )
 
-// Space is what the search may turn. Zero fields take the defaults of the
-// comments.
+// Space is what the search may change. Zero fields take the defaults in the comments.
 type Space struct {
-	MinFloor int32 // smallest minReplicas to consider; 0 = 2 where MaxLimit allows: one replica has no spare
-	MaxLimit int32 // nothing above it is recommended, from quota or nodes; 0 = none
-	// Need is how many ready replicas the recorded peak takes, and Start how long
-	// one takes to become ready: they set the range of min and the policies' period.
+	MinFloor int32 // smallest minReplicas to consider; 0 = 2 if MaxLimit allows it, since one replica has no spare
+	MaxLimit int32 // nothing above it is recommended, because of a quota or nodes; 0 = none
+	// Need is how many ready replicas the recorded peak needs, and Start how long a replica
+	// takes to become ready. They determine the range of min and the policies' period.
 	Need  int32
 	Start time.Duration
-	// Peak is the same of the highest of the redrawn days: what maxReplicas must not
-	// bind on; 0 = Need.
+	// Peak is the same for the highest of the redrawn days, which maxReplicas must not
+	// limit; 0 = Need.
 	Peak int32
-	// First says that no HPA ran: its maxReplicas is nobody's bound, and is derived.
+	// First means that no HPA ran, so maxReplicas is not a user's choice, and is derived.
 	First bool
-	// Zero says that a size of zero may be recommended: minReplicas 0, or
-	// minReplicaCount 0 of a ScaledObject.
+	// Zero means that a size of zero may be recommended: minReplicas 0, or minReplicaCount
+	// 0 of a ScaledObject.
 	Zero bool
 }
 
-// maxHeadroom is how far above the need maxReplicas is set where it is set at all.
-// A peak a quarter higher than the one that was tested is served before max binds.
+// maxHeadroom is how far above the need maxReplicas is set if it is set at all. A peak a
+// quarter higher than the tested one is then served before maxReplicas limits it.
 const maxHeadroom = 1.25
 
-// minHeadroom is how far above the need of the mean load minReplicas is searched:
-// bursts take more than the mean does.
+// minHeadroom is how far above the need of the mean load minReplicas is searched, since
+// bursts need more than the mean.
 const minHeadroom = 1.5
 
 // floor is the smallest minReplicas.
@@ -48,15 +47,14 @@ func (s Space) floor() int32 {
 	return 2
 }
 
-// allows says that a configuration is within the user's limits.
+// allows reports whether a configuration is within the user's limits.
 func (s Space) allows(c *hpa.Config) bool {
 	return (c.MinReplicas >= s.floor() || s.Zero && c.MinReplicas == 0) && (s.MaxLimit <= 0 || c.MaxReplicas <= s.MaxLimit)
 }
 
-// MaxReplicas returns maxReplicas for a minReplicas, where the present one is
-// present. It is a safety bound and is not searched: a lower one only ever saves
-// money by breaking the objectives. It is raised where a peak binds on it, and set
-// to the user's limit where it lies above that.
+// MaxReplicas returns maxReplicas for a minReplicas, given the current one. It is a safety
+// bound and is not searched, since a lower one only saves money by missing the objectives.
+// It is raised if a peak needs more, and lowered to the user's limit.
 func (s Space) MaxReplicas(floor, present int32) int32 {
 	need := max(s.Need, s.Peak)
 	m := present
@@ -70,13 +68,13 @@ func (s Space) MaxReplicas(floor, present int32) int32 {
 	return m
 }
 
-// Candidates returns the present configuration, as it is, and the grid of
-// minReplicas and targets around it, with its own behavior. Every candidate is
-// valid: 1 ≤ min ≤ max. The order is deterministic.
+// Candidates returns the current configuration unchanged, and the grid of minReplicas and
+// targets around it, with its own behavior. Every candidate is valid: 1 ≤ min ≤ max. The
+// order is deterministic.
 //
-// min goes from the floor to beyond the need; the target is that of the first
-// metric that follows the load. What the present configuration has is always among
-// them. Variants turns the behavior of those that turn out promising.
+// min ranges from the floor to beyond the need; the target is that of the first metric that
+// follows the load. The values of the current configuration are always included. Variants
+// changes the behavior of promising candidates.
 func (s Space) Candidates(current hpa.Config) []hpa.Config {
 	knob, targets := s.targets(&current)
 	out := []hpa.Config{current.Clone()}
@@ -93,10 +91,9 @@ func (s Space) Candidates(current hpa.Config) []hpa.Config {
 	return out
 }
 
-// Variants returns c with other behaviors: the scale-up window (0, 30, 60 s) with
-// a few policies, and the scale-down window (1, 2, 5, 10 min; 0 would follow every
-// dip) with a few, each direction beside the other's present rules. c itself is not
-// among them.
+// Variants returns c with other behaviors: the scale-up window (0, 30, 60 s) with a few
+// policies, and the scale-down window (1, 2, 5, 10 min; 0 would follow every dip) with a
+// few, each direction with the other's current rules. c itself is not included.
 func (s Space) Variants(c hpa.Config) []hpa.Config {
 	base := c.Clone()
 	base.EnsureBehavior()
@@ -131,8 +128,8 @@ func (s Space) Variants(c hpa.Config) []hpa.Config {
 	return out
 }
 
-// Safest returns the configuration of the space that holds most if anything does:
-// min replicas at all times, the lowest target.
+// Safest returns the configuration of the space that is most likely to hold: min replicas
+// at all times, with the lowest target.
 func (s Space) Safest(current hpa.Config, lo int32) hpa.Config {
 	c := current.Clone()
 	c.MinReplicas, c.MaxReplicas = lo, s.MaxReplicas(lo, current.MaxReplicas)
@@ -142,8 +139,8 @@ func (s Space) Safest(current hpa.Config, lo int32) hpa.Config {
 	return c
 }
 
-// mins is the axis of minReplicas: every size up to 20, then steps of a tenth, up to
-// half more than what the mean load's peak takes.
+// mins is the axis of minReplicas: every size up to 20, then steps of a tenth, up to half
+// more than the peak of the mean load needs.
 func (s Space) mins(current int32) []int32 {
 	floor := s.floor()
 	top := max(int32(math.Ceil(float64(s.Need)*minHeadroom)), floor)
@@ -168,9 +165,9 @@ func (s Space) mins(current int32) []int32 {
 	return out
 }
 
-// targets is the axis of the metric that follows the load: percent of request
-// for a utilization, multiples of the present target otherwise. A memory metric
-// is left alone, since memory seldom falls with load.
+// targets is the axis of the metric that follows the load: percent of the request for a
+// utilization, multiples of the current target otherwise. A memory metric is left alone,
+// since memory seldom falls with the load.
 func (s Space) targets(base *hpa.Config) (*hpa.Knob, []any) {
 	i := Primary(base)
 	if i < 0 {
@@ -216,9 +213,9 @@ func TargetKnob(c *hpa.Config, i int) *hpa.Knob {
 	return nil
 }
 
-// upPolicies is the axis of scale-up policies: the present ones, Kubernetes'
-// default, and doubling or growing by half once a start-up, but by 2 pods at
-// least, so that a decision is not repeated before its pods could answer.
+// upPolicies is the axis of scale-up policies: the current ones, Kubernetes' default, and
+// doubling or growing by half once per start-up time, by at least 2 pods, so that a
+// decision is not repeated before its pods could respond.
 func (s Space) upPolicies(present hpa.Rules) []hpa.Rules {
 	startup := policyPeriod(s.Start)
 	return distinct([]hpa.Rules{
@@ -239,8 +236,8 @@ func (s Space) upPolicies(present hpa.Rules) []hpa.Rules {
 	})
 }
 
-// downPolicies is the axis of scale-down policies: the present ones,
-// Kubernetes' default, and a tenth or a quarter a minute, but one pod at least.
+// downPolicies is the axis of scale-down policies: the current ones, Kubernetes' default,
+// and a tenth or a quarter per minute, at least one pod.
 func (s Space) downPolicies(present hpa.Rules) []hpa.Rules {
 	return distinct([]hpa.Rules{
 		{Select: present.Select, Policies: present.Policies},
@@ -260,15 +257,15 @@ func (s Space) downPolicies(present hpa.Rules) []hpa.Rules {
 	})
 }
 
-// policyPeriod rounds a start-up time up to a quarter minute within what the
-// API allows (1 to 1800 s).
+// policyPeriod rounds a start-up time up to a quarter of a minute, within what the API
+// allows (1 to 1800 s).
 func policyPeriod(start time.Duration) time.Duration {
 	const quarter = 15 * time.Second
 	p := (start + quarter - 1) / quarter * quarter
 	return min(max(p, quarter), 30*time.Minute)
 }
 
-// axis returns values with extra among them, sorted, each once.
+// axis returns values and extra, sorted, without duplicates.
 func axis[T int32 | time.Duration](values []T, extra T) []T {
 	if !slices.Contains(values, extra) {
 		values = append(values, extra)
@@ -277,8 +274,7 @@ func axis[T int32 | time.Duration](values []T, extra T) []T {
 	return values
 }
 
-// window returns a rule's stabilization window, or the controller's flag where
-// none is set.
+// window returns a rule's stabilization window, or the controller's flag if none is set.
 func window(r hpa.Rules, flag time.Duration) time.Duration {
 	if r.WindowSet {
 		return r.Window
@@ -298,15 +294,15 @@ func distinct(rules []hpa.Rules) []hpa.Rules {
 	return out
 }
 
-// Distance counts the knobs in which two configurations differ. A behavior that is
-// new is one knob and one for each of its values that is not Kubernetes' default.
+// Distance counts the settings in which two configurations differ. A new behavior is one
+// setting, plus one for each of its values that is not Kubernetes' default.
 func Distance(a, b hpa.Config) int {
 	n, _ := apart(a, b)
 	return n
 }
 
-// apart is Distance, and how far the values are from each other in all: |ln(b/a)|
-// of two positive numbers or times, 1 for anything else.
+// apart is Distance, and the total difference of the values: |ln(b/a)| for two positive
+// numbers or times, 1 for anything else.
 func apart(a, b hpa.Config) (n int, shift float64) {
 	for _, k := range hpa.Knobs(&a) {
 		from, to := k.Get(&a), k.Get(&b)
@@ -328,8 +324,8 @@ func apart(a, b hpa.Config) (n int, shift float64) {
 	return n, shift
 }
 
-// positive returns a knob's value as a number; ok is false where it is none, or
-// not above 0.
+// positive returns a setting's value as a number; ok is false if it is not a number above
+// 0.
 func positive(v any) (x float64, ok bool) {
 	switch v := v.(type) {
 	case int32:
@@ -344,8 +340,8 @@ func positive(v any) (x float64, ok bool) {
 	return x, x > 0
 }
 
-// unchanged says that a knob's two values are one: also where one configuration
-// has no place for it, and the other has what the API server would fill in.
+// unchanged reports whether two values of a setting are the same, including the case that
+// one configuration does not have the setting and the other has the API server's default.
 func unchanged(k hpa.Knob, a, b any) bool {
 	return sameValue(a, b) || a == nil && sameValue(b, k.Default) || b == nil && sameValue(a, k.Default)
 }

@@ -15,25 +15,26 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// SignalRow is a recorded metric that the HPA does not scale on, and what an HPA that
-// did would do.
+// SignalRow is a recorded metric that the HPA does not scale on, and the result of an HPA
+// that would scale on it.
 type SignalRow struct {
 	Name    string   `json:"name"`   // of several: the HPA takes the largest proposal
 	Source  string   `json:"source"` // Pods, External, Resource
 	Follows string   `json:"follows"`
 	Samples int      `json:"samples"`
 	Noise   *float64 `json:"noise"` // mean deviation from what it follows, as a ratio of its mean
-	// Slope is what a request in service adds to memory after the highest load, bytes;
+	// Slope is what a request in service adds to memory after the highest load, in bytes;
 	// null for everything else.
 	Slope *float64 `json:"slope"`
-	// Ceiling is what a replica reads at most, with all slots busy; null = it rises with
-	// what waits, without bound.
+	// Ceiling is the highest value of a replica, with all slots busy; null = it rises with
+	// the queue, without bound.
 	Ceiling *float64 `json:"ceiling"`
 	Target  *float64 `json:"target"` // that is best for it, of one replica
-	// Reaches says that it can exceed the target, and its tolerance, at all.
+	// Reaches means that it can exceed the target and its tolerance.
 	Reaches *bool `json:"reaches"`
-	// LeadS is how long before the objectives break at a fixed size of half the need the
-	// metric asks for more; negative = after. Null = it never asks, or nothing breaks.
+	// LeadS is how long before the objectives are missed, at a fixed size of half the need,
+	// the metric asks for more; negative = after. Null = it never asks, or nothing is
+	// missed.
 	LeadS   *float64 `json:"lead_s"`
 	Dropped string   `json:"dropped,omitempty"` // why it is no candidate
 	// Verdict is met, missed or NotSearched.
@@ -48,16 +49,16 @@ type SignalRow struct {
 	Attainment   *Interval `json:"attainment"`
 	PSLOMet      *float64  `json:"p_slo_met"`
 	Replicates   int       `json:"replicates"`
-	// Advised says that it saves more than noise, and 2 % at least.
+	// Advised means that it saves at least 2 %, and more than the noise.
 	Advised bool `json:"advised"`
 
-	more *Interval // what is paid more, as a ratio of the recommended configuration's
+	more *Interval // the additional cost, relative to the recommended configuration's
 }
 
-// mostSignals is how many are searched, those with the least noise first.
+// mostSignals is the number of metrics that are searched, those with the least noise first.
 const mostSignals = 5
 
-// signalRow is what the fit alone says of a signal.
+// signalRow is what the fit alone knows about a signal.
 func signalRow(g *fit.Signal, service *plant.Law) SignalRow {
 	known := func(x float64) *float64 {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
@@ -80,7 +81,7 @@ func signalRow(g *fit.Signal, service *plant.Law) SignalRow {
 	return row
 }
 
-// full is what a pipe reads of a replica with all slots busy and nothing queued.
+// full is the value of a pipe for a replica with all slots busy and nothing queued.
 func full(p *plant.Pipe, law *plant.Law) float64 {
 	x := p.Base + p.PerDone*law.Capacity() + p.PerRunning*float64(law.Slots())
 	if p.Ceiling > 0 {
@@ -89,9 +90,8 @@ func full(p *plant.Pipe, law *plant.Law) float64 {
 	return x
 }
 
-// signals searches what an HPA on each recorded signal would cost at the recommended
-// one's attainment, and on the two best together, of which the HPA takes the larger
-// proposal.
+// signals searches for the cost of an HPA on each recorded signal at the attainment of the
+// recommended one, and on the best two together, of which the HPA uses the larger proposal.
 func (b *bench) signals(
 	ctx context.Context,
 	o Options,
@@ -147,8 +147,8 @@ func (b *bench) signals(
 	return rows, nil
 }
 
-// order is what comes first: those that meet the objectives, the cheapest first, then
-// those that miss them, then those that were dropped.
+// order sorts rows: those that meet the objectives, the cheapest first, then those that
+// miss them, then those that were dropped.
 func (r *SignalRow) order() float64 {
 	switch {
 	case r.Verdict == NotSearched:
@@ -159,8 +159,8 @@ func (r *SignalRow) order() float64 {
 	return r.more.Value
 }
 
-// pairOf is what to scale on together: the signal of what waits with the least noise,
-// which sees an overload, and the one of anything else, which sees it come.
+// pairOf is the pair to scale on together: the queue signal with the least noise, which
+// shows an overload, and the best other signal, which shows it coming.
 func pairOf(rows []SignalRow, seen []fit.Signal, search []int) (queue, other int, ok bool) {
 	queue, other = -1, -1
 	for _, i := range search {
@@ -174,8 +174,8 @@ func pairOf(rows []SignalRow, seen []fit.Signal, search []int) (queue, other int
 	return other, queue, queue >= 0 && other >= 0
 }
 
-// signal searches the best configuration that scales on the given signals alone, the
-// first of which has its target searched.
+// signal searches for the best configuration that scales on the given signals only. The
+// target of the first is searched.
 func (b *bench) signal(row *SignalRow, base *trial, share int, s *replay.Scratch, on ...*fit.Signal) {
 	from := base.config.Clone()
 	from.Metrics = nil
@@ -229,8 +229,8 @@ func (b *bench) tolerance(c *hpa.Config) float64 {
 	return b.world.Params.Tolerance
 }
 
-// scaledOn is a signal as a metric of an HPA, whose target is what a replica reads that
-// serves what it can within the limits; of a queue, one request waiting.
+// scaledOn is a signal as a metric of an HPA. Its target is the value of a replica that
+// serves what it can within the limits; for a queue, one waiting request.
 func (b *bench) scaledOn(g *fit.Signal) hpa.Metric {
 	m, p, law := g.Metric, &g.Pipe, &b.world.Service
 	busy := 0
@@ -256,7 +256,7 @@ func (b *bench) scaledOn(g *fit.Signal) hpa.Metric {
 	return m
 }
 
-// requested is what a replica requests of a resource, in base units; 0 = not known.
+// requested is what a replica requests of a resource, in base units; 0 = unknown.
 func (b *bench) requested(name string) float64 {
 	switch name {
 	case "cpu":
@@ -275,9 +275,9 @@ func (b *bench) targetOf(m *hpa.Metric) float64 {
 	return float64(max(m.Target.AverageMilli, m.Target.ValueMilli)) / 1000
 }
 
-// lead is how long before a fixed size of half the need breaks the objectives (half a
-// minute with fewer good requests than wanted) its metrics begin to ask for more and go
-// on asking, in seconds; negative = after. nil = they never ask, or nothing breaks.
+// lead is how long before a fixed size of half the need misses the objectives (half a
+// minute with fewer good requests than wanted) its metrics start to ask for more, and keep
+// asking, in seconds; negative = after. nil = they never ask, or nothing is missed.
 func (b *bench) lead(cfg hpa.Config, s *replay.Scratch) *float64 {
 	size := b.space.Need / 2
 	if size < 1 {

@@ -9,16 +9,16 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// firstLoad is the span whose mean load a candidate has settled at before the
-// replay begins.
+// firstLoad is the span whose mean load a candidate has settled at before the replay
+// starts.
 const firstLoad = time.Minute
 
-// settled is how long a candidate is left alone with that load beyond its
-// scale-down window and a start-up: a few syncs and scrapes.
+// settled is how long a candidate gets to settle, in addition to its scale-down window and
+// a start-up: a few reconciles and scrapes.
 const settled = 2 * time.Minute
 
-// calmed returns the world under the mean load of its first minute for as long as
-// span. It shares w's tables.
+// calmed returns the world under the mean load of its first minute, for as long as span. It
+// shares w's tables.
 func calmed(w *replay.World, span time.Duration) *replay.World {
 	d := w.Demand
 	n := min(max(int(firstLoad/d.Step), 1), len(d.Bins))
@@ -36,14 +36,14 @@ func calmed(w *replay.World, span time.Duration) *replay.World {
 	return &calm
 }
 
-// standing returns the replicas with which cfg meets the load when the replay
-// begins: the size that its own HPA holds after one stabilization window of the
-// first minute's mean load, within its bounds. Every pod of it is ready. What the
-// rollout of a new HPA does in its first minutes is another question.
+// standing returns the size at which cfg meets the load when the replay starts: the size
+// that its own HPA holds after one stabilization window of the first minute's mean load,
+// within its bounds. All its pods are ready. What the rollout of a new HPA does in its
+// first minutes is a separate question.
 //
-// Where it comes to rest is a matter of bounds, targets and tolerance. Policies
-// only say how fast, so Kubernetes' defaults stand in for them, and
-// configurations that differ in no more than that share one answer.
+// The settled size depends on bounds, targets and tolerance. Policies only affect the
+// speed, so Kubernetes' defaults replace them, and configurations that differ only in
+// policies share one answer.
 func (b *bench) standing(cfg hpa.Config, s *replay.Scratch) int32 {
 	rest := cfg.Clone()
 	if rest.Behavior {
@@ -67,7 +67,7 @@ func (b *bench) standing(cfg hpa.Config, s *replay.Scratch) int32 {
 	return n
 }
 
-// settling is how long a configuration is left alone to come to rest.
+// settling is how long a configuration gets to settle.
 func (b *bench) settling(c *hpa.Config) time.Duration {
 	span := window(c.ScaleDown, b.world.Params.DownscaleStabilization) + b.space.Start + settled
 	if l := b.world.Loop; l != nil && b.sleeps(c) {
@@ -76,8 +76,8 @@ func (b *bench) settling(c *hpa.Config) time.Duration {
 	return span
 }
 
-// outset is the size from which it comes to rest: the recorded one, or as many as a
-// steady load takes, within its bounds.
+// outset is the size from which it settles: the recorded one, or what a steady load needs,
+// within its bounds.
 func (b *bench) outset(c *hpa.Config, steady *replay.Demand) int32 {
 	n := float64(b.world.Replicas)
 	if b.perReplica > 0 {
@@ -86,8 +86,8 @@ func (b *bench) outset(c *hpa.Config, steady *replay.Demand) int32 {
 	return int32(min(max(n, float64(c.MinReplicas)), float64(c.MaxReplicas)))
 }
 
-// under returns w as cfg finds it: at the size at which it would stand, and with
-// nothing remembered. A bench without need stands at the recorded size.
+// under returns w as cfg finds it: at its settled size, and with an empty memory. A bench
+// without need starts at the recorded size.
 func (b *bench) under(w *replay.World, cfg hpa.Config, s *replay.Scratch) *replay.World {
 	if b.asRecorded {
 		return w

@@ -6,13 +6,13 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// trial is what one configuration did over the replicates, the i-th outcome on
-// the i-th day. Every configuration meets the same days.
+// trial is what one configuration did over the replicates, the i-th outcome on the i-th
+// day. All configurations meet the same days.
 type trial struct {
 	config hpa.Config
 	days   []outcome
-	// distance is how many knobs differ from the present configuration, and shift
-	// how far in all: the sum of |ln(to/from)| over those with two positive values,
+	// distance is the number of settings that differ from the current configuration, and
+	// shift how far in total: the sum of |ln(to/from)| over those with two positive values,
 	// 1 for each other.
 	distance int
 	shift    float64
@@ -62,9 +62,9 @@ func mean(v []float64) float64 {
 // tail is the probability beyond each end of a 90 % interval.
 const tail = 0.05
 
-// shareEnds returns the 90 % interval of a probability of which k of n trials came
-// true: the ends at which that many, or more (fewer), have a chance of 5 %. It is
-// never too narrow. 29 of 29 give 0.902 and up, 28 of 29 only 0.847.
+// shareEnds returns the 90 % interval of a probability of which k of n trials succeeded:
+// the ends at which that many, or more (fewer), have a chance of 5 %. It is never too
+// narrow. 29 of 29 give at least 0.902, 28 of 29 only 0.847.
 //
 // Source: Clopper and Pearson, Biometrika 26 (1934); the ends by bisection.
 func shareEnds(k, n int) (lo, hi float64) {

@@ -16,30 +16,29 @@ import (
 // Options is what Recommend needs beside the runs.
 type Options struct {
 	Current hpa.Config // what is to be improved: where the search begins, and what the pick is compared with
-	// Recorded is the configuration that ran, where that is another than Current;
-	// nil = Current ran.
+	// Recorded is the configuration that ran, if that is not Current; nil = Current ran.
 	Recorded *hpa.Config
-	// Loop is KEDA's own beside Current, where a ScaledObject makes it; nil = none.
-	// Fit.Loop is the same of what ran.
+	// Loop is KEDA's own loop next to Current, if a ScaledObject makes it; nil = none.
+	// Fit.Loop is that of what ran.
 	Loop       *keda.Loop
 	First      bool // no HPA ran, and Current is only there to compare with
 	Objectives []results.Objective
 	Fit        FitOptions // what is stated and not measured
 	Price      Price
 	Space      Space // MinFloor and MaxLimit; the rest is filled from the fit
-	// Replicates is how many days of the exact plant every configuration that is
-	// shown gets at least; 0 = 20. What has to be told apart gets up to 200.
+	// Replicates is the minimum number of days of the exact plant for every configuration
+	// that is shown; 0 = 20. Configurations that must be told apart get up to 200.
 	Replicates int
-	// Nodes is what pods stand on, and what is paid for; nil = there is always a place,
-	// and replicas are paid for.
+	// Nodes is what pods run on, and what is paid for; nil = there is always room, and
+	// replicas are paid for.
 	Nodes *Nodes
-	// WhatIf asks what would change the bill or the attainment most, and OtherPrices
-	// are other price lists to ask about.
+	// WhatIf asks what would change the bill or the attainment most, and OtherPrices are
+	// additional price lists for it.
 	WhatIf      bool
 	OtherPrices []Price
 	Seed        int64
 	Version     string
-	// Progress is told what is being done and how far it is; nil = nobody asks.
+	// Progress is called with what is being done and how far it is; nil = not.
 	Progress func(stage string, done, total int)
 }
 
@@ -51,14 +50,13 @@ func (o *Options) ran() hpa.Config {
 	return o.Current
 }
 
-// Recommend goes from evidence to fit, bench, ranking and advice; each stage gives
-// what the next one needs, or a Refusal. Runs of one workload at fixed sizes are
-// joined: the first says what load was offered, all of them what the pods are. Of
-// runs under an autoscaler only the first is evidence.
+// Recommend goes from evidence to fit, bench, ranking and advice. Each stage returns what
+// the next one needs, or a Refusal. Runs of one workload at fixed sizes are joined: the
+// first gives the offered load, all of them the model of the pods. Of runs under an
+// autoscaler, only the first is used.
 //
-// A refusal is a recommendation whose verdict is Refuse; an error is something that
-// could not be computed at all. The model is what was fitted, nil where nothing
-// could be.
+// A refusal is a recommendation whose verdict is Refuse; an error means that something
+// could not be computed. The model is what was fitted, nil if nothing could be.
 func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendation, *Model, error) {
 	if o.Replicates == 0 {
 		o.Replicates = 20
@@ -134,7 +132,7 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	return r, model, nil
 }
 
-// blank is a recommendation that says only what it is about.
+// blank is a recommendation that only says what it is about.
 func blank(runs []*results.Run, o Options) Recommendation {
 	r := Recommendation{
 		Schema:     RecommendationSchema,
@@ -160,7 +158,7 @@ func blank(runs []*results.Run, o Options) Recommendation {
 	return r
 }
 
-// tell takes over what the fit has to say, also where it refuses.
+// tell copies the messages of the fit, also if it refuses.
 func (r *Recommendation) tell(f Fitted, o Options) {
 	r.Warnings = append(r.Warnings, f.Warnings...)
 	if o.First {

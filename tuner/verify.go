@@ -30,13 +30,13 @@ type Compared struct {
 	// actual for ratios and counts.
 	Error *float64     `json:"error"`
 	Unit  results.Unit `json:"unit"`
-	// Within says whether the actual figure lies in the predicted interval; null
-	// where either is missing.
+	// Within says whether the actual figure is in the predicted interval; null if either is
+	// missing.
 	Within *bool `json:"within"`
 }
 
-// Compare holds the prediction of w under cfg against what happened. w's demand
-// must be the run's own arrivals; each replicate has them, and other luck.
+// Compare compares the prediction of w under cfg with what happened. w's demand must be the
+// run's own arrivals; each replicate has these, with other luck.
 func Compare(
 	w *replay.World,
 	cfg hpa.Config,

@@ -17,8 +17,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// WhatIfVerdict says whether the objectives can be met in a WhatIf, or with another
-// signal.
+// WhatIfVerdict says whether the objectives can be met in a WhatIf, or with another signal.
 type WhatIfVerdict string
 
 // The verdicts of a WhatIf.
@@ -36,44 +35,44 @@ const (
 // IDPrice is the id of every WhatIf that is about other prices.
 const IDPrice = "price"
 
-// WhatIf is one thing that could be otherwise, and what it would change: the
-// configuration that would then be best, against the recommended one as things are.
+// WhatIf is one thing that could be different, and its effect: the configuration that would
+// then be best, compared with the recommended one.
 type WhatIf struct {
 	ID      string        `json:"id"`   // startup_half, startup_quarter, one_more_at_once, load_1.25, price, …
 	Text    string        `json:"text"` // start-up 33 s → 16 s
 	Verdict WhatIfVerdict `json:"verdict"`
-	// Config is what would be run then, and Spec the same as an autoscaling/v2 spec,
-	// which the caller writes; null where it is the recommended one, and where nothing
-	// meets the objectives.
+	// Config is what would run in that case, and Spec the same as an autoscaling/v2 spec,
+	// which the caller writes; null if it is the recommended one, or if nothing meets the
+	// objectives.
 	Config *hpa.Config     `json:"-"`
 	Spec   json.RawMessage `json:"spec"`
-	// The differences are paired over days with the same luck, as those of Changed
-	// are. Null = not known, or nothing meets the objectives.
+	// The differences are paired over days with the same luck, as those of Changed. Null =
+	// unknown, or nothing meets the objectives.
 	USDMonth     *Interval `json:"usd_month"` // of this load, repeated for a month
 	ReplicaHours *Interval `json:"replica_hours"`
 	Attainment   *Interval `json:"attainment"`
-	// PSLOMet is on how many of so many Replicates every objective held; null where
-	// nothing was replayed.
+	// PSLOMet is the share of the Replicates on which every objective held; null if nothing
+	// was replayed.
 	PSLOMet    *float64 `json:"p_slo_met"`
 	Replicates int      `json:"replicates"`
 }
 
-// How a what-if is looked for. All of them together take about as many candidate-days
-// as the search did.
+// The budget of a what-if. All of them together take about as many candidate-days as the
+// search did.
 const (
 	whatIfDays  = 40 // of a candidate, at most; the recommended one gets as many
 	whatIfLeast = 12 // and at least
 	whatIfMins  = 8  // values of minReplicas
 )
 
-// otherwise is one thing to ask: the bench on which it is so.
+// otherwise is one thing to ask: the bench on which it is different.
 type otherwise struct {
 	id, text string
 	b        *bench
 	keep     bool // ask first whether the recommended configuration still does
 }
 
-// ask puts a recommendation's what-ifs into r, if they are asked for and there is a
+// ask fills r with a recommendation's what-ifs, if they are requested and there is a
 // configuration to compare with.
 func (b *bench) ask(ctx context.Context, r *Recommendation, k ranking, base *trial, o Options) (err error) {
 	if o.WhatIf && base != nil {
@@ -85,8 +84,9 @@ func (b *bench) ask(ctx context.Context, r *Recommendation, k ranking, base *tri
 	return err
 }
 
-// whatIf answers what would change the bill or the attainment most, in that order:
-// what nothing meets comes first. base is the recommended configuration with its days.
+// whatIf computes what would change the bill or the attainment most, in that order. Cases
+// in which nothing meets the objectives come first. base is the recommended configuration
+// with its days.
 func (b *bench) whatIf(ctx context.Context, o Options, k ranking, base *trial) ([]WhatIf, error) {
 	ask, err := b.otherwises()
 	if err != nil {
@@ -128,7 +128,7 @@ func (w *WhatIf) weight() float64 {
 	return size(w.ReplicaHours) + size(w.Attainment)
 }
 
-// whole returns t with as many days as a what-if compares, at least.
+// whole returns t with at least as many days as a what-if compares.
 func (b *bench) whole(ctx context.Context, t *trial) (*trial, error) {
 	from := len(t.days)
 	if from >= whatIfDays {
@@ -224,7 +224,7 @@ func (b *bench) peakAt() (at time.Duration, ok bool) {
 	return at, most > 0
 }
 
-// with is the bench on which w is the world, as long as a replica carries what it did.
+// with is the bench on which w is the world, if a replica can still serve the same load.
 func (b *bench) with(w *replay.World) *bench {
 	d := *b
 	d.world, d.stands = w, new(sync.Map)
@@ -237,7 +237,7 @@ func (b *bench) with(w *replay.World) *bench {
 	return &d
 }
 
-// in is with, where what a replica carries, and what the load takes, are computed anew.
+// in is with, but recomputes what a replica can serve and what the load needs.
 func (b *bench) in(w *replay.World) (*bench, error) {
 	d := b.with(w)
 	if w.Service.Slots() != b.world.Service.Slots() {
@@ -256,12 +256,12 @@ func (b *bench) in(w *replay.World) (*bench, error) {
 	return d, nil
 }
 
-// asked finds the configuration that is best on the bench of q, with about as many
-// candidate-days and passes over the fluid plant as are given.
+// asked finds the best configuration on the bench of q, with about the given number of
+// candidate-days and passes over the fluid plant.
 //
-// It meets the objectives if it does on nine days of ten, or on as many of the same
-// days as base where things are as they are. That is as much as few days can say, and
-// a little less than is asked of what is recommended.
+// A configuration meets the objectives if it does so on nine days of ten, or on as many of
+// the same days as base without the change. That is all that a few days can show, and
+// slightly less than what a recommendation requires.
 func (b *bench) asked(q otherwise, base *trial, share, passes int, s *replay.Scratch) WhatIf {
 	h := newHunt(q.b, s, base, share)
 	h.want = min(0, b.pass(b.world, base.config, s).margin)
@@ -278,7 +278,7 @@ func (b *bench) asked(q otherwise, base *trial, share, passes int, s *replay.Scr
 		return b.told(w, first, base)
 	}
 	if more, _ := dearer(best, base); more < 0 && !best.config.Equal(&base.config) {
-		// What would do as things are is no merit of what is otherwise.
+		// What would also help without the change is not an effect of the change.
 		asIs := newHunt(b, s, base, share)
 		if t := asIs.try(best.config); asIs.meets(t) {
 			if more, _ := dearer(t, base); more < 0 {
@@ -289,7 +289,7 @@ func (b *bench) asked(q otherwise, base *trial, share, passes int, s *replay.Scr
 	return b.told(w, best, base)
 }
 
-// bar is how many days a candidate gets, and on how many of them every objective must
+// bar is the number of days of a candidate, and on how many of them every objective must
 // hold.
 func bar(base *trial, share int) (days, bar int) {
 	days = max(whatIfLeast, min(whatIfDays, share/4))
@@ -322,9 +322,9 @@ func (b *bench) told(w WhatIf, t, base *trial) WhatIf {
 	return w
 }
 
-// priced is what the recommended configuration costs at other prices. What is best
-// is the same at all of them, since a bill is the replica-hours times a price; where
-// an objective is about money, another may be, and none is shown.
+// priced is the cost of the recommended configuration at other prices. The best
+// configuration is the same at all of them, since a bill is replica-hours times a price. If
+// an objective is about money, another may be best, and none is shown.
 func (b *bench) priced(o Options, base *trial) []WhatIf {
 	var out []WhatIf
 	if _, ok := b.rate(); !ok ||
@@ -346,9 +346,9 @@ func (b *bench) priced(o Options, base *trial) []WhatIf {
 	return out
 }
 
-// Settings names what of a configuration differs from another in size and target,
-// shortly: "min 3, target 60"; its maxReplicas where nothing else does, or where the
-// minimum is above the other's. "" = none of these differs.
+// Settings describes briefly in which size and target a configuration differs from another:
+// "min 3, target 60"; maxReplicas only if nothing else differs, or if the minimum is above
+// the other's maximum. "" = none of these differ.
 func Settings(from, to *hpa.Config) string {
 	var parts []string
 	if from.MinReplicas != to.MinReplicas {

@@ -10,7 +10,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// tallied adds up what a run recorded, over as long as the replay lasts.
+// tallied adds up what a run recorded, over the length of the replay.
 func (b *bench) tallied(run *results.Run, limits results.Limits) tally {
 	recorded := run.TimelineWithin(b.world.Demand.Step, limits)
 	a := tally{step: recorded.Step, warmup: b.warmup}
@@ -22,10 +22,10 @@ func (b *bench) tallied(run *results.Run, limits results.Limits) tally {
 	return a
 }
 
-// within holds what the model predicts for the run's own arrivals under the
-// configuration that ran, by the fitted law and no request's own time, against
-// what was recorded. Sizes may be met while the law is wrong: then the HPA's part
-// is understood and the service's is not.
+// within compares what the model predicts for the run's own arrivals under the
+// configuration that ran, with the fitted law instead of the requests' own times, with the
+// recording. The sizes may match although the law is wrong; then the HPA's part is
+// understood and the service's is not.
 func within(s SelfReplay, run *results.Run, b *bench, t *trial) SelfReplay {
 	limits := results.LimitsOf(b.goals.list)
 	if limits.Tightest() <= 0 || len(run.Syncs) == 0 {
@@ -48,8 +48,8 @@ func within(s SelfReplay, run *results.Run, b *bench, t *trial) SelfReplay {
 	return s
 }
 
-// itself replays the run n times under the configuration that ran: its own arrivals
-// and other luck. There is nothing to replay where no autoscaler was seen.
+// itself replays the run n times under the configuration that ran: with its own arrivals
+// and other luck. If no autoscaler was observed, there is nothing to replay.
 func (b *bench) itself(ctx context.Context, run *results.Run, ran hpa.Config, n int) (*trial, error) {
 	if len(run.Syncs) == 0 {
 		return &trial{config: ran}, nil
@@ -60,8 +60,8 @@ func (b *bench) itself(ctx context.Context, run *results.Run, ran hpa.Config, n 
 	return t, err
 }
 
-// own is a bench whose days have the run's own arrivals and other luck, and begin
-// as it began.
+// own is a bench whose days have the run's own arrivals and other luck, and start as the
+// run did.
 func (b *bench) own() *bench {
 	own, w := *b, *b.world
 	w.Demand.Times = nil
@@ -70,11 +70,11 @@ func (b *bench) own() *bench {
 	return &own
 }
 
-// Measured is what the run itself recorded, in the figures of Predicted; null =
-// not measured. No model is in it.
+// Measured is what the run itself recorded, in the figures of Predicted; null = not
+// measured. It involves no model.
 type Measured struct {
 	Attainment     *float64 `json:"attainment"`
-	Met            *bool    `json:"met"` // whether every objective was met; null where one is inconclusive or not judged
+	Met            *bool    `json:"met"` // whether every objective was met; null if one is inconclusive or not judged
 	ReplicaHours   *float64 `json:"replica_hours"`
 	ReadyHours     *float64 `json:"ready_hours"`
 	TTFTP95        *float64 `json:"ttft_p95_s"`

@@ -12,11 +12,11 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// A size of zero. In the search, MinReplicas of a configuration is the minimum of
-// whoever sets it: of a ScaledObject minReplicaCount, where 0 means that KEDA's own
-// loop goes to zero while its HPA begins at 1.
+// A size of zero. In the search, MinReplicas of a configuration is the minimum of whoever
+// sets it. For a ScaledObject that is minReplicaCount, where 0 means that KEDA's own loop
+// scales to zero while its HPA starts at 1.
 
-// AtZeroRefuse is what a request meets at a size of zero where nothing holds it.
+// AtZeroRefuse is what happens to a request at a size of zero if nothing holds it.
 const AtZeroRefuse = "refuse"
 
 // ZeroVerdict says whether a size of zero is worth it.
@@ -29,30 +29,30 @@ const (
 	ZeroRefused ZeroVerdict = "refused"     // it cannot work, or nobody can tell
 )
 
-// Zero is what a size of zero would do with this load, against Against. The figures
-// are null where it was refused.
+// Zero is what a size of zero would do under this load, compared with Against. The figures
+// are null if it was refused.
 type Zero struct {
 	Verdict ZeroVerdict `json:"verdict"`
 	Why     string      `json:"why"`
 	Path    string      `json:"path"`    // spec.minReplicaCount, spec.idleReplicaCount, spec.minReplicas
 	AtZero  string      `json:"at_zero"` // what a request meets: refuse, hold 1m0s
 	Against string      `json:"against"` // the configuration without zero, one line
-	// Over the replicates of this load: hours at a size of 0, how often it was woken, how
-	// long the first request waits for a ready pod (or would, where it is refused), and
-	// how many fail since there is none.
+	// Over the replicates of this load: hours at a size of 0, how often the target was
+	// woken, how long the first request waits for a ready pod (or would wait, if it is
+	// refused), and how many requests fail because there is none.
 	HoursAtZero *Interval `json:"hours_at_zero"`
 	Wakes       *Interval `json:"wakes"`
 	FirstWait   *Interval `json:"first_wait_s"`
 	Lost        *Interval `json:"lost_requests"`
-	// What it saves: over this load, and of this load repeated for a month.
+	// What it saves: over this load, and over this load repeated for a month.
 	SavedHours    *Interval `json:"saved_replica_hours"`
 	SavedUSDMonth *Interval `json:"saved_usd_month"`
 	Attainment    *Interval `json:"attainment"`
 	PSLOMet       *float64  `json:"p_slo_met"`
 }
 
-// minimum returns a configuration as the search has it: with the ScaledObject's own
-// 0 where its HPA says 1.
+// minimum returns a configuration as the search has it: with the ScaledObject's own 0 where
+// its HPA has 1.
 func minimum(loop *keda.Loop, c hpa.Config) hpa.Config {
 	if loop != nil && loop.Min == 0 && c.MinReplicas == 1 {
 		c = c.Clone()
@@ -61,7 +61,7 @@ func minimum(loop *keda.Loop, c hpa.Config) hpa.Config {
 	return c
 }
 
-// byMinimum returns the loop for configurations that say themselves whether they go
+// byMinimum returns the loop for configurations whose own minimum says whether they scale
 // to zero.
 func byMinimum(loop *keda.Loop) *keda.Loop {
 	if loop == nil {
@@ -72,7 +72,7 @@ func byMinimum(loop *keda.Loop) *keda.Loop {
 	return &l
 }
 
-// resumed lifts a pause, under which nothing could be compared, and says so.
+// resumed removes a pause, under which nothing could be compared, and reports it.
 func (o *Options) resumed() (notes []string) {
 	if o.Loop == nil || !o.Loop.Paused {
 		return nil
@@ -85,8 +85,7 @@ func (o *Options) resumed() (notes []string) {
 	}
 }
 
-// asScaled returns the options with the minimum of a ScaledObject in place of its
-// HPA's.
+// asScaled returns the options with the minimum of a ScaledObject instead of its HPA's.
 func (o Options) asScaled() Options {
 	o.Current = minimum(o.Loop, o.Current)
 	if o.Recorded != nil {
@@ -96,8 +95,8 @@ func (o Options) asScaled() Options {
 	return o
 }
 
-// asRan is a bench for the replay of the run itself: in the sandbox KEDA's own loop was
-// not at work, and a minimum of zero counted as one.
+// asRan is a bench for the replay of the run itself: in the sandbox, KEDA's own loop did
+// not run, and a minimum of zero counted as one.
 func (b *bench) asRan(run *results.Run, c hpa.Config) (*bench, hpa.Config) {
 	if run.Meta.Target.Kind != results.OfSandbox || b.world.Loop == nil {
 		return b, c
@@ -108,19 +107,19 @@ func (b *bench) asRan(run *results.Run, c hpa.Config) (*bench, hpa.Config) {
 	return &d, c
 }
 
-// sleeps says whether a configuration can be at zero.
+// sleeps reports whether a configuration can be at zero.
 func (b *bench) sleeps(c *hpa.Config) bool {
 	return c.MinReplicas == 0 || b.idles()
 }
 
-// idles says whether idleReplicaCount goes to zero, whatever minReplicaCount is.
+// idles reports whether idleReplicaCount scales to zero, whatever minReplicaCount is.
 func (b *bench) idles() bool {
 	l := b.world.Loop
 	return l != nil && l.Idle != nil && *l.Idle == 0
 }
 
-// zeroOf says whether zero is to be looked at: nil where the HPA has nothing that
-// could wake its target; refused, with the reason, where it could not come back.
+// zeroOf says whether to evaluate zero: nil if the HPA has nothing that could wake its
+// target; refused, with the reason, if it could not scale up again.
 func zeroOf(run *results.Run, b *bench, current *hpa.Config) *Zero {
 	z := &Zero{Path: hpa.MinReplicasPath, AtZero: AtZeroRefuse}
 	if h := b.world.Hold; h > 0 {
@@ -170,7 +169,7 @@ func zeroOf(run *results.Run, b *bench, current *hpa.Config) *Zero {
 	return z
 }
 
-// zero fills in what a size of zero does, beside the best configuration without it.
+// zero fills in what a size of zero does, next to the best configuration without it.
 func (b *bench) zero(ctx context.Context, r *Recommendation, k ranking, o Options) error {
 	r.Zero = b.zeroRule
 	z := r.Zero
@@ -203,10 +202,11 @@ func (b *bench) zero(ctx context.Context, r *Recommendation, k ranking, o Option
 	return nil
 }
 
-// sides are the configurations that are compared, with zero and without, of which one
-// is the best, or the present one where none holds. Beside one with zero it is the
-// cheapest that holds with at least space's floor, or itself at that floor. Where
-// idleReplicaCount is what sleeps they are the same, on another bench (awake).
+// sides are the configurations to compare, with zero and without. One of them is the best,
+// or the current one if none holds. The counterpart of one with zero is the cheapest that
+// holds with at least space's floor, or the same configuration at that floor. If
+// idleReplicaCount is what sleeps, both are the same configuration, on another bench
+// (awake).
 func (b *bench) sides(k ranking, space Space) (with, without *trial) {
 	best := k.best
 	if best == nil {
@@ -264,8 +264,8 @@ func (b *bench) fillZero(z *Zero, with, without *trial) {
 	z.PSLOMet = &p
 }
 
-// judgeZero says whether zero is recommended, and why not. minFloor is what the user
-// asked for; 0 = nothing.
+// judgeZero says whether zero is recommended, and why not. minFloor is the user's; 0 =
+// none.
 func (b *bench) judgeZero(z *Zero, with, best *trial, minFloor int32) (ZeroVerdict, string) {
 	switch {
 	case z.HoursAtZero == nil || z.HoursAtZero.Value == 0:
