@@ -34,10 +34,10 @@ const (
 // fate says whether the objectives hold with a probability of at least sure, with 95 %
 // confidence on either side.
 func (t *trial) fate() fate {
-	switch lo, hi := t.pMetEnds(); {
-	case lo >= sure:
+	switch k, n := t.held(), len(t.days); {
+	case surelyAbove(k, n, sure):
 		return holds
-	case hi < sure:
+	case surelyBelow(k, n, sure):
 		return misses
 	}
 	return open

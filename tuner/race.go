@@ -146,10 +146,12 @@ func (s *search) simplify() error {
 // they need if days are cheap, which improves their intervals.
 func (s *search) level() error {
 	c := choose(s.trials, s.b.space)
-	shown := append([]*trial{s.trials[0], c.best, c.cheapest, c.safest, c.minimal}, c.equals...)
-	shown = only(shown, func(t *trial) bool { return t != nil })
-	slices.SortFunc(shown, func(a, b *trial) int { return slices.Index(s.trials, a) - slices.Index(s.trials, b) })
-	shown = slices.Compact(shown)
+	var shown []*trial
+	for _, t := range append([]*trial{s.trials[0], c.best, c.cheapest, c.safest, c.minimal}, c.equals...) {
+		if t != nil && !slices.Contains(shown, t) {
+			shown = append(shown, t)
+		}
+	}
 	spare := (s.budget - s.used) / max(1, len(shown))
 	return s.play(shown, max(s.o.Replicates, min(enough, spare)))
 }

@@ -104,10 +104,10 @@ func TestMeasured(t *testing.T) {
 	}{
 		{"within the limits", m.Attainment, 0.9}, {"replica-hours", m.ReplicaHours, 240.0 / 3600}, {"ready hours", m.ReadyHours, 240.0 / 3600},
 		{"first token", m.TTFTP95, 0.7}, {"whole answer", m.E2EP95, 1}, {"errors", m.ErrorRatio, 0}, {"flaps", m.Flaps, 0},
-		{"time to capacity", m.TimeToCapacity, 0}, {"cost of an hour", m.USDHour, 0.5}, {"largest size", m.MaxReplicas, 3},
+		{"a third was wanted from half-time on, and never came", m.TimeToCapacity, 60}, {"cost of an hour", m.USDHour, 0.5}, {"largest size", m.MaxReplicas, 3},
 	} {
 		if c.got == nil || math.Abs(*c.got-c.want) > 0.01*c.want+1e-9 {
-			t.Errorf("%s: %v, want %v", c.name, c.got, c.want)
+			t.Errorf("%s: %v, want %v", c.name, show(c.got), c.want)
 		}
 	}
 	// What came after the demand that was fitted counts nowhere.
