@@ -409,3 +409,26 @@ func TestWhatLeftNoTraceCountsInTheWindows(t *testing.T) {
 		}
 	}
 }
+
+// Reconciles without a trace are spread evenly between the two that left one.
+func TestRepeatIsEvenlySpread(t *testing.T) {
+	spec := DefaultConfig(20)
+	controller := New(DefaultParams())
+	pods, r := podsAt(4, 80)
+	o := Observation{At: 40 * time.Second, Spec: &spec, Selector: "app=web", SpecReplicas: 4, StatusReplicas: 4, Pods: pods, Metrics: []Reading{r}}
+	var d Decision
+	controller.Step(&o, &d)
+	controller.Repeat(&o, 40*time.Second, 80*time.Second, 3)
+	got := map[time.Duration]bool{}
+	for _, r := range controller.Memory().Recommendations {
+		got[r.At] = true
+	}
+	for _, want := range []time.Duration{40, 50, 60, 70} {
+		if !got[want*time.Second] {
+			t.Errorf("nothing is remembered of second %d: %v", want, controller.Memory().Recommendations)
+		}
+	}
+	if len(got) != 4 {
+		t.Errorf("remembered %v, want four instants", controller.Memory().Recommendations)
+	}
+}

@@ -87,3 +87,14 @@ func TestSelectorTextPrintsAsUpstream(t *testing.T) {
 		}
 	}
 }
+
+func TestAmountsAsAManifestWritesThem(t *testing.T) {
+	for milli, want := range map[int64]string{
+		0: "0", 500: "0.5", 2000: "2", 1234567: "1234.567", 1000 << 30: "1Gi", 3000 << 30: "3Gi", 1000 << 20: "1Mi", 512000 << 20: "512Mi",
+		1000 << 10: "1024", 1000<<30 + 1: "1073741824.001", -2000 << 20: "-2Mi",
+	} {
+		if got := formatMilli(milli); got != want {
+			t.Errorf("formatMilli(%d) = %s, want %s", milli, got, want)
+		}
+	}
+}
