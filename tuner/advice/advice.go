@@ -23,16 +23,16 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// Options say what a recommendation is about and how it came to be.
+// Options describe the run and the HPA that a recommendation is about.
 type Options struct {
 	Run   *results.Run   // the recording; of several, the first
 	Meta  manifest.Meta  // name, namespace and target of the HPA
-	Owner manifest.Owner // of the recorded HPA; zero = nobody that could be seen
+	Owner manifest.Owner // of the recorded HPA; zero = none found
 	First bool           // the workload has no HPA yet
-	// ScaledOwner is who writes Scaled; zero = nobody that could be seen.
+	// ScaledOwner is who writes Scaled; zero = none found.
 	ScaledOwner manifest.Owner
-	// Scaled is the ScaledObject that the HPA is made of: then it is written, and
-	// no hpa.yaml. nil = none, or not known.
+	// Scaled is the ScaledObject from which the HPA is made. It is then written, instead of
+	// hpa.yaml. nil = none, or unknown.
 	Scaled  *manifest.Doc
 	Command string       // what made the recommendation, as typed
 	Model   *tuner.Model // nil = none was fitted
@@ -46,9 +46,8 @@ type File struct {
 
 // Advice is a recommendation as files.
 type Advice struct {
-	// Files are in the order in which a person reads them: a patch for the
-	// owner, hpa.yaml, hpa.hpa, model.json, recommendation.json. A refusal has
-	// no manifest and no test.
+	// Files are in reading order: a patch for the owner, hpa.yaml, hpa.hpa, model.json,
+	// recommendation.json. A refusal has no manifest and no test.
 	Files    []File
 	Manifest string // hpa.yaml or scaledobject.yaml; "" = refused
 	Name     string // of the file that Manifest is
@@ -68,7 +67,7 @@ func Make(r *tuner.Recommendation, o Options) (Advice, error) {
 			continue
 		}
 		made := p.Config
-		if o.Scaled != nil { // KEDA's HPA begins at 1 where its own loop goes to zero
+		if o.Scaled != nil { // KEDA's HPA starts at 1 if its own loop scales to zero
 			made.MinReplicas = max(made.MinReplicas, 1)
 		}
 		spec, err := manifest.SpecJSON(&made, o.Meta.Target)
@@ -134,8 +133,8 @@ const (
 	scaledYAML = "scaledobject.yaml"
 )
 
-// FileIn returns the name of the file in an advice folder that holds the
-// recommended settings, given what is there.
+// FileIn returns the name of the file in an advice folder that contains the recommended
+// settings, given the files in it.
 func FileIn(has func(name string) bool) string {
 	if !has(hpaYAML) && has(scaledYAML) {
 		return scaledYAML
@@ -165,7 +164,8 @@ func (a *Advice) manifests(r *tuner.Recommendation) error {
 	}
 	a.Manifest = string(text)
 	a.add(a.Name, text)
-	// Dead policies are left out of the manifest: the test is of what it says.
+	// Dead policies are left out of the manifest, so the test is of the manifest's
+	// policies.
 	written, _, err := manifest.Decode(text)
 	if err != nil {
 		return fmt.Errorf("%s: the written file cannot be read: %w", a.Name, err)
@@ -192,8 +192,8 @@ func (a *Advice) settings(c *hpa.Config, meta manifest.Meta, notes []manifest.No
 	return text, nil
 }
 
-// silenced says to doctor why a recommendation has no behavior, where it has
-// none: the search tried it, and it paid nothing.
+// silenced tells doctor why a recommendation has no behavior, if it has none: the search
+// tried it, and it brought nothing.
 func silenced(c *hpa.Config, meta manifest.Meta) manifest.Meta {
 	if c.Behavior {
 		return meta
@@ -234,9 +234,8 @@ func (a *Advice) Names() string {
 	return strings.Join(names, ", ")
 }
 
-// Next returns the commands that put the files in dir to use, and those that
-// record and verify the result under the profile of the run folder recorded.
-// Nothing follows a refusal.
+// Next returns the commands that apply the files in dir, and those that record and verify
+// the result under the profile of the run folder recorded. There are none after a refusal.
 func (a *Advice) Next(dir, recorded string) []string {
 	if a.Manifest == "" {
 		return nil
@@ -268,8 +267,8 @@ func (a *Advice) Next(dir, recorded string) []string {
 	)
 }
 
-// needed are the flags that the recording needed to reach its target and to know
-// the controller, each after a blank.
+// needed are the flags that the recording needed to reach its target and to know the
+// controller, each with a leading blank.
 func needed(m *results.Meta) string {
 	flags := ""
 	if n := m.Context["workers"]; n != "" {
@@ -303,9 +302,8 @@ func needed(m *results.Meta) string {
 	return flags
 }
 
-// notesOf are the comments of hpa.yaml: the head says what it is valid for, how
-// it was made, how sure it is and what would void it; each changed value has its
-// reason.
+// notesOf are the comments of hpa.yaml. The head says what it is valid for, how it was
+// made, how sure it is and what would invalidate it; each changed value has its reason.
 func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 	m := o.Run.Meta
 	var head []string
@@ -364,7 +362,7 @@ func notesOf(r *tuner.Recommendation, o Options) []manifest.Note {
 	return notes
 }
 
-// struckOut says whether secrets were struck out of an object.
+// struckOut reports whether secrets were removed from an object.
 func struckOut(d *manifest.Doc) bool {
 	text, _ := d.JSON()
 	return bytes.Contains(text, []byte(secrets.Struck))
@@ -382,7 +380,7 @@ func peakMinute(run *results.Run) float64 {
 	return float64(peak) / 60
 }
 
-// Circular says what a sandbox run proves nothing about; "" for other runs.
+// Circular says what a sandbox run does not prove; "" for other runs.
 func Circular(run *results.Run) string {
 	if run.Meta.Target.Kind != results.OfSandbox {
 		return ""

@@ -8,8 +8,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// owned is a recommendation in the language of whoever writes the HPA: an
-// hpa.yaml that is applied over it would be undone.
+// owned is a recommendation in the format of whoever writes the HPA: an hpa.yaml that is
+// applied directly would be reverted.
 type owned struct {
 	owner manifest.Owner
 	of    string         // what is owned: HPA, ScaledObject
@@ -19,8 +19,8 @@ type owned struct {
 	kind  string         // of what is patched, as kubectl takes it
 }
 
-// ownedBy returns how to change an HPA whose owner writes it again; nil where
-// the HPA itself may be applied.
+// ownedBy returns how to change an HPA whose owner would overwrite it; nil if the HPA
+// itself can be applied.
 func ownedBy(owner manifest.Owner, c *hpa.Config, namespace string, notes []manifest.Note) *owned {
 	if owner.Where() == "" {
 		return nil
@@ -37,7 +37,7 @@ func ownedBy(owner manifest.Owner, c *hpa.Config, namespace string, notes []mani
 	return o
 }
 
-// ownedScaled is ownedBy for the ScaledObject that the HPA is made of.
+// ownedScaled is ownedBy for the ScaledObject that makes the HPA.
 func ownedScaled(owner manifest.Owner) *owned {
 	if owner.Where() == "" {
 		return nil
@@ -45,7 +45,7 @@ func ownedScaled(owner manifest.Owner) *owned {
 	return &owned{owner: owner, of: "ScaledObject", yaml: scaledYAML}
 }
 
-// next is what to do with the recommendation in place of applying its hpa.yaml.
+// next is what to do with the recommendation instead of applying its hpa.yaml.
 func (o *owned) next(dir, in string) []string {
 	if o.file == "" {
 		return []string{fmt.Sprintf("# This %s is managed by %s: %s, with the values of %s", o.of, o.owner.Kind,

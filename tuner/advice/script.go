@@ -11,10 +11,10 @@ import (
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
-// test writes unit tests for the recommended HPA, which file holds: how it answers a quiet load,
-// one at twice the target, and a quiet one again. What it expects is what the
-// core decides today, so that an edit of hpa.yaml that changes a decision is
-// seen. A tick is the controller's own sync period.
+// test writes unit tests for the recommended HPA in file: its response to a low load, to
+// twice the target, and to a low load again. The expectations are what the core decides
+// today, so that an edit of hpa.yaml that changes a decision fails. A tick is the
+// controller's sync period.
 func test(file string, c *hpa.Config, p hpa.Params) (string, error) {
 	ticks := func(d time.Duration) int { return int((d + p.SyncPeriod - 1) / p.SyncPeriod) }
 	quietTicks, fullTicks, afterTicks := ticks(time.Minute), ticks(3*time.Minute), ticks(7*time.Minute)

@@ -12,9 +12,9 @@ import (
 
 const signalYAML = "signal.yaml"
 
-// signal adds what a change of the signal needs, where one is advised: a ScaledObject
-// with its queries, and the rule that an adapter needs instead; an HPA where the
-// signals are resources.
+// signal adds the files for a change of the signal, if one is advised: a ScaledObject with
+// its queries, and the rule that an adapter would need instead; an HPA if the signals are
+// resources.
 func (a *Advice) signal(r *tuner.Recommendation) {
 	for i := range r.Signals {
 		if g := &r.Signals[i]; g.Advised && g.Config != nil {

@@ -19,13 +19,13 @@ const HoursPerMonth = 730
 
 // Price is what resources cost per hour, in OpenCost's field names.
 //
-// CPU is per core-hour, RAM per GB-hour (OpenCost charges GiB; GB where the
-// book says so makes 7 % of difference: the figure is per whatever unit the
-// replica's memory is given in, 2Gi or 2G), GPU per GPU-hour. Zero means free.
+// CPU is per core-hour, RAM per GB-hour, GPU per GPU-hour. (OpenCost charges GiB; if a
+// price list means GB, that makes a difference of 7 %. The figure is per whatever unit the
+// replica's memory is given in, 2Gi or 2G.) Zero means free.
 type Price struct {
 	Name     string  `json:"name"`
 	Date     string  `json:"date"` // when the price was read: 2026-07-01
-	Unit     string  `json:"unit"` // always "hour": a monthly book is divided by 730 when read
+	Unit     string  `json:"unit"` // always "hour": a monthly price list is divided by 730 when read
 	CPU      float64 `json:"CPU"`
 	RAM      float64 `json:"RAM"`
 	GPU      float64 `json:"GPU"`
@@ -33,15 +33,15 @@ type Price struct {
 	// Extended are prices per hour of one unit of other extended resources, by name:
 	// example.com/fpga.
 	Extended map[string]float64 `json:"extended,omitempty"`
-	// Node is the price of a whole node; 0 = not known: then a node costs what the
-	// replicas cost that fill it (PerNodeHour).
+	// Node is the price of a whole node; 0 = unknown: a node then costs as much as the
+	// replicas that fill it (PerNodeHour).
 	Node float64 `json:"node,omitempty"`
-	// WithGPU says that it is the price of nodes with GPUs, taken apart: nobody buys
-	// their cores alone.
+	// WithGPU means that this is the price of nodes with GPUs, split up: nobody buys their
+	// cores alone.
 	WithGPU bool `json:"-"`
 }
 
-// Replica is what one replica asks of a node.
+// Replica is what one replica requests.
 type Replica struct {
 	CPUCores float64
 	MemoryGB float64 // in units of the price's RAM: requests in Gi count as GiB, in G as GB
@@ -55,11 +55,11 @@ func (r Replica) Known() bool {
 	return r.CPUCores > 0 || r.MemoryGB > 0 || r.GPUs > 0 || len(r.Extended) > 0
 }
 
-// Covers reports whether something is known of the replica's size and there is a
-// price for every device that it asks for: one without a price is not free.
+// Covers reports whether something is known about the replica's size and there is a price
+// for every device that it requests: a device without a price is not free.
 func (p Price) Covers(r Replica) bool { return r.Known() && len(p.Missing(r)) == 0 }
 
-// Missing names the devices that a replica asks for and p has no price for, sorted.
+// Missing names the devices that a replica requests and p has no price for, sorted.
 func (p Price) Missing(r Replica) []string {
 	var out []string
 	if r.GPUs > 0 && p.GPU <= 0 {
@@ -89,14 +89,14 @@ func (p Price) PerReplicaHour(r Replica) float64 {
 	return sum
 }
 
-// Month returns what n replicas cost if they ran a whole month of 730 hours:
-// 10 replicas at $0.07 an hour are $511, 2 are $102.20.
+// Month returns the cost of n replicas that run for a month of 730 hours: 10 replicas at
+// $0.07 an hour are $511, 2 are $102.20.
 func (p Price) Month(r Replica, n float64) float64 {
 	return n * p.PerReplicaHour(r) * HoursPerMonth
 }
 
-// prices is the price book: on-demand list prices with their date. They are
-// defaults only; anybody's contract differs.
+// prices are the built-in price lists: on-demand list prices with their date. They are only
+// defaults; contracts differ.
 var prices = []Price{
 	// OpenCost configs/default.json (GCP us-central1), 2024 snapshot.
 	{Name: "opencost-default", Date: "2024-01-01", Unit: "hour", CPU: .031611, RAM: .004237, GPU: .95, Currency: "USD"},
@@ -109,9 +109,8 @@ var prices = []Price{
 		WithGPU: true},
 }
 
-// DefaultPrice is the book's entry that is used when nothing else is said. It has
-// no price of a GPU: which one runs is not known, and they differ by more than ten
-// times. Whoever names a price says which.
+// DefaultPrice is the built-in price list that is used by default. It has no price of a
+// GPU: which GPU runs is unknown, and prices differ by more than ten times.
 func DefaultPrice() Price {
 	p := prices[0]
 	p.GPU = 0
@@ -137,11 +136,11 @@ func PriceByName(name string) (Price, bool) {
 	return Price{}, false
 }
 
-// PriceOf reads a price from the fields of an OpenCost pricing file (CPU, RAM,
-// GPU, currencyCode, description; numbers or strings holding numbers) and our
-// two: `unit: hour|month` and `date`. OpenCost's own files are hourly, but the
-// same fields are monthly on its update path and in its Helm example, so the
-// unit must be given. All problems are returned at once.
+// PriceOf reads a price from the fields of an OpenCost pricing file (CPU, RAM, GPU,
+// currencyCode, description; numbers or strings with numbers) and two of our own: `unit:
+// hour|month` and `date`. OpenCost's own files are hourly, but the same fields are monthly
+// on its update path and in its Helm example, so the unit is required. All problems are
+// returned at once.
 func PriceOf(fields map[string]any) (Price, []error) {
 	var errs []error
 	number := func(key string) float64 {
@@ -229,8 +228,8 @@ func PriceOf(fields map[string]any) (Price, []error) {
 	return p, errs
 }
 
-// Parse reads a price from a YAML file called name: see PriceOf. Its error has
-// every problem.
+// Parse reads a price from a YAML file called name: see PriceOf. Its error lists every
+// problem.
 func Parse(name string, data []byte) (Price, error) {
 	fields := map[string]any{}
 	if err := yaml.Unmarshal(data, &fields); err != nil {

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"regexp"
 	"time"
-	_ "time/tzdata" // what a time zone is does not depend on the machine
+	_ "time/tzdata" // time zones do not depend on the machine
 
 	"github.com/robfig/cron/v3" // KEDA's own
 )
 
-// Cron is a cron trigger: so many replicas between two times of the day.
+// Cron is a cron trigger: a number of replicas between two times of the day.
 type Cron struct {
 	Start, End string // schedules of five fields
 	Timezone   string // of the IANA database: Europe/Berlin
@@ -19,13 +19,13 @@ type Cron struct {
 // schedules reads schedules as KEDA does: no seconds, no @daily.
 var schedules = cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow)
 
-// CheckSchedule is why KEDA refuses a schedule; nil = it does not.
+// CheckSchedule returns why KEDA refuses a schedule, or nil.
 func CheckSchedule(text string) error {
 	_, err := schedules.Parse(text)
 	return err
 }
 
-// Span is a stretch of run time: from From until before To.
+// Span is a period of run time: from From until before To.
 type Span struct{ From, To time.Duration }
 
 // Spans are the stretches between 0 and until in which the trigger is active, where run
@@ -70,7 +70,7 @@ func (c *Cron) Spans(began time.Time, until time.Duration) ([]Span, error) {
 	return out, nil
 }
 
-// earlier is the earlier of two instants of which a zero one is none.
+// earlier is the earlier of two times; a zero time is none.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -81,6 +81,6 @@ func earlier(a, b time.Time) time.Time {
 // scheduled is how KEDA names a cron trigger's metric.
 var scheduled = regexp.MustCompile(`^s[0-9]+-cron-`)
 
-// Scheduled says whether an External metric is a cron trigger's: its target is always 1
-// a replica, and nothing of the load is in it.
+// Scheduled reports whether an External metric belongs to a cron trigger: its target is
+// always 1 per replica, and it does not depend on the load.
 func Scheduled(metric string) bool { return scheduled.MatchString(metric) }

@@ -19,7 +19,7 @@ const (
 	DefaultCooldown = 5 * time.Minute
 )
 
-// Loop is what a ScaledObject says of KEDA's own loop.
+// Loop is the part of a ScaledObject that is about KEDA's own loop.
 type Loop struct {
 	Polling         time.Duration // between two looks at the triggers
 	Cooldown        time.Duration // without an active trigger before the size falls
@@ -36,17 +36,17 @@ type Loop struct {
 	Forced          bool      `json:",omitempty"` // the annotation force-activation: counts as active
 }
 
-// Trigger is one signal as the loop takes it.
+// Trigger is one signal as the loop uses it.
 type Trigger struct {
 	Metric     string  // of the HPA: s0-prometheus; of a resource trigger cpu or memory
 	Resource   bool    `json:",omitempty"` // cpu and memory: the metrics server's, never asked by the loop
 	Activation float64 `json:",omitempty"` // active above it
-	// EmptyFails says that a query without a series is a failure (ignoreNullValues
-	// false) and not 0.
+	// EmptyFails means that a query without a series is a failure (ignoreNullValues false),
+	// not 0.
 	EmptyFails bool `json:",omitempty"`
-	// OfPods says that the pods export what it reads: at zero there is nothing.
+	// OfPods means that the pods export what it reads: at zero there is nothing to read.
 	OfPods bool `json:",omitempty"`
-	// Reads is what it reads, for people: the metric of a query.
+	// Reads is what it reads, for messages: the metric of a query.
 	Reads  string  `json:",omitempty"`
 	Cached bool    `json:",omitempty"` // useCachedMetrics: the HPA gets what the loop last read
 	Target float64 // threshold
@@ -54,8 +54,8 @@ type Trigger struct {
 	Cron   *Cron   `json:",omitempty"` // of a cron trigger; nil = of others
 }
 
-// Formula is scalingModifiers: the HPA has one metric, composite-metric, made of
-// all triggers that are not cpu or memory.
+// Formula is scalingModifiers: the HPA has one metric, composite-metric, computed from all
+// triggers except cpu and memory.
 type Formula struct {
 	Activation float64 // activationTarget
 	Target     float64
@@ -82,20 +82,20 @@ type Fallback struct {
 	FailureThreshold int32 // failures in a row that are still reported as such
 	Replicas         int32
 	Behavior         Behavior
-	// Void says that KEDA passes over it for the HPA, since a formula's target is no
-	// whole number (fallback.go, HasValidFallback).
+	// Void means that KEDA ignores it for the HPA, since a formula's target is not a whole
+	// number (fallback.go, HasValidFallback).
 	Void bool `json:",omitempty"`
 }
 
-// Matters says whether the loop moves the size or feeds the HPA at all.
+// Matters reports whether the loop changes the size or feeds the HPA at all.
 //
 // Source: apis/keda/v1alpha1/scaledobject_types.go, IsPollingIntervalRelevant.
 func (l *Loop) Matters() bool {
 	return l.Min == 0 || l.Idle != nil || slices.ContainsFunc(l.Triggers, func(t Trigger) bool { return t.Cached })
 }
 
-// Wakes says whether some trigger can become active while no pod runs; why names
-// what is read where none can.
+// Wakes reports whether some trigger can become active while no pod runs; if none can, why
+// names what is read.
 func (l *Loop) Wakes() (why []string, ok bool) {
 	for _, t := range l.Triggers {
 		if !t.Resource && !t.OfPods {
@@ -110,8 +110,8 @@ func (l *Loop) Wakes() (why []string, ok bool) {
 	return why, false
 }
 
-// Outside names the metrics of the HPA that are measured before the pods: a
-// formula's, where one of its triggers is.
+// Outside names the metrics of the HPA that are measured in front of the pods; a formula's
+// metric is one if one of its triggers is.
 func (l *Loop) Outside() (metrics []string) {
 	for _, t := range l.Triggers {
 		if t.Resource || t.OfPods {
@@ -142,10 +142,10 @@ func (s *State) Reset(n int) {
 	}
 }
 
-// active notes that a trigger was active at a time. The API carries whole seconds.
+// active records that a trigger was active at a time. The API stores whole seconds.
 func (s *State) active(at time.Duration) { s.WasActive, s.LastActive = true, at.Truncate(time.Second) }
 
-// Poll is what one look at the triggers found.
+// Poll is the result of polling the triggers once.
 type Poll struct {
 	At       time.Duration
 	Replicas int32 // spec.replicas of the target
@@ -153,7 +153,7 @@ type Poll struct {
 	Failed   bool  // some trigger answered with an error
 }
 
-// Why says what moved the size, or kept it.
+// Why says what changed the size, or kept it.
 type Why int8
 
 // The reasons of a Step.
@@ -168,8 +168,8 @@ const (
 	PausedSize            // the whole object is paused
 )
 
-// Step returns the size after one round of the loop, and why. It keeps in s when
-// a trigger was last active.
+// Step returns the size after one round of the loop, and why. It stores in s when a trigger
+// was last active.
 //
 // Source: pkg/scaling/executor/scale_scaledobjects.go, RequestScale.
 func (l *Loop) Step(s *State, p Poll) (int32, Why) {
@@ -200,7 +200,7 @@ func (l *Loop) Step(s *State, p Poll) (int32, Why) {
 	return now, Unmoved
 }
 
-// sleep goes to zero or idle once the cooldown is over.
+// sleep scales to zero or idle after the cooldown.
 //
 // Source: pkg/scaling/executor/scale_scaledobjects.go, scaleToZeroOrIdle.
 func (l *Loop) sleep(s *State, p Poll) (int32, Why) {

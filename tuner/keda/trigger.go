@@ -16,16 +16,15 @@ type Observed struct {
 	Nothing  bool // the formula gets nil for it (fallback.behavior scalingModifiers)
 }
 
-// Pool is the target's size where a fallback asks for it.
+// Pool is the target's size if a fallback needs it.
 type Pool struct {
 	Replicas int32 // spec.replicas
 	Ready    int32 // pods
 }
 
-// Observe is one look at the i-th trigger: by the loop, or by the HPA through
-// KEDA's metrics server; each counts. A failure is an error until it was seen more
-// than FailureThreshold times in a row; then the fallback's value stands for it,
-// and counts as active.
+// Observe reads the i-th trigger once: for the loop, or for the HPA through KEDA's metrics
+// server; both count. A failure is an error until there were more than FailureThreshold in
+// a row; then the fallback's value replaces it, and counts as active.
 //
 // Source: pkg/scaling/scale_handler.go (observeMetric, getScalerState) and
 // pkg/fallback/fallback.go (GetMetricsWithFallback, doFallback).
@@ -63,7 +62,7 @@ func (l *Loop) Observe(s *State, i int, r Reading, p Pool) Observed {
 	return Observed{Value: float64(int64(target*1000*n)) / 1000, Active: true, Fallback: true}
 }
 
-// size is how many replicas a fallback asks for where there are now.
+// size is the number of replicas of a fallback, given the current number.
 func (f *Fallback) size(now int32) int32 {
 	switch f.Behavior {
 	case CurrentReplicas:
@@ -76,9 +75,9 @@ func (f *Fallback) size(now int32) int32 {
 	return f.Replicas
 }
 
-// Activity sums up one look at all triggers: whether the object is active, and
-// whether some trigger failed. seen has one a trigger; those of cpu and memory are
-// not looked at. composite is the formula's value, read only where there is one.
+// Activity summarises one poll of all triggers: whether the object is active, and whether
+// some trigger failed. seen has one entry per trigger; those of cpu and memory are ignored.
+// composite is the formula's value, used only if there is a formula.
 //
 // Source: pkg/scaling/scale_handler.go, getScaledObjectState.
 func (l *Loop) Activity(seen []Observed, composite float64) (active, failed bool) {
@@ -91,7 +90,7 @@ func (l *Loop) Activity(seen []Observed, composite float64) (active, failed bool
 		failed = failed || o.Failed
 		active = active || o.Active && !o.Failed
 		if o.Fallback {
-			composite = o.Value // with a fallback at work the formula is not evaluated
+			composite = o.Value // while a fallback is active, the formula is not evaluated
 		}
 	}
 	if l.Formula != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// Dead is a policy that can never bind while the size is between min and max.
+// Dead is a policy that never takes effect while the size is between min and max.
 type Dead struct {
 	Path   string // "spec.behavior.scaleUp.policies[1]"
 	Up     bool
@@ -33,8 +33,7 @@ func DeadPolicies(c *hpa.Config) []Dead {
 	return append(dead(c, &c.ScaleUp, true), dead(c, &c.ScaleDown, false)...)
 }
 
-// huge is where the controller's int32 arithmetic may overflow; such policies
-// are left as they are.
+// huge is where the controller's int32 arithmetic may overflow; such policies are kept.
 const huge = 1_000_000
 
 func dead(c *hpa.Config, r *hpa.Rules, up bool) (out []Dead) {
@@ -83,7 +82,7 @@ func dead(c *hpa.Config, r *hpa.Rules, up bool) (out []Dead) {
 	return out
 }
 
-// limit is the size that a policy allows when a period began at n replicas; the
+// limit is the size that a policy allows if a period started at n replicas; the
 // controller's own arithmetic (HPA.md 10 and 21).
 func limit(p hpa.Policy, n int32, up bool) int32 {
 	switch {
@@ -97,9 +96,9 @@ func limit(p hpa.Policy, n int32, up bool) int32 {
 	return int32(max(math.MinInt32, float64(n)*(1-float64(p.Value)/100)))
 }
 
-// atLeast says whether p allows at least the change that q does, at every size.
-// Both limits grow with the size, but not evenly (a percentage is rounded), so
-// every size is tried, as long as those are few.
+// atLeast reports whether p allows at least the change that q does, at every size. Both
+// limits grow with the size, but not evenly (a percentage is rounded), so every size is
+// tried if there are few.
 func atLeast(p, q hpa.Policy, lo, hi int32, up bool) bool {
 	step := max(1, (hi-lo)/10_000)
 	for n := lo; ; n = min(hi, n+step) {
@@ -116,7 +115,7 @@ func atLeast(p, q hpa.Policy, lo, hi int32, up bool) bool {
 	}
 }
 
-// reaches says whether p allows the bound from every size: from the other bound.
+// reaches reports whether p allows the bound from every size: from the other bound.
 func reaches(p hpa.Policy, lo, hi int32, up bool) bool {
 	if up {
 		return limit(p, lo, up) >= hi

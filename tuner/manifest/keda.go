@@ -17,9 +17,9 @@ import (
 // KEDAVersion is the release whose code this follows.
 const KEDAVersion = "2.21.0"
 
-// ScaledObject is KEDA's object as far as it says how a target is scaled. What
-// it does not list (authenticationRef's parameters, fields of later releases)
-// stays in the document that it was read from, and in what Rewrite returns.
+// ScaledObject is the part of KEDA's object that says how a target is scaled. Other fields
+// (authenticationRef's parameters, fields of later releases) stay in the document, and in
+// what Rewrite returns.
 //
 // Source: kedacore/keda v2.21.0 apis/keda/v1alpha1/scaledobject_types.go.
 type ScaledObject struct {
@@ -29,13 +29,13 @@ type ScaledObject struct {
 	Status            ScaledObjectStatus `json:"status"`
 }
 
-// ScaledObjectStatus is what KEDA wrote of the HPA that it made.
+// ScaledObjectStatus is what KEDA wrote about the HPA that it made.
 type ScaledObjectStatus struct {
 	HPAName             string   `json:"hpaName"`
 	ExternalMetricNames []string `json:"externalMetricNames"`
 }
 
-// ScaledObjectSpec is a ScaledObject's spec; nil is "not said".
+// ScaledObjectSpec is a ScaledObject's spec; nil = not set.
 type ScaledObjectSpec struct {
 	ScaleTargetRef        ScaleTarget `json:"scaleTargetRef"`
 	PollingInterval       *int32      `json:"pollingInterval"`       // seconds
@@ -49,7 +49,7 @@ type ScaledObjectSpec struct {
 	Fallback              *Fallback   `json:"fallback"`
 }
 
-// ScaleTarget names what is scaled: a Deployment of apps/v1 unless said.
+// ScaleTarget names what is scaled: by default a Deployment of apps/v1.
 type ScaleTarget struct {
 	APIVersion             string `json:"apiVersion"`
 	Kind                   string `json:"kind"`
@@ -57,7 +57,7 @@ type ScaleTarget struct {
 	EnvSourceContainerName string `json:"envSourceContainerName"`
 }
 
-// Advanced is what reaches the HPA besides bounds and metrics.
+// Advanced is what affects the HPA besides bounds and metrics.
 type Advanced struct {
 	HorizontalPodAutoscalerConfig *HPAConfig        `json:"horizontalPodAutoscalerConfig"`
 	RestoreToOriginalReplicaCount bool              `json:"restoreToOriginalReplicaCount"`
@@ -129,25 +129,25 @@ func (o *ScaledObject) Target() autoscalingv2.CrossVersionObjectReference {
 	return out
 }
 
-// Min is minReplicaCount as KEDA's own loop reads it: 0 where it is not said.
+// Min is minReplicaCount as KEDA's own loop reads it: 0 if it is not set.
 func (o *ScaledObject) Min() int32 { return deref(o.Spec.MinReplicaCount, 0) }
 
-// Max is maxReplicaCount, 100 where it is not said.
+// Max is maxReplicaCount, 100 if it is not set.
 func (o *ScaledObject) Max() int32 { return deref(o.Spec.MaxReplicaCount, kedaMax) }
 
-// Polling is how often KEDA's own loop asks the triggers, 30 s unless said. It
-// matters to scaling only from and to zero or idle, and with useCachedMetrics.
+// Polling is how often KEDA's own loop polls the triggers, by default every 30 s. It only
+// matters for scaling from and to zero or idle, and with useCachedMetrics.
 func (o *ScaledObject) Polling() time.Duration {
 	return time.Duration(deref(o.Spec.PollingInterval, int32(keda.DefaultPolling/time.Second))) * time.Second
 }
 
-// Cooldown is how long no trigger may have been active before the size falls to
-// zero or idle, 5 minutes unless said.
+// Cooldown is how long all triggers must be inactive before the size falls to zero or idle,
+// by default 5 minutes.
 func (o *ScaledObject) Cooldown() time.Duration {
 	return time.Duration(deref(o.Spec.CooldownPeriod, int32(keda.DefaultCooldown/time.Second))) * time.Second
 }
 
-// PollingMatters says whether KEDA's own loop moves the size or feeds the HPA.
+// PollingMatters reports whether KEDA's own loop changes the size or feeds the HPA.
 //
 // Source: scaledobject_types.go, IsPollingIntervalRelevant.
 func (o *ScaledObject) PollingMatters() bool {
@@ -155,7 +155,7 @@ func (o *ScaledObject) PollingMatters() bool {
 		slices.ContainsFunc(o.Spec.Triggers, func(t Trigger) bool { return t.UseCachedMetrics })
 }
 
-// modifiers returns the scaling modifiers where any of their fields is set.
+// modifiers returns the scaling modifiers if any of their fields is set.
 func (o *ScaledObject) modifiers() *ScalingModifiers {
 	if o.Spec.Advanced == nil || o.Spec.Advanced.ScalingModifiers == nil ||
 		*o.Spec.Advanced.ScalingModifiers == (ScalingModifiers{}) {
@@ -176,8 +176,8 @@ const (
 	kedaOwner          = "scaledobject.keda.sh/name"
 )
 
-// Paused says whether an annotation stops all scaling; at is then the size that
-// it pins, -1 where it leaves the size as it is. KEDA deletes the HPA meanwhile.
+// Paused reports whether an annotation stops all scaling; at is the size that it fixes, or
+// -1 if it keeps the current size. KEDA deletes the HPA in the meantime.
 func (o *ScaledObject) Paused() (at int32, paused bool) {
 	if text, has := o.Annotations[kedaPausedReplicas]; has {
 		n, err := strconv.ParseInt(text, 10, 32)
@@ -189,7 +189,7 @@ func (o *ScaledObject) Paused() (at int32, paused bool) {
 	return -1, o.switched(kedaPaused)
 }
 
-// switched reads a yes-or-no annotation: anything that is no boolean is yes.
+// switched reads a yes-or-no annotation: anything that is not a boolean is yes.
 func (o *ScaledObject) switched(name string) bool {
 	text, has := o.Annotations[name]
 	if !has {
@@ -245,7 +245,7 @@ func (o Options) scaledObject(d *Doc, problems *source.Problems) {
 	switch {
 	case err == nil:
 		d.HPA, d.origin = h, origin
-	case !o.Unchecked: // one that a cluster holds is what it is
+	case !o.Unchecked: // an object in a cluster is what it is
 		d.Refused = source.Problems{d.doc.Problem("spec.triggers", err.Error(), "")}
 		*problems = append(*problems, d.Refused...)
 	}

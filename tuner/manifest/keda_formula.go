@@ -17,11 +17,11 @@ type Formula struct {
 	Names []string
 }
 
-// ErrNoValue says that a formula gave nil, for which KEDA puts fallback.replicas × target.
+// ErrNoValue means that a formula returned nil, which KEDA replaces by fallback.replicas ×
+// target.
 var ErrNoValue = errors.New("the formula has no value")
 
-// Formula compiles the formula of a ScaledObject as KEDA does; nil where it has
-// none.
+// Formula compiles the formula of a ScaledObject as KEDA does; nil if it has none.
 //
 // Source: kedacore/keda v2.21.0 apis/keda/v1alpha1/scaledobject_webhook.go
 // (ValidateAndCompileScalingModifiers, castToFloatIfNecessary).
@@ -55,7 +55,7 @@ func firstLine(err error) string {
 	return line
 }
 
-// asFloat casts a formula's result, so that 3 and a ? 1 : 2 count as numbers.
+// asFloat casts a formula's result, so that 3 and a ? 1 : 2 are numbers.
 func asFloat(formula string) string {
 	switch {
 	case strings.Contains(formula, "??"):
@@ -72,11 +72,10 @@ func asFloat(formula string) string {
 	return "float(" + formula + ")"
 }
 
-// Value evaluates a formula over the triggers' values, by trigger name; a nil is
-// a trigger that has failed longer than fallback.failureThreshold under
-// fallback.behavior scalingModifiers. The result is cut to thousandths, as the
-// HPA gets it. It returns ErrNoValue for nil, and an error for a division by
-// zero.
+// Value evaluates a formula over the triggers' values, by trigger name. nil is a trigger
+// that has failed longer than fallback.failureThreshold under fallback.behavior
+// scalingModifiers. The result is truncated to thousandths, as the HPA gets it. Value
+// returns ErrNoValue for nil, and an error for a division by zero.
 //
 // Source: pkg/scaling/modifiers/formula.go (calculateScalingModifiersFormula).
 func (f *Formula) Value(values map[string]*float64) (float64, error) {
@@ -103,8 +102,8 @@ func (f *Formula) Value(values map[string]*float64) (float64, error) {
 	return float64(int64(v*1000)) / 1000, nil
 }
 
-// Composite returns the value of the formula's metric at the triggers' values:
-// where the formula gives none, fallback.replicas times the target.
+// Composite returns the value of the formula's metric for the triggers' values; if the
+// formula has none, fallback.replicas times the target.
 func (o *ScaledObject) Composite(f *Formula, values map[string]*float64) (float64, error) {
 	v, err := f.Value(values)
 	if !errors.Is(err, ErrNoValue) || o.Spec.Fallback == nil {
@@ -114,8 +113,8 @@ func (o *ScaledObject) Composite(f *Formula, values map[string]*float64) (float6
 	return float64(o.Spec.Fallback.Replicas) * target, err
 }
 
-// divides finds values at which a formula divides by zero: all at one, all at
-// zero, and each alone at zero. always is true where it does so at every one.
+// divides finds values for which a formula divides by zero: all at one, all at zero, and
+// each alone at zero. always is true if it does so for all of them.
 func (f *Formula) divides() (at string, always bool) {
 	one, none := 1.0, 0.0
 	try := func(zero func(string) bool) bool {

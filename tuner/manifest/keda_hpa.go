@@ -54,8 +54,7 @@ func (o *ScaledObject) HPA() (h *autoscalingv2.HorizontalPodAutoscaler, origin [
 	return h, origin, nil
 }
 
-// behavior is the one that is written, with the directions that an annotation
-// pauses switched off.
+// behavior is the written one, with the directions disabled that an annotation pauses.
 func (o *ScaledObject) behavior() *autoscalingv2.HorizontalPodAutoscalerBehavior {
 	var b *autoscalingv2.HorizontalPodAutoscalerBehavior
 	if a := o.Spec.Advanced; a != nil && a.HorizontalPodAutoscalerConfig != nil {
@@ -160,8 +159,7 @@ func (o *ScaledObject) metrics() (specs []autoscalingv2.MetricSpec, origin []int
 	return specs, origin, nil
 }
 
-// recorded is the name of a trigger's metric as KEDA wrote it to status, where
-// it did.
+// recorded is the name of a trigger's metric as KEDA wrote it to the status, if it did.
 func (o *ScaledObject) recorded(index int, otherwise string) string {
 	for _, name := range o.Status.ExternalMetricNames {
 		if strings.HasPrefix(name, fmt.Sprintf("s%d-", index)) {
@@ -180,7 +178,7 @@ func external(name string, t autoscalingv2.MetricTarget) autoscalingv2.MetricSpe
 	}
 }
 
-// metric is the HPA's metric that the scaler of a trigger asks for.
+// metric is the HPA's metric that a trigger's scaler requests.
 func (t *Trigger) metric(index int) (out autoscalingv2.MetricSpec, err error) {
 	if t.Type == "cpu" || t.Type == "memory" {
 		return t.resourceMetric()
@@ -214,8 +212,8 @@ func (t *Trigger) metric(index int) (out autoscalingv2.MetricSpec, err error) {
 	return external(fmt.Sprintf("s%d-%s", index, s.name(t)), target), nil
 }
 
-// threshold is the scaler's target value; a value that is no number that can be
-// a target counts as 0, as KEDA has it.
+// threshold is the scaler's target value; a value that cannot be a target counts as 0, as
+// in KEDA.
 //
 // Source: pkg/scalers/scaler.go (quantityFromFloat64).
 func (t *Trigger) threshold(s scaler) (float64, error) {
@@ -275,11 +273,11 @@ func (t *Trigger) resourceMetric() (out autoscalingv2.MetricSpec, err error) {
 	}, nil
 }
 
-// scaler is how a trigger type names its metric and where its target stands.
+// scaler is how a trigger type names its metric and where its target is.
 type scaler struct {
 	kind string
-	// named makes the metric's name behind "s<index>-": the words of the format
-	// are metadata fields. "" = only the running scaler knows it.
+	// named builds the metric's name behind "s<index>-": the words of the format are
+	// metadata fields. "" = only the running scaler knows it.
 	named     string
 	fields    []string // the target's metadata field, and older names of it
 	whole     bool     // the target is cut to a whole number
@@ -287,7 +285,7 @@ type scaler struct {
 	otherwise float64 // the target where it is not said
 }
 
-// normal is how KEDA makes a metric's name of any text.
+// normal is how KEDA makes a metric's name from any text.
 //
 // Source: pkg/util/normalize_string.go.
 func normal(s string) string {
@@ -327,8 +325,8 @@ func (s scaler) name(t *Trigger) string {
 	return normal(format + t.Metadata[field])
 }
 
-// Guessed says whether the metric's name is not known from the manifest alone:
-// then what KEDA recorded in status, or on the HPA, tells.
+// Guessed reports whether the metric's name cannot be known from the manifest alone; it is
+// then what KEDA recorded in the status, or on the HPA.
 func (t *Trigger) Guessed() bool {
 	s, _ := scalerOf(t.Type)
 	return s.named == "" && t.Type != "cron" && t.Type != "cpu" && t.Type != "memory"
@@ -378,7 +376,7 @@ var scalers = []scaler{
 	{kind: "solarwinds", named: "solarwinds", fields: []string{"targetValue"}, required: true},
 }
 
-// otherScalers are the trigger types that KEDA has besides.
+// otherScalers are the other trigger types of KEDA.
 //
 // Source: pkg/scaling/scalers_builder.go (buildScaler), v2.21.0.
 var otherScalers = strings.Fields(`activemq arangodb artemis-queue aws-dynamodb aws-dynamodb-streams aws-kinesis-stream

@@ -9,9 +9,9 @@ import (
 	"github.com/hpatune/hpatune/tuner/keda"
 )
 
-// Loop returns what a ScaledObject says of KEDA's own loop. ofPods tells
-// what a trigger reads, and whether the target's own pods export it. It is for an object that passed
-// its checks; of others the numbers that cannot be read count as not said.
+// Loop returns the part of a ScaledObject that is about KEDA's own loop. ofPods says what a
+// trigger reads, and whether the target's own pods export it. It is for an object that
+// passed its checks; otherwise, numbers that cannot be parsed count as not set.
 func (o *ScaledObject) Loop(ofPods func(*Trigger) (reads string, is bool)) *keda.Loop {
 	l := &keda.Loop{
 		Polling: o.Polling(), Cooldown: o.Cooldown(), Min: o.Min(), Idle: o.Spec.IdleReplicaCount,
@@ -42,7 +42,7 @@ func (o *ScaledObject) Loop(ofPods func(*Trigger) (reads string, is bool)) *keda
 	return l
 }
 
-// signal is the i-th trigger as the loop takes it.
+// signal is the i-th trigger as the loop uses it.
 func (o *ScaledObject) signal(i int, ofPods func(*Trigger) (reads string, is bool)) keda.Trigger {
 	t := &o.Spec.Triggers[i]
 	s := keda.Trigger{
@@ -72,9 +72,8 @@ func (o *ScaledObject) signal(i int, ofPods func(*Trigger) (reads string, is boo
 	return s
 }
 
-// activation is the value above which a trigger is active: each scaler has a name
-// of its own for it (activationThreshold, activationTargetValue, …). 0 where it is
-// not said.
+// activation is the value above which a trigger is active. Each scaler has its own name for
+// it (activationThreshold, activationTargetValue, …). 0 if it is not set.
 func (t *Trigger) activation() float64 {
 	fields := make([]string, 0, 1)
 	for field := range t.Metadata {

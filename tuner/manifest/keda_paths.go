@@ -9,9 +9,9 @@ import (
 
 const kedaBehavior = "spec.advanced.horizontalPodAutoscalerConfig.behavior"
 
-// SourcePath returns where a setting of the generated HPA stands in the
-// ScaledObject: a path as hpa.Knobs has it ("spec.metrics[s0-prometheus{…}]…")
-// or by index ("spec.metrics[0]"). "" where it stands nowhere.
+// SourcePath returns where a setting of the generated HPA is in the ScaledObject: a path as
+// hpa.Knobs has it ("spec.metrics[s0-prometheus{…}]…") or by index ("spec.metrics[0]"). ""
+// if it has no place there.
 func (o *ScaledObject) SourcePath(path string) string {
 	switch {
 	case path == "spec.minReplicas":

@@ -32,7 +32,7 @@ func (d *Doc) Rewrite(c *hpa.Config, notes []Note) (text []byte, rest []string, 
 	r.bounds()
 	r.targets()
 	r.behavior()
-	for _, n := range notes { // reasons of what has no field of its own
+	for _, n := range notes { // reasons for settings that have no field of their own
 		if strings.HasPrefix(n.Path, "spec.metrics") && !r.noted[n.Path] {
 			if at := d.SourcePath(n.Path); at != "" {
 				r.edits = append(r.edits, source.Edit{Path: at, Note: wrapped(n.Text)})
@@ -55,7 +55,7 @@ type rewriting struct {
 	rest      []string
 }
 
-// set writes a value where the HPA's path stands in the ScaledObject.
+// set writes a value at the place of the HPA's path in the ScaledObject.
 func (r *rewriting) set(path, value string) {
 	at := r.d.SourcePath(path)
 	if at == "" {
@@ -78,7 +78,7 @@ func (r *rewriting) bounds() {
 	}
 }
 
-// targets writes the thresholds of metrics that both have, by their names.
+// targets writes the thresholds of metrics that both have, by name.
 func (r *rewriting) targets() {
 	names, wanted := metricNames(r.now), metricNames(r.want)
 	at := map[string]int{}
@@ -109,8 +109,8 @@ func (r *rewriting) targets() {
 	}
 }
 
-// plainNumber is a target as a trigger's metadata have it: scalers read a number
-// and no quantity, but for cpu and memory.
+// plainNumber is a target as it is in a trigger's metadata: scalers read a number instead
+// of a quantity, except for cpu and memory.
 func plainNumber(m *hpa.Metric) string {
 	if m.Source == hpa.Resource || m.Source == hpa.ContainerResource {
 		return targetText(m)
@@ -122,7 +122,7 @@ func plainNumber(m *hpa.Metric) string {
 	return strconv.FormatFloat(float64(milli)/1000, 'f', -1, 64)
 }
 
-// behavior is written whole where anything in it changes.
+// behavior is written completely if anything in it changes.
 func (r *rewriting) behavior() {
 	if r.want.Behavior == r.now.Behavior && r.want.ScaleUp.Equal(&r.now.ScaleUp) &&
 		r.want.ScaleDown.Equal(&r.now.ScaleDown) {
@@ -138,7 +138,7 @@ func (r *rewriting) behavior() {
 			notes = append(notes, Note{path, strings.Join(texts, "\n")})
 		}
 	}
-	// What an annotation switches off is no setting: the written policy stays.
+	// What an annotation disables is not a setting: the written policy stays.
 	want := *r.want
 	for _, x := range []struct {
 		paused bool

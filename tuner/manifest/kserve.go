@@ -18,7 +18,7 @@ const (
 	kserveTarget = "serving.kserve.io/targetUtilizationPercentage"
 )
 
-// inferenceService is what of an InferenceService makes an HPA.
+// inferenceService is the part of an InferenceService that makes an HPA.
 type inferenceService struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
 	Spec     struct {

@@ -15,8 +15,8 @@ type HPA struct {
 	Identity hpa.Identity
 	Meta     Meta
 	Data     []byte // as written
-	First    bool   // there is none yet: this one is only to compare with
-	Scaled   *Doc   // the ScaledObject that it is made of; nil = none
+	First    bool   // there is none yet: this one is only for comparison
+	Scaled   *Doc   // the ScaledObject that makes it; nil = none
 	Warnings source.Problems
 }
 
@@ -29,7 +29,7 @@ func One(name string, data []byte) (HPA, error) {
 	}
 	var found []Doc
 	for _, d := range docs {
-		if d.HPA != nil && d.Kind != "InferenceService" { // KServe would undo an HPA in place of its own
+		if d.HPA != nil && d.Kind != "InferenceService" { // KServe would revert an HPA
 			found = append(found, d)
 		}
 	}

@@ -9,19 +9,19 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// Patch says a Config in the language of the object that owns an HPA: such an
-// HPA is never written itself, since its owner would undo it.
+// Patch is a Config in the format of the object that owns an HPA. Such an HPA is never
+// written directly, since its owner would revert it.
 type Patch struct {
 	Body []byte   // a commented YAML merge patch: kubectl patch … --type merge --patch-file
-	Rest []string // what the patch cannot say, a sentence each: where to change it by hand
+	Rest []string // what the patch cannot express, one sentence each: where to change it by hand
 }
 
-// KEDA returns a Config as a patch of the ScaledObject that owns the HPA: bounds
-// and behavior. Notes are named as for V2. Targets are in the triggers, a list
-// that a merge patch would replace whole, so they are sentences in Rest.
+// KEDA returns a Config as a patch of the ScaledObject that owns the HPA: bounds and
+// behavior. Notes are named as for V2. Targets are in the triggers, a list that a merge
+// patch would replace completely, so they are sentences in Rest.
 //
-// Source: kedacore/keda apis/keda/v1alpha1/scaledobject_types.go; behavior has
-// the type of autoscaling/v2.
+// Source: kedacore/keda apis/keda/v1alpha1/scaledobject_types.go; behavior has the type of
+// autoscaling/v2.
 func KEDA(c *hpa.Config, namespace, name string, notes []Note) Patch {
 	w := newWriter(notes)
 	w.comment("", 0)
@@ -72,9 +72,9 @@ func KEDA(c *hpa.Config, namespace, name string, notes []Note) Patch {
 	return p
 }
 
-// KServe returns a Config as a patch of the predictor of the InferenceService
-// that owns the HPA (raw deployment mode): bounds, and one cpu or memory
-// utilization. What it cannot say is in Rest.
+// KServe returns a Config as a patch of the predictor of the InferenceService that owns the
+// HPA (raw deployment mode): bounds, and one cpu or memory utilization. Rest has what it
+// cannot express.
 //
 // Source: kserve/kserve pkg/apis/serving/v1beta1/component.go.
 func KServe(c *hpa.Config, namespace, name string, notes []Note) Patch {

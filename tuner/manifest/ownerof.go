@@ -9,19 +9,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Owner is who writes an object, and would write it again.
+// Owner is who writes an object, and would overwrite changes.
 type Owner struct {
-	Kind string // KEDA, KServe, Argo CD, Flux, Helm, controller, manager, "" = nobody that could be seen
+	Kind string // KEDA, KServe, Argo CD, Flux, Helm, controller, manager, "" = none found
 	Name string // of the owning object or release
-	How  string // what told: the label, annotation, ownerReference or field manager
+	How  string // the evidence: the label, annotation, ownerReference or field manager
 }
 
-// Patchable reports whether a change to the object stays until it is put back:
-// KEDA, KServe and other controllers write theirs again within seconds, and
-// Argo CD and Flux at their next sync.
+// Patchable reports whether a change to the object lasts until it is reverted: KEDA, KServe
+// and other controllers overwrite their objects within seconds, and Argo CD and Flux at
+// their next sync.
 func (o Owner) Patchable() bool { return o.Kind == "" || o.Kind == "Helm" || o.Kind == "manager" }
 
-// Where says what to change instead of the object itself; "" = the object.
+// Where says what to change instead of the object; "" = the object itself.
 func (o Owner) Where() string {
 	switch o.Kind {
 	case "KEDA":
@@ -66,8 +66,8 @@ var kubectlManagers = []string{
 // that applied its spec.
 func OwnerOf(o metav1.Object) Owner { return ownerOf(o, false) }
 
-// OwnerOfScaled finds who owns a ScaledObject, as OwnerOf does. KEDA's own label
-// and writes make nobody its owner.
+// OwnerOfScaled finds who owns a ScaledObject, as OwnerOf does. KEDA's own label and writes
+// do not make it the owner.
 func OwnerOfScaled(o metav1.Object) Owner { return ownerOf(o, true) }
 
 func ownerOf(o metav1.Object, scaled bool) Owner {

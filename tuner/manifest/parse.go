@@ -30,12 +30,11 @@ type Doc struct {
 	HPA *autoscalingv2.HorizontalPodAutoscaler
 	// Scaled is a ScaledObject; HPA is then the one that KEDA makes of it.
 	Scaled *ScaledObject
-	// Problems are what is wrong with it: then HPA is nil.
+	// Problems are what is wrong with it; HPA is then nil.
 	Problems source.Problems
-	// Refused are those of a ScaledObject that can be read, and that KEDA or the API
-	// server would refuse.
+	// Refused are the problems of a ScaledObject that KEDA or the API server would refuse.
 	Refused source.Problems
-	// Warnings are what the API server accepts and a person should know.
+	// Warnings are about what the API server accepts and a person should know.
 	Warnings source.Problems
 
 	doc    *source.Document
@@ -43,15 +42,15 @@ type Doc struct {
 	paths  map[string]string // of an InferenceService: where parts of HPA stand
 }
 
-// JSON returns the object as it was written, as JSON: for kinds that are read elsewhere.
+// JSON returns the object as JSON, for kinds that are decoded elsewhere.
 func (d *Doc) JSON() ([]byte, source.Problems) { return d.doc.JSON() }
 
 // LineOf returns the line of the field at path ("spec.minReplicas"), or of the
 // nearest one around it.
 func (d *Doc) LineOf(path string) int { return d.doc.Line(d.SourcePath(path)) }
 
-// SourcePath is where a setting of the HPA stands in the object that was
-// written: the same path, but for an HPA that KEDA or KServe makes.
+// SourcePath is where a setting of the HPA is in the written object: the same path, except
+// for an HPA that KEDA or KServe makes.
 func (d *Doc) SourcePath(path string) string {
 	if d.Scaled != nil {
 		return d.Scaled.SourcePath(path)
@@ -99,8 +98,8 @@ func (o Options) Parse(file string, data []byte) ([]Doc, source.Problems) {
 	return docs, problems.Sort()
 }
 
-// Read is Parse for those who take what can be read: each object keeps its own
-// problems, and those that are returned are of the file, which ends there.
+// Read is Parse for callers that use whatever can be read: each object keeps its own
+// problems, and the returned ones are of the file, at which reading ended.
 func (o Options) Read(file string, data []byte) ([]Doc, source.Problems) {
 	roots, problems := source.Parse(file, data)
 	if len(problems) > 0 && IsTemplate(data) {
@@ -122,8 +121,8 @@ const renderFirst = "render the template first: helm template . | hpatune … -f
 
 var action = regexp.MustCompile(`\{\{-?\s*[.$\w("/]`)
 
-// IsTemplate says whether data holds actions of a template ({{ … }}), as the
-// files of a Helm chart do before they are rendered.
+// IsTemplate reports whether data contains actions of a template ({{ … }}), as the files of
+// a Helm chart do before they are rendered.
 func IsTemplate(data []byte) bool { return action.Match(data) }
 
 // objects appends the objects of a document: itself, or the items of a List
@@ -171,7 +170,7 @@ func (o Options) object(r *source.Document, apiVersion, kind string) Doc {
 	case d.Kind == "InferenceService" && strings.HasPrefix(d.APIVersion, "serving.kserve.io/"):
 		o.inference(&d, problems)
 	case d.Kind != kindHPA:
-		// A VerticalPodAutoscaler is near by its letters, and no misspelling.
+		// VerticalPodAutoscaler is similar in spelling, but not a misspelling.
 		if d.Kind != "VerticalPodAutoscaler" && d.Kind != kindHPA+"List" && source.Nearest(d.Kind, []string{kindHPA}) != "" {
 			*problems = append(*problems, r.Problem("kind", fmt.Sprintf("%q is unknown", d.Kind), kindHPA))
 		}
@@ -216,7 +215,7 @@ func (o Options) v1(d *Doc, problems *source.Problems) {
 	o.check(d, h, found, problems)
 }
 
-// check validates a decoded object and keeps it if nothing was wrong.
+// check validates a decoded object and keeps it if it has no problems.
 func (o Options) check(
 	d *Doc,
 	h *autoscalingv2.HorizontalPodAutoscaler,
@@ -239,7 +238,7 @@ func (o Options) check(
 	decoded := found
 	for _, e := range errs {
 		if known(decoded, e.Field) {
-			continue // a value that could not be read is not missing as well
+			continue // a value that could not be read is not also missing
 		}
 		found = append(found, d.doc.Problem(e.Field, e.ErrorBody(), hint(e)))
 	}
@@ -249,8 +248,8 @@ func (o Options) check(
 	}
 }
 
-// known says whether a field, or one around it or in it, could not be decoded,
-// or stands there misspelt.
+// known reports whether a field, or one around it or in it, could not be decoded, or is
+// misspelt there.
 func known(ps source.Problems, path string) bool {
 	return slices.ContainsFunc(ps, func(p source.Problem) bool {
 		if at := strings.LastIndexByte(p.Path, '.'); p.Try != "" && at >= 0 && p.Path[:at+1]+p.Try == path {
@@ -262,7 +261,7 @@ func known(ps source.Problems, path string) bool {
 	})
 }
 
-// tidy puts a hint in place of Kubernetes' regular expression for quantities.
+// tidy replaces Kubernetes' regular expression for quantities by a hint.
 func tidy(ps source.Problems) source.Problems {
 	for i := range ps {
 		if at := strings.Index(ps[i].Text, ": quantities must match"); at >= 0 {
@@ -273,7 +272,7 @@ func tidy(ps source.Problems) source.Problems {
 	return ps
 }
 
-// hint says what to write where the API server only says what is wrong.
+// hint says what to write, for errors in which the API server only says what is wrong.
 func hint(e *field.Error) string {
 	name := e.Field[strings.LastIndexByte(e.Field, '.')+1:]
 	switch {

@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// Requests are the resource requests of a pod, as a person states them. 0 and
-// absent = not stated.
+// Requests are the resource requests of a pod, as stated by flags. 0 and absent = not
+// stated.
 type Requests struct {
 	CPUMilli    int64
 	MemoryBytes int64

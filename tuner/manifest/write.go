@@ -15,8 +15,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// Handwritten is the configuration that everybody copies (testdata/handwritten.yaml):
-// what the demo starts from.
+// Handwritten is the commonly copied configuration (testdata/handwritten.yaml) with which
+// the demo starts.
 //
 //go:embed testdata/handwritten.yaml
 var Handwritten string
@@ -96,7 +96,7 @@ func metricNames(c *hpa.Config) []string {
 type writer struct {
 	b      strings.Builder
 	notes  map[string][]string
-	indent int // added to every depth: behavior stands deeper in other objects
+	indent int // added to every depth: behavior is deeper in other objects
 }
 
 func newWriter(notes []Note) *writer {
@@ -121,7 +121,7 @@ func (w *writer) comment(path string, depth int) {
 func (w *writer) remark(depth int, note string) {
 	for para := range strings.Lines(note) {
 		para = strings.TrimRight(para, "\r\n")
-		// Any other line break that YAML knows would end the comment.
+		// Any other line break of YAML would end the comment.
 		para = strings.Map(func(r rune) rune {
 			if r == '\t' || r >= ' ' && r != 0x7f && r != 0x85 && r != 0x2028 && r != 0x2029 && r != 0xfeff && r != 0xfffd {
 				return r
@@ -292,8 +292,8 @@ func text(s string) string {
 	return strconv.QuoteToASCII(strings.ToValidUTF8(s, "\ufffd"))
 }
 
-// Diff says what changes from a to b, a line a setting, in the manifest's
-// order: "spec.minReplicas: 2 → 3". "" = nothing.
+// Diff lists the changes from a to b, one line per setting, in the manifest's order:
+// "spec.minReplicas: 2 → 3". "" = none.
 func Diff(a, b *hpa.Config) string {
 	var out strings.Builder
 	before := map[string]any{}

@@ -9,8 +9,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// ControllerFlags reads --controller (syncPeriod=5s,tolerance=0.05) into what a run
-// says of the controller; what is not named stays.
+// ControllerFlags parses --controller (syncPeriod=5s,tolerance=0.05) into a run's
+// controller settings; settings that are not named stay.
 func ControllerFlags(text string, h *results.HPAContext) error {
 	if text == "" {
 		return nil

@@ -12,12 +12,12 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// ErrNoTarget says that a run recorded neither an HPA nor what it loaded.
+// ErrNoTarget means that a run recorded neither an HPA nor what it loaded.
 var ErrNoTarget = errors.New("the run recorded neither an HPA nor a target")
 
-// First returns what a workload that ran at fixed sizes is compared with: the
-// HPA that kubectl autoscale would make of it, up to the largest of these sizes.
-// It wraps ErrNoTarget where the first run has no cluster/target.yaml.
+// First returns what a workload that ran at fixed sizes is compared with: the HPA that
+// kubectl autoscale would create for it, up to the largest of these sizes. It wraps
+// ErrNoTarget if the first run has no cluster/target.yaml.
 func First(runs []*results.Run) (hpa.Config, manifest.Meta, error) {
 	var target struct {
 		APIVersion, Kind string

@@ -16,9 +16,8 @@ const (
 	scaledFile = "scaledobject.yaml" // what KEDA made it of
 )
 
-// HPA returns the HPA that ran, with the ScaledObject that it was made of, if any.
-// The error is of kind Evidence where the run observed no cluster at all, else of
-// kind Input.
+// HPA returns the HPA that ran, with the ScaledObject that made it, if any. The error is of
+// kind Evidence if the run observed no cluster at all, else of kind Input.
 func HPA(run *results.Run) (manifest.HPA, error) {
 	data, ok := run.Cluster[hpaFile]
 	switch {
@@ -34,7 +33,7 @@ func HPA(run *results.Run) (manifest.HPA, error) {
 		return h, failure.As(failure.Input, err)
 	}
 	if so, has := run.Cluster[scaledFile]; has && h.Scaled == nil {
-		// What KEDA made is what ran; what is advised is the object above it.
+		// KEDA's HPA is what ran; the recommendation is for the ScaledObject above it.
 		if made, err := manifest.One("cluster/"+scaledFile, so); err == nil && made.Config.Equal(&h.Config) {
 			h.Scaled = made.Scaled
 		}
@@ -42,15 +41,14 @@ func HPA(run *results.Run) (manifest.HPA, error) {
 	return h, nil
 }
 
-// Given is the HPA of a file that a person gives in place of the recorded one.
+// Given is the HPA of a file that is used instead of the recorded one.
 type Given struct {
 	manifest.HPA
 	File string // as typed
 }
 
-// Current returns the HPA given, or else the one that ran; nil = none is given. It
-// refuses, as Evidence, an HPA of another workload than the recorded one, where that
-// is known.
+// Current returns the given HPA, or the one that ran; nil = none is given. It rejects, as
+// Evidence, an HPA of a workload other than the recorded one, if that is known.
 func Current(run *results.Run, given *Given) (manifest.HPA, error) {
 	if given == nil {
 		return HPA(run)
@@ -72,9 +70,8 @@ func Current(run *results.Run, given *Given) (manifest.HPA, error) {
 	return given.HPA, nil
 }
 
-// Improved returns the HPA that a recommendation is about: Current, or for runs at
-// fixed sizes their First. ran is the configuration that was recorded, where that is
-// another; nil else.
+// Improved returns the HPA that a recommendation is about: Current, or for runs at fixed
+// sizes their First. ran is the recorded configuration if it is another one, else nil.
 func Improved(runs []*results.Run, given *Given) (about manifest.HPA, ran *hpa.Config, err error) {
 	run := runs[0]
 	if given == nil && run.Meta.Target.Kind == results.OfFixed {
@@ -97,8 +94,8 @@ func Improved(runs []*results.Run, given *Given) (about manifest.HPA, ran *hpa.C
 	return about, ran, err
 }
 
-// Differs says in which settings what ran differs from a configuration, a line each;
-// "" = in none, or it is not known what ran.
+// Differs lists the settings in which what ran differs from a configuration, one per line;
+// "" = none, or what ran is unknown.
 func Differs(run *results.Run, c *hpa.Config) (string, error) {
 	if _, ok := run.Cluster[hpaFile]; !ok {
 		return "", nil
@@ -110,9 +107,9 @@ func Differs(run *results.Run, c *hpa.Config) (string, error) {
 	return manifest.Diff(c, &ran.Config), nil
 }
 
-// Scenario returns a recorded run as a scenario under an HPA, and the recorded size
-// around each of its reconciles. Where the HPA is not the one that ran, the
-// reconciles read its metrics (replay.Under). An error is of kind Evidence.
+// Scenario returns a recorded run as a scenario under an HPA, and the recorded size around
+// each of its reconciles. If the HPA is not the one that ran, the reconciles read its
+// metrics (replay.Under). An error is of kind Evidence.
 func Scenario(run *results.Run, given *Given) (*scenario.Scenario, []scenario.Size, error) {
 	h, err := HPA(run)
 	if err != nil {

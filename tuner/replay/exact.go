@@ -9,14 +9,14 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// SimulateExact runs one candidate request by request, and hands each tick to
-// visit once all are known. It is some hundred times slower than Simulate and
-// knows what Simulate approximates: who waits behind whom.
+// SimulateExact runs one candidate request by request, and passes each tick to visit when
+// all are known. It is about a hundred times slower than Simulate, and exact where Simulate
+// approximates: who waits behind whom.
 //
-// Seed 0 replays the world as it is, with the recorded arrivals where they are
-// known. Any other seed is another day of the same kind: World.Draw(seed). The
-// same seed gives every candidate the same arrivals, service times and cold
-// starts, so that differences between candidates are not luck.
+// Seed 0 replays the world as it is, with the recorded arrivals if they are known. Any
+// other seed is another day of the same kind: World.Draw(seed). With the same seed, every
+// candidate gets the same arrivals, service times and cold starts, so that differences
+// between candidates are not luck.
 func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func(*results.Tick)) {
 	if seed != 0 {
 		w = w.Draw(seed)
@@ -57,9 +57,8 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 	}
 }
 
-// requests are the world's arrivals one by one: the recorded ones, or drawn
-// from the bins, evenly spread within each where arrivals are constant and at
-// random else.
+// requests are the world's arrivals one by one: the recorded ones, or drawn from the bins.
+// Within a bin they are evenly spread if arrivals are constant, else random.
 func (w *World) requests(out []plant.Request, seed uint64) []plant.Request {
 	if w.Demand.Arrivals != nil {
 		out = slices.Grow(out, len(w.Demand.Arrivals))

@@ -12,14 +12,14 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// pollSlip is what KEDA's loop loses from one look at the triggers to the next: its
-// timer is set before it looks.
+// pollSlip is the delay that KEDA's loop accumulates per poll: its timer is set before it
+// polls.
 const pollSlip = 1e-3
 
-// errTrigger is what a metric answers whose trigger fails.
+// errTrigger is the answer for a metric whose trigger fails.
 var errTrigger = errors.New("the trigger failed, and no fallback is at work")
 
-// pods is a plant as what scales it sees it.
+// pods is a plant as its autoscaler sees it.
 type pods interface {
 	Pods(now float64, out []plant.PodView) []plant.PodView
 	Status() int
@@ -27,7 +27,7 @@ type pods interface {
 	Held() float64
 }
 
-// operator is KEDA in virtual time, beside the controller.
+// operator is KEDA in virtual time, next to the controller.
 type operator struct {
 	loop    *keda.Loop // this configuration's; nil = none
 	own     keda.Loop
@@ -41,8 +41,8 @@ type operator struct {
 	read    bool           // it has
 }
 
-// outside is what came while no pod was ready, by tick: what is measured before the
-// pods sees it.
+// outside is what arrived while no pod was ready, by tick: metrics that are measured in
+// front of the pods count it.
 type outside struct {
 	on       bool
 	step     float64 // seconds a tick
@@ -50,8 +50,8 @@ type outside struct {
 	held     []float64
 }
 
-// reset takes over what a configuration says of KEDA's loop: its own minimum, and
-// for the HPA 1 where that is 0.
+// reset applies what a configuration says about KEDA's loop: its own minimum, and for the
+// HPA 1 if that is 0.
 func (k *operator) reset(w *World, cfg *hpa.Config) {
 	k.loop, k.next, k.formula, k.read = nil, math.Inf(1), -1, false
 	k.signals, k.metrics = k.signals[:0], k.metrics[:0]
@@ -100,7 +100,7 @@ func (a *autoscaler) begin(p pods) {
 	}
 }
 
-// due runs what falls due by a time: a reconcile of the HPA, a look of KEDA's loop.
+// due runs what is due at a time: a reconcile of the HPA, a poll of KEDA's loop.
 func (a *autoscaler) due(until float64, p pods, show func(*hpa.Observation, *hpa.Decision)) {
 	early := a.keda.next < a.next
 	if early && a.keda.next <= until {
@@ -116,7 +116,7 @@ func (a *autoscaler) due(until float64, p pods, show func(*hpa.Observation, *hpa
 	}
 }
 
-// note keeps what came in a step in which no pod was ready.
+// note records what arrived in a step in which no pod was ready.
 func (a *autoscaler) note(arrivals float64, t *results.Tick, p pods) {
 	if !a.outside.on {
 		return
@@ -156,7 +156,7 @@ func (a *autoscaler) poll(p pods) {
 	}
 }
 
-// ready is how many of the pods in view are ready.
+// ready is the number of ready pods in view.
 func (a *autoscaler) ready() int32 {
 	n := 0
 	for i := range a.views {
@@ -167,8 +167,8 @@ func (a *autoscaler) ready() int32 {
 	return int32(n)
 }
 
-// trigger is what the i-th trigger's source answers. One of a formula has no pipe of
-// its own: only the formula's value is known, and whether anything is there to read.
+// trigger is the answer of the i-th trigger's source. A trigger of a formula has no pipe of
+// its own: only the formula's value is known, and whether there is anything to read.
 func (a *autoscaler) trigger(i int, now float64) keda.Reading {
 	t := &a.keda.loop.Triggers[i]
 	if t.Cron != nil {
@@ -184,8 +184,8 @@ func (a *autoscaler) trigger(i int, now float64) keda.Reading {
 	return keda.Reading{Empty: t.OfPods && len(a.views) == 0}
 }
 
-// spansOf is when each cron trigger of a loop is active; nil for the others, and for
-// one that KEDA cannot read.
+// spansOf is when each cron trigger of a loop is active; nil for other triggers, and for a
+// schedule that KEDA cannot read.
 func (w *World) spansOf(l *keda.Loop) [][]keda.Span {
 	if l == nil {
 		return nil
@@ -201,7 +201,7 @@ func (w *World) spansOf(l *keda.Loop) [][]keda.Span {
 	return out
 }
 
-// onTime is what the i-th trigger, a cron trigger, answers.
+// onTime is the answer of the i-th trigger, a cron trigger.
 func (w *World) onTime(i int, now float64) keda.Reading {
 	if w.spans[i] == nil {
 		return keda.Reading{Failed: true}
@@ -213,16 +213,15 @@ func (w *World) onTime(i int, now float64) keda.Reading {
 	return keda.Reading{}
 }
 
-// scheduled says whether a metric is a cron trigger's, which needs no pipe.
+// scheduled reports whether a metric belongs to a cron trigger, which needs no pipe.
 func (w *World) scheduled(m *hpa.Metric) bool {
 	return w.Loop != nil && m.Source == hpa.External && slices.ContainsFunc(w.Loop.Triggers, func(t keda.Trigger) bool {
 		return t.Cron != nil && t.Metric == m.Name
 	})
 }
 
-// value is a pipe's number at a time: over the pods in view, and of what waits or
-// came before them, where it is measured there. some is false where there is no
-// series.
+// value is a pipe's number at a time: over the pods in view, plus what waits or arrives in
+// front of them if it is measured there. some is false if there is no series.
 func (a *autoscaler) value(pipe int, now float64) (v float64, some bool) {
 	a.values, a.counts = a.values[:0], a.counts[:0]
 	for i := range a.views {
@@ -238,12 +237,12 @@ func (a *autoscaler) value(pipe int, now float64) (v float64, some bool) {
 	return v, len(a.values) > 0
 }
 
-// visible is a value to the thousandth: in the fluid plant, which moves fractions
-// of requests, nothing ever ends altogether.
+// visible rounds a value to the thousandth: in the fluid plant, which moves fractions of
+// requests, nothing ever ends completely.
 func visible(v float64) float64 { return math.Round(v*1000) / 1000 }
 
-// of is the part of a pipe's number that no pod has: arrivals a second that found
-// none over the pipe's window, and requests that are held.
+// of is the part of a pipe's number that belongs to no pod: arrivals per second over the
+// pipe's window that found no pod, and requests that are held.
 func (o *outside) of(p *plant.Pipe, now float64) float64 {
 	every := p.Every
 	if every == 0 {
@@ -261,7 +260,7 @@ func (o *outside) of(p *plant.Pipe, now float64) float64 {
 	return p.PerDone*came/(float64(ticks)*o.step) + max(p.PerRunning, p.PerWaiting)*o.held[last]
 }
 
-// external fills what KEDA's metrics server answers for a metric of the HPA.
+// external fills in what KEDA's metrics server answers for a metric of the HPA.
 func (a *autoscaler) external(r *hpa.Reading, metric, pipe int) {
 	k, now := &a.keda, a.last
 	pool := keda.Pool{Replicas: a.replicas, Ready: a.ready()}
@@ -289,7 +288,7 @@ func (a *autoscaler) external(r *hpa.Reading, metric, pipe int) {
 	a.answer(r, sum)
 }
 
-// observe is one look of the HPA at a trigger, through KEDA's cache where that is on.
+// observe reads a trigger for the HPA, through KEDA's cache if that is on.
 func (a *autoscaler) observe(i int, now float64, pool keda.Pool) keda.Observed {
 	r := a.trigger(i, now)
 	if a.keda.loop.Triggers[i].Cached && a.keda.read {

@@ -12,7 +12,7 @@ import (
 type Loss struct {
 	At   time.Duration
 	Pods int
-	Node bool // a node with all that is on it; Pods does nothing then
+	Node bool // a node with everything on it; Pods is then ignored
 }
 
 // loser is a plant that can lose pods.
@@ -21,8 +21,8 @@ type loser interface {
 	LoseNode(at float64)
 }
 
-// lose takes the losses that are due at time now, within half a step, and returns
-// those that are not.
+// lose applies the losses that are due at time now, within half a step, and returns the
+// others.
 func lose(losses []Loss, now, dt float64, p loser) []Loss {
 	for len(losses) > 0 && losses[0].At.Seconds() <= now+dt/2 {
 		if at := losses[0].At.Seconds(); losses[0].Node {
@@ -35,7 +35,7 @@ func lose(losses []Loss, now, dt float64, p loser) []Loss {
 	return losses
 }
 
-// Losing returns the world in which pods die, too, on the same tables.
+// Losing returns the world in which pods die, with the same tables.
 func (w *World) Losing(losses ...Loss) *World {
 	d := *w
 	d.Losses = append(slices.Clone(w.Losses), losses...)
@@ -43,10 +43,10 @@ func (w *World) Losing(losses ...Loss) *World {
 	return &d
 }
 
-// On returns the world whose pods stand on nodes, on the same tables. A recorded pod
-// that was scheduled only after half a node's start-up or more (10 s at least) waited for one: it
-// takes the quickest recorded way to a node instead, so that no wait counts twice.
-// waited is how many did.
+// On returns the world whose pods run on nodes, with the same tables. A recorded pod that
+// was scheduled only after at least half a node's start-up (and at least 10 s) waited for a
+// node. It gets the shortest recorded time to a node instead, so that no wait counts twice.
+// waited is the number of such pods.
 func (w *World) On(nodes plant.Nodes) (other *World, waited int) {
 	d := *w
 	d.Nodes, d.Start = &nodes, slices.Clone(w.Start)
@@ -69,7 +69,8 @@ func (w *World) On(nodes plant.Nodes) (other *World, waited int) {
 	return &d, waited
 }
 
-// standing is how many replicas the world begins with: no more than its nodes take.
+// standing is the number of replicas at the start of the world: at most what its nodes can
+// hold.
 func (w *World) standing() int32 {
 	if room, bounded := w.Nodes.Room(); bounded && int(w.Replicas) > room {
 		return int32(room)
@@ -77,8 +78,8 @@ func (w *World) standing() int32 {
 	return w.Replicas
 }
 
-// Starting returns the world in which every phase of a cold start takes k times as
-// long, on the same tables.
+// Starting returns the world in which every phase of a cold start takes k times as long,
+// with the same tables.
 func (w *World) Starting(k float64) *World {
 	d := *w
 	d.Start = make([]plant.PhaseSample, len(w.Start))
@@ -90,8 +91,8 @@ func (w *World) Starting(k float64) *World {
 	return &d
 }
 
-// Reading returns the world with other metrics, on the same tables. How far they may be
-// off is not known: only their luck varies from day to day.
+// Reading returns the world with other metrics, with the same tables. Their uncertainty is
+// unknown: only their luck varies from day to day.
 func (w *World) Reading(pipes []plant.Pipe) (*World, error) {
 	d := *w
 	var err error
@@ -100,12 +101,12 @@ func (w *World) Reading(pipes []plant.Pipe) (*World, error) {
 	return &d, err
 }
 
-// AtOnce returns the world in which a replica serves more requests at once, or
-// fewer: by so many. ok is false where the law shows no such number, or none is left.
-// It compiles the tables anew.
+// AtOnce returns the world in which a replica serves n more requests at once, or fewer. ok
+// is false if the law has no such number, or none would be left. It compiles the tables
+// again.
 //
-// Beyond the places that there were, requests are stretched on along the same line
-// (plant.Law.AtOnce); what a quota or a memory allows stays as it is.
+// Beyond the recorded slots, service times are extrapolated along the same line
+// (plant.Law.AtOnce); limits by a quota or memory stay.
 func (w *World) AtOnce(by int) (other *World, ok bool, err error) {
 	law, ok := w.Service.AtOnce(by)
 	if !ok {

@@ -10,17 +10,17 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// Scratch is one worker's memory, reused from replay to replay, and what the
-// caller wants to hear beside the ticks. The zero Scratch is ready.
+// Scratch is one worker's memory, reused from replay to replay, and what the caller wants
+// to receive in addition to ticks. The zero Scratch is ready to use.
 type Scratch struct {
-	// Latency, if set, collects what answered requests took. It is for the few
-	// replays that are shown: it costs some microseconds a tick.
+	// Latency, if set, collects the latencies of answered requests. It is for the few
+	// replays that are shown, since it costs some microseconds per tick.
 	Latency *plant.Latency
-	// Warmup tells which ticks no objective is about: the exact plant marks them,
-	// and leaves their requests out of Latency. nil = none.
+	// Warmup marks the ticks that no objective covers: the exact plant marks them, and
+	// leaves their requests out of Latency. nil = none.
 	Warmup func(tick int) bool
-	// OnDecision, if set, is shown every reconcile: what was seen and decided.
-	// Both are valid during the call.
+	// OnDecision, if set, is called at every reconcile with what was seen and decided. Both
+	// are valid during the call.
 	OnDecision func(*hpa.Observation, *hpa.Decision)
 
 	fluid    plant.Fluid
@@ -31,9 +31,9 @@ type Scratch struct {
 	tick     results.Tick
 }
 
-// Simulate runs one candidate over the fluid plant and hands each tick to
-// visit; it keeps nothing. w comes from New; s is the worker's own. The tick is
-// valid during the call. The same arguments give the same ticks, bit for bit.
+// Simulate runs one candidate over the fluid plant and passes each tick to visit; it keeps
+// nothing. w comes from New; s belongs to the worker. The tick is valid during the call.
+// The same arguments give the same ticks, bit for bit.
 func Simulate(w *World, cfg hpa.Config, s *Scratch, visit func(*results.Tick)) {
 	f, a := &s.fluid, &s.auto
 	f.Reset(w.model, int(w.Replicas), s.Latency)
@@ -65,8 +65,8 @@ func Timeline(w *World, cfg hpa.Config, s *Scratch) results.Timeline {
 	return tl
 }
 
-// autoscaler is the controller in virtual time: it turns what the plant shows
-// into observations.
+// autoscaler is the controller in virtual time: it turns the plant's state into
+// observations.
 type autoscaler struct {
 	w        *World
 	cfg      hpa.Config
@@ -87,7 +87,7 @@ type autoscaler struct {
 	outside  outside
 }
 
-// errNoPipe is what a metric answers that the world knows nothing of.
+// errNoPipe is the answer for a metric that the world does not have.
 var errNoPipe = errors.New("the replay has no such metric")
 
 func (a *autoscaler) reset(w *World, cfg hpa.Config) {
@@ -162,7 +162,7 @@ func (a *autoscaler) pod(v *plant.PodView) hpa.Pod {
 	return p
 }
 
-// read fills what the metrics API answers for the i-th metric.
+// read fills in what the metrics API answers for the i-th metric.
 func (a *autoscaler) read(r *hpa.Reading, i int) {
 	m, pipe := &a.cfg.Metrics[i], a.pipes[i]
 	r.Err, r.Samples, r.Series = nil, r.Samples[:0], r.Series[:0]
@@ -197,5 +197,5 @@ func milli(v float64) int64 { return int64(math.Ceil(v*1000 - 1e-6)) }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// wholeSeconds is a time as API objects carry it.
+// wholeSeconds is a time as API objects contain it.
 func wholeSeconds(s float64) time.Duration { return time.Duration(math.Floor(s)) * time.Second }

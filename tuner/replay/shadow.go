@@ -12,30 +12,31 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// Shadow is the core beside the recorded controller, reconcile by reconcile.
+// Shadow is the comparison of the core with the recorded controller, reconcile by
+// reconcile.
 type Shadow struct {
 	Agree, Differ, Unknown int          // over all recorded reconciles
-	Rescales, Quiet        Tally        // the same, apart: agreeing to do nothing is easier
-	Unseen                 int          // quiet reconciles that left no trace and were put in; not counted above
-	Differences            []Difference // in order; the first ones are the ones to read
+	Rescales, Quiet        Tally        // the same, separately, since agreeing to do nothing is easier
+	Unseen                 int          // quiet reconciles that left no trace and were inserted; not counted above
+	Differences            []Difference // in order; the first ones are the most useful
 }
 
-// Tally counts reconciles by how the core stood to them.
+// Tally counts reconciles by whether the core agrees with them.
 type Tally struct{ Agree, Differ, Unknown int }
 
 // N is how many there were.
 func (t Tally) N() int { return t.Agree + t.Differ + t.Unknown }
 
-// Difference is a reconcile in which the core decided something else than the
-// recording says.
+// Difference is a reconcile in which the core decided something other than what was
+// recorded.
 type Difference struct {
 	At             time.Duration
 	Recorded, Ours int32 // spec.replicas after
 	Explanation    string
 }
 
-// Params reads the controller's flags off a run: those it recorded, the
-// defaults of its release else.
+// Params reads the controller's flags from a run: the recorded ones, otherwise the defaults
+// of its release.
 func Params(run *results.Run) hpa.Params {
 	h := run.Meta.HPA
 	release := 0
@@ -59,9 +60,9 @@ func Params(run *results.Run) hpa.Params {
 	return p
 }
 
-// Observations turns the recorded reconciles into what the core takes: one a
-// Sync, in order, the first with the given configuration. It reports syncs that
-// do not fit the configuration's metrics.
+// Observations turns the recorded reconciles into the core's input: one per Sync, in order,
+// the first with the given configuration. It reports syncs that do not match the
+// configuration's metrics.
 func Observations(run *results.Run, cfg hpa.Config) ([]hpa.Observation, error) {
 	spec := cfg.Clone()
 	out := make([]hpa.Observation, 0, len(run.Syncs))
@@ -190,7 +191,7 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 	}
 	p := Params(run)
 	remembered := Remembered(p, cfg)
-	whole := run.Meta.HPA.Controller == results.SandboxController // it began with the run, and shows every reconcile
+	whole := run.Meta.HPA.Controller == results.SandboxController // it started with the run, and shows every reconcile
 	if whole {
 		remembered = 0
 	}
@@ -198,7 +199,7 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 	if !ok {
 		edited = 1<<63 - 1
 	}
-	known := run.Syncs[0].At + remembered // from here on all that it remembers is recorded
+	known := run.Syncs[0].At + remembered // from here on, everything that it remembers is recorded
 	c := hpa.New(p)
 	var d hpa.Decision
 	var out Shadow
@@ -255,11 +256,10 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 	return out, nil
 }
 
-// Unseen is how many reconciles left no trace before the i-th recorded one: a
-// controller in a cluster writes its status only when it changes. After a
-// rescale or a failure there are none that could be put in, since what they saw
-// is not known; nor where something was not seen, nor in the sandbox, which
-// shows every reconcile.
+// Unseen is the number of reconciles that left no trace before the i-th recorded one: a
+// controller in a cluster writes its status only when it changes. None can be inserted
+// after a rescale or a failure, since what they saw is unknown, nor in a gap, nor in the
+// sandbox, which shows every reconcile.
 func Unseen(run *results.Run, i int, period time.Duration) int {
 	if i == 0 || run.Meta.HPA.Controller == results.SandboxController {
 		return 0
@@ -271,8 +271,8 @@ func Unseen(run *results.Run, i int, period time.Duration) int {
 	return max(0, int((next-s.At+period/2)/period)-1)
 }
 
-// Remembered is how long what a controller once proposed can count in its
-// decisions: the longer of its windows.
+// Remembered is how long an earlier proposal of a controller can affect its decisions: the
+// longer of its windows.
 func Remembered(p hpa.Params, cfg hpa.Config) time.Duration {
 	if cfg.Behavior && cfg.ScaleDown.WindowSet {
 		return max(cfg.ScaleDown.Window, cfg.ScaleUp.Window)
@@ -280,8 +280,8 @@ func Remembered(p hpa.Params, cfg hpa.Config) time.Duration {
 	return max(p.DownscaleStabilization, cfg.ScaleUp.Window)
 }
 
-// blind returns the end of the last gap in which what the HPA did or read was
-// not seen, between two reconciles.
+// blind returns the end of the last gap between two reconciles in which what the HPA did or
+// read was not observed.
 func blind(run *results.Run, from, to time.Duration) (end time.Duration, ok bool) {
 	for _, g := range run.Gaps {
 		if g.HidesDecisions() && g.From < to && g.To > from {

@@ -9,12 +9,12 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// Under is a copy of the run whose reconciles hold the readings of given's metrics,
-// in given's order; the rest is shared with run. A reading is found by what its
-// metric asks for, not by its place: ran is the HPA that was recorded. A metric of
-// one container is read from one of the whole pod, whose values are by container.
-// It is an error where the run has no reading of a metric: the controller would
-// have read it, so a decision without it is nobody's.
+// Under is a copy of the run whose reconciles contain the readings of given's metrics, in
+// given's order; the rest is shared with run. A reading is found by what its metric asks
+// for, not by its position: ran is the HPA that was recorded. A metric of one container can
+// be read from one of the whole pod, whose values are by container. It is an error if the
+// run has no reading of a metric: the controller would have read it, so a decision without
+// it would mean nothing.
 func Under(run *results.Run, ran, given *hpa.Config) (*results.Run, error) {
 	from := make([]int, len(given.Metrics))
 	var missing []string

@@ -20,16 +20,15 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// World is everything a replay needs but the configuration: what came, how a
+// World is everything that a replay needs except the configuration: what arrived, how a
 // replica serves, starts and leaves, and what the autoscaler sees of it.
 //
-// A World is immutable once New returned it, and shared by all candidates and
-// workers.
+// A World is immutable after New returned it, and shared by all candidates and workers.
 type World struct {
 	Demand   Demand
 	Service  plant.Law
 	Balancer plant.Balancer
-	// Connections are the clients', where they say who gets a request (plant.Aged).
+	// Connections are the clients', if they decide who gets a request (plant.Aged).
 	Connections plant.Connections
 	Start       []plant.PhaseSample // cold starts as measured
 	Drain       plant.Drain
@@ -37,13 +36,13 @@ type World struct {
 	Limits      plant.Limits // per-request limits that Tick.Good counts
 	// Hold is how long a request waits while no pod is ready; 0 = it is refused.
 	Hold time.Duration `json:",omitempty"`
-	// Loop is KEDA's own, beside the HPA; nil = the HPA is alone. Its Min is the
-	// ScaledObject's: a configuration whose MinReplicas is above 1 has its own.
+	// Loop is KEDA's own loop next to the HPA; nil = there is only the HPA. Its Min is the
+	// ScaledObject's; a configuration whose MinReplicas is above 1 overrides it.
 	Loop *keda.Loop `json:",omitempty"`
-	// Wall is the instant of run time 0: what cron triggers go by.
+	// Wall is the wall time of run time 0, which cron triggers need.
 	Wall time.Time `json:",omitzero"`
-	// Outside names the Object and External metrics that are measured before the
-	// pods, so that they are seen while none runs.
+	// Outside names the Object and External metrics that are measured in front of the pods,
+	// so that they exist while no pod runs.
 	Outside []string `json:",omitempty"`
 
 	Params   hpa.Params
@@ -54,12 +53,12 @@ type World struct {
 	Containers []hpa.Container
 	Seed       uint64
 	Doubt      Doubt
-	// Losses are ready pods that die, in order of time. No recording has any: they are
-	// for asking what one would do.
+	// Losses are ready pods that die, in order of time. No recording has any; they are for
+	// what-if questions.
 	Losses []Loss `json:"-"`
-	// Nodes is what pods stand on; nil = there is always a place.
+	// Nodes is what pods run on; nil = there is always room.
 	Nodes *plant.Nodes `json:",omitempty"`
-	// Admitted is how many pods the namespace's quotas admit; 0 = there are none.
+	// Admitted is the number of pods that the namespace's quotas allow; 0 = no quota.
 	Admitted int32 `json:",omitempty"`
 
 	model *plant.Model
@@ -72,13 +71,13 @@ type World struct {
 // Params.SyncPeriod + Slip.
 type Sync struct {
 	Phase time.Duration
-	// Slip is the reconcile's own time. It is not nothing: with none, ages would
-	// equal windows exactly, which never happens in a cluster.
+	// Slip is how long a reconcile takes. It is not zero: without it, ages would equal
+	// windows exactly, which never happens in a cluster.
 	Slip time.Duration
 	// Recorded are the instants at which a recorded controller reconciled, in
 	// order. AsRecorded replays at these; every other replay at Phase and Slip.
 	Recorded []time.Duration
-	// Poll is when KEDA's loop first looks at the triggers; then every Loop.Polling.
+	// Poll is when KEDA's loop first polls the triggers; then every Loop.Polling.
 	Poll time.Duration `json:",omitempty"`
 }
 
@@ -89,17 +88,17 @@ const DefaultSlip = 20 * time.Millisecond
 type Demand struct {
 	Step time.Duration // of a bin, and of the replay's ticks; 0 = 1 s
 	Bins []float64     // arrivals in each
-	// Arrivals are the same ones exactly, by At; if nil, the exact plant draws them
+	// Arrivals are the same arrivals exactly, by At; if nil, the exact plant draws them
 	// from the bins.
 	Arrivals []profiles.Arrival
-	// Times are the arrivals' own service times, as far as they were measured,
-	// one an arrival; Total 0 = not. nil = none.
+	// Times are the arrivals' own service times, as far as they were measured, one per
+	// arrival; Total 0 = not measured. nil = none.
 	Times  []plant.ServiceTime
 	Source DemandSource
-	// Censored are stretches in which the source could not see all that came.
+	// Censored are periods in which the source could not see all arrivals.
 	Censored []Span
-	// Breaks are where the rate may jump: the begins of the profile's stages. A
-	// redrawn day jumps there, too. nil = nowhere.
+	// Breaks are where the rate may jump: the starts of the profile's stages. A redrawn day
+	// jumps there, too. nil = nowhere.
 	Breaks []time.Duration
 	// CV2 is the squared coefficient of variation of the gaps between arrivals
 	// at an even rate: 0 constant, 1 Poisson.
@@ -112,7 +111,7 @@ type Span struct {
 	Why      string
 }
 
-// DemandSource says how the offered load is known, best first.
+// DemandSource says where the offered load comes from, best first.
 type DemandSource int8
 
 // How the offered load is known.
@@ -133,9 +132,9 @@ func (s DemandSource) String() string {
 // Duration is how long the demand lasts.
 func (d *Demand) Duration() time.Duration { return time.Duration(len(d.Bins)) * d.Step }
 
-// noise is the share of the arrivals' variance that the bins carry themselves:
-// the variance of neighbours' differences over what CV2 makes of their mean. It
-// is about 1 for counts and 0 for smooth rates.
+// noise is the share of the arrivals' variance that is in the bins themselves: the variance
+// of neighbours' differences relative to what CV2 predicts from their mean. It is about 1
+// for counts and 0 for smooth rates.
 func (d *Demand) noise() float64 {
 	sum, diff := 0.0, 0.0
 	for i, b := range d.Bins {
@@ -150,8 +149,8 @@ func (d *Demand) noise() float64 {
 	return min(1, diff/sum/d.CV2)
 }
 
-// Bin counts arrivals into bins of the given step over duration. An arrival at
-// or after the end is in the last bin.
+// Bin counts arrivals into bins of the given step over duration. An arrival at or after the
+// end counts in the last bin.
 func Bin(arrivals []profiles.Arrival, step, duration time.Duration) []float64 {
 	bins := make([]float64, max(1, int((duration+step-1)/step)))
 	for _, a := range arrivals {
@@ -160,8 +159,8 @@ func Bin(arrivals []profiles.Arrival, step, duration time.Duration) []float64 {
 	return bins
 }
 
-// New checks w, compiles its tables and returns it ready for Simulate. It
-// reports all problems at once.
+// New checks w, compiles its tables and returns it ready for Simulate. It reports all
+// problems at once.
 func New(w World) (*World, error) {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("world: "+format, args...)) }
@@ -230,8 +229,8 @@ func New(w World) (*World, error) {
 	return &w, nil
 }
 
-// Scaled returns the world with k times the load, on the same tables. The
-// exact plant draws its arrivals from the bins then.
+// Scaled returns the world with k times the load, with the same tables. The exact plant
+// then draws its arrivals from the bins.
 func (w *World) Scaled(k float64) *World {
 	s := *w
 	s.Demand.Bins = slices.Clone(w.Demand.Bins)
@@ -255,15 +254,15 @@ func (w *World) Under(l *keda.Loop) *World {
 	return &d
 }
 
-// Luck returns the world with other luck, on the same tables and with the same
-// arrivals: other cold starts from the sample, other phases of scrapes and
-// syncs, and other parameters as far as these are in doubt. The same seed gives the same world.
+// Luck returns the world with other luck, with the same tables and the same arrivals: other
+// cold starts from the sample, other phases of scrapes and reconciles, and other parameters
+// within their uncertainty. The same seed gives the same world.
 func (w *World) Luck(seed uint64) *World {
 	d, _ := w.luck(seed)
 	return d
 }
 
-// luck also returns the generator, for what else is to be drawn.
+// luck also returns the generator, for further draws.
 func (w *World) luck(seed uint64) (*World, *rand.Rand) {
 	d := *w
 	r := rand.New(rand.NewPCG(seed, 0x6472617773))
@@ -296,9 +295,9 @@ func (w *World) luck(seed uint64) (*World, *rand.Rand) {
 	return &d, r
 }
 
-// Draw returns the world on another day of the same kind: other luck, and new
-// arrivals around the same rate. The same seed gives the same world, so
-// candidates can be compared on common ones.
+// Draw returns the world on another day of the same kind: other luck, and new arrivals
+// around the same rate. The same seed gives the same world, so that candidates can be
+// compared on common days.
 func (w *World) Draw(seed uint64) *World {
 	d, r := w.luck(seed)
 	rates := smooth(w.Demand.Bins, max(1, int(10*time.Second/w.Demand.Step)), w.Demand.breaks())
@@ -311,9 +310,8 @@ func (w *World) Draw(seed uint64) *World {
 	return d
 }
 
-// AsRecorded returns the world for a replay of the run it was fitted to: cold
-// starts come in the order in which they were recorded, reconciles at their
-// recorded instants.
+// AsRecorded returns the world for a replay of the run to which it was fitted: cold starts
+// come in the recorded order, and reconciles at their recorded times.
 func (w *World) AsRecorded() *World {
 	r := *w
 	r.model = w.model.InOrder(int(w.Replicas))
@@ -321,9 +319,9 @@ func (w *World) AsRecorded() *World {
 	return &r
 }
 
-// AsRecordedWith is AsRecorded with other luck in what no recording shows: which
-// replica the balancer chose, and when each pod's gauges were read. Arrivals, cold
-// starts, reconciles and the scrapes that are known stay.
+// AsRecordedWith is AsRecorded with other luck in what no recording shows: which replica
+// the balancer chose, and when each pod's gauges were read. Arrivals, cold starts,
+// reconciles and the known scrapes stay.
 func (w *World) AsRecordedWith(seed uint64) *World {
 	r := w.AsRecorded()
 	r.Seed = seed
@@ -331,8 +329,8 @@ func (w *World) AsRecordedWith(seed uint64) *World {
 	return r
 }
 
-// breaks are the bins before which the rate may jump, in order, the first and
-// the end among them.
+// breaks are the bins before which the rate may jump, in order, including the first and the
+// end.
 func (d *Demand) breaks() []int {
 	out := []int{0, len(d.Bins)}
 	for _, at := range d.Breaks {
@@ -344,9 +342,9 @@ func (d *Demand) breaks() []int {
 	return slices.Compact(out)
 }
 
-// smooth is a centred moving mean over 2k+1 bins, shorter where a stretch between
-// two breaks ends: a mean across a step would make a ramp of it, which an
-// autoscaler follows where it cannot follow the step.
+// smooth is a centred moving mean over 2k+1 bins, shorter at the ends of a stretch between
+// two breaks: a mean across a step would turn it into a ramp, which an autoscaler can
+// follow when it cannot follow the step.
 func smooth(bins []float64, k int, breaks []int) []float64 {
 	sum := make([]float64, len(bins)+1)
 	for i, b := range bins {
@@ -362,9 +360,8 @@ func smooth(bins []float64, k int, breaks []int) []float64 {
 	return out
 }
 
-// count draws how many arrive where mean are expected, with variance cv2·mean:
-// Poisson by inversion for cv2 = 1, a rounded normal otherwise and for large
-// means.
+// count draws the number of arrivals for an expected mean, with variance cv2·mean: Poisson
+// by inversion for cv2 = 1, a rounded normal otherwise and for large means.
 func count(r *rand.Rand, mean, cv2 float64) float64 {
 	if mean <= 0 {
 		return 0
@@ -382,8 +379,8 @@ func count(r *rand.Rand, mean, cv2 float64) float64 {
 	return max(0, math.Round(mean+math.Sqrt(mean*cv2)*r.NormFloat64()))
 }
 
-// Blind names the metrics of cfg that the world knows nothing of: nothing was
-// recorded of them, or the pods have no such container.
+// Blind names the metrics of cfg that the world does not have: nothing was recorded of
+// them, or the pods have no such container.
 func (w *World) Blind(cfg *hpa.Config) []string {
 	var out []string
 	for _, m := range cfg.Metrics {
@@ -403,7 +400,7 @@ func (w *World) pipe(m *hpa.Metric) int {
 	return slices.IndexFunc(w.Pipes, func(p plant.Pipe) bool { return p.Name == m.Name })
 }
 
-// Sum adds up the ticks of a timeline from a step on: what Σ over a run needs.
+// Sum adds up the ticks of a timeline, starting at a step.
 func Sum(ticks []results.Tick, from int) results.Tick {
 	var s results.Tick
 	for i := from; i < len(ticks); i++ {
