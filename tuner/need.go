@@ -13,12 +13,20 @@ import (
 const needSpan = 30 * time.Second
 
 // capacity returns the highest arrival rate per replica, per second, at which n ready
-// replicas keep the wanted share of requests within the limits. It is found to a millionth
+// replicas keep the wanted share of requests within the limits. It is found to a thousandth
 // by bisection, with replays of a constant load at a fixed size.
 //
-// It is 0 if even an idle replica misses the limits.
+// It is 0 if even an idle replica misses the limits. The fluid plant decides that, because
+// in a short replay one slow request is a large share. The exact plant decides the rest,
+// because whether a request misses a limit depends on what it waits behind.
 func capacity(w *replay.World, n int32, want float64) (float64, error) {
-	const span = 600 // seconds: a queue that grows shows itself
+	const (
+		long     = 3600.0 // seconds: a queue that grows shows itself, and chance evens out
+		short    = 60.0   // and at least so long
+		requests = 20_000
+	)
+	top := w.Service.Capacity() * float64(n)
+	span := min(long, max(short, requests/top))
 	flat := *w
 	flat.Demand = replay.Demand{
 		Step:   w.Demand.Step,
@@ -26,11 +34,10 @@ func capacity(w *replay.World, n int32, want float64) (float64, error) {
 		Source: w.Demand.Source,
 		CV2:    w.Demand.CV2,
 	}
-	top := w.Service.Capacity() * float64(n)
 	for i := range flat.Demand.Bins {
 		flat.Demand.Bins[i] = top * w.Demand.Step.Seconds()
 	}
-	flat.Replicas, flat.Memory = n, hpa.Memory{}
+	flat.Replicas, flat.Memory, flat.Doubt = n, hpa.Memory{}, replay.Doubt{}
 	flat.Loop = nil // at a fixed size
 	world, err := replay.New(flat)
 	if err != nil {
@@ -39,21 +46,39 @@ func capacity(w *replay.World, n int32, want float64) (float64, error) {
 	fixed := hpa.DefaultConfig(n)
 	fixed.MinReplicas = n
 	var s replay.Scratch
-	holds := func(k float64) bool {
+	most := largest(20, func(k float64) bool {
 		a := tally{step: w.Demand.Step}
 		replay.Simulate(world.Scaled(k), fixed, &s, a.tick)
 		return a.attainment() >= want
+	})
+	if most == 0 {
+		return 0, nil
 	}
+	exact := largest(10, func(k float64) bool {
+		a := tally{step: w.Demand.Step}
+		for day := range min(8, int(math.Ceil(1/k))) { // of as many requests at any rate
+			replay.SimulateExact(world.Scaled(k), fixed, uint64(day+1), &s, a.tick)
+		}
+		return a.attainment() >= want
+	})
+	if exact > 0 {
+		most = exact
+	}
+	return most * w.Service.Capacity(), nil
+}
+
+// largest returns the largest share, from 0 to 1, that holds, by so many halvings;
+// 0 where none does. What holds at one share holds at all smaller ones.
+func largest(halvings int, holds func(float64) bool) float64 {
 	lo, hi := 0.0, 1.0
-	for range 20 {
-		mid := (lo + hi) / 2
-		if holds(mid) {
+	for range halvings {
+		if mid := (lo + hi) / 2; holds(mid) {
 			lo = mid
 		} else {
 			hi = mid
 		}
 	}
-	return lo * w.Service.Capacity(), nil
+	return lo
 }
 
 // needs converts the offered load to the number of ready replicas that it needs in each
