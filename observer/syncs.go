@@ -79,7 +79,8 @@ func (k *Kube) edited(h *autoscalingv2.HorizontalPodAutoscaler) {
 	name := fmt.Sprintf("hpa-edit-%d.yaml", k.edits)
 	k.warn(
 		results.WarnHPAEdited,
-		"the HPA's spec was changed during the run by %s (saved as cluster/%s); later decisions are not comparable with earlier ones",
+		"the HPA's spec was changed during the run by %s (saved as cluster/%s); later decisions are not comparable with "+
+			"earlier ones",
 		lastManager(h),
 		name,
 	)

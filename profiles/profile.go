@@ -21,8 +21,9 @@ type Profile struct {
 	Objectives  []string    `json:"objectives"` // as results reads them: "ttft.p95 < 500ms"
 	Connections Connections `json:"connections"`
 	Timeouts    Timeouts    `json:"timeouts"`
-	AtZero      string      `json:"at_zero"` // while no pod is ready: refuse (default), or hold 60s; results.AtZero reads it
-	Abort       Abort       `json:"abort"`
+	// AtZero is while no pod is ready: refuse (default), or hold 60s; results.AtZero reads it.
+	AtZero string `json:"at_zero"`
+	Abort  Abort  `json:"abort"`
 
 	// Notes are what a person should know of how the profile was read; Complete
 	// makes them.
@@ -42,13 +43,14 @@ var StreamEnds = []string{"strict", "lenient"}
 
 // Target is where requests go, and their shape.
 type Target struct {
-	Protocol    string            `json:"protocol"` // one of Protocols; default http
-	URL         string            `json:"url"`      // "" = given on the command line
-	Path        string            `json:"path"`     // "" = the protocol's own
-	Method      string            `json:"method"`   // plain HTTP; "" = GET without a body, POST with one
-	Model       string            `json:"model"`
-	Stream      *bool             `json:"stream"`       // nil = true for openai-*, else false; see Streams
-	StreamEnd   string            `json:"stream_end"`   // what a stream must end with: strict (default) or lenient; see StreamEnds
+	Protocol string `json:"protocol"` // one of Protocols; default http
+	URL      string `json:"url"`      // "" = given on the command line
+	Path     string `json:"path"`     // "" = the protocol's own
+	Method   string `json:"method"`   // plain HTTP; "" = GET without a body, POST with one
+	Model    string `json:"model"`
+	Stream   *bool  `json:"stream"` // nil = true for openai-*, else false; see Streams
+	// StreamEnd is what a stream must end with: strict (default) or lenient; see StreamEnds.
+	StreamEnd   string            `json:"stream_end"`
 	Headers     map[string]string `json:"headers"`      // never secrets
 	Body        string            `json:"body"`         // a file: .jsonl = a body a line, in turn; other = one body
 	Files       string            `json:"files"`        // a folder whose files are the bodies, in turn
@@ -96,8 +98,9 @@ type Prompts struct {
 	File         string `json:"file"`                 // a prompt a line: text, or JSON {"prompt": "…"}; used in turn
 	SharedPrefix int    `json:"shared_prefix_tokens"` // the first tokens of every prompt are one of Prefixes common texts
 	Prefixes     int    `json:"prefixes"`             // how many; default 1
-	Turns        int    `json:"turns"`                // requests of one conversation, each carrying those before it; default 1
-	Sessions     int    `json:"sessions"`             // conversations that go on side by side; default 16
+	// Turns is how many requests a conversation has, each with those before it; default 1.
+	Turns    int `json:"turns"`
+	Sessions int `json:"sessions"` // conversations that go on side by side; default 16
 }
 
 // Session returns which conversation an arrival belongs to and which turn of it
@@ -177,9 +180,10 @@ type Sine struct {
 
 // Trace is a slice of a recording, sent arrival by arrival.
 type Trace struct {
-	File      string        `json:"file"`
-	From      time.Duration `json:"from"`       // of the recording, inclusive
-	To        time.Duration `json:"to"`         // of the recording, exclusive; 0 = its last arrival, rounded up to a whole second
+	File string        `json:"file"`
+	From time.Duration `json:"from"` // of the recording, inclusive
+	// To is of the recording, exclusive; 0 = its last arrival, rounded up to a whole second.
+	To        time.Duration `json:"to"`
 	ScaleRate float64       `json:"scale_rate"` // arrivals a recorded one; default 1
 	ScaleTime float64       `json:"scale_time"` // seconds sent a second recorded: 2 = half as fast; default 1
 	Columns   Columns       `json:"columns"`    // where the file has other columns than a known layout

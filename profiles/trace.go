@@ -104,7 +104,8 @@ func (c *checker) trace(at string, s *Stage) {
 		rec.said.columns, rec.said.time = t.Columns, t.Time
 		c.traces[key] = rec
 		if err := rec.open(c.fsys, t.File); err != nil {
-			try := "a CSV (or .gz, .zst), JSONL or Parquet file with the columns t_s, input_tokens, output_tokens, named relative to the profile"
+			try := "a CSV (or .gz, .zst), JSONL or Parquet file with the columns t_s, input_tokens, output_tokens, named " +
+				"relative to the profile"
 			var h *source.Hint
 			if errors.As(err, &h) {
 				try = h.Try
@@ -182,7 +183,8 @@ func (c *checker) noteTrace(t *Trace, rec *recording) {
 	}
 	if len(rec.skipped) > 0 {
 		c.note(
-			"%s: columns not read: %s; the token counts of the class are sent instead. To read one, name it in the profile: columns: {input: …, output: …}",
+			"%s: columns not read: %s; the token counts of the class are sent instead. To read one, name it in the "+
+				"profile: columns: {input: …, output: …}",
 			t.File,
 			strings.Join(rec.skipped, ", "),
 		)

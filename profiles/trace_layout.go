@@ -119,7 +119,8 @@ func columnsOf(names []string) string {
 // noTime is the problem of a file without a column of times.
 func (r *recording) noTime(names []string) (text, try string) {
 	text = fmt.Sprintf("no column %s in the header %q", r.layout.columns[0], short(strings.Join(names, ",")))
-	try = "a first line of t_s,input_tokens,output_tokens; or name the columns in the profile: columns: {t: …, input: …, output: …}"
+	try = "a first line of t_s,input_tokens,output_tokens; or name the columns in the profile: columns: {t: …, " +
+		"input: …, output: …}"
 	if r.mapped(0) {
 		return fmt.Sprintf("no column %s in the header", r.layout.columns[0]), columnsOf(names)
 	}

@@ -423,7 +423,8 @@ func trustForeign(r *Run, _ Summary, _ Limits) []Reason {
 				Unverified,
 				math.NaN(),
 				foreignLimit,
-				"foreign traffic not checked: the server's /metrics has no known request counter, so others may also have sent requests",
+				"foreign traffic not checked: the server's /metrics has no known request counter, so others may also have "+
+					"sent requests",
 			),
 		}
 	case ratio == nil:

@@ -26,7 +26,8 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 			r.Warnings = append(
 				r.Warnings,
 				fmt.Sprintf(
-					"the recorded run met its objectives, but the model predicts this for only %s of such days; for 90 %% or more, use: %s",
+					"the recorded run met its objectives, but the model predicts this for only %s of such days; for 90 %% or "+
+						"more, use: %s",
 					figure.Percent(current.pMet()),
 					Describe(k.cheapest.config),
 				),
@@ -130,7 +131,8 @@ func (b *bench) bounds(current, pick hpa.Config) []string {
 		}
 	case need > 0 && float64(pick.MaxReplicas) >= 3*float64(need):
 		text := fmt.Sprintf(
-			"maxReplicas %d is far above what this load needs (%d replicas at its highest peak); it is kept as your safety bound",
+			"maxReplicas %d is far above what this load needs (%d replicas at its highest peak); it is kept as your safety "+
+				"bound",
 			pick.MaxReplicas,
 			need,
 		)
@@ -360,7 +362,8 @@ func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
 	r.Alternatives.Safest = b.pick(best)
 	r.Worst = worst(b.world, b.under, best.config, b.need, b.warmup)
 	text := fmt.Sprintf(
-		"no candidate meets %s with a probability of 90 %%; the best (%s) did so on %d of %d replayed days, with %s of requests within the limits",
+		"no candidate meets %s with a probability of 90 %%; the best (%s) did so on %d of %d replayed days, with %s of "+
+			"requests within the limits",
 		b.goals,
 		Describe(best.config),
 		best.held(),

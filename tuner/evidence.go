@@ -126,7 +126,8 @@ func unseenMetrics(f *Fitted, c *hpa.Config, l *keda.Loop) *Refusal {
 		}
 	}
 	return &Refusal{"metric", "the HPA scales on metrics that this run did not record: " + strings.Join(blind, ", "),
-		"a run that records them: hpatune run --scrape :8000/metrics (of the pods), or --prometheus URL --promql NAME=QUERY; " +
+		"a run that records them: hpatune run --scrape :8000/metrics (of the pods), or --prometheus URL --promql " +
+			"NAME=QUERY; " +
 			"or a run under an HPA with these metrics (--hpa)"}
 }
 

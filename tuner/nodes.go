@@ -42,7 +42,8 @@ func (b *bench) onNodes(n *Nodes) []string {
 	}
 	said := []string{
 		fmt.Sprintf(
-			"nodes that are always there: %d%s; pods on a node: %d; a node takes %s to start, and is removed after %s without pods",
+			"nodes that are always there: %d%s; pods on a node: %d; a node takes %s to start, and is removed after %s "+
+				"without pods",
 			n.Kept,
 			most,
 			n.PerNode,

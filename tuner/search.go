@@ -195,7 +195,8 @@ func (s Space) targets(base *hpa.Config) (*hpa.Knob, []any) {
 // is not memory or the time of day; −1 if there is none.
 func Primary(c *hpa.Config) int {
 	return slices.IndexFunc(c.Metrics, func(m hpa.Metric) bool {
-		return !(m.Source == hpa.External && keda.Scheduled(m.Name)) && !((m.Source == hpa.Resource || m.Source == hpa.ContainerResource) && m.Name == "memory")
+		return !(m.Source == hpa.External && keda.Scheduled(m.Name)) &&
+			!((m.Source == hpa.Resource || m.Source == hpa.ContainerResource) && m.Name == "memory")
 	})
 }
 

@@ -33,7 +33,8 @@ func pdb(s *subject) (hits []hit, ok bool) {
 					doc:  d,
 					path: "spec",
 					why: fmt.Sprintf(
-						"at minReplicas %d it allows no eviction, so nodes cannot be drained (the HPA is not affected: it does not evict pods)",
+						"at minReplicas %d it allows no eviction, so nodes cannot be drained (the HPA is not affected: it does not "+
+							"evict pods)",
 						s.config.MinReplicas,
 					),
 				},
@@ -170,7 +171,8 @@ func nodes(s *subject) ([]hit, bool) {
 // reason is what one of the controller's words means, and what to do.
 type reason struct{ means, fix string }
 
-const readAPI = "read the error in kubectl describe hpa, then check that the adapter has the series (kubectl get --raw /apis/…)"
+const readAPI = "read the error in kubectl describe hpa, then check that the adapter has the series (kubectl get " +
+	"--raw /apis/…)"
 
 // reasons are the controller's words for failures, of conditions and events.
 //
@@ -252,7 +254,8 @@ func failing(s *subject) (hits []hit, ok bool) {
 		if m.Type == "" && active && i < len(s.config.Metrics) && !s.settling() {
 			h := s.hit(
 				metricPath(i),
-				"the autoscaler could not read metric %s at its last reconcile; while that fails, it uses the other metrics only and does not scale down",
+				"the autoscaler could not read metric %s at its last reconcile; while that fails, it uses the other metrics "+
+					"only and does not scale down",
 				s.config.Metrics[i].Name,
 			)
 			for _, e := range newest {

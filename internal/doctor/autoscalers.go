@@ -95,7 +95,8 @@ func vpa(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.hit(
 					metricPath(i),
-					"%s changes the %s request%s, and utilization is usage divided by request, so the VPA and the HPA change each other's input",
+					"%s changes the %s request%s, and utilization is usage divided by request, so the VPA and the HPA change "+
+						"each other's input",
 					object(d),
 					m.Name,
 					of,
@@ -153,7 +154,8 @@ func zero(s *subject) ([]hit, bool) {
 	return []hit{
 		s.hit(
 			"spec.minReplicas",
-			"minReplicas 0 needs the feature gate HPAScaleToZero, which is off by default up to Kubernetes 1.36 (the API server then rejects the HPA) and on from 1.37; requests that arrive at zero find no pod",
+			"minReplicas 0 needs the feature gate HPAScaleToZero, which is off by default up to Kubernetes 1.36 (the API "+
+				"server then rejects the HPA) and on from 1.37; requests that arrive at zero find no pod",
 		),
 	}, true
 }

@@ -28,7 +28,9 @@ func slowGrowth(s *subject) (hits []hit, ok bool) {
 		if decisions > slow {
 			h := s.hit(
 				metricPath(i),
-				"%s cannot exceed %.4g%s, and the target is %.4g: each decision grows the size at most %.3g times, so it takes %d decisions to reach %.3g× the load (%d to %.0f replicas), each of them after the pods of the one before are ready and measured%s",
+				"%s cannot exceed %.4g%s, and the target is %.4g: each decision grows the size at most %.3g times, so it "+
+					"takes %d decisions to reach %.3g× the load (%d to %.0f replicas), each of them after the pods of the one "+
+					"before are ready and measured%s",
 				m.Name,
 				c,
 				unit,
@@ -56,7 +58,8 @@ func noBehavior(s *subject) ([]hit, bool) {
 	return []hit{
 		s.hit(
 			"spec",
-			"without behavior, the size may double (or grow to 4) at each decision, and falls to the highest proposal of the last 5 minutes (a flag of the controller)",
+			"without behavior, the size may double (or grow to 4) at each decision, and falls to the highest proposal of "+
+				"the last 5 minutes (a flag of the controller)",
 		),
 	}, true
 }
@@ -72,7 +75,8 @@ func shortWindow(s *subject) ([]hit, bool) {
 	return []hit{
 		s.hit(
 			"spec.behavior.scaleDown.stabilizationWindowSeconds",
-			"the scale-down window is %v, and a pod takes %s to start: a dip that is shorter than a pod's start removes replicas that are needed again",
+			"the scale-down window is %v, and a pod takes %s to start: a dip that is shorter than a pod's start removes "+
+				"replicas that are needed again",
 			w,
 			s.startup,
 		),
@@ -89,7 +93,8 @@ func cascade(s *subject) (hits []hit, ok bool) {
 		}
 		h := s.hit(
 			fmt.Sprintf("spec.behavior.scaleUp.policies[%d].periodSeconds", i),
-			"the policy's period of %v passes %d times while a pod starts, which takes %s. Until the pod is ready the queue grows, and the metric with it, so each period adds more replicas than the load needs",
+			"the policy's period of %v passes %d times while a pod starts, which takes %s. Until the pod is ready the "+
+				"queue grows, and the metric with it, so each period adds more replicas than the load needs",
 			p,
 			int(s.m.Startup/p.Period),
 			s.startup,
@@ -101,7 +106,9 @@ func cascade(s *subject) (hits []hit, ok bool) {
 			// No folklore: a starting pod counts as 0 CPU on the way up, so nothing cascades.
 			h.severity = Info
 			h.why = fmt.Sprintf(
-				"the policy's period of %v passes %d times while a pod starts, which takes %s. CPU and memory are capped by the pods' limits, and a starting pod counts as 0 CPU, so these metrics do not overshoot; a queue or in-flight metric would",
+				"the policy's period of %v passes %d times while a pod starts, which takes %s. CPU and memory are capped by "+
+					"the pods' limits, and a starting pod counts as 0 CPU, so these metrics do not overshoot; a queue or "+
+					"in-flight metric would",
 				p,
 				int(s.m.Startup/p.Period),
 				s.startup,

@@ -81,7 +81,8 @@ func missingRequest(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.podHit(
 					paths[k],
-					"container %s has no %s request: one container without it makes the metric fail for the whole HPA, with a Warning event FailedGetResourceMetric at every reconcile",
+					"container %s has no %s request: one container without it makes the metric fail for the whole HPA, with a "+
+						"Warning event FailedGetResourceMetric at every reconcile",
 					c.Name,
 					strings.Join(missing, " or "),
 				),
@@ -105,7 +106,8 @@ func autoscalingV1(s *subject) ([]hit, bool) {
 		return []hit{
 			s.hit(
 				"apiVersion",
-				"the manifest that was applied is autoscaling/v1 (the API server returns every HPA as v2, so only the manifest shows it)",
+				"the manifest that was applied is autoscaling/v1 (the API server returns every HPA as v2, so only the "+
+					"manifest shows it)",
 			),
 		}, true
 	}
@@ -160,7 +162,8 @@ func noSeries(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.hit(
 					metricPath(i),
-					"%s has no series for %s metric %s now%s. One failing metric blocks scaling down; if all fail, the HPA does nothing",
+					"%s has no series for %s metric %s now%s. One failing metric blocks scaling down; if all fail, the HPA does "+
+						"nothing",
 					group,
 					m.Source,
 					m.Name,
@@ -247,7 +250,8 @@ func memoryTarget(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.hit(
 					metricPath(i),
-					"with a memory target, the size falls only if the process frees memory when the load goes; most model servers do not. The largest proposal wins, so memory alone then keeps the size up",
+					"with a memory target, the size falls only if the process frees memory when the load goes; most model "+
+						"servers do not. The largest proposal wins, so memory alone then keeps the size up",
 				),
 			)
 		}
@@ -285,7 +289,8 @@ func latencySignal(s *subject) ([]hit, bool) {
 
 func gpuSignal(s *subject) ([]hit, bool) {
 	return s.named(
-		"%s is the share of time in which the GPU was busy, not how much more load it could take: a batching server keeps it near 100 %% at a fraction of its capacity",
+		"%s is the share of time in which the GPU was busy, not how much more load it could take: a batching server "+
+			"keeps it near 100 %% at a fraction of its capacity",
 		"gpu_util",
 		"gpu_usage",
 		"duty_cycle",
@@ -310,7 +315,8 @@ func queueValue(s *subject) (hits []hit, ok bool) {
 					hits,
 					s.hit(
 						metricPath(i),
-						"%s with value: the size becomes ready pods × depth / value, so a queue that stays above value multiplies the size at each decision; with averageValue the size is depth / averageValue",
+						"%s with value: the size becomes ready pods × depth / value, so a queue that stays above value multiplies "+
+							"the size at each decision; with averageValue the size is depth / averageValue",
 						describe(x, m),
 					),
 				)
@@ -370,7 +376,8 @@ func farRequest(s *subject) (hits []hit, ok bool) {
 			if m := s.config.Metrics[i]; m.Name == name && m.Target.Utilization != 0 {
 				h = s.hit(
 					metricPath(i),
-					"%s use %s is %.0f %% of the request: utilization is relative to the request, so the target of %d %% is not the load that it seems to be",
+					"%s use %s is %.0f %% of the request: utilization is relative to the request, so the target of %d %% is not "+
+						"the load that it seems to be",
 					name,
 					when,
 					100*u,

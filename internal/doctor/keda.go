@@ -67,7 +67,8 @@ func kedaBeside(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.hit(
 					"spec.scaleTargetRef",
-					"%s scales the same target: both HPAs stop with AmbiguousSelector, and KEDA's admission webhook rejects this ScaledObject",
+					"%s scales the same target: both HPAs stop with AmbiguousSelector, and KEDA's admission webhook rejects this "+
+						"ScaledObject",
 					object(d),
 				),
 			)
@@ -77,7 +78,8 @@ func kedaBeside(s *subject) (hits []hit, ok bool) {
 			hits,
 			s.hit(
 				"spec.scaleTargetRef",
-				"%s scales the same target, through an HPA that KEDA creates for it: both stop with AmbiguousSelector, and KEDA's admission webhook rejects the second one",
+				"%s scales the same target, through an HPA that KEDA creates for it: both stop with AmbiguousSelector, and "+
+					"KEDA's admission webhook rejects the second one",
 				object(d),
 			),
 		)
@@ -215,7 +217,8 @@ func fromZero(s *subject) ([]hit, bool) {
 	return []hit{
 		s.kedaHit(
 			"spec.minReplicaCount",
-			"at zero, the first request waits for KEDA's next poll (pollingInterval %v), for Prometheus' next scrape if a trigger queries Prometheus, and for a pod to start%s; requests fail in the meantime unless something holds them",
+			"at zero, the first request waits for KEDA's next poll (pollingInterval %v), for Prometheus' next scrape if a "+
+				"trigger queries Prometheus, and for a pod to start%s; requests fail in the meantime unless something holds them",
 			o.Polling(),
 			prefixed(", which takes ", s.startup, ""),
 		),
@@ -233,7 +236,8 @@ func idleSettings(s *subject) (hits []hit, ok bool) {
 			hits,
 			s.kedaHit(
 				"spec.pollingInterval",
-				"pollingInterval has no effect on the size: with minReplicaCount above 0, the HPA reads the triggers itself, every 15 s",
+				"pollingInterval has no effect on the size: with minReplicaCount above 0, the HPA reads the triggers itself, "+
+					"every 15 s",
 			),
 		)
 	}
@@ -242,7 +246,8 @@ func idleSettings(s *subject) (hits []hit, ok bool) {
 			hits,
 			s.kedaHit(
 				"spec.cooldownPeriod",
-				"cooldownPeriod has no effect: it applies only to scaling to zero or idle, and minReplicaCount is %d. To slow down scaling down, use behavior.scaleDown.stabilizationWindowSeconds",
+				"cooldownPeriod has no effect: it applies only to scaling to zero or idle, and minReplicaCount is %d. To slow "+
+					"down scaling down, use behavior.scaleDown.stabilizationWindowSeconds",
 				o.Min(),
 			),
 		)
@@ -266,7 +271,8 @@ func lostMetric(s *subject) (hits []hit, ok bool) {
 			hits,
 			s.kedaHit(
 				fmt.Sprintf("spec.triggers[%d].metadata.query", i),
-				"a query without series counts as 0 (ignoreNullValues is true by default): if the metric disappears, is renamed or is not scraped, the size falls to %d as if there were no load",
+				"a query without series counts as 0 (ignoreNullValues is true by default): if the metric disappears, is "+
+					"renamed or is not scraped, the size falls to %d as if there were no load",
 				max(o.Min(), 1),
 			),
 		)
@@ -324,7 +330,8 @@ func kedaSum(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.hit(
 					metricPath(i),
-					"%s is a sum over the pods, and metricType Value multiplies the current size by sum / threshold: more pods make the sum larger, and the sum makes the size larger",
+					"%s is a sum over the pods, and metricType Value multiplies the current size by sum / threshold: more pods "+
+						"make the sum larger, and the sum makes the size larger",
 					describe(list[0], m),
 				),
 			)
@@ -345,7 +352,8 @@ func renamed(s *subject) ([]hit, bool) {
 	return []hit{
 		s.kedaHit(
 			"spec.advanced.horizontalPodAutoscalerConfig.name",
-			"its status names the HPA %s, but its spec names %s: KEDA deletes the first and creates the second, which starts without the recommendations of the first",
+			"its status names the HPA %s, but its spec names %s: KEDA deletes the first and creates the second, which "+
+				"starts without the recommendations of the first",
 			was,
 			now,
 		),

@@ -36,7 +36,8 @@ func selectorTemplate(s *subject) ([]hit, bool) {
 				doc:  s.workDoc,
 				path: "spec.selector",
 				why: fmt.Sprintf(
-					"the selector (%s) does not select the pods of its own template (labels %s), so the API server rejects it, and an HPA would find no pods",
+					"the selector (%s) does not select the pods of its own template (labels %s), so the API server rejects it, "+
+						"and an HPA would find no pods",
 					metav1.FormatLabelSelector(w.selector),
 					labelsText(w.template.Labels),
 				),

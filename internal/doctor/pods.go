@@ -22,7 +22,8 @@ func readiness(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.podHit(
 					fmt.Sprintf("spec.template.spec.containers[%d]", i),
-					"container %s has ports but no readiness probe: it is Ready as soon as it runs, and gets traffic before it can answer",
+					"container %s has ports but no readiness probe: it is Ready as soon as it runs, and gets traffic before it "+
+						"can answer",
 					c.Name,
 				),
 			)
@@ -78,7 +79,8 @@ func earlyReadiness(s *subject) (hits []hit, ok bool) {
 			hits,
 			s.podHit(
 				"spec.template.spec.containers",
-				"pod %s was ready, and has been unready since %s without a restart: its probe passed before the pod could serve, or fails under load",
+				"pod %s was ready, and has been unready since %s without a restart: its probe passed before the pod could "+
+					"serve, or fails under load",
 				s.pods[p].Name,
 				since.UTC().Format(time.RFC3339),
 			),
@@ -164,7 +166,8 @@ func movingTag(s *subject) (hits []hit, ok bool) {
 				hits,
 				s.podHit(
 					paths[i]+".image",
-					"image %q may be a different one at the next start: then replicas differ, and measurements are valid for none of them",
+					"image %q may be a different one at the next start: then replicas differ, and measurements are valid for "+
+						"none of them",
 					c.Image,
 				),
 			)

@@ -40,7 +40,8 @@ var Checks = []Check{
 		Link:     "https://github.com/kubernetes-sigs/metrics-server",
 		judge:    metricsServer,
 		Title:    "a resource metric is used, but metrics.k8s.io is not served",
-		Fix:      "helm repo add metrics-server https://kubernetes-sigs.github.io/metrics-server/ && helm upgrade --install metrics-server metrics-server/metrics-server -n kube-system",
+		Fix: "helm repo add metrics-server https://kubernetes-sigs.github.io/metrics-server/ && helm upgrade " +
+			"--install metrics-server metrics-server/metrics-server -n kube-system",
 	},
 	{
 		ID: "missing-request", Severity: Error, Link: walk, judge: missingRequest,
@@ -91,7 +92,8 @@ var Checks = []Check{
 		Link:     walk,
 		judge:    frozen,
 		Title:    "minReplicas equals maxReplicas",
-		Fix:      "remove the HPA, or raise maxReplicas; if the size is fixed on purpose, silence this check with hpatune.dev/ignore",
+		Fix: "remove the HPA, or raise maxReplicas; if the size is fixed on purpose, silence this check with " +
+			"hpatune.dev/ignore",
 	},
 	{
 		ID: "direction-disabled", Severity: Warning, Link: walk, judge: disabled,
@@ -221,7 +223,8 @@ var Checks = []Check{
 		Link:     "https://github.com/kubernetes/kubernetes/issues/124307",
 		judge:    strangers,
 		Title:    "the target's selector also selects pods of other workloads",
-		Fix:      "give each workload a label of its own in its selector and template (a selector cannot be changed; recreate the workload)",
+		Fix: "give each workload a label of its own in its selector and template (a selector cannot be changed; " +
+			"recreate the workload)",
 	},
 	{
 		ID: "two-hpas", Severity: Error, Link: walk, judge: rivals,

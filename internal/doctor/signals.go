@@ -81,7 +81,8 @@ func goneMetric(s *subject) (hits []hit, ok bool) {
 			case k.gone != "":
 				h := s.hit(
 					metricPath(i),
-					"%s was removed in %s, so newer servers do not have it. One failing metric blocks scaling down; if all fail, the HPA does nothing",
+					"%s was removed in %s, so newer servers do not have it. One failing metric blocks scaling down; if all fail, "+
+						"the HPA does nothing",
 					x.Name,
 					k.gone,
 				)
@@ -124,7 +125,8 @@ func misspeltMetric(s *subject) (hits []hit, ok bool) {
 			}
 			h := s.hit(
 				metricPath(i),
-				"%s has no metric %s that is known here; a metric without series forbids scaling down, and if all fail, nothing scales",
+				"%s has no metric %s that is known here; a metric without series forbids scaling down, and if all fail, "+
+					"nothing scales",
 				k.server,
 				x.Name,
 			)
@@ -237,7 +239,8 @@ func metricUnit(s *subject) (hits []hit, ok bool) {
 		case k.unit == percent && t <= 1:
 			h := s.hit(
 				metricPath(i),
-				"%s is in percent, 0 to 100, but the target is %.3g: the slightest use exceeds it, so the size is always maxReplicas",
+				"%s is in percent, 0 to 100, but the target is %.3g: the slightest use exceeds it, so the size is always "+
+					"maxReplicas",
 				name,
 				t,
 			)
@@ -312,7 +315,8 @@ func averagedSignal(s *subject) (hits []hit, ok bool) {
 		t := targetOf(m)
 		h := s.hit(
 			metricPath(i),
-			"%s is already a mean or a maximum over the pods, and AverageValue divides it by their number again: the size becomes value / %s, however many pods there are",
+			"%s is already a mean or a maximum over the pods, and AverageValue divides it by their number again: the size "+
+				"becomes value / %s, however many pods there are",
 			describe(list[0], m),
 			number(t),
 		)

@@ -30,12 +30,13 @@ var scalable = map[string][]string{
 
 // unscalable are kinds that have no /scale, and what to name instead.
 var unscalable = map[string]string{
-	"DaemonSet":               "a DaemonSet runs a pod on every node; an HPA cannot scale it",
-	"Job":                     "use a Deployment; the size of a job is its parallelism",
-	"CronJob":                 "use a Deployment; the size of a job is its parallelism",
-	"Pod":                     "use the Deployment that creates the pods",
-	"Service":                 "use the Deployment behind it",
-	"InferenceService":        "KServe creates an HPA itself: set serving.kserve.io/autoscalerClass: hpa, or use the predictor's Deployment",
+	"DaemonSet": "a DaemonSet runs a pod on every node; an HPA cannot scale it",
+	"Job":       "use a Deployment; the size of a job is its parallelism",
+	"CronJob":   "use a Deployment; the size of a job is its parallelism",
+	"Pod":       "use the Deployment that creates the pods",
+	"Service":   "use the Deployment behind it",
+	"InferenceService": "KServe creates an HPA itself: set serving.kserve.io/autoscalerClass: hpa, or use the " +
+		"predictor's Deployment",
 	"RayService":              "Ray scales its workers itself (enableInTreeAutoscaling)",
 	"RayCluster":              "Ray scales its workers itself (enableInTreeAutoscaling)",
 	"HorizontalPodAutoscaler": "use the Deployment",
@@ -286,7 +287,8 @@ func container(s *subject) (hits []hit, ok bool) {
 		if slices.Contains(injectors, m.Container) && len(s.pods) == 0 {
 			h.severity = Warning
 			h.why = fmt.Sprintf(
-				"the pod template has no container %s; unless a webhook injects it, the metric always fails: FailedGetContainerResourceMetric",
+				"the pod template has no container %s; unless a webhook injects it, the metric always fails: "+
+					"FailedGetContainerResourceMetric",
 				m.Container,
 			)
 			h.fix = "check in a running pod (kubectl get pod -o yaml) that the container exists and has requests"

@@ -167,7 +167,8 @@ func targetType(s *subject) (hits []hit, ok bool) {
 		if m.Source == hpa.Object { // here alone the controller goes by the type
 			h.severity = Error
 			h.why = fmt.Sprintf(
-				"type is %v but %s is set: for an Object metric the controller uses the type, so the metric has no target and always fails: FailedGetObjectMetric",
+				"type is %v but %s is set: for an Object metric the controller uses the type, so the metric has no target and "+
+					"always fails: FailedGetObjectMetric",
 				m.Target.Type,
 				set,
 			)

@@ -296,7 +296,8 @@ func RBAC(namespace string, to Grantee, commands ...string) ([]byte, error) {
 	}
 	out := comment("Permissions for: " + strings.Join(commands, ", "))
 	if to == ServiceAccount(namespace) {
-		out = append(out, comment(fmt.Sprintf("Bound to a service account; to create it: kubectl create serviceaccount -n %s %s",
+		out = append(out, comment(fmt.Sprintf("Bound to a service account; to create it: kubectl create serviceaccount "+
+			"-n %s %s",
 			to.Namespace, to.Name))...)
 		out = append(out, comment("To bind to somebody else: --user, --group, --serviceaccount")...)
 	}
@@ -329,7 +330,8 @@ func RBAC(namespace string, to Grantee, commands ...string) ([]byte, error) {
 
 			RoleRef  rbacv1.RoleRef   `json:"roleRef"`
 			Subjects []rbacv1.Subject `json:"subjects"`
-		}{head(part.kind+"Binding", part.namespace), rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: part.kind, Name: "hpatune"}, []rbacv1.Subject{to.subject()}})
+		}{head(part.kind+"Binding", part.namespace),
+			rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: part.kind, Name: "hpatune"}, []rbacv1.Subject{to.subject()}})
 		if err != nil {
 			return nil, err
 		}
@@ -342,7 +344,8 @@ func RBAC(namespace string, to Grantee, commands ...string) ([]byte, error) {
 //
 // Source: kubernetes.io/docs/concepts/security/rbac-good-practices (access to the
 // proxy subresource of nodes); exec over a WebSocket is a GET.
-const nodesProxy = " (get on nodes/proxy also allows a user to read all logs and run commands in every container of every node, " +
+const nodesProxy = " (get on nodes/proxy also allows a user to read all logs and run commands in every container " +
+	"of every node, " +
 	"without admission control or audit; grant it only for the run)"
 
 // comment is text as a YAML comment that fits a terminal.

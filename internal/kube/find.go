@@ -208,7 +208,8 @@ type Way struct {
 
 // ErrNoWay says that nothing outside the cluster reaches the Service.
 var ErrNoWay = errors.New(
-	"not reachable from outside: no Ingress, Gateway or load balancer leads to its Service; pass --url, or send from inside the cluster with --workers 1. " +
+	"not reachable from outside: no Ingress, Gateway or load balancer leads to its Service; pass --url, or send from " +
+		"inside the cluster with --workers 1. " +
 		"(Do not use kubectl port-forward: it reaches only one pod, so new replicas would get no traffic.)",
 )
 

@@ -45,7 +45,8 @@ func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (
 		out = Restored{Object: "HorizontalPodAutoscaler/" + name}
 		h, err := hpas.Get(ctx, name, metav1.GetOptions{})
 		if apierrors.IsNotFound(err) && run != "" {
-			out.Run, out.Gone, out.Text = run, true, "it has been deleted since, so it cannot be restored; "+toCreate(run, OriginalFile)
+			out.Run, out.Gone, out.Text = run, true, "it has been deleted since, so it cannot be restored; "+
+				""+toCreate(run, OriginalFile)
 			return nil
 		}
 		if err != nil {
@@ -182,7 +183,8 @@ func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Re
 		out.Text = fmt.Sprintf("restored to %d replicas", *j.Replicas)
 	default:
 		out.Text = fmt.Sprintf(
-			"somebody else has set %d replicas since, which is kept; the original was %d; to restore it: kubectl scale -n %s %s --replicas=%d, and hpatune restore again; to keep theirs: kubectl annotate -n %s %s %s-",
+			"somebody else has set %d replicas since, which is kept; the original was %d; to restore it: kubectl scale -n "+
+				"%s %s --replicas=%d, and hpatune restore again; to keep theirs: kubectl annotate -n %s %s %s-",
 			scale.Spec,
 			*j.Replicas,
 			s.Namespace,

@@ -186,7 +186,8 @@ func ScaledSpec(live *unstructured.Unstructured, file []byte) (spec map[string]a
 	for key, value := range u.GetAnnotations() {
 		was, has := live.GetAnnotations()[key]
 		if strings.Contains(key, "keda.sh/") && (!has || was != value) {
-			return nil, nil, fmt.Errorf("its annotation %s: %q is not the live object's; --apply changes only the spec", key, value)
+			return nil, nil, fmt.Errorf("its annotation %s: %q is not the live object's; --apply changes only the "+
+				"spec", key, value)
 		}
 	}
 	filled, err := unstruck("spec", u.Object["spec"], any(public(live)), live.Object["spec"])

@@ -189,16 +189,22 @@ func (m *Set) Others() (out []string) {
 		}
 		group, _, _ := strings.Cut(d.APIVersion, "/")
 		why := map[[2]string]string{
-			{"http.keda.sh", "HTTPScaledObject"}:         "KEDA's HTTP add-on creates a ScaledObject for it, which scales on the requests held by the add-on's interceptor",
-			{"keda.sh", "ScaledJob"}:                     "it creates jobs, not replicas",
-			{"serving.knative.dev", "Service"}:           "Knative's autoscaler (KPA) scales it on concurrency or requests per second; there is an HPA only with class hpa.autoscaling.knative.dev",
-			{"serving.knative.dev", "Configuration"}:     "Knative's autoscaler (KPA) scales it",
-			{"serving.kserve.io", "InferenceService"}:    "KServe creates an HPA for it only in raw deployment mode (annotations serving.kserve.io/deploymentMode: RawDeployment, autoscalerClass: hpa); otherwise another autoscaler scales it",
-			{"serving.kserve.io", "LLMInferenceService"}: "KServe creates its workloads; pass the ScaledObject or HPA that scales them",
-			{"autoscaling.x-k8s.io", "CapacityBuffer"}:   "it reserves nodes, not replicas",
-			{"autoscaling.aibrix.ai", "PodAutoscaler"}:   "AIBrix's autoscaler scales its target (KPA or APA; an HPA only with scalingStrategy: HPA)",
-			{"ray.io", "RayService"}:                     "Ray's autoscaler scales it",
-			{"llmd.ai", "VariantAutoscaling"}:            "it publishes a metric; pass the HPA or ScaledObject that reads it",
+			{"http.keda.sh", "HTTPScaledObject"}: "KEDA's HTTP add-on creates a ScaledObject for it, which scales " +
+				"on the requests held by the add-on's interceptor",
+			{"keda.sh", "ScaledJob"}: "it creates jobs, not replicas",
+			{"serving.knative.dev", "Service"}: "Knative's autoscaler (KPA) scales it on concurrency or requests " +
+				"per second; there is an HPA only with class hpa.autoscaling.knative.dev",
+			{"serving.knative.dev", "Configuration"}: "Knative's autoscaler (KPA) scales it",
+			{"serving.kserve.io", "InferenceService"}: "KServe creates an HPA for it only in raw deployment mode " +
+				"(annotations serving.kserve.io/deploymentMode: RawDeployment, autoscalerClass: hpa); otherwise another " +
+				"autoscaler scales it",
+			{"serving.kserve.io", "LLMInferenceService"}: "KServe creates its workloads; pass the ScaledObject or HPA that " +
+				"scales them",
+			{"autoscaling.x-k8s.io", "CapacityBuffer"}: "it reserves nodes, not replicas",
+			{"autoscaling.aibrix.ai", "PodAutoscaler"}: "AIBrix's autoscaler scales its target (KPA or APA; an HPA only " +
+				"with scalingStrategy: HPA)",
+			{"ray.io", "RayService"}:          "Ray's autoscaler scales it",
+			{"llmd.ai", "VariantAutoscaling"}: "it publishes a metric; pass the HPA or ScaledObject that reads it",
 		}[[2]string{group, d.Kind}]
 		if why != "" {
 			out = append(out, fmt.Sprintf("%s/%s (%s:%d): %s", d.Kind, d.Name, d.File, d.Line, why))

@@ -276,7 +276,8 @@ func (a *Ask) confirm(p *Plan, url string) error {
 			limit = fmt.Sprintf("at most %g/s, so some %.0f requests if it takes %d steps", p.MaxRate, most, capacitySteps)
 		}
 		p.say(
-			"Finding the capacity of %s (the stages of %s are not sent): steps of %s with 1, 2, 4, … up to %d requests in flight (%s), "+
+			"Finding the capacity of %s (the stages of %s are not sent): steps of %s with 1, 2, 4, … up to %d requests in "+
+				"flight (%s), "+
 				"then steps at fixed rates up to 10 %% above the rate reached; about 10 to %d steps in total.",
 			RedactURL(url),
 			f.Name,

@@ -242,13 +242,15 @@ func (a *Ask) applied(subject *kube.Subject) (out applied, err error) {
 func (a *Ask) appliedScaled(subject *kube.Subject, d *manifest.Doc) (spec map[string]any, diff string, err error) {
 	live := subject.HPA.Name
 	if subject.HPAOwner.Kind != "KEDA" {
-		return nil, "", failure.Inputf("%s is a ScaledObject, but KEDA does not write the live HPA %s\nTry: -f an HPA", a.Filename, live)
+		return nil, "", failure.Inputf("%s is a ScaledObject, but KEDA does not write the live HPA %s\nTry: -f an "+
+			"HPA", a.Filename, live)
 	}
 	if err := subject.OwnedScaled(); err != nil {
 		return nil, "", err
 	}
 	if name := d.Scaled.HPAName(); name != live {
-		return nil, "", failure.Inputf("%s would make the HPA %s, but the live one is %s; --apply cannot change its name", a.Filename,
+		return nil, "", failure.Inputf("%s would make the HPA %s, but the live one is %s; --apply cannot change its "+
+			"name", a.Filename,
 			name, live)
 	}
 	file, problems := d.JSON()

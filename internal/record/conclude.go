@@ -42,7 +42,8 @@ func Conclude(
 			why = errs[0].Error
 		}
 		return "", fmt.Errorf(
-			"no request was answered: %s\nCheck that %s is up and that its protocol is %s. The run is kept. Try: hpatune report %s",
+			"no request was answered: %s\nCheck that %s is up and that its protocol is %s. The run is kept. Try: hpatune "+
+				"report %s",
 			why,
 			run.Meta.Target.URL,
 			run.Meta.Target.Protocol,

@@ -128,7 +128,8 @@ func TooShort(length time.Duration, c hpa.Config, p hpa.Params, startup time.Dur
 		return "", false
 	}
 	return fmt.Sprintf(
-		"the profile lasts %s, too short to show this HPA scale out and in once: %s to notice the rise, %s scale-up window, %s start-up, %s scale-down window and %s to notice the fall add up to %s",
+		"the profile lasts %s, too short to show this HPA scale out and in once: %s to notice the rise, %s scale-up "+
+			"window, %s start-up, %s scale-down window and %s to notice the fall add up to %s",
 		length.Round(time.Second),
 		seen,
 		up,

@@ -79,7 +79,8 @@ func Look(ctx context.Context, c *kube.Cluster, subject *kube.Subject, o LookOpt
 	}
 	if forwarded(ctx, b.URL) && subject.HPA != nil && !o.Workers {
 		return nil, fmt.Errorf(
-			"--url %s is a kubectl port-forward, which reaches only one pod, so new replicas would get no traffic\nTry: the URL of an Ingress or load balancer, or --workers 1 to send from inside the cluster",
+			"--url %s is a kubectl port-forward, which reaches only one pod, so new replicas would get no traffic\nTry: "+
+				"the URL of an Ingress or load balancer, or --workers 1 to send from inside the cluster",
 			RedactURL(b.URL),
 		)
 	}

@@ -104,7 +104,8 @@ func (p *printer) signals(r *tuner.Recommendation) {
 		}
 		p.table(rows)
 		p.line(
-			"  Ceiling: the highest value per replica. Lead: how long before the objectives are missed the metric asks for more replicas.",
+			"  Ceiling: the highest value per replica. Lead: how long before the objectives are missed the metric asks for " +
+				"more replicas.",
 		)
 	}
 	for _, x := range s.Dropped {

@@ -75,7 +75,8 @@ func RunText(w io.Writer, s results.Summary) error {
 			flaps = fmt.Sprint(*r.Flaps)
 		}
 		p.line(
-			"Replicas: %s to %s, on average %s; %s replica-hours, %s of them ready; flaps (changes reversed within 10 min): %s; "+
+			"Replicas: %s to %s, on average %s; %s replica-hours, %s of them ready; flaps (changes reversed within 10 "+
+				"min): %s; "+
 				"time to capacity (longest time below what the HPA wanted): %s",
 			quantity(r.Min, ""),
 			quantity(r.Max, ""),
@@ -129,7 +130,8 @@ func capacityText(c *results.Capacity) string {
 		next = fmt.Sprintf("%s/s does not: %s", digits(*c.HiPerSec), c.Why)
 	}
 	return fmt.Sprintf(
-		"Capacity: %s/s meets the objectives at this size (%s); ignoring latency, the highest rate was %s/s, with %d in flight",
+		"Capacity: %s/s meets the objectives at this size (%s); ignoring latency, the highest rate was %s/s, with %d in "+
+			"flight",
 		digits(c.PerSec),
 		next,
 		digits(c.PeakPerSec),

@@ -385,5 +385,6 @@ func Circular(run *results.Run) string {
 	if run.Meta.Target.Kind != results.OfSandbox {
 		return ""
 	}
-	return "Recorded in the sandbox: requests, queueing, balancing and timing are real; the autoscaler is hpatune's own implementation, which the replay also uses."
+	return "Recorded in the sandbox: requests, queueing, balancing and timing are real; the autoscaler is hpatune's " +
+		"own implementation, which the replay also uses."
 }

@@ -37,7 +37,8 @@ func test(file string, c *hpa.Config, p hpa.Params) (string, error) {
 		loads = append(loads, scenario.Load{Metric: m, Words: words})
 	}
 	return scenario.Write(
-		"Written by hpatune for "+file+"; run it with: hpatune test hpa.hpa\nLow load, then twice the target, then low load again.",
+		"Written by hpatune for "+file+"; run it with: hpatune test hpa.hpa\nLow load, then twice the target, then low "+
+			"load again.",
 		file,
 		c,
 		p,

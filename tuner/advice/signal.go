@@ -74,7 +74,8 @@ func signalOf(g *tuner.SignalRow, meta manifest.Meta) []byte {
 		}
 		fmt.Fprintf(
 			&b,
-			"    - type: prometheus\n      metricType: %s\n      metadata:\n        serverAddress: http://prometheus.monitoring:9090\n"+
+			"    - type: prometheus\n      metricType: %s\n      metadata:\n        serverAddress: "+
+				"http://prometheus.monitoring:9090\n"+
 				"        query: '%s'\n        threshold: \"%g\"\n",
 			kind,
 			query,

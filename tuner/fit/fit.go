@@ -234,7 +234,8 @@ func shadowOf(run *results.Run, cfg hpa.Config) (*Shadow, notes, error) {
 	if len(s.Differences) > 0 {
 		d := s.Differences[0]
 		n.warn(
-			"hpatune decides differently from the recorded controller in %d of %d reconciles, first at %v: recorded %d replicas, "+
+			"hpatune decides differently from the recorded controller in %d of %d reconciles, first at %v: recorded %d "+
+				"replicas, "+
 				"hpatune %d (%s)",
 			s.Differ,
 			len(run.Syncs),

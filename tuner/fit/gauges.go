@@ -121,7 +121,8 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 	}
 	if spread > 0 && best.deviation > explained*spread {
 		n.warn(
-			"metric %s follows nothing in the log: its samples vary by %.3g, and the closest quantity (%s) is off by %.3g; it cannot be replayed",
+			"metric %s follows nothing in the log: its samples vary by %.3g, and the closest quantity (%s) is off by %.3g; "+
+				"it cannot be replayed",
 			m.Name,
 			spread,
 			best.what,

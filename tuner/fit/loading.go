@@ -115,7 +115,8 @@ func (s *service) loadingBefore(m *hpa.Metric, p *plant.Pipe) (value float64, n 
 		served := 0.0
 		if k := s.serverOf(x.Pod); k >= 0 {
 			r := s.did(k, ready, to)
-			served = (p.Base + p.PerDone*r.done + p.PerWork*r.work + p.PerRunning*r.running + p.PerWaiting*r.waiting) * (to - ready)
+			served = (p.Base + p.PerDone*r.done + p.PerWork*r.work + p.PerRunning*r.running +
+				p.PerWaiting*r.waiting) * (to - ready)
 		}
 		values = append(values, max(0, x.Value*unit*x.Window.Seconds()-served)/(ready-from))
 	}

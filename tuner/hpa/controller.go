@@ -387,7 +387,8 @@ type conflict struct{ resource, name string }
 
 func (e *conflict) Error() string {
 	return fmt.Sprintf(
-		"Operation cannot be fulfilled on %s %q: the object has been modified; please apply your changes to the latest version and try again",
+		"Operation cannot be fulfilled on %s %q: the object has been modified; please apply your changes to the latest "+
+			"version and try again",
 		e.resource,
 		e.name,
 	)

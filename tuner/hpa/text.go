@@ -138,7 +138,8 @@ func (t *text) string(id *Identity) string {
 	case formComputeFailed:
 		inside := *t
 		inside.form = t.of
-		return "failed to compute desired number of replicas based on listed metrics for " + id.reference() + ": " + inside.string(
+		return "failed to compute desired number of replicas based on listed metrics for " +
+			"" + id.reference() + ": " + inside.string(
 			id,
 		)
 	case formRescaleFailed:
@@ -223,7 +224,8 @@ func (m *Metric) inner(f *Fault) string {
 	switch m.Source {
 	case Resource, ContainerResource:
 		if f.Code == FaultNoTarget {
-			return "invalid resource metric source: neither an average utilization target nor an average value (usage) target was set"
+			return "invalid resource metric source: neither an average utilization target nor an average value (usage) " +
+				"target was set"
 		}
 		what := " utilization: "
 		if m.Target.AverageMilli != 0 {

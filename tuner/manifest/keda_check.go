@@ -164,7 +164,8 @@ func (c *checker) triggers() {
 		c.refuse(
 			"spec.minReplicaCount",
 			"minReplicaCount: 1",
-			"cpu and memory cannot be measured at 0 replicas, so with only these triggers KEDA rejects minReplicaCount 0 (the default)",
+			"cpu and memory cannot be measured at 0 replicas, so with only these triggers KEDA rejects minReplicaCount 0 "+
+				"(the default)",
 		)
 	}
 }

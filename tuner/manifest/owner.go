@@ -99,7 +99,8 @@ func KServe(c *hpa.Config, namespace, name string, notes []Note) Patch {
 		p.Rest = append(
 			p.Rest,
 			fmt.Sprintf(
-				"the %v metric %s (%v %s) cannot be set with scaleMetric and scaleTarget; set serving.kserve.io/autoscalerClass to external and create the HPA yourself",
+				"the %v metric %s (%v %s) cannot be set with scaleMetric and scaleTarget; set "+
+					"serving.kserve.io/autoscalerClass to external and create the HPA yourself",
 				m.Source,
 				m.Name,
 				m.Target.Type,
@@ -110,7 +111,8 @@ func KServe(c *hpa.Config, namespace, name string, notes []Note) Patch {
 	if c.Behavior {
 		p.Rest = append(
 			p.Rest,
-			"behavior (windows, policies) cannot be set in an InferenceService; set serving.kserve.io/autoscalerClass to external and create the HPA yourself",
+			"behavior (windows, policies) cannot be set in an InferenceService; set serving.kserve.io/autoscalerClass to "+
+				"external and create the HPA yourself",
 		)
 	}
 	p.Body = []byte(w.b.String())

@@ -29,7 +29,8 @@ func (o Owner) Where() string {
 	case "KServe":
 		return "change the InferenceService " + o.Name + ": KServe writes this object"
 	case "Argo CD":
-		return "change the manifest in the repository of the Argo CD application " + o.Name + ": self-heal undoes changes in the cluster"
+		return "change the manifest in the repository of the Argo CD application " +
+			"" + o.Name + ": self-heal undoes changes in the cluster"
 	case "Flux":
 		return "change the manifest in the repository of " + o.Name + ": Flux undoes changes in the cluster"
 	case "Helm":

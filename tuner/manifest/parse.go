@@ -209,7 +209,8 @@ func (o Options) v1(d *Doc, problems *source.Problems) {
 	}
 	d.Warnings = append(d.Warnings, d.doc.Problem(
 		"apiVersion",
-		"autoscaling/v1 supports only a CPU target; other metrics and behavior (windows, policies, tolerance) need autoscaling/v2",
+		"autoscaling/v1 supports only a CPU target; other metrics and behavior (windows, policies, tolerance) need "+
+			"autoscaling/v2",
 		"kubectl get hpa.v2.autoscaling "+d.Name+" -o yaml",
 	))
 	o.check(d, h, found, problems)

@@ -244,7 +244,8 @@ func (w *writer) rules(name string, r *hpa.Rules, s *autoscalingv2.HPAScalingRul
 	} else if name == "scaleDown" {
 		w.remark(
 			3,
-			"stabilizationWindowSeconds is not set; the controller's flag --horizontal-pod-autoscaler-downscale-stabilization applies (default 300)",
+			"stabilizationWindowSeconds is not set; the controller's flag "+
+				"--horizontal-pod-autoscaler-downscale-stabilization applies (default 300)",
 		)
 	}
 	w.comment(path+".selectPolicy", 3)

@@ -23,7 +23,8 @@ func HPA(run *results.Run) (manifest.HPA, error) {
 	switch {
 	case !ok && run.Meta.Target.Kind == results.OfURL:
 		return manifest.HPA{}, failure.Evidencef(
-			"no recommendation: this run observed neither pods nor an autoscaler\nDescribe them; the recommendation will say that they are assumed.\nTry: hpatune tune RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi",
+			"no recommendation: this run observed neither pods nor an autoscaler\nDescribe them; the recommendation will " +
+				"say that they are assumed.\nTry: hpatune tune RUN -f hpa.yaml --startup 90s --requests cpu=1,memory=2Gi",
 		)
 	case !ok:
 		return manifest.HPA{}, failure.Inputf("the run recorded no HPA; pass -f hpa.yaml")

@@ -16,7 +16,8 @@ func BeliefsPage(fsys fs.FS) (string, error) {
 	}
 	var b strings.Builder
 	b.WriteString(
-		"# What people believe about the HPA, and what it does\n\nEach belief has a script that `hpatune test` runs; this page is generated from the scripts.\n",
+		"# What people believe about the HPA, and what it does\n\n" +
+			"Each belief has a script that `hpatune test` runs; this page is generated from the scripts.\n",
 	)
 	for i, name := range names {
 		data, err := fs.ReadFile(fsys, name)

@@ -110,7 +110,8 @@ func controllerWords(p hpa.Params) string {
 	for _, g := range []struct {
 		name     string
 		is, want bool
-	}{{"HPAScaleToZero", p.Gates.ScaleToZero, d.Gates.ScaleToZero}, {"HPAConfigurableTolerance", p.Gates.ConfigurableTolerance, d.Gates.ConfigurableTolerance},
+	}{{"HPAScaleToZero", p.Gates.ScaleToZero, d.Gates.ScaleToZero},
+		{"HPAConfigurableTolerance", p.Gates.ConfigurableTolerance, d.Gates.ConfigurableTolerance},
 		{"PodLevelResources", p.Gates.PodLevelResources, d.Gates.PodLevelResources}} {
 		if g.is != g.want {
 			fmt.Fprintf(&b, " %s=%v", g.name, g.is)

@@ -116,7 +116,8 @@ func (p *scriptParser) pod(words []string) {
 			m := p.metricOf(key)
 			if m == nil || m.Source >= hpa.Object {
 				err = fmt.Errorf(
-					"pod: setting %q: want phase, ready, since, start, deleted, age, window, request.cpu, level.cpu, … or a per-pod metric of this HPA",
+					"pod: setting %q: want phase, ready, since, start, deleted, age, window, request.cpu, level.cpu, … or a "+
+						"per-pod metric of this HPA",
 					key,
 				)
 				break

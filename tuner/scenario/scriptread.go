@@ -324,7 +324,8 @@ func (p *scriptParser) action(words []string) {
 	a := action{p.line, at, words[1], words[2:]}
 	if n, known := verbs[a.verb]; !known || len(a.words) < n {
 		p.bad(
-			"at %s: %q: want restart, edit SETTING…, scale N, get-error, update-error, status-error, conflicts N, no-selector, bad-selector or ambiguous",
+			"at %s: %q: want restart, edit SETTING…, scale N, get-error, update-error, status-error, conflicts N, "+
+				"no-selector, bad-selector or ambiguous",
 			words[0],
 			strings.Join(words[1:], " "),
 		)

@@ -21,7 +21,8 @@ type want struct {
 // want reads: want TIME[..TIME] TYPE[=STATUS] [REASON [MESSAGE]] | event REASON [MESSAGE] |
 // no event | no error | reason TEXT | error TEXT | explain TEXT.
 func (p *scriptParser) want(words []string) {
-	const usage = "want: give a time, then CONDITION[=STATUS] REASON, event REASON [TEXT], no event, no error, no CONDITION, reason TEXT, error TEXT or explain TEXT"
+	const usage = "want: give a time, then CONDITION[=STATUS] REASON, event REASON [TEXT], no event, no error, no " +
+		"CONDITION, reason TEXT, error TEXT or explain TEXT"
 	if len(words) < 2 {
 		p.bad(usage)
 		return
