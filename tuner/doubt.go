@@ -38,6 +38,12 @@ func doubtOf(f *Fitted) replay.Doubt {
 		cv2 := max(0, sq*n/mean/mean-1)
 		d.Service = max(d.Service, math.Sqrt(cv2/n))
 	}
+	if q := &w.Service.Quota; q.Cores > 0 {
+		// Under a CPU limit it is what requests cost that counts. What drifts within a run
+		// is taken to drift as much from run to run: neighbours on a node come and go at all
+		// time scales, and one run shows no more.
+		d.Service = math.Hypot(leastService, q.Spread)
+	}
 	for i := range w.Pipes {
 		d.Pipes = append(d.Pipes, leastPipe)
 		for _, q := range f.Quality {

@@ -377,6 +377,7 @@ func (s *service) pooled(samples []results.Sample, unit float64) []reading {
 		to := taken(&samples[i])
 		r := s.did(0, to-samples[i].Window.Seconds(), to)
 		n := float64(j - i)
+		r.at = to
 		r.value, r.done, r.work, r.running, r.waiting = sum/n, r.done/n, r.work/n, r.running/n, r.waiting/n
 		out = append(out, r)
 		i = j

@@ -13,50 +13,6 @@ import (
 // quotaPeriod is cpu.cfs_period_us' default, which kubelets keep.
 const quotaPeriod = 0.1
 
-// lone is what requests take that are alone: nothing inside when they come, a whole
-// period idle before, since what came before has spent the period's budget, and
-// nothing that comes while they last.
-type lone struct {
-	sample []plant.ServiceTime
-	line   func(*call) plant.ServiceTime // what a call of its class and tokens takes so
-	mean   float64                       // of the line over all good calls, seconds
-}
-
-// loneOf finds them; ok is false for fewer than 5.
-func loneOf(l *log) (out lone, ok bool) {
-	for _, k := range l.servers {
-		last := math.Inf(-1)
-		for j, i := range k.calls {
-			c := &l.calls[i]
-			joined := j+1 < len(k.calls) && l.calls[k.calls[j+1]].sent < c.done
-			if c.ok && c.sent >= last+quotaPeriod && c.done > c.sent && !joined {
-				out.sample = append(out.sample, plant.ServiceTime{Class: c.class, First: min(c.first, c.done) - c.sent,
-					Total: c.done - c.sent, Tokens: c.tokens, Streamed: c.streamed})
-			}
-			last = max(last, c.done)
-		}
-	}
-	if len(out.sample) < 5 {
-		return out, false
-	}
-	shares := firstShares(l)
-	for i := range out.sample {
-		t := &out.sample[i]
-		if share, ok := shares[t.Class]; ok && t.Streamed && t.First == t.Total {
-			t.First *= share
-		}
-	}
-	out.line = linesOf(out.sample)
-	sum, n := 0.0, 0.0
-	for i := range l.calls {
-		if c := &l.calls[i]; c.ok {
-			sum, n = sum+out.line(c).Total, n+1
-		}
-	}
-	out.mean = sum / n
-	return out, out.mean > 0
-}
-
 // limited is the law under the pods' CPU limit, and what a call takes by itself at
 // full speed; own is nil, and the law as it was, where no limit is stated, no
 // samples tell what a request costs, or slots bind first.
@@ -99,14 +55,27 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 	}
 	burns := q.Base + q.Each/(alone.mean*scale) // cores, of one request
 	spends := q.Cores * quotaPeriod / burns     // seconds until it stops
-	own = func(i int) plant.ServiceTime {
-		t := alone.line(&s.calls[i])
+	// ofLine is what a call takes at full speed, what it costs by its class and tokens,
+	// and how many times as long as others of them it takes.
+	ofLine := func(i int) (t plant.ServiceTime, by float64) {
+		t = alone.line(&s.calls[i])
+		t.Work, by = t.Total/alone.mean, 1
+		stands := t.Total*scale >= spends
 		if t.First > spends || t.Total <= spends { // unless it stood after its first token alone
 			t.First *= scale
 		}
 		t.Total *= scale
+		// What lone ones differ from their line by, they all do; where they stood, that
+		// is how long, and not of their own.
+		if !stands {
+			var measured bool
+			if by, measured = alone.at[i]; !measured {
+				by = alone.by[scattered(i)%len(alone.by)]
+			}
+			t.First, t.Total = t.First*by, t.Total*by
+		}
 		t.First = min(t.First, t.Total)
-		return t
+		return t, by
 	}
 	var all []int
 	for i := range s.calls {
@@ -114,29 +83,47 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 			all = append(all, i)
 		}
 	}
-	sample := make([]plant.ServiceTime, 0, 1024)
-	for j, i := range thin(all, 1024) {
-		t := own(i)
-		// What lone ones differ from their line by, they all do; where they stood, that
-		// is how long, and not of their own.
-		x := &alone.sample[j%len(alone.sample)]
-		c := call{class: x.Class, tokens: x.Tokens, first: 1, done: 1} // for its Total alone
-		if by := x.Total / alone.line(&c).Total; x.Total*scale < spends && by > 0.5 && by < 2 {
-			t.First, t.Total = t.First*by, t.Total*by
+	// under is the law of a bucket, and what calls take by it: a request costs q.Each times
+	// its worth, whose mean over all is one.
+	under := func(b bucket) (plant.Law, func(i int) plant.ServiceTime) {
+		sum := 0.0
+		for _, i := range all {
+			t, by := ofLine(i)
+			sum += t.Work * math.Pow(by, b.follows)
 		}
-		sample = append(sample, t)
-	}
-	// What a request costs is q.Each times its own time over the sample's mean, so that
-	// mean is the one that q.Each is of.
-	if k := alone.mean * scale / meanTotal(sample); k > 0 {
+		k := float64(len(all)) / sum
+		own := func(i int) plant.ServiceTime {
+			t, by := ofLine(i)
+			t.First, t.Work = t.First*b.first, t.Work*math.Pow(by, b.follows)*k
+			return t
+		}
+		sample := make([]plant.ServiceTime, 0, len(all))
+		for _, i := range all {
+			sample = append(sample, own(i))
+		}
+		sample = ranked(sample, 1024)
+		worth := 0.0
+		for _, t := range sample {
+			worth += t.Work / float64(len(sample))
+		}
 		for i := range sample {
-			sample[i].First, sample[i].Total = sample[i].First*k, sample[i].Total*k
+			sample[i].Work /= worth
 		}
+		law := plant.SlotsLaw(most, sample)
+		law.Quota = q
+		law.Quota.Share, law.Quota.ShareError = b.share, b.error
+		return b.law(law), own
 	}
-	said.quality("alone", meanTotal(sample), len(alone.sample),
+	untold := bucket{threads: most, slots: most, first: 1, share: 1, follows: costFollows(q, alone, scale)}
+	law, _ = under(untold)
+	b := bucketPlayed(s, law, ofLine, untold)
+	law, own = under(b)
+	said.quality("alone", meanTotal(law.Times), len(alone.sample),
 		"mean service time at full speed, in seconds, from requests to pods that had been idle for a CPU period")
-	law = plant.SlotsLaw(most, sample)
-	law.Quota = q
+	said.quality("cpu-period", b.share, bucketCalls, "of a period's budget is what a pod gets that works now and then "+
+		"(± %.3f); %d requests run at once at full speed, %d are inside before others queue, first tokens come after %.2f "+
+		"of a lone one's time, %.0f %% of what makes requests slower costs CPU; played times are off by %.0f %%", b.error,
+		b.threads, b.slots, b.first, 100*b.follows, 100*b.loss)
 	return law, own, said
 }
 
@@ -158,6 +145,19 @@ func (s *service) counted(pipes []plant.Pipe) (n notes) {
 	return n
 }
 
+// scattered spreads indices over all whole numbers, so that neighbours get unlike
+// draws, the same each time.
+func scattered(i int) int { return int(uint64(i+1) * 0x9e3779b97f4a7c15 >> 33) }
+
+// costFollows is how far the cost of a request follows the time it takes beyond what
+// its class and tokens say, where playing does not tell: 1 where lone requests burn a core all the while, since then
+// a longer one burnt more; 0 where a fifth of their time or more is waiting for a
+// processor (or for anything else), which is what differs then, and costs nothing.
+func costFollows(q plant.Quota, l lone, scale float64) float64 {
+	waits := 1 - q.Each/(l.mean*meanOf(l.by)*scale)
+	return min(max((0.2-waits)/0.15, 0), 1)
+}
+
 // bucketOf fits the quota to CPU readings; the zero Quota where they show no cost.
 func bucketOf(rs []reading, limit float64, said *notes) plant.Quota {
 	xs, ys := make([]float64, len(rs)), make([]float64, len(rs))
@@ -177,12 +177,13 @@ func bucketOf(rs []reading, limit float64, said *notes) plant.Quota {
 	}
 	how := "slope of CPU over completions"
 	if len(costs) >= 5 {
-		q.Each, q.Spread = median(slices.Clone(costs)), scatter(costs, rs, saturated*limit)
+		q.Each = median(slices.Clone(costs))
 		how = "CPU over completions of pods at their CPU limit"
 	}
 	if q.Each <= 0 {
 		return plant.Quota{}
 	}
+	q.Spread = scatter(rs, base)
 	said.quality("cpu-limit", q.Most(), max(len(costs), len(rs)),
 		"requests per second within a limit of %.3g cores, at %.3g core-seconds each (%s; scatter %s) "+
 			"and %.3g cores when idle",
@@ -194,130 +195,54 @@ func bucketOf(rs []reading, limit float64, said *notes) plant.Quota {
 // it, over a sample's window.
 const saturated = 0.93
 
-// scatter is the standard deviation of the logarithm of what a request costs, by
-// saturated samples, less what counting whole requests in a window makes by itself:
-// of k it is half of 1/√k, since their ends are spread over their service.
-func scatter(costs []float64, rs []reading, from float64) float64 {
-	counts, k := 0.0, 0.0
+// costBlock is the length in seconds of the blocks of time that cost is compared over:
+// what varies faster is a request's own, and hardly changes what a minute's load costs.
+const costBlock = 30.0
+
+// scatter is the standard deviation of the logarithm of what work costs from one half
+// minute to the next, less what readings scatter by within them: analysis of variance,
+// of readings weighted by the work that they saw. 0 for fewer than five blocks.
+func scatter(rs []reading, base float64) float64 {
+	type block struct{ work, burnt float64 }
+	blocks := map[int]*block{}
+	work, burnt := 0.0, 0.0
 	for _, r := range rs {
-		if r.value >= from && r.done > 0 {
-			counts, k = counts+r.done*r.window, k+1
+		k := int(math.Floor((r.at - r.window/2) / costBlock))
+		if blocks[k] == nil {
+			blocks[k] = &block{}
+		}
+		w, c := r.done*r.window, max(0, r.value-base)*r.window
+		blocks[k].work, blocks[k].burnt = blocks[k].work+w, blocks[k].burnt+c
+		work, burnt = work+w, burnt+c
+	}
+	if len(blocks) < 5 || work <= 0 || burnt <= 0 {
+		return 0
+	}
+	each := burnt / work
+	within, n := 0.0, 0.0 // Σ w·(reading's cost − its block's)², of which n − blocks are free
+	squares := 0.0
+	for _, r := range rs {
+		b := blocks[int(math.Floor((r.at-r.window/2)/costBlock))]
+		w := r.done * r.window
+		if w <= 0 || b.work <= 0 {
+			continue
+		}
+		d := (max(0, r.value-base)*r.window/w - b.burnt/b.work) / each
+		within, n = within+w*d*d, n+1
+	}
+	between, k := 0.0, 0.0
+	for _, b := range blocks {
+		if b.work > 0 {
+			d := b.burnt/b.work/each - 1
+			between, k, squares = between+b.work*d*d, k+1, squares+b.work*b.work
 		}
 	}
-	logs := make([]float64, len(costs))
-	for i, c := range costs {
-		logs[i] = math.Log(c)
+	if n-k < 5 || k < 5 {
+		return 0
 	}
-	middle := median(slices.Clone(logs))
-	for i, v := range logs {
-		logs[i] = math.Abs(v - middle)
-	}
-	sd := 1.4826 * median(logs)
-	return math.Sqrt(max(0, sd*sd-0.25*k/max(1, counts)))
-}
-
-// fullSpeed is what share of a lone request's time it would take without the quota:
-// under it, it then takes what it took. A request burns a core at most; where it
-// stands for most of its time, how fast it goes in between is not seen and makes no
-// difference, and it is taken to burn one.
-func fullSpeed(q plant.Quota, l lone) float64 {
-	took := meanTotal(l.sample)
-	quickest := min(1, q.Each/l.mean)
-	switch {
-	case loneUnder(q, l, quickest) >= took*0.9:
-		return quickest
-	case loneUnder(q, l, 1) <= took*1.02:
-		return 1
-	}
-	lo, hi := quickest, 1.0
-	for range 20 {
-		if mid := (lo + hi) / 2; loneUnder(q, l, mid) > took {
-			hi = mid
-		} else {
-			lo = mid
-		}
-	}
-	return lo
-}
-
-// loneUnder is what the lone requests take on the average under a quota, if at full
-// speed they take scale times what they took; over phases of the period.
-func loneUnder(q plant.Quota, l lone, scale float64) float64 {
-	const phases = 20
-	burn := q.Base + q.Each/(l.mean*scale)
-	size := q.Cores * quotaPeriod
-	sum, n := 0.0, 0.0
-	for _, t := range thin(l.sample, 100) {
-		for p := range phases {
-			at := (float64(p) + 0.5) / phases * quotaPeriod // into the period
-			left, budget, took := t.Total*scale, size-q.Base*at, 0.0
-			for range 10_000 {
-				run := min(left, budget/burn, quotaPeriod-at)
-				left, took = left-run, took+run
-				if left <= 1e-9 {
-					break
-				}
-				took += quotaPeriod - at - run
-				at, budget = 0, size
-			}
-			sum, n = sum+took, n+1
-		}
-	}
-	return sum / n
-}
-
-// firstShares is how much of an answer's time was over at its first token, by
-// class: the median of the answers that came in pieces, where they are 20 or more.
-// A server at its leisure writes a short answer faster than one read of the client
-// takes, and the whole of it comes in one piece; a busy one does not, and its
-// requests wait for a first token well before the end.
-func firstShares(l *log) map[int16]float64 {
-	byClass := map[int16][]float64{}
-	for i := range l.calls {
-		if c := &l.calls[i]; c.ok && c.streamed && c.first > c.sent && c.first < c.done {
-			byClass[c.class] = append(byClass[c.class], (c.first-c.sent)/(c.done-c.sent))
-		}
-	}
-	out := map[int16]float64{}
-	for class, shares := range byClass {
-		if len(shares) >= 20 {
-			out[class] = median(shares)
-		}
-	}
-	return out
-}
-
-// linesOf is what a call takes by a line through its class's sample, over tokens.
-func linesOf(sample []plant.ServiceTime) func(*call) plant.ServiceTime {
-	type points struct{ x, first, total []float64 }
-	byClass := map[int16]*points{}
-	for _, t := range sample {
-		p := byClass[t.Class]
-		if p == nil {
-			p = &points{}
-			byClass[t.Class] = p
-		}
-		p.x, p.first, p.total = append(p.x, t.Tokens), append(p.first, t.First), append(p.total, t.Total)
-	}
-	type fitted struct{ a, b, first, least float64 }
-	lines := map[int16]fitted{}
-	for k, p := range byClass {
-		x, y := thin(p.x, 300), thin(p.total, 300)
-		a, b := theilSen(x, y)
-		lines[k] = fitted{a, b, median(slices.Clone(p.first)), slices.Min(p.total)}
-	}
-	return func(c *call) plant.ServiceTime {
-		f, ok := lines[c.class]
-		if !ok { // a class of which none was alone: as the first that was
-			f = lines[sample[0].Class]
-		}
-		total := max(f.least, f.a+f.b*c.tokens)
-		first := total
-		if c.streamed {
-			first = min(f.first, total)
-		}
-		return plant.ServiceTime{Class: c.class, First: first, Total: total, Tokens: c.tokens, Streamed: c.streamed}
-	}
+	noise := within / (n - k) // variance of a reading of one unit of work
+	// E[between] = noise·(k−1) + σ²·(work − Σw²/work)
+	return math.Sqrt(max(0, (between-noise*(k-1))/(work-squares/work)))
 }
 
 // readings are the samples of a metric (its value times unit) of pods that were
@@ -342,7 +267,7 @@ func (s *service) readings(name string, unit float64, m *hpa.Metric, did func(k 
 		}
 		if k := s.serverOf(x.Pod); k >= 0 {
 			r := did(k, from, to)
-			r.value = x.Value * unit
+			r.value, r.at = x.Value*unit, to
 			out = append(out, r)
 		}
 	}

@@ -1,8 +1,10 @@
 package fit
 
 import (
+	"cmp"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/hpatune/hpatune/internal/figure"
@@ -117,6 +119,9 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	times, waited := s.times()
 	s.mean = meanTotal(times)
 	s.law = plant.SlotsLaw(slots, times)
+	if found.waited && found.lo < found.hi {
+		s.law.Between = [2]int{found.lo, found.hi}
+	}
 	for i := 1; i <= slots; i++ {
 		s.law.Rate[i] = max(s.law.Rate[i-1], s.law.Rate[i]/s.slowing.at(float64(i)))
 	}
@@ -162,7 +167,24 @@ func (s *service) times() (sample []plant.ServiceTime, waited int) {
 	if len(sample) < 50 { // hardly any did not wait: take them all
 		sample = all
 	}
-	return thin(sample, 1024), waited
+	return ranked(sample, 1024), waited
+}
+
+// ranked takes n of a sample, evenly by class and time: so few of them have its mean
+// and its quantiles, which n at random miss by 1/√n of its scatter.
+func ranked(sample []plant.ServiceTime, n int) []plant.ServiceTime {
+	if len(sample) <= n {
+		return sample
+	}
+	sample = slices.Clone(sample)
+	slices.SortStableFunc(sample, func(a, b plant.ServiceTime) int {
+		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Total, b.Total))
+	})
+	out := make([]plant.ServiceTime, n)
+	for i := range out {
+		out[i] = sample[(2*i+1)*len(sample)/(2*n)]
+	}
+	return out
 }
 
 // ownTimes is each arrival's own service time where it was measured, so that a
@@ -198,6 +220,7 @@ type reading struct {
 	done, running, waiting float64 // completions' worth a second, in service, queued: means over the window
 	work                   float64 // own work done a second, in mean requests; where services slow down
 	window                 float64 // seconds
+	at                     float64 // its end, seconds
 }
 
 // did is what a server did between two instants (seconds), by the fitted starts.

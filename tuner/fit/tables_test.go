@@ -219,14 +219,23 @@ func TestFirstShares(t *testing.T) {
 }
 
 func TestScatter(t *testing.T) {
-	even := []reading{{value: 1, done: 1000, window: 10}}
-	few := []reading{{value: 1, done: 0.1, window: 10}}
+	// cost is of the k-th of three readings in block i, over the usual.
+	over := func(blocks int, cost func(i, k int) float64) (out []reading) {
+		for i := range blocks {
+			for k := range 3 {
+				out = append(out, reading{value: 0.01 + 0.1*cost(i, k), done: 10, window: 10, at: float64(30*i + 10*k + 10)})
+			}
+		}
+		return out
+	}
 	compare(t, []row{
-		{"the same cost every time", scatter([]float64{0.1, 0.1, 0.1}, even, 0), 0},
-		{"what single requests in a window explain is not the cost's", scatter([]float64{0.1, 0.11, 0.12}, few, 0), 0},
+		{"the same cost every time", scatter(over(20, func(int, int) float64 { return 1 }), 0.01), 0},
+		{"what readings of one half minute differ by is no drift",
+			scatter(over(20, func(_, k int) float64 { return 0.9 + 0.1*float64(k) }), 0.01), 0},
+		{"four half minutes are too few", scatter(over(4, func(i, _ int) float64 { return 1 + float64(i) }), 0.01), 0},
 	})
-	if got := scatter([]float64{0.05, 0.1, 0.2}, even, 0); got < 0.9 || got > 1.1 {
-		t.Errorf("half to double: %v, want about 1.03 (1.4826 × ln 2)", got)
+	if got := scatter(over(20, func(i, _ int) float64 { return 0.8 + 0.4*float64(i%2) }), 0.01); got < 0.19 || got > 0.22 {
+		t.Errorf("a fifth more and a fifth less by turns: %v, want about 0.2", got)
 	}
 }
 

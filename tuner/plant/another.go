@@ -13,6 +13,11 @@ type Another struct {
 	// Pace multiplies what every request takes, and divides what a replica can serve;
 	// 0 = 1. The fluid plant, whose tables are compiled, does not know it.
 	Pace float64
+	// AtOnce is how many more a replica serves at once, of a law of slots.
+	AtOnce int
+	// Bucket is by how many standard errors the share of a CPU limit's budget is off
+	// (Quota.ShareError).
+	Bucket float64
 	// Slopes multiply what load adds to each pipe's value; nil = 1 each.
 	Slopes []float64
 	// Resample draws the sample of cold starts anew from itself, with repetition: a
@@ -30,6 +35,14 @@ func (m *Model) Draw(a Another) *Model {
 	}
 	if a.Phases != nil || a.Slopes != nil {
 		d.Pipes, d.flow = slices.Clone(m.Pipes), slices.Clone(m.flow)
+	}
+	if a.AtOnce != 0 && d.Law.Iterations == nil {
+		if other, ok := d.Law.AtOnce(a.AtOnce); ok {
+			d.Law = other
+		}
+	}
+	if q := &d.Law.Quota; q.Cores > 0 && q.ShareError > 0 {
+		*q = q.off(a.Bucket)
 	}
 	for i, p := range a.Phases {
 		d.Pipes[i].Phase = p

@@ -225,7 +225,8 @@ func (e *Exact) arrive(r *Request, now float64, tick int) {
 	// is worth its time over the mean: which it got does not follow the load.
 	// Under a quota it costs what its own time says.
 	c.worth = 1 / max(1e-6, r.Time.Total)
-	if r.Time.Total == 0 || e.m.Law.Quota.Cores > 0 {
+	limited := e.m.Law.Quota.Cores > 0
+	if r.Time.Total == 0 || limited {
 		c.worth = 1 / e.mean
 	}
 	if r.Time.Total == 0 {
@@ -233,7 +234,13 @@ func (e *Exact) arrive(r *Request, now float64, tick int) {
 		if times == nil {
 			times = e.m.Law.Times
 		}
-		c.time = e.m.paced(times[mix(e.seed, uint64(r.Index))%uint64(len(times))])
+		c.time = times[mix(e.seed, uint64(r.Index))%uint64(len(times))]
+	}
+	if limited && c.time.Work > 0 {
+		c.worth = c.time.Work / max(1e-6, c.time.Total)
+	}
+	if r.Time.Total == 0 {
+		c.time = e.m.paced(c.time)
 	}
 	e.expire(s)
 	switch {

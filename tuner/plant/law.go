@@ -110,6 +110,7 @@ func (l *Law) condensed(k int) []ServiceTime {
 			out[i].First += s.First / float64(hi-lo)
 			out[i].Total += s.Total / float64(hi-lo)
 			out[i].Tokens += s.Tokens / float64(hi-lo)
+			out[i].Work += s.Work / float64(hi-lo)
 			if s.Streamed {
 				streamed++
 			}

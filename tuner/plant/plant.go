@@ -72,6 +72,9 @@ type Law struct {
 	// Quota is the CPU limit; its zero is none. Rate and Times are those at full
 	// speed.
 	Quota Quota
+	// Between are the fewest and the most at once that the recording leaves open; zeros =
+	// Slots is known. Drawn days differ by it.
+	Between [2]int `json:",omitzero"`
 	// Young is how many times as long requests take at a replica that has just become
 	// ready: caches and compilers warm up. In order of age; nil = no longer. The fluid
 	// plant does not know it.
@@ -106,6 +109,9 @@ type ServiceTime struct {
 	Tokens float64 // answered
 	Prompt float64 `json:",omitempty"` // tokens asked; 0 = unknown
 	Gap    float64 `json:",omitempty"` // longest time between two tokens; 0 = unknown
+	// Work is what it costs under a CPU limit, in mean requests; 0 = as its Total says.
+	// What a request waits for a processor is in its time, and costs nothing.
+	Work float64 `json:",omitempty"`
 	// Streamed says that the answer had a first token, be it in one piece with the
 	// last: its TTFT counts. An answer with First before Total did stream anyway.
 	Streamed bool `json:",omitempty"`

@@ -12,11 +12,16 @@ import (
 // phase the container may burn Cores·Period core-seconds. It works at full speed
 // until they are spent, and then stands until the next period.
 //
-// A request in work burns Each/E[S] cores at full speed, E[S] the mean of the law's
-// times: CPU follows a request's own time. The zero Quota is no limit.
+// A request costs Each times what it is worth (ServiceTime.Work), over its own time
+// at full speed. The zero Quota is no limit.
 //
-// Source: Documentation/scheduler/sched-bwc.rst of Linux. Slices that other CPUs
-// hold and give back are not modelled, nor is cpu.cfs_burst_us.
+// The kernel hands the budget out to CPUs in slices (sched_cfs_bandwidth_slice, 5 ms),
+// and what a CPU is left with when the container's threads move on comes back late, or
+// not in this period. So a container that works now and then gets a Share of a period's
+// budget; one that stood when the period began has threads waiting for every slice, and
+// gets all of it.
+//
+// Source: Documentation/scheduler/sched-bwc.rst of Linux. cpu.cfs_burst_us is not modelled.
 type Quota struct {
 	Cores  float64       // the limit; 0 = none
 	Period time.Duration // cpu.cfs_period_us; 0 = 100 ms, its default
@@ -26,6 +31,28 @@ type Quota struct {
 	// costs from one half minute to the next: neighbours on the node, clocks,
 	// collectors. 0 = none.
 	Spread float64
+	// Share is what a container that did not stand when a period began gets of that
+	// period's budget, over 0 and up to 1; 0 = all of it.
+	Share float64 `json:",omitempty"`
+	// ShareError is the standard error of Share; drawn days differ by it.
+	ShareError float64 `json:",omitempty"`
+}
+
+// leastShare bounds what a drawn day may lose of a period's budget.
+const leastShare = 0.7
+
+// off is the quota with a share that is z standard errors off, up to all of the budget.
+func (q Quota) off(z float64) Quota {
+	q.Share = min(max(q.share()+z*q.ShareError, leastShare, q.Base/q.Cores+1e-3), 1)
+	return q
+}
+
+// share is Share with its zero read.
+func (q *Quota) share() float64 {
+	if q.Share == 0 {
+		return 1
+	}
+	return q.Share
 }
 
 // Most is how many mean requests a second the quota lets through in the long run;
@@ -38,16 +65,19 @@ func (q *Quota) Most() float64 {
 }
 
 func (q *Quota) check(bad func(string, ...any)) {
-	if q.Cores < 0 || q.Period < 0 || q.Base < 0 || q.Each < 0 || q.Spread < 0 || q.Cores > 0 && q.Base >= q.Cores {
-		bad("law: a quota of %g cores, period %v, %g used at rest, %g core-seconds a request, spread %g; none may be "+
-			"negative, and rest must be under the limit", q.Cores, q.Period, q.Base, q.Each, q.Spread)
+	if q.Cores < 0 || q.Period < 0 || q.Base < 0 || q.Each < 0 || q.Spread < 0 ||
+		q.Cores > 0 && q.Base >= q.Cores*q.share() || q.Share < 0 || q.Share > 1 {
+		bad("law: a quota of %g cores, period %v, %g used at rest, %g core-seconds a request, spread %g, share %g; none "+
+			"may be negative, rest must be under the limit, and the share at most 1", q.Cores, q.Period, q.Base, q.Each,
+			q.Spread, q.Share)
 	}
 }
 
 // bucket is what a container may still burn. The zero bucket has no quota.
 type bucket struct {
 	period float64 // seconds
-	size   float64 // core-seconds a period
+	size   float64 // core-seconds a period, of a pod that stood when it began
+	fresh  float64 // of one that did not
 	left   float64 // of them, at the server's present
 	edge   float64 // when the next period begins
 }
@@ -62,7 +92,9 @@ func (q *Quota) newBucket(seed uint64, index int, now float64) bucket {
 		p = 0.1
 	}
 	phase := float64(mix(seed^0x71756f7461, uint64(index))%1000) / 1000 * p
-	return bucket{period: p, size: q.Cores * p, left: q.Cores * p, edge: now + p - phase}
+	size := q.Cores * p
+	fresh := size * q.share()
+	return bucket{period: p, size: size, fresh: fresh, left: fresh, edge: now + p - phase}
 }
 
 // refill begins the periods that have begun by time now, the last of which a pod
@@ -71,9 +103,13 @@ func (b *bucket) refill(now, rest float64) {
 	if now < b.edge {
 		return
 	}
+	budget := b.fresh
 	k := math.Floor((now-b.edge)/b.period) + 1
+	if k == 1 && b.left <= 1e-10 { // it stood when this period began
+		budget = b.size
+	}
 	b.edge += k * b.period
-	b.left = max(0, b.size-rest*(now-(b.edge-b.period)))
+	b.left = max(0, budget-rest*(now-(b.edge-b.period)))
 }
 
 // run plays d seconds at most from now on, in which a pod wants to burn cores. It
@@ -94,14 +130,14 @@ func (b *bucket) run(now, d, need, cores float64) (ran, took float64) {
 		return 0, min(d, toEdge)
 	}
 	switch spent := b.left / max(1e-9, cores); {
-	case cores*b.period <= b.size && spent >= toEdge:
+	case cores*b.period <= b.fresh && spent >= toEdge:
 		// It cannot spend a whole period's, nor what is left of this one.
 		d = min(d, need)
 		if d < toEdge {
 			b.left -= d * cores
 		} else {
 			b.edge += (math.Floor((d-toEdge)/b.period) + 1) * b.period
-			b.left = b.size - cores*(now+d-(b.edge-b.period))
+			b.left = b.fresh - cores*(now+d-(b.edge-b.period))
 		}
 		return d, d
 	case b.left >= b.size*(1-1e-9) && toEdge >= b.period*(1-1e-9) && b.size/cores < b.period:

@@ -27,15 +27,17 @@ func TestQuotaStopsAndGoes(t *testing.T) {
 		slots       int
 		rate, mean  float64
 		cores, base float64
+		share       float64
 	}{
-		{"one at a time, half full", 1, 5, 0.02, 0.2, 0.005},
-		{"many at once, nearly full", 64, 9, 0.02, 0.2, 0.005},
-		{"requests of many periods", 4, 0.9, 0.5, 0.5, 0.01},
-		{"a limit that hardly binds", 8, 5, 0.1, 1, 0},
+		{"one at a time, half full", 1, 5, 0.02, 0.2, 0.005, 1},
+		{"many at once, nearly full", 64, 9, 0.02, 0.2, 0.005, 1},
+		{"half full, and less where none stood", 4, 5, 0.02, 0.2, 0.005, 0.85},
+		{"requests of many periods", 4, 0.9, 0.5, 0.5, 0.01, 0.9},
+		{"a limit that hardly binds", 8, 5, 0.1, 1, 0, 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			law := SlotsLaw(row.slots, exponential(500, row.mean))
-			law.Quota = Quota{Cores: row.cores, Base: row.base, Each: row.mean}
+			law.Quota = Quota{Cores: row.cores, Base: row.base, Each: row.mean, Share: row.share}
 			m := compile(t, Spec{Law: law, Balancer: Random, ArrivalCV2: 1})
 			requests := poisson(11, row.rate, 120)
 			r := rand.New(rand.NewPCG(5, 5))
@@ -64,13 +66,17 @@ func TestQuotaStopsAndGoes(t *testing.T) {
 				left float64
 			}
 			var running, queue []work
-			next, budget := 0, row.cores*0.1
+			next, budget := 0, row.share*row.cores*0.1
 			want := make([]float64, len(requests))
 			refill := edge
 			for step := 0; next < len(requests) || len(running) > 0; step++ {
 				now := float64(step) * dt
 				if now >= refill {
-					refill, budget = refill+0.1, row.cores*0.1
+					share := row.share
+					if len(running) > 0 && budget < (row.base+float64(len(running)))*dt/2 { // it stood
+						share = 1
+					}
+					refill, budget = refill+0.1, share*row.cores*0.1
 				}
 				for next < len(requests) && requests[next].At <= now {
 					queue = append(queue, work{next, requests[next].Time.Total})

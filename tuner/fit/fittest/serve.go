@@ -27,6 +27,9 @@ type Serve struct {
 	// A CPU limit of Limit cores, of which a pod at rest burns Idle, and a
 	// request in work Density cores; 0 = none.
 	Limit, Idle, Density float64
+	// Share is what a pod that does not stand when a period begins gets of its budget;
+	// 0 = all.
+	Share float64
 	// ByWork: a request burns Density for each second of its own work, however long that
 	// takes beside others.
 	ByWork bool
@@ -191,7 +194,11 @@ func (s Serve) Run() *results.Run {
 		}
 		for _, p := range pods {
 			if math.Mod(now+p.phase, period) < dt {
-				p.budget = s.Limit * period
+				budget := s.Limit * period
+				if s.Share > 0 && p.budget > 1e-9 {
+					budget *= s.Share
+				}
+				p.budget = budget
 			}
 			p.queue = slices.DeleteFunc(p.queue, func(x *serving) bool {
 				if s.Patience > 0 && now-x.sent >= s.Patience {

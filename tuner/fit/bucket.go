@@ -1,0 +1,244 @@
+package fit
+
+import (
+	"math"
+	"slices"
+
+	"github.com/hpatune/hpatune/tuner/plant"
+)
+
+// bucket is how pods under a CPU limit work on what is inside, as playing the log
+// tells: how many requests run at once at full speed, how many are inside before the
+// others queue, and what share of a period's budget a pod gets that works now and then.
+type bucket struct {
+	threads, slots int
+	// first is when a first token is out, over when lone requests have it: theirs may
+	// come late, together with the end, since a server at its leisure is done by then.
+	first float64
+	// follows is the power with which a request's cost grows with what makes it slower
+	// than others of its class and tokens: 0 where that is waiting, 1 where it is work.
+	follows      float64
+	share, error float64 // its standard error
+	loss         float64 // mean |ln| between the quantiles of played and recorded times
+}
+
+const (
+	// bucketCalls is how many calls are played, in pieces of pieceCalls.
+	bucketCalls = 4000
+	pieceCalls  = 200
+	// bucketSeeds is how often, each with other phases of the periods.
+	bucketSeeds = 2
+	// bucketGroups of pieces say how far the share scatters.
+	bucketGroups = 5
+	// fewerGain is by how much a smaller number of threads or slots has to explain the
+	// log better than a larger one, as a share of the loss.
+	fewerGain = 0.05
+	// farOff bounds what one quantile adds to the loss, and is the loss from which on
+	// nothing is taken from the log: pods that answer nothing for seconds are not the
+	// quota's doing.
+	farOff = 0.5
+)
+
+// shares of a period's budget that are tried: of the slices of 5 ms that the kernel
+// hands out, up to 1 ms stays on a CPU that the threads left, and more for a while.
+var shares = []float64{1, 0.975, 0.95, 0.925, 0.9, 0.875, 0.85, 0.825, 0.8}
+
+// piece is some calls of one server in a row, the first of which met nobody.
+type piece struct {
+	requests []plant.Request
+	took     []float64 // recorded, seconds; NaN = not compared
+	first    []float64
+	own      []plant.ServiceTime // at full speed, and their cost by class and tokens
+	by       []float64           // what makes them slower
+	class    []int8              // by backlog, which follows from the arrivals alone
+}
+
+// bucketPlayed plays pieces of the log under a quota. What is compared is, by how much work
+// had come of late (backlog of the mean request's cost in a bucket that leaks at the
+// limit, so arrivals alone decide), the upper half of what requests took. Calls behind
+// two periods' budget are left out: there chance in the first of them decides.
+func bucketPlayed(s *service, law plant.Law, own func(i int) (plant.ServiceTime, float64), untold bucket) bucket {
+	pieces := piecesOf(s, &law.Quota, own)
+	b, most := untold, untold.threads
+	if len(pieces) < 2*bucketGroups {
+		return b
+	}
+	streams := s.streams()
+	loss := func(b bucket, some func(k int) bool) float64 {
+		return piecesLoss(pieces, &b, b.law(law), some, streams)
+	}
+	all := func(int) bool { return true }
+	b.loss = loss(b, all)
+	try := func(c bucket, need float64) {
+		if c.loss = loss(c, all); c.loss < b.loss*(1-need) {
+			b = c
+		}
+	}
+	threads := []int{1, 2, 4, most}
+	for _, share := range []float64{1, 0.92, 0.85} {
+		for _, n := range threads {
+			from := untold
+			from.threads, from.share = min(n, most), share
+			try(from, 0)
+		}
+	}
+	if streams {
+		for from, k := b, 0.85; k > 0.3; k -= 0.15 {
+			from.first = k
+			try(from, 0)
+		}
+	}
+	for _, k := range []float64{0, 0.5, 1} {
+		from := b
+		from.follows = k
+		try(from, fewerGain)
+	}
+	for from, n := b, b.threads; n < most; n = max(n+1, n*3/2) {
+		from.slots = n
+		try(from, fewerGain)
+	}
+	// The two hide in each other: along every number of threads for its own best share.
+	for _, n := range threads {
+		from := b
+		if from.threads = n; n > b.slots {
+			break
+		}
+		for _, share := range shares {
+			from.share = share
+			try(from, 0)
+		}
+	}
+	if b.loss > farOff/2 {
+		return untold
+	}
+	// The share by groups of pieces: its mean, and how far it scatters.
+	var each []float64
+	for g := range bucketGroups {
+		best, at := math.Inf(1), 1.0
+		for _, share := range shares {
+			c := b
+			c.share = share
+			if l := loss(c, func(k int) bool { return k%bucketGroups == g }); l < best {
+				best, at = l, share
+			}
+		}
+		each = append(each, at)
+	}
+	mean, sq := meanOf(each), 0.0
+	for _, x := range each {
+		sq += (x - mean) * (x - mean)
+	}
+	b.error = math.Sqrt(sq / float64(len(each)-1) / float64(len(each)))
+	b.share = mean
+	if 1-mean < 2*b.error {
+		b.share = 1
+	}
+	return b
+}
+
+// law is a law with the bucket's threads, slots and share.
+func (b *bucket) law(l plant.Law) plant.Law {
+	mean := meanTotal(l.Times)
+	l.Rate = make([]float64, b.slots+1)
+	for i := range l.Rate {
+		l.Rate[i] = float64(min(i, b.threads)) / mean
+	}
+	l.Quota.Share = b.share
+	return l
+}
+
+// piecesOf cuts the servers' calls into pieces, and takes some of them, evenly over
+// servers and time.
+func piecesOf(s *service, q *plant.Quota, own func(i int) (plant.ServiceTime, float64)) []piece {
+	var all []piece
+	unit := max(q.Cores*quotaPeriod, q.Each)
+	for k := range s.servers {
+		calls := s.servers[k].calls
+		var p piece
+		backlog, last, end := 0.0, math.Inf(-1), math.Inf(-1)
+		for _, i := range calls {
+			c := &s.calls[i]
+			if len(p.requests) >= pieceCalls && c.sent > end+quotaPeriod {
+				all, p = append(all, p), piece{}
+			}
+			backlog = max(0, backlog-(q.Cores-q.Base)*(c.sent-last))
+			last, end = c.sent, max(end, c.done)
+			t, by := own(i)
+			backlog += q.Each * t.Work
+			class := int8(min(4, backlog/unit*2))
+			took, first := math.NaN(), math.NaN()
+			if c.ok && class < 4 {
+				took, first = c.done-c.sent, c.first-c.sent
+			}
+			p.requests = append(p.requests, plant.Request{At: c.sent, Index: len(p.requests), Class: c.class})
+			p.took, p.first, p.class = append(p.took, took), append(p.first, first), append(p.class, class)
+			p.own, p.by = append(p.own, t), append(p.by, by)
+		}
+		if len(p.requests) >= pieceCalls/2 {
+			all = append(all, p)
+		}
+	}
+	return thin(all, bucketCalls/pieceCalls)
+}
+
+// piecesLoss is how far a law is off on some of the pieces: by class of backlog, the
+// mean |ln| between the upper halves of played and recorded times, to the end and, where
+// answers stream, to the first token.
+func piecesLoss(pieces []piece, b *bucket, law plant.Law, some func(k int) bool, streams bool) float64 {
+	worth, calls := 0.0, 0.0
+	for k := range pieces {
+		p := &pieces[k]
+		for j := range p.own {
+			worth, calls = worth+p.own[j].Work*math.Pow(p.by[j], b.follows), calls+1
+		}
+	}
+	var played, recorded [2][4][]float64
+	for k := range pieces {
+		if !some(k) {
+			continue
+		}
+		p := &pieces[k]
+		for j, class := range p.class {
+			if took := p.took[j]; took > 0 {
+				recorded[0][class] = append(recorded[0][class], took)
+				recorded[1][class] = append(recorded[1][class], p.first[j])
+			}
+		}
+		for j := range p.requests {
+			t := p.own[j]
+			t.First, t.Work = t.First*b.first, t.Work*math.Pow(p.by[j], b.follows)*calls/worth
+			p.requests[j].Time = t
+		}
+		for seed := range bucketSeeds {
+			law.Serve(p.requests, uint64(k*bucketSeeds+seed+1), func(j int, first, took float64) {
+				if p.took[j] > 0 {
+					played[0][p.class[j]] = append(played[0][p.class[j]], took)
+					played[1][p.class[j]] = append(played[1][p.class[j]], first)
+				}
+			})
+		}
+	}
+	sum, n := 0.0, 0.0
+	for what := range played {
+		if what == 1 && !streams {
+			break
+		}
+		for class := range played[what] {
+			was, is := recorded[what][class], played[what][class]
+			if len(was) < 30 {
+				continue
+			}
+			slices.Sort(was)
+			slices.Sort(is)
+			for q := 0.5; q < 0.985; q += 0.02 {
+				sum += min(farOff, math.Abs(math.Log(quantileOf(is, q)/quantileOf(was, q))))
+				n++
+			}
+		}
+	}
+	return sum / max(1, n)
+}
+
+func quantileOf(sorted []float64, q float64) float64 {
+	return max(1e-6, sorted[min(len(sorted)-1, int(q*float64(len(sorted))))])
+}

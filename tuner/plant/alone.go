@@ -1,0 +1,27 @@
+package plant
+
+import (
+	"math"
+
+	"github.com/hpatune/hpatune/results"
+)
+
+// Serve plays requests, in order of time, through one replica of the law whose clients
+// have all the patience there is, and tells when each got its first token and its end,
+// in seconds since it came. seed decides the phase of a CPU limit's periods, and the
+// times of requests that have none of their own.
+func (l *Law) Serve(requests []Request, seed uint64, told func(index int, first, took float64)) {
+	m := &Model{Spec: Spec{Law: *l}, dt: 1, toEnd: math.Inf(1), toFirst: math.Inf(1), wait: math.Inf(1)}
+	m.Law.Queue, m.Law.Young = 0, nil
+	m.byClass = map[int16][]ServiceTime{-1: l.Times}
+	for _, t := range l.Times {
+		m.byClass[t.Class] = append(m.byClass[t.Class], t)
+	}
+	var e Exact
+	e.watch = func(c *call, first, took float64) { told(int(c.index), first, took) }
+	e.Reset(m, 1, seed, make([]results.Tick, 1), nil)
+	for i := range requests {
+		e.arrive(&requests[i], requests[i].At, 0)
+	}
+	e.Finish()
+}
