@@ -28,14 +28,14 @@ func (s *search) probe(t *trial, most int) (bool, error) {
 	return lo+hi >= 2*sure, nil
 }
 
-// edge returns the cheapest candidate along the frontier that seems to hold; −1 if none
-// does.
-func (s *search) edge(front []int) (int, error) {
-	at, err := along(s.fluids, front, 0, func(k, _ int) (bool, error) { return s.probe(s.trial(front[k]), glance) })
-	if err != nil || at == len(front) {
-		return -1, err
+// edge returns the cheapest candidate along the frontier that seems to hold; ok is
+// false if none does.
+func (s *search) edge(front []int) (at int, ok bool, err error) {
+	k, err := along(s.fluids, front, 0, func(k, _ int) (bool, error) { return s.probe(s.trial(front[k]), glance) })
+	if err != nil || k == len(front) {
+		return at, false, err
 	}
-	return front[at], nil
+	return front[k], true, nil
 }
 
 // along returns the index of the first candidate on a line that holds, assuming that those
@@ -72,32 +72,32 @@ func along(fluids []fluid, line []int, want float64, holds func(k, beside int) (
 
 // beyond tries the safest configurations: the highest min with the lowest target, then
 // twice and four times that min if the limit allows it. It returns the first that seems to
-// hold, and adds those in between to the list; −1 means that more replicas do not help.
-func (s *search) beyond() (int, error) {
+// hold, and adds those in between to the list; ok is false if more replicas do not help.
+func (s *search) beyond() (at int, ok bool, err error) {
 	space := s.b.space
 	mins := space.mins(s.current.MinReplicas)
 	if len(mins) == 0 {
-		return -1, nil
+		return at, false, nil
 	}
 	for lo, k := mins[len(mins)-1], 0; k < 3; lo, k = 2*lo, k+1 {
 		if space.MaxLimit > 0 {
 			lo = min(lo, space.MaxLimit)
 		}
-		at := len(s.fluids)
+		at = len(s.fluids)
 		if err := s.pass([]hpa.Config{space.Safest(s.current, lo)}); err != nil {
-			return at, err
+			return at, false, err
 		}
 		switch ok, err := s.surely(s.trial(at)); {
 		case err != nil:
-			return at, err
+			return at, false, err
 		case ok:
-			return at, s.between(mins[len(mins)-1], lo)
+			return at, true, s.between(mins[len(mins)-1], lo)
 		}
 		if lo == space.MaxLimit {
 			break
 		}
 	}
-	return -1, nil
+	return at, false, nil
 }
 
 // surely gives a candidate that seems to hold the days that are needed to be sure.

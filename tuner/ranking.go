@@ -112,14 +112,12 @@ func (s *search) run() error {
 	if err := s.play([]*trial{s.trial(0)}, s.o.Replicates); err != nil {
 		return err
 	}
-	edge, err := s.edge(frontier(s.fluids, s.allowed()))
-	if err != nil {
-		return err
+	edge, ok, err := s.edge(frontier(s.fluids, s.allowed()))
+	if err == nil && !ok {
+		edge, ok, err = s.beyond()
 	}
-	if edge < 0 {
-		if edge, err = s.beyond(); err != nil || edge < 0 {
-			return err
-		}
+	if err != nil || !ok {
+		return err
 	}
 	if err := s.turn(edge); err != nil {
 		return err
@@ -139,7 +137,7 @@ func (s *search) run() error {
 		}
 	}
 	if len(feasible(s.trials, b.space)) == 0 {
-		if i, err := s.beyond(); err != nil || i < 0 {
+		if _, ok, err := s.beyond(); err != nil || !ok {
 			return err
 		}
 	}

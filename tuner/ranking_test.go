@@ -167,13 +167,43 @@ func TestWhatOnlySeemedToHoldIsNotTheEnd(t *testing.T) {
 		if err := s.run(); err != nil {
 			t.Fatal(err)
 		}
-		if got := choose(
-			s.trials,
-			Space{},
-		).best; got == nil || power(&got.config) < need ||
-			power(&got.config) > max(need*(1+unparted), 127) {
-			t.Errorf("need %v: picks %+v", need, got)
+		most := need * (1 + unparted)
+		if need == 100 { // beyond the grid: the next size
+			most = 127
 		}
+		got := choose(s.trials, Space{}).best
+		if got == nil || power(&got.config) < need || power(&got.config) > most {
+			t.Errorf("need %v: picks %+v", need, got)
+		} else if len(got.days) != enough {
+			t.Errorf("need %v: the pick has %d days, want as many as the others that are shown", need, len(got.days))
+		}
+	}
+	// Where nothing holds for long, that is the end, and nobody gets more days.
+	m := needing(999, 0)
+	m.holds = func(_ *hpa.Config, day int) bool { return day < 30 && day != 7 }
+	m.margin = func(c *hpa.Config) float64 { return (power(c) - 60) / 100 }
+	s := m.search(t, cpuHPA(3, 12, 50), Space{Need: 4})
+	if err := s.run(); err != nil || choose(s.trials, Space{}).best != nil || len(s.trials[0].days) >= enough {
+		t.Errorf("nothing holds: %v, the present configuration has %d days, which nobody will see", err, len(s.trials[0].days))
+	}
+}
+
+// Beyond the grid it is sizes that help: what else the safest configuration changes is put
+// back, and all that are shown have the same days.
+func TestALargerSizeChangesNothingElse(t *testing.T) {
+	m := needing(0, 0)
+	m.cost = func(c *hpa.Config) float64 { return 10 * float64(c.MinReplicas) }
+	m.holds = func(c *hpa.Config, _ int) bool { return c.MinReplicas >= 12 }
+	s := m.search(t, cpuHPA(2, 20, 60), Space{Need: 4})
+	if err := s.run(); err != nil {
+		t.Fatal(err)
+	}
+	got := choose(s.trials, Space{}).best
+	if got == nil || got.config.MinReplicas != 12 || got.config.Metrics[0].Target.Utilization != 60 || got.config.Behavior {
+		t.Fatalf("picks %+v, want min 12 and all else as it is", got)
+	}
+	if len(got.days) != enough || len(s.trials[0].days) != enough {
+		t.Errorf("%d and %d days, want %d each", len(s.trials[0].days), len(got.days), enough)
 	}
 }
 
@@ -278,19 +308,19 @@ func TestBeyond(t *testing.T) {
 		{"a floor above the limit leaves none", 1, Space{MinFloor: 9, MaxLimit: 5}, "", nil, false},
 	} {
 		s := needing(c.need, 0).search(t, cpuHPA(2, 10, 60), c.space)
-		at, err := s.beyond()
+		at, found, err := s.beyond()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := named(s.trials); got != c.tried || (at >= 0) != c.found {
-			t.Errorf("%s: tried %s, found %v, want %s, %v", c.sentence, got, at >= 0, c.tried, c.found)
+		if got := named(s.trials); got != c.tried || found != c.found {
+			t.Errorf("%s: tried %s, found %v, want %s, %v", c.sentence, got, found, c.tried, c.found)
 		}
 		var between []int32
 		for _, f := range s.fluids[min(len(s.trials), len(s.fluids)):] {
 			between = append(between, f.config.MinReplicas)
 		}
 		if !slices.Equal(between, c.between) ||
-			at >= 0 && s.fluids[at].config.MinReplicas != s.trials[len(s.trials)-1].config.MinReplicas {
+			found && s.fluids[at].config.MinReplicas != s.trials[len(s.trials)-1].config.MinReplicas {
 			t.Errorf("%s: sizes %v in between, want %v; at %d", c.sentence, between, c.between, at)
 		}
 	}
@@ -298,7 +328,7 @@ func TestBeyond(t *testing.T) {
 	one := needing(0, 0)
 	one.holds = func(_ *hpa.Config, day int) bool { return day != 5 }
 	if s := one.search(t, cpuHPA(2, 10, 60), Space{Need: 4}); true {
-		if at, err := s.beyond(); err != nil || at != 0 || named(s.trials) != "6@30×50 " {
+		if at, ok, err := s.beyond(); err != nil || !ok || at != 0 || named(s.trials) != "6@30×50 " {
 			t.Errorf("one day in fifty missed: %d, %v, tried %s, want the first size after 50 days", at, err, named(s.trials))
 		}
 	}
@@ -306,7 +336,7 @@ func TestBeyond(t *testing.T) {
 	lucky := needing(0, 0)
 	lucky.holds = func(c *hpa.Config, day int) bool { return c.MinReplicas > 6 || day != 5 && day < 40 }
 	s := lucky.search(t, cpuHPA(2, 10, 60), Space{Need: 4})
-	if at, err := s.beyond(); err != nil || s.fluids[at].config.MinReplicas != 12 {
+	if at, ok, err := s.beyond(); err != nil || !ok || s.fluids[at].config.MinReplicas != 12 {
 		t.Errorf("29 of 30 days and then none: %d, %v, tried %s, want the next size", at, err, named(s.trials))
 	}
 }
@@ -342,20 +372,19 @@ func TestEdge(t *testing.T) {
 			all = append(all, cpuHPA(int32(i), 90, 60))
 		}
 		s := m.search(t, cpuHPA(2, 10, 60), Space{}).over(t, all...)
-		edge, err := s.edge(frontier(s.fluids, slices.Collect(indices(c.n))))
+		edge, ok, err := s.edge(frontier(s.fluids, slices.Collect(indices(c.n))))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !ok {
+			edge = c.n
 		}
 		var probed []int32
 		for _, k := range s.trials {
 			probed = append(probed, k.config.MinReplicas)
 		}
-		want := c.truth
-		if c.truth == c.n {
-			want = -1
-		}
-		if edge != want || !slices.Equal(probed, c.probed) {
-			t.Errorf("%s: edge %d, probed %v, want %d, %v", c.sentence, edge, probed, want, c.probed)
+		if edge != c.truth || !slices.Equal(probed, c.probed) {
+			t.Errorf("%s: edge %d, probed %v, want %d, %v", c.sentence, edge, probed, c.truth, c.probed)
 		}
 	}
 }
@@ -387,6 +416,8 @@ func TestProbe(t *testing.T) {
 		{"one of thirty missed", []int{17}, 30, true, 30},
 		{"two of thirty", []int{17, 18}, 30, false, 30},
 		{"longer than a glance", []int{17}, 80, true, 50},
+		{"two misses take more days to be sure", []int{17, 18}, 200, true, 80},
+		{"and four still more", []int{17, 18, 19, 40}, 200, true, 120},
 	} {
 		m := needing(0, 0)
 		m.holds = func(_ *hpa.Config, day int) bool { return !slices.Contains(c.missed, day) }
@@ -433,6 +464,10 @@ func TestPlayGivesEveryTrialTheSameDays(t *testing.T) {
 	long := &trial{config: cpuHPA(4, 10, 60), days: make([]outcome, 5)}
 	if err := s.play([]*trial{long, {config: s.current}}, 4); err != nil || len(long.days) != 5 {
 		t.Errorf("%d days of a trial that had 5: %v", len(long.days), err)
+	}
+	near := &trial{config: cpuHPA(5, 10, 60), days: make([]outcome, 3)}
+	if err := s.play([]*trial{near}, 4); err != nil || len(near.days) != 4 || near.days[3].paid != 3 {
+		t.Errorf("one day more: %+v, %v, want four of which the last is new", near.days, err)
 	}
 	s.used, told = 6, told[:4]
 	if err := s.play([]*trial{old, fresh}, 3); err != nil || s.used != 6 || len(told) != 4 {
