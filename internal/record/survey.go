@@ -161,6 +161,10 @@ func preflight(ctx context.Context, c *kube.Cluster, subject *kube.Subject, say 
 				bad = x.Reason + ": " + x.Message
 			}
 		}
+		if asleep(subject) {
+			say("%s is at 0 replicas: the HPA does nothing until KEDA has scaled it up", subject.Target)
+			return nil
+		}
 		if bad == "" && len(h.Status.CurrentMetrics) > 0 {
 			return nil
 		}
@@ -184,6 +188,11 @@ func preflight(ctx context.Context, c *kube.Cluster, subject *kube.Subject, say 
 		*subject = *found
 		h = subject.HPA
 	}
+}
+
+// asleep says whether KEDA has its target at zero, where the HPA is switched off.
+func asleep(subject *kube.Subject) bool {
+	return subject.Scaled != nil && subject.Replicas == 0 && len(subject.Pods) == 0
 }
 
 func orNone(list []string) string {

@@ -42,6 +42,7 @@ var Images = map[string]string{
 	"hpacluster.test/pause:1":        "pause",
 	"hpacluster.test/tinyllm:1":      "tinyllm",
 	"hpacluster.test/linguaserver:1": "linguaserver",
+	"hpacluster.test/countproxy:1":   "countproxy",
 }
 
 var components = []string{
@@ -111,8 +112,12 @@ func sets(module, home string) ([]set, error) {
 			"cmd/pause/*.go",
 			"cmd/tinyllm/*.go",
 			"cmd/linguaserver/*.go",
+			"countproxy/*.go",
+			"cmd/countproxy/*.go",
 		},
-		builds: map[string][]string{"": {"./cmd/hpacluster", "./cmd/pause", "./cmd/tinyllm", "./cmd/linguaserver"}},
+		builds: map[string][]string{"": {
+			"./cmd/hpacluster", "./cmd/pause", "./cmd/tinyllm", "./cmd/linguaserver", "./cmd/countproxy",
+		}},
 		finish: writeImages,
 	}
 	all := []set{kube, own}

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	cluster "github.com/hpatune/hpatune/test/cluster"
+	"github.com/hpatune/hpatune/test/cluster/countproxy"
 	kept "github.com/hpatune/hpatune/test/cluster/pairs"
 )
 
@@ -32,6 +33,7 @@ type pair struct {
 	a, b       string
 	ownClocks  bool // for a cluster with Kubernetes' own clocks, not the fast ones
 	inFlight   bool // scaled on in_flight, a metric of pods, through an adapter
+	zero       bool // it may go to zero, behind a proxy that counts; ${PROXY} in a and b is its URL
 	keda       bool // scaled by a ScaledObject; ${PROMETHEUS} in a and b is the URL of one that scrapes every second
 }
 
@@ -178,6 +180,22 @@ stages:
 		keda: true,
 	},
 	{
+		name: "keda-zero", text: "KEDA from zero, on what a proxy has pending; a lower target and a longer cooldown",
+		payload: tinyllm("chat"),
+		load: `
+at_zero: hold 60s
+stages:
+  - {name: warm-up, rate: 6/s, duration: 20s, warmup: true}
+  - {name: high, rate: 20/s, duration: 60s}
+  - {name: silence, rate: 0/s, duration: 70s}
+  - {name: high again, rate: 20/s, duration: 60s}
+  - {name: silence again, rate: 0/s, duration: 70s}
+`,
+		a:    "pollingInterval: 5, cooldownPeriod: 20, minReplicaCount: 0, maxReplicaCount: 6, " + fmt.Sprintf(pendingTrigger, "1"),
+		b:    "pollingInterval: 5, cooldownPeriod: 40, minReplicaCount: 0, maxReplicaCount: 6, " + fmt.Sprintf(pendingTrigger, "0.5"),
+		keda: true, zero: true,
+	},
+	{
 		name: "in-flight", text: "an HPA on requests in flight in a pod, through a custom metrics adapter; a lower target (with two replicas nothing moves)",
 		payload: tinyllm("chat"),
 		load: `
@@ -206,6 +224,16 @@ const waitingTrigger = `triggers: [{type: prometheus, metadata: {serverAddress: 
 // ratioTrigger scales on requests in flight over the slots of all pods, four in each:
 // metricType Value, as for every ratio.
 const ratioTrigger = `triggers: [{type: prometheus, metricType: Value, metadata: {serverAddress: "${PROMETHEUS}", query: "(sum(avg_over_time(vllm:num_requests_running[15s])) + sum(avg_over_time(vllm:num_requests_waiting[15s]))) / (4 * count(vllm:num_requests_running))", threshold: "%s"}}]`
+
+// pendingTrigger scales on the requests that a proxy before the pods has not answered.
+const pendingTrigger = `triggers: [{type: metrics-api, metadata: {url: "${PROXY}/-/counts", valueLocation: pending, targetValue: "%s"}}]`
+
+// proxy starts the proxy that counts and holds before w, and returns its URL.
+func (s *suite) proxy(t *testing.T, w workload) string {
+	t.Helper()
+	return s.deploy(t, w.namespace, payload{name: "proxy", image: "hpacluster.test/countproxy:1", port: 8000,
+		ready: countproxy.CountsPath, cpuRequest: "50m", cpuLimit: "500m", args: []string{"-to=" + w.url, "-hold=60s"}}).url
+}
 
 // TestPredictedAgainstActual records under A twice, predicts B before B is run,
 // runs B, and prints for each pair what was predicted beside what happened, and
@@ -270,9 +298,13 @@ func (s *suite) runPair(t *testing.T, p pair) *kept.Result {
 	if p.inFlight {
 		s.customMetrics(t, ns, url, inFlightRule)
 	}
+	address := w.url
+	if p.zero {
+		address = s.proxy(t, w)
+	}
 	if p.keda {
 		manifest = func(spec string) string {
-			return fmt.Sprintf("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: %[1]s, namespace: %[3]s}\nspec: {scaleTargetRef: {name: %[1]s}, %[2]s}\n", w.name, strings.ReplaceAll(spec, "${PROMETHEUS}", url), ns)
+			return fmt.Sprintf("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: %[1]s, namespace: %[3]s}\nspec: {scaleTargetRef: {name: %[1]s}, %[2]s}\n", w.name, strings.NewReplacer("${PROMETHEUS}", url, "${PROXY}", address).Replace(spec), ns)
 		}
 		hpa = "keda-hpa-" + w.name
 	}
@@ -282,12 +314,18 @@ func (s *suite) runPair(t *testing.T, p pair) *kept.Result {
 	write("cost", fmt.Sprintf("%d tokens, %v of CPU a request\n", tokens, cost))
 	load := profileWith(t, dir, p.name, tokens, p.load+objectives)
 	s.apply(t, ns, manifest(p.a))
-	s.waitCurrentMetrics(t, ns, hpa)
+	if !p.zero { // at zero it has none
+		s.waitCurrentMetrics(t, ns, hpa)
+	}
 
 	record := func(out string, more ...string) {
 		t.Helper()
-		s.settled(t, ns, hpa)
-		r := s.hpatune(t, dir, append([]string{"run", "--hpa", ns + "/" + hpa, "--url", w.url, "-p", load, "--controller", s.controller(), "--throttling", "--out", out, "--yes"}, more...)...)
+		if p.zero {
+			s.sleeps(t, w)
+		} else {
+			s.settled(t, ns, hpa)
+		}
+		r := s.hpatune(t, dir, append([]string{"run", "--hpa", ns + "/" + hpa, "--url", address, "-p", load, "--controller", s.controller(), "--throttling", "--out", out, "--yes"}, more...)...)
 		t.Logf("%s: exit code %d\n%s", out, r.code, r.stdout)
 		if r.code != 0 {
 			t.Fatalf("hpatune run %s: exit code %d\n%s", out, r.code, r.stderr)
@@ -325,6 +363,18 @@ func (s *suite) runPair(t *testing.T, p pair) *kept.Result {
 		}
 	}
 	return result
+}
+
+// sleeps waits until w stands at zero, without a pod.
+func (s *suite) sleeps(t *testing.T, w workload) {
+	t.Helper()
+	eventually(t, s.patience(4*time.Minute), w.name+" is at zero", func(ctx context.Context) error {
+		d, err := s.kube.AppsV1().Deployments(w.namespace).Get(ctx, w.name, metav1.GetOptions{})
+		if err == nil && (*d.Spec.Replicas != 0 || d.Status.Replicas != 0) {
+			err = fmt.Errorf("%d replicas, wants %d", d.Status.Replicas, *d.Spec.Replicas)
+		}
+		return err
+	})
 }
 
 // watchBusiest follows the CPU of w's pods, until the returned function is
