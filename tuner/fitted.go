@@ -68,6 +68,7 @@ func newModel(run *results.Run, f Fitted, o Options) *Model {
 	m := &Model{Schema: ModelSchema, Version: o.Version, Run: run.Meta.Run, Seed: o.Seed, Replica: f.Replica,
 		Price: o.Price, Represents: run.Meta.Represents, Assumed: f.Assumed, Fitted: *f.World}
 	m.Fitted.Demand = replay.Demand{}
+	m.Fitted.Recorded = nil
 	m.Fitted.Sync.Recorded = nil
 	for _, ob := range o.Objectives {
 		m.Objectives = append(m.Objectives, ob.Text)

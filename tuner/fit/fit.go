@@ -167,7 +167,9 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	if err := errors.Join(errs[0], errs[1], errs[2]); err != nil {
 		return done(errors.Join(err, errs[3]))
 	}
-	read := ofLoad(slices.Concat(cfg.Metrics, o.Reads), o.Loop)
+	w.Recorded, n = recordedOf(run, o.Loop)
+	say.add(n)
+	read := toFit(slices.Concat(cfg.Metrics, o.Reads), o.Loop, w.Recorded)
 	w.Pipes, out.Unread, n = pipesOf(&served, read, out.Replica)
 	say.add(n)
 	say.add(served.counted(w.Pipes))

@@ -44,5 +44,6 @@ func (m *Model) World(run *results.Run, cfg hpa.Config) (*replay.World, error) {
 	w.Replicas, _ = replicasOf(readLog(run), 0, cfg.MinReplicas)
 	w.Memory = hpa.Memory{}
 	w.Wall = run.Meta.Start
+	w.Recorded, _ = recordedOf(run, w.Loop)
 	return replay.New(w)
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/cost"
 	"github.com/hpatune/hpatune/tuner/hpa"
-	"github.com/hpatune/hpatune/tuner/keda"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
@@ -51,17 +50,6 @@ func (s *service) sampled(m *hpa.Metric) bool {
 // a server's metrics.
 func sameName(sample, metric string) bool {
 	return sample == metric || strings.ReplaceAll(sample, ":", "_") == metric
-}
-
-// ofLoad are the metrics in which the load is: not those of cron triggers, where a
-// ScaledObject says which they are.
-func ofLoad(metrics []hpa.Metric, l *keda.Loop) []hpa.Metric {
-	if l == nil {
-		return metrics
-	}
-	return slices.DeleteFunc(slices.Clone(metrics), func(m hpa.Metric) bool {
-		return m.Source == hpa.External && keda.Scheduled(m.Name)
-	})
 }
 
 // sampled gives the samples' name and the factor to base units for a metric.

@@ -52,6 +52,9 @@ type Trigger struct {
 	Target float64 // threshold
 	Value  bool    `json:",omitempty"` // metricType Value, else AverageValue
 	Cron   *Cron   `json:",omitempty"` // of a cron trigger; nil = of others
+	// Foreign says that it is an external scaler's (external, external-push): what is
+	// behind it is not known.
+	Foreign bool `json:",omitempty"`
 }
 
 // Formula is scalingModifiers: the HPA has one metric, composite-metric, computed from all

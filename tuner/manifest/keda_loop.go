@@ -53,6 +53,7 @@ func (o *ScaledObject) signal(i int, ofPods func(*Trigger) (reads string, is boo
 		return s
 	}
 	s.Reads, s.OfPods = ofPods(t)
+	s.Foreign = t.Type == "external" || t.Type == "external-push"
 	if t.Type == "cron" {
 		s.Cron = &keda.Cron{Start: t.Metadata["start"], End: t.Metadata["end"], Timezone: t.Metadata["timezone"]}
 		s.Cron.Desired, _ = number(t.Metadata["desiredReplicas"])

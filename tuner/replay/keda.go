@@ -174,6 +174,9 @@ func (a *autoscaler) trigger(i int, now float64) keda.Reading {
 	if t.Cron != nil {
 		return a.w.onTime(i, now)
 	}
+	if r := a.w.recorded(t.Metric); t.Foreign && r != nil {
+		return keda.Reading{Value: r.of(seconds(now))}
+	}
 	if pipe := a.keda.signals[i]; pipe >= 0 {
 		v, some := a.value(pipe, now)
 		return keda.Reading{Value: visible(v), Empty: !some}
@@ -213,10 +216,38 @@ func (w *World) onTime(i int, now float64) keda.Reading {
 	return keda.Reading{}
 }
 
-// scheduled reports whether a metric belongs to a cron trigger, which needs no pipe.
-func (w *World) scheduled(m *hpa.Metric) bool {
+// Recorded is a metric's values as a run recorded them, in order of their time.
+type Recorded struct {
+	Metric string
+	At     []time.Duration
+	Value  []float64
+}
+
+// of is the value at a time: the last one recorded by then, or the first.
+func (r *Recorded) of(at time.Duration) float64 {
+	i, _ := slices.BinarySearchFunc(r.At, at, func(a, b time.Duration) int {
+		if a <= b {
+			return -1
+		}
+		return 1
+	})
+	return r.Value[max(0, i-1)]
+}
+
+// recorded is the metric that is played as recorded; nil = it is none.
+func (w *World) recorded(metric string) *Recorded {
+	i := slices.IndexFunc(w.Recorded, func(r Recorded) bool { return r.Metric == metric })
+	if i < 0 {
+		return nil
+	}
+	return &w.Recorded[i]
+}
+
+// given says whether a metric needs no pipe: a cron trigger's, and one that is played
+// as recorded.
+func (w *World) given(m *hpa.Metric) bool {
 	return w.Loop != nil && m.Source == hpa.External && slices.ContainsFunc(w.Loop.Triggers, func(t keda.Trigger) bool {
-		return t.Cron != nil && t.Metric == m.Name
+		return t.Metric == m.Name && (t.Cron != nil || t.Foreign && w.recorded(t.Metric) != nil)
 	})
 }
 

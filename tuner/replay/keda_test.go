@@ -247,3 +247,40 @@ func TestACronTriggerIsPlayed(t *testing.T) {
 		t.Errorf("in a zone that nobody knows: %+v, want a failure", r)
 	}
 }
+
+// An external scaler's metric is played as it was recorded, whatever the size.
+func TestAnExternalScalerIsPlayedAsRecorded(t *testing.T) {
+	raw := toZero(2*time.Minute, false)
+	l := *raw.Loop
+	l.Triggers = append(l.Triggers[:1:1], keda.Trigger{Metric: "s1-external-push", Target: 10, Foreign: true})
+	raw.Loop, raw.Outside = &l, l.Outside()
+	cfg := onQueue(0)
+	cfg.Metrics = append(cfg.Metrics, hpa.Metric{Source: hpa.External, Name: "s1-external-push", Target: hpa.Target{Type: hpa.AverageValue, AverageMilli: 10_000}})
+	unknown := world(t, raw)
+	if blind := unknown.Blind(&cfg); len(blind) != 1 {
+		t.Errorf("not recorded: %v; want it named", blind)
+	}
+	raw.Recorded = []Recorded{{Metric: "s1-external-push", At: []time.Duration{5 * time.Second, 1000 * time.Second, 1600 * time.Second}, Value: []float64{0, 45, 0}}}
+	w := world(t, raw)
+	if blind := w.Blind(&cfg); len(blind) > 0 {
+		t.Errorf("not known: %v", blind)
+	}
+	var s Scratch
+	for name, z := range map[string]zeros{
+		"fluid": watch(func(visit func(*results.Tick)) { Simulate(w, cfg, &s, visit) }),
+		"exact": watch(func(visit func(*results.Tick)) { SimulateExact(w, cfg, 0, &s, visit) }),
+	} {
+		if got := z.at[1500].Spec; got != 5 {
+			t.Errorf("%s: %v replicas for 45 at 10 a replica, want 5", name, got)
+		}
+		if z.from < 0 || z.to < 2000 || z.to > 2500 {
+			t.Errorf("%s: at zero from %d to %d s, want it in the silence but for what was recorded", name, z.from, z.to)
+		}
+	}
+	r := &w.Recorded[0]
+	for at, want := range map[time.Duration]float64{0: 0, 999 * time.Second: 0, 1000 * time.Second: 45, 1599 * time.Second: 45, time.Hour: 0} {
+		if got := r.of(at); got != want {
+			t.Errorf("at %v: %v, want %v", at, got, want)
+		}
+	}
+}

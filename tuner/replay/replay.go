@@ -166,7 +166,7 @@ func (a *autoscaler) pod(v *plant.PodView) hpa.Pod {
 func (a *autoscaler) read(r *hpa.Reading, i int) {
 	m, pipe := &a.cfg.Metrics[i], a.pipes[i]
 	r.Err, r.Samples, r.Series = nil, r.Samples[:0], r.Series[:0]
-	if pipe < 0 && a.w.scheduled(m) {
+	if pipe < 0 && a.w.given(m) {
 		a.external(r, i, pipe)
 		return
 	}

@@ -41,6 +41,8 @@ type World struct {
 	Loop *keda.Loop `json:",omitempty"`
 	// Wall is the wall time of run time 0, which cron triggers need.
 	Wall time.Time `json:",omitzero"`
+	// Recorded are metrics that are played as a run recorded them; see keda.Trigger.Foreign.
+	Recorded []Recorded `json:",omitempty"`
 	// Outside names the Object and External metrics that are measured in front of the pods,
 	// so that they exist while no pod runs.
 	Outside []string `json:",omitempty"`
@@ -389,7 +391,7 @@ func (w *World) Blind(cfg *hpa.Config) []string {
 	var out []string
 	for _, m := range cfg.Metrics {
 		switch {
-		case w.scheduled(&m):
+		case w.given(&m):
 		case w.pipe(&m) < 0:
 			out = append(out, m.Source.String()+" metric "+m.Key())
 		case m.Source == hpa.ContainerResource && !slices.ContainsFunc(w.Containers,
