@@ -9,19 +9,19 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// An abortRule says when to stop harming a target.
+// An abortRule says when to stop loading a failing target.
 type abortRule struct {
 	ErrorRate float64       // share of answers that failed, 0..1; 0 or 1 = never
 	For       time.Duration // for how long, in run time
-	Gone      time.Duration // nothing but failed connections for so long; 0 = never
+	Gone      time.Duration // nothing but failed connections for this long; 0 = never
 }
 
-// goneAfter is how long a target may refuse every connection before it is
-// taken for gone: longer than a pod takes to be replaced in an endpoint list.
+// goneAfter is how long a target may refuse every connection before it counts as gone:
+// longer than it takes to replace a pod in an endpoint list.
 const goneAfter = 5 * time.Second
 
-// rule is the rule of a profile. One that never ends a run over errors does not
-// end it over a missing target either: it is a test of just that.
+// rule is the rule of a profile. A rule that never ends a run because of errors does not
+// end it because of a missing target either, since it tests just that.
 func rule(a profiles.Abort) abortRule {
 	if a.ErrorRate <= 0 || a.ErrorRate >= 1 || a.For <= 0 {
 		return abortRule{}
@@ -29,9 +29,9 @@ func rule(a profiles.Abort) abortRule {
 	return abortRule{float64(a.ErrorRate), a.For, min(goneAfter, a.For)}
 }
 
-// A watch applies the abort rule. It counts the ends of requests by slices of
-// run time; a slice is judged when it is over. 429 is not an error here: a
-// server that sheds load protects itself.
+// A watch applies the abort rule. It counts finished requests in slices of run time; a
+// slice is judged at its end. 429 does not count as an error here: a server that sheds load
+// protects itself.
 type watch struct {
 	rule  abortRule
 	slice time.Duration
@@ -47,7 +47,7 @@ type watch struct {
 
 type slice struct{ ok, failed, connect int }
 
-// A stretch is how long a condition has held without a break.
+// A stretch is how long a condition has held without interruption.
 type stretch struct {
 	on   bool
 	from time.Duration
@@ -69,8 +69,8 @@ func (s *stretch) over(now, limit time.Duration) bool {
 	return s.on && now-s.from >= limit && s.n >= minAnswers
 }
 
-// minAnswers is how many answers a stretch needs before it counts: two
-// failures at night are no reason to stop.
+// minAnswers is how many answers a stretch needs before it counts: two failures at night
+// are no reason to stop.
 const minAnswers = 5
 
 func newWatch(rule abortRule, stop func(why string)) *watch {
@@ -83,7 +83,7 @@ func newWatch(rule abortRule, stop func(why string)) *watch {
 	return &watch{rule: rule, slice: max(s, time.Millisecond), stop: stop}
 }
 
-// saw takes the end of a request at an instant of the run.
+// saw records the end of a request at a time of the run.
 func (w *watch) saw(at time.Duration, o results.Outcome) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,15 +100,14 @@ func (w *watch) saw(at time.Duration, o results.Outcome) {
 	}
 }
 
-// tick judges the time up to at, in which perhaps nothing came back.
+// tick judges the time up to at, in which there may have been no answers.
 func (w *watch) tick(at time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.advance(at)
 }
 
-// advance closes the slices that are over. A slice without answers says
-// nothing either way.
+// advance closes the slices that are over. A slice without answers is ignored.
 func (w *watch) advance(at time.Duration) {
 	for at >= w.at+w.slice {
 		if n := w.n; n.ok+n.failed > 0 {

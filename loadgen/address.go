@@ -12,10 +12,10 @@ import (
 	"github.com/hpatune/hpatune/profiles"
 )
 
-// ParseURL reads where load goes as people write it: with a scheme or without
-// ("127.0.0.1:8000" is http), grpc:// and grpcs:// too, and with user:password@,
-// which it takes out and returns as the Authorization header that it stands
-// for; nil = none. Its errors show the address, without what may be secret.
+// ParseURL parses the target URL as people write it: with or without a scheme
+// ("127.0.0.1:8000" is http), also grpc:// and grpcs://, and with user:password@, which it
+// removes and returns as the Authorization header; nil = none. Its errors show the address
+// without possible secrets.
 func ParseURL(raw string) (*url.URL, http.Header, error) {
 	full := strings.TrimSpace(raw)
 	if !strings.Contains(full, "://") {
@@ -23,7 +23,7 @@ func ParseURL(raw string) (*url.URL, http.Header, error) {
 	}
 	u, err := url.Parse(full)
 	if err != nil {
-		// url.Error quotes the whole URL, which may hold a password.
+		// url.Error quotes the whole URL, which may contain a password.
 		var ue *url.Error
 		if errors.As(err, &ue) {
 			err = ue.Err
@@ -96,7 +96,7 @@ func Endpoint(p *profiles.Profile, raw string) (*url.URL, error) {
 	return u, err
 }
 
-// target is Endpoint, with the header that stands for the URL's user.
+// target is Endpoint, with the header that replaces the URL's user.
 func target(p *profiles.Profile, raw string, proto *protocol) (*url.URL, http.Header, error) {
 	u, user, err := ParseURL(cmp.Or(raw, p.Target.URL))
 	if err != nil {

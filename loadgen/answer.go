@@ -46,7 +46,7 @@ func farFuture(t time.Time, d time.Duration) time.Time {
 	return t.Add(d)
 }
 
-// idleEnd returns when an answer that made progress at t is overdue.
+// idleEnd returns when an answer that made progress at t times out.
 func (c *call) idleEnd(t, total time.Time) (time.Time, error) {
 	if idle := c.m.timeouts.Idle; idle > 0 {
 		if end := t.Add(idle); end.Before(total) {
@@ -91,12 +91,12 @@ func (c *call) readWhole(resp *http.Response, total time.Time) verdict {
 	return c.m.proto.judge(resp.Header.Get("Content-Type"), c.whole.Bytes())
 }
 
-// readStream reads a streamed answer, stamping each read before it is parsed.
+// readStream reads a streamed answer, and timestamps each read before it is parsed.
 func (c *call) readStream(resp *http.Response, total time.Time) verdict {
 	m, s := c.m, &c.stream
 	s.reset()
 	ct := resp.Header.Get("Content-Type")
-	// A stream by another name is one if it looks like one: its first piece tells.
+	// A stream with another content type is detected by its first piece.
 	sniff := m.proto.events == openaiStream && !isEventStream(ct)
 	ended := resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0 || resp.ProtoMajor >= 2
 	s.plain = m.proto.events == anyStream
@@ -126,7 +126,7 @@ func (c *call) readStream(resp *http.Response, total time.Time) verdict {
 		}
 		if err != nil {
 			if s.done {
-				break // it had said all: the connection's end is no failure
+				break // the answer was complete, so the end of the connection is not a failure
 			}
 			return c.judged(err, false)
 		}
@@ -146,8 +146,8 @@ func (c *call) readStream(resp *http.Response, total time.Time) verdict {
 	return c.judged(nil, ended)
 }
 
-// looksLikeEvents reports whether an answer's first piece can begin an event
-// stream: a field's name, a comment or a blank line.
+// looksLikeEvents reports whether an answer's first piece can start an event stream: a
+// field's name, a comment or a blank line.
 func looksLikeEvents(b []byte) bool {
 	b = bytes.TrimLeft(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")), "\r\n")
 	for _, name := range []string{"data:", "event:", "id:", "retry:", ":"} {
@@ -159,7 +159,7 @@ func looksLikeEvents(b []byte) bool {
 	return false
 }
 
-// notEvents names an answer that is no event stream; it may say why.
+// notEvents describes an answer that is not an event stream, with the reason if known.
 func notEvents(contentType string, head []byte, rest io.Reader) verdict {
 	head = bytes.Clone(head)
 	more, _ := io.ReadAll(io.LimitReader(rest, 64<<10))
@@ -175,8 +175,8 @@ func notEvents(contentType string, head []byte, rest io.Reader) verdict {
 	return inBand("requested an event stream, but got %q%s", contentType, why)
 }
 
-// judged is the verdict on a stream that ended, by itself or by err. ended: by
-// itself, and HTTP told the end from a connection that broke.
+// judged is the verdict on a stream that ended normally (ended: HTTP can tell this from a
+// broken connection) or with err.
 func (c *call) judged(err error, ended bool) verdict {
 	v := judgeStream(&c.stream, c.m.lenient, ended)
 	if err != nil && v.outcome != results.InBand {

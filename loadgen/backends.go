@@ -7,8 +7,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// BackendHeader is the response header that may name the backend that answered,
-// where the profile names no other. Behind a balancer nothing else tells.
+// BackendHeader is the response header that may name the backend that answered, unless the
+// profile names another one. Behind a load balancer nothing else does.
 const BackendHeader = "X-Backend"
 
 // backends numbers the servers that answered.
@@ -16,16 +16,15 @@ type backends struct {
 	mu    sync.Mutex
 	index map[string]int32
 	list  []results.Backend
-	known map[string]*float64 // addresses that the observer told of, and since when (nil = from the start)
-	// many is true where addresses tell backends apart: several stand behind the name.
+	known map[string]*float64 // addresses that the observer reported, and since when (nil = from the start)
+	// many is true if addresses identify backends: several are behind the name.
 	many  bool
 	added func(i int32, b results.Backend) // may be nil
 }
 
-// of returns the number of the backend that answered: by the name that its
-// header gives, else by its address where addresses tell backends apart, else
-// -1. A single address may be one server or a balancer before fifty: it tells
-// nothing.
+// of returns the number of the backend that answered: by its name in the header, else by
+// its address if addresses identify backends, else -1. A single address may be one server
+// or a load balancer in front of fifty, so it says nothing.
 func (b *backends) of(name, addr string) int32 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -55,7 +54,7 @@ func (b *backends) of(name, addr string) int32 {
 	return i
 }
 
-// told takes the list of ready addresses at an instant of the run.
+// told records the list of ready addresses at a time of the run.
 func (b *backends) told(e results.Endpoints) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -75,7 +74,7 @@ func (b *backends) told(e results.Endpoints) {
 	}
 }
 
-// resolved says that the target's name stands for n addresses.
+// resolved records that the target's name has n addresses.
 func (b *backends) resolved(n int) {
 	b.mu.Lock()
 	b.many = b.many || n > 1

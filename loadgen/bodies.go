@@ -24,7 +24,7 @@ type payload struct {
 	contentType string
 }
 
-// maxBodies bounds what bodies from files may hold in memory.
+// maxBodies limits the memory for bodies from files.
 const maxBodies = 512 << 20
 
 // contentType returns the type of a file by its name; mime's own tables come

@@ -21,45 +21,43 @@ type CapacityOptions struct {
 	// with one numbering of arrivals and a stage a step, so that the search is a
 	// run like any other.
 	Load Options
-	// Meets says whether the requests of a step meet the objectives, and if not,
-	// why. It sees answered, failed and shed ones alike. nil = at most 1 % failed.
+	// Meets reports whether the requests of a step meet the objectives, and if not, why. It
+	// gets answered, failed and shed requests. nil = at most 1 % failed.
 	Meets func(step []results.Request) (ok bool, why string)
-	// Step is how long a step lasts, in run time; 0 = 20s. Its first fifth is
-	// not judged: the step before it may still be in the queue.
+	// Step is how long a step lasts, in run time; 0 = 20s. Its first fifth is not judged,
+	// since the previous step may still be in the queue.
 	Step time.Duration
-	// Precision is the width of the interval at which the search ends, as a
-	// share of the rate; 0 = 0.05.
+	// Precision is the width of the interval at which the search ends, relative to the
+	// rate; 0 = 0.05.
 	Precision float64
 	// MaxConcurrency ends the ladder; 0 = MaxConcurrency.
 	MaxConcurrency int
 }
 
-// MaxConcurrency is the most requests that a search keeps in flight at once
-// where nothing else is said.
+// MaxConcurrency is the default limit of requests in flight during a search.
 const MaxConcurrency = 1024
 
-// A Capacity is the highest rate that the target serves, as it stands, with its
-// objectives met.
+// A Capacity is the highest rate that the target can serve at its current size while
+// meeting its objectives.
 type Capacity struct {
-	// Value is the highest rate that was seen to hold, in requests per second of
-	// run time; Lo = Value, and Hi is the lowest that was seen to fail. 0 = not
-	// even one request at a time meets the objectives. Hi = +Inf: MaxRate held.
+	// Value is the highest rate that met the objectives, in requests per second of run
+	// time; Lo = Value, and Hi is the lowest rate that did not. 0 = not even one request at
+	// a time meets them. Hi = +Inf: MaxRate met them.
 	Value, Lo, Hi float64
 	Why           string // why Hi failed
-	// Peak is the best throughput that was seen, with this many in flight, the
-	// latency ignored: of the closed loop, or Value where that is higher.
+	// Peak is the highest throughput, ignoring latency, with this many requests in flight:
+	// of the closed loop, or Value if that is higher.
 	Peak        float64
 	Concurrency int
 	Stages      []results.StageInfo // for Meta: one a step
 	Report      Report              // of all steps together
 }
 
-// FindCapacity searches it: a closed-loop ladder (1, 2, 4, … in flight) until
-// throughput stops growing, then an open-loop bisection below what the ladder
-// reached. A step that saturates the target (more in flight than four times
-// what the ladder's peak needed) sends nothing more; what is in flight ends by
-// itself, so that the next step finds no backlog. The number of replicas must
-// not change meanwhile: that is the caller's to ensure.
+// FindCapacity searches for it: a closed-loop ladder (1, 2, 4, … in flight) until
+// throughput stops growing, then an open-loop bisection below what the ladder reached. A
+// step that saturates the target (four times more in flight than the ladder's peak needed)
+// stops sending; requests in flight end on their own, so that the next step finds no
+// backlog. The caller must make sure that the number of replicas does not change.
 func FindCapacity(ctx context.Context, o CapacityOptions) (Capacity, error) {
 	if o.Load.Profile == nil {
 		return Capacity{}, errors.New("no profile: try profiles.Load(\"steady\")")
@@ -154,7 +152,7 @@ func (s *search) run(ctx context.Context) error {
 		return errors.New("capacity: no request was answered; test one by hand first")
 	}
 	if !held {
-		// One at a time is the least load there is.
+		// One at a time is the lowest load.
 		s.c.Hi = s.c.Peak
 		return nil
 	}

@@ -16,19 +16,19 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// A lane is one generation of connections: a wire or an http.Transport that is
-// used until its age is over, then takes no more requests, finishes those that it
-// has and closes. So connections move on without a reset, in HTTP/1.1 and
-// HTTP/2 alike, and a name is resolved anew once per generation.
+// A lane is one generation of connections: a wire or an http.Transport that is used until
+// its maximum age, then takes no more requests, finishes its current ones and closes. So
+// connections move without a reset, in HTTP/1.1 and HTTP/2, and a name is resolved again
+// once per generation.
 //
-// Note: rejected marking over-age connections through httptrace.GotConn and
-// Request.Close, because the transport copies requests that have a body and
-// never sees the mark, and because it cannot age HTTP/2.
+// Note: rejected marking over-age connections through httptrace.GotConn and Request.Close,
+// because the transport copies requests that have a body and never sees the mark, and
+// because it cannot age HTTP/2.
 type lane struct {
 	wire  *wire           // clear text HTTP/1.1; nil = http
 	http  *http.Transport // TLS, HTTP/2
 	until time.Time       // takes no new requests after it; zero = no limit
-	addr  string          // the pod that it dials; "" = what the URL says
+	addr  string          // the pod that it connects to; "" = as in the URL
 
 	// Under conns.mu.
 	inFlight int
@@ -37,10 +37,10 @@ type lane struct {
 
 // conns lends lanes to requests.
 //
-// Many pools, used in turn: Go's idle pool gives out the connection used last,
-// so that with a single pool the oldest connections take all the load
-// (golang/go#23427), and replicas that came later get none. Age makes
-// connections move, several pools spread them: both are needed.
+// There are several pools, used in turn: Go's idle pool returns the connection used last,
+// so with a single pool the oldest connections take all the load (golang/go#23427), and
+// newer replicas get none. Aging makes connections move, several pools spread them: both
+// are needed.
 type conns struct {
 	mode    results.ConnectionMode
 	wallAge time.Duration
@@ -60,8 +60,8 @@ type conns struct {
 
 var errNoEndpoints = errors.New("no ready endpoint to send to")
 
-// A dialed is a connection that knows whom it reached. Its texts are made once
-// a connection, not once a request.
+// A dialed is a connection that knows its peer. Its texts are made once per connection
+// instead of once per request.
 type dialed struct {
 	net.Conn
 	addr string // "ip:port"
@@ -143,7 +143,7 @@ func newConns(
 	return c
 }
 
-// lease returns the lane for the next request; give it back with release.
+// lease returns the lane for the next request; return it with release.
 func (c *conns) lease(now time.Time) (*lane, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,7 +159,7 @@ func (c *conns) lease(now time.Time) (*lane, error) {
 	c.turn = (c.turn + 1) % len(c.pools)
 	l := c.pools[i]
 	if l == nil || !l.until.IsZero() && now.After(l.until) {
-		// The first generation ends spread over a whole age, so that the pools
+		// The ends of the first generation are spread over a whole age, so that the pools
 		// do not move together; later ones live for 75 to 100 % of it.
 		life := 0.75 + 0.25*c.rng.Float64()
 		if l == nil {
@@ -207,8 +207,8 @@ func (c *conns) release(l *lane) {
 	}
 }
 
-// retire ends a lane: idle connections close now, busy ones with their last
-// request. The caller holds mu.
+// retire ends a lane: idle connections close now, busy ones after their last request. The
+// caller holds mu.
 func (c *conns) retire(l *lane) {
 	l.retired = true
 	if l.inFlight == 0 {
@@ -225,8 +225,8 @@ func (l *lane) closeIdle() {
 	}
 }
 
-// setPods says which pods are ready: those that went take no new request, those
-// that came take some at once.
+// setPods sets which pods are ready: removed pods get no new requests, added ones get some
+// at once.
 func (c *conns) setPods(addrs []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -259,8 +259,8 @@ func (c *conns) close() {
 	}
 }
 
-// interrupt ends what is in flight on wires; what goes through http.Transport
-// is ended by its context.
+// interrupt ends requests in flight on wires; those that use http.Transport end with their
+// context.
 func (c *conns) interrupt() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

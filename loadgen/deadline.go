@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// A deadline ends a request whose answer is overdue. It holds one timer a
-// request; progress only moves a number, and the timer looks at the number
-// when it fires, so that a token costs no timer.
+// A deadline ends a request whose answer is overdue. It has one timer per request. Progress
+// only changes a number, which the timer reads when it fires, so a token costs no timer.
 type deadline struct {
 	cancel func(error)
 	mu     sync.Mutex

@@ -5,14 +5,13 @@ import (
 	"sync"
 )
 
-// maxErrors bounds the table of distinct error texts: what comes after goes
-// under otherErrors.
+// maxErrors limits the table of distinct error texts; later ones count as otherErrors.
 const (
 	maxErrors   = 200
 	otherErrors = "other errors (the table of distinct ones is full)"
 )
 
-// A table gives small numbers to texts, in the order of their coming.
+// A table assigns small numbers to texts, in order of appearance.
 type table struct {
 	mu    sync.Mutex
 	index map[string]int32
@@ -54,10 +53,10 @@ func (t *table) all() []string {
 	return append([]string(nil), t.texts...)
 }
 
-// fold takes out of an error text what differs from one request to the next,
-// so that a storm of one error is one line: addresses with their ports become
-// ADDR, other long numbers and hexadecimal ids become N, and the text ends
-// after 200 bytes. Words and short numbers (a status code) stay.
+// fold removes from an error text what differs between requests, so that a storm of one
+// error is one line: addresses with their ports become ADDR, other long numbers and
+// hexadecimal ids become N, and the text is cut after 200 bytes. Words and short numbers (a
+// status code) stay.
 func fold(text string) string {
 	var b strings.Builder
 	for i := 0; i < len(text) && b.Len() < 200; {
@@ -71,7 +70,7 @@ func fold(text string) string {
 		for j < len(text) && (isWord(text[j]) || strings.IndexByte(".:[]-", text[j]) >= 0) {
 			j++
 		}
-		// A mark of punctuation at the end belongs to the sentence.
+		// Punctuation at the end belongs to the sentence.
 		for j > i+1 && strings.IndexByte(".:-", text[j-1]) >= 0 {
 			j--
 		}

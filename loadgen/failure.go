@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// What a server says of its own failure comes in many shapes. All that were
-// seen are read here, on the slow path: an answer that failed is rare.
+// Servers report failures in many forms. All known ones are handled here, on the slow path,
+// since a failed answer is rare.
 
-// abortedReasons are the finish reasons with which a server says that it broke
-// an answer off: vLLM at scale-down, shutdown and sleep, SGLang at an abort
-// (as an object), gateways whose provider went away.
+// abortedReasons are the finish reasons with which a server reports that it aborted an
+// answer: vLLM at scale-down, shutdown and sleep, SGLang at an abort (as an object),
+// gateways that lost their provider.
 var abortedReasons = []string{"abort", "aborted", "error", "cancel", "canceled", "cancelled", "failed"}
 
-// abortedBy returns the reason for which the server broke an answer off, from
-// a finish_reason as written: a text, or an object with a type. ok is false
-// where the reason is a good end (stop, length, tool_calls, …) or none.
+// abortedBy returns the reason for which the server aborted an answer, from a finish_reason
+// as written: a text, or an object with a type. ok is false if the reason is a good end
+// (stop, length, tool_calls, …) or none.
 func abortedBy(reason json.RawMessage) (text string, ok bool) {
 	name, more := "", ""
 	switch v := decoded(reason).(type) {
@@ -109,8 +109,8 @@ func decoded(b []byte) (v any) {
 	return v
 }
 
-// full reports whether a value says something: false, 0, "", [], {} and objects
-// whose members say nothing do not.
+// full reports whether a value contains information: false, 0, "", [], {} and objects with
+// only such members do not.
 func full(v any) bool {
 	switch v := v.(type) {
 	case nil:
@@ -134,8 +134,8 @@ func full(v any) bool {
 	return true
 }
 
-// messageNames are the members in which servers put their words, the most
-// telling first.
+// messageNames are the members in which servers put their messages, the most specific
+// first.
 var messageNames = []string{
 	"message", "msg", "detail", "error", "errors", "error_message", "reason", "description", "title", "type", "code",
 }
@@ -171,7 +171,7 @@ func wordsOf(v any) string {
 	return string(b)
 }
 
-// place names where FastAPI found a mistake: ["body", "model"] is "body.model: ".
+// place is where FastAPI found a mistake: ["body", "model"] becomes "body.model: ".
 func place(loc any) string {
 	list, _ := loc.([]any)
 	var parts []string

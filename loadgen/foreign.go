@@ -14,13 +14,13 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// A served is a counter in which a server counts the requests that it served.
+// A served is a counter of a server for the requests that it served.
 type served struct {
 	name string
 	good bool // only good answers; otherwise every answer
 }
 
-// servedBy lists the counters that are known, the most telling first.
+// servedBy lists the known counters, the most specific first.
 var servedBy = []served{
 	{"vllm:request_success_total", true},
 	{"vllm:request_success", true}, // before the client library added _total
@@ -45,12 +45,12 @@ var pathLabels = map[string]bool{
 	"http_route": true,
 }
 
-// A census is what the servers had counted at one time, by counter and then by
-// server and labels: each of these series only grows, unless its server begins anew.
+// A census is what the servers had counted at one time, by counter and then by server and
+// labels. Each of these series only grows, unless its server restarts.
 type census map[string]map[string]float64
 
-// take reads the /metrics of each address, and what they have counted under path.
-// All must answer: half a count is none.
+// take reads the /metrics of each address, and what they have counted under path. All must
+// answer, since a partial count is useless.
 func (m *meter) take(ctx context.Context, addrs []string) (census, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -95,8 +95,8 @@ func (c census) add(server string, page []byte, path string) error {
 		for _, x := range families[s.name].GetMetric() {
 			series, ours := server, true
 			for _, l := range x.GetLabel() {
-				// vLLM counts what was broken off among its successes, too: requests
-				// of ours that ran into a time-out.
+				// vLLM also counts aborted requests as successes, such as our requests that
+				// timed out.
 				if pathLabels[l.GetName()] && l.GetValue() != path ||
 					s.good && l.GetName() == "finished_reason" && l.GetValue() == "abort" {
 					ours = false
@@ -116,9 +116,9 @@ func (c census) add(server string, page []byte, path string) error {
 	return nil
 }
 
-// since is by how much a counter grew from one census to the next, over all
-// series; one that is new began at 0. ok is false where one fell or went: its
-// server began anew, and what it had counted in between is lost.
+// since is the growth of a counter from one census to the next, over all series; a new
+// series started at 0. ok is false if a series fell or disappeared: its server restarted,
+// and its count in between is lost.
 func (c census) since(before census, counter string) (grown float64, ok bool) {
 	for series, was := range before[counter] {
 		if now, there := c[counter][series]; !there || now < was {
@@ -131,11 +131,11 @@ func (c census) since(before census, counter string) (grown float64, ok bool) {
 	return grown, true
 }
 
-// foreign returns how much more the servers served between two censuses than
-// we sent, as a share of ours: good answers of ours against counters of good
-// answers, all that were answered against counters of all. ok is false where
-// it cannot be known: no counter, none of ours, or a counter that missed more
-// than 5 % of ours (a balancer showed one replica of many, a server began anew).
+// foreign returns how many more requests the servers served between two censuses than we
+// sent, relative to ours. Our good answers are compared with counters of good answers, all
+// our answers with counters of all. ok is false if it is unknown: no counter, no requests
+// of ours, or a counter that missed more than 5 % of ours (a load balancer showed one
+// replica of many, or a server restarted).
 func foreign(before, after census, outcomes *[results.Outcomes]atomic.Int64) (ratio float64, ok bool) {
 	for _, s := range servedBy {
 		if len(after[s.name]) == 0 {

@@ -18,9 +18,8 @@ import (
 	"github.com/hpatune/hpatune/internal/secrets"
 )
 
-// headers is what every request carries. Secret ones come from a file that is
-// read again when it changes (a token that expires in mid-run is replaced), and
-// are never shown.
+// headers are those of every request. Secret ones come from a file that is reread when it
+// changes (a token that expires during the run is replaced), and are never shown.
 type headers struct {
 	host  string
 	plain http.Header // of the profile
@@ -63,8 +62,8 @@ func newHeaders(plain map[string]string, secret http.Header, file string) (*head
 	return h, h.read()
 }
 
-// hide notes values that must not appear in any text, and their words: a
-// server may quote the token alone.
+// hide registers values that must not appear in any text, and their words, since a server
+// may quote only the token.
 func (h *headers) hide(values []string) {
 	for _, v := range values {
 		for _, w := range append(strings.Fields(v), v) {
@@ -120,8 +119,8 @@ func (h *headers) refresh() {
 	}
 	if now := time.Now(); now.Sub(h.checked) > time.Second {
 		h.checked = now
-		// A file that is being replaced may be missing for a moment: the old
-		// headers stay, and an expired one shows as 401 in the results.
+		// A file that is being replaced may be missing for a moment. The old headers then
+		// stay, and an expired one shows up as 401 in the results.
 		_ = h.read()
 	}
 }
@@ -165,7 +164,7 @@ func (h *headers) forWire() []byte {
 	return h.head
 }
 
-// redact takes secret values out of a text: servers quote keys in errors.
+// redact removes secret values from a text, since servers quote keys in errors.
 func (h *headers) redact(text string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()

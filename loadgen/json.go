@@ -2,11 +2,10 @@ package loadgen
 
 import "bytes"
 
-// A scanner walks JSON in place. It decodes nothing and allocates nothing:
-// what a chunk means hangs on a few members, and encoding/json takes ten times
-// the 200 ns that metering an event may cost. It is lenient about the inside
-// of numbers and literals, strict about structure: after a walk, bad tells
-// whether the bytes were not JSON.
+// A scanner walks JSON in place. It decodes and allocates nothing: only a few members of a
+// chunk matter, and encoding/json takes ten times the 200 ns that metering an event may
+// cost. It is lenient about the inside of numbers and literals, and strict about structure:
+// after a walk, bad says whether the bytes were not JSON.
 type scanner struct {
 	b   []byte
 	i   int
@@ -179,8 +178,8 @@ func (s *scanner) number() int {
 	return n
 }
 
-// full reads a value and reports whether it says something: a string that is
-// not empty, an array or object that is not empty, anything but null.
+// full reads a value and reports whether it contains information: a string, array or object
+// that is not empty, anything but null.
 func (s *scanner) full() bool {
 	switch s.peek() {
 	case '"':

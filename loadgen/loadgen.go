@@ -29,17 +29,16 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Options is all that a run of load needs, and every door to the world.
+// Options are everything that a load run needs, including all access to the outside world.
 type Options struct {
 	Profile *profiles.Profile // from profiles.Parse, Load or Complete
-	// Arrivals is what is sent instead of the profile's own schedule, by At;
-	// nil = Profile.Arrivals(Seed).
+	// Arrivals replace the profile's own schedule, by At; nil = Profile.Arrivals(Seed).
 	Arrivals iter.Seq[profiles.Arrival]
 
 	URL  string // where to send, as Endpoint reads it; "" = the profile's target.url
 	Seed int64
-	// Clock maps run time to wall time. Start is the instant of arrival time 0
-	// and may lie in the future; zero = now.
+	// Clock maps run time to wall time. Start is the wall time of arrival time 0 and may be
+	// in the future; zero = now.
 	Clock results.Clock
 	Emit  results.Emit
 
@@ -48,45 +47,45 @@ type Options struct {
 	TLS        *tls.Config // nil = the system's roots
 	HTTP2      string      // "" = as TLS negotiates, "h2c" = in clear text, "off" = never
 
-	// Endpoints tells which pods are ready: in endpoints mode the only ones
-	// dialed, in the others what makes an address a backend. May be nil.
+	// Endpoints reports which pods are ready. In endpoints mode only these are dialed; in
+	// the other modes it says which addresses are backends. May be nil.
 	Endpoints <-chan results.Endpoints
 
 	MaxInFlight int     // arrivals beyond it are shed, and recorded as shed; 0 = DefaultInFlight
 	MaxRate     float64 // arrivals a second of run time beyond it are shed; 0 = no limit
 	Shard       int     // sends the arrivals with Index % Shards == Shard
 	Shards      int     // 0 = 1
-	// Closed, if not 0, makes a closed loop of so many requests in flight: an
-	// arrival is sent when an answer comes back, and its time is ignored.
+	// Closed, if not 0, makes a closed loop with this many requests in flight: an arrival
+	// is sent when an answer comes back, and its scheduled time is ignored.
 	Closed int
 
-	// CheckForeign asks the servers' own /metrics, before and after, how many
-	// requests they served, and so who else sent some: Report.Client.ForeignRatio.
+	// CheckForeign reads the servers' own /metrics before and after, to find out how many
+	// requests others sent: Report.Client.ForeignRatio.
 	CheckForeign bool
 
-	// OnBackend and OnError are told each entry of the backend and error tables
-	// as it comes, in order, so that a killed run stays readable. May be nil.
+	// OnBackend and OnError get each new entry of the backend and error tables, in order,
+	// so that a killed run stays readable. May be nil.
 	OnBackend func(i int32, b results.Backend)
 	OnError   func(i int32, text string)
 
 	// Dial opens connections; nil = net.Dialer.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Lookup resolves the target's name, to know whether several addresses
-	// stand behind it; nil = the system's resolver.
+	// Lookup resolves the target's name, to find out whether it has several addresses; nil
+	// = the system's resolver.
 	Lookup func(ctx context.Context, host string) ([]string, error)
 
-	// tables, if not nil, go on with the backend and error tables of runs before.
+	// tables, if not nil, continue the backend and error tables of earlier runs.
 	tables    *tables
 	sending   context.Context                       // done: nothing more is sent, the rest goes on; nil = to the end
 	closedFor time.Duration                         // a closed loop starts nothing after it; 0 = to the last arrival
 	sleep     func(context.Context, time.Time) bool // tests in a bubble of virtual time; nil = sleepUntil
 }
 
-// DefaultInFlight is the cap on requests in flight where none is given. A
-// request in flight holds about 30 KB: this many fit into 600 MB.
+// DefaultInFlight is the default limit of requests in flight. A request in flight takes
+// about 30 KB, so this many fit into 600 MB.
 const DefaultInFlight = 20_000
 
-// Report is what a run of load was, apart from its records.
+// Report describes a load run, apart from its records.
 type Report struct {
 	Client    results.Client
 	Backends  []results.Backend // by Request.Backend
@@ -100,13 +99,12 @@ type Report struct {
 // errAborted is the cause with which the abort rule ends a run.
 var errAborted = errors.New("abort rule")
 
-// Run sends the schedule and returns when the last answer has ended. When ctx
-// is done it stops sending at once, ends what is in flight (canceled), and
-// returns the report with ctx's error. The abort rule does the same, and is no
-// error: the report says so.
+// Run sends the schedule and returns when the last answer has ended. When ctx is done it
+// stops sending at once, cancels requests in flight, and returns the report with ctx's
+// error. The abort rule does the same, but is not an error; the report says so.
 //
-// A target that does not answer is not an error either, but a record for each
-// request. Errors are options that make no sense, each with what to try.
+// A target that does not answer is not an error either, but a record for each request.
+// Errors are options that make no sense, each with what to try.
 func Run(ctx context.Context, o Options) (Report, error) {
 	r, err := newRun(ctx, o)
 	if err != nil {
@@ -253,8 +251,8 @@ func newTables(o Options) *tables {
 	return &tables{&table{limit: maxErrors, other: otherErrors, added: o.OnError}, &backends{added: o.OnBackend}, &notes{}}
 }
 
-// feed hands out the schedule in chunks, ahead of time: making an arrival
-// (reading a trace, drawing a gap) never delays another.
+// feed makes the schedule in chunks, ahead of time, so that making an arrival (reading a
+// trace, drawing a gap) never delays another.
 func (r *run) feed() <-chan []item {
 	const size = 256
 	feed := make(chan []item, 4)
@@ -293,8 +291,8 @@ func (r *run) run(ctx context.Context) (Report, error) {
 	r.sides()
 	release := context.AfterFunc(r.loaded, r.conns.interrupt)
 	if r.mode == results.ToEndpoints {
-		// The first list must be there before the first arrival. Without one
-		// within the time a connection may take, arrivals fail by their names.
+		// The first list must be there before the first arrival. If it does not arrive
+		// within the time that a connection may take, arrivals fail individually.
 		select {
 		case <-r.told:
 		case <-time.After(max(time.Second, r.m.timeouts.Connect)):
@@ -325,8 +323,8 @@ func (r *run) run(ctx context.Context) (Report, error) {
 		pace = loop
 		options = append(options, vegeta.Workers(uint64(o.Closed)), vegeta.MaxWorkers(uint64(o.Closed)))
 	}
-	// What the request says is the meter's business; vegeta wants something
-	// that it can parse, and puts its number on it.
+	// The meter decides what is sent; vegeta only needs something that it can parse, and
+	// adds its number.
 	targets := vegeta.NewStaticTargeter(vegeta.Target{Method: http.MethodGet, URL: "http://target/"})
 	n := 0
 	for range vegeta.NewAttacker(options...).Attack(targets, pace, 0, "") {
@@ -380,8 +378,8 @@ func (r *run) run(ctx context.Context) (Report, error) {
 	return rep, ctx.Err()
 }
 
-// sides starts what runs beside the requests, until loaded is done: the ear
-// for endpoints and the ticker of the abort rule.
+// sides starts what runs next to the requests until loaded is done: the listener for
+// endpoints and the ticker of the abort rule.
 func (r *run) sides() {
 	host := r.m.url.Hostname()
 	lookup := r.o.Lookup

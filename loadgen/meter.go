@@ -18,17 +18,17 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// The headers by which a request says which arrival it is: vegeta's, which the
-// meter takes off, and ours, which the server sees.
+// The headers that identify a request's arrival: vegeta's, which the meter removes, and
+// ours, which the server sees.
 const (
 	seqHeader     = "X-Vegeta-Seq"
 	ArrivalHeader = "X-Arrival"
 )
 
-// A meter is the http.RoundTripper that vegeta's workers call: it sends the
-// arrival that stands in the ring under the request's number, follows the
-// answer to its end, and emits one results.Request, whatever happened. vegeta
-// itself gets an empty answer and keeps nothing: it paces, the meter measures.
+// A meter is the http.RoundTripper that vegeta's workers call. It sends the arrival with
+// the request's number from the ring, follows the answer to its end, and emits one
+// results.Request, whatever happens. vegeta itself gets an empty answer and keeps nothing:
+// it paces, the meter measures.
 type meter struct {
 	ctx           context.Context // done: end what is in flight
 	clock         results.Clock
@@ -73,7 +73,7 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	return answered, nil
 }
 
-// enter takes one of the places in flight; false where all are taken.
+// enter takes one of the places in flight; false if all are taken.
 func (m *meter) enter() bool {
 	for {
 		n := m.inFlight.Load()
@@ -97,7 +97,7 @@ func (m *meter) shed(it item, why string) {
 	m.emit(rec)
 }
 
-// blank is the record of an arrival to which nothing happened yet.
+// blank is the record of an arrival before anything happens.
 func (m *meter) blank(a item) results.Request {
 	return results.Request{
 		Arrival: a.Index, Stage: a.Stage, Class: a.Class, Scheduled: a.At,
@@ -106,7 +106,7 @@ func (m *meter) blank(a item) results.Request {
 	}
 }
 
-// A call is what one request needs; calls are used again.
+// A call is what one request needs; calls are reused.
 type call struct {
 	m      *meter
 	rec    results.Request
@@ -135,7 +135,7 @@ func newCall(m *meter) *call {
 	return c
 }
 
-// Why a deadline ended a request; the texts go to the error table.
+// The reasons for which a deadline ended a request; the texts go to the error table.
 var (
 	errFirstToken = errors.New("time-out: no first token")
 	errFirstByte  = errors.New("time-out: no first byte")
@@ -144,7 +144,7 @@ var (
 	errAfterDone  = errors.New("stream not closed after its end mark")
 )
 
-// send sends one arrival and emits what became of it.
+// send sends one arrival and emits its result.
 func (m *meter) send(a item) {
 	c, _ := m.calls.Get().(*call)
 	if c == nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// A note is something odd about good answers: no failure, but the figures
-// cannot be read without it. Each kind becomes one Warning at the run's end.
+// A note is something unusual about good answers. It is not a failure, but affects how to
+// read the figures. Each kind becomes one Warning at the end of the run.
 type note int
 
 const (
@@ -48,7 +48,7 @@ func (n *notes) add(kind note, example string) {
 	}
 }
 
-// stream notes what is odd about a streamed answer.
+// stream notes what is unusual about a streamed answer.
 func (n *notes) stream(s *stream, v verdict) {
 	if s.odd > 0 && s.said != "" {
 		n.add(noteOddFrames, fmt.Sprintf("%q", s.said[:min(len(s.said), 40)]))
@@ -75,7 +75,7 @@ func (n *notes) stream(s *stream, v verdict) {
 	}
 }
 
-// tokens notes how many tokens a good answer has of those asked for.
+// tokens records how many of the requested tokens a good answer has.
 func (n *notes) tokens(asked int, v verdict) {
 	if asked <= 0 || v.outcome != results.OK || v.from != results.TokensUsage {
 		return
@@ -90,8 +90,8 @@ func (n *notes) tokens(asked int, v verdict) {
 	}
 }
 
-// shortOf is the share of the tokens asked for below which the load is not the
-// one that the profile describes.
+// shortOf is the share of the requested tokens below which the load is not the one that the
+// profile describes.
 const shortOf = 0.9
 
 // warnings are what there is to say at the end, at the instant at.

@@ -9,15 +9,15 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// A pacer makes vegeta follow the schedule: it is a vegeta.Pacer whose k-th
-// tick is the k-th arrival, at an absolute instant, whatever happened before.
+// A pacer makes vegeta follow the schedule: it is a vegeta.Pacer whose k-th tick is the
+// k-th arrival, at an absolute time, whatever happened before.
 //
-// It waits itself, in Pace, instead of telling vegeta how long to sleep: so
-// the wait is precise and ends at once when ctx is done. vegeta
-// asks exactly once per tick, always from the same goroutine.
+// It waits itself, in Pace, instead of telling vegeta how long to sleep. So the wait is
+// precise and ends at once when ctx is done. vegeta calls it exactly once per tick, always
+// from the same goroutine.
 //
-// Above batchFrom arrivals per second it lets arrivals that are due within the
-// next early window go with the one that is due now: one wake-up for several.
+// Above batchFrom arrivals per second, arrivals that are due within the next early window
+// are sent together with the one that is due now: one wake-up for several.
 type pacer struct {
 	ctx   context.Context // done: stop at once
 	clock results.Clock
@@ -33,9 +33,9 @@ type pacer struct {
 	over   func(item) // takes what is above the bucket's rate; nil = no maximum
 }
 
-// Batching: below batchFrom each arrival has a wake-up of its own. Above it,
-// arrivals within earlySome are joined; above batchMore within earlyMore, so
-// that no more than 4,000 wake-ups a second are asked of the machine.
+// Batching: below batchFrom each arrival has its own wake-up. Above it, arrivals within
+// earlySome are joined; above batchMore within earlyMore, so that there are at most 4,000
+// wake-ups per second.
 const (
 	batchFrom = time.Millisecond       // mean gap at 1,000/s
 	batchMore = 200 * time.Microsecond // mean gap at 5,000/s
@@ -47,9 +47,9 @@ const (
 // vegeta's number for it. It stops at the end of the schedule and when ctx is
 // done.
 func (p *pacer) Pace(_ time.Duration, hits uint64) (time.Duration, bool) {
-	// The worker that took the last tick waits to run where we run: let it go
-	// first. Without this another thread must be woken for it, which costs more
-	// than the sleep's own error.
+	// The worker that took the last tick waits for the CPU on which we run: let it run
+	// first. Without this another thread must be woken for it, which costs more than the
+	// sleep's own error.
 	runtime.Gosched()
 	for {
 		a, ok := p.take()
@@ -85,8 +85,8 @@ func (p *pacer) take() (a item, ok bool) {
 	return a, true
 }
 
-// A bucket holds the rate of arrivals under a maximum: it fills with rate
-// tokens a second, up to one second's worth, and each arrival takes one.
+// A bucket limits the rate of arrivals: it fills with rate tokens per second, up to one
+// second's worth, and each arrival takes one.
 type bucket struct {
 	rate  float64 // per second of run time
 	level float64
@@ -111,10 +111,10 @@ func (b *bucket) take(at time.Duration) bool {
 // Rate is asked for by vegeta's interface and by nobody else.
 func (p *pacer) Rate(time.Duration) float64 { return 0 }
 
-// A lead is how long before its time an arrival is let go, because the way from
-// the sleep to the send takes time too: waking a thread, handing over, writing
-// the body. It is learnt from the sends themselves, a step towards the median a
-// send: half of them are then a few µs early, half a few µs late.
+// A lead is how long before its time an arrival is released, because the way from the sleep
+// to the send takes time, too: waking a thread, handing over, writing the body. It is
+// learnt from the sends themselves, in steps towards the median: half of them are then a
+// few µs early, half a few µs late.
 type lead struct{ ns atomic.Int64 }
 
 const (
@@ -124,7 +124,7 @@ const (
 
 func (l *lead) get() time.Duration { return time.Duration(l.ns.Load()) }
 
-// saw takes how late a send was, in wall time. Two at once may lose a step.
+// saw takes how late a send was, in wall time. Concurrent updates may lose a step.
 func (l *lead) saw(late time.Duration) {
 	step := leadStep
 	if late < 0 {
@@ -152,9 +152,9 @@ func (p *pacer) early(due time.Time) time.Duration {
 	return earlyMore
 }
 
-// closedLoop is the pacer of a closed loop: it waits for nothing but the rate limit.
-// How many requests are in flight is then vegeta's number of workers, so that the
-// next goes out when one comes back.
+// closedLoop is the pacer of a closed loop: it waits only for the rate limit. The number of
+// requests in flight is vegeta's number of workers, so the next one is sent when one comes
+// back.
 type closedLoop struct {
 	*pacer
 	end   time.Time     // nothing is started after it; zero = no end
@@ -171,12 +171,11 @@ func (c closedLoop) Pace(elapsed time.Duration, hits uint64) (time.Duration, boo
 	return max(0, time.Duration(hits)*c.every-elapsed), !ok || !p.ring.put(p.ctx, hits, a)
 }
 
-// A ring hands arrivals from the pacer to the requests: vegeta tells the
-// request only its number, which it also told the pacer.
+// A ring passes arrivals from the pacer to the requests: vegeta tells the request only its
+// number, which the pacer also got.
 //
-// An arrival waits in the ring for the moment that a worker needs to start;
-// should ringSize of them wait, the machine is hopelessly behind and the pacer
-// waits too (the lateness is then in the records).
+// An arrival waits in the ring until a worker starts. If ringSize of them wait, the machine
+// is hopelessly behind and the pacer waits, too (the lateness is then in the records).
 type ring struct {
 	slots [ringSize]slot
 }

@@ -18,17 +18,17 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// A Probe is what became of one request that was sent before the load.
+// A Probe is the result of one request that was sent before the load.
 type Probe struct {
 	Method  string
 	URL     string          // where it went, without query
 	Model   string          // the model asked for; "" = the protocol has none
 	Request results.Request // its instants count from its own sending
 	Error   string          // why it failed; "" = it was answered well
-	// Models are those that the server lists at /v1/models, asked where a request
-	// of openai-* failed; nil = not asked, or no list.
+	// Models are those that the server lists at /v1/models, read if a request of openai-*
+	// failed; nil = not read, or no list.
 	Models []string
-	// Warnings are what is odd about the answer, as at a run's end.
+	// Warnings are what is unusual about the answer, as at the end of a run.
 	Warnings []results.Warning
 }
 
@@ -36,9 +36,9 @@ type Probe struct {
 // its prompts begins like the probe's.
 const probeIndex = math.MaxInt32
 
-// SendProbe sends one request as the load's first one will be, and follows it
-// to its end, within the profile's time-outs. What the target answers is no
-// error; errors are options that make no sense, and ctx's.
+// SendProbe sends one request like the load's first one, and follows it to its end, within
+// the profile's timeouts. A refusal by the target is not an error; errors are options that
+// make no sense, and ctx's.
 func SendProbe(ctx context.Context, o Options) (Probe, error) {
 	p := *o.Profile
 	p.Abort = profiles.Abort{ErrorRate: 1, For: time.Hour}
@@ -94,7 +94,7 @@ func schedule(o Options) iter.Seq[profiles.Arrival] {
 	return o.Profile.Arrivals(o.Seed)
 }
 
-// models asks the server which models it has; nil where it does not tell.
+// models asks the server for its models; nil if it does not say.
 func (m *meter) models(ctx context.Context) []string {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -137,9 +137,9 @@ func (m *meter) models(ctx context.Context) []string {
 	return names
 }
 
-// Hopeless reports whether the load would fail like the probe, whatever its
-// rate: nobody listens there, or the server refuses the request as it is. A
-// time-out, a server error or a full queue may pass.
+// Hopeless reports whether the load would fail like the probe, whatever its rate: nothing
+// listens there, or the server refuses the request itself. A timeout, a server error or a
+// full queue may be temporary.
 func (p Probe) Hopeless() bool {
 	code := p.Request.Code
 	switch p.Request.Outcome {

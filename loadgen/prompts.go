@@ -81,7 +81,7 @@ var words = [64]string{
 }
 
 const (
-	// defaultPrompt is a prompt's length in tokens where neither class nor trace says one.
+	// defaultPrompt is a prompt's length in tokens if neither class nor trace has one.
 	defaultPrompt = 128
 	// defaultReply is the length of the earlier replies in a conversation where
 	// no class says how many tokens are asked for.
@@ -97,9 +97,9 @@ type item struct {
 // A turn is the lengths of an earlier turn of a conversation, in tokens.
 type turn struct{ prompt, reply int }
 
-// sessions remembers the turns of the conversations that go on, as the
-// schedule goes by. It sees every arrival in order, those of other shards too,
-// so that a conversation is the same whoever sends its turns.
+// sessions remembers the turns of ongoing conversations as the schedule passes. It sees
+// every arrival in order, including those of other shards, so a conversation is the same
+// whoever sends its turns.
 type sessions struct {
 	prompts profiles.Prompts
 	past    map[int][]turn
@@ -234,8 +234,8 @@ func (w *writer) text(dst []byte, it item) []byte {
 	return w.user(dst, it, len(it.past), tokens(it.Prompt, defaultPrompt))
 }
 
-// reply writes what the model is made to have said: the earlier replies of an
-// open-loop conversation are ours, since the real ones may not be there yet.
+// reply writes the earlier replies of the model. In an open-loop conversation they are made
+// up, since the real ones may not exist yet.
 func (w *writer) reply(dst []byte, it item, k, n int) []byte {
 	session, _ := w.Session(it.Index)
 	return appendText(dst, n, w.seed, replyText|(uint64(session)*uint64(max(1, w.Turns))+uint64(k)))

@@ -13,7 +13,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// A protocol knows how a request looks and what a good answer is.
+// A protocol defines what a request looks like and what a good answer is.
 type protocol struct {
 	name   string
 	method string
@@ -55,7 +55,7 @@ func inBand(format string, args ...any) verdict {
 	return verdict{outcome: results.InBand, text: fmt.Sprintf(format, args...)}
 }
 
-// maxAnswer bounds what is kept of an answer in one piece to judge it.
+// maxAnswer limits how much of a non-streamed answer is kept to judge it.
 const maxAnswer = 32 << 20
 
 // completion is the part of an answer of chat or text completions in one piece
@@ -99,9 +99,9 @@ func (c *completion) used(names ...string) int {
 	return 0
 }
 
-// judgeCompletion judges an answer of chat (chat true) or text completions in
-// one piece: choices of the right shape with a finish reason, no failure inside.
-// A usage of 0 beside text is not believed: the tokens are then unknown.
+// judgeCompletion judges a non-streamed answer of chat (chat true) or text completions:
+// choices of the right form with a finish reason, and no failure inside. A usage of 0
+// although there is text is ignored: the tokens are then unknown.
 func judgeCompletion(chat bool) func(string, []byte) verdict {
 	return func(_ string, body []byte) verdict {
 		var c completion
@@ -134,8 +134,8 @@ func judgeCompletion(chat bool) func(string, []byte) verdict {
 	}
 }
 
-// judgeJSON judges an answer of a service that is not an LLM: where it says
-// that it is JSON it must be, and must not hold an error.
+// judgeJSON judges an answer of a service that is not an LLM: if its type is JSON, it must
+// be valid JSON, and must not contain an error.
 func judgeJSON(contentType string, body []byte) verdict {
 	if !isJSON(contentType) {
 		return verdict{}
@@ -185,8 +185,8 @@ func statusVerdict(resp *http.Response, from *url.URL) (v verdict, ok bool) {
 	return v, false
 }
 
-// redirect names where a redirect leads: its Location, without user and
-// query, which may hold a token. "" = it names no place.
+// redirect is where a redirect leads: its Location, without user and query, which may
+// contain a token. "" = it has none.
 func redirect(resp *http.Response, from *url.URL) string {
 	to, err := url.Parse(resp.Header.Get("Location"))
 	if err != nil || resp.Header.Get("Location") == "" {
@@ -196,8 +196,8 @@ func redirect(resp *http.Response, from *url.URL) string {
 	return " to " + (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String() + " (redirects are not followed)"
 }
 
-// errorBody reads what an error answer says, and the rest of it, so that the
-// connection can be used again.
+// errorBody reads the message of an error answer, and the rest of it, so that the
+// connection can be reused.
 func errorBody(resp *http.Response) string {
 	head, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
 	_, _ = io.CopyN(io.Discard, resp.Body, 256<<10)
@@ -215,10 +215,10 @@ func errorBody(resp *http.Response) string {
 	return string(line)
 }
 
-// judgeStream judges a stream that came to its end: one of chat or text
-// completions needs a finish_reason and [DONE], or, where the profile says
-// stream_end: lenient, only an end that HTTP itself tells from a broken
-// connection (ended true); any other stream only its last byte.
+// judgeStream judges a stream that came to its end. Chat and text completions need a
+// finish_reason and [DONE] or, if the profile has stream_end: lenient, only an end that
+// HTTP can tell from a broken connection (ended true). Any other stream needs only its last
+// byte.
 func judgeStream(m *stream, lenient, ended bool) verdict {
 	if m.plain {
 		if m.failed {
@@ -260,8 +260,8 @@ func judgeStream(m *stream, lenient, ended bool) verdict {
 	return v
 }
 
-// believes reports whether a usage figure can be true of what was seen. A chunk
-// with text holds a token at least, or half of one where a server splits the
-// last token of the reasoning from the first of the answer: a figure of 0
-// beside text, or one for each chunk, is a gateway that does not count.
+// believes reports whether a usage figure is plausible. A chunk with text contains at least
+// one token, or half of one if a server splits the last token of the reasoning from the
+// first of the answer. A figure of 0 although there is text, or one for each chunk, comes
+// from a gateway that does not count.
 func (m *stream) believes(completion int) bool { return 2*completion >= m.tokens }

@@ -160,12 +160,12 @@ func (s *scanner) usage(c *chunk) {
 	}
 }
 
-// A stream meters one streamed answer: it is fed bytes with the instant at
-// which they came, and keeps when the first and the last token came, the
-// longest gap between tokens, and how the stream says it ended.
+// A stream meters one streamed answer: it gets bytes with the time at which they arrived,
+// and records when the first and the last token arrived, the longest gap between tokens,
+// and how the stream ended.
 //
-// The instant is taken before the bytes are parsed, once for all tokens of one
-// read: what came together came together.
+// The time is taken before the bytes are parsed, once for all tokens of one read: what
+// arrived together has the same time.
 type stream struct {
 	split       splitter
 	first, last time.Duration // of the first and the last piece; NotYet without a token
@@ -189,8 +189,8 @@ type stream struct {
 	pieces bool // not an event stream: each read is progress
 }
 
-// chunkUsage is what the usage objects of a stream said: the last figures that
-// are not 0. Gateways send 0 with each chunk, or last, where they know nothing.
+// chunkUsage is what the usage objects of a stream contained: the last figures that are not
+// 0. Gateways send 0 with each chunk, or last, if they know nothing.
 type chunkUsage struct {
 	seen               bool
 	prompt, completion int
@@ -309,10 +309,9 @@ func isDone(data []byte) bool {
 	return len(data) >= 6 && len(data) < 32 && bytes.EqualFold(bytes.TrimSpace(data), []byte("[DONE]"))
 }
 
-// notAnswer takes an event that is no JSON object. One that begins like an
-// object is a broken chunk, and may have held tokens; markup is a page that
-// somebody else sent. Anything else (ping, "", null, a line of text) says
-// nothing of the answer and does not void it.
+// notAnswer handles an event that is not a JSON object. One that starts like an object is a
+// broken chunk, and may have contained tokens; markup is a page that somebody else sent.
+// Anything else (ping, "", null, a line of text) does not matter to the answer.
 func (m *stream) notAnswer(data []byte) {
 	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 || trimmed[0] != '{' && trimmed[0] != '<' {
 		m.skip(data)
@@ -324,8 +323,8 @@ func (m *stream) notAnswer(data []byte) {
 	}
 }
 
-// skip counts an event that is no part of the answer, and keeps what it said:
-// where the answer then lacks its end, that may be why.
+// skip counts an event that is not part of the answer, and keeps its text: if the answer
+// then lacks its end, that may be the reason.
 func (m *stream) skip(data []byte) {
 	m.odd++
 	said := bytes.TrimSpace(data)
@@ -346,9 +345,9 @@ func failureText(data []byte) string {
 	return text
 }
 
-// together is how close content must follow the beginning of a piece to belong
-// to it: a large piece takes several reads, microseconds apart. The fastest
-// servers known take 0.4 ms a token, slower ones 5 to 50.
+// together is how soon content must follow the start of a piece to belong to it: a large
+// piece takes several reads, microseconds apart. The fastest known servers take 0.4 ms per
+// token, slower ones 5 to 50.
 const together = time.Millisecond
 
 // token notes that a token came.

@@ -13,18 +13,17 @@ import (
 	"time"
 )
 
-// A wire speaks HTTP/1.1 in clear text over connections of its own, on the
-// goroutine of the request: written, then read, with the deadlines on the
-// socket. net/http parses the answers (http.ReadResponse).
+// A wire speaks HTTP/1.1 in clear text over connections of its own, on the request's
+// goroutine: write, then read, with the deadlines on the socket. net/http parses the
+// answers (http.ReadResponse).
 //
-// http.Transport hands every request to two other goroutines and back, needs a
-// context, a timer and a trace a request, and so takes half as much CPU again:
-// on the machine that also makes the load, that is load not made. TLS and
-// HTTP/2 go through it all the same.
+// http.Transport passes every request through two other goroutines, needs a context, a
+// timer and a trace per request, and takes half as much CPU again. On the machine that
+// generates the load, that is load not generated. TLS and HTTP/2 still use it.
 //
-// A wire never sends a request a second time: what the server did not answer
-// is a failure, and counted as one. That an idle connection was closed by the
-// server is seen before it is used again.
+// A wire never sends a request a second time: what the server did not answer is a failure,
+// and is recorded as one. A connection that the server closed while idle is noticed before
+// it is used again.
 type wire struct {
 	dial  dialFunc
 	addr  string // "host:port"
@@ -59,7 +58,7 @@ func (t *tail) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Close is the connection's business: net/http's would read on to the end.
+// Close belongs to the connection: net/http's would read to the end.
 func (t *tail) Close() error { return nil }
 
 // get returns an idle connection that is still open, or a new one.
@@ -117,7 +116,7 @@ func (w *wire) close(c *wireConn) {
 	_ = c.Close()
 }
 
-// closeIdle closes what is idle, and keeps nothing from now on.
+// closeIdle closes idle connections, and keeps none from now on.
 func (w *wire) closeIdle() {
 	w.mu.Lock()
 	idle := w.idle
@@ -159,8 +158,8 @@ func (c *wireConn) exchange(head []byte, arrival int, p payload, method string) 
 	b.WriteString("\r\n\r\n")
 	b.Write(p.body)
 	written := b.Flush()
-	// A server may answer before it has read all, and close: then the answer
-	// says more than the error of the write.
+	// A server may answer before it has read everything, and close: the answer is then more
+	// informative than the error of the write.
 	c.req.Method = method
 	for {
 		if _, err := c.br.Peek(1); err != nil {
@@ -193,8 +192,8 @@ func (c *wireConn) reusable(resp *http.Response) bool {
 	return resp != nil && c.body.end && !resp.Close && c.br.Buffered() == 0
 }
 
-// isPlain reports whether a wire can serve: HTTP/1.1 in clear text, where the
-// system lets idle connections be looked at.
+// isPlain reports whether a wire can be used: HTTP/1.1 in clear text, on a system that can
+// check idle connections.
 func isPlain(scheme, http2 string) bool { return canPeek && scheme == "http" && http2 != "h2c" }
 
 // hostPort returns where a clear-text URL's host listens.

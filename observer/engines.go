@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// An engine is a server, or an exporter beside it, whose metrics are known.
+// An engine is a server, or an exporter next to it, with known metrics.
 type engine struct {
 	name     string
 	probe    string // a family that only it has
 	families []family
 }
 
-// A family is a metric that is worth recording of each pod.
+// A family is a metric worth recording for each pod.
 type family struct {
 	name string
 	kind kind
 }
 
-// kind is how the series that one pod has of a family become its value.
+// kind is how the series of a pod in a family become its value.
 type kind int8
 
 const (
@@ -102,7 +102,7 @@ var engines = []engine{
 	}},
 }
 
-// queries are what Prometheus is asked for a family. matchers pick the pods.
+// queries are the Prometheus queries for a family. matchers select the pods.
 func (f family) queries(matchers string) []Query {
 	of := func(op, name, more string) string {
 		return fmt.Sprintf("%s by (pod) (%s{%s%s})", op, name, matchers, more)
@@ -133,8 +133,8 @@ func bucketName(family string, le float64) string {
 	return family + `_bucket{le="` + strconv.FormatFloat(le, 'g', -1, 64) + `"}`
 }
 
-// shareLike says whether a metric that is not known is a share, of which a pod has
-// the largest of its series: a sum of two caches' shares says nothing.
+// shareLike reports whether an unknown metric is a ratio, for which the largest series of a
+// pod is used: the sum of two caches' ratios means nothing.
 func shareLike(name string) bool {
 	for _, end := range []string{"_perc", "_percent", "_ratio", "_utilization", "_usage", "_util"} {
 		if strings.HasSuffix(strings.ToLower(name), end) {

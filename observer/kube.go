@@ -50,12 +50,12 @@ type Kube struct {
 	every    time.Duration // between polls, until the resolution is known
 }
 
-// Options are what a caller may add to watching.
+// Options are optional settings of a watcher.
 type Options struct {
-	// File takes objects verbatim (an HPA edited in mid-run); nil = dropped.
+	// File takes objects verbatim (an HPA edited during the run); nil = dropped.
 	File func(name string, data []byte)
-	// Keep is the HPA spec, or the size, that the run has set and that must
-	// stay: another one is a Warning results.WarnChangeUndone. nil = nothing was set.
+	// Keep is the HPA spec, or the size, that the run has set and that must stay; another
+	// one is a Warning results.WarnChangeUndone. nil = nothing was set.
 	KeepSpec     *autoscalingv2.HorizontalPodAutoscalerSpec
 	KeepReplicas *int32
 	// Throttling asks the kubelets how often pods were throttled.
@@ -77,13 +77,13 @@ func NewKube(c *kube.Cluster, s *kube.Subject, clock results.Clock, o Options) *
 	}
 }
 
-// at puts an instant of an API object on the run's clock.
+// at converts a time of an API object to the run's clock.
 func (k *Kube) at(t time.Time) time.Duration { return k.clock.At(k.cluster.Time(t)) }
 
 func (k *Kube) now() time.Duration { return k.clock.At(time.Now()) }
 
-// refine makes an instant of an API object, cut to whole seconds, as exact as
-// it can be: the moment we heard of it, if that lies within its second.
+// refine makes a time of an API object, which is in whole seconds, as exact as possible:
+// the moment of the notification, if that is within its second.
 func (k *Kube) refine(t time.Time, listed bool) time.Duration {
 	lo := k.at(t)
 	if listed {
@@ -202,7 +202,7 @@ func (k *Kube) warn(id results.WarningID, format string, args ...any) {
 	k.emit(results.Warning{At: k.now(), ID: id, Text: fmt.Sprintf(format, args...)})
 }
 
-// scaleAt is the target's size from an instant on.
+// scaleAt is the target's size from a time on.
 type scaleAt struct {
 	at           time.Duration
 	spec, status int32
@@ -214,7 +214,7 @@ func (k *Kube) targetSeen(ctx context.Context, u *unstructured.Unstructured) {
 		spec, _, _ := unstructured.NestedInt64(u.Object, "spec", "replicas")
 		status, _, _ := unstructured.NestedInt64(u.Object, "status", "replicas")
 		s.spec, s.status = int32(spec), int32(status)
-	} else { // where the sizes stand in it, only its /scale knows
+	} else { // only its /scale shows where the sizes are
 		scale, err := k.cluster.Scale(ctx, k.subject)
 		if err != nil {
 			return
@@ -240,8 +240,7 @@ func (k *Kube) targetSeen(ctx context.Context, u *unstructured.Unstructured) {
 	}
 }
 
-// scale returns the size as it was at an instant; before the first look, as it
-// was then.
+// scale returns the size at a time; before the first look, the size at that look.
 func (k *Kube) scale(at time.Duration) (scaleAt, bool) {
 	for i := len(k.scales) - 1; i >= 0; i-- {
 		if k.scales[i].at <= at {
@@ -297,7 +296,7 @@ func (k *Kube) slicesOnly(names map[string]bool) {
 	}
 }
 
-// endpoints says who gets traffic, if that has changed.
+// endpoints records which pods get traffic, if that has changed.
 func (k *Kube) endpoints() {
 	var out []string
 	for _, s := range k.slices {
@@ -364,7 +363,7 @@ func (k *Kube) eventSeen(e *corev1.Event, listed bool) {
 		}
 	}
 	if listed && at < 0 && e.Reason != "SuccessfulRescale" {
-		return // before the run; but for rescales, which the controller remembers
+		return // before the run; except for rescales, which the controller remembers
 	}
 	source := e.Source.Component
 	if source == "" {
@@ -382,9 +381,9 @@ func (k *Kube) eventSeen(e *corev1.Event, listed bool) {
 	)
 }
 
-// Answered looks at what the load generator records for the first good answer
-// of each pod, and emits its phase. Only where backends are visible can it
-// know. It is called for every record of a run.
+// Answered looks in the load generator's records for the first good answer of each pod, and
+// emits its phase. It can only know that if backends are visible. It is called for every
+// record of a run.
 func (k *Kube) Answered(r results.Record) {
 	switch r := r.(type) {
 	case results.Name:

@@ -9,8 +9,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// lapses notes when metrics that had values no longer have them, though whom they
-// are asked of answers: it warns of a metric once, and each stretch is a gap.
+// lapses notices when metrics that had values no longer have them, although their source
+// answers. It warns about a metric once, and each such period is a gap.
 type lapses struct {
 	source results.GapSource // of the gaps, before the metric's name
 	emit   results.Emit
@@ -19,7 +19,7 @@ type lapses struct {
 	warned map[string]bool
 }
 
-// lapse is a stretch in which a metric had no value.
+// lapse is a period in which a metric had no value.
 type lapse struct {
 	from time.Duration
 	why  string
@@ -29,8 +29,9 @@ func newLapses(source results.GapSource, emit results.Emit) *lapses {
 	return &lapses{source: source, emit: emit, open: map[string]lapse{}, warned: map[string]bool{}}
 }
 
-// look takes the metrics that have no value at an instant though they had one, and
-// why, by name. What it was told before and is not told now has values again.
+// look takes the metrics that have no value at a time although they had one, and the
+// reasons, by name. Metrics that were in the last call and are not in this one have values
+// again.
 func (l *lapses) look(at time.Duration, lost map[string]string) {
 	for _, name := range slices.Sorted(maps.Keys(lost)) {
 		if _, ok := l.open[name]; ok {
@@ -60,7 +61,7 @@ func (l *lapses) end(name string, at time.Duration) {
 	l.emit(results.Gap{Source: l.source.Of(name), From: o.from, To: at, Why: o.why})
 }
 
-// close ends all stretches at the end of the run.
+// close ends all lapses at the end of the run.
 func (l *lapses) close(at time.Duration) {
 	for _, name := range slices.Sorted(maps.Keys(l.open)) {
 		l.end(name, at)

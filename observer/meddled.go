@@ -11,10 +11,9 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// meddled warns of what somebody other than the autoscaler did to the target
-// since it was last seen: set its size, or changed its pods' template. Who wrote
-// the size is in the object's managed fields; an object without them tells
-// nothing. The caller holds mu.
+// meddled warns about what somebody other than the autoscaler did to the target since the
+// last look: set its size, or changed its pods' template. The object's managed fields say
+// who wrote the size; without them, nothing is known. The caller holds mu.
 func (k *Kube) meddled(u *unstructured.Unstructured, now scaleAt) {
 	template, _, _ := unstructured.NestedMap(u.Object, "spec", "template")
 	before := k.template
@@ -43,8 +42,8 @@ func (k *Kube) meddled(u *unstructured.Unstructured, now scaleAt) {
 	)
 }
 
-// lastWriter returns the field manager that last wrote a field of the object's
-// spec, through the object or its scale; "" where the object does not say.
+// lastWriter returns the field manager that last wrote a field of the object's spec,
+// through the object or its scale; "" if the object does not say.
 func lastWriter(u *unstructured.Unstructured, field string) string {
 	name, at := "", time.Time{}
 	for _, m := range u.GetManagedFields() {
@@ -52,8 +51,8 @@ func lastWriter(u *unstructured.Unstructured, field string) string {
 			!bytes.Contains(m.FieldsV1.GetRawBytes(), []byte(`"f:`+field+`"`)) {
 			continue
 		}
-		// The API server notes no time for a write through /scale. Its writer loses the
-		// field to the next one who changes it, so who has it still is the last.
+		// The API server records no time for a write through /scale. Its writer loses the
+		// field to the next one who changes it, so the current owner is the last writer.
 		if m.Time == nil {
 			return m.Manager
 		}
@@ -64,8 +63,8 @@ func lastWriter(u *unstructured.Unstructured, field string) string {
 	return name
 }
 
-// isAutoscaler says that a field manager is one of those that scale for the HPA:
-// the controller itself, KEDA at zero, and this program, which says so elsewhere.
+// isAutoscaler reports whether a field manager scales for the HPA: the controller itself,
+// KEDA at zero, or this program, which reports its changes elsewhere.
 func isAutoscaler(manager string) bool {
 	for _, known := range []string{"kube-controller-manager", "keda", "hpatune", "vpa", "knative"} {
 		if strings.HasPrefix(manager, known) {

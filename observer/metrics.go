@@ -21,7 +21,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// metrics is what the metrics APIs said, look by look.
+// metrics is what the metrics APIs returned, reading by reading.
 type metrics struct {
 	looks     []look // oldest first, each unlike the one before
 	custom    map[int][]customLook
@@ -63,8 +63,8 @@ const (
 	keepLooks = 120
 )
 
-// poll reads the metrics APIs about three times in each of their periods, so
-// that every answer that the controller can have got is seen.
+// poll reads the metrics APIs about three times in each of their periods, so that it sees
+// every answer that the controller can have got.
 func (k *Kube) poll(ctx context.Context) error {
 	k.mu.Lock()
 	k.metrics.custom, k.metrics.lastStamp = map[int][]customLook{}, map[string]time.Duration{}
@@ -114,7 +114,7 @@ func (k *Kube) poll(ctx context.Context) error {
 	return nil
 }
 
-// errNoSeries is an answer without any value: the autoscaler counts it as a failure.
+// errNoSeries is an answer without any value, which the autoscaler treats as a failure.
 var errNoSeries = errors.New("the answer has no series")
 
 func whyBlind(err error) string {
@@ -206,7 +206,7 @@ func (k *Kube) sampled(now time.Duration, p *podMetrics) {
 	}
 }
 
-// others reads what one Pods, Object or External entry of spec.metrics says.
+// others reads one Pods, Object or External entry of spec.metrics.
 func (k *Kube) others(ctx context.Context, i int, m *autoscalingv2.MetricSpec) error {
 	ns := k.subject.Namespace
 	c := customLook{}
@@ -300,7 +300,7 @@ func (k *Kube) others(ctx context.Context, i int, m *autoscalingv2.MetricSpec) e
 	}
 	for _, v := range c.pods {
 		window := v.Window
-		if c.instant { // the controller's minute counts for CPU alone: the value is of an instant
+		if c.instant { // the controller's minute is only for CPU: this value is instantaneous
 			window = 0
 		}
 		k.emit(

@@ -22,14 +22,14 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// A Source emits records until ctx is done. An error is a source that cannot
-// see at all; being blind for a while is a Gap record and no error.
+// A Source emits records until ctx is done. An error means that the source cannot be read
+// at all; a temporary failure is a Gap record, not an error.
 type Source interface {
 	Observe(ctx context.Context, emit results.Emit) error
 }
 
-// Watch runs the sources until ctx is done, or one of them cannot go on, and
-// returns when all have ended. The end of ctx is no error.
+// Watch runs the sources until ctx is done or one of them cannot continue, and returns when
+// all have ended. The end of ctx is not an error.
 func Watch(ctx context.Context, emit results.Emit, sources ...Source) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -47,18 +47,18 @@ func Watch(ctx context.Context, emit results.Emit, sources ...Source) error {
 	return errors.Join(errs...)
 }
 
-// A feed is one watch: objects of one kind, from a list and then as they
-// change. All its calls are made from one goroutine.
+// A feed is one watch: objects of one kind, first from a list and then as they change. All
+// its calls are made from one goroutine.
 type feed struct {
 	name  results.GapSource
 	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
 	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
-	// saw takes an object that was added or modified; listed = read by a list,
-	// so when it changed is not known.
+	// saw takes an object that was added or modified; listed = from a list, so the time of
+	// the change is unknown.
 	saw func(o runtime.Object, listed bool)
 	// lost takes an object that was deleted.
 	lost func(o runtime.Object)
-	// only is told the names that a list had: others are no longer there.
+	// only gets the names in a list; other objects no longer exist.
 	only     func(names map[string]bool)
 	optional bool // a refusal is a warning
 
@@ -69,12 +69,12 @@ type feed struct {
 const (
 	retryFirst = 250 * time.Millisecond
 	retryMost  = 5 * time.Second
-	// blindLeast is the shortest stretch without a watch that is a gap: a watch
-	// that the API server ends after its time is opened again in less.
+	// blindLeast is the shortest period without a watch that counts as a gap: when the API
+	// server ends a watch after its timeout, it is reopened faster.
 	blindLeast = time.Second
 )
 
-// run lists, watches, and does both again when it must, until ctx is done.
+// run lists, watches, and does both again when necessary, until ctx is done.
 func (f *feed) run(ctx context.Context) error {
 	var blind time.Time // since when; zero = seeing
 	var why error
@@ -98,7 +98,7 @@ func (f *feed) run(ctx context.Context) error {
 		sleep(ctx, pause)
 		pause = min(2*pause, retryMost)
 	}
-	// refused ends a feed that was never allowed to see.
+	// refused ends a feed that never had permission.
 	refused := func(err error) (bool, error) {
 		var forbidden *kube.Forbidden
 		if !first || !errors.As(err, &forbidden) && !apierrors.IsNotFound(err) {
@@ -203,10 +203,10 @@ func (f *feed) relist(ctx context.Context) (string, error) {
 	return m.GetResourceVersion(), nil
 }
 
-// follow takes a watch's events until it ends, and returns where to watch on
-// from; "" = list again. A watch that ends by itself is no error. seeing is
-// called once the watch has shown that it is good: an API server that has just
-// started opens a watch from any version and says only then that it is too old.
+// follow reads a watch's events until it ends, and returns where to continue; "" = list
+// again. A watch that ends normally is not an error. seeing is called once the watch has
+// proved to be good: an API server that has just started opens a watch from any version,
+// and only then reports that it is too old.
 func (f *feed) follow(ctx context.Context, w watch.Interface, version string, seeing func()) (string, error) {
 	defer w.Stop()
 	quiet := time.NewTimer(blindLeast)
@@ -244,7 +244,7 @@ func (f *feed) follow(ctx context.Context, w watch.Interface, version string, se
 	}
 }
 
-// brief leaves the URL of a request out: the source's name says what was asked.
+// brief removes the URL of a request; the source's name says what was requested.
 func brief(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {

@@ -90,7 +90,7 @@ func (p Page) String() string {
 	return out
 }
 
-// proxied is the page's path at the API server, which asks the pod for us.
+// proxied is the page's path at the API server, which reads the pod for us.
 func (p Page) proxied(namespace, pod string) string {
 	if p.Port > 0 {
 		pod += ":" + strconv.Itoa(p.Port)
@@ -103,7 +103,7 @@ func (p Page) proxied(namespace, pod string) string {
 	return "/api/v1/namespaces/" + namespace + "/pods/" + pod + "/proxy" + p.Path
 }
 
-// explain says in one sentence why a pod told no metrics, and what to try.
+// explain says in one sentence why a pod returned no metrics, and what to try.
 func (p Page) explain(err error) error {
 	err = kube.Explain(err, "run --scrape")
 	var forbidden *kube.Forbidden

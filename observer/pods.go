@@ -14,11 +14,11 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// keepStates is how many changes back the pods' states are kept: an HPA's
-// status arrives within a second of its decision.
+// keepStates is the number of changes for which the pods' states are kept: an HPA's status
+// arrives within a second of its decision.
 const keepStates = 400
 
-// pod is what has been said of a pod so far.
+// pod is what is known about a pod so far.
 type pod struct {
 	name, node string
 	ip         string
@@ -29,7 +29,7 @@ type pod struct {
 	state      results.PodState
 }
 
-// podStates is what the pods were from an instant on.
+// podStates are the pods from a time on.
 type podStates struct {
 	at   time.Duration
 	pods []results.PodState // by name
@@ -165,7 +165,7 @@ func (k *Kube) podsOnly(names map[string]bool) {
 	}
 }
 
-// keep notes what the pods are from now on.
+// keep records the pods from now on.
 func (k *Kube) keep() {
 	s := podStates{at: k.now()}
 	for _, p := range k.pods {
@@ -183,8 +183,7 @@ func (k *Kube) keep() {
 	}
 }
 
-// were returns the pods as they were at an instant; before the first look, as
-// they were then.
+// were returns the pods at a time; before the first look, the pods at that look.
 func (k *Kube) were(at time.Duration) []results.PodState {
 	for i := len(k.states) - 1; i >= 0; i-- {
 		if k.states[i].at <= at {
@@ -197,8 +196,8 @@ func (k *Kube) were(at time.Duration) []results.PodState {
 	return nil
 }
 
-// stateOf is a pod as the HPA controller sees it. Its instants are the API
-// object's, whole seconds, since the controller compares those.
+// stateOf is a pod as the HPA controller sees it. Its times are those of the API object, in
+// whole seconds, since the controller compares those.
 func (k *Kube) stateOf(o *corev1.Pod) results.PodState {
 	s := results.PodState{
 		Name:           o.Name,

@@ -33,10 +33,10 @@ type Prometheus struct {
 type Query struct {
 	Name   string // of the samples
 	PromQL string
-	// Buckets says that the series are the buckets of a histogram, which are read
-	// every bucketsEvery, and once more at the end.
+	// Buckets means that the series are the buckets of a histogram, which are read every
+	// bucketsEvery, and once more at the end.
 	Buckets bool
-	// Idle says that a NaN is what the query gives without load: a mean of nothing.
+	// Idle means that the query returns NaN without load: a mean of nothing.
 	Idle bool
 }
 
@@ -57,13 +57,12 @@ func ParseQuery(text string) (Query, error) {
 	return q, nil
 }
 
-// queryName is what may stand before the = of a named query.
+// queryName is what may come before the = of a named query.
 var queryName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_:.-]*$`)
 
-// NewPrometheus finds out what a Prometheus knows of the subject's pods, and
-// asks each of the extra queries once: one that it refuses is an error, one
-// without series is reported by Describe. access says where it is and how to
-// log in.
+// NewPrometheus finds out what a Prometheus knows about the subject's pods, and runs each
+// of the extra queries once: a rejected query is an error, one without series is reported
+// by Describe. access says where it is and how to log in.
 func NewPrometheus(
 	ctx context.Context,
 	c *kube.Cluster,
@@ -133,8 +132,8 @@ type promSample struct {
 
 func (s promSample) label(name model.LabelName) string { return string(s.labels[name]) }
 
-// query asks an instant query and returns its series ordered by pod. A scalar is
-// one series without labels.
+// query runs an instant query and returns its series ordered by pod. A scalar is one series
+// without labels.
 func (p *Prometheus) query(ctx context.Context, promQL string) ([]promSample, error) {
 	value, _, _, err := p.api.Query(ctx, promQL, time.Time{}) // the zero time: Prometheus' own now
 	if err != nil {
@@ -157,8 +156,8 @@ func (p *Prometheus) query(ctx context.Context, promQL string) ([]promSample, er
 	)
 }
 
-// explainProm puts the reason that the server gave, which the client keeps in
-// Detail for answers that are not JSON, into the error's text.
+// explainProm adds the server's reason, which the client keeps in Detail for answers that
+// are not JSON, to the error's text.
 func explainProm(err error) error {
 	var e *promv1.Error
 	if !errors.As(err, &e) {
@@ -176,11 +175,11 @@ func explainProm(err error) error {
 	return fmt.Errorf("refused: %s", e.Msg)
 }
 
-// promEvery is how often the queries are asked: a usual scrape interval.
+// promEvery is the interval of the queries: a usual scrape interval.
 const promEvery = 5 * time.Second
 
-// bucketsEvery is how often the buckets of histograms are read: what is made of
-// them is the difference over minutes.
+// bucketsEvery is how often the buckets of histograms are read; their differences over
+// minutes are what is used.
 const bucketsEvery = 30 * time.Second
 
 // Observe asks the queries until ctx is done.
@@ -249,7 +248,7 @@ func (p *Prometheus) Observe(ctx context.Context, emit results.Emit) error {
 	return nil
 }
 
-// lastBuckets reads the histograms once more when all is over.
+// lastBuckets reads the histograms once more at the end.
 func (p *Prometheus) lastBuckets(ctx context.Context, emit results.Emit) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
@@ -265,8 +264,8 @@ func (p *Prometheus) lastBuckets(ctx context.Context, emit results.Emit) {
 	}
 }
 
-// record emits a query's series as samples. found is false where none of them is a
-// number, and why says what they are.
+// record emits a query's series as samples. found is false if none of them is a number, and
+// why says what they are.
 func (p *Prometheus) record(q *Query, list []promSample, emit results.Emit) (found bool, why string) {
 	at := p.Clock.At(time.Now())
 	why = "no longer has series"

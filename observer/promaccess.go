@@ -21,16 +21,16 @@ import (
 
 // PrometheusAccess says where a Prometheus is and how to log in to it.
 type PrometheusAccess struct {
-	// Where is its URL, or NAMESPACE/SERVICE:PORT, which is asked through the API
-	// server with the kubeconfig's own credentials.
+	// Where is its URL, or NAMESPACE/SERVICE:PORT, which is read through the API server
+	// with the kubeconfig's own credentials.
 	Where string
 	// HTTP is how to reach a URL: bearer token, basic authentication, client
 	// certificates, CA, headers; nil = as it is. It does nothing for a Service.
 	HTTP *promconfig.HTTPClientConfig
 }
 
-// promAnswerLimit is the longest answer that is read, in bytes. 32 MB is some
-// 200,000 series: a query that returns more is one that forgot to aggregate.
+// promAnswerLimit is the longest answer that is read, in bytes. 32 MB is about 200,000
+// series; a query that returns more forgot to aggregate.
 const promAnswerLimit = 32 << 20
 
 // LoadHTTPConfig reads a file in the form of Prometheus' own http_config. ${NAME}
@@ -122,8 +122,8 @@ func (a PrometheusAccess) client(c *kube.Cluster) (api.Client, string, error) {
 	return client, base.Redacted(), nil
 }
 
-// bounded fails an answer that is longer than limit bytes, instead of reading it
-// into memory or cutting it short.
+// bounded fails if an answer is longer than limit bytes, instead of reading it into memory
+// or truncating it.
 type bounded struct {
 	http.RoundTripper
 	limit int64
@@ -156,7 +156,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// proxied asks a Service through the API server, by GET alone: the right to get
+// proxied reads a Service through the API server, with GET only, so the right to get
 // services/proxy is enough.
 type proxied struct {
 	cluster *kube.Cluster

@@ -11,10 +11,9 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// find returns the reading from which the controller computed a metric's
-// status at a sync: the look, near the sync, that gives the same number. This
-// compares sums, not decisions: whether the core decides alike on it is the
-// shadow's question.
+// find returns the reading from which the controller computed a metric's status at a sync:
+// the reading near the sync that gives the same number. This compares sums, not decisions;
+// whether the core makes the same decision is up to the shadow.
 func (x *metrics) find(
 	i int,
 	m *autoscalingv2.MetricSpec,
@@ -129,8 +128,8 @@ func (x *metrics) total(
 	return r, len(r.Values) > 0
 }
 
-// near lists indices of looks in the order in which the controller may have
-// got them: the last before the sync, the first after, and then older ones.
+// near lists indices of readings in the order in which the controller may have got them:
+// the last before the sync, the first after, and then older ones.
 func near(n int, at func(int) time.Duration, sync time.Duration) []int {
 	before := -1
 	for i := range n {
@@ -201,8 +200,8 @@ type average struct{ sum, n int64 }
 
 func (a *average) add(v int64) { a.sum += v; a.n++ }
 
-// values returns a pod's values of a resource, by container; container "" = all.
-// ok is false where the controller would call the pod's metric missing.
+// values returns a pod's values of a resource, by container; container "" = all. ok is
+// false if the controller would treat the pod's metric as missing.
 func (p *podMetrics) values(name, container string) (out []results.PodValue, sum int64, ok bool) {
 	for _, c := range p.containers {
 		if container != "" && c.name != container {

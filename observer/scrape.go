@@ -16,8 +16,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Scrape records what pods tell at their own /metrics: a Source. NewScrape makes
-// one.
+// Scrape records what pods expose at their own /metrics: a Source. NewScrape makes one.
 type Scrape struct {
 	Clock results.Clock
 	Page  Page
@@ -28,10 +27,10 @@ type Scrape struct {
 	found found
 }
 
-// Scraped is a pod that can be asked for its metrics.
+// Scraped is a pod whose metrics can be read.
 type Scraped struct {
 	Name  string
-	Ready bool // one that is not may have nothing to say yet
+	Ready bool // a pod that is not ready may have no metrics yet
 	Get   func(context.Context) ([]byte, error)
 }
 
@@ -41,24 +40,24 @@ const (
 	scrapeWithin = 3 * time.Second // of this machine: how long a pod has for its answer
 	// pageMost bounds a page: vLLM's has some 100 kB.
 	pageMost = 8 << 20
-	// namesMost bounds how many families are recorded of a pod, bucketsMost a
-	// histogram's buckets.
+	// namesMost limits the number of recorded families per pod, bucketsMost the buckets per
+	// histogram.
 	namesMost, bucketsMost = 64, 64
 	scrapesAtOnce          = 8
 	meanOver               = time.Minute
 )
 
-// found is what the first look at the pods' pages saw.
+// found is what the first look at the pods' pages found.
 type found struct {
 	pods, answered int
 	engines        []string
-	missing        []string // names that were asked for and stand on no page
+	missing        []string // requested names that are on no page
 	families       int
 }
 
-// NewScrape looks at the pages of the pods that are ready, and returns what records
-// them. names are families to record beyond those of the engines that are known. It
-// is an error if there are such pods and none tells metrics.
+// NewScrape reads the pages of the ready pods, and returns a source that records them.
+// names are families to record in addition to those of known engines. It is an error if
+// there are ready pods and none exposes metrics.
 func NewScrape(ctx context.Context, page Page, names []string, pods func() []Scraped) (*Scrape, error) {
 	s := &Scrape{Pods: pods, Page: page, names: slices.Compact(slices.Sorted(slices.Values(names)))}
 	for i, n := range s.names { // PromQL speaks of a histogram's parts
@@ -121,13 +120,13 @@ func (s *Scrape) Describe() string {
 	return text
 }
 
-// sameMetric says whether two names are of one metric: prometheus-adapter and
-// dashboards write vllm_num_requests_waiting for vllm:num_requests_waiting.
+// sameMetric reports whether two names are of one metric: prometheus-adapter and dashboards
+// write vllm_num_requests_waiting for vllm:num_requests_waiting.
 func sameMetric(a, b string) bool {
 	return a == b || strings.ReplaceAll(a, ":", "_") == strings.ReplaceAll(b, ":", "_")
 }
 
-// wanted says whether a family is recorded, and how.
+// wanted reports whether and how a family is recorded.
 func (s *Scrape) wanted(name string) (kind, bool) {
 	for _, e := range engines {
 		for _, f := range e.families {
@@ -155,7 +154,7 @@ type answer struct {
 	err      error
 }
 
-// ask asks all pods at once, and returns their answers in the pods' order.
+// ask reads all pods at once, and returns their answers in the pods' order.
 func (s *Scrape) ask(ctx context.Context) []answer {
 	pods := s.Pods()
 	out := make([]answer, len(pods))
@@ -199,12 +198,12 @@ func (s *Scrape) Observe(ctx context.Context, emit results.Emit) error {
 		began := time.Now()
 		answers := s.ask(ctx)
 		if ctx.Err() != nil {
-			break // what was cut off says nothing of the pods
+			break // a read that was cut off says nothing about the pods
 		}
 		r.look(answers, s.Clock.At(time.Now()))
 		sleep(ctx, s.Clock.Wall(scrapeEvery)-time.Since(began))
 	}
-	// What was counted since the last look is worth another, now that all is over.
+	// Counts since the last look are worth one more look at the end.
 	answers := s.ask(context.WithoutCancel(ctx))
 	r.look(slices.DeleteFunc(answers, func(a answer) bool { return a.err != nil }), s.Clock.At(time.Now()))
 	r.close(s.Clock.At(time.Now()))
@@ -275,8 +274,8 @@ func (r *scraping) look(answers []answer, now time.Duration) {
 	}
 }
 
-// silent notes that a pod did not answer. The reason is said once, whichever pod it
-// is of.
+// silent records that a pod did not answer. Each reason is printed once, whichever pod it
+// is.
 func (r *scraping) silent(a *answer, p *scrapedPod) {
 	if p.blind {
 		return
@@ -299,7 +298,7 @@ func (r *scraping) heard(name string, p *scrapedPod, at time.Duration) {
 	}
 }
 
-// gone tells the last that is known of a pod that is no longer there.
+// gone records the last known values of a pod that no longer exists.
 func (r *scraping) gone(name string, p *scrapedPod, at time.Duration) {
 	r.heard(name, p, at)
 	for _, family := range slices.Sorted(maps.Keys(p.buckets)) {
@@ -314,8 +313,8 @@ func (r *scraping) close(at time.Duration) {
 	}
 }
 
-// values records what a pod's page says, and returns the names that had a value and
-// have none.
+// values records the values of a pod's page, and returns the names that had a value and no
+// longer have one.
 func (r *scraping) values(a *answer, p *scrapedPod, at time.Duration) (lost map[string]string) {
 	has := map[string]bool{}
 	why := map[string]string{}
@@ -350,8 +349,8 @@ func (r *scraping) values(a *answer, p *scrapedPod, at time.Duration) (lost map[
 	return lost
 }
 
-// valueOf is a pod's value of a family; ok is false where any of its series is not
-// a number, since the rest is not the whole.
+// valueOf is a pod's value of a family; ok is false if any of its series is not a number,
+// since the others are not the whole.
 func valueOf(rows []*dto.Metric, k kind) (v float64, ok bool) {
 	for i, m := range rows {
 		x := exposition.Value(m)

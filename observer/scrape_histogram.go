@@ -9,7 +9,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// mean is a histogram's sum and count over the last minute and a little.
+// mean is a histogram's sum and count over slightly more than the last minute.
 type mean struct{ points []meanPoint }
 
 type meanPoint struct {
@@ -17,9 +17,9 @@ type meanPoint struct {
 	sum, count float64
 }
 
-// over takes what has been summed and counted by now, and returns the mean over the
-// last minute; ok is false where nothing was observed in it, or not for so long. A
-// count that falls is a server that began anew.
+// over takes the current sum and count, and returns the mean over the last minute; ok is
+// false if nothing was observed in it, or the data is not that old. A count that falls
+// means that the server restarted.
 func (m *mean) over(p meanPoint) (v float64, window time.Duration, ok bool) {
 	if n := len(m.points); n > 0 && p.count < m.points[n-1].count {
 		m.points = nil
@@ -35,14 +35,14 @@ func (m *mean) over(p meanPoint) (v float64, window time.Duration, ok bool) {
 	return (p.sum - first.sum) / (p.count - first.count), p.at - first.at, true
 }
 
-// bucketed is a histogram as it was last seen.
+// bucketed is a histogram at its last reading.
 type bucketed struct {
 	at, told time.Duration
 	upTo     map[float64]float64 // cumulative counts by bound
 }
 
-// distribution records a histogram of a pod: its mean over the last minute, and its
-// buckets now and then. What the series of one pod count is added up.
+// distribution records a histogram of a pod: its mean over the last minute, and its buckets
+// from time to time. The counts of the series are added up.
 func (r *scraping) distribution(pod, family string, rows []*dto.Metric, p *scrapedPod, at time.Duration) {
 	sum, count, upTo := addUp(rows)
 	if p.means[family] == nil {
@@ -60,7 +60,7 @@ func (r *scraping) distribution(pod, family string, rows []*dto.Metric, p *scrap
 	case b == nil:
 		b = &bucketed{told: at - bucketsEvery}
 		p.buckets[family] = b
-	case upTo[inf] < b.upTo[inf]: // it began anew: what it had counted is told first
+	case upTo[inf] < b.upTo[inf]: // it restarted, so the earlier counts are recorded first
 		r.tellBuckets(pod, family, b)
 	}
 	b.at, b.upTo = at, upTo
@@ -69,7 +69,7 @@ func (r *scraping) distribution(pod, family string, rows []*dto.Metric, p *scrap
 	}
 }
 
-// addUp is what several series of a histogram count together, by bound; +Inf has all.
+// addUp adds up the counts of several series of a histogram, by bound; +Inf has all.
 func addUp(rows []*dto.Metric) (sum, count float64, upTo map[float64]float64) {
 	upTo = map[float64]float64{}
 	for _, m := range rows {
@@ -88,7 +88,7 @@ func addUp(rows []*dto.Metric) (sum, count float64, upTo map[float64]float64) {
 	return sum, count, upTo
 }
 
-// tellBuckets records a histogram's buckets, once for each time it was seen.
+// tellBuckets records a histogram's buckets, once for each reading.
 func (r *scraping) tellBuckets(pod, family string, b *bucketed) {
 	if b.told == b.at {
 		return

@@ -13,7 +13,7 @@ import (
 	"github.com/hpatune/hpatune/internal/kube"
 )
 
-// ScrapedNow are a subject's pods as they were found, asked for a page through the
+// ScrapedNow are a subject's pods at the time of the look, whose pages are read through the
 // API server's proxy.
 func ScrapedNow(c *kube.Cluster, s *kube.Subject, page Page) []Scraped {
 	var out []Scraped
@@ -28,8 +28,8 @@ func ScrapedNow(c *kube.Cluster, s *kube.Subject, page Page) []Scraped {
 	return out
 }
 
-// Scraped are the pods that run now, by name, asked for a page through the API
-// server's proxy.
+// Scraped are the running pods, by name, whose pages are read through the API server's
+// proxy.
 func (k *Kube) Scraped(page Page) []Scraped {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -22,18 +22,18 @@ type pending struct {
 	polls   int // of the metrics, since
 }
 
-// rescaleReason is what the HPA's event said of a rescale.
+// rescaleReason is the reason in the HPA's event of a rescale.
 type rescaleReason struct {
 	at     time.Duration
 	size   int32
 	reason string
 }
 
-// statusLag is how long before its status was heard of a decision was made at
-// least: the controller lists pods, then writes the status.
+// statusLag is the minimum time from a decision until its status arrives: the controller
+// lists pods, then writes the status.
 const statusLag = 10 * time.Millisecond
 
-// hpaSeen takes the HPA as it is now: a changed status is a reconcile.
+// hpaSeen takes the current HPA: a changed status is a reconcile.
 func (k *Kube) hpaSeen(h *autoscalingv2.HorizontalPodAutoscaler, listed bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -73,7 +73,7 @@ func lastManager(h *autoscalingv2.HorizontalPodAutoscaler) string {
 	return name
 }
 
-// edited records that the HPA's spec was changed in mid-run.
+// edited records that the HPA's spec was changed during the run.
 func (k *Kube) edited(h *autoscalingv2.HorizontalPodAutoscaler) {
 	k.edits++
 	name := fmt.Sprintf("hpa-edit-%d.yaml", k.edits)
@@ -94,7 +94,7 @@ func (k *Kube) edited(h *autoscalingv2.HorizontalPodAutoscaler) {
 	}
 }
 
-// syncOf makes a sync of a status that has changed.
+// syncOf makes a sync from a changed status.
 func (k *Kube) syncOf(prev, h *autoscalingv2.HorizontalPodAutoscaler) pending {
 	st := &h.Status
 	now := k.now()
@@ -109,8 +109,8 @@ func (k *Kube) syncOf(prev, h *autoscalingv2.HorizontalPodAutoscaler) pending {
 		(prev.Status.LastScaleTime == nil || st.LastScaleTime.After(prev.Status.LastScaleTime.Time))
 	if scaled {
 		s.Replicas = st.DesiredReplicas
-		// The scale is written before the status, and new pods may be there
-		// when the status is: what was decided on is what was there before.
+		// The scale is written before the status, and new pods may exist when the status
+		// arrives; the decision was about the pods before that.
 		for i := len(k.scales) - 1; i > 0 && k.scales[i].at > now-10*time.Second; i-- {
 			if k.scales[i].spec == st.DesiredReplicas && k.scales[i-1].spec == st.CurrentReplicas {
 				s.At = k.scales[i].at - statusLag
@@ -138,8 +138,8 @@ func (k *Kube) syncOf(prev, h *autoscalingv2.HorizontalPodAutoscaler) pending {
 	return p
 }
 
-// settle emits the pending syncs whose input is found, and, after two more
-// looks at the metrics or at the end, the others without. They come in order.
+// settle emits, in order, the pending syncs whose input is found and, after two more
+// readings or at the end, the others without.
 func (k *Kube) settle(end bool) {
 	for len(k.pending) > 0 {
 		p := &k.pending[0]
@@ -164,12 +164,12 @@ func (k *Kube) settle(end bool) {
 	}
 }
 
-// inputs finds what each metric said at a sync, by what the status says that
-// the controller computed of it. ok is false where one was not found; a record
-// without its input is better than one with a guess.
+// inputs finds each metric's reading at a sync, from what the status says that the
+// controller computed. ok is false if one was not found: a record without its input is
+// better than one with a guess.
 func (k *Kube) inputs(p *pending) (out []results.Reading, ok bool) {
 	if len(p.current) == 0 && !p.failed {
-		return nil, true // a shortcut to the bounds: no metric was read
+		return nil, true // a shortcut to the bounds, for which no metric was read
 	}
 	for i := range p.spec {
 		m := &p.spec[i]

@@ -11,12 +11,12 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// throttled are cAdvisor's counters of how many of a container's CPU periods
-// there were, and in how many it was stopped at its limit.
+// throttled are cAdvisor's counters of a container's CPU periods, and of those in which it
+// was throttled at its limit.
 var throttled = []string{"container_cpu_cfs_periods_total", "container_cpu_cfs_throttled_periods_total"}
 
-// throttling asks the kubelet of each node that has one of the pods, through
-// the API server's proxy.
+// throttling reads the kubelet of each node that has one of the pods, through the API
+// server's proxy.
 func (k *Kube) throttling(ctx context.Context) error {
 	k.mu.Lock()
 	nodes := map[string]bool{}
@@ -59,8 +59,8 @@ func (k *Kube) throttling(ctx context.Context) error {
 	return nil
 }
 
-// perContainer returns a namespace's rows by container; where cAdvisor has no
-// such rows for a pod, those of the pod's own group.
+// perContainer returns a namespace's rows by container; if cAdvisor has no such rows for a
+// pod, those of the pod's own group.
 func perContainer(rows []*dto.Metric, namespace string) (out []*dto.Metric) {
 	has := map[string]bool{}
 	for _, m := range rows {

@@ -167,8 +167,8 @@ func (s *schedule) recorded(st *Stage) bool {
 	return true
 }
 
-// emit yields one arrival; in and out are a trace's own tokens. Where it says 0
-// the request is for 1: no server takes one for none.
+// emit yields one arrival; in and out are a trace's own tokens. If it has 0, the request is
+// for 1, since no server accepts 0.
 func (s *schedule) emit(st *Stage, at time.Duration, in, out int) bool {
 	// Rounding may touch the stage's end, or pass the arrival before by 1 ns.
 	at = max(s.last, min(at, st.To-1))
@@ -192,8 +192,7 @@ func (s *schedule) emit(st *Stage, at time.Duration, in, out int) bool {
 	return s.yield(a)
 }
 
-// asked is how many tokens a request is for where a trace says n of them; 0 =
-// it does not say.
+// asked is the number of tokens to request if a trace has n of them; 0 = unknown.
 func asked(n int) int {
 	if n == unrecorded {
 		return 0

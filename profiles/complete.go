@@ -16,7 +16,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Limits: what Arrival's fields can hold, and what a person can mean.
+// Limits of what Arrival's fields can hold, and of what makes sense.
 const (
 	maxStages   = 1000
 	maxClasses  = 1000
@@ -26,10 +26,10 @@ const (
 	maxCV       = 100
 )
 
-// Complete checks a profile that was made by hand, and returns a copy with the
-// defaults filled, the stages laid one behind the other, and the traces read
-// from fsys. All problems are reported at once; those of the profile itself
-// have a Path but no File and no Line, those of a trace file have all three.
+// Complete checks a profile that was made in code, and returns a copy with the defaults
+// filled in, the stages placed one after the other, and the traces read from fsys. All
+// problems are reported at once. Those of the profile itself have a Path, but no File and
+// no Line; those of a trace file have all three.
 func (p Profile) Complete(fsys fs.FS) (*Profile, source.Problems) {
 	c := &checker{fsys: fsys, traces: map[string]*recording{}}
 	p.Files = fsys
@@ -89,7 +89,7 @@ type checker struct {
 	notes    []string
 }
 
-// note keeps something to say that is no problem, once.
+// note records a message that is not a problem, once.
 func (c *checker) note(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(c.notes, text) {
 		c.notes = append(c.notes, text)
@@ -100,8 +100,8 @@ func (c *checker) say(path, text, try string) {
 	c.problems = append(c.problems, source.Problem{Path: path, Text: text, Try: try})
 }
 
-// secrets are header names and query keys that carry credentials; a profile is
-// stored with the run, so they may not stand in it.
+// secrets are header names and query keys that contain credentials. A profile is stored
+// with the run, so they must not be in it.
 var secrets = []string{
 	"authorization",
 	"proxy-authorization",
@@ -165,8 +165,8 @@ func (c *checker) target(p *Profile) {
 	c.exists("target.files", t.Files, true)
 }
 
-// written are the fields of a body that are made from others of the profile,
-// and which.
+// written are the fields of a body that are made from other fields of the profile, and from
+// which.
 var written = map[string]string{
 	"model": "target.model", "messages": "prompts", "prompt": "prompts", "stream": "target.stream",
 	"id": "leave it out", "inputs": "a body file", "text": "prompts",

@@ -147,12 +147,12 @@ func (p *Profile) Expected(from, to time.Duration) float64 {
 	return sum
 }
 
-// traceBin is the time over which a trace's rate is averaged: shorter ones show
-// single arrivals, longer ones hide bursts.
+// traceBin is the time over which a trace's rate is averaged: shorter bins show single
+// arrivals, longer ones hide bursts.
 const traceBin = 10 * time.Second
 
-// Rate returns the arrivals per second that the profile asks for at t: the
-// intensity of a random stage, the mean over 10 s bins of a trace. 0 outside.
+// Rate returns the arrivals per second at t that the profile describes: the intensity of a
+// random stage, the mean over 10 s bins of a trace. 0 outside.
 func (p *Profile) Rate(t time.Duration) Rate {
 	for i := range p.Stages {
 		s := &p.Stages[i]
@@ -191,7 +191,7 @@ func (p *Profile) Peak() Rate {
 	return top
 }
 
-// top is the wave's highest rate within a length: its crest if it gets there.
+// top is the highest rate of the wave within a length: its crest, if it reaches that.
 func (s *Sine) top(length time.Duration) Rate {
 	shift := s.Shift % s.Period
 	toCrest := (s.Period/4 - shift + s.Period) % s.Period

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// Needs returns the names in Files that the profile cannot be sent without:
-// bodies, prompts and traces, sorted, each once.
+// Needs returns the names in Files without which the profile cannot be sent: bodies,
+// prompts and traces, sorted, without duplicates.
 func (p *Profile) Needs() ([]string, error) {
 	if p.Files == nil {
 		return nil, nil

@@ -9,21 +9,20 @@ import (
 	"github.com/hpatune/hpatune/internal/source"
 )
 
-// Override is what a command line changes of a profile; the zero value changes
-// nothing.
+// Override is what the command line changes of a profile; the zero value changes nothing.
 type Override struct {
 	Model string
 	Path  string
-	// Rate is what the profile's highest rate becomes; the others follow it, so
-	// that the shape stays. 0 = as it is.
+	// Rate is the new highest rate of the profile. The other rates are scaled with it, so
+	// that the shape stays. 0 = unchanged.
 	Rate Rate
 }
 
 // rates are the fields of a profile that hold a rate.
 var rates = regexp.MustCompile(`^stages\[\d+\]\.(rate|ramp\.from|ramp\.to|sine\.mean|sine\.amplitude)$`)
 
-// With returns the profile that p is with o, and its YAML: data with the fields
-// that o changes. name and fsys are those of Parse.
+// With returns p with o applied, and its YAML: data with the fields that o changes. name
+// and fsys are those of Parse.
 func (p *Profile) With(o Override, name string, data []byte, fsys fs.FS) (*Profile, []byte, error) {
 	if o == (Override{}) {
 		return p, data, nil

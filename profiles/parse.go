@@ -8,12 +8,12 @@ import (
 	"github.com/hpatune/hpatune/internal/source"
 )
 
-// Parse reads a profile. name is what problems call the file; trace, body and
-// prompt files are opened in fsys, by the names that the profile gives them
-// (nil = a profile that needs a file is refused).
+// Parse reads a profile. name is the file's name in problems; trace, body and prompt files
+// are opened in fsys, by the names in the profile (nil = a profile that needs a file is
+// rejected).
 //
-// The error is a source.Problems: every mistake of the profile and of its
-// traces, each with file and line.
+// The error is a source.Problems: every mistake of the profile and of its traces, each with
+// file and line.
 func Parse(name string, data []byte, fsys fs.FS) (*Profile, error) {
 	const most = 1 << 20 // a thousand stages and classes are a fifth of it
 	if len(data) > most {
@@ -61,7 +61,7 @@ func Parse(name string, data []byte, fsys fs.FS) (*Profile, error) {
 	return done, nil
 }
 
-// reported says whether a problem at this path, or below or above it, is known.
+// reported reports whether a problem at this path, or below or above it, is known.
 func reported(known source.Problems, path string) bool {
 	for _, k := range known {
 		if k.Path != "" && path != "" && (within(k.Path, path) || within(path, k.Path)) {
@@ -71,7 +71,7 @@ func reported(known source.Problems, path string) bool {
 	return false
 }
 
-// within says whether path is outer or a part of it.
+// within reports whether path is outer or a part of it.
 func within(path, outer string) bool {
 	rest, ok := strings.CutPrefix(path, outer)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')

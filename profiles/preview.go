@@ -13,8 +13,8 @@ type Preview struct {
 	Stages    []StagePreview `json:"stages"`
 }
 
-// StagePreview is one stage of a Preview: its span in seconds of run time, and
-// the arrivals of the schedule that the seed makes.
+// StagePreview is one stage of a Preview: its span in seconds of run time, and the arrivals
+// of the seed's schedule.
 type StagePreview struct {
 	Name     string  `json:"name"`
 	Shape    Shape   `json:"shape"`

@@ -7,13 +7,13 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Profile is a load: what is sent, where, and when. README.md goes through its
-// YAML field by field. Make one with Parse, Load or Complete: these check it,
-// fill the defaults, lay the stages one behind the other and read the traces.
+// Profile is a load: what is sent, where, and when. README.md describes each field of its
+// YAML. Make one with Parse, Load or Complete, which check it, fill in the defaults, place
+// the stages one after the other and read the traces.
 type Profile struct {
 	Name        string      `json:"name"`
-	Represents  string      `json:"represents"` // what one pass stands for: day, week, or "" = unsaid
-	Seed        int64       `json:"seed"`       // used where the caller has no seed of its own; default 1
+	Represents  string      `json:"represents"` // what one pass represents: day, week, or "" = unknown
+	Seed        int64       `json:"seed"`       // used if the caller has no seed of its own; default 1
 	Target      Target      `json:"target"`
 	Prompts     Prompts     `json:"prompts"`
 	Classes     []Class     `json:"classes"`
@@ -25,11 +25,10 @@ type Profile struct {
 	AtZero string `json:"at_zero"`
 	Abort  Abort  `json:"abort"`
 
-	// Notes are what a person should know of how the profile was read; Complete
-	// makes them.
+	// Notes say how the profile was read, if that is worth knowing; Complete makes them.
 	Notes []string `json:"-"`
 
-	// Files is where Target.Body, Target.Files and Prompts.File are found; nil = nowhere.
+	// Files is where Target.Body, Target.Files and Prompts.File are; nil = nowhere.
 	Files fs.FS `json:"-"`
 }
 
@@ -57,12 +56,12 @@ type Target struct {
 	Multipart   string            `json:"multipart"`    // send Files as form uploads in the field of this name; "" = raw
 	ContentType string            `json:"content_type"` // "" = by the file's name
 	// Request is merged into the body that the protocol writes, field by field:
-	// temperature, ignore_eos, min_tokens. null takes a field out that would be
-	// there: max_tokens, stream_options.
+	// temperature, ignore_eos, min_tokens. null removes a field that would be written:
+	// max_tokens, stream_options.
 	Request map[string]any `json:"request"`
 }
 
-// OtherNames are what other tools call fields of a target, and what to write.
+// OtherNames are other tools' names for fields of a target, and what to write instead.
 func (Target) OtherNames() map[string]string {
 	return map[string]string{
 		"extra_body":      "request",
@@ -74,7 +73,7 @@ func (Target) OtherNames() map[string]string {
 	}
 }
 
-// OtherNames are what other tools call fields of a stage, and what to write.
+// OtherNames are other tools' names for fields of a stage, and what to write instead.
 func (Stage) OtherNames() map[string]string {
 	const open = "rate: 5/s; a profile sets requests per second, not requests in flight"
 	return map[string]string{
@@ -92,7 +91,7 @@ func (t Target) Streams() bool {
 	return t.Protocol == "openai-chat" || t.Protocol == "openai-completions"
 }
 
-// Prompts is where prompts' text comes from. The zero value makes text of
+// Prompts is where the text of prompts comes from. The zero value generates text of
 // Arrival.Prompt tokens.
 type Prompts struct {
 	File         string `json:"file"`                 // a prompt a line: text, or JSON {"prompt": "…"}; used in turn
@@ -103,16 +102,16 @@ type Prompts struct {
 	Sessions int `json:"sessions"` // conversations that go on side by side; default 16
 }
 
-// Session returns which conversation an arrival belongs to and which turn of it
-// it is, both from 0. Blocks of Sessions conversations take turns:
-// arrivals 0…S-1 open S of them, S…2S-1 are their second turns, and so on.
+// Session returns an arrival's conversation and its turn in it, both from 0. Blocks of
+// Sessions conversations take turns: arrivals 0…S-1 open S of them, S…2S-1 are their second
+// turns, and so on.
 func (p Prompts) Session(index int) (session, turn int) {
 	turns, side := max(1, p.Turns), max(1, p.Sessions)
 	block, in := index/(turns*side), index%(turns*side)
 	return block*side + in%side, in / side
 }
 
-// Class is a kind of request. Which one an arrival is, is drawn by weight.
+// Class is a kind of request. The class of an arrival is drawn by weight.
 type Class struct {
 	Name   string  `json:"name"`
 	Weight float64 `json:"weight"` // relative to the other classes; default 1
@@ -197,8 +196,8 @@ type Connections struct {
 	Mode   results.ConnectionMode `json:"mode"`    // default realistic
 	MaxAge time.Duration          `json:"max_age"` // default 10s
 	Pools  int                    `json:"pools"`   // default 32
-	// Backend is the response header that names who answered, where one does:
-	// a pod's name, best; default X-Backend.
+	// Backend is the response header that names who answered, if there is one, ideally the
+	// pod; default X-Backend.
 	Backend string `json:"backend_header"`
 }
 
@@ -216,8 +215,8 @@ type Timeouts struct {
 	Total      time.Duration `json:"total"`       // default 5m
 }
 
-// Abort is when a run stops by itself: more than ErrorRate of the requests
-// failed, all through For.
+// Abort is when a run stops on its own: more than ErrorRate of the requests failed during
+// the whole of For.
 type Abort struct {
 	ErrorRate Ratio         `json:"error_rate"` // default 0.5; 1 = never
 	For       time.Duration `json:"for"`        // default 10s

@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 )
 
-// Streams of random numbers of a stage. Each has its own, so that one more
-// class does not move the arrivals, nor a longer stage what follows it.
+// Streams of random numbers of a stage. Each has its own, so that another class does not
+// move the arrivals, and a longer stage does not change later ones.
 const (
 	forGaps = iota
 	forClasses

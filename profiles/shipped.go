@@ -15,11 +15,11 @@ var shipped embed.FS
 //go:embed README.md
 var manual string
 
-// Manual is the page that goes through a profile's fields, in Markdown.
+// Manual is the page that describes a profile's fields, in Markdown.
 func Manual() string { return manual }
 
-// Shipped returns the profiles that come with hpatune, and what they need: each
-// is also an example to copy.
+// Shipped returns the built-in profiles and the files that they need; they are also
+// examples to copy.
 func Shipped() fs.FS { return shipped }
 
 // Names returns the shipped profiles in the order to try them.

@@ -19,13 +19,13 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// row is one recorded arrival: 16 bytes, since a trace is held whole.
+// row is one recorded arrival: 16 bytes, since a trace is kept in memory.
 type row struct {
 	at      time.Duration
 	in, out int32 // tokens; unrecorded = not recorded, 0 = none
 }
 
-// unrecorded is a token count that a trace does not say.
+// unrecorded is a token count that a trace does not have.
 const unrecorded = -1
 
 // recording is a trace file as read.
@@ -36,7 +36,7 @@ type recording struct {
 	}
 	layout   layout
 	names    []string  // the columns that the file has
-	skipped  []string  // columns that seem to count tokens, and are not read
+	skipped  []string  // columns that seem to count tokens, but are not read
 	start    time.Time // the first row's date, where times are dates
 	rows     []row
 	problems source.Problems
@@ -168,7 +168,7 @@ func (r *recording) read() (out []string) {
 	return out
 }
 
-// noteTrace says how a trace was read, where that is not plain.
+// noteTrace says how a trace was read, if that is not obvious.
 func (c *checker) noteTrace(t *Trace, rec *recording) {
 	if l := rec.layout; l.name != own.name {
 		from := ""
@@ -205,8 +205,8 @@ func (c *checker) noteTrace(t *Trace, rec *recording) {
 	}
 }
 
-// open reads a file, unpacked by what it begins with, in the format that its
-// content or name tells.
+// open reads a file, unpacked according to its first bytes, in the format that its content
+// or name indicates.
 func (r *recording) open(fsys fs.FS, name string) error {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -268,7 +268,7 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// bad reports a row; the first maxReported are named.
+// bad reports a row; the first maxReported are listed.
 func (r *recording) bad(file string, line int, column, text, try string) {
 	switch n := len(r.problems); {
 	case n < maxReported:
@@ -281,13 +281,13 @@ func (r *recording) bad(file string, line int, column, text, try string) {
 	}
 }
 
-// A tally is a token count of a row; the zero value is one that is not said.
+// A tally is a token count of a row; the zero value means that there is none.
 type tally struct {
 	n    float64
 	said bool
 }
 
-// tokens is the count as a row keeps it.
+// tokens is the count as a row stores it.
 func (t tally) tokens() int32 {
 	if !t.said {
 		return unrecorded
@@ -295,8 +295,7 @@ func (t tally) tokens() int32 {
 	return int32(t.n)
 }
 
-// add checks one row and keeps it. Bad ones are named and left out. t is in
-// seconds.
+// add checks one row and keeps it. Bad rows are reported and skipped. t is in seconds.
 func (r *recording) add(file string, line int, t float64, in, out tally) error {
 	if len(r.rows) >= maxRows {
 		return fmt.Errorf("more than %d rows", maxRows)

@@ -12,8 +12,8 @@ import (
 	"github.com/hpatune/hpatune/internal/source"
 )
 
-// Columns names the columns of a trace (in JSONL, its fields), where they are
-// not those of a known layout. "" = as the layout has it.
+// Columns names the columns of a trace (in JSONL, its fields), if they are not those of a
+// known layout. "" = as in the layout.
 type Columns struct {
 	T      string `json:"t"`      // when
 	Input  string `json:"input"`  // prompt tokens
@@ -24,8 +24,8 @@ type Columns struct {
 // RFC 3339 has them (a blank for the T, and no zone, are read too; no zone is UTC).
 var TraceTimes = []string{"s", "ms", "rfc3339"}
 
-// A layout is how a trace is written: its columns t, input and output, and what
-// its times are.
+// A layout is how a trace is written: its columns t, input and output, and the format of
+// its times.
 type layout struct {
 	name    string // who publishes traces like that; "" = the profile says so
 	columns [3]string
@@ -54,7 +54,7 @@ var layouts = []layout{
 	{"guidellm", [3]string{"timestamp", "input_length", "output_length"}, "s", ""},
 }
 
-// has reports whether the columns named are the layout's.
+// has reports whether the named columns are the layout's.
 func (l layout) has(names []string) bool {
 	need := l.columns[:]
 	if l.name == own.name {
@@ -68,8 +68,8 @@ func (l layout) has(names []string) bool {
 	return true
 }
 
-// recognise finds the layout of a file by the columns that it has, and applies
-// what the profile says of it. ok is false where there is no column of times.
+// recognise finds the layout of a file by its columns, and applies what the profile says
+// about it. ok is false if there is no column of times.
 func (r *recording) recognise(names []string) (ok bool) {
 	known := false
 	for _, l := range layouts {
@@ -97,8 +97,8 @@ func (r *recording) recognise(names []string) (ok bool) {
 	return slices.Contains(names, r.layout.columns[0])
 }
 
-// skipped returns the columns that seem to count tokens and are not read, where the
-// layout has a token column that is not there.
+// skipped returns the columns that seem to count tokens and are not read, if the layout has
+// a token column that the file lacks.
 func (l layout) skipped(names []string) (out []string) {
 	if slices.Contains(names, l.columns[1]) && slices.Contains(names, l.columns[2]) {
 		return nil
@@ -111,7 +111,7 @@ func (l layout) skipped(names []string) (out []string) {
 	return out
 }
 
-// columnsOf is what to try instead of a column that a file does not have.
+// columnsOf is what to try instead of a column that a file lacks.
 func columnsOf(names []string) string {
 	return "a column that the file has: " + short(strings.Join(names, ", "))
 }
@@ -137,9 +137,8 @@ func (r *recording) noTime(names []string) (text, try string) {
 	return text, try
 }
 
-// instant reads a time as the layout has it, in seconds from the recording's
-// start: as it is written, or, where that is a date or more than a year, from
-// the first row.
+// instant reads a time of the layout, in seconds from the recording's start: as it is
+// written or, for a date or more than a year, from the first row.
 func (r *recording) instant(text string) (float64, error) {
 	if r.layout.time == "rfc3339" {
 		at, err := parseDate(text)
@@ -164,7 +163,7 @@ func (r *recording) number(v float64) float64 {
 	if r.layout.time == "ms" {
 		v /= 1000
 	}
-	// Our own layout counts from its start: an epoch there is a mistake.
+	// Our own layout counts from its start, so an epoch there is a mistake.
 	if r.layout.name == own.name || r.start.IsZero() && !(v > maxDuration.Seconds()) {
 		return v
 	}

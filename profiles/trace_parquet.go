@@ -14,8 +14,8 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// parquet reads the columns of a Parquet file; a problem's line is the row,
-// from 1. f is read at random where it can be, otherwise whole.
+// parquet reads the columns of a Parquet file; a problem's line is the row, from 1. f is
+// read at random if possible, otherwise completely.
 func (r *recording) parquet(name string, f fs.File, in io.Reader) (err error) {
 	defer func() {
 		// parquet-go panics on some damaged files; a trace is input, not code.
@@ -79,8 +79,8 @@ func (r *recording) parquet(name string, f fs.File, in io.Reader) (err error) {
 	return nil
 }
 
-// footer checks the length that a file's last bytes claim for its footer:
-// parquet-go makes room for as much before it reads.
+// footer checks the footer length that a file's last bytes claim, since parquet-go
+// allocates that much before it reads.
 func footer(at io.ReaderAt, size int64) error {
 	var b [8]byte
 	if size < 12 {

@@ -74,13 +74,12 @@ func (r *Ratio) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Tokens is how many tokens a request has: Mean where CV is 0, otherwise drawn
-// for each arrival from a gamma distribution of that mean and coefficient of
-// variation (CV 1 is exponential, as measured output lengths nearly are),
-// rounded, at least 1. Mean 0 = unsaid: the protocol's own body, the server's
-// own limit.
+// Tokens is the number of tokens of a request: Mean if CV is 0, otherwise drawn for each
+// arrival from a gamma distribution of that mean and coefficient of variation (CV 1 is
+// exponential, as measured output lengths nearly are), rounded, at least 1. Mean 0 = not
+// set: the protocol's own body, the server's own limit.
 //
-// Rounding up to 1 lifts the mean where it is small: by 0.04 at mean 10, CV 1.
+// Rounding up to 1 raises the mean if it is small: by 0.04 at mean 10, CV 1.
 type Tokens struct {
 	Mean float64
 	CV   float64
@@ -100,7 +99,7 @@ func (t *Tokens) UnmarshalSource(v source.Value) {
 	}{&t.Mean, &t.CV})
 }
 
-// Law is how the gaps between arrivals are spread.
+// Law is how the gaps between arrivals are distributed.
 type Law string
 
 // The laws. The zero value is Poisson.
@@ -155,7 +154,7 @@ func (p *Process) UnmarshalSource(v source.Value) {
 	}
 }
 
-// short keeps a value that is quoted in a text short.
+// short shortens a value that is quoted in a text.
 func short(s string) string {
 	if len(s) > 40 {
 		return strings.ToValidUTF8(s[:37], "") + "..."
