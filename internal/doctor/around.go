@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// The checks of what stands around an HPA and its target.
+// The checks of the objects around an HPA and its target.
 
 func pdb(s *subject) (hits []hit, ok bool) {
 	if s.work == nil {
@@ -44,7 +44,7 @@ func pdb(s *subject) (hits []hit, ok bool) {
 	return hits, ok
 }
 
-// allowed is how many of n pods a budget lets be evicted.
+// allowed is how many of n pods a budget allows to be evicted.
 func allowed(b *policyv1.PodDisruptionBudget, n int32) (pods int, ok bool) {
 	percent := func(text string) int {
 		p, err := strconv.Atoi(strings.TrimSuffix(text, "%"))
@@ -95,7 +95,7 @@ func quota(s *subject) (hits []hit, ok bool) {
 			}
 			need, words := one*float64(s.config.MaxReplicas), ""
 			used, known := q.Status.Used[corev1.ResourceName(name)]
-			// What the others use is what is used beside this target's own pods.
+			// What others use is the use apart from this target's own pods.
 			if others := quantity(used) - one*float64(len(s.pods)); known && others > 0 {
 				need, words = need+others, fmt.Sprintf(" in addition to the %.4g that others use", others)
 			}
@@ -119,8 +119,8 @@ func quota(s *subject) (hits []hit, ok bool) {
 	return hits, ok
 }
 
-// nodes counts how many pods the empty nodes would hold: an upper bound, since
-// others live there too and taints are not looked at.
+// nodes counts how many pods the empty nodes would hold. That is an upper bound, since
+// other pods run there, too, and taints are ignored.
 func nodes(s *subject) ([]hit, bool) {
 	if s.work == nil {
 		return nil, false
@@ -168,13 +168,13 @@ func nodes(s *subject) ([]hit, bool) {
 	}, true
 }
 
-// reason is what one of the controller's words means, and what to do.
+// reason is the meaning of one of the controller's reasons, and what to do.
 type reason struct{ means, fix string }
 
 const readAPI = "read the error in kubectl describe hpa, then check that the adapter has the series (kubectl get " +
 	"--raw /apis/…)"
 
-// reasons are the controller's words for failures, of conditions and events.
+// reasons are the controller's reasons for failures, in conditions and events.
 //
 // Source: k8s.io/kubernetes pkg/controller/podautoscaler/horizontal.go.
 var reasons = map[string]reason{
@@ -218,8 +218,8 @@ var reasons = map[string]reason{
 	"InvalidMetricSourceType": {"a metric has an unknown type", "correct spec.metrics"},
 }
 
-// failing explains what the autoscaler says of itself: its conditions are its
-// state now; events are an hour's memory and count only where there is no state.
+// failing explains what the autoscaler reports: its conditions are its current state;
+// events are the last hour, and only used without a condition.
 func failing(s *subject) (hits []hit, ok bool) {
 	said := func(path, name, message string) {
 		r := reasons[name]
@@ -250,7 +250,7 @@ func failing(s *subject) (hits []hit, ok bool) {
 		}
 		return hits, len(newest) > 0
 	}
-	for i, m := range status.CurrentMetrics { // one that failed beside others is an empty entry
+	for i, m := range status.CurrentMetrics { // a metric that failed while others did not is an empty entry
 		if m.Type == "" && active && i < len(s.config.Metrics) && !s.settling() {
 			h := s.hit(
 				metricPath(i),

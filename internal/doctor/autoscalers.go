@@ -26,8 +26,8 @@ type containerPolicy struct {
 	Controlled *[]string `json:"controlledResources"` // nil = cpu and memory
 }
 
-// controls says whether a VPA changes a container's request for a resource. A
-// container without a policy of its own has that of "*", or else all is on.
+// controls reports whether a VPA changes a container's request for a resource. A container
+// without a policy of its own has that of "*", or else everything is controlled.
 //
 // Source: kubernetes/autoscaler vertical-pod-autoscaler/pkg/utils/vpa
 // (GetContainerResourcePolicy, GetContainerControlledResources).
@@ -50,8 +50,8 @@ func (v *vpaSpec) controls(container, resource string) bool {
 	return policy.Mode != "Off" && (policy.Controlled == nil || slices.Contains(*policy.Controlled, resource))
 }
 
-// vpa judges the containers that the pods have; where those are not known, it
-// says nothing unless every container would be changed.
+// vpa judges the containers of the pods; if these are unknown, it reports nothing unless
+// every container would be changed.
 func vpa(s *subject) (hits []hit, ok bool) {
 	for _, d := range s.of("VerticalPodAutoscaler") {
 		v, err := decode[vpaSpec](s.facts, d)

@@ -9,7 +9,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// slow is how many decisions to 4 times the load are too many: doubling needs two.
+// slow is the number of decisions to 4 times the load from which scaling is too slow:
+// doubling needs two.
 const slow = 4
 
 func slowGrowth(s *subject) (hits []hit, ok bool) {
@@ -119,7 +120,7 @@ func cascade(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
-// defaultPolicies says whether the scale-up policies are Kubernetes' own.
+// defaultPolicies reports whether the scale-up policies are Kubernetes' own.
 func (s *subject) defaultPolicies() bool {
 	return slices.Equal(s.up.Policies, hpa.DefaultScaleUp().Policies)
 }

@@ -19,8 +19,8 @@ func metricsServer(s *subject) ([]hit, bool) {
 	return s.apiHit("metrics.k8s.io", r[0])
 }
 
-// apiHit finds out whether a metrics API is served: by its APIService, which
-// says why not, or by asking it.
+// apiHit finds out whether a metrics API is served: from its APIService, which says why
+// not, or by calling it.
 func (s *subject) apiHit(group string, metric int) ([]hit, bool) {
 	why, known := s.facts.Served[group]
 	listed := s.facts.of("", "APIService")
@@ -99,7 +99,7 @@ func autoscalingV1(s *subject) ([]hit, bool) {
 	v1 := s.doc.APIVersion == "autoscaling/v1" ||
 		strings.Contains(s.doc.HPA.Annotations[corev1.LastAppliedConfigAnnotation], `"autoscaling/v1"`)
 	for _, m := range s.doc.HPA.ManagedFields {
-		// The status is written by the controller, in its own version.
+		// The controller writes the status, in its own version.
 		v1 = v1 || m.Subresource == "" && m.APIVersion == "autoscaling/v1"
 	}
 	if v1 {
@@ -259,8 +259,8 @@ func memoryTarget(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
-// named finds metrics whose names have one of the words. A count or a rate of
-// what has the word is no signal of that kind.
+// named finds metrics whose names contain one of the words. A count or a rate of such
+// things is not a signal of that kind.
 func (s *subject) named(why string, words ...string) (hits []hit, ok bool) {
 	for i := range s.config.Metrics {
 		list, _ := s.reads(i)
@@ -351,7 +351,8 @@ func farRequest(s *subject) (hits []hit, ok bool) {
 		u, known := s.m.Usage[name]
 		ok = ok || known
 		_, told := s.facts.Told.Usage[name]
-		// What is used now is no use at load where the size is at its minimum.
+		// The current use says nothing about the use under load if the size is at its
+		// minimum.
 		idle := !told && s.doc.HPA.Status.CurrentReplicas <= s.config.MinReplicas
 		if !known || u <= 2 && (u >= 0.3 || idle) {
 			continue

@@ -25,8 +25,8 @@ const (
 
 func (s Severity) rank() int { return slices.Index([]Severity{Error, Warning, Info}, s) }
 
-// Finding is one thing that is wrong with one HPA. File is "" and Line 0 where
-// the object was read from a cluster.
+// Finding is one problem of one HPA. File is "" and Line 0 if the object was read from a
+// cluster.
 type Finding struct {
 	ID       string   `json:"id"`
 	Severity Severity `json:"severity"`
@@ -47,9 +47,10 @@ type HPA struct {
 	Max      int32     `json:"max_replicas"`
 	Now      *int32    `json:"current_replicas"` // by its status; nil = no status
 	Findings []Finding `json:"-"`                // worst first
-	// Judged are the checks that had what they need, by id; the others say nothing.
+	// Judged are the ids of the checks that had the facts they need; the others report
+	// nothing.
 	Judged []string `json:"-"`
-	// NotJudged says what could not be judged of it, a sentence each.
+	// NotJudged says what could not be judged, one sentence each.
 	NotJudged []string `json:"-"`
 }
 
@@ -63,7 +64,7 @@ func (h *HPA) Count(s Severity) (n int) {
 	return n
 }
 
-// hit is a finding before it has its check's words.
+// hit is a finding without the texts of its check.
 type hit struct {
 	doc      *manifest.Doc
 	path     string
@@ -72,15 +73,15 @@ type hit struct {
 	severity Severity // "" = the check's
 }
 
-// Judge returns the HPAs, those with the worst findings first, then by name;
-// healthy ones too. name, if not "", leaves other HPAs out. The error is of
-// objects that could not be read; the others are judged all the same.
+// Judge returns the HPAs, including healthy ones: those with the worst findings first, then
+// by name. name, if not "", leaves other HPAs out. The error is about objects that could
+// not be read; the others are still judged.
 func Judge(f Facts, name string) ([]HPA, error) {
 	hpas, _, err := judge(f, name)
 	return hpas, err
 }
 
-// judge also counts how often each check had what it needs to judge.
+// judge also counts how often each check had the facts that it needs.
 func judge(f Facts, name string) (out []HPA, ran map[string]int, err error) {
 	f.index()
 	ran = map[string]int{}
@@ -132,8 +133,8 @@ func judge(f Facts, name string) (out []HPA, ran map[string]int, err error) {
 	return out, ran, errors.Join(errs...)
 }
 
-// notJudged says what is not known of the subject's target, and what that keeps
-// from being judged.
+// notJudged says what is unknown about the subject's target, and what cannot be judged
+// because of that.
 func (s *subject) notJudged() []string {
 	ref, r := s.doc.HPA.Spec.ScaleTargetRef, s.target
 	const pods = "requests, limits, probes, labels and images"
@@ -176,8 +177,8 @@ func (s *subject) notJudged() []string {
 	}
 }
 
-// present says whether a document is a ScaledObject whose HPA is among the
-// facts: then that one is judged, with what the ScaledObject tells of it.
+// present reports whether a document is a ScaledObject whose HPA is among the facts. That
+// HPA is then judged, with what the ScaledObject says about it.
 func (f *Facts) present(d *manifest.Doc) bool {
 	return d.Scaled != nil &&
 		slices.ContainsFunc(f.beside(d, "HorizontalPodAutoscaler"), func(h *manifest.Doc) bool { return owns(d, h) })
@@ -213,13 +214,14 @@ func key(d *manifest.Doc) string { return cmp.Or(d.Namespace, "-") + "/" + d.Nam
 
 func object(d *manifest.Doc) string { return d.Kind + "/" + key(d) }
 
-// Ignore is the annotation that silences checks: "ID reason", a line each.
+// Ignore is the annotation that silences checks: "ID reason", one per line.
 const Ignore = "hpatune.dev/ignore"
 
 func ignored(annotations map[string]string) map[string]bool {
 	out := map[string]bool{}
 	for line := range strings.Lines(annotations[Ignore]) {
-		// A silence without a reason is none: nobody could tell later why.
+		// A silence needs a reason, since otherwise nobody could tell later why it is
+		// there.
 		if w := strings.Fields(line); len(w) > 1 {
 			out[w[0]] = true
 		}
@@ -227,8 +229,7 @@ func ignored(annotations map[string]string) map[string]bool {
 	return out
 }
 
-// Page is the list of checks, for people, with what was decided where a case
-// could go either way.
+// Page is the list of checks, with the decisions on borderline cases.
 func Page() string {
 	var b strings.Builder
 	b.WriteString("What hpatune doctor checks. A check is skipped if the facts that it needs are not known.\n")

@@ -16,32 +16,32 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// Facts are all that is judged. Objects from files and from a cluster fill the
-// same struct: Pod, PodMetrics, Node, Event and APIService are objects among the
-// others, and start-up and use are computed from them.
+// Facts are everything that is judged. Objects from files and from a cluster fill the same
+// struct: Pod, PodMetrics, Node, Event and APIService are objects among the others, and
+// start-up and use are computed from them.
 type Facts struct {
 	Docs []manifest.Doc
 	Live bool      // the objects are a cluster's
 	Now  time.Time // when they were read, by the cluster's clock; zero = not known
-	// Told is what a person measured; it holds for every HPA and wins over what
-	// the objects say.
+	// Told is what a person measured. It applies to every HPA and overrides what the
+	// objects say.
 	Told Measured
-	// Probes are the answers of the metrics APIs, by namespace/name of the HPA
-	// and index in spec.metrics. One that is absent was not asked for, or did not answer.
+	// Probes are the answers of the metrics APIs, by namespace/name of the HPA and index in
+	// spec.metrics. An absent one was not requested, or did not answer.
 	Probes map[string]map[int]Probe
-	// Served says why a metrics API (metrics.k8s.io, …) is not served, "" where it
-	// is. One that is absent is not known.
+	// Served says why a metrics API (metrics.k8s.io, …) is not served, "" if it is. An
+	// absent one is unknown.
 	Served map[string]string
 
 	kinds   map[string]map[string][]*manifest.Doc // kind, namespace ("" = not said)
 	apart   environments
 	decoded map[*manifest.Doc]any
-	// What is asked for again and again, by document.
+	// Cached by document, since it is used repeatedly.
 	workloads map[*manifest.Doc]*workload
 	targets   map[*manifest.Doc]*subject
 }
 
-// Measured is what no manifest says. Zero values and nil maps are "not known".
+// Measured is what no manifest contains. Zero values and nil maps mean "unknown".
 type Measured struct {
 	Startup       time.Duration      // created to ready
 	LongestAnswer time.Duration      // longest answer that must not be cut
@@ -65,13 +65,13 @@ func ParseNumbers(texts []string) (map[string]float64, error) {
 	return out, nil
 }
 
-// Probe is what a metrics API said when it was asked for one metric.
+// Probe is a metrics API's answer for one metric.
 type Probe struct {
 	Series int
 	Why    string // what it said, where it has none
 }
 
-// index prepares Facts to be asked many times: a cluster has thousands of objects.
+// index prepares Facts for many look-ups: a cluster has thousands of objects.
 func (f *Facts) index() {
 	f.kinds, f.decoded = map[string]map[string][]*manifest.Doc{}, map[*manifest.Doc]any{}
 	f.workloads, f.targets = map[*manifest.Doc]*workload{}, map[*manifest.Doc]*subject{}
@@ -87,8 +87,8 @@ func (f *Facts) index() {
 	}
 }
 
-// of returns the objects of a kind that share a namespace; one that is not said
-// matches every other.
+// of returns the objects of a kind in a namespace; an unknown namespace matches every
+// other.
 func (f *Facts) of(namespace, kind string) (out []*manifest.Doc) {
 	if namespace != "" {
 		return slices.Concat(f.kinds[kind][namespace], f.kinds[kind][""])
@@ -118,7 +118,7 @@ func decode[T any](f *Facts, d *manifest.Doc) (*T, error) {
 	return v, nil
 }
 
-// subject is one HPA and what belongs to it.
+// subject is one HPA with the objects that belong to it.
 type subject struct {
 	facts   *Facts
 	doc     *manifest.Doc
@@ -162,8 +162,8 @@ func newSubject(f *Facts, doc *manifest.Doc) (*subject, error) {
 	return s, nil
 }
 
-// fill gives containers the requests and limits that the API server and a
-// LimitRange give them: a limit is copied to an absent request.
+// fill gives containers the requests and limits that the API server and a LimitRange would
+// give them: a limit is copied to an absent request.
 func (s *subject) fill() {
 	s.spec.Containers, s.spec.InitContainers = slices.Clone(s.spec.Containers), slices.Clone(s.spec.InitContainers)
 	var ranges []corev1.LimitRangeItem
@@ -210,7 +210,7 @@ func (s *subject) fill() {
 	}
 }
 
-// containers are those whose requests count, each with its path: sidecars too.
+// containers are those whose requests count, including sidecars, each with its path.
 func (s *subject) containers() (list []corev1.Container, paths []string) { return counted(&s.spec) }
 
 // written are the containers as their author wrote them.
@@ -274,8 +274,8 @@ func (s *subject) hit(path, format string, args ...any) hit {
 	return hit{doc: s.doc, path: path, why: fmt.Sprintf(format, args...)}
 }
 
-// podHit is a hit in the scale target: "spec.template…" is its pod template,
-// wherever its kind keeps that.
+// podHit is a hit in the scale target: "spec.template…" is its pod template, wherever its
+// kind keeps it.
 func (s *subject) podHit(path, format string, args ...any) hit {
 	h := hit{doc: s.workDoc, path: path, why: fmt.Sprintf(format, args...)}
 	if rest, ok := strings.CutPrefix(path, "spec.template"); ok && s.work != nil {
@@ -284,7 +284,7 @@ func (s *subject) podHit(path, format string, args ...any) hit {
 	return h
 }
 
-// selects says whether a selector matches the subject's pods.
+// selects reports whether a selector matches the subject's pods.
 func (s *subject) selects(sel *metav1.LabelSelector) bool {
 	l, err := metav1.LabelSelectorAsSelector(sel)
 	return err == nil && s.work != nil && l.Matches(s.labels)
@@ -298,7 +298,7 @@ func (s *subject) tolerance() float64 {
 	return hpa.DefaultParams().Tolerance
 }
 
-// matches says whether a name has one of the words, whatever stands between them.
+// matches reports whether a name contains one of the words, whatever is between them.
 func matches(name string, words ...string) bool {
 	name = strings.NewReplacer("-", "_", ".", "_", ":", "_", "/", "_").Replace(strings.ToLower(name))
 	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(name, w) })

@@ -15,13 +15,13 @@ import (
 
 // The checks of KEDA: of the HPA that it makes, and of its own loop.
 
-// autoscalers are the objects beside a document that make or are an HPA.
+// autoscalers are the objects next to a document that are an HPA or make one.
 func (s *subject) autoscalers() []*manifest.Doc {
 	return slices.Concat(s.of("HorizontalPodAutoscaler"), s.of("ScaledObject"), s.of("InferenceService"))
 }
 
-// madeOf finds the ScaledObject that an HPA is made of: the object itself, or
-// the one that the HPA names as its owner.
+// madeOf finds the ScaledObject that makes an HPA: the object itself, or the one that the
+// HPA names as its owner.
 func (f *Facts) madeOf(d *manifest.Doc) *manifest.Doc {
 	if d.Scaled != nil {
 		return d
@@ -34,8 +34,8 @@ func (f *Facts) madeOf(d *manifest.Doc) *manifest.Doc {
 	return nil
 }
 
-// owns says whether an HPA is the one that KEDA makes of a ScaledObject, or is to
-// become it.
+// owns reports whether an HPA is the one that KEDA makes of a ScaledObject, or will become
+// it.
 func owns(o, d *manifest.Doc) bool {
 	if o.Scaled == nil || d.HPA == nil || d.Scaled != nil {
 		return false
@@ -52,7 +52,7 @@ func sameTarget(a, b *manifest.Doc) bool {
 	return x.Kind == y.Kind && x.Name == y.Name && group(x.APIVersion) == group(y.APIVersion)
 }
 
-// kedaBeside finds a ScaledObject on the target of an HPA that is not its own.
+// kedaBeside finds another ScaledObject on the target of an HPA.
 func kedaBeside(s *subject) (hits []hit, ok bool) {
 	for _, d := range s.autoscalers() {
 		if d.HPA == nil || d == s.doc || (d.Scaled == nil) == (s.doc.Scaled == nil) || !sameTarget(d, s.doc) {
@@ -92,7 +92,7 @@ func (s *subject) kedaHit(path, format string, args ...any) hit {
 	return hit{doc: s.keda, path: path, why: fmt.Sprintf(format, args...)}
 }
 
-// loop says whether KEDA's own loop takes the target to zero or idle and back.
+// loop reports whether KEDA's own loop scales the target to zero or idle and back.
 func (s *subject) loop() bool {
 	return s.keda != nil && (s.keda.Scaled.Min() == 0 || s.keda.Scaled.Spec.IdleReplicaCount != nil)
 }
@@ -101,7 +101,7 @@ func cooldown(s *subject) (hits []hit, ok bool) {
 	if s.keda == nil || s.m.Startup == 0 {
 		return nil, false
 	}
-	// The cooldown counts for the way to zero only.
+	// The cooldown only applies to scaling to zero.
 	if c := s.keda.Scaled.Cooldown(); s.loop() && c < s.m.Startup {
 		hits = append(
 			hits,
@@ -133,8 +133,8 @@ var ofPods = []string{
 	"container_",
 }
 
-// wake finds ScaledObjects that can go to zero and never come back: every signal
-// of theirs is exported by the pods that are then not there.
+// wake finds ScaledObjects that can scale to zero and never back: all their signals are
+// exported by the pods, which then do not exist.
 func wake(s *subject) ([]hit, bool) {
 	if !s.loop() {
 		return nil, s.keda != nil
@@ -165,8 +165,8 @@ func wake(s *subject) ([]hit, bool) {
 	}, true
 }
 
-// OfPods names what a trigger reads, "" where that is not known, and says whether
-// the pods that it scales export all of it themselves.
+// OfPods returns what a trigger reads, "" if that is unknown, and whether the pods that it
+// scales export all of it.
 func OfPods(t *manifest.Trigger) (reads string, is bool) {
 	switch t.Type {
 	case "cpu", "memory":
@@ -181,8 +181,8 @@ func OfPods(t *manifest.Trigger) (reads string, is bool) {
 	return "", false
 }
 
-// Outside names the Object and External metrics of an HPA that no serving pod is
-// known to export, so that they may be there at zero.
+// Outside names the Object and External metrics of an HPA that no serving pod is known to
+// export, so that they may exist at zero.
 func Outside(c *hpa.Config) (metrics []string) {
 	for i := range c.Metrics {
 		m := &c.Metrics[i]
@@ -255,7 +255,7 @@ func idleSettings(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
-// lostMetric says what happens while a query gives nothing.
+// lostMetric reports what happens while a query returns nothing.
 func lostMetric(s *subject) (hits []hit, ok bool) {
 	if s.keda == nil {
 		return nil, false
@@ -340,7 +340,7 @@ func kedaSum(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
-// renamed finds a ScaledObject whose HPA has another name than it is to have.
+// renamed finds a ScaledObject whose HPA does not have the name that it should have.
 func renamed(s *subject) ([]hit, bool) {
 	if s.keda == nil || s.keda.Scaled.Status.HPAName == "" {
 		return nil, false

@@ -10,8 +10,8 @@ import (
 // refusedID is the check of what KEDA or the API server would refuse.
 const refusedID = "keda-refused"
 
-// refusedHPA is what is known of a ScaledObject that would be refused: there is no HPA
-// of it to judge.
+// refusedHPA is what is known about a ScaledObject that would be refused: it has no HPA to
+// judge.
 func refusedHPA(d *manifest.Doc) HPA {
 	target := d.Scaled.Target()
 	h := HPA{
@@ -32,12 +32,12 @@ func refusedHPA(d *manifest.Doc) HPA {
 	return h
 }
 
-// accepted has nothing to say of a ScaledObject that was read whole: refusedHPA is of
-// the others.
+// accepted reports nothing about a ScaledObject that could be read; refusedHPA is about the
+// others.
 func accepted(s *subject) ([]hit, bool) { return nil, s.keda != nil }
 
-// doubtful finds what KEDA accepts and a person should know: unknown fields, a formula
-// that divides by zero at some values, a fallback that is passed over.
+// doubtful finds what KEDA accepts and a person should know: unknown fields, a formula that
+// divides by zero for some values, a fallback that is ignored.
 func doubtful(s *subject) (hits []hit, ok bool) {
 	if s.keda == nil {
 		return nil, false

@@ -18,7 +18,7 @@ const (
 	histogram kind = "histogram"
 )
 
-// unit is what the values of a metric count, where that bounds or misleads.
+// unit is what the values of a metric count, if that limits or misleads.
 type unit string
 
 const (
@@ -28,21 +28,21 @@ const (
 	mib     unit = "MiB"
 )
 
-// wellKnown is what is known of a metric that model servers or GPUs export.
+// wellKnown is what is known about a metric that model servers or GPUs export.
 type wellKnown struct {
 	name   string // as the server spells it; a counter's may have _total behind it
 	server string
 	kind   kind
 	unit   unit
-	// gone says since when the server has it no longer, present what it has now
-	// ("" = nothing like it).
+	// gone says since when the server no longer has it, present what it has now ("" =
+	// nothing similar).
 	gone, present string
 	// averaged: the value is a mean over the pods already.
 	averaged bool
 }
 
-// table lists metrics of one server: a line each, "name kind [unit] [averaged]
-// [gone SINCE [→ present]]".
+// table lists the metrics of one server, one per line: "name kind [unit] [averaged] [gone
+// SINCE [→ present]]".
 type table struct {
 	server, prefix, lines string
 }
@@ -249,9 +249,8 @@ objective_request_duration_seconds histogram seconds
 model_request_duration_seconds histogram seconds`},
 }
 
-// plain is a metric's name as it is compared: adapters and exporters write
-// another mark where a colon, a dot or a slash stands, and counters with or
-// without _total.
+// plain is a metric's name as it is compared: adapters and exporters replace a colon, a dot
+// or a slash by another mark, and write counters with or without _total.
 func plain(name string) string {
 	name = strings.NewReplacer(":", "_", "-", "_", ".", "_", "/", "_", "|", "_").Replace(strings.ToLower(name))
 	return strings.TrimSuffix(name, "_total")
@@ -280,8 +279,8 @@ func readTables(tables []table) map[string]wellKnown {
 	return out
 }
 
-// lookUp tells what is known of a metric; ok is false for one that is not
-// listed. The series of a histogram are counters.
+// lookUp returns what is known about a metric; ok is false for one that is not listed. The
+// series of a histogram are counters.
 func lookUp(name string) (k wellKnown, ok bool) {
 	p := plain(name)
 	if k, ok = knownMetrics[p]; ok {
@@ -298,16 +297,16 @@ func lookUp(name string) (k wellKnown, ok bool) {
 	return wellKnown{}, false
 }
 
-// How many letters of a name may differ for it to be another one misspelt: one in
-// ten letters, up to slips, and more where its prefix says whose it is to be.
+// How many letters may differ for a name to be a misspelling of another: one in ten, up to
+// a maximum, and more if its prefix says which server it belongs to.
 const (
 	slips, ownSlips = 2, 4
 	shortestName    = 10
 )
 
-// misspelt returns the metric that was most likely meant by a name that is not
-// known; ok is false where none is near. What is a known name and more (:sum, _per_pod)
-// is a rule's or an adapter's own.
+// misspelt returns the metric that was most likely meant by an unknown name; ok is false if
+// none is similar. A known name with an addition (:sum, _per_pod) comes from a rule or an
+// adapter.
 func misspelt(name string) (k wellKnown, ok bool) {
 	if _, known := lookUp(name); known || len(name) < shortestName {
 		return wellKnown{}, false
@@ -345,8 +344,8 @@ func misspelt(name string) (k wellKnown, ok bool) {
 	return k, true
 }
 
-// onlyGrows says whether a metric is a counter: by the table, else by the
-// endings that Prometheus keeps for counters.
+// onlyGrows reports whether a metric is a counter: according to the table, else to
+// Prometheus' endings for counters.
 func onlyGrows(name string) bool {
 	if k, ok := lookUp(name); ok {
 		return k.kind == counter

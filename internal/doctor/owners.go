@@ -12,7 +12,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// The checks of whose pods an HPA sees: it finds them by labels, and by nothing else.
+// The checks of which pods an HPA sees: it finds them by labels only.
 
 // selectorTemplate finds a selector does not select the pods of its own template.
 func selectorTemplate(s *subject) ([]hit, bool) {
@@ -59,7 +59,7 @@ func labelsText(set map[string]string) string {
 	return strings.Join(out, ",")
 }
 
-// strangers finds pods of others that the target's selector selects, too.
+// strangers finds pods of other workloads that the target's selector also selects.
 func strangers(s *subject) (hits []hit, ok bool) {
 	if s.work == nil || s.work.selector == nil {
 		return nil, false
@@ -90,8 +90,8 @@ func strangers(s *subject) (hits []hit, ok bool) {
 	return append(hits, s.strangersLive()...), true
 }
 
-// strangersLive looks at the owners of the pods that run. A pod without one may
-// be adopted at any time, and is nobody's.
+// strangersLive looks at the owners of the running pods. A pod without one may be adopted
+// at any time, and belongs to nobody.
 func (s *subject) strangersLive() (hits []hit) {
 	if !s.facts.Live || group(s.workDoc.APIVersion) != "apps" {
 		return nil
@@ -195,7 +195,7 @@ func rivals(s *subject) (hits []hit, ok bool) {
 
 func dir(file string) string { return file[:strings.LastIndexAny(file, `/\`)+1] }
 
-// twice finds an HPA that is written twice in one file: the later one counts.
+// twice finds an HPA that is in one file twice: the later one counts.
 func twice(s *subject) (hits []hit, ok bool) {
 	if s.facts.Live {
 		return nil, true
@@ -211,7 +211,7 @@ func twice(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
-// newTarget is as much of a subject as tells its pods; it is found once.
+// newTarget is the part of a subject that identifies its pods; it is computed once.
 func newTarget(f *Facts, doc *manifest.Doc) (*subject, error) {
 	if s := f.targets[doc]; s != nil {
 		return s, nil

@@ -32,8 +32,8 @@ func readiness(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
-// earlyReadiness judges a probe by what it asks, and by pods that were seen to
-// be ready and then not.
+// earlyReadiness judges a probe by what it tests, and by pods that became ready and then
+// unready.
 func earlyReadiness(s *subject) (hits []hit, ok bool) {
 	if s.work == nil {
 		return nil, false
@@ -43,8 +43,8 @@ func earlyReadiness(s *subject) (hits []hit, ok bool) {
 		if p == nil {
 			continue
 		}
-		// A port opens before a model is loaded. The start-up time must come from a
-		// person: what pods show is when the port opened.
+		// A port opens before a model is loaded. The start-up time must come from a person,
+		// since pods only show when the port opened.
 		if told := s.facts.Told.Startup; p.TCPSocket != nil && told > time.Duration(p.InitialDelaySeconds)*time.Second &&
 			c.StartupProbe == nil {
 			hits = append(
@@ -110,9 +110,8 @@ func grace(s *subject) ([]hit, bool) {
 	}, true
 }
 
-// replicasBeside finds spec.replicas in what a person applied. A live object
-// always has the field: there, kubectl's note of what was applied tells, or the
-// fields that an applier owns.
+// replicasBeside finds spec.replicas in what a person applied. A live object always has the
+// field, so kubectl's annotation or the fields that an applier owns decide.
 func replicasBeside(s *subject) ([]hit, bool) {
 	if s.work == nil {
 		return nil, false

@@ -1,7 +1,7 @@
 package doctor
 
-// Check is one rule. judge returns ok = false where a fact that it needs is not
-// known: it then says nothing, rather than "healthy".
+// Check is one rule. judge returns ok = false if a fact that it needs is unknown: it then
+// reports nothing, which does not mean "healthy".
 type Check struct {
 	ID       string
 	Severity Severity
@@ -17,7 +17,7 @@ const (
 	probes   = "https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/"
 )
 
-// Checks is the registry, in the order of the list that help prints.
+// Checks is the registry, in the order in which help prints it.
 var Checks = []Check{
 	{
 		ID: "target-kind", Severity: Error, Link: walk, judge: targetKind,

@@ -8,16 +8,16 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// environments tells which files are copies of one another for different
-// clusters or namespaces (dev/ and prod/ that hold the same objects): what stands
-// in one of them says nothing of the other.
+// environments says which files are copies of one another for different clusters or
+// namespaces (dev/ and prod/ with the same objects): the contents of one do not affect the
+// other.
 //
-// Two files are apart where their paths part at a folder in whose branches one
-// object (kind, namespace, name) is written twice.
+// Two files are apart if their paths part at a folder in whose branches one object (kind,
+// namespace, name) exists twice.
 type environments map[string]map[[2]string]bool // folder → pairs of its branches, in both orders
 
-// newEnvironments finds the branches that hold the same object. A namespace that
-// is not said may be any.
+// newEnvironments finds the branches that contain the same object. An unknown namespace may
+// be any.
 func newEnvironments(docs []manifest.Doc) environments {
 	type copyOf struct{ file, namespace string }
 	out, copies := environments{}, map[[2]string][]copyOf{}
@@ -44,11 +44,11 @@ func newEnvironments(docs []manifest.Doc) environments {
 	return out
 }
 
-// sameNamespace says whether two objects may stand in one namespace: one that is
-// not said may be any.
+// sameNamespace reports whether two objects may be in one namespace; an unknown one may be
+// any.
 func sameNamespace(a, b string) bool { return a == b || a == "" || b == "" }
 
-// apart says whether two files belong to different environments.
+// apart reports whether two files belong to different environments.
 func (e environments) apart(a, b string) bool {
 	if a == b || len(e) == 0 {
 		return false
@@ -77,7 +77,7 @@ func split(file string) []string {
 	return strings.Split(path.Clean(strings.ReplaceAll(file, `\`, "/")), "/")
 }
 
-// near is how many folders two files share, from the root.
+// near is the number of folders that two files share, from the root.
 func near(a, b string) int {
 	if a == b {
 		return 1 << 20
@@ -86,8 +86,8 @@ func near(a, b string) int {
 	return strings.Count(at, "/") + min(len(at), 1)
 }
 
-// of returns the objects of a kind that may stand beside the subject: in its
-// namespace, and in its environment.
+// of returns the objects of a kind that may exist next to the subject: in its namespace and
+// its environment.
 func (s *subject) of(kind string) []*manifest.Doc { return s.facts.beside(s.doc, kind) }
 
 func (f *Facts) beside(d *manifest.Doc, kind string) []*manifest.Doc {
@@ -96,7 +96,7 @@ func (f *Facts) beside(d *manifest.Doc, kind string) []*manifest.Doc {
 	})
 }
 
-// same says whether two documents are one object, written twice.
+// same reports whether two documents are the same object, written twice.
 func same(a, b *manifest.Doc) bool {
 	return a.Kind == b.Kind && sameNamespace(a.Namespace, b.Namespace) && a.Name == b.Name
 }

@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// see computes what the subject's own pods tell: what runs, how long a start
-// takes, what is used. What a person told wins.
+// see computes what the subject's own pods show: what runs, how long a start takes, what is
+// used. What a person stated overrides it.
 func (s *subject) see() {
 	sel, err := metav1.LabelSelectorAsSelector(s.work.selector)
 	if s.work.selector == nil || err != nil || sel.Empty() {
@@ -30,8 +30,8 @@ func (s *subject) see() {
 	if len(s.pods) == 0 {
 		return
 	}
-	// What runs counts, not what the template says: requests may come from a
-	// webhook or a LimitRange, and sidecars are injected.
+	// The running pods count, not the template: requests may come from a webhook or a
+	// LimitRange, and sidecars are injected.
 	newest := slices.MaxFunc(
 		s.pods,
 		func(a, b *corev1.Pod) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) },
@@ -43,12 +43,12 @@ func (s *subject) see() {
 	s.seeUsage()
 }
 
-// tooLong is what no start takes: a pod whose readiness came later than this
-// was ready before, lost it and found it again.
+// tooLong is longer than any start: a pod that became ready later than this was ready
+// before, lost readiness and regained it.
 const tooLong = time.Hour
 
-// seeStartup takes the median of the pods that never restarted, since a pod
-// whose readiness was lost and came back looks slow.
+// seeStartup uses the median of the pods that never restarted, since a pod that lost and
+// regained readiness looks slow.
 func (s *subject) seeStartup() {
 	var took []time.Duration
 	for _, p := range s.pods {
@@ -83,7 +83,7 @@ type podMetrics struct {
 	} `json:"containers"`
 }
 
-// seeUsage computes what ready pods use now, over what they request.
+// seeUsage computes what ready pods currently use, relative to their requests.
 func (s *subject) seeUsage() {
 	byName := map[string]*corev1.Pod{}
 	for _, p := range s.pods {
@@ -127,8 +127,8 @@ func (s *subject) seeUsage() {
 	s.usedBy = n
 }
 
-// settling says whether all pods are so young that they cannot have a metric
-// yet: metrics-server needs two scrapes.
+// settling reports whether all pods are so young that they cannot have a metric yet:
+// metrics-server needs two scrapes.
 func (s *subject) settling() bool {
 	return !s.facts.Now.IsZero() && len(s.pods) > 0 && !slices.ContainsFunc(s.pods, func(p *corev1.Pod) bool {
 		return p.Status.StartTime != nil && s.facts.Now.Sub(p.Status.StartTime.Time) > time.Minute
@@ -151,9 +151,9 @@ func restarted(p *corev1.Pod) bool {
 	)
 }
 
-// flipped says whether a pod was ready, and then not any more, without a
-// restart: readiness turned false after its containers had started. (A pod that
-// was never ready has had its condition since before that.)
+// flipped reports whether a pod was ready, and then no longer, without a restart: readiness
+// became false after its containers had started. (A pod that was never ready has had its
+// condition since before that.)
 func flipped(p *corev1.Pod) (since time.Time, ok bool) {
 	ready := condition(p, corev1.PodReady)
 	all := condition(p, corev1.ContainersReady) // stays true where only the node was lost

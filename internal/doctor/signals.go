@@ -12,14 +12,14 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// The checks of what a metric is: whether it can fall, whether it is there, and
-// whether its target is in its unit.
+// The checks of what a metric is: whether it can fall, whether it exists, and whether its
+// target is in its unit.
 
-// rates are the functions that make of a counter what rises and falls.
+// rates are the functions that turn a counter into something that rises and falls.
 var rates = []string{"rate", "irate", "increase", "delta", "idelta", "deriv", "changes", "resets"}
 
-// reads returns the series behind a metric: those of its query where there is
-// one, else the metric's own name.
+// reads returns the series behind a metric: those of its query if it has one, else the
+// metric's own name.
 func (s *subject) reads(i int) (out []promql.Series, query bool) {
 	m := s.config.Metrics[i]
 	if m.Source == hpa.Resource || m.Source == hpa.ContainerResource {
@@ -137,7 +137,7 @@ func misspeltMetric(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
-// perPod says whether a target is compared with a value of one pod.
+// perPod reports whether a target is compared with a value of one pod.
 func perPod(m hpa.Metric) bool { return m.Source == hpa.Pods || m.Target.AverageMilli != 0 }
 
 func targetOf(m hpa.Metric) float64 {
@@ -147,7 +147,7 @@ func targetOf(m hpa.Metric) float64 {
 	return float64(m.Target.ValueMilli) / 1000
 }
 
-// bound is the highest value of a well-known metric, of a pod.
+// bound is the highest value of a well-known metric per pod.
 func (s *subject) bound(i int) (most float64, why string, ok bool) {
 	m := s.config.Metrics[i]
 	list, query := s.reads(i)
@@ -171,8 +171,8 @@ func (s *subject) bound(i int) (most float64, why string, ok bool) {
 	return 0, "", false
 }
 
-// slots are the arguments that bound how many requests a server runs at once, by
-// the metric that counts them.
+// slots are the arguments that limit how many requests a server runs at once, by the metric
+// that counts them.
 var slots = map[string]string{
 	"vllm_num_requests_running": "--max-num-seqs", "sglang_num_running_reqs": "--max-running-requests",
 	"tgi_batch_current_size": "--max-batch-size", "lmdeploy_num_requests_running": "--max-batch-size",
@@ -204,7 +204,7 @@ func (s *subject) argument(flag string) float64 {
 }
 
 // bare is a query without one sum, avg or max around it and without its labels:
-// of "sum(x{a="b"})" it is x. A query that computes stays as it is.
+// "sum(x{a="b"})" becomes x. A query that computes something stays as it is.
 func bare(query string) string {
 	q := strings.TrimSpace(query)
 	for _, f := range []string{"sum", "avg", "max", "min"} {
@@ -222,7 +222,7 @@ func bare(query string) string {
 	return strings.TrimSpace(q)
 }
 
-// metricUnit finds targets that are written in another unit than their metric.
+// metricUnit finds targets that are written in a unit other than their metric's.
 func metricUnit(s *subject) (hits []hit, ok bool) {
 	for i, m := range s.config.Metrics {
 		list, _ := s.reads(i)
@@ -282,7 +282,7 @@ func (s *subject) words(f float64) string {
 	return number(f)
 }
 
-// number writes a quantity as people do: 600m for 0.6.
+// number writes a quantity in the usual form: 600m for 0.6.
 func number(f float64) string {
 	if f == math.Trunc(f) {
 		return strconv.FormatFloat(f, 'f', -1, 64)
@@ -293,8 +293,8 @@ func number(f float64) string {
 // means are the aggregations that do not grow with the number of pods.
 var means = []string{"avg", "max", "min", "quantile", "histogram_quantile", "avg_over_time", "stddev"}
 
-// averagedSignal finds external metrics that are a mean over the pods already and
-// are divided by the number of replicas once more.
+// averagedSignal finds external metrics that are already a mean over the pods and are
+// divided by the number of replicas again.
 func averagedSignal(s *subject) (hits []hit, ok bool) {
 	for i, m := range s.config.Metrics {
 		if m.Source != hpa.External && m.Source != hpa.Object || m.Target.AverageMilli == 0 {

@@ -14,8 +14,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// scalable are the well-known kinds that have a /scale, and their API groups.
-// The controller resolves a target by group and kind; the version does not count.
+// scalable are the well-known kinds that have a /scale, and their API groups. The
+// controller resolves a target by group and kind, regardless of the version.
 //
 // Source: k8s.io/kubernetes pkg/controller/podautoscaler/horizontal.go
 // (scaleForResourceMappings); each project's CustomResourceDefinition.
@@ -123,7 +123,7 @@ var apiVersions = map[string]string{
 	"workload.serving.volcano.sh": "workload.serving.volcano.sh/v1alpha1",
 }
 
-// sameLetters finds the kind that a word differs from by case, by a plural or by
+// sameLetters finds the kind that a word differs from by case, by a plural, or by being
 // kubectl's short name.
 func sameLetters(word string, known []string) string {
 	short := map[string]string{
@@ -144,9 +144,9 @@ func sameLetters(word string, known []string) string {
 	return ""
 }
 
-// nearest finds the object that a target which is not there was perhaps meant
-// to be: another kind of that name, that name in another namespace, or a name
-// that is nearly it and that no other autoscaler names.
+// nearest finds the object that a missing target was probably meant to be: another kind
+// with that name, that name in another namespace, or a similar name that no other
+// autoscaler uses.
 func (s *subject) nearest(kind, name string) (*manifest.Doc, string) {
 	var names []string
 	byName := map[string]*manifest.Doc{}
@@ -171,7 +171,7 @@ func (s *subject) nearest(kind, name string) (*manifest.Doc, string) {
 	return nil, ""
 }
 
-// named says whether some HPA names an object as its target.
+// named reports whether some HPA has an object as its target.
 func (f *Facts) named(d *manifest.Doc) bool {
 	all := slices.Concat(f.of(d.Namespace, "HorizontalPodAutoscaler"), f.of(d.Namespace, "ScaledObject"))
 	return slices.ContainsFunc(all, func(h *manifest.Doc) bool {
@@ -207,7 +207,7 @@ func targetMissing(s *subject) ([]hit, bool) {
 
 func place(d *manifest.Doc) string { return fmt.Sprintf("%s:%d", d.File, d.Line) }
 
-// atZero finds targets that stand at 0 replicas, where an HPA does nothing.
+// atZero finds targets with 0 replicas, for which an HPA does nothing.
 func atZero(s *subject) ([]hit, bool) {
 	if s.config.MinReplicas == 0 || s.loop() { // KEDA brings it back
 		return nil, true
@@ -257,7 +257,7 @@ var injectors = []string{
 	"gke-gcsfuse-sidecar",
 }
 
-// container finds ContainerResource metrics of a container that the pods have not.
+// container finds ContainerResource metrics of a container that the pods do not have.
 func container(s *subject) (hits []hit, ok bool) {
 	if s.work == nil {
 		return nil, false

@@ -10,10 +10,10 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// The checks of quantities that mean something else than was meant.
+// The checks of quantities that mean something other than what was meant.
 
-// What hardly any pod has: less memory than any process, more cores than a node,
-// or than a target can mean.
+// What hardly any pod has: less memory than any process, more cores than a node or than a
+// target can mean.
 const (
 	leastMemory = 1 << 20
 	leastCores  = 0.005 // a server that does nothing burns as much
@@ -100,8 +100,8 @@ func oddQuantity(s *subject) (hits []hit, ok bool) {
 // leastRequest is a request that Kubernetes rounds up: there is none below 1m.
 const leastRequest = 0.001
 
-// odd says what an amount of memory, or of cpu (below least cores, or from most on),
-// means where nobody can mean it.
+// odd says what an amount of memory, or of cpu (below least cores, or from most on), means
+// if nobody can have meant it.
 func odd(name string, amount float64, written string, least, most float64) (what, fix string) {
 	number := strings.TrimSuffix(written, "m")
 	switch {
@@ -127,7 +127,7 @@ func odd(name string, amount float64, written string, least, most float64) (what
 	return "", ""
 }
 
-// thousandths writes cores as people do: 0.5m for what a quantity prints as 500u.
+// thousandths writes cores in the usual form: 0.5m for what a quantity prints as 500u.
 func thousandths(cores float64) string { return fmt.Sprintf("%.4gm", cores*1000) }
 
 // targetType finds targets whose type names another field than the one that is set.

@@ -10,7 +10,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// workload is what the checks read of an object that makes pods.
+// workload is the part of an object that makes pods which the checks use.
 type workload struct {
 	doc      *manifest.Doc // where its pod template stands
 	path     string        // of the template: "spec.template"
@@ -50,8 +50,7 @@ var makers = []string{
 	"LeaderWorkerSet", "CloneSet", "Pod",
 }
 
-// workload reads an object's pod template, once; nil where it has none that is
-// known.
+// workload reads an object's pod template, once; nil if it has none that is known.
 func (f *Facts) workload(d *manifest.Doc) (*workload, error) {
 	if w, done := f.workloads[d]; done {
 		return w, nil
@@ -160,7 +159,7 @@ func requirement(v any) (out metav1.LabelSelectorRequirement) {
 	return out
 }
 
-// picks says whether the workload's selector selects pods with these labels.
+// picks reports whether the workload's selector selects pods with these labels.
 func (w *workload) picks(set map[string]string) bool {
 	return w.match != nil && w.match.Matches(labels.Set(set))
 }

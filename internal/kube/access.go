@@ -13,14 +13,14 @@ import (
 	"github.com/hpatune/hpatune/internal/layout"
 )
 
-// access is one thing that commands ask of the API server. The table below is
-// the only list: the Roles and the message about a missing verb come from it.
+// access is one right that commands need. The table below is the only list: the Roles and
+// the message about a missing verb come from it.
 type access struct {
 	group, resource string // "core" resources have group ""
 	verbs           string
 	cluster         bool     // nodes, APIServices: not in a namespace
 	commands        []string // who needs it
-	optional        bool     // without it the run goes on, and says what it lacks
+	optional        bool     // without it the run continues, and reports what is missing
 	why             string
 }
 
@@ -174,13 +174,12 @@ func knownCommands(line string) (out []string) {
 type Rule struct {
 	rbacv1.PolicyRule
 	Cluster  bool   // of a ClusterRole
-	Optional bool   // the commands go on without it, and say what they lack
+	Optional bool   // the commands continue without it, and report what is missing
 	Why      string // what is read or written with it
 }
 
-// Rules returns what the commands may ask for, without repetition.
-// "run --apply" includes "run"; with -A, all that a command asks for is in the
-// whole cluster.
+// Rules returns the rights of the commands, without repetition. "run --apply" includes
+// "run"; with -A, all rights of a command are for the whole cluster.
 func Rules(commands ...string) ([]Rule, error) {
 	want, everywhere := map[string]bool{}, map[string]bool{}
 	var named []string
@@ -225,7 +224,7 @@ func Rules(commands ...string) ([]Rule, error) {
 	}
 	rows := map[row][]string{}
 	for k, r := range rights {
-		if k.optional { // what one command cannot do without is no option for the other
+		if k.optional { // what one command requires is not optional for the other
 			k.optional = false
 			r.verbs = slices.DeleteFunc(r.verbs, func(v string) bool { return slices.Contains(rights[k].verbs, v) })
 			k.optional = true
@@ -267,12 +266,11 @@ func Rules(commands ...string) ([]Rule, error) {
 	return out, nil
 }
 
-// Grantee is whom a Role is bound to: a User, a Group, or a ServiceAccount of a
-// namespace.
+// Grantee is who gets a Role: a User, a Group, or a ServiceAccount of a namespace.
 type Grantee struct{ Kind, Namespace, Name string }
 
-// ServiceAccount is the Grantee where none is named: hpatune, in the namespace of
-// the Role ("" = default).
+// ServiceAccount is the default Grantee: hpatune, in the namespace of the Role ("" =
+// default).
 func ServiceAccount(namespace string) Grantee {
 	return Grantee{rbacv1.ServiceAccountKind, cmp.Or(namespace, metav1.NamespaceDefault), "hpatune"}
 }
@@ -285,10 +283,9 @@ func (g Grantee) subject() rbacv1.Subject {
 	return s
 }
 
-// RBAC returns the Role that the commands need in a namespace, and the
-// ClusterRole beside it where they look at nodes, each with its binding to a
-// Grantee, as YAML to apply. A comment before each rule says what it is for, and
-// begins with "optional" where the commands go on without it.
+// RBAC returns the Role that the commands need in a namespace, the ClusterRole if they read
+// nodes, and their bindings to a Grantee, as YAML to apply. A comment before each rule says
+// what it is for, and starts with "optional" if the commands continue without it.
 func RBAC(namespace string, to Grantee, commands ...string) ([]byte, error) {
 	rules, err := Rules(commands...)
 	if err != nil {

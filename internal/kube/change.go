@@ -15,27 +15,27 @@ import (
 	"k8s.io/client-go/util/retry"
 )
 
-// Original is the annotation in which a change keeps what was there before.
+// Original is the annotation in which a change stores the original.
 const Original = "hpatune.dev/original"
 
-// The annotations of a Lease that name the object whose journal it keeps.
+// The annotations of a Lease that name the object whose journal it stores.
 const (
 	changedHPA    = "hpatune.dev/hpa"
 	changedScaled = "hpatune.dev/scaledobject"
 )
 
-// manager is the name under which this tool's writes stand in managedFields.
+// manager is the name of this tool's writes in managedFields.
 const manager = "hpatune"
 
-// journal is the annotation's value: enough to put back from any machine, and
-// to see whether somebody else has changed it since.
+// journal is the annotation's value: enough to restore from any machine, and to see whether
+// somebody else has changed the object since.
 type journal struct {
 	Run string    `json:"run"`
 	At  time.Time `json:"at"`
 	// HPAs.
 	Spec    *autoscalingv2.HorizontalPodAutoscalerSpec `json:"spec,omitempty"`
 	Applied *autoscalingv2.HorizontalPodAutoscalerSpec `json:"applied,omitempty"`
-	// ScaledObjects, whose specs have fields that are not known here.
+	// ScaledObjects, whose specs have fields that are unknown here.
 	Scaled        map[string]any `json:"scaled,omitempty"`
 	ScaledApplied map[string]any `json:"scaledApplied,omitempty"`
 	// Targets at fixed sizes.
@@ -51,7 +51,7 @@ func (j journal) text() string {
 	return string(b)
 }
 
-// ErrChanged says that an earlier run died and left its change.
+// ErrChanged means that an earlier run crashed and left its change.
 var ErrChanged = errors.New("an earlier run changed it and did not restore it")
 
 func left(what, namespace, text string) error {
@@ -67,8 +67,8 @@ func left(what, namespace, text string) error {
 	)
 }
 
-// Owned is why the subject's HPA is never patched: somebody owns it who would
-// undo that; nil = nobody does.
+// Owned is why the subject's HPA is never patched: its owner would revert that; nil = it
+// has no such owner.
 func (s *Subject) Owned() error {
 	if s.HPAOwner.Patchable() {
 		return nil
@@ -82,8 +82,8 @@ func (s *Subject) Owned() error {
 	)
 }
 
-// Left is what a run that died has left of its change on the subject, and how to
-// put that back; nil = nothing.
+// Left is what a crashed run has left of its change on the subject, and how to restore
+// that; nil = nothing.
 func (s *Subject) Left() error {
 	if s.HPA != nil && s.Scaled == nil { // KEDA copies its ScaledObject's annotations
 		if text, ok := s.HPA.Annotations[Original]; ok {
@@ -101,10 +101,10 @@ func (s *Subject) Left() error {
 	return nil
 }
 
-// ApplyHPA writes a spec into the subject's HPA, with what was there in the
-// annotation, in one write: there is no moment in which the one is there
-// without the other. It returns the spec as the API server stored it.
-// HPAs of an owner that would undo it are refused with what to change instead.
+// ApplyHPA writes a spec into the subject's HPA, with the original in the annotation, in
+// one write, so neither is ever there without the other. It returns the spec as the API
+// server stored it. HPAs of an owner that would revert the change are refused, with what to
+// change instead.
 func (c *Cluster) ApplyHPA(
 	ctx context.Context,
 	s *Subject,
@@ -130,8 +130,8 @@ func (c *Cluster) ApplyHPA(
 		}
 		before := h.Spec.DeepCopy()
 		h.Spec = spec
-		// What the API server makes of it, defaults filled, is what must be
-		// found again when it is put back.
+		// When restoring, what the API server stored, with defaults filled in, must be
+		// found again.
 		dry, err := hpas.Update(ctx, h, metav1.UpdateOptions{FieldManager: manager, DryRun: []string{metav1.DryRunAll}})
 		if err != nil {
 			return err
@@ -157,8 +157,8 @@ func (c *Cluster) ApplyHPA(
 	return stored, nil
 }
 
-// FixReplicas sets the target's size, with what was there in its annotation,
-// which is written first. Once fixed by the same run, the first original stays.
+// FixReplicas sets the target's size. It first writes the original size to an annotation.
+// If the same run has already fixed the size, the first original stays.
 func (c *Cluster) FixReplicas(ctx context.Context, s *Subject, n int32, run string) error {
 	if s.HPA != nil {
 		return fmt.Errorf(
@@ -194,9 +194,9 @@ func (c *Cluster) FixReplicas(ctx context.Context, s *Subject, n int32, run stri
 	return c.resize(ctx, s, n)
 }
 
-// noteLease keeps the journal of a changed HPA or ScaledObject in the run's Lease,
-// too: who deletes the object deletes its annotation. kind is the annotation that
-// names the object. A run without a Lease has none.
+// noteLease stores the journal of a changed HPA or ScaledObject in the run's Lease, too,
+// since deleting the object deletes its annotation. kind is the annotation that names the
+// object. A run without a Lease has none.
 func (c *Cluster) noteLease(ctx context.Context, s *Subject, run, kind, name, text string) error {
 	leases := c.Clients.CoordinationV1().Leases(s.Namespace)
 	l, err := leases.Get(ctx, leaseName(s), metav1.GetOptions{})
@@ -246,7 +246,7 @@ func (c *Cluster) resize(ctx context.Context, s *Subject, n int32) error {
 	return nil
 }
 
-// WaitReady waits until exactly n of the target's pods are there and ready.
+// WaitReady waits until the target has exactly n pods and all are ready.
 func (c *Cluster) WaitReady(ctx context.Context, s *Subject, n int32) error {
 	for {
 		list, err := c.Clients.CoreV1().Pods(s.Namespace).List(ctx, metav1.ListOptions{LabelSelector: s.Selector})

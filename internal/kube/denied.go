@@ -61,8 +61,8 @@ var cannot = regexp.MustCompile(
 	`cannot (\S+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?`,
 )
 
-// Explain turns a refusal of the API server into a Forbidden that says what
-// right command lacks; other errors stay as they are.
+// Explain turns a refusal of the API server into a Forbidden that says which right the
+// command lacks; other errors stay as they are.
 func Explain(err error, command string) error {
 	var status apierrors.APIStatus
 	if err == nil || !errors.As(err, &status) || !apierrors.IsForbidden(err) {
@@ -152,8 +152,8 @@ func (c *Cluster) Missing(ctx context.Context, s *Subject, commands ...string) (
 	return lacks, errors.Join(errs...)
 }
 
-// matters reports whether a right has to do with the subject: the Role has all
-// kinds of targets and metrics, a run has its own.
+// matters reports whether a right concerns the subject: the Role covers all kinds of
+// targets and metrics, a run only its own.
 func (c *Cluster) matters(a access, resource string, s *Subject) bool {
 	name, _, _ := strings.Cut(resource, "/")
 	uses := func(is func(autoscalingv2.MetricSpec) bool) bool {

@@ -18,7 +18,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// Description is what a run's meta says of the cluster that it was run on.
+// Description is the part of a run's meta about its cluster.
 type Description struct {
 	Workload results.Workload
 	HPA      results.HPAContext
@@ -26,8 +26,8 @@ type Description struct {
 	Files    map[string][]byte // cluster/: hpa.yaml, target.yaml
 }
 
-// The entries of a run's context that say who writes the HPA, and the ScaledObject
-// that it is made of.
+// The entries of a run's context that say who writes the HPA, and the ScaledObject that
+// makes it.
 const (
 	HPAOwner        = "hpa_owner"      // an Owner's Kind
 	HPAOwnerName    = "hpa_owner_name" // and its Name
@@ -35,8 +35,8 @@ const (
 	ScaledOwnerName = "scaledobject_owner_name"
 )
 
-// Describe reads what a run must know of its subject afterwards. What cannot be
-// read is left out.
+// Describe reads what a run must know about its subject later. What cannot be read is left
+// out.
 func (c *Cluster) Describe(ctx context.Context, s *Subject) (Description, error) {
 	d := Description{Context: map[string]string{}, Files: map[string][]byte{}}
 	d.Workload = results.Workload{Name: s.Target.String(), Namespace: s.Namespace}
@@ -92,8 +92,8 @@ func (c *Cluster) Describe(ctx context.Context, s *Subject) (Description, error)
 	return d, nil
 }
 
-// describePods reads a replica's size, image and place off the pods that are
-// there, else off the target's template.
+// describePods reads a replica's size, image and place from the existing pods, else from
+// the target's template.
 func (c *Cluster) describePods(ctx context.Context, s *Subject, d *Description, put func(string, string)) {
 	var spec corev1.PodSpec
 	if len(s.Pods) > 0 {
@@ -216,9 +216,9 @@ func model(s *Subject, put func(string, string)) {
 	}
 }
 
-// bare returns an object without what managers wrote about themselves and without
-// kubectl's copy of it. Texts in it lose tokens (secrets.Text). The argument is
-// left as it was.
+// bare returns an object without managers' notes about themselves and without kubectl's
+// copy of it. Tokens are removed from its texts (secrets.Text). The argument is not
+// changed.
 func bare(object map[string]any) map[string]any {
 	u := unstructured.Unstructured{Object: runtime.DeepCopyJSON(object)}
 	u.SetManagedFields(nil)

@@ -25,24 +25,24 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// Facts are what the doctor judges, read from a cluster and nothing changed in it.
+// Facts are what the doctor judges, read from a cluster without changing it.
 type Facts struct {
 	List   []byte                          // one JSON List: HPAs, their targets and pods, and what is around them
 	Now    time.Time                       // by the cluster's clock
 	Probes map[string]map[int]doctor.Probe // by namespace/name of an HPA and index in spec.metrics
 	Served map[string]string               // metrics API group → why it is not served, "" where it is; absent = not known
-	Missed []string                        // what could not be read, and is not known therefore
+	Missed []string                        // what could not be read, and is therefore unknown
 }
 
-// Doctor returns the facts as the doctor judges them. The error is of an object that
-// the API server handed out and that cannot be read.
+// Doctor returns the facts in the doctor's form. The error is about an object that the API
+// server returned and that cannot be read.
 func (f *Facts) Doctor() (doctor.Facts, error) {
 	docs, problems := manifest.Options{Unchecked: true}.Parse("cluster", f.List)
 	return doctor.Facts{Docs: docs, Live: true, Now: f.Now, Served: f.Served, Probes: f.Probes}, problems.Err()
 }
 
-// abreast is how many requests are under way at a time: a first look at a large
-// cluster is no load on it.
+// abreast is the number of parallel requests: a first look at a large cluster must not be a
+// load on it.
 const abreast = 8
 
 // gathering is one reading of a cluster.
@@ -101,7 +101,7 @@ func (c *Cluster) Facts(ctx context.Context, namespace, name string) (*Facts, er
 	return &g.facts, err
 }
 
-// run does the work, a few pieces at a time.
+// run does the work, a few requests at a time.
 func (g *gathering) run(ctx context.Context, work []func(context.Context)) {
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, abreast)
@@ -123,7 +123,7 @@ func (g *gathering) missed(ctx context.Context, what string, err error) {
 	g.facts.Missed = append(g.facts.Missed, text)
 }
 
-// unserved notes, once, a kind of target that the cluster does not have.
+// unserved records, once, a kind of target that the cluster does not have.
 func (g *gathering) unserved(kind, apiVersion string) {
 	text := fmt.Sprintf("targets of kind %s: the cluster does not serve %s %s", kind, apiVersion, kind)
 	g.mu.Lock()
@@ -133,8 +133,8 @@ func (g *gathering) unserved(kind, apiVersion string) {
 	}
 }
 
-// discover learns which API groups there are, so that a kind that the cluster
-// does not have is not asked for: without rights to it, it looks like a refusal.
+// discover lists the API groups, so that kinds that the cluster does not have are not
+// requested: without rights to them, the answer looks like a refusal.
 func (g *gathering) discover(ctx context.Context) {
 	body, err := g.c.Raw(ctx, "/apis", nil)
 	var list metav1.APIGroupList
@@ -380,8 +380,8 @@ func (g *gathering) serves(group, why string) {
 	g.facts.Served[group] = why
 }
 
-// keepPods keeps of the pods those of the targets, and of each what is judged:
-// never its environment or arguments.
+// keepPods keeps only the targets' pods, and of each only what is judged, never its
+// environment or arguments.
 func (g *gathering) keepPods() {
 	kept := map[string]bool{}
 	for i := range g.pods {

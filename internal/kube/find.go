@@ -19,13 +19,13 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// Subject is what a run is about: an HPA, or none, and what it scales.
+// Subject is what a run is about: an HPA, if any, and what it scales.
 type Subject struct {
 	Namespace string
 	// HPA is the autoscaler, with the API server's defaults; nil = none.
 	HPA      *autoscalingv2.HorizontalPodAutoscaler
 	HPAOwner manifest.Owner
-	// Scaled is the ScaledObject that HPA is made of; nil = none, or ScaledWhy.
+	// Scaled is the ScaledObject that makes the HPA; nil = none, or ScaledWhy.
 	Scaled    *unstructured.Unstructured
 	ScaledWhy error // why it could not be read
 
@@ -200,7 +200,7 @@ func (c *Cluster) services(ctx context.Context, s *Subject) error {
 	return nil
 }
 
-// Way is a way in: where load reaches the Service as users do.
+// Way is an entry point: where load reaches the Service as users do.
 type Way struct {
 	URL  string
 	Over string // Ingress/name, Gateway/name, LoadBalancer/name, ClusterIP/name
@@ -213,8 +213,8 @@ var ErrNoWay = errors.New(
 		"(Do not use kubectl port-forward: it reaches only one pod, so new replicas would get no traffic.)",
 )
 
-// Ways lists the ways in, best first: Ingress, Gateway, LoadBalancer; then the
-// Services' cluster IPs, which only a client inside can reach.
+// Ways lists the entry points, best first: Ingress, Gateway, LoadBalancer; then the
+// Services' cluster IPs, which only a client inside the cluster can reach.
 func (c *Cluster) Ways(ctx context.Context, s *Subject) (outside, inside []Way, err error) {
 	if len(s.Services) == 0 {
 		return nil, nil, fmt.Errorf("%s: no Service selects its pods; pass --url", s.Target)
@@ -269,7 +269,7 @@ func (s *Subject) serves(name string) bool {
 func (c *Cluster) ingresses(ctx context.Context, s *Subject) (out []Way) {
 	list, err := c.Clients.NetworkingV1().Ingresses(s.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil // not to be seen is as good as not there
+		return nil // not visible counts as absent
 	}
 	for _, ing := range list.Items {
 		address := ""

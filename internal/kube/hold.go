@@ -12,11 +12,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// leaseFor is how long a lease holds that nobody renews: long enough to outlive
-// an API server's restart, short enough not to be waited for after a crash.
+// leaseFor is how long a lease holds that nobody renews: long enough to outlive a restart
+// of the API server, short enough not to block after a crash.
 const leaseFor = 60 * time.Second
 
-// Hold is the Lease that says that a run may change a target.
+// Hold is the Lease that allows a run to change a target.
 type Hold struct {
 	c    *Cluster
 	ns   string
@@ -31,7 +31,7 @@ func leaseName(s *Subject) string {
 	return "hpatune-" + strings.ToLower(s.Target.Kind) + "-" + s.Target.Name
 }
 
-// Held says which run holds the target now; "" = none, or nobody may say.
+// Held returns the run that holds the target; "" = none, or it cannot be read.
 func (c *Cluster) Held(ctx context.Context, s *Subject) string {
 	l, err := c.Clients.CoordinationV1().Leases(s.Namespace).Get(ctx, leaseName(s), metav1.GetOptions{})
 	if err != nil || !c.alive(l) {
@@ -44,9 +44,9 @@ func (c *Cluster) alive(l *coordinationv1.Lease) bool {
 	return l.Spec.HolderIdentity != nil && l.Spec.RenewTime != nil && time.Since(c.Time(l.Spec.RenewTime.Time)) < leaseFor
 }
 
-// Take takes the target's Lease for a run, and renews it until Release. It
-// refuses where another run holds it. What a dead run left is refused too, by
-// the annotation, until it has been restored.
+// Take takes the target's Lease for a run, and renews it until Release. It fails if another
+// run holds it. It also fails if a crashed run left its annotation, until that has been
+// restored.
 func (c *Cluster) Take(ctx context.Context, s *Subject, run string) (*Hold, error) {
 	leases := c.Clients.CoordinationV1().Leases(s.Namespace)
 	seconds := int32(leaseFor / time.Second)
@@ -109,9 +109,9 @@ func (h *Hold) renew(ctx context.Context) {
 	}
 }
 
-// Release gives the target back, unless the lease ran out and another run has
-// it by now. It is called on every exit, with a context that has not ended, and
-// may be called again after an error.
+// Release gives the target back, unless the lease has expired and another run holds it. It
+// is called on every exit, with a context that has not ended, and can be called again after
+// an error.
 func (h *Hold) Release(ctx context.Context) error {
 	h.stop()
 	h.done.Wait()

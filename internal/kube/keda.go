@@ -17,9 +17,9 @@ var scaledObjects = schema.GroupVersionResource{Group: "keda.sh", Version: "v1al
 // kedaOwner is the Kind of an Owner that is a ScaledObject.
 const kedaOwner = "KEDA"
 
-// made finds the ScaledObject that the subject's HPA is made of, by who owns it. It
-// leaves Scaled nil, and says why in ScaledWhy, where it cannot be read: the run goes
-// on with the HPA alone.
+// made finds the ScaledObject that makes the subject's HPA, from the HPA's owner. If it
+// cannot be read, Scaled stays nil and ScaledWhy says why: the run continues with the HPA
+// alone.
 func (c *Cluster) made(ctx context.Context, s *Subject) {
 	if s.HPAOwner.Kind != kedaOwner {
 		return
@@ -32,8 +32,8 @@ func (c *Cluster) made(ctx context.Context, s *Subject) {
 	s.Scaled = u
 }
 
-// scaledFile is a ScaledObject as a run keeps it: what triggers are told of keys and
-// headers is struck out, and another run's journal is no part of it.
+// scaledFile is a ScaledObject as a run stores it, without the keys and headers of triggers
+// and without another run's journal.
 func scaledFile(u *unstructured.Unstructured) map[string]any {
 	out := bare(u.Object)
 	setAnnotation(&unstructured.Unstructured{Object: out}, "")

@@ -27,7 +27,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// Options say which cluster, as kubectl's flags of the same names do.
+// Options select a cluster, as kubectl's flags of the same names do.
 type Options struct {
 	Kubeconfig string // file; "" = $KUBECONFIG, ~/.kube/config, or the pod's own service account
 	Context    string // "" = the kubeconfig's current one
@@ -36,7 +36,7 @@ type Options struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// Cluster is a cluster that answers, and the ways to talk to it.
+// Cluster is a cluster that responds, with the clients for it.
 type Cluster struct {
 	Context   string // name of the context; "" = in a pod
 	Namespace string // where commands look that name none
@@ -45,18 +45,18 @@ type Cluster struct {
 	Clients   kubernetes.Interface
 	Dynamic   dynamic.Interface
 	Mapper    meta.RESTMapper
-	// Ahead is how far the cluster's clock is ahead of ours, by the Date of its
-	// answers: within about half a second, and 0 where it is less than that.
+	// Ahead is how far the cluster's clock is ahead of ours, according to the Date of its
+	// answers: exact to about half a second, and 0 if it is less than that.
 	Ahead time.Duration
 
 	http *http.Client
 }
 
-// qps is what one run may ask of an API server a second, in all: seven watches
-// and a few polls need less than five; the rest is for start and restore.
+// qps is the total request rate of a run at an API server: seven watches and a few polls
+// need less than five per second; the rest is for start and restore.
 const qps, burst = 20, 40
 
-// Connect reads the kubeconfig and asks the API server for its version.
+// Connect reads the kubeconfig and requests the API server's version.
 func Connect(ctx context.Context, o Options) (*Cluster, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.Kubeconfig
@@ -88,7 +88,7 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// New makes the clients of a cluster without asking it anything.
+// New makes the clients of a cluster without contacting it.
 func New(config *rest.Config) (*Cluster, error) {
 	h, err := rest.HTTPClientFor(config)
 	if err != nil {
@@ -145,7 +145,7 @@ func (c *Cluster) ask(ctx context.Context) error {
 	return nil
 }
 
-// Time puts an instant of the cluster's clock on ours.
+// Time converts a time of the cluster's clock to ours.
 func (c *Cluster) Time(t time.Time) time.Time { return t.Add(-c.Ahead) }
 
 // get is a GET of a path of the API server that has no typed client. The

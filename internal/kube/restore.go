@@ -20,24 +20,24 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// Restored is one object that was looked at by Restore.
+// Restored is one object that Restore checked.
 type Restored struct {
 	Object string // Kind/name
 	Run    string // that had changed it; "" = none, or not this one
 	Text   string // what was done, or why it was left, and what to do then
 	Put    bool   // nothing of the run's is left in it
 	Gone   bool   // it has been deleted
-	// Original is the object from before the run, as YAML for kubectl replace or
-	// create; nil where nothing is left to do.
+	// Original is the object before the run, as YAML for kubectl replace or create; nil if
+	// nothing is left to do.
 	Original []byte
 }
 
-// Left reports whether something that a run changed is not back.
+// Left reports whether something that a run changed is not restored.
 func (r *Restored) Left() bool { return r.Run != "" && !r.Put }
 
-// restoreHPA puts an HPA's original back. Where somebody has changed it since,
-// their fields stay and the run's go back; the annotation stays until all of the
-// run's are back. What a run other than this one changed is left alone; "" = any.
+// restoreHPA restores an HPA's original. If somebody has changed it since, their fields
+// stay and the run's are restored; the annotation stays until all of the run's are
+// restored. Changes by a run other than this one are left alone; "" = any.
 func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (Restored, error) {
 	var out Restored
 	hpas := c.Clients.AutoscalingV2().HorizontalPodAutoscalers(namespace)
@@ -92,8 +92,8 @@ func (c *Cluster) restoreHPA(ctx context.Context, namespace, name, run string) (
 	return out, nil
 }
 
-// text says what went back, what is somebody else's, and what to do about what
-// both have changed.
+// text says what was restored, what somebody else changed, and what to do about fields that
+// both changed.
 func (m *merged) text(kind, namespace, name string) string {
 	if len(m.Theirs)+len(m.Left) == 0 {
 		return "restored the original spec"
@@ -140,14 +140,14 @@ func manifestOf(h *autoscalingv2.HorizontalPodAutoscaler, spec *autoscalingv2.Ho
 // run that applied another.
 const OriginalFile = "hpa-original.yaml"
 
-// toCreate says where the object from before a run is kept, and under which name.
+// toCreate says where the object before a run is stored, and under which name.
 func toCreate(run, file string) string {
 	host, dir, _ := strings.Cut(run, "/")
 	return fmt.Sprintf("to create it again, on %s: kubectl create -f %s/cluster/%s", host, dir, file)
 }
 
-// restoreTarget puts a target's original size back. A size that somebody has set
-// since stays, and so does the annotation.
+// restoreTarget restores a target's original size. If somebody has set another size since,
+// it stays, and so does the annotation.
 func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Restored, error) {
 	out := Restored{Object: s.Target.String()}
 	o, err := c.objects(s).Get(ctx, s.Target.Name, metav1.GetOptions{})
@@ -203,7 +203,7 @@ func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Re
 	return out, nil
 }
 
-// Restore puts back what a run changed of a subject, and nothing of another's.
+// Restore restores what a run changed of a subject, and nothing of other runs.
 func (c *Cluster) Restore(ctx context.Context, s *Subject, run string) ([]Restored, error) {
 	var out []Restored
 	var errs []error
@@ -221,10 +221,9 @@ func (c *Cluster) Restore(ctx context.Context, s *Subject, run string) ([]Restor
 	return out, errors.Join(errs...)
 }
 
-// RestoreAll puts back everything that runs have left in a namespace, but for
-// targets that a run holds now, by its Lease (force = these, too), and removes
-// dead Leases. Without the list of Leases it touches nothing: which runs are on
-// is not known then.
+// RestoreAll restores everything that runs have left in a namespace, except for targets
+// whose Lease a run currently holds (force = these, too), and removes dead Leases. Without
+// the list of Leases it changes nothing, since active runs are then unknown.
 func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) ([]Restored, error) {
 	leases, err := c.leases(ctx, namespace)
 	if err != nil {
@@ -335,8 +334,7 @@ func (c *Cluster) leases(ctx context.Context, namespace string) ([]*coordination
 	return out, nil
 }
 
-// deleted is the HPA or ScaledObject of a dead run's Lease, where it is not there
-// any more.
+// deleted is the HPA or ScaledObject of a dead run's Lease, if it no longer exists.
 func deleted(l *coordinationv1.Lease, there map[string]bool) (Restored, bool) {
 	var j journal
 	if json.Unmarshal([]byte(l.Annotations[Original]), &j) != nil {

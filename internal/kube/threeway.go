@@ -10,7 +10,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 )
 
-// merged is an HPA spec put back as far as nobody else has changed it.
+// merged is an HPA spec restored as far as nobody else has changed it.
 type merged struct {
 	Spec autoscalingv2.HorizontalPodAutoscalerSpec
 	// Back are the fields that hold the original again; Theirs those that only
@@ -19,9 +19,9 @@ type merged struct {
 	Back, Theirs, Left []string
 }
 
-// threeWay puts a spec back: a field that still holds what the run applied
-// becomes the original's, and any other stays as it is now. Metrics are told
-// apart by what they measure; other lists are one field.
+// threeWay restores a spec: a field that still has the run's value gets the original's, and
+// any other stays as it is. Metrics are matched by what they measure; other lists are one
+// field.
 func threeWay(original, applied, now *autoscalingv2.HorizontalPodAutoscalerSpec) (merged, error) {
 	var m merged
 	o, err := plain(original)
@@ -53,7 +53,7 @@ func plain(spec any) (out any, err error) {
 	return out, err
 }
 
-// field merges one field; nil = it is not there.
+// field merges one field; nil = absent.
 func (m *merged) field(path string, original, applied, now any) any {
 	switch {
 	case reflect.DeepEqual(now, applied):
@@ -155,7 +155,7 @@ func (m *merged) triggers(path string, original, applied, now any) (any, bool) {
 	return out, true
 }
 
-// measured names what a metric measures: all of it but its target.
+// measured identifies what a metric measures: everything except its target.
 func measured(metric any) string {
 	fields, _ := metric.(map[string]any)
 	var words []string

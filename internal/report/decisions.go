@@ -13,8 +13,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
-// ExplainText prints a decision a line; a quiet one only where its explanation
-// is new.
+// ExplainText prints one decision per line; a quiet one only if its explanation is new.
 func ExplainText(w io.Writer, all bool) func(*scenario.Line) error {
 	last := ""
 	return func(l *scenario.Line) error {
@@ -75,7 +74,7 @@ func CheckedText(w io.Writer, names []string, c Checked) error {
 	return p.err
 }
 
-// ProfilesText lists profiles: how long, how high, and what each is about.
+// ProfilesText lists profiles: their length, their peak, and what each is about.
 func ProfilesText(w io.Writer, list []Listed) error {
 	p := printerTo(w)
 	for _, l := range list {

@@ -12,13 +12,13 @@ import (
 	"github.com/hpatune/hpatune/internal/layout"
 )
 
-// Doctor is what doctor found, and how it is to be shown.
+// Doctor is what doctor found, and how to show it.
 type Doctor struct {
 	HPAs    []doctor.HPA
 	Missed  []string // what was not known, so not judged
 	Skipped []string // files that were passed over, and why
 	Live    bool     // a cluster was read; else files
-	One     bool     // a single HPA was asked for: all of it is shown
+	One     bool     // a single HPA was requested: show all of it
 	Where   string   // was looked: "in namespace shop"
 	Width   int      // columns
 	Colour  bool
@@ -98,7 +98,7 @@ func DoctorText(w io.Writer, p *Doctor) error {
 	return err
 }
 
-// NotJudged says what was not judged, and why, a sentence each.
+// NotJudged says what was not judged, and why, one sentence each.
 func (p *Doctor) NotJudged() (out []string) {
 	for _, m := range p.Missed {
 		out = append(out, "not checked: "+m)
@@ -138,7 +138,7 @@ func worst(h *doctor.HPA) string {
 	return string(h.Findings[0].Severity)
 }
 
-// target is an HPA's target in few words: its kind, where it has the HPA's name.
+// target is an HPA's target in few words: its kind, if it has the HPA's name.
 func target(h *doctor.HPA) string {
 	kind, name, _ := strings.Cut(h.Target, "/")
 	if strings.HasSuffix(h.Name, "/"+name) {
@@ -147,7 +147,7 @@ func target(h *doctor.HPA) string {
 	return h.Target
 }
 
-// table prints a row an HPA, worst first, healthy ones too.
+// table prints one row per HPA, the worst first, including healthy ones.
 func (p *Doctor) table(b *strings.Builder) {
 	rows := [][]string{{"", "HPA", "TARGET", "MIN–MAX", "NOW", "E W I", "FIRST"}}
 	for i := range p.HPAs {
@@ -226,7 +226,7 @@ func count(h *doctor.HPA) string {
 	return strings.Join(out, " ")
 }
 
-// detailed is how many HPAs are shown with all that is wrong, of many.
+// detailed is the number of HPAs for which everything is shown, of many.
 const detailed = 10
 
 // details prints the findings by HPA: of many HPAs the worst, without notes.
@@ -316,7 +316,7 @@ func clip(text string, n int) string {
 	return strings.TrimRight(string(r[:max(n-1, 0)]), " ,:(") + "…"
 }
 
-// middle cuts a name in its middle: both its ends tell it from others.
+// middle cuts a name in its middle, since both ends distinguish it from others.
 func middle(text string, n int) string {
 	r := []rune(text)
 	if len(r) <= n || n < 3 {

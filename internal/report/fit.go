@@ -13,7 +13,7 @@ import (
 // FitSchema is the version of `fit -o json`.
 const FitSchema = "hpatune.fit/v1"
 
-// Fitted is what `hpatune fit` says, as JSON has it. nil = the log cannot give it.
+// Fitted is what `hpatune fit` prints, as JSON. nil = the log does not contain it.
 type Fitted struct {
 	Schema   string   `json:"schema"`
 	Run      string   `json:"run"`
@@ -59,7 +59,7 @@ type FitRival struct {
 	Error float64 `json:"error"`
 }
 
-// FitLoad is how the law does where From to To requests were inside.
+// FitLoad is how well the law fits when From to To requests were inside.
 type FitLoad struct {
 	From      int      `json:"from"`
 	To        int      `json:"to"`
@@ -68,7 +68,7 @@ type FitLoad struct {
 	Predicted *float64 `json:"predicted_ttft_p50_s"`
 }
 
-// Holdout is how the law does on the requests that it was not fitted to.
+// Holdout is how well the law fits the requests to which it was not fitted.
 type Holdout struct {
 	Share      float64         `json:"share"`
 	N          int             `json:"n"`

@@ -39,9 +39,9 @@ type (
 	}
 )
 
-// JUnit writes a run's trust and objectives as a test suite: an objective that
-// was missed is a failure, one that cannot be decided is skipped and says why,
-// and a run that is no evidence is an error.
+// JUnit writes a run's trust and objectives as a test suite: a missed objective is a
+// failure, an undecided one is skipped with the reason, and a run that is not valid
+// evidence is an error.
 func JUnit(w io.Writer, s results.Summary) error {
 	out := suite{Name: "hpatune " + s.Run}
 	trust := suiteCase{Class: "hpatune.trust", Name: "the run is valid evidence"}
@@ -86,9 +86,9 @@ func (s suite) write(w io.Writer) error {
 	return err
 }
 
-// DoctorJUnit writes a case for each check of each HPA: a failure with what was
-// found, passed with an info as its output, or skipped where the check lacked a
-// fact or is silenced. What could not be judged at all is skipped, too.
+// DoctorJUnit writes a case for each check of each HPA: failed with the finding, passed
+// with an info as its output, or skipped if the check lacked a fact or is silenced. What
+// could not be judged at all is skipped, too.
 func DoctorJUnit(w io.Writer, p *Doctor) error {
 	out := suite{Name: "hpatune doctor"}
 	for i := range p.HPAs {

@@ -19,11 +19,11 @@ import (
 //go:embed templates/*.html templates/page.css templates/page/*.js
 var files embed.FS
 
-// Assets are uPlot's script and style sheet, which the page carries inside.
+// Assets are uPlot's script and style sheet, which are embedded in the page.
 type Assets struct{ Script, Style []byte }
 
-// Page is what the HTML page shows. Empty parts are left out, but a run's trust
-// line never is.
+// Page is what the HTML page shows. Empty parts are left out, except for a run's trust
+// line.
 type Page struct {
 	Title   string // "demo"
 	Version string // of hpatune
@@ -44,7 +44,7 @@ type Run struct {
 	Facts   []Fact // what was run: target, profile, speed, seed, …
 }
 
-// RunOf draws a run and tells what was run. The latency limits are those of its
+// RunOf makes the chart and the facts of a run. The latency limits are those of its
 // objectives.
 func RunOf(run *results.Run, s results.Summary, objectives []results.Objective) Run {
 	return Run{Summary: s, Chart: ChartOf(run, results.LimitsOf(objectives)), Facts: factsOf(&run.Meta)}
@@ -103,8 +103,7 @@ func pageScript() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// HTML writes the page: one file that needs nothing else, neither network nor
-// other files.
+// HTML writes the page: one file that needs neither network nor other files.
 func HTML(w io.Writer, p Page, a Assets) error {
 	t, err := template.New("page.html").Funcs(funcsOf(p.currency())).ParseFS(files, "templates/*.html")
 	if err != nil {
@@ -148,7 +147,7 @@ func HTML(w io.Writer, p Page, a Assets) error {
 	return err
 }
 
-// currency is that of the price behind the page; "" = no money is in it.
+// currency is that of the price behind the page; "" = it contains no money.
 func (p Page) currency() string {
 	if p.Advice == nil {
 		return ""
@@ -205,8 +204,8 @@ func sentence(p Page) string {
 	return fmt.Sprintf("Change %d settings", n)
 }
 
-// keptSentence is the headline of a configuration that stays: because its run met
-// the objectives, or because the search found it again.
+// keptSentence is the headline of a configuration that stays: because its run met the
+// objectives, or because the search found it again.
 func keptSentence(p Page) string {
 	if m := p.Advice.Measured; m != nil && m.Met != nil && *m.Met {
 		return "Keep the configuration: it met its objectives, and nothing is cheaper beyond noise"
@@ -235,7 +234,7 @@ func objectivesSentence(runs []Run) string {
 	return fmt.Sprintf("%d of %d objectives met", met, all)
 }
 
-// lead is the sentence under the headline: what was measured beside what the
+// lead is the sentence under the headline: what was measured next to what the
 // recommendation is predicted to do, or what the run missed.
 func lead(p Page) string {
 	if p.Advice == nil && len(p.Runs) == 1 {

@@ -8,7 +8,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
-// TestResult is a unit test of an HPA, and what did not hold in it.
+// TestResult is a unit test of an HPA, and its failed expectations.
 type TestResult struct {
 	File     string   `json:"file"`
 	Line     int      `json:"line"`
@@ -56,7 +56,7 @@ func TestReportOf(tests []TestResult) TestReport {
 	return out
 }
 
-// TestsText writes what did not hold, and how many tests passed.
+// TestsText writes the failed expectations, and how many tests passed.
 func TestsText(w io.Writer, r TestReport) error {
 	p := printerTo(w)
 	for _, t := range r.Tests {

@@ -43,8 +43,8 @@ func (p *printer) write(text string) {
 	}
 }
 
-// RunText writes what a run says, the trust line first, fit to be pasted into a
-// pull request.
+// RunText writes the report of a run, the trust line first, in a form that can be pasted
+// into a pull request.
 func RunText(w io.Writer, s results.Summary) error {
 	p := printerTo(w)
 	p.line("%s", s.Trust.Line())
@@ -293,8 +293,8 @@ func GateText(w io.Writer, os []results.Judgement, verdict results.Verdict, pred
 	return p.err
 }
 
-// TuneText writes a recommendation: what to change, what that buys and costs,
-// how sure it is, and what to do next.
+// TuneText writes a recommendation: what to change, what that brings and costs, how sure it
+// is, and what to do next.
 func TuneText(w io.Writer, r *tuner.Recommendation, next []string) error {
 	if r == nil {
 		return errors.New("report: no recommendation")
@@ -380,8 +380,8 @@ func (p *printer) changes(r *tuner.Recommendation) {
 	}
 }
 
-// remark returns why a change is made, or "" where the figures printed beside it say
-// all of it. Those of maxReplicas do not: it is a bound.
+// remark returns why a change is made, or "" if the figures next to it say it all. Those of
+// maxReplicas do not, since it is a bound.
 func remark(c tuner.Changed) string {
 	if c.Effect != nil && c.Path != hpa.MaxReplicasPath {
 		return ""
@@ -389,8 +389,8 @@ func remark(c tuner.Changed) string {
 	return c.Why
 }
 
-// selfReplay writes how well the replay met the recorded run, where there was
-// one to meet.
+// selfReplay writes how well the replay reproduced the recorded run, if there was one to
+// reproduce.
 func (p *printer) selfReplay(self tuner.SelfReplay) {
 	switch self.Verdict {
 	case "":
@@ -472,7 +472,7 @@ func VerifyText(w io.Writer, v Verified) error {
 	return p.err
 }
 
-// yesNo prints an answer; a dash where there is none.
+// yesNo prints an answer; a dash if there is none.
 func yesNo(v *bool) string {
 	switch {
 	case v == nil:

@@ -14,9 +14,9 @@ import (
 // container is the name of each pod's only one.
 const container = "server"
 
-// autoscaler reconciles as kube-controller-manager does: at a fixed delay after
-// the last reconcile, with what the metrics API says then. The decision is the
-// scaling core's.
+// autoscaler reconciles as kube-controller-manager does: at a fixed delay after the last
+// reconcile, with the metrics API's values at that time. The scaling core makes the
+// decision.
 type autoscaler struct {
 	workload   *workload
 	pipeline   *pipeline
@@ -38,7 +38,7 @@ func (a *autoscaler) run(ctx context.Context) {
 	}
 }
 
-// reconcile is one look and one decision; it emits both.
+// reconcile observes and decides once, and emits both.
 func (a *autoscaler) reconcile(ctx context.Context) {
 	w := a.workload
 	answers := a.signals.fetch(ctx) // before the instant of the decision: it takes a while
@@ -99,8 +99,8 @@ func (a *autoscaler) reconcile(ctx context.Context) {
 	}
 }
 
-// see returns the pods as the API server would say, twice: for the record and
-// for the core. The workload's mutex is held.
+// see returns the pods as the API server would describe them, twice: for the record and for
+// the core. The workload's mutex is held.
 func (a *autoscaler) see() ([]results.PodState, []hpa.Pod) {
 	s := a.workload.service
 	requests := []hpa.Container{

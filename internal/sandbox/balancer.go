@@ -17,9 +17,8 @@ import (
 // backendHeader names the pod that answered.
 const backendHeader = "X-Backend"
 
-// balancer spreads requests over the ready replicas, one after the other: round
-// robin, request by request, blind to how busy each is. It is the law that the
-// replay's plant knows.
+// balancer spreads requests over the ready replicas in turn: round robin, request by
+// request, regardless of how busy each is. The replay's plant knows this law.
 type balancer struct {
 	backends atomic.Pointer[[]backend]
 	next     atomic.Uint64
@@ -60,7 +59,7 @@ func newBalancer() *balancer {
 			}
 			writeError(w, http.StatusBadGateway, "bad_gateway", "the replica did not answer")
 		},
-		ErrorLog: log.New(io.Discard, "", 0), // a cut stream is seen, and counted, by the client
+		ErrorLog: log.New(io.Discard, "", 0), // the client sees and counts a stream that was cut off
 	}
 	return b
 }

@@ -10,9 +10,8 @@ import (
 	"time"
 )
 
-// arrivedHeader carries the wall instant, in Unix nanoseconds, at which the
-// balancer got the request: what the way from there cost is part of the test
-// bed's own delay.
+// arrivedHeader contains the wall time, in Unix nanoseconds, at which the balancer got the
+// request: the way from there is part of the test bed's own delay.
 const arrivedHeader = "X-Sandbox-Arrived"
 
 // handler serves OpenAI's completions and chat completions, health, readiness,
@@ -55,7 +54,7 @@ type request struct {
 	} `json:"stream_options"`
 }
 
-// words counts what the sandbox takes for tokens: words.
+// words counts what the sandbox uses as tokens: words.
 func words(s string) int { return len(strings.Fields(s)) }
 
 func (r *replica) complete(w http.ResponseWriter, q *http.Request, chat bool) {
@@ -136,8 +135,8 @@ type answer struct {
 	ideal          time.Time // when the first token would be out if the test bed cost nothing
 }
 
-// serve writes the answer in its time and gives the slot back at its due end.
-// It returns false, with the slot still held, where the client has gone.
+// serve writes the answer in its time and releases the slot at its due end. It returns
+// false, with the slot still held, if the client has gone.
 func (a *answer) serve(q *http.Request) bool {
 	ctx, r := q.Context(), a.replica
 	if !a.stream {

@@ -8,10 +8,10 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Pipeline is how the metrics API comes to its numbers: metrics-server scrapes
-// each kubelet every Every, from Phase on; the kubelet's own point is Age old by
-// then. CPU is the difference of a pod's last two points over the time between
-// them, so a pod has none before its second scrape.
+// Pipeline is how the metrics API gets its numbers: metrics-server scrapes each kubelet
+// every Every, starting at Phase; the kubelet's own point is then Age old. CPU is the
+// difference of a pod's last two points divided by the time between them, so a pod has none
+// before its second scrape.
 type Pipeline struct {
 	Every, Age, Phase time.Duration
 }
@@ -98,7 +98,7 @@ func (p *pipeline) read(pod *pod, at time.Duration) point {
 	}
 }
 
-// publish makes the pods' last points what the API answers, and samples.
+// publish makes the pods' last points the API's answer, and records samples.
 func (p *pipeline) publish(pods []*pod, now time.Duration) {
 	values := map[string]value{}
 	for _, pod := range pods {

@@ -14,8 +14,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// pod is one replica's shell: what the API server would say of it.
-// The workload's mutex guards all fields but replica's own.
+// pod is the shell of one replica: what the API server would say about it. The workload's
+// mutex guards all fields except replica's own.
 type pod struct {
 	name, address string
 
@@ -31,8 +31,8 @@ type pod struct {
 	points  int
 }
 
-// workload is the Deployment, its ReplicaSet, scheduler, kubelet and endpoints
-// in one: it keeps as many pods as it was told, with the times that takes.
+// workload is Deployment, ReplicaSet, scheduler, kubelet and endpoints in one: it keeps the
+// requested number of pods, with the times that this takes.
 type workload struct {
 	service  Service
 	clock    results.Clock
@@ -67,7 +67,7 @@ func (w *workload) begin(n int) error {
 	return nil
 }
 
-// announce emits the pods that were there before the run.
+// announce emits the pods that existed before the run.
 func (w *workload) announce() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -102,7 +102,7 @@ func (w *workload) serve(p *pod) error {
 	return nil
 }
 
-// scale makes it n pods: new ones start, or the superfluous ones drain.
+// scale changes the number of pods to n: new ones start, or surplus ones drain.
 func (w *workload) scale(ctx context.Context, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -216,8 +216,8 @@ func (w *workload) advance(ctx context.Context, p *pod, phase results.PodPhase) 
 	return true
 }
 
-// remove marks a pod deleted and drains it: the balancer learns of it a little
-// later, then what is inside may end, up to the grace period. The caller holds mu.
+// remove marks a pod deleted and drains it: the balancer learns of it a little later, then
+// its requests may end, up to the grace period. The caller holds mu.
 func (w *workload) remove(ctx context.Context, p *pod) {
 	now := w.now()
 	p.deleted = true

@@ -22,9 +22,9 @@ import (
 	"github.com/prometheus/prometheus/tsdb/chunks"
 )
 
-// monitor scrapes the pods' own metrics, each pod at a phase of its own, and
-// answers PromQL over them by Prometheus' own engine. It stands for the Prometheus,
-// the adapter and KEDA's metrics server of a cluster.
+// monitor scrapes the pods' own metrics, each pod at a phase of its own, and answers PromQL
+// over them with Prometheus' own engine. It replaces the Prometheus, the adapter and KEDA's
+// metrics server of a cluster.
 type monitor struct {
 	workload  *workload
 	namespace string // the label of all series

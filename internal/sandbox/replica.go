@@ -12,8 +12,8 @@ import (
 // errFull is the answer to a request that finds slots and queue taken.
 var errFull = errors.New("queue is full")
 
-// replica is one server's inside: slots, a queue before them, and the account
-// of what they burnt. Its handlers are in openai.go.
+// replica is the inside of one server: slots, a queue in front of them, and an account of
+// the CPU that they used. Its handlers are in openai.go.
 type replica struct {
 	name    string
 	service Service
@@ -54,10 +54,10 @@ func newReplica(name string, service Service, clock results.Clock, sleep *sleepe
 	return r
 }
 
-// admit takes a slot, waiting in line for it, and returns the instant since
-// which the request has it: its arrival, or the moment the slot came free. That
-// moment is the one at which the request before was due to end, not the slightly
-// later one at which its goroutine woke, so lateness does not add up along a queue.
+// admit takes a slot, waiting in line for it, and returns the time since which the request
+// has it: its arrival, or the time at which the slot became free. That is the time at which
+// the previous request was due to end, not the slightly later one at which its goroutine
+// woke, so lateness does not add up along a queue.
 func (r *replica) admit(ctx context.Context, now time.Time) (time.Time, error) {
 	r.mu.Lock()
 	if r.busy < r.service.Slots {

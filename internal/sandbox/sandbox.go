@@ -26,11 +26,11 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// MaxSpeed is the fastest a sandbox goes: beyond it a simulated second is too
-// few wall milliseconds to be slept truthfully.
+// MaxSpeed is the fastest speed of a sandbox: beyond it, a simulated second is too few wall
+// milliseconds to sleep accurately.
 const MaxSpeed = 20
 
-// Beyond these rates of wall time, the test bed itself is what would be measured.
+// Beyond these rates of wall time, the test bed itself would be measured.
 const maxRequestsPerSec = 400
 
 // Options is what a sandbox is made of.
@@ -48,8 +48,8 @@ type Options struct {
 	Namespace string // the label of the pods' series; "" = sandbox
 }
 
-// Sandbox is a running one. It serves from New to Close; its autoscaler and
-// metrics pipeline run while it is observed.
+// Sandbox is a running sandbox. It serves from New to Close; its autoscaler and metrics
+// pipeline run while it is observed.
 type Sandbox struct {
 	options    Options
 	balancer   *balancer
@@ -63,8 +63,8 @@ type Sandbox struct {
 	address    string
 }
 
-// New starts a sandbox with its first replicas ready and idle. It returns all
-// that is wrong with the options at once. Close it.
+// New starts a sandbox with its first replicas ready and idle. It returns all problems of
+// the options at once. Close it after use.
 func New(o Options) (*Sandbox, error) {
 	if o.Service == (Service{}) {
 		o.Service = DefaultService()
@@ -190,8 +190,8 @@ func (s *Sandbox) Pods() []Pod {
 	return out
 }
 
-// Observe runs metrics pipeline and autoscaler and emits what happens, in run
-// time, until ctx is done. It may be called once. It implements observer.Source.
+// Observe runs metrics pipeline and autoscaler and emits what happens, in run time, until
+// ctx is done. It can be called once. It implements observer.Source.
 func (s *Sandbox) Observe(ctx context.Context, emit results.Emit) error {
 	s.workload.emit = emit
 	s.workload.announce()
