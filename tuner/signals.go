@@ -75,7 +75,7 @@ func signalRow(g *fit.Signal, service *plant.Law) SignalRow {
 		Noise:   known(g.Noise),
 		Slope:   known(g.Slope),
 	}
-	if g.Dropped == "" && service != nil && g.Pipe.PerWaiting == 0 {
+	if g.Dropped == "" && service != nil && g.Pipe.PerWaiting == 0 && g.Pipe.PerOldest == 0 {
 		row.Ceiling = known(full(&g.Pipe, service))
 	}
 	return row
@@ -83,7 +83,7 @@ func signalRow(g *fit.Signal, service *plant.Law) SignalRow {
 
 // full is the value of a pipe for a replica with all slots busy and nothing queued.
 func full(p *plant.Pipe, law *plant.Law) float64 {
-	x := p.Base + p.PerDone*law.Capacity() + p.PerRunning*float64(law.Slots())
+	x := p.Base + (p.PerDone+p.PerArrival)*law.Capacity() + p.PerRunning*float64(law.Slots())
 	if p.Ceiling > 0 {
 		x = min(x, p.Ceiling)
 	}
@@ -164,7 +164,7 @@ func (r *SignalRow) order() float64 {
 func pairOf(rows []SignalRow, seen []fit.Signal, search []int) (queue, other int, ok bool) {
 	queue, other = -1, -1
 	for _, i := range search {
-		switch waits := seen[i].Pipe.PerWaiting > 0 && seen[i].Pipe.PerRunning == 0; {
+		switch waits := seen[i].Pipe.PerWaiting+seen[i].Pipe.PerOldest > 0 && seen[i].Pipe.PerRunning == 0; {
 		case waits && queue < 0:
 			queue = i
 		case !waits && other < 0 && rows[i].Verdict == Met:
@@ -238,8 +238,9 @@ func (b *bench) scaledOn(g *fit.Signal) hpa.Metric {
 		busy++
 	}
 	level := p.Base + p.PerDone*b.perReplica + p.PerRunning*float64(busy)
-	if p.PerDone == 0 && p.PerRunning == 0 {
-		level = p.Base + p.PerWaiting
+	level += p.PerArrival * b.perReplica
+	if p.PerDone+p.PerArrival == 0 && p.PerRunning == 0 {
+		level = p.Base + p.PerWaiting + p.PerOldest // one request, or a second
 	}
 	if p.Ceiling > 0 {
 		level = min(level, p.Ceiling/(1+b.world.Params.Tolerance)/1.05)

@@ -23,24 +23,45 @@ type count struct {
 	// of is what each request adds: while it waits, while it is served, and a second
 	// of its service, in completions.
 	of  weights
-	set func(p *plant.Pipe, per float64)
+	set func(s *service, p *plant.Pipe, per float64)
 }
-
-// rate reports whether a count is of what happens in a second: it has no value at an
-// instant.
-func (c *count) rate() bool { return c.of.done > 0 }
 
 // counts are what a pod's value may count, simplest first: where two explain the
 // samples as well, the first wins, unless the metric's name says otherwise.
 var counts = []count{
 	{"requests waiting", []string{"wait", "queue", "pending", "backlog"}, weights{waiting: 1},
-		func(p *plant.Pipe, per float64) { p.PerWaiting = per }},
+		func(_ *service, p *plant.Pipe, per float64) { p.PerWaiting = per }},
 	{"requests in service", []string{"running", "active", "busy", "cache", "slot", "generation_tok", "gen_throughput"},
-		weights{running: 1}, func(p *plant.Pipe, per float64) { p.PerRunning = per }},
+		weights{running: 1}, func(_ *service, p *plant.Pipe, per float64) { p.PerRunning = per }},
 	{"requests in flight", []string{"flight", "progress", "concurren", "inside", "total"}, weights{waiting: 1, running: 1},
-		func(p *plant.Pipe, per float64) { p.PerRunning, p.PerWaiting = per, per }},
+		func(_ *service, p *plant.Pipe, per float64) { p.PerRunning, p.PerWaiting = per, per }},
 	{"completions per second", []string{"rps", "qps", "rate", "per_second", "throughput", "prompt_tok"}, weights{done: 1},
-		func(p *plant.Pipe, per float64) { p.PerDone = per }},
+		func(_ *service, p *plant.Pipe, per float64) { p.PerDone = per }},
+	{"arrivals per second", []string{"arriv", "incoming", "received"}, weights{arrived: 1},
+		func(_ *service, p *plant.Pipe, per float64) { p.PerArrival = per }},
+	{
+		"generated tokens per second",
+		[]string{"generation_tok", "gen_throughput", "output_tok", "completion_tok"},
+		weights{tokens: 1},
+		func(s *service, p *plant.Pipe, per float64) {
+			p.PerDone = per * s.meanOfCalls(func(c *call) float64 { return c.tokens })
+		},
+	},
+	{"prompt tokens per second", []string{"prompt_tok", "input_tok"}, weights{prompt: 1},
+		func(s *service, p *plant.Pipe, per float64) { p.PerDone = per * s.meanOfCalls((*call).prompt) }},
+	{"seconds that the longest waiting request waits", []string{"oldest", "_age", "head_of_line"}, weights{oldest: true},
+		func(_ *service, p *plant.Pipe, per float64) { p.PerOldest = per }},
+}
+
+// meanOfCalls is a mean over the calls that have it.
+func (s *service) meanOfCalls(of func(*call) float64) float64 {
+	sum, n := 0.0, 0
+	for i := range s.calls {
+		if v := of(&s.calls[i]); v > 0 {
+			sum, n = sum+v, n+1
+		}
+	}
+	return sum / float64(max(1, n))
 }
 
 const (
@@ -58,6 +79,9 @@ const (
 	named = 0.4
 	// briefMost is the largest share of its time in which a request is not counted.
 	briefMost = 0.7
+	// latencyExplained is explained for a metric whose name speaks of a latency, which is
+	// none of what is read.
+	latencyExplained = 0.3
 	// clearly is by how much a later hypothesis must deviate less to be taken.
 	clearly = 0.93
 )
@@ -112,12 +136,30 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 	if best.hinted {
 		enough = named
 	}
+	if pooled && best.deviation > enough*spread {
+		for _, c := range s.ratioCandidates(tracks) {
+			if c.deviation < 0.5*best.deviation {
+				best = c
+			}
+		}
+	}
 	if best.deviation > enough*spread { // no count: what follows one
 		for _, c := range s.gaugeCandidates(m, tracks, pooled, true) {
 			if c.better(&best, spread) {
 				best = c
 			}
 		}
+	}
+	if latencyNamed(m.Name) && spread > 0 && best.deviation > latencyExplained*spread {
+		n.warn(
+			"metric %s is a latency: the replay reads counts, rates, ratios and ages off its pods, and no latency; the closest "+
+				"of these (%s) is off by %.3g, where its samples vary by %.3g; it cannot be replayed",
+			m.Name,
+			best.what,
+			best.deviation,
+			spread,
+		)
+		return plant.Pipe{}, false, n
 	}
 	if spread > 0 && best.deviation > explained*spread {
 		n.warn(
@@ -141,6 +183,16 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 		best.seen.words(),
 	)
 	return p, true, n
+}
+
+// latencyNamed reports whether a name speaks of a latency, or a quantile of one.
+func latencyNamed(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(
+		[]string{"latency", "ttft", "time_to_first", "duration", "itl", "inter_token", "tpot", "quantile",
+			"p50", "p90", "p95", "p99"},
+		func(w string) bool { return strings.Contains(name, w) },
+	)
 }
 
 // candidate is one hypothesis of a gauge, and how far the samples are from it.
@@ -187,11 +239,15 @@ func (s *service) gaugeCandidates(m *hpa.Metric, tracks []track, pooled, free bo
 		course := s.courseOf(c.of)
 		hinted := slices.ContainsFunc(c.words, func(w string) bool { return strings.Contains(name, w) })
 		for _, pool := range pools {
-			if pool == plant.Max && len(s.servers) < 2 {
+			if pool == plant.Max && (len(s.servers) < 2 || c.of.rate()) || pool == plant.Mean && c.of.oldest ||
+				pooled && pool == plant.Sum && c.of.oldest {
 				continue
 			}
-			h := hypothesis{s: s, course: course, pool: pool, tracks: tracks, pooled: pooled, rate: c.rate(), scale: 1}
-			if !free && pool != plant.Mean {
+			if c.of.tokens+c.of.prompt > 0 && course.allSum[len(course.allSum)-1] == 0 {
+				continue // nobody counted them
+			}
+			h := hypothesis{s: s, course: course, pool: pool, tracks: tracks, pooled: pooled, rate: c.of.rate(), scale: 1}
+			if !free && pool != plant.Mean && !c.of.oldest {
 				h.whole, h.known = whole, true
 			}
 			what := c.name
@@ -216,7 +272,7 @@ func (s *service) gaugeCandidates(m *hpa.Metric, tracks []track, pooled, free bo
 					}
 					continue
 				}
-				c.set(&x.pipe, 1)
+				c.set(s, &x.pipe, 1)
 				take(x, clearly)
 				for _, x := range h.brief(x, done) {
 					take(x, 0.8)
@@ -230,11 +286,42 @@ func (s *service) gaugeCandidates(m *hpa.Metric, tracks []track, pooled, free bo
 	return out
 }
 
+// ratioCandidates are a pool's numbers over another: what waits over what runs, or over
+// all that is inside.
+func (s *service) ratioCandidates(tracks []track) (out []candidate) {
+	for _, of := range [][2]int{{0, 1}, {0, 2}, {1, 2}} {
+		up, down := &counts[of[0]], &counts[of[1]]
+		h := hypothesis{s: s, course: s.courseOf(up.of), under: s.courseOf(down.of), pool: plant.Sum, tracks: tracks,
+			pooled: true, scale: 1}
+		for _, seen := range h.timings() {
+			c := candidate{what: up.name + " per " + down.name, deviation: seen.deviation, seen: seen}
+			c.pipe = seen.pipe(&h)
+			up.set(s, &c.pipe, 1)
+			c.pipe.Under = down.name
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// underOf is the pipe that divides one.
+func underOf(p *plant.Pipe) plant.Pipe {
+	under := *p
+	under.Name, under.Under = p.Under, ""
+	under.PerWaiting, under.PerRunning, under.PerDone = 0, 0, 0
+	for i := range counts {
+		if counts[i].name == p.Under {
+			counts[i].set(nil, &under, 1)
+		}
+	}
+	return under
+}
+
 // brief is the same hypothesis where the server does not see the first or last moments
 // of a request that its client does: the way to it, the time until a busy process
 // accepts it. The samples are short by the same time for each completion.
 func (h *hypothesis) brief(c candidate, done *course) []candidate {
-	if h.rate || c.seen.window == 0 || c.seen.apart || h.pool != plant.Sum {
+	if h.rate || h.course.oldest || c.seen.window == 0 || c.seen.apart || h.pool != plant.Sum {
 		return nil
 	}
 	rate := *h
@@ -263,7 +350,7 @@ func (h *hypothesis) brief(c candidate, done *course) []candidate {
 
 // sloped is the same hypothesis with a line fitted to it: KV cache in use follows
 // what is in service, and is no count of it.
-func (h *hypothesis) sloped(c candidate, set func(*plant.Pipe, float64)) []candidate {
+func (h *hypothesis) sloped(c candidate, set func(*service, *plant.Pipe, float64)) []candidate {
 	var xs, ys []float64
 	h.scale = 1
 	for i := range h.tracks {
@@ -281,6 +368,6 @@ func (h *hypothesis) sloped(c candidate, set func(*plant.Pipe, float64)) []candi
 	}
 	c.free, c.deviation = true, dev/float64(len(xs))
 	c.pipe.Base = max(0, a)
-	set(&c.pipe, b)
+	set(h.s, &c.pipe, b)
 	return []candidate{c}
 }

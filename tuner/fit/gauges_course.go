@@ -10,7 +10,14 @@ import (
 type weights struct {
 	waiting, running float64
 	done             float64 // over its whole service: 1 = a completion, spread over the service
+	arrived          float64 // when it comes
+	tokens           float64 // of each that it is answered, spread over the service
+	prompt           float64 // of each that it asks, when it is begun
+	oldest           bool    // not a sum: the age of the one that has waited longest
 }
+
+// rate reports whether it is of what happens in a second: it has no value at an instant.
+func (w *weights) rate() bool { return w.done+w.arrived+w.tokens+w.prompt > 0 }
 
 // course is a quantity of each server over the run: on a grid of instants what it
 // was, and its integral up to each.
@@ -20,6 +27,7 @@ type course struct {
 	allAt   []float64   // over all servers
 	allSum  []float64
 	pods    []float64 // that there were
+	oldest  bool      // it is an age, of which the pool's is the largest
 }
 
 const (
@@ -38,7 +46,7 @@ func (s *service) courseOf(w weights) *course {
 	for i := range s.calls {
 		end = math.Max(end, s.calls[i].done)
 	}
-	c := &course{step: math.Max(courseStep, math.Ceil(end/courseMost))}
+	c := &course{step: math.Max(courseStep, math.Ceil(end/courseMost)), oldest: w.oldest}
 	n := int(end/c.step) + 2
 	for k := range s.servers {
 		at, sum := make([]float64, n), make([]float64, n)
@@ -56,10 +64,25 @@ func (s *service) courseOf(w weights) *course {
 				sum[x+1] += v * (hi - lo)
 			}
 		}
+		happens := func(when, v float64) {
+			if x := int(when / c.step); v != 0 && when >= 0 && x+1 < n {
+				sum[x+1] += v
+			}
+		}
 		for _, i := range s.servers[k].calls {
 			x, start := &s.calls[i], s.start[i]
 			add(x.sent, start, w.waiting)
-			add(start, x.done, w.running+w.done/math.Max(1e-3, x.done-start))
+			add(start, x.done, w.running+(w.done+w.tokens*x.tokens)/math.Max(1e-3, x.done-start))
+			happens(x.sent, w.arrived)
+			happens(start, w.prompt*x.prompt())
+			if w.oldest {
+				for j := max(0, int(math.Ceil(x.sent/c.step))); j < n && float64(j)*c.step < start; j++ {
+					at[j] = math.Max(at[j], float64(j)*c.step-x.sent)
+				}
+			}
+		}
+		for i := 1; w.oldest && i < n; i++ {
+			sum[i] = (at[i-1] + at[i]) / 2 * c.step
 		}
 		for i := 1; i < n; i++ {
 			sum[i] += sum[i-1]

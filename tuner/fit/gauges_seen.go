@@ -14,6 +14,7 @@ import (
 type hypothesis struct {
 	s      *service
 	course *course
+	under  *course // divides it, for a ratio; nil = none
 	pool   plant.Pool
 	tracks []track
 	pooled bool    // the metric is of the pool
@@ -79,11 +80,22 @@ func (h *hypothesis) of(server int, from, to float64) float64 {
 		}
 		return h.scale * most
 	}
+	if h.under != nil {
+		over := *h
+		over.course, over.under = h.under, nil
+		if d := over.of(server, from, to); d > 0 {
+			return h.scale * one(server) / d
+		}
+		return 0
+	}
 	return h.made(one(server), to)
 }
 
 // made is the pool's number of a sum over its pods.
 func (h *hypothesis) made(v, at float64) float64 {
+	if h.under != nil {
+		return v
+	}
 	if h.pool == plant.Mean {
 		v /= h.course.pods[h.course.index(at)]
 	}
@@ -124,7 +136,7 @@ func (h *hypothesis) timings() []timing {
 	var out []timing
 	if !h.rate && !(h.known && !h.whole) {
 		out = append(out, h.heldBetween())
-		if h.pooled && h.s.visible && h.pool != plant.Max && len(h.s.servers) > 1 {
+		if h.pooled && h.s.visible && h.pool != plant.Max && h.under == nil && len(h.s.servers) > 1 {
 			out = append(out, h.heldApart())
 		}
 	}

@@ -46,7 +46,8 @@ func scene() *service {
 			latest = math.Max(latest, l.servers[k].latest[n-1])
 		}
 		l.servers[k].latest = append(l.servers[k].latest, latest)
-		l.calls = append(l.calls, call{sent: at, first: done, done: done, server: k, ok: true})
+		l.calls = append(l.calls, call{sent: at, first: done, done: done, server: k, ok: true, tokens: 40 + 30*math.Sin(float64(i)*0.7),
+			request: &results.Request{Prompt: 200 + 100*(i%3)}})
 		s.start = append(s.start, start)
 	}
 	return s
@@ -130,6 +131,11 @@ func TestGauges(t *testing.T) {
 			}, plant.Pipe{PerRunning: 1, PerWaiting: 1, PerDone: -0.4, Every: 3 * time.Second, Window: 30 * time.Second}, false},
 		{"a number that has nothing to do with the load", hpa.Metric{Source: hpa.External, Name: "weather"},
 			func(k int, at float64) (float64, bool) { return 50 + 40*math.Sin(at*at), k == 0 }, plant.Pipe{}, true},
+		{"a latency, which no pod of the replay has", hpa.Metric{Source: hpa.External, Name: "ttft_p95_seconds"},
+			func(k int, at float64) (float64, bool) { // it follows what waited, roughly
+				v, _ := whole(averaged(30, 60, waiting))(0, at)
+				return 0.1*v + 60*math.Abs(math.Sin(at)), k == 0
+			}, plant.Pipe{}, true},
 		{"too few samples", hpa.Metric{Source: hpa.External, Name: "rare"},
 			func(k int, at float64) (float64, bool) { return 1, k == 0 && at < 45 }, plant.Pipe{}, true},
 	} {
@@ -237,6 +243,94 @@ func TestGaugesOfTokens(t *testing.T) {
 	p, ok, n := gaugeOf(s, m)
 	if !ok || math.Abs(p.PerDone-256) > 10 || p.PerRunning+p.PerWaiting != 0 || p.Window != time.Minute || p.Over != plant.Sum {
 		t.Errorf("prompt tokens a second are %+v (%v), want 256 a completion over a minute", p, n.warnings)
+	}
+}
+
+// TestGaugesOfOtherReads: what a metric counts is found at its natural scale, of pods and
+// of the pool.
+func TestGaugesOfOtherReads(t *testing.T) {
+	s := scene()
+	meanTokens, meanPrompt := s.meanOfCalls(func(c *call) float64 { return c.tokens }), s.meanOfCalls((*call).prompt)
+	// over is Σ of what each call adds between two instants, of one pod, a second.
+	over := func(k int, from, to float64, of func(c *call, start float64) float64) float64 {
+		sum := 0.0
+		for _, i := range s.servers[k].calls {
+			sum += of(&s.calls[i], s.start[i])
+		}
+		return sum / (to - from)
+	}
+	oldest := func(k int, at float64) float64 {
+		age := 0.0
+		for _, i := range s.servers[k].calls {
+			if c := &s.calls[i]; c.sent <= at && s.start[i] > at {
+				age = math.Max(age, at-c.sent)
+			}
+		}
+		return age
+	}
+	sum := func(of func(k int) float64) float64 { return of(0) + of(1) + of(2) }
+	for _, tt := range []struct {
+		name   string
+		metric hpa.Metric
+		value  func(k int, at float64) float64 // of pod k, or the pool
+		want   plant.Pipe
+	}{
+		{"arrivals", hpa.Metric{Source: hpa.Pods, Name: "requests_received_per_second"}, func(k int, at float64) float64 {
+			return over(k, at-60, at, func(c *call, _ float64) float64 {
+				if c.sent > at-60 && c.sent <= at {
+					return 1
+				}
+				return 0
+			})
+		}, plant.Pipe{PerArrival: 1, Window: time.Minute}},
+		{"generated tokens", hpa.Metric{Source: hpa.External, Name: "s0-prometheus"}, func(_ int, at float64) float64 {
+			return sum(func(k int) float64 {
+				return over(k, at-30, at, func(c *call, start float64) float64 {
+					return c.tokens * math.Max(0, math.Min(c.done, at)-math.Max(start, at-30)) / (c.done - start)
+				})
+			})
+		}, plant.Pipe{PerDone: meanTokens, Window: 30 * time.Second}},
+		{"prompt tokens", hpa.Metric{Source: hpa.External, Name: "s0-prometheus"}, func(_ int, at float64) float64 {
+			return sum(func(k int) float64 {
+				return over(k, at-60, at, func(c *call, start float64) float64 {
+					if start > at-60 && start <= at {
+						return c.prompt()
+					}
+					return 0
+				})
+			})
+		}, plant.Pipe{PerDone: meanPrompt, Window: time.Minute}},
+		{"the age of the oldest", hpa.Metric{Source: hpa.External, Name: "s0-prometheus"}, func(_ int, at float64) float64 {
+			at = math.Floor(at/15) * 15
+			return math.Max(oldest(0, at), math.Max(oldest(1, at), oldest(2, at)))
+		}, plant.Pipe{PerOldest: 1, Every: 15 * time.Second, Over: plant.Max}},
+		{"what waits over what runs", hpa.Metric{Source: hpa.External, Name: "s0-prometheus"}, func(_ int, at float64) float64 {
+			at = math.Floor(at/15) * 15
+			if down := sum(func(k int) float64 { return s.did(k, at, at).running }); down > 0 {
+				return sum(func(k int) float64 { return s.did(k, at, at).waiting }) / down
+			}
+			return 0
+		}, plant.Pipe{PerWaiting: 1, Every: 15 * time.Second, Under: "requests in service"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s.seen(&tt.metric, func(k int, at float64) (float64, bool) {
+				return tt.value(k, at), tt.metric.Source == hpa.Pods || k == 0
+			})
+			p, ok, n := gaugeOf(s, &tt.metric)
+			near := func(a, b float64) bool { return math.Abs(a-b) <= 0.05*math.Max(1e-9, math.Abs(b)) }
+			if !ok || !near(p.PerArrival, tt.want.PerArrival) || !near(p.PerDone, tt.want.PerDone) || !near(p.PerOldest, tt.want.PerOldest) ||
+				!near(p.PerWaiting, tt.want.PerWaiting) || p.PerRunning != 0 || p.Base != 0 || p.Under != tt.want.Under || p.Over != tt.want.Over {
+				t.Errorf("it counts %+v, want %+v; %q %+v", p, tt.want, n.warnings, n.qualities)
+			}
+			if p.Window != tt.want.Window || tt.want.Every > 0 && p.Every != tt.want.Every {
+				t.Errorf("it is seen as %+v, want %+v", p, tt.want)
+			}
+			if tt.want.Under != "" {
+				if u := underOf(&p); u.PerRunning != 1 || u.PerWaiting != 0 || u.Every != p.Every || u.Name != p.Under || u.Under != "" {
+					t.Errorf("what divides it is %+v, want what runs, seen alike", u)
+				}
+			}
+		})
 	}
 }
 

@@ -38,6 +38,14 @@ type call struct {
 	request  *results.Request
 }
 
+// prompt is how many tokens it asked; 0 = not known.
+func (c *call) prompt() float64 {
+	if c.request == nil {
+		return 0
+	}
+	return float64(c.request.Prompt)
+}
+
 // server is one replica's calls, in order of arrival.
 type server struct {
 	backend int   // index into Meta.Backends; -1 = all of them behind one address

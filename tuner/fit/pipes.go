@@ -16,7 +16,11 @@ import (
 // pipesOf fits one pipe for each metric that the configurations read. One that was
 // not sampled, and that nothing can be assumed of, has none. unread says why of those
 // that were.
-func pipesOf(s *service, metrics []hpa.Metric, replica cost.Replica) (out []plant.Pipe, unread map[string]string, n notes) {
+func pipesOf(
+	s *service,
+	metrics []hpa.Metric,
+	replica cost.Replica,
+) (out []plant.Pipe, unread map[string]string, n notes) {
 	tried := map[string]bool{}
 	for i := range metrics {
 		m := &metrics[i]
@@ -27,7 +31,9 @@ func pipesOf(s *service, metrics []hpa.Metric, replica cost.Replica) (out []plan
 		p, ok, said := pipeOf(s, m, replica)
 		n.add(said)
 		if ok {
-			out = append(out, p)
+			if out = append(out, p); p.Under != "" {
+				out = append(out, underOf(&p))
+			}
 			continue
 		}
 		if len(said.warnings) > 0 && s.sampled(m) {

@@ -99,7 +99,10 @@ func signalOf(s *service, m hpa.Metric, replica cost.Replica) Signal {
 	if m.Name == "memory" {
 		s.holds(&g, m)
 	}
-	if g.Dropped == "" && p.PerDone <= 0 && p.PerRunning <= 0 && p.PerWaiting <= 0 {
+	if p.Under != "" {
+		g.Dropped = "it is a ratio, and says nothing of how many replicas the load needs"
+	}
+	if g.Dropped == "" && max(p.PerDone, p.PerWork, p.PerRunning, p.PerWaiting, p.PerArrival, p.PerOldest) <= 0 {
 		g.Dropped = "it does not rise with the load"
 	}
 	return g
@@ -114,6 +117,10 @@ func follows(p *plant.Pipe) string {
 		return "requests waiting"
 	case p.PerRunning > 0:
 		return "requests in service"
+	case p.PerOldest > 0:
+		return "age of the longest waiting"
+	case p.PerArrival > 0:
+		return "arrivals a second"
 	case p.PerDone > 0:
 		return "completions per second"
 	}

@@ -54,6 +54,7 @@ func (m *Model) Draw(a Another) *Model {
 	for i, k := range a.Slopes {
 		for _, p := range []*pipe{&d.pipes[i], &d.flow[i]} {
 			p.perDone, p.perWork, p.perRunning, p.perWaiting = p.perDone*k, p.perWork*k, p.perRunning*k, p.perWaiting*k
+			p.perArrival, p.perOldest = p.perArrival*k, p.perOldest*k
 		}
 	}
 	if a.Resample && len(m.start) > 1 {

@@ -78,6 +78,7 @@ type server struct {
 	// since the step's begin: completions' worth of work, and the integrals of
 	// what is in service and queued.
 	done, busy, queued float64
+	came               float64 // requests
 	work               float64 // own work since, in mean requests; of slots without a quota
 	load               load
 	bucket             bucket       // of its CPU quota
@@ -166,8 +167,9 @@ func (e *Exact) Step(requests []Request) {
 		if s.model != nil || m.Law.Quota.Cores > 0 {
 			s.work = s.done // their completions' worth is by work already
 		}
-		s.load = load{s.done / m.dt, s.work / m.dt, s.busy / m.dt, s.queued / m.dt}
-		s.done, s.work, s.busy, s.queued = 0, 0, 0, 0
+		s.load = load{done: s.done / m.dt, work: s.work / m.dt, running: s.busy / m.dt, waiting: s.queued / m.dt,
+			arrived: s.came / m.dt, oldest: s.oldest(e.now)}
+		s.done, s.work, s.busy, s.queued, s.came = 0, 0, 0, 0, 0
 		for k := range m.pipes {
 			if p := &m.pipes[k]; p.window > 0 {
 				s.m[k].cum += p.value(s.load, stage) * m.dt
@@ -243,6 +245,7 @@ func (e *Exact) arrive(r *Request, now float64, tick int) {
 		c.time = e.m.paced(c.time)
 	}
 	e.expire(s)
+	s.came++
 	switch {
 	case s.model != nil && (e.m.Law.Queue == 0 || s.waiting() < e.m.Law.Queue):
 		if r.Output > 0 { // the recorded request's own

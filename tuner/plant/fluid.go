@@ -6,18 +6,6 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// cohort is like pods: created, or at least ready, in one step, with the same
-// state each. Its numbers are those of one pod but for n.
-type cohort struct {
-	l    float64 // requests in the system
-	load load    // of the last step
-	n    float64
-	life Life
-	// settled pods differ from older ones in nothing that the autoscaler asks.
-	settled bool
-	m       [MaxPipes]meter
-}
-
 // Fluid is the fast plant. It is one worker's own; Reset makes it ready for the
 // next replay and keeps its memory.
 type Fluid struct {
@@ -34,6 +22,7 @@ type Fluid struct {
 	latency *Latency
 	nodes   nodeStack
 	before  queue // held until a pod is ready
+	past    history
 }
 
 // Reset begins a replay of m with n ready pods that have been there for long
@@ -41,7 +30,7 @@ type Fluid struct {
 func (f *Fluid) Reset(m *Model, n int, latency *Latency) {
 	n = m.admitted(n)
 	*f = Fluid{m: m, ready: f.ready[:0], coming: f.coming[:0], leaving: f.leaving[:0], created: n, soonest: math.Inf(1),
-		latency: latency, before: queue{list: f.before.list[:0]}, nodes: f.nodes}
+		latency: latency, before: queue{list: f.before.list[:0]}, nodes: f.nodes, past: f.past[:0]}
 	f.nodes.begin(m.Nodes, n)
 	if n > 0 {
 		c := cohort{n: float64(n), life: oldLife(), settled: true}
@@ -92,6 +81,9 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 			served = arrivals + failed
 		}
 		share := arrivals / float64(f.nReady)
+		if m.ages {
+			f.past = f.past.came(share)
+		}
 		least := (m.Balancer == LeastConnections || m.Balancer == LeastWaiting) && len(f.ready) > 1
 		if least {
 			level = f.level(arrivals)
@@ -142,7 +134,8 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 				f.latency.observe(m, p, use, back, (share-lost)*c.n*(1-late))
 				f.observeHeld(p, use, back, (share-lost)*c.n*late)
 			}
-			c.load = load{done: rho * m.cap, work: rho * m.cap, running: l - q, waiting: q}
+			c.load = load{done: rho * m.cap, work: rho * m.cap, running: l - q, waiting: q, arrived: share / m.dt,
+				oldest: f.past.age(q, m.dt)}
 			c.l = l
 			inFlight += l * c.n
 			waiting += q * c.n
@@ -336,31 +329,6 @@ func (f *Fluid) isSettled(c *cohort) bool {
 		// belong to scrapes before this one and are complete if it is.
 	}
 	return true
-}
-
-// join adds o's pods to c. Sums over pods, which is what the autoscaler takes,
-// stay as they are.
-func (c *cohort) join(o *cohort, pipes int) {
-	n := c.n + o.n
-	a, b := c.n/n, o.n/n
-	c.l = a*c.l + b*o.l
-	c.load = load{
-		a*c.load.done + b*o.load.done,
-		a*c.load.work + b*o.load.work,
-		a*c.load.running + b*o.load.running,
-		a*c.load.waiting + b*o.load.waiting,
-	}
-	for k := range pipes {
-		// Integrals count from different instants, which no difference of two
-		// points can see: averaging them averages the differences.
-		x, y := &c.m[k], &o.m[k]
-		x.first = max(x.first, y.first)
-		x.cum = a*x.cum + b*y.cum
-		for i := range x.ring {
-			x.ring[i] = a*x.ring[i] + b*y.ring[i]
-		}
-	}
-	c.n = n
 }
 
 // Scale makes n the wanted number of pods: it creates or deletes the

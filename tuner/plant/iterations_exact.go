@@ -121,6 +121,18 @@ func (s *server) waiting() int {
 	return len(s.queue) - s.head
 }
 
+// oldest is for how long the request has waited that waits longest; 0 = none does.
+func (s *server) oldest(now float64) float64 {
+	switch {
+	case s.waiting() == 0:
+		return 0
+	case s.model != nil:
+		g := &s.model.engine
+		return max(0, now-s.model.calls[g.waiting[g.head].id].at)
+	}
+	return now - s.queue[s.head].at
+}
+
 // within reports whether a request that was answered well met every limit. TPOT
 // spreads the tokens after the first evenly; ITL is the longest time between two,
 // which a law of slots does not know: it limits nothing there.

@@ -14,13 +14,18 @@ type meter struct {
 const unseen = 1 << 30
 
 // load is what a pod did in a step, as far as metrics tell.
-type load struct{ done, work, running, waiting float64 } // completions/s, mean requests' work/s, in service, queued
+type load struct {
+	done, work, running, waiting float64 // completions/s, mean requests' work/s, in service, queued
+	arrived                      float64 // a second
+	oldest                       float64 // age of the longest waiting, seconds; 0 = nobody waits
+}
 
 func (p *pipe) value(l load, stage Stage) float64 {
 	if stage == Starting {
 		return p.starting // as it was sampled: a ceiling is of pods that serve
 	}
-	v := p.base + p.perDone*l.done + p.perWork*l.work + p.perRunning*l.running + p.perWaiting*l.waiting
+	v := p.base + p.perDone*l.done + p.perWork*l.work + p.perRunning*l.running + p.perWaiting*l.waiting +
+		p.perArrival*l.arrived + p.perOldest*l.oldest
 	return min(p.ceiling, max(0, v))
 }
 

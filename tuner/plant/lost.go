@@ -64,6 +64,7 @@ func (m *Model) Reading(pipes []Pipe) (*Model, error) {
 	d.Pipes, d.pipes, d.flow = pipes, nil, nil
 	for i, p := range pipes {
 		c := p.compile(i, m.Step, bad)
+		d.ages = d.ages || p.PerOldest != 0
 		d.pipes, d.flow = append(d.pipes, c), append(d.flow, c.flowing(m.dt))
 	}
 	return &d, errors.Join(errs...)

@@ -18,7 +18,8 @@ const DefaultEvery = 15 * time.Second
 // Pipe is one metric from the pod to the autoscaler. A pod's value at any
 // instant is a monotone function of its load with a ceiling,
 //
-//	min(Ceiling, Base + PerDone·(completions/s) + PerWork·(work/s) + PerRunning·(in service) + PerWaiting·(queued))
+//	min(Ceiling, Base + PerDone·(completions/s) + PerWork·(work/s) + PerRunning·(in service) + PerWaiting·(queued) +
+//	  PerArrival·(arrivals/s) + PerOldest·(age of the longest waiting))
 //
 // in base units: cores, bytes, requests. So CPU is Base = idle burn, PerDone =
 // CPU-seconds a request, Ceiling = the limit; "running" is PerRunning = 1.
@@ -32,6 +33,8 @@ type Pipe struct {
 	PerWork    float64
 	PerRunning float64
 	PerWaiting float64
+	PerArrival float64 `json:",omitempty"`
+	PerOldest  float64 `json:",omitempty"` // a second of the age of the request that has waited longest
 	Ceiling    float64 // 0 = none
 
 	Every  time.Duration // between two scrapes; 0 = 15 s
@@ -51,6 +54,9 @@ type Pipe struct {
 	// Over is how an Object or External metric is made of the pods' values. It
 	// does nothing for metrics of single pods.
 	Over Pool
+	// Under is the pipe whose number of the pool divides this one's; "" = none. It does
+	// nothing for metrics of single pods.
+	Under string `json:",omitempty"`
 }
 
 // Pool is how one number is made of the values of all pods.
@@ -98,12 +104,15 @@ func (p Pool) Of(values []float64, n []int) float64 {
 
 // pipe is a Pipe in ticks and seconds.
 type pipe struct {
-	base, starting, perDone, perWork, perRunning, perWaiting, ceiling float64
-	every, phase, window                                              int // ticks, ticks, scrapes (0 = instant)
-	delay, fresh                                                      float64
-	stamp                                                             float64 // exact time of the first scrape, seconds
-	apart                                                             bool    // a phase for each pod
-	phases                                                            []int   // Pipe.Phases, ticks
+	base, starting, ceiling                  float64
+	perDone, perWork, perRunning, perWaiting float64
+	perArrival, perOldest                    float64
+
+	every, phase, window int // ticks, ticks, scrapes (0 = instant)
+	delay, fresh         float64
+	stamp                float64 // exact time of the first scrape, seconds
+	apart                bool    // a phase for each pod
+	phases               []int   // Pipe.Phases, ticks
 	// window as the samples state it, seconds: a hair more or less than whole scrapes
 	reported float64
 }
@@ -120,6 +129,8 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 		perWork:    p.PerWork,
 		perRunning: p.PerRunning,
 		perWaiting: p.PerWaiting,
+		perArrival: p.PerArrival,
+		perOldest:  p.PerOldest,
 		ceiling:    p.Ceiling,
 		every:      max(1, ticks(p.Every)),
 		delay:      p.Delay.Seconds(),

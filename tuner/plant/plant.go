@@ -214,6 +214,7 @@ type Model struct {
 	grace          float64
 	drain          float64
 	hold           float64
+	ages           bool          // a pipe reads them
 	times          []ServiceTime // condensed
 	tokens         float64       // mean of an answer
 	pipes          []pipe
@@ -271,6 +272,7 @@ func Compile(s Spec) (*Model, error) {
 		hold: s.Hold.Seconds()}
 	for i, p := range s.Pipes {
 		c := p.compile(i, s.Step, bad)
+		m.ages = m.ages || p.PerOldest != 0
 		m.pipes, m.flow = append(m.pipes, c), append(m.flow, c.flowing(m.dt))
 	}
 	if len(errs) > 0 {

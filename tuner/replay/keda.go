@@ -262,10 +262,26 @@ func (a *autoscaler) value(pipe int, now float64) (v float64, some bool) {
 	}
 	p := &a.w.Pipes[pipe]
 	v = p.Over.Of(a.values, a.counts)
+	if p.Under != "" {
+		return a.ratio(v, p.Under, now)
+	}
 	if a.outside.on && slices.Contains(a.w.Outside, p.Name) {
 		return v + a.outside.of(p, now), true
 	}
 	return v, len(a.values) > 0
+}
+
+// ratio is v over the number of the pipe that divides it. Where that is nothing there is
+// no number, as for PromQL.
+func (a *autoscaler) ratio(v float64, under string, now float64) (float64, bool) {
+	k := slices.IndexFunc(a.w.Pipes, func(p plant.Pipe) bool { return p.Name == under })
+	if k < 0 {
+		return 0, false
+	}
+	if d, _ := a.value(k, now); d > 0 {
+		return v / d, true
+	}
+	return 0, false
 }
 
 // visible rounds a value to the thousandth: in the fluid plant, which moves fractions of
@@ -288,7 +304,7 @@ func (o *outside) of(p *plant.Pipe, now float64) float64 {
 	for _, n := range o.arrivals[max(0, last-ticks+1) : last+1] {
 		came += n
 	}
-	return p.PerDone*came/(float64(ticks)*o.step) + max(p.PerRunning, p.PerWaiting)*o.held[last]
+	return max(p.PerDone, p.PerArrival)*came/(float64(ticks)*o.step) + max(p.PerRunning, p.PerWaiting)*o.held[last]
 }
 
 // external fills in what KEDA's metrics server answers for a metric of the HPA.

@@ -1,0 +1,40 @@
+package plant
+
+// cohort is like pods: created, or at least ready, in one step, with the same
+// state each. Its numbers are those of one pod but for n.
+type cohort struct {
+	l    float64 // requests in the system
+	load load    // of the last step
+	n    float64
+	life Life
+	// settled pods differ from older ones in nothing that the autoscaler asks.
+	settled bool
+	m       [MaxPipes]meter
+}
+
+// join adds o's pods to c. Sums over pods, which is what the autoscaler takes,
+// stay as they are.
+func (c *cohort) join(o *cohort, pipes int) {
+	n := c.n + o.n
+	a, b := c.n/n, o.n/n
+	c.l = a*c.l + b*o.l
+	c.load = load{
+		done:    a*c.load.done + b*o.load.done,
+		work:    a*c.load.work + b*o.load.work,
+		running: a*c.load.running + b*o.load.running,
+		waiting: a*c.load.waiting + b*o.load.waiting,
+		arrived: a*c.load.arrived + b*o.load.arrived,
+		oldest:  a*c.load.oldest + b*o.load.oldest,
+	}
+	for k := range pipes {
+		// Integrals count from different instants, which no difference of two
+		// points can see: averaging them averages the differences.
+		x, y := &c.m[k], &o.m[k]
+		x.first = max(x.first, y.first)
+		x.cum = a*x.cum + b*y.cum
+		for i := range x.ring {
+			x.ring[i] = a*x.ring[i] + b*y.ring[i]
+		}
+	}
+	c.n = n
+}
