@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// ErrNoMetrics is of a page on which no line is a sample: HTML, JSON, nothing.
+// ErrNoMetrics means that a page has no sample: HTML, JSON, nothing.
 var ErrNoMetrics = errors.New("not a page of metrics")
 
 // Read returns the families of a page that are wanted, by name; want is asked for
@@ -125,8 +125,8 @@ func labels(text string) int {
 	return 0
 }
 
-// Family is the name of the histogram or summary that a sample's name is of:
-// without _bucket, _sum or _count; or the name itself.
+// Family is the name of the histogram or summary to which a sample's name belongs: without
+// _bucket, _sum or _count; or the name itself.
 func Family(name string) string {
 	for _, end := range []string{"_bucket", "_sum", "_count"} {
 		if base, ok := strings.CutSuffix(name, end); ok {
@@ -136,8 +136,8 @@ func Family(name string) string {
 	return name
 }
 
-// Value is what a metric that is no histogram says; of a summary or a histogram,
-// how many observations there were. It may be NaN.
+// Value is the value of a metric that is not a histogram; for a summary or a histogram, the
+// number of observations. It may be NaN.
 func Value(m *dto.Metric) float64 {
 	switch {
 	case m.Counter != nil:

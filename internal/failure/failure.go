@@ -13,8 +13,8 @@ type Kind int
 // The kinds of error, each with an exit code of its own.
 const (
 	Work     Kind = iota // it could not be done: a disk, a network, a cluster
-	Input                // what was asked for is wrong: a flag, an argument, a file
-	Evidence             // the recording does not support what was asked of it
+	Input                // the request is wrong: a flag, an argument, a file
+	Evidence             // the recording does not support the request
 )
 
 // An Error is an error of a kind. Err is never nil.

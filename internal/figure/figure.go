@@ -126,8 +126,7 @@ func Points(x float64) string {
 	return sign + fixed(p, 1) + " pt"
 }
 
-// fixed prints a number with so many digits behind the point, fewer where they
-// would be zeros.
+// fixed prints a number with this many decimals, without trailing zeros.
 func fixed(x float64, digits int) string {
 	s := fmt.Sprintf("%.*f", digits, x)
 	if strings.Contains(s, ".") {
@@ -175,7 +174,7 @@ func thousands(x float64) string {
 	return s
 }
 
-// Digits prints a plain number with three digits that matter.
+// Digits prints a plain number with three significant digits.
 func Digits(x float64) string {
 	a := math.Abs(x)
 	s := ""

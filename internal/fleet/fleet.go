@@ -5,12 +5,12 @@
 //	Launch   makes the Job, waits for its pods, reads their clocks
 //	Start    tells each worker, in its own clock, when the run begins
 //	Collect  fetches the runs through the API server's pod proxy
-//	Merge    unites them: every arrival of the schedule once, a lost
-//	         worker's as never sent
-//	Close    deletes the Job, and with it all that Launch made
+//	Merge    merges them: every arrival of the schedule once, those of a
+//	         lost worker as never sent
+//	Close    deletes the Job, and with it everything that Launch made
 //
-// Besides internal/kube it is the one room that writes to a cluster: a Job and
-// a Secret that belongs to it, both its own; nothing that it finds is changed.
+// Apart from internal/kube it is the only package that writes to a cluster: a Job
+// and a Secret of its own. It changes no existing object.
 package fleet
 
 import (
@@ -43,7 +43,7 @@ func ParseShard(text string) (Shard, error) {
 // String returns I/N.
 func (s Shard) String() string { return fmt.Sprintf("%d/%d", s.I, s.N) }
 
-// Order is what a worker is told: what to send, where, and when.
+// Order is what a worker gets: what to send, where, and when.
 type Order struct {
 	Shard    Shard
 	Start    time.Time // run time 0, in the worker's own clock

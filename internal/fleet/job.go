@@ -19,8 +19,8 @@ const (
 	HeadersFile = "headers"
 	secretsDir  = "/secrets"
 	workDir     = "/work"
-	// keepFor is how long a Job stays after its end when its coordinator could
-	// not delete it: long enough to read its logs.
+	// keepFor is how long a finished Job stays if its coordinator could not delete it: long
+	// enough to read its logs.
 	keepFor = 10 * time.Minute
 )
 
@@ -32,14 +32,14 @@ type JobOptions struct {
 	PullSecret      string        // for a private registry; "" = none
 	CPU, Memory     string        // of each worker, requests = limits
 	Lasts           time.Duration // of the profile
-	// Avoid selects the target's pods: workers are kept off their nodes where
-	// there are others. nil = none.
+	// Avoid selects the target's pods: workers avoid their nodes if there are others. nil =
+	// none.
 	Avoid *metav1.LabelSelector
 }
 
-// Job returns the Indexed Job of a fleet. Its pods fit the restricted Pod
-// Security Standard, cannot read the API, and a lost one is not replaced: its
-// share of the schedule would start anew in mid-run.
+// Job returns the Indexed Job of a fleet. Its pods fit the restricted Pod Security Standard
+// and cannot read the API. A lost pod is not replaced, since its share of the schedule
+// would start again during the run.
 func Job(o JobOptions) (*batchv1.Job, error) {
 	limits := corev1.ResourceList{}
 	for name, text := range map[corev1.ResourceName]string{corev1.ResourceCPU: o.CPU, corev1.ResourceMemory: o.Memory} {

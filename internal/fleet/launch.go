@@ -37,8 +37,8 @@ type Fleet struct {
 // Worked is one worker as its coordinator knows it.
 type Worked struct {
 	Pod, Node string
-	// Ahead is how far its clock is ahead of ours, ± Error: half of what the
-	// shortest of some questions took, since the answer was made somewhere in it.
+	// Ahead is how far its clock is ahead of ours, ± Error: half of the shortest round
+	// trip, since the answer was made at some point in it.
 	Ahead, Error time.Duration
 }
 
@@ -49,9 +49,9 @@ type Options struct {
 	Timeout time.Duration // until all workers are ready; 0 = 3 min
 }
 
-// Launch makes the Job and its Secret, waits until every worker is ready, and
-// reads their clocks. Where one does not come up it says why, in the cluster's
-// words, and takes everything back: nothing has been sent then.
+// Launch makes the Job and its Secret, waits until every worker is ready, and reads their
+// clocks. If one does not become ready, the error gives the cluster's reason and everything
+// is deleted; nothing has been sent then.
 func Launch(ctx context.Context, client kubernetes.Interface, o Options) (*Fleet, error) {
 	job, err := Job(o.Job)
 	if err != nil {
@@ -136,8 +136,8 @@ func (f *Fleet) await(ctx context.Context, o Options) error {
 	}
 }
 
-// beyondHope reports what no waiting mends: an image that is not there or must
-// not be pulled, or a worker that has ended.
+// beyondHope reports what waiting does not solve: an image that does not exist or cannot be
+// pulled, or a worker that has ended.
 func beyondHope(p *corev1.Pod) bool {
 	for _, c := range p.Status.ContainerStatuses {
 		if w := c.State.Waiting; w != nil {
@@ -154,8 +154,8 @@ func beyondHope(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
 }
 
-// troubles says what keeps each worker that is not ready, in the cluster's
-// words: its pod's state, and the last warning about its pod or the Job.
+// troubles says why each worker is not ready, in the cluster's words: its pod's state, and
+// the last warning about its pod or the Job.
 func (f *Fleet) troubles(ctx context.Context, pods map[int]*corev1.Pod, workers int) string {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -225,7 +225,7 @@ func ready(p *corev1.Pod) bool {
 	return false
 }
 
-// whyNot says what keeps a pod, or what ended it.
+// whyNot says what a pod is waiting for, or why it ended.
 func whyNot(p *corev1.Pod) string {
 	for _, c := range p.Status.ContainerStatuses {
 		if w := c.State.Waiting; w != nil && w.Reason != "" {
@@ -249,7 +249,7 @@ func whyNot(p *corev1.Pod) string {
 	return "phase " + string(p.Status.Phase)
 }
 
-// ask makes a request of a worker through the API server's pod proxy.
+// ask sends a request to a worker through the API server's pod proxy.
 func (f *Fleet) ask(method, pod, path string) *rest.Request {
 	return f.client.CoreV1().RESTClient().Verb(method).Namespace(f.job.Namespace).Resource("pods").
 		Name(fmt.Sprintf("%s:%d", pod, port)).SubResource("proxy").Suffix(path).SetHeader(tokenHeader, f.token).
@@ -270,8 +270,7 @@ func (f *Fleet) state(ctx context.Context, pod string) (state, error) {
 	return s, err
 }
 
-// readClock asks some times and takes the answer that came fastest (as NTP
-// does).
+// readClock makes several requests and uses the fastest answer (as NTP does).
 func (f *Fleet) readClock(ctx context.Context, w *Worked) error {
 	w.Error = time.Hour
 	for range 8 {
@@ -289,9 +288,9 @@ func (f *Fleet) readClock(ctx context.Context, w *Worked) error {
 	return nil
 }
 
-// Start gives every worker its order: the same but for the shard, and the start
-// in its own clock. It returns once all have been told; a worker that could not
-// be told is a lost one, and Collect names it.
+// Start sends every worker its order: the same except for the shard and the start in its
+// own clock. It returns when all have been contacted; a worker that could not be reached is
+// lost, and Collect names it.
 func (f *Fleet) Start(ctx context.Context, o Order) {
 	start := o.Start
 	f.each(func(k int, w Worked) {
@@ -307,7 +306,7 @@ func (f *Fleet) Start(ctx context.Context, o Order) {
 	})
 }
 
-// Stop tells the workers to send no more; their runs are partial then.
+// Stop tells the workers to stop sending; their runs are then partial.
 func (f *Fleet) Stop(ctx context.Context) {
 	f.each(func(_ int, w Worked) { _ = f.ask(http.MethodPost, w.Pod, "stop").Do(ctx).Error() })
 }
@@ -320,9 +319,9 @@ func (f *Fleet) each(do func(k int, w Worked)) {
 	all.Wait()
 }
 
-// Collect waits for every worker's end and fetches its run into a folder below
-// dir. A worker whose pod is gone, or that answers no more for half a minute,
-// is lost; so is one that is not done by the deadline.
+// Collect waits until every worker has ended and fetches its run into a folder below dir. A
+// worker whose pod is gone, or that has not answered for half a minute, is lost; so is one
+// that is not done by the deadline.
 func (f *Fleet) Collect(ctx context.Context, dir string, deadline time.Time) []Share {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()

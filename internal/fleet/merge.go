@@ -12,7 +12,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Share is what came of one load generator; its place in a slice is its shard.
+// Share is the result of one load generator; its index in a slice is its shard.
 type Share struct {
 	Run  *results.Run // nil = lost
 	Name string       // the worker: its pod, or its folder
@@ -21,13 +21,12 @@ type Share struct {
 	Ahead, Error time.Duration
 }
 
-// Merge unites the shares of one run, on the coordinator's clock. Each arrival
-// of p's schedule is in it once, under its own index: what a share lacks, all of
-// it where the worker was lost, counts as never sent (shed, with the reason as
-// its error), the run is partial then and says which workers failed it. Where none
-// finished, because all were told to stop, the run ends with the last arrival
-// that any of them has. A share that has arrivals of another shard, or none of
-// the schedule's, is an error.
+// Merge merges the shares of one run, on the coordinator's clock. Each arrival of p's
+// schedule is in the result once, under its own index. What a share lacks (everything, if
+// the worker was lost) counts as never sent: shed, with the reason as its error. The run is
+// then partial and names the workers. If none finished, because all were told to stop, the
+// run ends with the last arrival of any share. A share with arrivals of another shard, or
+// outside the schedule, is an error.
 func Merge(p *profiles.Profile, seed int64, shares []Share) (*results.Run, error) {
 	first := slices.IndexFunc(shares, func(s Share) bool { return s.Run != nil })
 	if first < 0 {
@@ -95,8 +94,8 @@ func lastOf(shares []Share) int {
 	return last
 }
 
-// complete adds the arrivals of a shard up to last that r lacks, as never sent
-// because of why, and returns how many these were.
+// complete adds the arrivals of a shard up to last that r lacks, as never sent because of
+// why, and returns their number.
 func complete(
 	r *results.Run,
 	p *profiles.Profile,

@@ -18,12 +18,12 @@ import (
 	"time"
 )
 
-// tokenHeader carries the fleet's secret: a load generator must not take orders
-// from whoever reaches its port.
+// tokenHeader contains the fleet's secret: a load generator must not accept orders from
+// anybody who reaches its port.
 const tokenHeader = "X-Hpatune-Token"
 
-// idle is how long a worker waits for its order, and for its run to be fetched,
-// before it gives up: its coordinator is gone then.
+// idle is how long a worker waits for its order, and for its run to be fetched, before it
+// gives up because its coordinator is gone.
 const idle = 15 * time.Minute
 
 // Worker is one load generator: it waits for its order over HTTP, sends its
@@ -31,8 +31,8 @@ const idle = 15 * time.Minute
 type Worker struct {
 	Token string
 	Dir   string // the run folder to be made
-	// Send sends the order's shard into dir. It is called once; its error is
-	// reported, what is in dir is served all the same.
+	// Send sends the order's shard into dir. It is called once. Its error is reported, and
+	// the contents of dir are served anyway.
 	Send func(ctx context.Context, o Order, dir string) error
 
 	once     sync.Once
@@ -51,7 +51,7 @@ type state struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Serve works on l until the run has been fetched, ctx is done or nobody came.
+// Serve works on l until the run has been fetched, ctx is done, or nobody came.
 func (w *Worker) Serve(ctx context.Context, l net.Listener) error {
 	w.orders, w.bye = make(chan Order, 1), make(chan struct{})
 	w.set("waiting", nil)
@@ -187,7 +187,7 @@ func unpack(r io.Reader, dir string) error {
 	}
 }
 
-// openRoot makes dir where it is not there; nothing leads out of the root.
+// openRoot makes dir if it does not exist; paths cannot leave the root.
 func openRoot(dir string) (*os.Root, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err

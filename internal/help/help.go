@@ -16,8 +16,7 @@ import (
 	"github.com/hpatune/hpatune/internal/source"
 )
 
-// Command is `help`: of a command or a topic. A word that is neither is a
-// usage error, as it is elsewhere.
+// Command is `help` for a command or a topic. Any other word is a usage error.
 func Command() *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND | TOPIC]",
@@ -53,8 +52,8 @@ func Wrap(root *cobra.Command) {
 	root.SetUsageTemplate(t)
 }
 
-// Group makes a command that only holds others refuse words that are
-// none of them, instead of printing its help as if nothing were wrong.
+// Group makes a command that only has subcommands reject unknown words, instead of printing
+// its help as if nothing were wrong.
 func Group(c *cobra.Command) {
 	c.Args = cobra.ArbitraryArgs
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -88,7 +87,7 @@ func wordsBelow(c *cobra.Command) (names []string) {
 	return names
 }
 
-// numberError is how strconv says that a flag's value is no number.
+// numberError is strconv's message that a flag's value is not a number.
 var numberError = regexp.MustCompile(`strconv\.Parse(Int|Uint|Float|Bool): parsing ".*": (.*)$`)
 
 // FlagError is pflag's error without the names of Go's functions.
@@ -104,9 +103,9 @@ func FlagError(err error) string {
 	})
 }
 
-// Empty refuses a flag that was given an empty value, as --scrape "$UNSET" is: who gave
-// it believes that it does something. The flags that kubectl has, too, take it for "not
-// given", as kubectl does.
+// Empty rejects a flag with an empty value, as in --scrape "$UNSET", since the user expects
+// it to have an effect. For flags that kubectl also has, an empty value means "not given",
+// as in kubectl.
 func Empty(fl *pflag.FlagSet) (err error) {
 	fl.Visit(func(f *pflag.Flag) {
 		empty := f.Value.Type() == "string" && f.Value.String() == ""
@@ -127,7 +126,7 @@ func Topic(text string) *cobra.Command {
 	return Made(name, strings.ToUpper(short[:1])+short[1:], func() string { return strings.TrimSpace(body) })
 }
 
-// Made makes a help topic whose page is made when it is asked for.
+// Made makes a help topic whose page is generated on demand.
 func Made(name, short string, page func() string) *cobra.Command {
 	// A command without a run is a help topic only if it has some help.
 	c := &cobra.Command{Use: name, Short: short, Long: short}

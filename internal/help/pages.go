@@ -21,9 +21,9 @@ type page struct {
 	flags                map[string]string // usage by flag
 }
 
-// Describe gives a command and those below it the words of their pages. What a
-// command says itself stays: a Long comes after the page's, and a flag's usage
-// in place of it.
+// Describe sets the help texts of a command and those below it from their pages. The
+// command's own texts stay: its Long comes after the page's, and a flag's usage replaces
+// the page's.
 func Describe(c *cobra.Command, pages fs.FS) {
 	for _, below := range c.Commands() {
 		Describe(below, pages)
@@ -75,8 +75,8 @@ func readPage(pages fs.FS, name string) page {
 	return p
 }
 
-// Problems lists commands and flags below root without words, and words of commands
-// and flags that are not there.
+// Problems lists commands and flags below root without a text, and texts for commands and
+// flags that do not exist.
 func Problems(root *cobra.Command, pages fs.FS) (problems []string) {
 	files, err := fs.Glob(pages, "help/*.md")
 	if err != nil {

@@ -43,8 +43,8 @@ func Hang(prefix, text string, width int) string {
 	return prefix + strings.Join(fill(pieces(text), width-n, width-n), "\n"+strings.Repeat(" ", n))
 }
 
-// broken is a line in lines of at most width columns, those after the first begin
-// with indent.
+// broken is a line in lines of at most width columns; those after the first start with
+// indent.
 func broken(line string, width int, indent string) string {
 	if utf8.RuneCountInString(line) <= width {
 		return line

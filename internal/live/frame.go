@@ -179,8 +179,7 @@ type merged struct {
 	from, span time.Duration
 }
 
-// merged puts the view's columns together into w, or spreads them over w where
-// there are fewer.
+// merged combines the view's columns into w, or spreads them over w if there are fewer.
 func (v *view) merged(w int) []merged {
 	out := make([]merged, w)
 	for i := range out {
@@ -205,7 +204,7 @@ func known(x float64) float64 {
 	return x
 }
 
-// recent puts together the last few columns, at least five seconds of wall time.
+// recent combines the last few columns, at least five seconds of wall time.
 func (v *view) recent(now time.Duration) merged {
 	out := merged{}
 	want := time.Duration(5 * float64(time.Second) * cmp.Or(v.o.Clock.Speed, 1))

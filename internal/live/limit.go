@@ -17,8 +17,8 @@ type limit struct {
 	at     time.Duration
 }
 
-// firstLatencyLimit finds the first objective that limits a quantile of a latency
-// that is drawn. It judges nothing: verdicts are results' to give.
+// firstLatencyLimit finds the first objective that limits a quantile of a drawn latency. It
+// judges nothing; package results gives verdicts.
 func firstLatencyLimit(objectives []string) limit {
 	for _, text := range objectives {
 		o, err := results.ParseObjective(text)

@@ -26,8 +26,8 @@ type Options struct {
 	TTY  bool // w is a terminal: draw a dashboard
 }
 
-// Live draws a run. Emit is safe for concurrent use and only counts: it never
-// waits for the terminal.
+// Live draws a run. Emit is safe for concurrent use and only counts, so it never waits for
+// the terminal.
 type Live struct {
 	o    Options
 	w    io.Writer
@@ -51,7 +51,7 @@ func New(w io.Writer, o Options) *Live {
 	return l
 }
 
-// Emit takes a record into the figures. It implements results.Emit.
+// Emit adds a record to the figures. It implements results.Emit.
 func (l *Live) Emit(r results.Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

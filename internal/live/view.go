@@ -126,7 +126,7 @@ func (v *view) pod(p results.Pod) {
 		delete(v.phases, p.Name)
 	} else if _, known := v.phases[p.Name]; !known || p.Phase != results.PodFirstAnswer &&
 		p.Phase != results.PodPulled && p.Phase != results.PodNodeAdded {
-		v.phases[p.Name] = p.Phase // those three may be told after the pod is ready
+		v.phases[p.Name] = p.Phase // these three may be reported after the pod is ready
 	}
 	v.ready, v.pods = 0, len(v.phases)
 	for _, phase := range v.phases {
@@ -140,7 +140,7 @@ func (v *view) pod(p results.Pod) {
 	v.mark(p.At)
 }
 
-// mark notes the replicas in the column of t.
+// mark records the replicas in the column of t.
 func (v *view) mark(t time.Duration) {
 	if c := v.at(max(t, 0)); c != nil {
 		c.ready, c.desired = float64(v.ready), float64(v.desired)
@@ -161,7 +161,7 @@ func (v *view) stage(t time.Duration) (name string, rate float64) {
 	return name, rate
 }
 
-// line is the plain form: what happened since the line before.
+// line is the plain form: what happened since the previous line.
 func (v *view) line(now time.Duration) string {
 	var b strings.Builder
 	name, rate := v.stage(now)

@@ -101,8 +101,8 @@ func (r accessRow) get(column string) (string, bool) {
 	return r.values[i], true
 }
 
-// access reads a gateway's log, a line a request. nginx writes a line when a
-// request has ended, Envoy tells when it began.
+// access reads a gateway's log, one line per request. nginx writes a line when a request
+// has ended; Envoy records when it started.
 func (l *Log) access(b *bufio.Reader, o Options) error {
 	f, err := compileFormat(o.Format)
 	if err != nil {

@@ -15,8 +15,8 @@ type row interface {
 	get(column string) (string, bool)
 }
 
-// named are what logs call a field, without unit and without "_time", "_at",
-// "_ts"; since marks what counts from the arrival. The first that is there wins.
+// named are the names of a field in logs, without unit and without "_time", "_at", "_ts";
+// since marks those that count from the arrival. The first match is used.
 var named = map[string][]spelling{
 	"t": {{name: "t"}, {name: "arrival"}, {name: "arrived"}, {name: "info.timings.request_start"},
 		{name: "metadata.request_start"}, {name: "request_start"},
@@ -103,7 +103,7 @@ type source struct {
 // mapping is where all fields come from.
 type mapping map[string]source
 
-// mapped finds each field among the columns, with those that were told first.
+// mapped finds each field among the columns, explicit ones first.
 func mapped(columns []string, told map[string]string) (mapping, error) {
 	m := mapping{}
 	bases := make([]string, len(columns))
@@ -168,7 +168,7 @@ func toldSource(t string, columns []string) (source, error) {
 	return s, nil
 }
 
-// entry reads one row. A reason says why it is none.
+// entry reads one row. A reason says why it is not an entry.
 func (m mapping) entry(line int, r row) (e Entry, reason string) {
 	e = blank(line)
 	at := func(field string, since float64) float64 {
@@ -225,8 +225,8 @@ func (m mapping) entry(line int, r row) (e Entry, reason string) {
 	return e, reason
 }
 
-// oneClock mends what vLLM's own statistics do: the arrival is told by the wall
-// clock, everything else by one that began with the machine.
+// oneClock corrects vLLM's own statistics: the arrival is in wall time, everything else in
+// time since the machine's start.
 func (e *Entry) oneClock() {
 	const epoch = 1e8 // 1973: no machine has been up for so long
 	if e.At > epoch && e.Queued < epoch || math.IsNaN(e.At) {
@@ -251,7 +251,7 @@ func (m mapping) count(r row, field string, reason *string) int {
 	return int(v)
 }
 
-// nothing reports whether a log spells "no value" so.
+// nothing reports whether a log uses s for "no value".
 func nothing(text string) bool {
 	switch strings.ToLower(strings.TrimSpace(text)) {
 	case "", "-", "null", "none", "nan", "n/a":
@@ -274,7 +274,7 @@ func unitOf(text string) float64 {
 	return 0
 }
 
-// layouts are how logs write a time; the zone is UTC where none is written.
+// layouts are the time formats of logs; the zone is UTC if none is written.
 var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999Z07:00",
 	"2006-01-02 15:04:05.999999999", "02/Jan/2006:15:04:05 -0700"}
 

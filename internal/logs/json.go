@@ -45,7 +45,7 @@ func flat(into fields, prefix string, v any, depth int) {
 	}
 }
 
-// json reads a document, a list, or a line a request.
+// json reads a document, a list, or one line per request.
 func (l *Log) json(b *bufio.Reader, o Options) error {
 	if !jsonLines(b) {
 		d := json.NewDecoder(b)
@@ -79,7 +79,8 @@ func (l *Log) json(b *bufio.Reader, o Options) error {
 	}
 }
 
-// jsonLines reports whether there is an object a line, not a document over many.
+// jsonLines reports whether there is one object per line, instead of a document over
+// several lines.
 func jsonLines(b *bufio.Reader) bool {
 	head, _ := b.Peek(b.Size())
 	first, rest, more := bytes.Cut(bytes.TrimLeft(head, " \t\r\n"), []byte("\n"))

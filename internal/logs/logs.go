@@ -17,8 +17,8 @@ import (
 	"strings"
 )
 
-// Entry is one request of a log. Instants are seconds on the log's own clock,
-// which begins at 1970 or anywhere; NaN = the log does not say.
+// Entry is one request of a log. Times are seconds on the log's own clock, which starts at
+// 1970 or anywhere; NaN = not in the log.
 type Entry struct {
 	Line           int // where it stands, from 1; the index in its list, from 1, where it has no line
 	At             float64
@@ -28,7 +28,7 @@ type Entry struct {
 	Done           float64 // end of the answer, good or bad
 	Gap            float64 // longest time between two tokens
 	Status         int     // HTTP; 0 = unknown
-	Failed         string  // why it failed; "" = it did not, as far as Status does not say so
+	Failed         string  // why it failed; "" = it did not, unless Status says so
 	Backend, Class string
 }
 
@@ -50,7 +50,7 @@ type Log struct {
 	Warnings []string
 }
 
-// Options is what a log's header does not say.
+// Options is what a log's header does not contain.
 type Options struct {
 	// Columns name what a field is called in the log: t, input, output, queued,
 	// first, last, done, status, backend, class → the log's name for it, with
@@ -93,15 +93,15 @@ func known(field string) bool {
 	return false
 }
 
-// ErrFormat says that a file is none of what can be read.
+// ErrFormat means that a file has none of the known formats.
 var ErrFormat = errors.New("not a log that can be read: expected a table with a header " +
 	"(t_s,input_tokens,output_tokens,first_token_s,last_token_s), " +
 	"JSON lines, a result of vllm bench serve --save-detailed, guidellm, aiperf (profile_export.jsonl) or " +
 	"inference-perf (per_request_lifecycle_metrics.json), " +
 	"or an access log with --format")
 
-// Read reads one log; name stands in what is said of it. A gzipped one is
-// unpacked. It returns an error where nothing of it can be read.
+// Read reads one log; name is its name in messages. A gzipped log is unpacked. It returns
+// an error if nothing of it can be read.
 func Read(in io.Reader, name string, o Options) (Log, error) {
 	b := bufio.NewReaderSize(in, 1<<20)
 	if magic, _ := b.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
@@ -155,7 +155,7 @@ func (l *Log) bad(line int, format string, args ...any) {
 	l.Bad = append(l.Bad, Bad{l.Name, line, fmt.Sprintf(format, args...)})
 }
 
-// add takes an entry in if it is possible at all.
+// add adds an entry if it is plausible.
 func (l *Log) add(e Entry) {
 	switch {
 	case math.IsNaN(e.At) || math.IsInf(e.At, 0):

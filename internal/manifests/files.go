@@ -18,10 +18,10 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// Set is the objects of files and folders, and what was passed over.
+// Set is the objects of files and folders, and what was skipped.
 type Set struct {
 	Docs     []manifest.Doc
-	Problems source.Problems   // of the objects that were read; theirs are not judged
+	Problems source.Problems   // of the objects that were read; objects with problems are not judged
 	Texts    map[string][]byte // by file, as written
 	skipped  []skipped
 }
@@ -36,10 +36,10 @@ const (
 	isPatch    = "a patch: render it first (kubectl kustomize . | hpatune … -f -)"
 )
 
-// Read reads files and folders ("-" = stdin), each file for itself, so that
-// what is found keeps its own file and line. Files of a folder that hold no
-// objects (kustomization.yaml, Chart.yaml, values, profiles), and templates and
-// patches that are not objects yet, are passed over; a file that is named is not.
+// Read reads files and folders ("-" = stdin), each file on its own, so that findings keep
+// their file and line. Files of a folder without objects (kustomization.yaml, Chart.yaml,
+// values, profiles), and templates and patches that are not objects yet, are skipped; a
+// file that is named explicitly is not.
 func Read(stdin io.Reader, names []string) (*Set, error) {
 	m := &Set{Texts: map[string][]byte{}}
 	for _, name := range names {
@@ -92,7 +92,7 @@ func filesOf(name string) (paths []string, folder bool, err error) {
 	return paths, true, nil
 }
 
-// read takes what can be judged of one file.
+// read returns what can be judged in one file.
 func (m *Set) read(file string, data []byte, folder, patch bool) error {
 	skip := func(why string) { m.skipped = append(m.skipped, skipped{file, why}) }
 	if patch {
@@ -128,7 +128,7 @@ func (m *Set) read(file string, data []byte, folder, patch bool) error {
 	return nil
 }
 
-// autoscaler finds files that were meant to hold what is judged.
+// autoscaler finds files that were meant to contain what is judged.
 var autoscaler = regexp.MustCompile(`(?m)^["\s{]*kind["']?:\s*["']?(HorizontalPodAutoscaler|ScaledObject)\b`)
 
 func isKustomization(p string) bool {
@@ -139,8 +139,8 @@ func isKustomization(p string) bool {
 	return false
 }
 
-// patchesOf returns the files that a kustomization applies as patches: parts of
-// objects, which say nothing by themselves.
+// patchesOf returns the files that a kustomization applies as patches: parts of objects,
+// which mean nothing on their own.
 func patchesOf(data []byte) (out []string) {
 	docs, _ := source.Parse("", data)
 	for _, d := range docs {
@@ -158,7 +158,7 @@ func patchesOf(data []byte) (out []string) {
 	return out
 }
 
-// Skipped says what was passed over, a reason each, the first files by name.
+// Skipped says what was skipped, one reason each, the first files by name.
 func (m *Set) Skipped() (out []string) {
 	const named = 5
 	var reasons []string

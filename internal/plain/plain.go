@@ -19,9 +19,9 @@ import (
 	"syscall"
 )
 
-// Error returns the text of err, in which what the standard library says of files,
-// networks, certificates and numbers is said plainly. What others wrote stays as it is;
-// a path or URL that is named twice in a row is named once. It is "" for nil.
+// Error returns the text of err, with the standard library's errors about files, networks,
+// certificates and numbers in plain words. Other texts stay as they are; a path or URL that
+// is repeated is named once. It is "" for nil.
 func Error(err error) string {
 	if err == nil {
 		return ""
@@ -39,7 +39,7 @@ func Error(err error) string {
 // replacement is an error as Go prints it, and in plain words.
 type replacement struct{ goes, plain string }
 
-// said lists what can be said plainly of err and all that it wraps, outermost first.
+// said lists the plain words for err and all errors that it wraps, outermost first.
 func said(err error) (out []replacement) {
 	if text := words(err); text != "" {
 		return []replacement{{err.Error(), text}}
@@ -57,8 +57,7 @@ func said(err error) (out []replacement) {
 	return out
 }
 
-// words is one error of the standard library in plain words; "" = it is none that is
-// known here.
+// words is one error of the standard library in plain words; "" = unknown here.
 func words(err error) string {
 	switch e := err.(type) { //nolint:errorlint // the error itself, not what it wraps
 	case *url.Error:
@@ -154,7 +153,7 @@ func file(e *fs.PathError) string {
 	return e.Path + ": " + Error(e.Err)
 }
 
-// texts are rewritten where only their text is left of an error.
+// texts are rewritten if only the text of an error is left.
 var texts = []struct {
 	found *regexp.Regexp
 	plain string
@@ -182,7 +181,7 @@ var texts = []struct {
 	{regexp.MustCompile(`unexpected end of JSON input`), "the JSON ends in the middle"},
 }
 
-// once leaves out what stands twice in a row before a colon: "profile a.yaml: a.yaml: …".
+// once removes a repetition before a colon: "profile a.yaml: a.yaml: …".
 func once(text string) string {
 	parts := strings.Split(text, ": ")
 	out := parts[:1]

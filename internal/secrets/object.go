@@ -5,22 +5,22 @@ import (
 	"strings"
 )
 
-// rule is what becomes of a field of a Kubernetes object.
+// rule is how a field of a Kubernetes object is handled.
 type rule int8
 
 const (
 	drop    rule = iota
 	value        // a number, a flag or a word: kept, texts through Text
 	walk         // a map or list of fields, each judged by its own name
-	whole        // a map whose keys are anybody's: labels, quantities, selectors
+	whole        // a map with arbitrary keys: labels, quantities, selectors
 	notes        // annotations: of known prefixes only
 	command      // arguments: known flags only
 )
 
-// fields are what is kept of a workload, by the field's name wherever it stands,
-// so that it holds for a Deployment, a Rollout, an InferenceService and any other
-// kind that carries a pod template. What is not here is dropped: environment,
-// commands of a shell, headers and scripts of probes, volumes, service accounts.
+// fields are the fields of a workload that are kept, by name wherever they are, so that
+// they apply to a Deployment, a Rollout, an InferenceService and any other kind with a pod
+// template. Everything else is dropped: environment, shell commands, headers and scripts of
+// probes, volumes, service accounts.
 var fields = map[string]rule{
 	// the object
 	"apiVersion":        value,
@@ -156,8 +156,8 @@ var fields = map[string]rule{
 	"collisionCount":      value,
 }
 
-// noted are the prefixes of annotations that say how a workload is scaled, or
-// scraped. Any other may be anything.
+// noted are the prefixes of annotations about how a workload is scaled or scraped. Any
+// other annotation may contain anything.
 var noted = []string{
 	"autoscaling.knative.dev/",
 	"autoscaling.alpha.kubernetes.io/",
@@ -170,8 +170,8 @@ var noted = []string{
 	"hpatune.dev/",
 }
 
-// flags are arguments of model servers that say how much they do at once and with
-// what, and let nobody in.
+// flags are arguments of model servers about capacity and features, which give nobody
+// access.
 var flags = map[string]bool{
 	"addr":                     true,
 	"address":                  true,
@@ -242,8 +242,8 @@ var flags = map[string]bool{
 	"workers":                  true,
 }
 
-// Object returns what may be stored of a workload: the fields of an allow-list.
-// The argument is left as it was.
+// Object returns the part of a workload that may be stored: the fields of an allow-list.
+// The argument is not changed.
 func Object(object map[string]any) map[string]any {
 	out, _ := kept(object, walk).(map[string]any)
 	return out
@@ -270,7 +270,7 @@ func Texts(v any) any {
 	return v
 }
 
-// kept returns what rule r leaves of v; nil is nothing.
+// kept returns what rule r keeps of v; nil is nothing.
 func kept(v any, r rule) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -8,13 +8,13 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Profile returns a load profile as it may be stored. Values below a `headers:`
-// are judged by their names, all other values and the comments by Text. A profile
-// that holds no secret is returned byte for byte; one that does keeps its order
-// and comments.
+// Profile returns a load profile in the form in which it may be stored. Values below
+// `headers:` are judged by their names, all other values and the comments by Text. A
+// profile without secrets is returned byte for byte; otherwise its order and comments are
+// kept.
 //
-// It returns an error, and nothing to store, where the text is no YAML before or
-// after.
+// It returns an error, and nothing to store, if the text is not valid YAML before or
+// afterwards.
 func Profile(text []byte) ([]byte, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
@@ -35,8 +35,8 @@ func Profile(text []byte) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// strike takes the secrets out of n, and says whether there were any. headers
-// says that n is a map of header names to values.
+// strike removes the secrets from n, and reports whether there were any. headers means that
+// n is a map of header names to values.
 func strike(n *yaml.Node, headers bool) bool {
 	found := false
 	put := func(at *string, to string) {

@@ -12,10 +12,10 @@ import (
 // Struck stands where a secret was.
 const Struck = "REDACTED"
 
-// shapes are tokens that tell themselves by how they look, wherever they stand.
+// shapes are tokens that can be recognised by their form, wherever they are.
 //
-// Source: GitHub's and GitLab's lists of secret scanning patterns, and the
-// providers' own pages on their key formats.
+// Source: GitHub's and GitLab's lists of secret scanning patterns, and the providers' own
+// pages on their key formats.
 var shapes = []struct {
 	find *regexp.Regexp
 	put  string
@@ -57,20 +57,19 @@ var shapes = []struct {
 // query is one NAME=VALUE of a URL's query.
 var query = regexp.MustCompile(`([?&])([A-Za-z0-9_.\[\]-]+)=([^&\s"'#]+)`)
 
-// secretName tells names of query fields, flags and settings whose value lets
-// somebody in. Whole words only: max_tokens and tokenizer are none.
+// secretName matches names of query fields, flags and settings whose value gives access.
+// Whole words only: max_tokens and tokenizer do not match.
 var secretName = regexp.MustCompile(
 	`(?i)(^|[-_.])(api-?_?key|apikey|key|token|secret|password|passwd|pwd|pass|sig|signature|credentials?|auth|authorization|code|cookie|session|sas)($|[-_.])`,
 )
 
-// SecretName says that a value of this name is a secret by its name: api_key,
-// X-Auth-Token, sig. It does not know all of them: use it where the rest is free
-// text, and a list of harmless names where it is not.
+// SecretName reports whether a name indicates a secret: api_key, X-Auth-Token, sig. It does
+// not know all such names: use it if the rest is free text, and a list of harmless names if
+// it is not.
 func SecretName(name string) bool { return secretName.MatchString(name) }
 
-// Text returns text without tokens of known shapes, without who logs in to a URL
-// and without the values of query fields that are named like a secret. Nothing
-// else is changed.
+// Text returns text without tokens of known forms, without the user of a URL, and without
+// the values of query fields whose names indicate a secret. Nothing else is changed.
 func Text(text string) string {
 	for _, s := range shapes {
 		text = s.find.ReplaceAllString(text, s.put)
@@ -84,8 +83,7 @@ func Text(text string) string {
 	})
 }
 
-// said are ways in which a message of somebody else's names a secret before it
-// quotes it.
+// said are ways in which a message names a secret before it quotes it.
 var said = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)(["']?\b(?:proxy-)?authorization["']?\s*[:=]\s*)(?:"[^"\n]*"|'[^'\n]*'|[^,}\n]+)`),
 	regexp.MustCompile(
@@ -97,9 +95,8 @@ var said = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)([a-z][a-z0-9+.-]*://[^\s"'#]+#)[^\s"',}]+`), // a URL's fragment
 }
 
-// Message returns a message that somebody else wrote (an error, an event) as it
-// may be stored: Text, and without what it names a secret: api_key=…,
-// Authorization: ….
+// Message returns somebody else's message (an error, an event) in the form in which it may
+// be stored: Text, and without what it calls a secret: api_key=…, Authorization: ….
 func Message(text string) string {
 	text = Text(text)
 	for _, find := range said {
@@ -147,8 +144,8 @@ var harmless = map[string]bool{
 	"x-scope-orgid":                   true,
 }
 
-// HarmlessHeader says that a header of this name may be stored with its value.
-// Any other may be a key under a name that nobody has heard of.
+// HarmlessHeader reports whether a header with this name may be stored with its value. Any
+// other may be a key under an unknown name.
 func HarmlessHeader(name string) bool { return harmless[strings.ToLower(name)] }
 
 // Header returns what may be stored of a header's value.

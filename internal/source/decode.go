@@ -15,14 +15,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Decode fills the struct that v points to by its json tags, strictly: fields
-// it does not know, twice-written keys and values of the wrong kind are
-// Problems, all reported at once, and the rest is still filled.
+// Decode fills the struct that v points to by its json tags, strictly: unknown fields,
+// duplicate keys and values of the wrong kind are Problems, all reported at once, and the
+// rest is still filled.
 //
-// Besides the plain kinds it knows time.Duration ("1m30s"), types with
-// UnmarshalText (a Hint error gives the Try), with UnmarshalSource (which read
-// their Value themselves) and with UnmarshalJSON. null leaves a field as it is.
-// A struct with OtherNames says what to write for names that other tools have.
+// Besides the plain kinds it knows time.Duration ("1m30s"), types with UnmarshalText (a
+// Hint error gives the Try), with UnmarshalSource (which read their Value themselves) and
+// with UnmarshalJSON. null leaves a field as it is. A struct with OtherNames says what to
+// write instead of other tools' names.
 func (d *Document) Decode(v any) Problems {
 	dec := &decoder{file: d.File, budget: maxNodes}
 	if d.node != nil {
@@ -69,7 +69,7 @@ func (d *decoder) problem(n *yaml.Node, path, text, try string) {
 	d.problems = append(d.problems, Problem{File: d.file, Line: n.Line, Path: path, Text: text, Try: try})
 }
 
-// spend takes one node off the budget; false = the document is too big.
+// spend takes one node from the budget; false = the document is too big.
 func (d *decoder) spend(n *yaml.Node, path string, depth int) bool {
 	if d.budget <= 0 {
 		return false
@@ -405,7 +405,7 @@ func (d *decoder) own(
 	}
 }
 
-// clip keeps a value that is quoted in a text short.
+// clip shortens a value that is quoted in a text.
 func clip(s string) string {
 	if len(s) > 60 {
 		return strings.ToValidUTF8(s[:57], "") + "..."

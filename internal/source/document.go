@@ -12,9 +12,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Limits against hostile input. Real files are far below: a cluster's whole
-// dump of HPAs is some megabytes, and nothing nests deeper than a CRD's schema.
-// The worst file of this size (a list of single letters) takes 8 s and 1 GB.
+// Limits against hostile input. Real files are far below: a complete dump of a cluster's
+// HPAs is a few megabytes, and nothing is nested deeper than a CRD's schema. The worst file
+// of this size (a list of single letters) takes 8 s and 1 GB.
 const (
 	MaxBytes = 8 << 20
 	maxDepth = 100
@@ -93,9 +93,9 @@ func shift(n *yaml.Node, by int) {
 	}
 }
 
-// tooDeep refuses brackets nested so deep that the YAML parser would spend its
-// time and stack on them. Brackets in texts and comments count too; nobody has
-// a thousand of those open.
+// tooDeep rejects brackets nested so deeply that the YAML parser would spend its time and
+// stack on them. Brackets in texts and comments count, too; nobody has a thousand of those
+// open.
 func tooDeep(file string, data []byte) (Problem, bool) {
 	depth, line := 0, 1
 	for _, c := range data {
@@ -132,8 +132,7 @@ func syntax(file string, after int, err error) Problem {
 	return p
 }
 
-// Line returns the line of the field at path, or of the nearest field around
-// it that is written down.
+// Line returns the line of the field at path, or of the nearest existing field around it.
 func (d *Document) Line(path string) int {
 	n, line, _ := d.find(path)
 	if line == 0 && n != nil {
@@ -142,7 +141,7 @@ func (d *Document) Line(path string) int {
 	return line
 }
 
-// Has reports whether the field at path is written down and not null.
+// Has reports whether the field at path exists and is not null.
 func (d *Document) Has(path string) bool {
 	n, _, ok := d.find(path)
 	return ok && !isNull(n)

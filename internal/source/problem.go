@@ -33,8 +33,8 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Problems is all that is wrong with some files. A nil or empty one is not an
-// error: return Err(), not the value itself.
+// Problems are all problems of some files. A nil or empty one is not an error: return
+// Err(), not the value itself.
 type Problems []Problem
 
 // Error returns a line per problem, each followed by its hint:
@@ -78,9 +78,8 @@ type Hint struct{ Text, Try string }
 // Error returns the text alone.
 func (h *Hint) Error() string { return h.Text }
 
-// Nearest returns the name among those given that word most likely was meant to
-// be, or "" if none is near: at most a third of its letters may differ. Case and
-// the marks - and _ do not count.
+// Nearest returns the name that was probably meant by word, or "" if none is similar: at
+// most a third of its letters may differ. Case and the marks - and _ are ignored.
 func Nearest(word string, among []string) string {
 	return NearestWithin(word, among, max(1, len(word)/3))
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// A column is one field of a row: how it is read off a record, by one of the
-// four functions, and put back. ok is false where there is nothing to say: null.
+// A column is one field of a row: how it is read from a record, by one of the four
+// functions, and written back. ok is false for null.
 //
-// Note: rejected one function that returns a parquet.Value: the copy through
-// the stack stalls, and a row took 0.2 µs more.
+// Note: rejected one function that returns a parquet.Value: the copy through the stack
+// stalls, and a row took 0.2 µs more.
 type column[T any] struct {
 	name  string
 	num   func(*tables, *T) (n int64, ok bool)

@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// sortWindow bounds the memory of a compaction: rows are put in order
-	// within as many as this. A request that took so long that more arrivals
-	// ended before it stands later in the file; readers sort.
+	// sortWindow limits the memory of a compaction: rows are sorted within this many. A
+	// request that took so long that more arrivals ended before it comes later in the file;
+	// readers sort.
 	sortWindow = 1 << 14
-	// groupRows is when a row group is written out, and its memory given back.
+	// groupRows is the size at which a row group is written, and its memory freed.
 	groupRows = 1 << 14
 )
 
-// compact turns the parts of both folders into one file each.
+// compact merges the parts of each folder into one file.
 func (w *Writer) compact() error {
 	byArrival := func(a, b results.Request) int { return cmp.Compare(a.Arrival, b.Arrival) }
 	byTime := func(a, b results.Sample) int { return cmp.Compare(a.At, b.At) }

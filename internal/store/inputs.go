@@ -11,18 +11,18 @@ import (
 	"github.com/hpatune/hpatune/internal/secrets"
 )
 
-// InputsDir is where a run keeps the files that its profile names, under the
-// names that it gives them, so that the run can be sent again from itself.
+// InputsDir is where a run stores the files that its profile names, under the same names,
+// so that the run can be repeated from its folder.
 const InputsDir = "inputs"
 
-// maxInput bounds what one file may add to a run.
+// maxInput limits the size of one stored file.
 const maxInput = 64 << 20
 
-// ErrNotKept says that an input is not kept, and why.
+// ErrNotKept means that an input is not stored, with the reason.
 var ErrNotKept = errors.New("is not kept with the run")
 
-// Input keeps a file of files as inputs/name. A file that is too large, or that
-// holds what looks like a token, is not kept: the error is ErrNotKept then.
+// Input stores a file of files as inputs/name. A file that is too large, or that contains
+// what looks like a token, is not stored: the error is then ErrNotKept.
 func (w *Writer) Input(files fs.FS, name string) error {
 	if !fs.ValidPath(name) {
 		return fmt.Errorf("run folder: %q is not the name of a file in it", name)

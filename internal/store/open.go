@@ -14,10 +14,9 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Open reads a run folder: of a run that ended, that failed, that was killed,
-// or that still goes on. What is damaged (the last part of a killed run, a
-// torn line) is left out with a Warning, and the run is then partial. It fails
-// where there is no run at all: no readable meta.json.
+// Open reads the folder of a run that ended, failed, was killed, or is still active.
+// Damaged parts (the last part of a killed run, a torn line) are skipped with a Warning,
+// and the run is then partial. It fails if there is no run at all: no readable meta.json.
 func Open(fsys fs.FS) (*results.Run, error) {
 	data, err := fs.ReadFile(fsys, metaName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -101,7 +100,7 @@ func readRecords(fsys fs.FS, run *results.Run, t *tables) error {
 	if bad > 0 {
 		doubt(run, results.WarnTornRecord, "%d unreadable lines left out, the first %v", bad, first)
 	}
-	// Sources write side by side; each list is in order again here.
+	// Sources write concurrently; each list is sorted again here.
 	slices.SortStableFunc(run.Pods, func(a, b results.Pod) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(run.Syncs, func(a, b results.Sync) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(run.Endpoints, func(a, b results.Endpoints) int { return cmp.Compare(a.At, b.At) })
@@ -154,8 +153,7 @@ func readParts[T any](fsys fs.FS, dir string, cols []column[T], run *results.Run
 	return rows, nil
 }
 
-// lastSeen is the last instant that any record knows: how long a killed run
-// can be shown to have run.
+// lastSeen is the latest time in any record: how long a killed run demonstrably ran.
 func lastSeen(run *results.Run) (last time.Duration) {
 	for _, r := range run.Requests {
 		last = max(last, r.Scheduled, r.Sent, r.Done)

@@ -138,13 +138,11 @@ func (c *column[T]) values(values []parquet.Value, t *tables, rows []T, optional
 	}
 }
 
-// decode appends the rows of one file to rows. It takes columns by their names:
-// a file may have more, and those it lacks keep their zero (or none). In an
-// error rows come back as they were.
+// decode appends the rows of one file to rows. It finds columns by name: a file may have
+// more, and those it lacks keep their zero (or none). After an error, rows are unchanged.
 func decode[T any](rows []T, data []byte, cols []column[T], t *tables) (all []T, err error) {
 	defer func() {
-		// A damaged file may take the decoder by surprise; that is a bad file,
-		// not a bad program.
+		// A damaged file may make the decoder panic; that is a bad file, not a bug.
 		if p := recover(); p != nil {
 			all, err = rows, fmt.Errorf("parquet: damaged: %v", p)
 		}
@@ -158,7 +156,7 @@ func decode[T any](rows []T, data []byte, cols []column[T], t *tables) (all []T,
 	if err != nil {
 		return rows, fmt.Errorf("parquet: %w", err)
 	}
-	// A row takes more than a thousandth of a byte: a count beyond that is damage.
+	// A row takes more than a thousandth of a byte; a higher count means damage.
 	if n := f.NumRows(); n < 0 || n > 1000*int64(len(data)) {
 		return rows, fmt.Errorf("parquet: damaged: claims %d rows in %d bytes", n, len(data))
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// clean returns meta without secrets; the caller's is left as it was. It is the
-// last door, not the only one: headers come from files that are never copied, and
-// the load generator does not log them.
+// clean returns meta without secrets; the caller's is not changed. It is the last check,
+// not the only one: files with headers are never copied, and the load generator does not
+// log them.
 func clean(meta results.Meta) results.Meta {
 	meta.Target.URL = secrets.Message(meta.Target.URL)
 	meta.Why = secrets.Message(meta.Why)

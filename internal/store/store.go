@@ -4,13 +4,13 @@
 //	meta.json                 what the run was; rewritten once, at its end
 //	profile.yaml              as used
 //	requests/part-*.parquet   one row per arrival
-//	samples/part-*.parquet    one row per number
-//	records.jsonl             everything else, a line a record
+//	samples/part-*.parquet    one row per value
+//	records.jsonl             everything else, one record per line
 //	cluster/                  observed objects, verbatim
 //
 // While a run goes on, rows are written in parts of at most partEvery; Close
-// compacts them into one file a folder. Every file but records.jsonl appears
-// under its name whole (temporary name + rename), so a killed run loses what
+// compacts them into one file per folder. Every file except records.jsonl appears
+// under its name complete (temporary name + rename), so a killed run loses what
 // had not been written yet, less than two seconds, and nothing else. There is
 // no fsync before Close: it would guard against a power cut, not against a
 // kill.
@@ -39,8 +39,8 @@ const (
 	samplesDir  = "samples"
 	clusterDir  = "cluster"
 
-	// compactName holds a folder's rows once the run has ended. It sorts and
-	// globs as a part; where it is, the numbered parts beside it are leftovers.
+	// compactName contains a folder's rows after the run has ended. It sorts and globs like
+	// a part; if it exists, the numbered parts next to it are leftovers.
 	compactName = "part-all.parquet"
 
 	tempSuffix = ".tmp"
@@ -112,7 +112,7 @@ func (w *Writer) writeMeta(meta results.Meta) error {
 	return w.writeFile(metaName, append(data, '\n'))
 }
 
-// writeFile makes a file appear under its name whole or not at all.
+// writeFile makes a file appear under its name completely or not at all.
 func (w *Writer) writeFile(name string, data []byte) error {
 	return w.writeWith(name, false, func(f io.Writer) error {
 		_, err := f.Write(data)
@@ -120,8 +120,8 @@ func (w *Writer) writeFile(name string, data []byte) error {
 	})
 }
 
-// writeWith makes a file that fill writes appear under its name whole or not
-// at all; sync also makes it outlive a power cut.
+// writeWith makes a file that fill writes appear under its name completely or not at all;
+// sync also makes it survive a power cut.
 func (w *Writer) writeWith(name string, sync bool, fill func(io.Writer) error) error {
 	path := filepath.Join(w.dir, filepath.FromSlash(name))
 	f, err := os.Create(path + tempSuffix)

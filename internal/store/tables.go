@@ -26,7 +26,7 @@ func newTables(meta results.Meta) *tables {
 	return t
 }
 
-// adopt takes the tables of meta over, where it has them.
+// adopt takes over the tables of meta, if it has them.
 func (t *tables) adopt(meta results.Meta) {
 	for i, text := range meta.Errors {
 		t.name(results.Name{Table: results.ErrorTable, Index: int32(i), Text: text})
@@ -87,7 +87,7 @@ func (t *tables) intern(list *[]string, bytes *[][]byte, index map[string]int32,
 	}
 }
 
-// placeholder stands in a file for an entry whose name was not known yet.
+// placeholder is in a file for an entry whose name was not known yet.
 func placeholder(i int32) string { return "#" + strconv.Itoa(int(i)) }
 
 // lookup returns the bytes of entry i; ok is false for "none".

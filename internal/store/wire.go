@@ -265,8 +265,8 @@ func line(b *bytes.Buffer, kind string, v any) error {
 	return nil
 }
 
-// readLine puts the record of one line into run; names go to the tables. Kinds
-// of later versions are skipped.
+// readLine adds the record of one line to run; names go to the tables. Kinds of later
+// versions are skipped.
 func readLine(data []byte, run *results.Run, t *tables) error {
 	var head struct {
 		Type string `json:"type"`

@@ -13,8 +13,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// A Writer owns a run folder while its run goes on. Emit, File, Failed and Err
-// may be called from any goroutine; Close ends it.
+// A Writer owns a run folder during its run. Emit, File, Failed and Err can be called from
+// any goroutine; Close ends it.
 type Writer struct {
 	dir  string
 	meta results.Meta
@@ -52,12 +52,12 @@ func (b *batch) reset() {
 	b.requests, b.samples, b.others = b.requests[:0], b.samples[:0], b.others[:0]
 }
 
-// otherBytes is what a record that is no row counts for in the backlog: a sync
-// with a dozen pods.
+// otherBytes is the size of a record that is not a row in the backlog: a sync with a dozen
+// pods.
 const otherBytes = 4 << 10
 
-// Emit takes a record; it is a results.Emit. It appends to memory and never
-// blocks on the disk. After Close it does nothing.
+// Emit adds a record; it is a results.Emit. It appends to memory and never waits for the
+// disk. After Close it does nothing.
 func (w *Writer) Emit(r results.Record) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -102,9 +102,8 @@ func (w *Writer) File(name string, data []byte) error {
 	return w.writeFile(clusterDir+"/"+name, data)
 }
 
-// Pace waits until the log has room again, or has failed. It is for those who
-// have all records at once, as a merge of runs; a run that goes on must not
-// wait.
+// Pace waits until the log has room again, or has failed. It is for callers that have all
+// records at once, such as a merge of runs; an active run must not wait.
 func (w *Writer) Pace() {
 	for {
 		w.mu.Lock()
@@ -120,7 +119,7 @@ func (w *Writer) Pace() {
 // Dir returns the folder.
 func (w *Writer) Dir() string { return w.dir }
 
-// Failed is closed when the log has failed: the run should end then.
+// Failed is closed when the log has failed; the run should then end.
 func (w *Writer) Failed() <-chan struct{} { return w.failed }
 
 // Err returns why the log failed, or nil.
@@ -220,10 +219,10 @@ func (w *Writer) write(b batch) error {
 
 func partName(dir string, n int) string { return fmt.Sprintf("%s/part-%08d.parquet", dir, n) }
 
-// Close writes what is left, compacts the parts and rewrites meta.json with
-// meta: its Partial and Why say how the run ended. Tables that meta does not
-// bring are those that Name records made. It returns why the log failed, if it
-// did: the run is then kept, readable and partial.
+// Close writes what is left, compacts the parts and rewrites meta.json with meta: its
+// Partial and Why say how the run ended. Tables that meta does not contain come from Name
+// records. It returns the error of the log, if it failed: the run is then kept, readable
+// and partial.
 func (w *Writer) Close(meta results.Meta) error {
 	w.mu.Lock()
 	if w.closed {
