@@ -5,8 +5,8 @@ import "strings"
 // Page lays a page of Markdown out in Columns columns, for a terminal.
 //
 // The lines of a paragraph or of a list item are joined and broken again, so the source
-// may break them anywhere; tables are aligned. Every other line is printed as it is:
-// headings, and indented lines, which are code or were laid out by hand.
+// may break them anywhere; tables are aligned. Indented lines were laid out by hand: they
+// are never joined, and broken only if they are too wide and not code (four blanks).
 func Page(page string) string {
 	var b strings.Builder
 	lines := strings.Split(strings.TrimSuffix(page, "\n"), "\n")
