@@ -23,7 +23,7 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 	}
 	e, a := &s.exact, &s.auto
 	n := len(w.Demand.Bins)
-	s.requests = w.requests(s.requests[:0], seed)
+	come := w.arrivals(seed)
 	clear(s.ticks[:min(n, len(s.ticks))])
 	for len(s.ticks) < n {
 		s.ticks = append(s.ticks, results.Tick{})
@@ -38,18 +38,15 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 	a.reset(w, cfg)
 	a.begin(e)
 	dt := w.Demand.Step.Seconds()
-	next, losses := 0, w.Losses
+	losses := w.Losses
 	for i := range ticks {
 		now := float64(i) * dt
 		losses = lose(losses, now, dt, e)
 		a.due(now+dt/2, e, s.OnDecision)
 		ticks[i].Spec, ticks[i].Desired = float64(a.replicas), float64(a.desired)
-		from := next
-		for next < len(s.requests) && (s.requests[next].At < now+dt || i == n-1) {
-			next++
-		}
-		e.Step(s.requests[from:next])
-		a.note(float64(next-from), &ticks[i], e)
+		s.requests = come.step(i, s.requests[:0])
+		e.Step(s.requests)
+		a.note(float64(len(s.requests)), &ticks[i], e)
 	}
 	e.Finish()
 	for i := range ticks {
@@ -57,48 +54,61 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 	}
 }
 
-// requests are the world's arrivals one by one: the recorded ones, or drawn from the bins.
-// Within a bin they are evenly spread if arrivals are constant, else random.
-func (w *World) requests(out []plant.Request, seed uint64) []plant.Request {
-	if w.Demand.Arrivals != nil {
-		out = slices.Grow(out, len(w.Demand.Arrivals))
-		for i, a := range w.Demand.Arrivals {
-			r := plant.Request{At: a.At.Seconds(), Index: a.Index, Class: a.Class, Prompt: a.Prompt, Output: a.Max}
-			if w.Demand.Times != nil {
-				r.Time = w.Demand.Times[i]
+// arrivals are a world's requests, step by step: a day of them at once would be most of
+// what a replay holds in memory.
+type arrivals struct {
+	w     *World
+	r     *rand.Rand
+	next  int // index of the next request
+	at    []float64
+	carry float64 // of constant rates, the fraction of a request that is not there yet
+}
+
+func (w *World) arrivals(seed uint64) *arrivals {
+	return &arrivals{w: w, r: rand.New(rand.NewPCG(w.Seed, seed^0x61727269)), carry: 0.5}
+}
+
+// step appends the requests of step i, which is asked for in order from 0 on: the recorded
+// ones, or drawn from the bin. Within a bin they are evenly spread if arrivals are
+// constant, else random.
+func (a *arrivals) step(i int, out []plant.Request) []plant.Request {
+	d := &a.w.Demand
+	dt := d.Step.Seconds()
+	if d.Arrivals != nil {
+		end, last := float64(i)*dt+dt, i == len(d.Bins)-1
+		for ; a.next < len(d.Arrivals) && (last || d.Arrivals[a.next].At.Seconds() < end); a.next++ {
+			x := &d.Arrivals[a.next]
+			r := plant.Request{At: x.At.Seconds(), Index: x.Index, Class: x.Class, Prompt: x.Prompt, Output: x.Max}
+			if d.Times != nil {
+				r.Time = d.Times[a.next]
 			}
 			out = append(out, r)
 		}
 		return out
 	}
-	r := rand.New(rand.NewPCG(w.Seed, seed^0x61727269))
-	dt := w.Demand.Step.Seconds()
-	at := make([]float64, 0, 64)
-	carry := 0.5
-	for i, b := range w.Demand.Bins {
-		k := 0
-		switch {
-		case b == float64(int(b)):
-			k = int(b)
-		case w.Demand.CV2 == 0:
-			carry += b
-			k = int(carry)
-			carry -= float64(k)
-		default: // a rate, not a count
-			k = int(count(r, b, w.Demand.CV2))
+	k := 0
+	switch b := d.Bins[i]; {
+	case b == float64(int(b)):
+		k = int(b)
+	case d.CV2 == 0:
+		a.carry += b
+		k = int(a.carry)
+		a.carry -= float64(k)
+	default: // a rate, not a count
+		k = int(count(a.r, b, d.CV2))
+	}
+	a.at = a.at[:0]
+	for j := range k {
+		if d.CV2 == 0 {
+			a.at = append(a.at, (float64(j)+0.5)/float64(k))
+		} else {
+			a.at = append(a.at, a.r.Float64())
 		}
-		at = at[:0]
-		for j := range k {
-			if w.Demand.CV2 == 0 {
-				at = append(at, (float64(j)+0.5)/float64(k))
-			} else {
-				at = append(at, r.Float64())
-			}
-		}
-		slices.Sort(at)
-		for _, u := range at {
-			out = append(out, plant.Request{At: (float64(i) + u) * dt, Index: len(out), Class: -1})
-		}
+	}
+	slices.Sort(a.at)
+	for _, u := range a.at {
+		out = append(out, plant.Request{At: (float64(i) + u) * dt, Index: a.next, Class: -1})
+		a.next++
 	}
 	return out
 }
