@@ -41,8 +41,9 @@ func doubtOf(f *Fitted) replay.Doubt {
 	if q := &w.Service.Quota; q.Cores > 0 {
 		// Under a CPU limit it is what requests cost that counts. What drifts within a run
 		// is taken to drift as much from run to run: neighbours on a node come and go at all
-		// time scales, and one run shows no more.
-		d.Service = math.Hypot(leastService, q.Spread)
+		// time scales, and one run shows no more. What was recorded is one draw of that, and
+		// a new day another.
+		d.Service, d.Waits = math.Hypot(leastService, math.Sqrt2*q.Spread), math.Sqrt2*q.Waits
 	}
 	for i := range w.Pipes {
 		d.Pipes = append(d.Pipes, leastPipe)

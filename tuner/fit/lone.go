@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -19,6 +20,9 @@ type lone struct {
 	// than until then (Kaplan and Meier).
 	by []float64
 	at map[int]float64 // of single calls, by index
+	// drift is the standard deviation of the logarithm of by from one half minute to the
+	// next, beyond its scatter within them.
+	drift float64
 }
 
 // loneOf finds them; ok is false for fewer than 5.
@@ -80,6 +84,7 @@ func loneOf(l *log) (out lone, ok bool) {
 			out.at[x.i] = ratios[j].by
 		}
 	}
+	out.drift = out.drifts(l)
 	slices.SortStableFunc(ratios, func(a, b ended) int { return sign(a.by - b.by) })
 	const ranks = 256
 	left, by := 1.0, 0.0 // share that takes longer
@@ -96,6 +101,40 @@ func loneOf(l *log) (out lone, ok bool) {
 		out.by = append(out.by, by)
 	}
 	return out, true
+}
+
+// drifts is the drift of lone requests, by an analysis of variance over half minutes.
+func (a *lone) drifts(l *log) float64 {
+	type block struct{ n, sum, squares float64 }
+	blocks := map[int]*block{}
+	n, sum := 0.0, 0.0
+	for i := range l.calls {
+		by, ok := a.at[i]
+		if !ok {
+			continue
+		}
+		k := int(math.Floor(l.calls[i].sent / costBlock))
+		if blocks[k] == nil {
+			blocks[k] = &block{}
+		}
+		v := math.Log(by)
+		b := blocks[k]
+		b.n, b.sum, b.squares = b.n+1, b.sum+v, b.squares+v*v
+		n, sum = n+1, sum+v
+	}
+	k := float64(len(blocks))
+	if k < 5 || n < 4*k {
+		return 0
+	}
+	within, between, sizes := 0.0, 0.0, 0.0
+	for _, at := range slices.Sorted(maps.Keys(blocks)) { // in order: so are the roundings
+		b := blocks[at]
+		mean := b.sum / b.n
+		within += b.squares - b.n*mean*mean
+		between += b.n * (mean - sum/n) * (mean - sum/n)
+		sizes += b.n * b.n
+	}
+	return math.Sqrt(max(0, (between-within/(n-k)*(k-1))/(n-sizes/n)))
 }
 
 // fullSpeed is what share of a lone request's time it would take without the quota:

@@ -1,6 +1,7 @@
 package fit
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -111,6 +112,7 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 		}
 		law := plant.SlotsLaw(most, sample)
 		law.Quota = q
+		law.Quota.Waits = math.Sqrt(max(0, alone.drift*alone.drift-q.Spread*q.Spread))
 		law.Quota.Share, law.Quota.ShareError = b.share, b.error
 		return b.law(law), own
 	}
@@ -231,8 +233,8 @@ func scatter(rs []reading, base float64) float64 {
 		within, n = within+w*d*d, n+1
 	}
 	between, k := 0.0, 0.0
-	for _, b := range blocks {
-		if b.work > 0 {
+	for _, at := range slices.Sorted(maps.Keys(blocks)) { // in order: so are the roundings
+		if b := blocks[at]; b.work > 0 {
 			d := b.burnt/b.work/each - 1
 			between, k, squares = between+b.work*d*d, k+1, squares+b.work*b.work
 		}

@@ -2,6 +2,7 @@ package plant
 
 import (
 	"math"
+	"slices"
 
 	"github.com/hpatune/hpatune/results"
 )
@@ -14,8 +15,10 @@ func (l *Law) Serve(requests []Request, seed uint64, told func(index int, first,
 	m := &Model{Spec: Spec{Law: *l}, dt: 1, toEnd: math.Inf(1), toFirst: math.Inf(1), wait: math.Inf(1)}
 	m.Law.Queue, m.Law.Young = 0, nil
 	m.byClass = map[int16][]ServiceTime{-1: l.Times}
-	for _, t := range l.Times {
-		m.byClass[t.Class] = append(m.byClass[t.Class], t)
+	if slices.ContainsFunc(requests, func(r Request) bool { return r.Time.Total == 0 }) {
+		for _, t := range l.Times {
+			m.byClass[t.Class] = append(m.byClass[t.Class], t)
+		}
 	}
 	var e Exact
 	e.watch = func(c *call, first, took float64) { told(int(c.index), first, took) }

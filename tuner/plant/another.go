@@ -18,6 +18,9 @@ type Another struct {
 	// Bucket is by how many standard errors the share of a CPU limit's budget is off
 	// (Quota.ShareError).
 	Bucket float64
+	// Waits multiplies what requests take at full speed under a CPU limit, and not what they
+	// cost; 0 = 1.
+	Waits float64
 	// Slopes multiply what load adds to each pipe's value; nil = 1 each.
 	Slopes []float64
 	// Resample draws the sample of cold starts anew from itself, with repetition: a
@@ -29,6 +32,7 @@ type Another struct {
 func (m *Model) Draw(a Another) *Model {
 	d := *m
 	d.Seed, d.inOrder, d.pace = a.Seed, -1, a.Pace
+	d.waits = a.Waits
 	d.pipes = slices.Clone(m.pipes)
 	for i := range d.pipes {
 		d.pipes[i].near(a.Seed + uint64(i))

@@ -307,8 +307,11 @@ func (e *Exact) begin(s *server, c call) {
 			s.bucket.refill(s.at, q.Base)
 		}
 		if e.m.inOrder < 0 {
-			k := q.costs(e.seed, s.at)
-			work, c.time.First = work*k, c.time.First*k
+			k, waits := q.costs(e.seed, s.at), q.waits(e.seed, s.at)
+			if e.m.waits > 0 {
+				waits *= e.m.waits
+			}
+			work, c.time.First, c.worth = work*k*waits, c.time.First*k*waits, c.worth/waits
 		}
 		c.first = math.NaN()
 		if c.time.First < work {

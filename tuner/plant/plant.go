@@ -230,6 +230,8 @@ type Model struct {
 	byClass map[int16][]ServiceTime
 	// pace multiplies what requests take in the exact plant; 0 = 1.
 	pace float64
+	// waits multiplies what requests take under a CPU limit, and not what they cost; 0 = 1.
+	waits float64
 }
 
 type startTimes struct{ scheduled, started, ready float64 } // since creation, seconds

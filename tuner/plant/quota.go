@@ -31,6 +31,9 @@ type Quota struct {
 	// costs from one half minute to the next: neighbours on the node, clocks,
 	// collectors. 0 = none.
 	Spread float64
+	// Waits is the same of how long requests wait for a processor, in the time that they
+	// take at full speed: that costs nothing.
+	Waits float64 `json:",omitempty"`
 	// Share is what a container that did not stand when a period began gets of that
 	// period's budget, over 0 and up to 1; 0 = all of it.
 	Share float64 `json:",omitempty"`
@@ -65,7 +68,7 @@ func (q *Quota) Most() float64 {
 }
 
 func (q *Quota) check(bad func(string, ...any)) {
-	if q.Cores < 0 || q.Period < 0 || q.Base < 0 || q.Each < 0 || q.Spread < 0 ||
+	if q.Cores < 0 || q.Period < 0 || q.Base < 0 || q.Each < 0 || q.Spread < 0 || q.Waits < 0 ||
 		q.Cores > 0 && q.Base >= q.Cores*q.share() || q.Share < 0 || q.Share > 1 {
 		bad("law: a quota of %g cores, period %v, %g used at rest, %g core-seconds a request, spread %g, share %g; none "+
 			"may be negative, rest must be under the limit, and the share at most 1", q.Cores, q.Period, q.Base, q.Each,
@@ -158,15 +161,23 @@ func (b *bucket) run(now, d, need, cores float64) (ran, took float64) {
 
 // costs is what work costs at a time over what it costs on the average, by half
 // minutes: lognormal with mean 1.
-func (q *Quota) costs(seed uint64, at float64) float64 {
-	if q.Spread == 0 {
+func (q *Quota) costs(seed uint64, at float64) float64 { return drift(q.Spread, seed^0x636f737473, at) }
+
+// waits is how long requests take at full speed at a time over what they take on the
+// average, beyond what they cost more.
+func (q *Quota) waits(seed uint64, at float64) float64 { return drift(q.Waits, seed^0x7761697473, at) }
+
+// drift is a factor by half minutes: lognormal with mean 1, and spread the standard
+// deviation of its logarithm.
+func drift(spread float64, seed uint64, at float64) float64 {
+	if spread == 0 {
 		return 1
 	}
 	k := uint64(int64(math.Floor(at/30)) + 1<<20)
-	u := float64(mix(seed^0x636f737473, 2*k)>>11+1) / (1 << 53)
-	v := float64(mix(seed^0x636f737473, 2*k+1)>>11) / (1 << 53)
+	u := float64(mix(seed, 2*k)>>11+1) / (1 << 53)
+	v := float64(mix(seed, 2*k+1)>>11) / (1 << 53)
 	z := math.Sqrt(-2*math.Log(u)) * math.Cos(2*math.Pi*v)
-	return math.Exp(q.Spread*z - q.Spread*q.Spread/2)
+	return math.Exp(spread*z - spread*spread/2)
 }
 
 // The fluid plant's tables under a quota are measured: a replica (all of them, for

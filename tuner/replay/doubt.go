@@ -9,10 +9,12 @@ import (
 // an interval over replicates is one for a new day of a world that is only known this well.
 // The zero Doubt varies nothing.
 type Doubt struct {
-	Rate    float64   `json:"rate"`    // relative standard error of the offered rate
-	Service float64   `json:"service"` // of what requests take
-	Pipes   []float64 `json:"pipes"`   // of what load adds to each metric; nil = none
-	Starts  bool      `json:"starts"`  // cold starts are a sample, and are resampled
+	Rate    float64 `json:"rate"`    // relative standard error of the offered rate
+	Service float64 `json:"service"` // of what requests take
+	// Waits is of how long requests wait for a processor, under a CPU limit.
+	Waits  float64   `json:"waits,omitempty"`
+	Pipes  []float64 `json:"pipes"`  // of what load adds to each metric; nil = none
+	Starts bool      `json:"starts"` // cold starts are a sample, and are resampled
 	// Off is the error of the world when it replayed the run to which it was fitted.
 	Off Off `json:"off"`
 }

@@ -293,6 +293,7 @@ func (w *World) luck(seed uint64) (*World, *rand.Rand) {
 		}
 		a.Slopes = append(a.Slopes, about(vary, s))
 	}
+	a.Waits = about(vary, w.Doubt.Waits)
 	a.Bucket = min(max(vary.NormFloat64(), -3), 3)
 	if lo, hi := w.Service.Between[0], w.Service.Between[1]; hi > lo {
 		a.AtOnce = lo + vary.IntN(hi-lo+1) - w.Service.Slots()
