@@ -44,13 +44,15 @@ type Meta struct {
 	Objectives []string `json:"objectives,omitempty"`
 	AtZero     string   `json:"at_zero,omitempty"` // what a request meets while no pod is ready: AtZero reads it
 
-	Target   Target            `json:"target"`
-	Workload Workload          `json:"workload"`
-	HPA      HPAContext        `json:"hpa"`
-	Client   Client            `json:"client"`
-	Stages   []StageInfo       `json:"stages"`
-	Classes  []string          `json:"classes"`
-	Backends []Backend         `json:"backends,omitempty"`
+	Target   Target      `json:"target"`
+	Workload Workload    `json:"workload"`
+	HPA      HPAContext  `json:"hpa"`
+	Client   Client      `json:"client"`
+	Stages   []StageInfo `json:"stages"`
+	Classes  []string    `json:"classes"`
+	Backends []Backend   `json:"backends,omitempty"`
+	// Queries are the PromQL of recorded samples whose name is not the query itself.
+	Queries  map[string]string `json:"queries,omitempty"`
 	Errors   []string          `json:"errors,omitempty"`   // folded error texts
 	Context  map[string]string `json:"context,omitempty"`  // anything else worth knowing: image, digest, model, node type
 	Capacity *Capacity         `json:"capacity,omitempty"` // of a capacity search

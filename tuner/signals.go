@@ -133,6 +133,11 @@ func (b *bench) signals(
 		b.signal(&row, base, share, new(replay.Scratch), &seen[x], &seen[y])
 		rows = append(rows, row)
 	}
+	if g, ok := sumOf(seen, search); ok {
+		row := signalRow(&g, nil)
+		b.signal(&row, base, share, new(replay.Scratch), &g)
+		rows = append(rows, row)
+	}
 	best := -1
 	for i := range rows {
 		if m := rows[i].more; m != nil && m.Hi != nil && *m.Hi < 0 && m.Value <= -unparted &&
@@ -173,6 +178,39 @@ func pairOf(rows []SignalRow, seen []fit.Signal, search []int) (queue, other int
 	}
 	return other, queue, queue >= 0 && other >= 0
 }
+
+// sumOf is what runs and what waits as one number of all pods. Its target is per
+// replica, wanted replicas that are not ready yet included: pods that are starting are
+// credited, where a queue alone asks again until they serve.
+func sumOf(seen []fit.Signal, search []int) (sum fit.Signal, ok bool) {
+	runs, waits := -1, -1
+	for _, i := range search {
+		p := &seen[i].Pipe
+		if seen[i].Metric.Source == hpa.Resource || seen[i].Metric.Source == hpa.External && p.Over != plant.Sum {
+			continue
+		}
+		switch {
+		case p.PerDone > 0 || p.PerWork > 0 || p.PerRunning > 0 && p.PerWaiting > 0:
+		case p.PerRunning > 0 && runs < 0:
+			runs = i
+		case p.PerWaiting > 0 && waits < 0:
+			waits = i
+		}
+	}
+	if runs < 0 || waits < 0 {
+		return sum, false
+	}
+	r, w := &seen[runs], &seen[waits]
+	sum = fit.Signal{Metric: hpa.Metric{Source: hpa.External, Name: r.Metric.Name + SumSign + w.Metric.Name}, Pipe: r.Pipe,
+		Follows: "requests in flight", Noise: math.NaN(), Slope: math.NaN(), N: min(r.N, w.N)}
+	p := &sum.Pipe
+	p.Name, p.Over, p.Ceiling = sum.Metric.Name, plant.Sum, 0
+	p.Base, p.Starting, p.PerWaiting = r.Pipe.Base+w.Pipe.Base, r.Pipe.Starting+w.Pipe.Starting, w.Pipe.PerWaiting
+	return sum, true
+}
+
+// SumSign stands between the names of two metrics of which a signal is the sum.
+const SumSign = "+"
 
 // signal searches for the best configuration that scales on the given signals only. The
 // target of the first is searched.

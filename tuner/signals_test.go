@@ -95,6 +95,10 @@ func TestWhichSignal(t *testing.T) {
 	if waiting.Ceiling != nil || waiting.Follows != "requests waiting" || waiting.Verdict == "" {
 		t.Errorf("what waits has no ceiling, and is searched: %+v", waiting)
 	}
+	if both := row("engine_running+engine_waiting"); both.Source != "External" || both.Follows != "requests in flight" ||
+		both.Ceiling != nil || both.Verdict != Met || both.Config.Metrics[0].Target.Type != hpa.AverageValue {
+		t.Errorf("what runs and what waits as one number: %+v", both)
+	}
 	if running.LeadS != nil && waiting.LeadS != nil && *running.LeadS < *waiting.LeadS {
 		t.Errorf("what runs asks %v s before the objectives break, what waits %v s: a queue comes later", *running.LeadS, *waiting.LeadS)
 	}

@@ -89,6 +89,7 @@ func (a *Ask) in(ctx context.Context, c *kube.Cluster, p *Plan) (*cluster, error
 	if b.Prometheus, err = a.prometheus(ctx, c, subject, queries); err != nil {
 		return nil, err
 	}
+	b.Queries = queries
 	if b.Prometheus != nil {
 		p.say("Prometheus: %s", b.Prometheus.Describe())
 	}

@@ -9,6 +9,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 	"github.com/hpatune/hpatune/internal/kube"
+	"github.com/hpatune/hpatune/internal/secrets"
 	"github.com/hpatune/hpatune/observer"
 	"github.com/hpatune/hpatune/results"
 )
@@ -24,6 +25,7 @@ type Cluster struct {
 
 	Throttling bool
 	Prometheus *observer.Prometheus // nil = none
+	Queries    []observer.Query     // of Prometheus', those that were asked for by --promql
 	Scrape     *observer.Scrape     // of the pods' own metrics; nil = none
 
 	// What the run changes and restores at its end: the HPA's spec, the spec of the
@@ -116,6 +118,7 @@ func (b *Cluster) apply(ctx context.Context, run string) error {
 func (b *Cluster) Open(s *Session) (Scene, error) {
 	m := s.Meta
 	m.Target.Kind, m.Target.URL = b.Kind, RedactURL(b.URL)
+	m.Queries = named(b.Queries)
 	m.Workload, m.HPA = b.Description.Workload, b.Description.HPA
 	maps.Copy(m.Context, b.Description.Context)
 	o := b.options
@@ -151,4 +154,18 @@ func (b *Cluster) PutBack(ctx context.Context, p *Plan) error {
 	}
 	b.own = nil
 	return hold.PutBack(ctx, p.Say)
+}
+
+// named are queries by the names of their samples, those that name themselves left out.
+func named(queries []observer.Query) map[string]string {
+	var out map[string]string
+	for _, q := range queries {
+		if out == nil {
+			out = map[string]string{}
+		}
+		if q.Name != q.PromQL {
+			out[q.Name] = secrets.Text(q.PromQL)
+		}
+	}
+	return out
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/internal/promql"
@@ -63,12 +65,28 @@ func (a *ScrapeAsk) cluster(
 			}
 		}
 	}
+	if subject.Scaled != nil {
+		names = append(names, readByScaled(subject.Scaled)...)
+	}
 	for _, q := range queries {
 		names = append(names, promql.Metrics(q.PromQL)...)
 	}
 	return observer.NewScrape(ctx, *page, names, func() []observer.Scraped {
 		return observer.ScrapedNow(c, subject, *page)
 	})
+}
+
+// readByScaled is readBy for a live ScaledObject; none where it cannot be read.
+func readByScaled(u *unstructured.Unstructured) []string {
+	text, err := u.MarshalJSON()
+	if err != nil {
+		return nil
+	}
+	docs, _ := manifest.Options{Unchecked: true}.Parse("ScaledObject "+u.GetName(), text)
+	if len(docs) != 1 || docs[0].Scaled == nil {
+		return nil
+	}
+	return readBy(&manifest.HPA{Scaled: &docs[0]})
 }
 
 // readBy are the metrics of single pods that a manifest reads, directly or in the queries

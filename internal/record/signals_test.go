@@ -6,10 +6,15 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
 	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/observer"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
@@ -96,5 +101,26 @@ func TestTriggersThatTheSandboxHasNot(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) || failure.Of(err) != failure.Input {
 			t.Errorf("%s: %v, want %q as a fault of the input", tt.name, err, tt.want)
 		}
+	}
+}
+
+// What a live ScaledObject's queries read of the pods is scraped off them, and the
+// queries behind names are kept.
+func TestWhatARunKeepsOfQueries(t *testing.T) {
+	text, err := yaml.YAMLToJSON([]byte(scaledObject(promTrigger("a", "sum(vllm:num_requests_waiting) / count(up)", ""),
+		"    - {type: cpu, metricType: Utilization, metadata: {value: '70'}}\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var u unstructured.Unstructured
+	if err := u.UnmarshalJSON(text); err != nil {
+		t.Fatal(err)
+	}
+	if got := readByScaled(&u); !slices.Contains(got, "vllm:num_requests_waiting") {
+		t.Errorf("a live ScaledObject reads %v", got)
+	}
+	got := named([]observer.Query{{Name: "queue", PromQL: "sum(waiting)"}, {Name: "up", PromQL: "up"}})
+	if len(got) != 1 || got["queue"] != "sum(waiting)" || named(nil) != nil {
+		t.Errorf("named = %v, want the one that was given a name", got)
 	}
 }

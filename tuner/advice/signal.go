@@ -18,14 +18,42 @@ const signalYAML = "signal.yaml"
 func (a *Advice) signal(r *tuner.Recommendation) {
 	for i := range r.Signals {
 		if g := &r.Signals[i]; g.Advised && g.Config != nil {
-			a.Files = append(a.Files, File{signalYAML, signalOf(g, a.options.Meta)})
+			var queries map[string]string
+			if a.options.Run != nil {
+				queries = a.options.Run.Meta.Queries
+			}
+			a.Files = append(a.Files, File{signalYAML, signalOf(g, a.options.Meta, queries)})
 			return
 		}
 	}
 }
 
-// signalOf is the manifest that scales on a signal.
-func signalOf(g *tuner.SignalRow, meta manifest.Meta) []byte {
+// queryOf is the PromQL for a metric: the one that recorded it, by its name in queries,
+// else its own name; of metrics of single pods, the sum over the pods.
+func queryOf(m *hpa.Metric, ns string, queries map[string]string) string {
+	parts := strings.Split(m.Name, tuner.SumSign)
+	for i, name := range parts {
+		query, recorded := queries[name]
+		switch ofPods := m.Source == hpa.Pods || len(parts) > 1; {
+		case recorded && ofPods:
+			query = "sum(" + query + ")"
+		case recorded:
+		case ofPods:
+			query = fmt.Sprintf("sum(%s{namespace=%q})", name, ns)
+		default:
+			query = name
+		}
+		parts[i] = query
+	}
+	return strings.Join(parts, " + ")
+}
+
+// quoted is text in YAML's single quotes.
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
+
+// signalOf is the manifest that scales on a signal. queries are the PromQL behind
+// recorded names, for those that are not metrics' own.
+func signalOf(g *tuner.SignalRow, meta manifest.Meta, queries map[string]string) []byte {
 	c := g.Config
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "# Scales on %s, which the recorded HPA does not use.\n", g.Name)
@@ -68,22 +96,18 @@ func signalOf(g *tuner.SignalRow, meta manifest.Meta) []byte {
 		if milli == 0 {
 			kind, milli = "Value", m.Target.ValueMilli
 		}
-		query := m.Name
-		if m.Source == hpa.Pods {
-			query = fmt.Sprintf("sum(%s{namespace=%q})", m.Name, ns)
-		}
 		fmt.Fprintf(
 			&b,
 			"    - type: prometheus\n      metricType: %s\n      metadata:\n        serverAddress: "+
 				"http://prometheus.monitoring:9090\n"+
-				"        query: '%s'\n        threshold: \"%g\"\n",
+				"        query: %s\n        threshold: \"%g\"\n",
 			kind,
-			query,
+			quoted(queryOf(m, ns, queries)),
 			float64(milli)/1000,
 		)
 	}
 	for i := range c.Metrics {
-		if m := &c.Metrics[i]; m.Source == hpa.Pods {
+		if m := &c.Metrics[i]; m.Source == hpa.Pods && queries[m.Name] == "" {
 			fmt.Fprintf(&b, "# With prometheus-adapter and an HPA on Pods metric %s instead:\n", m.Name)
 			for line := range strings.Lines(fmt.Sprintf("rules:\n  - seriesQuery: '%s{namespace!=\"\",pod!=\"\"}'\n"+
 				"    resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}\n"+

@@ -6,6 +6,7 @@ import (
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
@@ -31,11 +32,16 @@ func TestSignalManifest(t *testing.T) {
 				"minReplicaCount: 2", "#   rules:", "seriesQuery: 'vllm:num_requests_running{"}},
 		{"a number of the pool, as a value", on(hpa.Metric{Source: hpa.External, Name: "kv_cache", Target: hpa.Target{ValueMilli: 800}}),
 			[]string{"query: 'kv_cache'", `threshold: "0.8"`, "metricType: Value"}},
+		{"a name that was given to a query", on(hpa.Metric{Source: hpa.External, Name: "queue", Target: hpa.Target{AverageMilli: 4000}}),
+			[]string{`query: 'sum(vllm:num_requests_waiting{model_name="it''s"})'`, `threshold: "4"`}},
+		{"what runs and what waits", on(hpa.Metric{Source: hpa.External, Name: "running+waiting", Target: hpa.Target{AverageMilli: 4000}}),
+			[]string{`query: 'sum(running{namespace="serving"}) + sum(avg_over_time(engine_waiting[15s]))'`}},
 		{"CPU is an HPA", on(hpa.Metric{Source: hpa.Resource, Name: "cpu", Target: hpa.Target{Utilization: 60}}),
 			[]string{"kind: HorizontalPodAutoscaler", "averageUtilization: 60"}},
 	} {
 		row := &tuner.SignalRow{Name: "s", Config: c.config, Advised: true}
-		text := string(signalOf(row, meta))
+		queries := map[string]string{"queue": `sum(vllm:num_requests_waiting{model_name="it's"})`, "waiting": "avg_over_time(engine_waiting[15s])"}
+		text := string(signalOf(row, meta, queries))
 		for _, w := range c.want {
 			if !strings.Contains(text, w) {
 				t.Errorf("%s: %q is missing in\n%s", c.name, w, text)
@@ -45,7 +51,7 @@ func TestSignalManifest(t *testing.T) {
 		if len(problems) > 0 || len(docs) != 1 {
 			t.Errorf("%s: read again: %d documents, %v\n%s", c.name, len(docs), problems, text)
 		}
-		a := Advice{options: Options{Meta: meta}}
+		a := Advice{options: Options{Meta: meta, Run: &results.Run{Meta: results.Meta{Queries: queries}}}}
 		r := tuner.Recommendation{Signals: []tuner.SignalRow{{Name: "other", Config: c.config}, *row}}
 		if a.signal(&r); len(a.Files) != 1 || a.Files[0].Name != "signal.yaml" || string(a.Files[0].Data) != text {
 			t.Errorf("%s: files %+v", c.name, a.Files)
