@@ -194,10 +194,15 @@ var metrics = func() []*Metric {
 
 // The rows that others than the judge ask for.
 var (
+	TTFT           = MetricOf("ttft")
+	TPOT           = MetricOf("tpot")
+	E2E            = MetricOf("e2e")
 	GapPerToken    = MetricOf("itl")
 	ErrorRate      = MetricOf("error_rate")
 	Goodput        = MetricOf("goodput")
 	ReplicaHours   = MetricOf("replica_hours")
+	USDHour        = MetricOf("usd_hour")
+	USDMonth       = MetricOf("usd_month")
 	TimeToCapacity = MetricOf("time_to_capacity")
 )
 

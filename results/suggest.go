@@ -30,9 +30,9 @@ func Suggest(r *Run) (s Suggestion, ok bool) {
 	if quiet == nil {
 		return s, false
 	}
-	m := MetricOf("ttft")
+	m := TTFT
 	if *m.Quantiles(&quiet.LatencyS) == nil {
-		m = MetricOf("e2e")
+		m = E2E
 	}
 	q := **m.Quantiles(&quiet.LatencyS)
 	limit := time.Duration(q.P95*2*1e3+1) * time.Millisecond

@@ -17,8 +17,8 @@ func Costs(run *results.Run, price Price) []results.Figure {
 		return nil
 	}
 	hour := *hours / span * price.PerReplicaHour(replica)
-	perHour := results.Exactly("usd_hour", hour, len(run.Pods), "usd")
-	perMonth := results.Exactly("usd_month", hour*HoursPerMonth, len(run.Pods), "usd")
+	perHour := results.Exactly(results.USDHour.Name, hour, len(run.Pods), results.Money)
+	perMonth := results.Exactly(results.USDMonth.Name, hour*HoursPerMonth, len(run.Pods), results.Money)
 	perHour.Currency, perMonth.Currency = price.Currency, price.Currency
 	return []results.Figure{perHour, perMonth}
 }

@@ -144,8 +144,8 @@ func (g goals) extra(a *tally) []results.Figure {
 	}
 	hour := g.paid(a) / a.spanHours() * g.cost
 	return []results.Figure{
-		results.Exactly("usd_hour", hour, a.ticks, results.Money),
-		results.Exactly("usd_month", hour*HoursPerMonth, a.ticks, results.Money),
+		results.Exactly(results.USDHour.Name, hour, a.ticks, results.Money),
+		results.Exactly(results.USDMonth.Name, hour*HoursPerMonth, a.ticks, results.Money),
 	}
 }
 

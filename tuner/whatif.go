@@ -328,7 +328,7 @@ func (b *bench) told(w WhatIf, t, base *trial) WhatIf {
 func (b *bench) priced(o Options, base *trial) []WhatIf {
 	var out []WhatIf
 	if _, ok := b.rate(); !ok ||
-		slices.ContainsFunc(b.goals.list, func(o results.Objective) bool { return strings.HasPrefix(o.Metric, "usd") }) {
+		slices.ContainsFunc(b.goals.list, func(o results.Objective) bool { return o.Unit == results.Money }) {
 		return nil
 	}
 	for _, p := range o.OtherPrices {

@@ -7,7 +7,7 @@ import (
 )
 
 // ttft and e2e are the latencies that a view keeps.
-var ttft, e2e = results.MetricOf("ttft"), results.MetricOf("e2e")
+var ttft, e2e = results.TTFT, results.E2E
 
 // limit is a latency limit to draw: that of the first objective that has one.
 type limit struct {
