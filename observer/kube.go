@@ -356,13 +356,13 @@ func (k *Kube) eventSeen(e *corev1.Event, listed bool) {
 			k.enter(p, results.PodPulled, at)
 		}
 	}
-	if e.Reason == "SuccessfulRescale" {
+	if e.Reason == results.RescaleEvent {
 		if size, reason, ok := strings.Cut(strings.TrimPrefix(e.Message, "New size: "), "; reason: "); ok {
 			n, _ := strconv.Atoi(size)
 			k.reasons = append(k.reasons, rescaleReason{at, int32(n), reason})
 		}
 	}
-	if listed && at < 0 && e.Reason != "SuccessfulRescale" {
+	if listed && at < 0 && e.Reason != results.RescaleEvent {
 		return // before the run; except for rescales, which the controller remembers
 	}
 	source := e.Source.Component

@@ -196,11 +196,11 @@ func (k *Kube) sampled(now time.Duration, p *podMetrics) {
 			SampledAt: p.at,
 		}
 		if c.hasCPU {
-			s.Name, s.Value = "cpu_milli", float64(c.cpu)
+			s.Name, s.Value = results.SampleCPU, float64(c.cpu)
 			k.emit(s)
 		}
 		if c.hasBytes {
-			s.Name, s.Value = "memory_bytes", float64(c.memory)/1000
+			s.Name, s.Value = results.SampleMemory, float64(c.memory)/1000
 			k.emit(s)
 		}
 	}

@@ -137,9 +137,9 @@ func (r *Run) metricMoved(load time.Duration, decision *Sync) time.Duration {
 	for _, s := range r.Samples {
 		metric := s.Name
 		switch s.Name {
-		case "cpu_milli":
+		case SampleCPU:
 			metric = "cpu"
-		case "memory_bytes":
+		case SampleMemory:
 			metric = "memory"
 		}
 		if !names[metric] {

@@ -139,6 +139,17 @@ type Sample struct {
 	SampledAt time.Duration // when the source took it; NotYet = it does not say
 }
 
+// Names and sources of samples that more than one place knows.
+const (
+	SampleCPU    = "cpu_milli"    // of the metrics API, thousandths of a core
+	SampleMemory = "memory_bytes" // of the metrics API
+	FromClient   = "client"       // the load generator's own
+	FromLog      = "log"          // of an imported log
+)
+
+// RescaleEvent is the reason of the event that the HPA's controller writes of a rescale.
+const RescaleEvent = "SuccessfulRescale"
+
 // PodPhase is a step in a pod's life, in the order of a cold start.
 type PodPhase string
 

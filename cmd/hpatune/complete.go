@@ -28,7 +28,7 @@ func complete(c *cobra.Command) {
 	if f := c.Flags().Lookup("output"); f != nil {
 		if o, is := f.Value.(*outputValue); is {
 			flag("output", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-				return o.of, cobra.ShellCompDirectiveNoFileComp
+				return o.words(), cobra.ShellCompDirectiveNoFileComp
 			})
 		}
 	}

@@ -67,7 +67,7 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	}
 
 	s.step(2, "Replay the load under hundreds of configurations")
-	a, err := s.runTune(ctx, []string{before}, tuneFlags{ask: predict.Ask{Seed: 1, MinFloor: 2}, output: "text"})
+	a, err := s.runTune(ctx, []string{before}, tuneFlags{ask: predict.Ask{Seed: 1, MinFloor: 2}, output: asText})
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (s streams) runDemo(ctx context.Context, out string, seed int64, speed floa
 	}
 
 	s.step(4, "Compare predicted with actual")
-	agreed, err := s.runVerify(predict.Ask{}, a.Dir, after, "text")
+	agreed, err := s.runVerify(predict.Ask{}, a.Dir, after, asText)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (s streams) loadDemo(
 		}
 		p.Bed = box
 		run, err := record.Record(ctx, p)
-		err = s.concluded(p, run, err, "text")
+		err = s.concluded(p, run, err, asText)
 		var ee *exitError
 		if err == nil || speed < 10 || !errors.As(err, &ee) || ee.code != exitNotValid {
 			return p.Dir, box, err

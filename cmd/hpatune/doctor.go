@@ -25,7 +25,8 @@ import (
 type doctorFlags struct {
 	files           []string
 	all             bool
-	output, failOn  string
+	output          format
+	failOn          string
 	kube            kube.Options
 	told            doctor.Measured
 	ceiling, series []string
@@ -43,7 +44,7 @@ func newDoctorCmd(s streams) *cobra.Command {
 	clusterFlags(fl, &f.kube)
 	fl.StringArrayVarP(&f.files, "filename", "f", nil, "")
 	fl.BoolVarP(&f.all, "all-namespaces", "A", false, "")
-	outputFlag(fl, &f.output, "", "json", "sarif", "junit")
+	outputFlag(fl, &f.output, "", asJSON, asSARIF, asJUnit)
 	fl.StringVar(&f.failOn, "fail-on", "error", "")
 	fl.DurationVar(&f.told.Startup, "startup", 0, "")
 	fl.DurationVar(&f.told.LongestAnswer, "longest-answer", 0, "")
@@ -110,7 +111,7 @@ func (s streams) doctor(ctx context.Context, f doctorFlags, args []string) error
 	}
 	page.Missed = append(page.Missed, files.Others()...)
 	page.HPAs, page.One = hpas, name != ""
-	if f.output != "text" || page.Live { // text of files has them in their place
+	if f.output != asText || page.Live { // text of files has them in their place
 		for _, m := range page.NotJudged() {
 			s.warnf("%s", m)
 		}
@@ -184,13 +185,13 @@ func (f *doctorFlags) measured() error {
 }
 
 // findings prints the page in the requested format.
-func (s streams) findings(output string, p *report.Doctor) error {
+func (s streams) findings(output format, p *report.Doctor) error {
 	switch output {
-	case "json":
+	case asJSON:
 		return s.json(p.JSON())
-	case "sarif":
+	case asSARIF:
 		return report.SARIF(s.out, version, p.Found())
-	case "junit":
+	case asJUnit:
 		return report.DoctorJUnit(s.out, p)
 	}
 	return report.DoctorText(s.out, p)

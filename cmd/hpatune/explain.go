@@ -16,7 +16,7 @@ import (
 func newExplainCmd(s streams) *cobra.Command {
 	var (
 		from, to time.Duration
-		output   string
+		output   format
 	)
 	c := &cobra.Command{
 		Use:  "explain RUN",
@@ -25,7 +25,7 @@ func newExplainCmd(s streams) *cobra.Command {
 	all := c.Flags().Bool("all", false, "")
 	c.Flags().DurationVar(&from, "from", 0, "")
 	c.Flags().DurationVar(&to, "to", math.MaxInt64, "")
-	outputFlag(c.Flags(), &output, " (the lines of hpatune decide)", "json")
+	outputFlag(c.Flags(), &output, " (the lines of hpatune decide)", asJSON)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		run, err := predict.OpenRun(args[0], "")
 		if err != nil {
@@ -36,7 +36,7 @@ func newExplainCmd(s streams) *cobra.Command {
 			return fmt.Errorf("run %s: %w", args[0], err)
 		}
 		emit := report.ExplainText(s.out, *all)
-		if output == "json" {
+		if output == asJSON {
 			emit = scenario.Encode(s.out)
 		}
 		return quietPipe(scenario.RunRecorded(sc, sizes, func(l *scenario.Line) error {

@@ -12,7 +12,7 @@ import (
 func newFitCmd(s streams) *cobra.Command {
 	var (
 		o      fit.LawOptions
-		output string
+		output format
 	)
 	c := &cobra.Command{
 		Use:  "fit RUN",
@@ -23,11 +23,11 @@ func newFitCmd(s streams) *cobra.Command {
 	fl.IntVar(&o.Seqs, "max-num-seqs", 0, "")
 	fl.IntVar(&o.Batch, "max-num-batched-tokens", 0, "")
 	fl.IntVar(&o.KV, "kv-tokens", 0, "")
-	outputFlag(fl, &output, "", "json")
+	outputFlag(fl, &output, "", asJSON)
 	return c
 }
 
-func (s streams) runFit(dir string, o fit.LawOptions, output string) error {
+func (s streams) runFit(dir string, o fit.LawOptions, output format) error {
 	if o.Seqs < 0 || o.Batch < 0 || o.KV < 0 {
 		return usagef("--max-num-seqs %d, --max-num-batched-tokens %d, --kv-tokens %d: want positive numbers", o.Seqs,
 			o.Batch, o.KV)
@@ -48,7 +48,7 @@ func (s streams) runFit(dir string, o fit.LawOptions, output string) error {
 	if err != nil {
 		out.Holdout = nil
 	}
-	if output == "json" {
+	if output == asJSON {
 		return s.json(out)
 	}
 	for _, w := range out.Warnings {

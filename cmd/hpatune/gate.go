@@ -45,7 +45,7 @@ func newGateCmd(s streams) *cobra.Command {
 			return usagef("no run: pass RUN, or --recording RUN -f hpa.yaml")
 		},
 	}
-	f.bind(c, "json", "junit")
+	f.bind(c, asJSON, asJUnit)
 	c.Flags().StringVar(&recording, "recording", "", "")
 	return c
 }
@@ -79,13 +79,13 @@ func (s streams) gateReplay(ctx context.Context, dir string, f tuneFlags) error 
 
 // gate prints the verdict over all objectives and turns it into an exit code. predicted
 // names what was replayed; "" = the measurements are judged.
-func (s streams) gate(sum results.Summary, objectives []results.Objective, output, predicted string) error {
+func (s streams) gate(sum results.Summary, objectives []results.Objective, output format, predicted string) error {
 	g := report.GateOf(sum, predicted != "")
 	var err error
 	switch output {
-	case "json":
+	case asJSON:
 		err = s.json(g)
-	case "junit":
+	case asJUnit:
 		err = report.JUnit(s.out, sum)
 	default:
 		if err = s.line("%s", sum.Trust.Line()); err == nil {

@@ -72,7 +72,7 @@ func newProfileShowCmd(s streams) *cobra.Command {
 }
 
 func newProfileCheckCmd(s streams) *cobra.Command {
-	var output string
+	var output format
 	c := &cobra.Command{
 		Use: "check PROFILE…", Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -92,7 +92,7 @@ func newProfileCheckCmd(s streams) *cobra.Command {
 			}
 			checked := report.Checked{Problems: found, Notes: notes}
 			var err error
-			if output == "json" {
+			if output == asJSON {
 				err = s.json(checked)
 			} else {
 				err = report.CheckedText(s.out, args, checked)
@@ -106,13 +106,13 @@ func newProfileCheckCmd(s streams) *cobra.Command {
 			return nil
 		},
 	}
-	outputFlag(c.Flags(), &output, "", "json")
+	outputFlag(c.Flags(), &output, "", asJSON)
 	return c
 }
 
 func newProfilePreviewCmd(s streams) *cobra.Command {
 	var (
-		output string
+		output format
 		seed   int64
 	)
 	c := &cobra.Command{
@@ -126,13 +126,13 @@ func newProfilePreviewCmd(s streams) *cobra.Command {
 				s.say(note)
 			}
 			v := p.Preview(seedOf(seed, p))
-			if output == "json" {
+			if output == asJSON {
 				return s.json(v)
 			}
 			return report.PreviewText(s.out, p, v)
 		},
 	}
-	outputFlag(c.Flags(), &output, "", "json")
+	outputFlag(c.Flags(), &output, "", asJSON)
 	c.Flags().Int64Var(&seed, "seed", 0, "")
 	return c
 }

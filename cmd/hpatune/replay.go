@@ -24,12 +24,12 @@ func newReplayCmd(s streams) *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.runReplay(cmd.Context(), args[0], f) },
 	}
-	f.bind(c, "json")
+	f.bind(c, asJSON)
 	c.Flags().BoolVar(&f.ticks, "ticks", false, "")
 	return c
 }
 
-func (f *replayFlags) bind(c *cobra.Command, outputs ...string) {
+func (f *replayFlags) bind(c *cobra.Command, outputs ...format) {
 	bindPredicted(c.Flags(), &f.ask)
 	c.Flags().IntVar(&f.ask.Replicates, "replicates", 20, "")
 	outputFlag(c.Flags(), &f.output, "", outputs...)
@@ -46,7 +46,7 @@ func (s streams) runReplay(ctx context.Context, dir string, f replayFlags) error
 		}
 	}
 	trust := r.Summary().Trust
-	if f.output == "json" {
+	if f.output == asJSON {
 		e := json.NewEncoder(s.out)
 		e.SetEscapeHTML(false)
 		err = e.Encode(report.ReplayOf(r.Run.Meta.Run, trust, r.Pick, r.Judged))

@@ -24,7 +24,7 @@ func newReportCmd(s streams) *cobra.Command {
 	fl := c.Flags()
 	fl.StringArrayVar(&f.ask.Objectives, "objective", nil, "")
 	fl.StringVar(&f.ask.Price, "price", "", "")
-	outputFlag(fl, &f.output, "", "json", "markdown", "junit")
+	outputFlag(fl, &f.output, "", asJSON, asMarkdown, asJUnit)
 	fl.StringVar(&html, "html", "", "")
 	return c
 }
@@ -40,14 +40,14 @@ func (s streams) runReport(dirs []string, f tuneFlags, html string) error {
 			return err
 		}
 		s.warnf("page: %s", html)
-		if f.output == "text" {
+		if f.output == asText {
 			return nil
 		}
 	}
 	return s.printSummaries(sums, page, f.output)
 }
 
-func (s streams) printSummaries(sums []results.Summary, page report.Page, output string) error {
+func (s streams) printSummaries(sums []results.Summary, page report.Page, output format) error {
 	for i, sum := range sums {
 		var err error
 		switch output {
@@ -56,11 +56,11 @@ func (s streams) printSummaries(sums []results.Summary, page report.Page, output
 				fmt.Fprintln(s.out)
 			}
 			err = report.RunText(s.out, sum)
-		case "json":
+		case asJSON:
 			err = s.json(sum)
-		case "junit":
+		case asJUnit:
 			err = report.JUnit(s.out, sum)
-		case "markdown":
+		case asMarkdown:
 			return report.Markdown(s.out, page)
 		}
 		if err != nil {
@@ -71,7 +71,7 @@ func (s streams) printSummaries(sums []results.Summary, page report.Page, output
 }
 
 // printRun prints one run's summary.
-func (s streams) printRun(run *results.Run, objectives []results.Objective, output string) error {
+func (s streams) printRun(run *results.Run, objectives []results.Objective, output format) error {
 	sum := results.Summarize(run, objectives)
 	return s.printSummaries(
 		[]results.Summary{sum},

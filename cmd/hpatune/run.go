@@ -20,7 +20,7 @@ import (
 type runFlags struct {
 	ask    record.Ask
 	yes    bool
-	output string
+	output format
 }
 
 func newRunCmd(s streams) *cobra.Command {
@@ -57,7 +57,7 @@ func newRunCmd(s streams) *cobra.Command {
 	fl.BoolVar(&a.Insecure, "insecure", false, "")
 	fl.StringVar(&a.Plan.HTTP2, "http2", "", "")
 	fl.BoolVar(&f.yes, "yes", false, "")
-	outputFlag(fl, &f.output, " (as hpatune report)", "json")
+	outputFlag(fl, &f.output, " (as hpatune report)", asJSON)
 
 	k := &a.Cluster
 	clusterFlags(fl, &k.Kube)
@@ -138,7 +138,7 @@ func (s streams) confirm() error {
 }
 
 // concluded prints a run's conclusion and turns its error into an exit code.
-func (s streams) concluded(p record.Plan, run *results.Run, err error, output string) error {
+func (s streams) concluded(p record.Plan, run *results.Run, err error, output format) error {
 	var objectives []results.Objective
 	if run != nil {
 		var perr error

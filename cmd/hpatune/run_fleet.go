@@ -49,18 +49,21 @@ func newWorkerCmd(s streams) *cobra.Command {
 }
 
 func newMergeCmd(s streams) *cobra.Command {
-	var out, output string
+	var (
+		out    string
+		output format
+	)
 	c := &cobra.Command{
 		Use:  "merge SHARD…",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return s.runMerge(args, out, output) },
 	}
 	c.Flags().StringVar(&out, "out", "", "")
-	outputFlag(c.Flags(), &output, " (as hpatune report)", "json")
+	outputFlag(c.Flags(), &output, " (as hpatune report)", asJSON)
 	return c
 }
 
-func (s streams) runMerge(folders []string, out, output string) error {
+func (s streams) runMerge(folders []string, out string, output format) error {
 	merged, err := record.Unite(folders)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 
 func newTestCmd(s streams) *cobra.Command {
 	var (
-		output  string
+		output  format
 		verbose bool
 	)
 	c := &cobra.Command{
@@ -22,12 +22,12 @@ func newTestCmd(s streams) *cobra.Command {
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return s.runTest(args, output, verbose) },
 	}
-	outputFlag(c.Flags(), &output, "", "json", "junit")
+	outputFlag(c.Flags(), &output, "", asJSON, asJUnit)
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "")
 	return c
 }
 
-func (s streams) runTest(files []string, output string, verbose bool) error {
+func (s streams) runTest(files []string, output format, verbose bool) error {
 	var (
 		done []report.TestResult
 		bad  error
@@ -66,11 +66,11 @@ func (s streams) runTest(files []string, output string, verbose bool) error {
 	return nil
 }
 
-func (s streams) printTests(r report.TestReport, output string) error {
+func (s streams) printTests(r report.TestReport, output format) error {
 	switch output {
-	case "json":
+	case asJSON:
 		return s.json(r)
-	case "junit":
+	case asJUnit:
 		return report.TestsJUnit(s.out, "hpatune test", r)
 	}
 	return report.TestsText(s.out, r)

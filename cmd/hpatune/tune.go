@@ -18,7 +18,7 @@ import (
 // tuneFlags are the flags of `tune`.
 type tuneFlags struct {
 	ask    predict.Ask
-	output string
+	output format
 }
 
 func newTuneCmd(s streams) *cobra.Command {
@@ -46,7 +46,7 @@ func (f *tuneFlags) bind(c *cobra.Command) {
 	bindNodes(fl, &a.Nodes)
 	fl.Int32Var(&a.MinFloor, "min-floor", 2, "")
 	fl.Int32Var(&a.MaxLimit, "max-limit", 0, "")
-	outputFlag(fl, &f.output, " (recommendation.json)", "json")
+	outputFlag(fl, &f.output, " (recommendation.json)", asJSON)
 }
 
 // bindNodes binds the flags that describe nodes.
@@ -91,7 +91,7 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (*pred
 		return nil, err
 	}
 	r := &a.Recommendation
-	if f.output == "json" {
+	if f.output == asJSON {
 		err = s.json(r)
 	} else if err = report.TuneText(s.out, r, a.Next); err == nil {
 		s.warnf("Wrote to %s: %s, report.html", a.Dir, a.Files.Names())

@@ -11,7 +11,7 @@ import (
 func newVerifyCmd(s streams) *cobra.Command {
 	var (
 		ask    predict.Ask
-		output string
+		output format
 	)
 	c := &cobra.Command{
 		Use:  "verify ADVICE_DIR RUN",
@@ -24,17 +24,17 @@ func newVerifyCmd(s streams) *cobra.Command {
 	c.Flags().StringVarP(&ask.Filename, "filename", "f", "", "")
 	bindNodes(c.Flags(), &ask.Nodes)
 	ask.Given = c.Flags().Changed
-	outputFlag(c.Flags(), &output, "", "json")
+	outputFlag(c.Flags(), &output, "", asJSON)
 	return c
 }
 
 // runVerify verifies the advice in dir by a run.
-func (s streams) runVerify(ask predict.Ask, dir, runDir, output string) (*tuner.Agreement, error) {
+func (s streams) runVerify(ask predict.Ask, dir, runDir string, output format) (*tuner.Agreement, error) {
 	a, trust, err := s.askOf(ask).Verify(dir, runDir)
 	switch {
 	case err != nil:
 		return nil, err
-	case output == "json":
+	case output == asJSON:
 		return a, s.json(a)
 	}
 	if err := s.line("%s\n", trust.Line()); err != nil {

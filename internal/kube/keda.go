@@ -9,19 +9,17 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hpatune/hpatune/internal/secrets"
+	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
 // scaledObjects is where KEDA's objects are.
 var scaledObjects = schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledobjects"}
 
-// kedaOwner is the Kind of an Owner that is a ScaledObject.
-const kedaOwner = "KEDA"
-
 // made finds the ScaledObject that makes the subject's HPA, from the HPA's owner. If it
 // cannot be read, Scaled stays nil and ScaledWhy says why: the run continues with the HPA
 // alone.
 func (c *Cluster) made(ctx context.Context, s *Subject) {
-	if s.HPAOwner.Kind != kedaOwner {
+	if s.HPAOwner.Kind != manifest.OwnerKEDA {
 		return
 	}
 	u, err := c.Dynamic.Resource(scaledObjects).Namespace(s.Namespace).Get(ctx, s.HPAOwner.Name, metav1.GetOptions{})

@@ -277,7 +277,7 @@ func (c *Cluster) RestoreAll(ctx context.Context, namespace string, force bool) 
 		h := &list.Items[i]
 		there[changedHPA+h.Name] = true
 		ref := Ref{Kind: h.Spec.ScaleTargetRef.Kind, Name: h.Spec.ScaleTargetRef.Name}
-		if manifest.OwnerOf(h).Kind == kedaOwner {
+		if manifest.OwnerOf(h).Kind == manifest.OwnerKEDA {
 			continue // its annotations are those of its ScaledObject
 		}
 		if text, ok := h.Annotations[Original]; ok && !busy("HorizontalPodAutoscaler/"+h.Name, ref, text) {

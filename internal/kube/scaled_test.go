@@ -76,7 +76,7 @@ func kedaCluster(t *testing.T, text string, broken bool) (*Cluster, *Subject) {
 	})
 	c.Dynamic = dyn
 	s := subjectOf(h)
-	s.Scaled, s.HPAOwner = u, manifest.Owner{Kind: kedaOwner, Name: "so"}
+	s.Scaled, s.HPAOwner = u, manifest.Owner{Kind: manifest.OwnerKEDA, Name: "so"}
 	return c, s
 }
 

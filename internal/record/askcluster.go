@@ -128,7 +128,7 @@ func (a *Ask) find(ctx context.Context, c *kube.Cluster) (*kube.Subject, error) 
 func (a *Ask) fits(subject *kube.Subject) (queries []observer.Query, err error) {
 	o := &a.Cluster
 	switch {
-	case a.Target != "" && subject.HPA != nil && (subject.HPAOwner.Kind != "KEDA" || len(o.Fix) > 0 || o.Apply):
+	case a.Target != "" && subject.HPA != nil && (subject.HPAOwner.Kind != manifest.OwnerKEDA || len(o.Fix) > 0 || o.Apply):
 		return nil, failure.Inputf("%s is scaled by the HPA %s\nTry: --hpa %s/%s", subject.Target, subject.HPA.Name,
 			subject.Namespace, subject.HPA.Name)
 	case a.HPA != "" && len(o.Fix) > 0:
@@ -242,7 +242,7 @@ func (a *Ask) applied(subject *kube.Subject) (out applied, err error) {
 // appliedScaled reads a ScaledObject's file for applied.
 func (a *Ask) appliedScaled(subject *kube.Subject, d *manifest.Doc) (spec map[string]any, diff string, err error) {
 	live := subject.HPA.Name
-	if subject.HPAOwner.Kind != "KEDA" {
+	if subject.HPAOwner.Kind != manifest.OwnerKEDA {
 		return nil, "", failure.Inputf("%s is a ScaledObject, but KEDA does not write the live HPA %s\nTry: -f an "+
 			"HPA", a.Filename, live)
 	}

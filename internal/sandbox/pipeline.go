@@ -129,8 +129,8 @@ func (p *pipeline) publish(pods []*pod, now time.Duration) {
 				},
 			)
 		}
-		sample("metrics.k8s.io", "cpu_milli", float64(v.cpuMilli), v.window)
-		sample("metrics.k8s.io", "memory_bytes", float64(v.memoryBytes), 0)
+		sample("metrics.k8s.io", results.SampleCPU, float64(v.cpuMilli), v.window)
+		sample("metrics.k8s.io", results.SampleMemory, float64(v.memoryBytes), 0)
 		sample("prometheus", "vllm:num_requests_running", float64(v.running), 0)
 		sample("prometheus", "vllm:num_requests_waiting", float64(v.waiting), 0)
 	}

@@ -27,7 +27,7 @@ func ownedBy(owner manifest.Owner, c *hpa.Config, namespace string, notes []mani
 	}
 	o := &owned{owner: owner, of: "HPA", yaml: hpaYAML}
 	switch owner.Kind {
-	case "KEDA":
+	case manifest.OwnerKEDA:
 		o.file, o.kind = "scaledobject-patch.yaml", "scaledobject"
 		o.patch = manifest.KEDA(c, namespace, owner.Name, notes)
 	case "KServe":

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hpatune/hpatune/internal/figure"
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
@@ -108,8 +109,9 @@ func (s *service) signals(but []hpa.Metric) []string {
 	var names []string
 	for i := range s.run.Samples {
 		x := &s.run.Samples[i]
-		skip := x.Name == "cpu_milli" || x.Name == "memory_bytes" || strings.HasPrefix(x.Name, "container_cpu_cfs_") ||
-			x.Source == "client" ||
+		skip := x.Name == results.SampleCPU || x.Name == results.SampleMemory ||
+			strings.HasPrefix(x.Name, "container_cpu_cfs_") ||
+			x.Source == results.FromClient ||
 			slices.ContainsFunc(but, func(m hpa.Metric) bool { return m.Name == x.Name })
 		if skip {
 			continue

@@ -29,7 +29,7 @@ func memoryOf(l *log) (hpa.Memory, notes) {
 	slices.SortStableFunc(events, func(a, b results.Event) int { return int(a.At - b.At) })
 	for i := range events {
 		e := &events[i]
-		if e.Reason != "SuccessfulRescale" || e.At >= 0 || e.At < -time.Hour {
+		if e.Reason != results.RescaleEvent || e.At >= 0 || e.At < -time.Hour {
 			continue
 		}
 		size, why, ok := strings.Cut(strings.TrimPrefix(e.Message, "New size: "), "; reason: ")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/cost"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/plant"
@@ -36,7 +37,8 @@ func signalsOf(s *service, cfg *hpa.Config, replica cost.Replica) []Signal {
 	count, ofPod := map[string]int{}, map[string]bool{}
 	for i := range s.run.Samples {
 		x := &s.run.Samples[i]
-		if x.Source == "client" || x.Source == "log" || strings.HasPrefix(x.Name, "container_cpu_cfs_") || onlyRises(x.Name) {
+		if x.Source == results.FromClient || x.Source == results.FromLog ||
+			strings.HasPrefix(x.Name, "container_cpu_cfs_") || onlyRises(x.Name) {
 			continue
 		}
 		count[x.Name]++
@@ -53,7 +55,7 @@ func signalsOf(s *service, cfg *hpa.Config, replica cost.Replica) []Signal {
 	for _, name := range names {
 		m := hpa.Metric{Source: hpa.External, Name: name}
 		switch {
-		case name == "cpu_milli" || name == "memory_bytes":
+		case name == results.SampleCPU || name == results.SampleMemory:
 			m = hpa.Metric{Source: hpa.Resource, Name: strings.TrimSuffix(strings.TrimSuffix(name, "_milli"), "_bytes")}
 		case ofPod[name]:
 			m.Source = hpa.Pods

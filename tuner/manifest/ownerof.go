@@ -9,6 +9,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// OwnerKEDA is the Kind of an Owner that is a ScaledObject.
+const OwnerKEDA = "KEDA"
+
 // Owner is who writes an object, and would overwrite changes.
 type Owner struct {
 	Kind string // KEDA, KServe, Argo CD, Flux, Helm, controller, manager, "" = none found
@@ -24,7 +27,7 @@ func (o Owner) Patchable() bool { return o.Kind == "" || o.Kind == "Helm" || o.K
 // Where says what to change instead of the object; "" = the object itself.
 func (o Owner) Where() string {
 	switch o.Kind {
-	case "KEDA":
+	case OwnerKEDA:
 		return "change the ScaledObject " + o.Name + ": KEDA writes this HPA"
 	case "KServe":
 		return "change the InferenceService " + o.Name + ": KServe writes this object"
@@ -76,13 +79,13 @@ func ownerOf(o metav1.Object, scaled bool) Owner {
 	for _, r := range o.GetOwnerReferences() {
 		switch group, _, _ := strings.Cut(r.APIVersion, "/"); {
 		case group == "keda.sh":
-			return Owner{"KEDA", r.Name, "ownerReferences"}
+			return Owner{OwnerKEDA, r.Name, "ownerReferences"}
 		case strings.HasSuffix(group, "kserve.io"):
 			return Owner{"KServe", r.Name, "ownerReferences"}
 		}
 	}
 	if n := labels[kedaOwner]; n != "" && !scaled {
-		return Owner{"KEDA", n, "label scaledobject.keda.sh/name"}
+		return Owner{OwnerKEDA, n, "label scaledobject.keda.sh/name"}
 	}
 	if n := labels["serving.kserve.io/inferenceservice"]; n != "" {
 		return Owner{"KServe", n, "label serving.kserve.io/inferenceservice"}
@@ -118,7 +121,7 @@ func ownerOf(o metav1.Object, scaled bool) Owner {
 		switch name := strings.ToLower(m.Manager); {
 		case scaled && strings.HasPrefix(name, "keda"):
 		case strings.HasPrefix(name, "keda"):
-			return Owner{"KEDA", o.GetName(), "managedFields"}
+			return Owner{OwnerKEDA, o.GetName(), "managedFields"}
 		case strings.HasPrefix(name, "argocd"):
 			return Owner{"Argo CD", o.GetName(), "managedFields"}
 		case strings.HasPrefix(name, "kustomize-controller"), strings.HasPrefix(name, "helm-controller"):
