@@ -126,12 +126,13 @@ func (r *Run) bucketsOf(metric string, from time.Duration) (
 			continue
 		}
 		source = x.Source
-		if x.At < from {
-			continue
+		if x.At < from && from > 0 {
+			continue // what follows it is partly warm-up
 		}
 		k := series{x.Pod, le}
 		was, known := seen[k]
 		switch at, born := created[x.Pod]; {
+		case x.At < from: // before the run, in which nothing was sent yet
 		case known && x.Value >= was:
 			grown[le] += x.Value - was
 		case known || born && at > from:

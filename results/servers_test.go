@@ -81,3 +81,13 @@ func TestServerTimesAreOfTheStretchThatWasRead(t *testing.T) {
 		t.Errorf("ServerTimes = %+v, want 20 observations since 90 s and a client's p95 of 1 s", got)
 	}
 }
+
+// Without warm-up nothing was sent before the start, so a reading from before it is where
+// the counts begin.
+func TestServerTimesWithoutWarmUp(t *testing.T) {
+	r := &Run{Samples: join(buckets("a", -2*time.Second, 90, 90, 90, 90), buckets("a", 25*time.Second, 100, 110, 110, 110))}
+	r.Meta.Stages = []StageInfo{{Name: "hold", ToS: 20}}
+	if got := r.ServerTimes(); len(got) != 1 || got[0].FromS != 0 || got[0].N != 20 {
+		t.Errorf("ServerTimes = %+v, want 20 observations since 0 s", got)
+	}
+}
