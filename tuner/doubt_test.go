@@ -155,3 +155,14 @@ func TestAnIntervalBeyondTheSamplesIsWider(t *testing.T) {
 		t.Error("nothing beyond, or no interval: want it as it was")
 	}
 }
+
+// Under a CPU limit it is what requests cost, and what they wait for a processor, that
+// drifts: as much again from run to run as within one.
+func TestDoubtUnderACPULimit(t *testing.T) {
+	f := &Fitted{World: &replay.World{Service: plant.Law{Times: []plant.ServiceTime{{Total: 1}, {Total: 3}},
+		Quota: plant.Quota{Cores: 0.5, Spread: 0.04, Waits: 0.1}}}}
+	d := doubtOf(f)
+	if want := math.Sqrt(0.015*0.015 + 2*0.04*0.04); math.Abs(d.Service-want) > 1e-12 || math.Abs(d.Waits-0.1*math.Sqrt2) > 1e-12 {
+		t.Errorf("service %v, waits %v, want %v and %v", d.Service, d.Waits, want, 0.1*math.Sqrt2)
+	}
+}

@@ -42,3 +42,23 @@ func TestIntervals(t *testing.T) {
 		t.Errorf("negated: %v, %v – %v, want 0, −5 – 2", i.Value, *i.Lo, *i.Hi)
 	}
 }
+
+func TestADifferenceBeyondZero(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		i        *Interval
+		want     bool
+	}{
+		{"dearer on nearly all days", ends(0.5, 2, 5), true},
+		{"cheaper on nearly all days", ends(-5, -2, -0.5), true},
+		{"dearer on some days and cheaper on others", ends(-0.5, 2, 5), false},
+		{"no dearer on some days", ends(0, 2, 5), false},
+		{"no cheaper on some days", ends(-5, -2, 0), false},
+		{"too few days for an interval", &Interval{Value: 2}, true},
+		{"not measured", nil, false},
+	} {
+		if got := c.i.BeyondZero(); got != c.want {
+			t.Errorf("%s: %v, want %v", c.sentence, got, c.want)
+		}
+	}
+}
