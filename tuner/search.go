@@ -214,9 +214,11 @@ func TargetKnob(c *hpa.Config, i int) *hpa.Knob {
 	return nil
 }
 
-// upPolicies is the axis of scale-up policies: the current ones, Kubernetes' default, and
+// upPolicies is the axis of scale-up policies: the current ones, Kubernetes' default,
 // doubling or growing by half once per start-up time, by at least 2 pods, so that a
-// decision is not repeated before its pods could respond.
+// decision is not repeated before its pods could respond, and a fixed number of pods per
+// minute, about a sixth of the need: a short burst then buys few pods, however high the
+// metric is.
 func (s Space) upPolicies(present hpa.Rules) []hpa.Rules {
 	startup := policyPeriod(s.Start)
 	return distinct([]hpa.Rules{
@@ -234,6 +236,7 @@ func (s Space) upPolicies(present hpa.Rules) []hpa.Rules {
 				{Type: hpa.PodsPolicy, Value: 2, Period: startup},
 			},
 		},
+		{Policies: []hpa.Policy{{Type: hpa.PodsPolicy, Value: max(2, (s.Need+3)/6), Period: time.Minute}}},
 	})
 }
 

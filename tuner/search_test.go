@@ -142,9 +142,9 @@ func TestVariants(t *testing.T) {
 		seen[Describe(v)] = true
 		ups[window(v.ScaleUp, 0)], downs[window(v.ScaleDown, 5*time.Minute)] = true, true
 	}
-	// Up: 3 windows × 3 policies; down: 4 windows × 3 policies; the present rules twice, and left out.
-	if len(all) != 9+12-2 || len(ups) != 3 || len(downs) != 4 {
-		t.Errorf("%d variants with %d scale-up and %d scale-down windows, want 19, 3 and 4", len(all), len(ups), len(downs))
+	// Up: 3 windows × 4 policies; down: 4 windows × 3 policies; the present rules twice, and left out.
+	if len(all) != 12+12-2 || len(ups) != 3 || len(downs) != 4 {
+		t.Errorf("%d variants with %d scale-up and %d scale-down windows, want 22, 3 and 4", len(all), len(ups), len(downs))
 	}
 	periods := map[time.Duration]bool{}
 	for _, v := range all {
@@ -152,8 +152,9 @@ func TestVariants(t *testing.T) {
 			periods[p.Period] = true
 		}
 	}
-	if !periods[45*time.Second] || len(periods) != 2 {
-		t.Errorf("scale-up periods %v, want the default's 15 s and 45 s, a start-up of 40 s rounded up to quarters of a minute", periods)
+	if !periods[45*time.Second] || !periods[time.Minute] || len(periods) != 3 {
+		t.Errorf("scale-up periods %v, want the default's 15 s, 45 s, a start-up of 40 s rounded up to quarters of a minute, and 1 min",
+			periods)
 	}
 }
 
@@ -191,11 +192,11 @@ func TestVariantsInFull(t *testing.T) {
 	}
 	slices.Sort(ups)
 	slices.Sort(downs)
-	quick, double, half := "4 pods/15s, 100 %/15s", "100 %/15s, 2 pods/15s", "50 %/15s, 2 pods/15s"
+	quick, double, half, few := "4 pods/15s, 100 %/15s", "100 %/15s, 2 pods/15s", "50 %/15s, 2 pods/15s", "2 pods/60s"
 	all, quarter, tenth := "100 %/15s", "25 %/60s, 1 pod/60s", "10 %/60s, 1 pod/60s"
 	var wantUps, wantDowns []string
 	for _, w := range []string{"0s", "30s", "1m0s"} {
-		wantUps = append(wantUps, w+" "+quick, w+" "+double, w+" "+half)
+		wantUps = append(wantUps, w+" "+quick, w+" "+double, w+" "+half, w+" "+few)
 	}
 	for _, w := range []string{"1m0s", "2m0s", "5m0s", "10m0s"} {
 		wantDowns = append(wantDowns, w+" "+all, w+" "+quarter, w+" "+tenth)
@@ -204,6 +205,16 @@ func TestVariantsInFull(t *testing.T) {
 	slices.Sort(wantDowns)
 	if !slices.Equal(ups, wantUps) || !slices.Equal(downs, wantDowns) {
 		t.Errorf("up %q, want %q\ndown %q, want %q", ups, wantUps, downs, wantDowns)
+	}
+}
+
+// A fixed number of pods a minute is about a sixth of the need, and two at least.
+func TestPodsPerMinute(t *testing.T) {
+	for need, want := range map[int32]int32{0: 2, 12: 2, 15: 3, 30: 5, 120: 20} {
+		up := Space{Need: need, Start: 15 * time.Second}.upPolicies(hpa.DefaultScaleUp())
+		if got := up[len(up)-1].Policies; len(got) != 1 || got[0] != (hpa.Policy{Type: hpa.PodsPolicy, Value: want, Period: time.Minute}) {
+			t.Errorf("for a need of %d: %+v, want %d pods a minute", need, got, want)
+		}
 	}
 }
 
