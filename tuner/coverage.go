@@ -55,10 +55,13 @@ func specimen(run *results.Run, o Options) (results.Timeline, []results.Figure) 
 	var l plant.Latency
 	l.E2E.Record(time.Second)
 	if run.Meta.Target.Streams {
-		if slices.ContainsFunc(run.Requests, func(r results.Request) bool { _, ok := r.Latency(results.TTFT.Name); return ok }) {
+		has := func(m *results.Metric) bool {
+			return slices.ContainsFunc(run.Requests, func(r results.Request) bool { _, ok := r.Latency(m.Name); return ok })
+		}
+		if has(results.TTFT) {
 			l.TTFT.Record(time.Second)
 		}
-		if slices.ContainsFunc(run.Requests, func(r results.Request) bool { _, ok := r.Latency(results.TPOT.Name); return ok }) {
+		if has(results.TPOT) {
 			l.TPOT.Record(time.Second)
 		}
 		if slices.ContainsFunc(o.Objectives, func(o results.Objective) bool { return o.Of() == results.GapPerToken }) &&

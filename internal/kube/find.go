@@ -189,7 +189,7 @@ func (c *Cluster) services(ctx context.Context, s *Subject) error {
 	}
 	list, err := c.Clients.CoreV1().Services(s.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return fmt.Errorf("Services in front of %s: %w", s.Target, Explain(err, "run"))
+		return fmt.Errorf("list the Services in front of %s: %w", s.Target, Explain(err, "run"))
 	}
 	for _, svc := range list.Items {
 		if len(svc.Spec.Selector) > 0 && labels.SelectorFromSet(svc.Spec.Selector).Matches(labels.Set(set)) {
