@@ -102,11 +102,20 @@ func (r *Run) deletions() (Meddling, bool) {
 			return Meddling{}, false
 		}
 	}
-	var downs []time.Duration // one entry for each pod that a decision takes away
+	type down struct{ from, to time.Duration } // when a pod that is taken away may be deleted
+	var downs []down
 	for i := range r.Syncs {
 		s := &r.Syncs[i]
+		// KEDA's own loop goes to zero between two reconciles: the next one finds it.
+		before, since := int32(r.standing()), time.Duration(0) // at the start, some are still to go
+		if i > 0 {
+			before, since = r.Syncs[i-1].Replicas, r.Syncs[i-1].At
+		}
+		for range before - s.Spec {
+			downs = append(downs, down{since, s.At + downLag})
+		}
 		for range s.Spec - s.Replicas {
-			downs = append(downs, s.At)
+			downs = append(downs, down{s.At - 2*time.Second, s.At + downLag})
 		}
 	}
 	var lost []string
@@ -117,7 +126,7 @@ func (r *Run) deletions() (Meddling, bool) {
 			continue
 		}
 		// The decision that explains it is the oldest one that is still open.
-		i := slices.IndexFunc(downs, func(at time.Duration) bool { return p.At >= at-2*time.Second && p.At <= at+downLag })
+		i := slices.IndexFunc(downs, func(d down) bool { return d.from <= p.At && p.At <= d.to })
 		if i >= 0 {
 			downs = slices.Delete(downs, i, i+1)
 			continue
@@ -143,6 +152,23 @@ func (r *Run) deletions() (Meddling, bool) {
 		)
 	}
 	return Meddling{At: first, ID: ReasonPodsDeleted, Text: text}, true
+}
+
+// standing is how many pods there were when the run began.
+func (r *Run) standing() int {
+	there := map[string]bool{}
+	for _, p := range r.Pods {
+		if p.At <= 0 {
+			there[p.Name] = p.Phase != PodDeleted
+		}
+	}
+	n := 0
+	for _, is := range there {
+		if is {
+			n++
+		}
+	}
+	return n
 }
 
 // trustMeddled: was the cluster the same during the whole run?

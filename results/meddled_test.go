@@ -19,6 +19,9 @@ func TestMeddled(t *testing.T) {
 	}{
 		{"nobody does anything", Run{Syncs: []Sync{down}, Pods: []Pod{gone("a", 101), gone("b", 102)}}, nil},
 		{"one more pod goes than the HPA took away", Run{Syncs: []Sync{down}, Pods: []Pod{gone("a", 101), gone("b", 102), gone("c", 103)}}, []string{"pods-deleted 1m43s false"}},
+		{"KEDA's own loop goes to zero between two reconciles", Run{Syncs: []Sync{{At: 50 * time.Second, Spec: 2, Replicas: 2}, {At: 90 * time.Second}}, Pods: []Pod{gone("a", 70), gone("b", 71)}}, nil},
+		{"and a pod more goes with them", Run{Syncs: []Sync{{At: 50 * time.Second, Spec: 2, Replicas: 2}, {At: 90 * time.Second}}, Pods: []Pod{gone("a", 70), gone("b", 71), gone("c", 72)}}, []string{"pods-deleted 1m12s false"}},
+		{"a pod that was still going when the run began", Run{Syncs: []Sync{{At: 7 * time.Second}}, Pods: []Pod{{At: -60 * time.Second, Name: "a", Phase: PodReady}, gone("a", 6)}}, nil},
 		{"a pod goes long after the decision", Run{Syncs: []Sync{down}, Pods: []Pod{gone("a", 150)}}, []string{"pods-deleted 2m30s false"}},
 		{"where decisions were not watched, nothing is said of pods", Run{Syncs: []Sync{down}, Pods: []Pod{gone("a", 150)}, Gaps: []Gap{{Source: "kube/hpa", From: 1, To: 2}}}, nil},
 		{"a pod that went before the run", Run{Syncs: []Sync{down}, Pods: []Pod{gone("a", -1)}}, nil},
