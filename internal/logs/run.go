@@ -49,8 +49,11 @@ func Run(name string, logs []Log) (results.Meta, []results.Request, []results.Sa
 	var samples []results.Sample
 	for i := range all {
 		if e := &all[i]; !math.IsNaN(e.Queued) {
-			samples = append(samples, results.Sample{At: b.at(e.At), Source: results.FromLog, Name: "queued_s", Value: e.Queued - e.At,
-				SampledAt: results.NotYet})
+			samples = append(
+				samples,
+				results.Sample{At: b.at(e.At), Source: results.FromLog, Name: "queued_s", Value: e.Queued - e.At,
+					SampledAt: results.NotYet},
+			)
 		}
 		requests[i] = b.request(i, &all[i])
 		meta.Target.Streams = meta.Target.Streams || results.Happened(requests[i].First)
