@@ -142,13 +142,12 @@ func TestScalesOnWhatThePodsTell(t *testing.T) {
 				}
 			})
 			syncs := only[results.Sync](records)
-			i := slices.IndexFunc(syncs, results.Sync.Rescaled)
-			if i < 0 {
-				t.Fatalf("no rescale in %d syncs", len(syncs))
-			}
-			if y := syncs[i]; y.Replicas != 3 || !strings.Contains(y.Reason, "above target") || len(y.Metrics) != 1 ||
-				len(y.Metrics[0].Values)+len(y.Metrics[0].Pods) != 1 {
-				t.Errorf("the first rescale is %+v, want 3 replicas for 3 requests, and the metric's reading", y)
+			// A reading may fall between the requests' starts: then 2 come first.
+			if !slices.ContainsFunc(syncs, func(y results.Sync) bool {
+				return y.Rescaled() && y.Replicas == 3 && strings.Contains(y.Reason, "above target") && len(y.Metrics) == 1 &&
+					len(y.Metrics[0].Values)+len(y.Metrics[0].Pods) > 0
+			}) {
+				t.Errorf("no rescale to 3 replicas for 3 requests, with the metric's reading: %+v", syncs)
 			}
 			if !slices.ContainsFunc(only[results.Sample](records), func(x results.Sample) bool {
 				return x.Name == tt.metric && x.Value == 3 && strings.HasSuffix(x.Source, ".metrics.k8s.io")
