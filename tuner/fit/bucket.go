@@ -239,6 +239,7 @@ func piecesLoss(pieces []piece, b *bucket, law plant.Law, some func(k int) bool,
 	return sum / max(1, n)
 }
 
+// quantileOf is the q quantile (0 ≤ q ≤ 1) of a sorted, non-empty list, at least 1e-6 so that its logarithm exists.
 func quantileOf(sorted []float64, q float64) float64 {
 	return max(1e-6, sorted[min(len(sorted)-1, int(q*float64(len(sorted))))])
 }

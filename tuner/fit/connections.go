@@ -78,13 +78,22 @@ func opensUnder(l *log, age float64) float64 {
 // end is when a call gives its connection back, and how long that lives.
 type end struct{ at, until float64 }
 
-// ends is a heap of the soonest.
+// ends is a heap of connections in use (container/heap), the one that is given back soonest on top.
 type ends []end
 
-func (h ends) Len() int           { return len(h) }
+// Len is how many connections are in use.
+func (h ends) Len() int { return len(h) }
+
+// Less orders by when a call gives its connection back: the soonest is at index 0.
 func (h ends) Less(i, j int) bool { return h[i].at < h[j].at }
-func (h ends) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *ends) Push(x any)        { *h = append(*h, x.(end)) }
+
+// Swap exchanges two connections; heap calls it.
+func (h ends) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+// Push appends x; call heap.Push, which restores the order.
+func (h *ends) Push(x any) { *h = append(*h, x.(end)) }
+
+// Pop removes the last connection; call heap.Pop, which moves the soonest there.
 func (h *ends) Pop() any {
 	n := len(*h) - 1
 	x := (*h)[n]

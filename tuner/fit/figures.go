@@ -22,13 +22,22 @@ func sign(x float64) int {
 	return 0
 }
 
-// floats is a heap of the smallest.
+// floats is a heap (container/heap) with the smallest number on top.
 type floats []float64
 
-func (h floats) Len() int           { return len(h) }
+// Len is how many numbers there are.
+func (h floats) Len() int { return len(h) }
+
+// Less orders by value: the smallest is at index 0.
 func (h floats) Less(i, j int) bool { return h[i] < h[j] }
-func (h floats) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *floats) Push(x any)        { *h = append(*h, x.(float64)) }
+
+// Swap exchanges two numbers; heap calls it.
+func (h floats) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+// Push appends x; call heap.Push, which restores the order.
+func (h *floats) Push(x any) { *h = append(*h, x.(float64)) }
+
+// Pop removes the last number; call heap.Pop, which moves the smallest there.
 func (h *floats) Pop() any {
 	n := len(*h) - 1
 	x := (*h)[n]

@@ -84,9 +84,11 @@ func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 	return &out, n
 }
 
-// inSeconds and inRatio print the value of a flag, which is in seconds or a ratio.
+// inSeconds prints the value of a flag that is a duration: 0.5 as 500ms.
 func inSeconds(s float64) string { return seconds(s).String() }
-func inRatio(v float64) string   { return fmt.Sprintf("%g", v) }
+
+// inRatio prints the value of a flag that is a ratio, such as the tolerance: 0.1.
+func inRatio(v float64) string { return fmt.Sprintf("%g", v) }
 
 // periodOf is the sync period that reconciles show, where they disprove the stated
 // one: at least three of them are closer than it allows. A controller leaves a trace

@@ -131,6 +131,7 @@ type puppets struct {
 	cuts     []int // of the stretch, into windows
 }
 
+// span is a stretch of time in seconds: from ≤ t < to.
 type span struct{ from, to float64 }
 
 const (
@@ -236,6 +237,8 @@ func (p *puppets) lines() func(*call) float64 {
 	}
 }
 
+// size is what a call's own time is fitted over, in tokens: those of the prompt where answers stream, else those of
+// the answer.
 func (p *puppets) size(c *call) float64 {
 	if p.streams {
 		return float64(c.request.Prompt)
@@ -243,6 +246,7 @@ func (p *puppets) size(c *call) float64 {
 	return c.tokens
 }
 
+// measured is the recorded latency of a call in seconds: to the first token where answers stream, else to the end.
 func (p *puppets) measured(c *call) float64 {
 	if p.streams {
 		return c.first - c.sent
@@ -308,7 +312,10 @@ func (p *puppets) apart(m int, b plant.Balancer) float64 {
 	return sum / float64(len(p.took))
 }
 
-// play is the latency of each call of the stretch, to what is measured.
+// play simulates the stretch with m slots a pod behind balancer b. It returns the
+// latency of each call in seconds, up to what is measured (see measured): p.patience
+// for a call that would have waited longer than that for a slot, and the recorded
+// latency for a call that came while no pod had traffic. One seed gives one result.
 func (p *puppets) play(m int, b plant.Balancer) []float64 {
 	r := rand.New(rand.NewPCG(p.seed, 0x706c6179))
 	pods := make([]puppet, len(p.pods))

@@ -174,8 +174,10 @@ const (
 	coefficients
 )
 
+// theta is the coefficients as a vector, in that order.
 type theta [coefficients]float64
 
+// into returns l with the coefficients of t; the rest of l stays.
 func (t theta) into(l plant.Iterations) plant.Iterations {
 	l.Alpha, l.Beta, l.Gamma, l.Delta, l.Own = t[alpha], t[beta], t[gamma], t[delta], t[own]
 	return l

@@ -21,6 +21,7 @@ type guess struct {
 	loss float64
 }
 
+// coefficients is how many of α, β, γ and δ the law uses: those that were free and came out above 0.
 func (g guess) coefficients() int {
 	n := 0
 	for i, v := range thetaOf(&g.law) {
@@ -31,6 +32,7 @@ func (g guess) coefficients() int {
 	return n
 }
 
+// allFree lets every coefficient be fitted.
 var allFree = [coefficients]bool{true, true, true, true, true}
 
 // known is what is told of the server and need not be found; 0 = not told.

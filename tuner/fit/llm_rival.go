@@ -125,18 +125,28 @@ func playSlots(calls []answer, stretch []float64, own func(*answer) (first, rest
 	return out
 }
 
-// mark is when something happens to a call; marks are a heap of the earliest.
+// mark is when something happens to a call.
 type mark struct {
 	at   float64
 	call int
 }
 
+// marks is a heap (container/heap) with the earliest mark on top.
 type marks []mark
 
-func (h marks) Len() int           { return len(h) }
+// Len is how many marks there are.
+func (h marks) Len() int { return len(h) }
+
+// Less orders by time: the earliest is at index 0.
 func (h marks) Less(i, j int) bool { return h[i].at < h[j].at }
-func (h marks) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *marks) Push(x any)        { *h = append(*h, x.(mark)) }
+
+// Swap exchanges two marks; heap calls it.
+func (h marks) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+// Push appends x; call heap.Push, which restores the order.
+func (h *marks) Push(x any) { *h = append(*h, x.(mark)) }
+
+// Pop removes the last mark; call heap.Pop, which moves the earliest there.
 func (h *marks) Pop() any {
 	n := len(*h) - 1
 	x := (*h)[n]

@@ -19,6 +19,7 @@ func request(backend int32, sent, first, done float64, o results.Outcome) result
 	return q
 }
 
+// phases are the events of one pod, at seconds by phase.
 func phases(name string, at map[results.PodPhase]float64) (out []results.Pod) {
 	for _, p := range []results.PodPhase{results.PodCreated, results.PodScheduled, results.PodPulled, results.PodStarted, results.PodReady, results.PodDeleted, results.PodGone} {
 		if s, ok := at[p]; ok {

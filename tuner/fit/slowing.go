@@ -18,6 +18,7 @@ type slowing struct {
 	from float64 // ≥ 1
 }
 
+// at is s(k), the stretch with k in service: 1 or more.
 func (s slowing) at(k float64) float64 { return 1 + s.per*max(0, k-s.from) }
 
 // slowest is the stretch below which a slowing is not told from chance.
