@@ -7,10 +7,10 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Serve plays requests, in order of time, through one replica of the law whose clients
-// have all the patience there is, and tells when each got its first token and its end,
-// in seconds since it came. seed decides the phase of a CPU limit's periods, and the
-// times of requests that have none of their own.
+// Serve plays requests, in order of time, through one replica of the law. The clients never
+// time out. It calls told with the time of each request's first token and of its end, in
+// seconds since the request arrived. seed sets the phase of the periods of a CPU limit, and
+// draws the service times of requests that have none of their own.
 func (l *Law) Serve(requests []Request, seed uint64, told func(index int, first, took float64)) {
 	m := &Model{Spec: Spec{Law: *l}, dt: 1, toEnd: math.Inf(1), toFirst: math.Inf(1), wait: math.Inf(1)}
 	m.Law.Queue, m.Law.Young = 0, nil

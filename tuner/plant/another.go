@@ -6,29 +6,28 @@ import (
 	"time"
 )
 
-// Another is how a model differs on another day, or as far as is known.
+// Another says how a model differs on another day, or within what the recording leaves open.
 type Another struct {
 	Seed   uint64          // of cold starts and of each request's luck
-	Phases []time.Duration // of the first scrapes, one a pipe; nil = as they are
-	// Pace multiplies what every request takes, and divides what a replica can serve;
-	// 0 = 1. The fluid plant, whose tables are compiled, does not know it.
+	Phases []time.Duration // of the first scrapes, one per pipe; nil = unchanged
+	// Pace multiplies the service time of every request, and divides what a replica can serve;
+	// 0 = 1. The fluid plant ignores it, because its tables are already compiled.
 	Pace float64
-	// AtOnce is how many more a replica serves at once, of a law of slots.
+	// AtOnce is how many more requests a replica serves at once, for a law of slots.
 	AtOnce int
-	// Bucket is by how many standard errors the share of a CPU limit's budget is off
-	// (Quota.ShareError).
+	// Bucket is the error of a CPU limit's usable share, in standard errors (Quota.ShareError).
 	Bucket float64
-	// Waits multiplies what requests take at full speed under a CPU limit, and not what they
-	// cost; 0 = 1.
+	// Waits multiplies the time at full speed that requests take under a CPU limit, but not
+	// their CPU cost; 0 = 1.
 	Waits float64
-	// Slopes multiply what load adds to each pipe's value; nil = 1 each.
+	// Slopes multiply what load adds to the value of each pipe; nil = 1 for each.
 	Slopes []float64
-	// Resample draws the sample of cold starts anew from itself, with repetition: a
-	// few that were seen say little of how long they take.
+	// Resample draws a new sample of cold starts from the recorded one, with replacement: a few
+	// recorded starts say little about how long starts take.
 	Resample bool
 }
 
-// Draw returns a model of the same laws and tables that differs as a says.
+// Draw returns a model with the same laws and tables that differs as a says.
 func (m *Model) Draw(a Another) *Model {
 	d := *m
 	d.Seed, d.inOrder, d.pace = a.Seed, -1, a.Pace
@@ -71,8 +70,8 @@ func (m *Model) Draw(a Another) *Model {
 	return &d
 }
 
-// near moves the phases of the recorded pods by a step or none: they are not known
-// better.
+// near moves the phase of each recorded pod by at most one step: the recording does not tell
+// them more precisely.
 func (p *pipe) near(seed uint64) {
 	p.phases = slices.Clone(p.phases)
 	for i, at := range p.phases {
@@ -82,7 +81,7 @@ func (p *pipe) near(seed uint64) {
 	}
 }
 
-// paced is a request's own time on such a day.
+// paced returns a request's service time on such a day.
 func (m *Model) paced(t ServiceTime) ServiceTime {
 	if m.pace > 0 {
 		t.First, t.Total = t.First*m.pace, t.Total*m.pace

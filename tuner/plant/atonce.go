@@ -1,11 +1,11 @@
 package plant
 
-// AtOnce returns the law of a replica that serves by more (or fewer) requests at
-// once. ok is false where l does not say how many it serves, or none would be left.
+// AtOnce returns the law of a replica that serves `by` more requests at once (fewer if
+// negative). ok is false if l does not say how many it serves, or if none would be left.
 //
-// How much k in service stretch a request, k·Rate[1]/Rate[k], goes on along the line
-// through its last two values; the rate never falls. A law of iterations gets as
-// many more places, and is played anew.
+// The stretch of k requests in service, k·Rate[1]/Rate[k], is extrapolated along the line
+// through its last two values; the rate never falls. A law of iterations gets that many more
+// places, and its table is played again.
 func (l *Law) AtOnce(by int) (out Law, ok bool) {
 	n := l.Slots() + by
 	if n < 1 {

@@ -1,19 +1,18 @@
 package plant
 
-// cohort is like pods: created, or at least ready, in one step, with the same
-// state each. Its numbers are those of one pod but for n.
+// cohort is a group of like pods: they were created, or at least became ready, in one step,
+// and have the same state. All its numbers are per pod, except n.
 type cohort struct {
 	l    float64 // requests in the system
 	load load    // of the last step
 	n    float64
 	life Life
-	// settled pods differ from older ones in nothing that the autoscaler asks.
+	// The autoscaler treats settled pods exactly like older ones.
 	settled bool
 	m       [MaxPipes]meter
 }
 
-// join adds o's pods to c. Sums over pods, which is what the autoscaler takes,
-// stay as they are.
+// join adds o's pods to c. Sums over pods, which are what the autoscaler reads, do not change.
 func (c *cohort) join(o *cohort, pipes int) {
 	n := c.n + o.n
 	a, b := c.n/n, o.n/n
@@ -27,8 +26,8 @@ func (c *cohort) join(o *cohort, pipes int) {
 		oldest:  a*c.load.oldest + b*o.load.oldest,
 	}
 	for k := range pipes {
-		// Integrals count from different instants, which no difference of two
-		// points can see: averaging them averages the differences.
+		// The two integrals start at different instants, but readers only take differences
+		// between two points: averaging the integrals averages the differences.
 		x, y := &c.m[k], &o.m[k]
 		x.first = max(x.first, y.first)
 		x.cum = a*x.cum + b*y.cum

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Connections is how clients keep connections, for the Aged balancer: whoever opens
-// one reaches a ready replica at random (kube-proxy), and every request on it goes
-// there. A request takes the connection of its pool that was used last and is idle,
-// or opens one. A connection takes no more requests after its age; one to a replica
-// that is deleted is closed.
+// Connections says how clients keep connections, for the Aged balancer. A new connection
+// reaches a ready replica at random (kube-proxy), and every request on it goes to that
+// replica. A request takes the idle connection of its pool that was used last, or opens a new
+// one. A connection takes no more requests once it reaches its age. When a replica is deleted,
+// its connections are closed.
 //
-// Source: loadgen/conns.go for the generator's own (max_age 10 s, 32 pools); HTTP
-// clients of most languages keep one pool, with an idle stack.
+// Source: loadgen/conns.go for hpatune's own generator (max_age 10 s, 32 pools). HTTP clients
+// of most languages keep one pool, with a stack of idle connections.
 type Connections struct {
 	Pools int           // used in turn; 0 = 1
 	Age   time.Duration // a connection lives for 75 to 100 % of it; 0 = it never ages
@@ -21,16 +21,16 @@ type Connections struct {
 // conn is one open connection.
 type conn struct {
 	pod   int     // index of the server in order of creation
-	until float64 // takes no requests after it, seconds
+	until float64 // takes no requests after this time, seconds
 	pool  int32
 }
 
-// none is a call's connection where there is none.
+// none is the connection of a call that has no connection.
 const none = int32(-1)
 
-// wired picks the replica for a request by its connection.
+// wired picks the replica for a request by the request's connection.
 func (e *Exact) wired(r *Request) (*server, int32) {
-	// Who is idle is known once all have been played up to now.
+	// Every server is played up to now first, to know which connections are idle.
 	for _, list := range [][]*server{e.ready, e.leaving} {
 		for _, s := range list {
 			e.advance(s, r.At)
@@ -60,7 +60,7 @@ func (e *Exact) wired(r *Request) (*server, int32) {
 	if age := e.m.Connections.Age.Seconds(); age > 0 {
 		u := float64(mix(e.seed^0x616765, n)>>11) / (1 << 53)
 		life := 0.75 + 0.25*u
-		if r.At < age { // the first ones end spread over a whole age
+		if r.At < age { // spread the ends of the first connections over a whole age
 			life = u
 		}
 		c.until = r.At + age*life
@@ -69,7 +69,7 @@ func (e *Exact) wired(r *Request) (*server, int32) {
 	return s, int32(n)
 }
 
-// hangUp gives a call's connection back; one whose request was cut off is closed.
+// hangUp returns a call's connection to its pool, or closes it if the request was cut off.
 func (e *Exact) hangUp(c *call, cut bool) {
 	if c.conn == none || cut {
 		return

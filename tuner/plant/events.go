@@ -7,12 +7,12 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Exact is the slow plant: it plays every request. It is one worker's own;
-// Reset makes it ready for the next replay and keeps its memory.
+// Exact is the slow plant: it plays every request. It belongs to one worker. Reset prepares it
+// for the next replay and reuses its memory.
 //
-// Which replica gets a request does not depend on the future, and replicas do
-// not touch each other: so each is advanced on its own to the instants at which
-// something reaches it, and no common list of events is needed.
+// The choice of a replica for a request does not depend on the future, and replicas do not
+// affect each other. So each replica is advanced on its own to the instants at which something
+// reaches it, and no common event list is needed.
 type Exact struct {
 	m       *Model
 	seed    uint64
@@ -30,25 +30,25 @@ type Exact struct {
 	limits  [2]float64
 	ticks   []results.Tick
 	latency *Latency
-	conns   []conn    // that were opened, for Aged
-	idle    [][]int32 // of each pool, the last used on top
+	conns   []conn    // all that were opened, for Aged
+	idle    [][]int32 // by pool, the last used on top
 	nodes   nodeStack
-	watch   func(c *call, first, took float64) // told each good end; nil = nobody asks
-	held    []held                             // before the pods, the longest waiting first
+	watch   func(c *call, first, took float64) // called for each success; nil = not called
+	held    []held                             // waiting before the pods, the longest waiting first
 }
 
 // Request is one arrival for the exact plant.
 type Request struct {
 	At    float64     // seconds
-	Index int         // decides, with the seed, its luck: the same in every candidate
+	Index int         // with the seed, decides its random draws: the same in every candidate
 	Class int16       // negative: any
-	Time  ServiceTime // as it was measured; Total 0 = unknown: drawn from the law
-	// Prompt and Output are its tokens, for a law of iterations; Output 0 = unknown:
+	Time  ServiceTime // as measured; Total 0 = unknown: drawn from the law
+	// Prompt and Output are its tokens, for a law of iterations. Output 0 = unknown: both are
 	// drawn, too.
 	Prompt, Output int
 }
 
-// call is a request inside a server.
+// call is a request in a server.
 type call struct {
 	at     float64 // arrival, seconds
 	tick   int32
@@ -56,16 +56,17 @@ type call struct {
 	conn   int32 // index into Exact.conns; none
 	time   ServiceTime
 	finish float64 // in the server's virtual time; only in service
-	first  float64 // when its first token is out, seconds; NaN = not known yet, or with its end
-	// firstAt is the same in the server's virtual time, where it is not known yet.
+	first  float64 // time of its first token, seconds; NaN = not known yet, or equal to its end
+	// firstAt is the time of the first token in the server's virtual time, while first is not
+	// known yet.
 	firstAt float64
-	gap     float64 // longest time between two tokens, seconds; of a server of language models
-	cut     bool    // its client will have gone by then
-	worth   float64 // completions a second of virtual time while it is in service
+	gap     float64 // longest time between two tokens, seconds; language-model servers only
+	cut     bool    // its client gives up before it ends
+	worth   float64 // completions per second of virtual time while it is in service
 }
 
-// server is one pod. Its virtual time runs at 1/stretch of real time, so that
-// calls in service keep their finish whatever comes and goes beside them.
+// server is one pod. Its virtual time runs at 1/stretch of real time, so calls in service keep
+// their finish time when other calls start or end.
 type server struct {
 	index   int // in order of creation
 	life    Life
@@ -74,22 +75,22 @@ type server struct {
 	serving []call // heap by finish
 	queue   []call
 	head    int     // of queue
-	worth   float64 // of the calls in service: completions a second of virtual time
-	// since the step's begin: completions' worth of work, and the integrals of
-	// what is in service and queued.
+	worth   float64 // of the calls in service: completions per second of virtual time
+	// Since the start of the step: completions' worth of work done, and the integrals of the
+	// numbers in service and queued.
 	done, busy, queued float64
 	came               float64 // requests
-	work               float64 // own work since, in mean requests; of slots without a quota
+	work               float64 // own work in this step, in mean requests; for slots without a quota
 	load               load
 	bucket             bucket       // of its CPU quota
-	nextFirst          float64      // virtual time of the next first token, where it is not known
-	model              *modelServer // of language models; nil = slots
+	nextFirst          float64      // virtual time of the next first token, while it is not known
+	model              *modelServer // for language models; nil = slots
 	m                  [MaxPipes]meter
 }
 
-// Reset begins a replay of m with n ready pods. Ticks are filled from the first
-// on as steps are taken and requests end; the caller owns them, zeroed, one a
-// step. latency may be nil.
+// Reset starts a replay of m with n ready pods. Step and Finish fill ticks, from the first on,
+// as steps are taken and requests end. The caller owns ticks, one per step, and zeroes them
+// first. latency may be nil.
 func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latency *Latency) {
 	for _, list := range [][]*server{e.ready, e.coming, e.leaving} {
 		e.free = append(e.free, list...)
@@ -103,7 +104,7 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	mean := meanTotal(m.Law.Times)
 	e.mean = mean
 	if m.pace > 0 && m.Law.Quota.Cores == 0 {
-		e.mean *= m.pace // a slower request burns no more, unless CPU is what it takes
+		e.mean *= m.pace // a slower request burns no more, unless it is slow because of CPU
 	}
 	e.stretch = e.stretch[:0]
 	for i, r := range m.Law.Rate {
@@ -165,7 +166,7 @@ func (e *Exact) Step(requests []Request) {
 		e.expire(s)
 		s.read(e.now)
 		if s.model != nil || m.Law.Quota.Cores > 0 {
-			s.work = s.done // their completions' worth is by work already
+			s.work = s.done // done is already measured in work here
 		}
 		s.load = load{done: s.done / m.dt, work: s.work / m.dt, running: s.busy / m.dt, waiting: s.queued / m.dt,
 			arrived: s.came / m.dt, oldest: s.oldest(e.now)}
@@ -200,8 +201,8 @@ func (e *Exact) Step(requests []Request) {
 	}
 }
 
-// Finish plays on without arrivals until every request has ended, so that each
-// is counted in the tick in which it came.
+// Finish plays on without arrivals until every request has ended, so that each request is
+// counted in the tick in which it arrived.
 func (e *Exact) Finish() {
 	e.lastHeld()
 	for _, list := range [][]*server{e.ready, e.leaving} {
@@ -211,8 +212,8 @@ func (e *Exact) Finish() {
 	}
 }
 
-// arrive gives a request of a tick to a replica at time now: when it came, or later
-// where it was held.
+// arrive passes a request of a tick to a replica at time now, which is the request's arrival,
+// or later if it was held.
 func (e *Exact) arrive(r *Request, now float64, tick int) {
 	t := &e.ticks[tick]
 	if len(e.ready) == 0 {
@@ -222,10 +223,10 @@ func (e *Exact) arrive(r *Request, now float64, tick int) {
 	s, wire := e.pick(r, now)
 	e.advance(s, now)
 	c := call{at: r.At, tick: int32(tick), index: int32(r.Index), conn: wire, time: r.Time}
-	// A request whose own time was measured is one completion's worth, however
-	// quick it was: a server at rest is quick, and burns no less. One that is drawn
-	// is worth its time over the mean: which it got does not follow the load.
-	// Under a quota it costs what its own time says.
+	// A request with a measured time of its own is worth one completion, however fast it was:
+	// an idle server is fast, but burns no less. A drawn request is worth its time over the
+	// mean, because the draw does not depend on the load. Under a quota, a request costs what
+	// its own time says.
 	c.worth = 1 / max(1e-6, r.Time.Total)
 	limited := e.m.Law.Quota.Cores > 0
 	if r.Time.Total == 0 || limited {
@@ -248,7 +249,7 @@ func (e *Exact) arrive(r *Request, now float64, tick int) {
 	s.came++
 	switch {
 	case s.model != nil && (e.m.Law.Queue == 0 || s.waiting() < e.m.Law.Queue):
-		if r.Output > 0 { // the recorded request's own
+		if r.Output > 0 { // the recorded request's own tokens
 			c.time.Prompt, c.time.Tokens = float64(r.Prompt), float64(r.Output)
 		}
 		s.model.join(c)
@@ -272,7 +273,7 @@ func (e *Exact) pick(r *Request, now float64) (*server, int32) {
 		return e.wired(r)
 	case LeastConnections, LeastWaiting:
 		best, least := e.ready[0], math.MaxInt
-		// Ties go round, so that idle replicas share.
+		// Ties are broken in turn, so that idle replicas share the load.
 		for i := range n {
 			s := e.ready[(e.turn+i)%n]
 			e.advance(s, now)
@@ -320,10 +321,10 @@ func (e *Exact) begin(s *server, c call) {
 		} else {
 			c.firstAt = math.Inf(1)
 		}
-		f *= max(1, (q.Base+q.Each*(s.worth+c.worth)/f)/q.Cores) // in the long run
+		f *= max(1, (q.Base+q.Each*(s.worth+c.worth)/f)/q.Cores) // the long-run stretch
 	}
-	// The client goes before the end, or before the first token, and the server
-	// stops then.
+	// The client gives up before the end, or before the first token, and the server stops
+	// working on the request at that time.
 	if left := c.at + e.m.toEnd - s.at; left < work*f {
 		work, c.cut = max(0, left/f), true
 	}
@@ -364,18 +365,18 @@ func (e *Exact) advance(s *server, t float64) {
 	}
 }
 
-// retire ends the call that is done first, and lets the next ones in.
+// retire ends the call that finishes first, and admits waiting calls.
 func (e *Exact) retire(s *server) {
 	c := s.pop()
 	if s.worth -= c.worth; len(s.serving) == 0 {
-		s.worth = 0 // no sum of roundings stays
+		s.worth = 0 // clears accumulated rounding errors
 	}
 	s.virtual = c.finish
 	e.end(s, &c)
 	e.next(s)
 }
 
-// next gives the slots that came free to those that wait.
+// next gives free slots to waiting calls.
 func (e *Exact) next(s *server) {
 	for e.expire(s); len(s.serving) < e.m.Law.Slots() && s.head < len(s.queue); {
 		c := s.queue[s.head]
@@ -386,7 +387,7 @@ func (e *Exact) next(s *server) {
 	}
 }
 
-// expire lets those go whose client has gone: the longest waiting first.
+// expire drops queued calls whose client has given up, the longest waiting first.
 func (e *Exact) expire(s *server) {
 	for s.head < len(s.queue) && s.queue[s.head].at+e.m.wait <= s.at {
 		e.ticks[s.queue[s.head].tick].Failed++
@@ -396,9 +397,9 @@ func (e *Exact) expire(s *server) {
 	}
 }
 
-// account adds d seconds of the present state. Work done is counted as it is
-// done, not when it ends: completions in a second are whole numbers, and their
-// noise under a ceiling would read as idle CPU.
+// account adds d seconds of the present state. It counts work while it is done, not when a
+// request ends: completions per second are whole numbers, so a server at its ceiling would
+// seem to have idle CPU in some seconds.
 func (e *Exact) account(s *server, d float64) {
 	if n := len(s.serving); n > 0 {
 		s.done += s.worth / e.stretch[n] * d
@@ -439,7 +440,7 @@ func (e *Exact) grow() {
 			return false
 		}
 		s.at = e.now
-		// In order of creation, as a list of endpoints by pod is.
+		// In order of creation, like a list of endpoints sorted by pod.
 		i := len(e.ready)
 		for i > 0 && e.ready[i-1].index > s.index {
 			i--
@@ -449,7 +450,7 @@ func (e *Exact) grow() {
 	})
 }
 
-// Scale makes n the wanted number of pods, as Fluid.Scale does.
+// Scale sets the desired number of pods to n, as Fluid.Scale does.
 func (e *Exact) Scale(n int, at float64) {
 	n = e.m.admitted(n)
 	for have := e.Status(); have < n; have++ {
@@ -479,8 +480,8 @@ func (e *Exact) Scale(n int, at float64) {
 	}
 }
 
-// drain lets go of deleted pods that are done, and cuts off those whose grace
-// has ended.
+// drain removes deleted pods that have finished, and cuts off the requests of those whose
+// grace period has ended.
 func (e *Exact) drain() {
 	e.leaving = slices.DeleteFunc(e.leaving, func(s *server) bool {
 		age := e.now - s.life.Deleted

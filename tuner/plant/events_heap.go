@@ -1,6 +1,6 @@
 package plant
 
-// push and pop keep serving a heap by finish, equal ones by arrival.
+// push and pop keep serving a heap ordered by finish, then by arrival.
 func (s *server) push(c call) {
 	s.serving = append(s.serving, c)
 	h := s.serving

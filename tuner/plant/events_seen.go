@@ -1,8 +1,8 @@
 package plant
 
-// What the autoscaler sees of the exact plant.
+// What the autoscaler sees of the exact plant:
 
-// scrape takes the points of pipe k that are due at the end of this tick.
+// scrape takes those points of pipe k that are due at the end of this tick.
 func (e *Exact) scrape(p *pipe, k int) {
 	if _, ok := p.scrapesAt(e.tick, 0); !ok && !p.apart {
 		return
@@ -13,7 +13,7 @@ func (e *Exact) scrape(p *pipe, k int) {
 			return
 		}
 		l := s.load
-		if p.window == 0 { // a gauge is read at an instant, and is a whole number
+		if p.window == 0 { // a gauge is read at an instant and is a whole number
 			l.running, l.waiting = float64(s.inside()-s.waiting()), float64(s.waiting())
 		}
 		if stage == Starting {
@@ -34,10 +34,10 @@ func (e *Exact) scrape(p *pipe, k int) {
 	}
 }
 
-// Status returns how many pods the workload controller counts: not deleted.
+// Status returns how many pods the workload controller counts: all that are not deleted.
 func (e *Exact) Status() int { return len(e.ready) + len(e.coming) }
 
-// Pods appends what the autoscaler sees at time now.
+// Pods appends to out what the autoscaler sees at time now.
 func (e *Exact) Pods(now float64, out []PodView) []PodView {
 	view := func(s *server, stage Stage) {
 		v := PodView{Life: s.life, Stage: stage, Count: 1}

@@ -6,8 +6,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Fluid is the fast plant. It is one worker's own; Reset makes it ready for the
-// next replay and keeps its memory.
+// Fluid is the fast plant. It belongs to one worker. Reset prepares it for the next replay and
+// reuses its memory.
 type Fluid struct {
 	m       *Model
 	tick    int     // steps done
@@ -16,17 +16,17 @@ type Fluid struct {
 	coming  []cohort // pending and starting, in order of creation
 	leaving []cohort // draining
 	nReady  int
-	created int // pods ever created: the index of the next one's cold start
+	created int // pods ever created: the index of the next cold start
 	pool    *pool
-	soonest float64 // when the next of coming runs or is ready
+	soonest float64 // when the next pod of coming starts to run or becomes ready
 	latency *Latency
 	nodes   nodeStack
-	before  queue // held until a pod is ready
+	before  queue // requests held until a pod is ready
 	past    history
 }
 
-// Reset begins a replay of m with n ready pods that have been there for long
-// and idle. latency may be nil.
+// Reset starts a replay of m with n ready, idle pods that have existed for a long time.
+// latency may be nil.
 func (f *Fluid) Reset(m *Model, n int, latency *Latency) {
 	n = m.admitted(n)
 	*f = Fluid{m: m, ready: f.ready[:0], coming: f.coming[:0], leaving: f.leaving[:0], created: n, soonest: math.Inf(1),
@@ -51,12 +51,12 @@ func (f *Fluid) setReady(n int) {
 // Now returns the time at the end of the last step, in seconds.
 func (f *Fluid) Now() float64 { return f.now }
 
-// Step serves one step with the given arrivals and fills the tick's load
-// figures: everything but Spec and Desired.
+// Step serves one step with the given arrivals and fills in the tick's load figures: all
+// except Spec and Desired.
 //
-// Requests are counted in the step of their arrival, also those that are
-// answered later; a request that will not be answered (no ready pod, no room,
-// out of patience) fails there.
+// Requests are counted in the step in which they arrive, even if they are answered later. A
+// request that will not be answered (no ready pod, queue full, client out of patience) fails
+// in that step.
 func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 	m := f.m
 	if f.now >= f.soonest {
@@ -66,14 +66,14 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 	f.now = float64(f.tick) * m.dt
 	t.Arrivals, t.Shed, t.Failed, t.Good = arrivals, 0, 0, 0
 	inFlight, waiting, failed, good := 0.0, 0.0, 0.0, 0.0
-	served := arrivals // of which the answers are counted in this step
+	served := arrivals // arrivals whose answers are counted in this step
 	if f.nReady == 0 {
 		failed = f.enter(arrivals)
 		served = failed
 	} else {
 		p := f.pool
 		level := 0.0
-		late := 0.0 // share of those that were held
+		late := 0.0 // share of the requests that were held
 		if f.before.n > 0 {
 			failed = f.tooLong()
 			late = f.before.n / max(f.before.n+arrivals, 1e-9)
@@ -109,8 +109,8 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 				l, lost = m.giveUp(l, share, in, lost)
 			}
 			failed += lost * c.n
-			// Queued beyond what is in service; of it, what the present load
-			// would keep in the long run is chance, the rest is backlog.
+			// q is what is queued beyond the requests in service. The part that the present
+			// load would keep in the long run is random; the rest is backlog.
 			q := max(0, l-st.serving-(next.serving-st.serving)*frac)
 			back, g := 0.0, 0.0
 			use := rho
@@ -118,10 +118,10 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 				g = st.good + (next.good-st.good)*frac
 			} else {
 				use = min(in, rho, rhoSteady)
-				if m.Law.Iterations != nil { // who is inside makes iterations long, not who came now
+				if m.Law.Iterations != nil { // requests in service make iterations long, not new arrivals
 					use = min(rho, rhoSteady)
 				}
-				if back = max(0, q-p.waitingAt(use)) * capInv; m.Law.limited() { // who is in service waits, too
+				if back = max(0, q-p.waitingAt(use)) * capInv; m.Law.limited() { // requests in service wait, too
 					back = max(0, l-p.insideAt(use)) * capInv
 				}
 				g = p.goodAt(use, back)
@@ -187,9 +187,8 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 	}
 }
 
-// giveUp bounds a queue by the client's patience: it returns what is in the
-// system after it, and how many of the step's arrivals fail. in is the load
-// over the capacity.
+// giveUp bounds a queue by the client's patience. It returns what is left in the system, and
+// how many of the step's arrivals fail. in is the load over the capacity.
 func (m *Model) giveUp(l, share, in, lost float64) (float64, float64) {
 	if in <= 1 {
 		bound := m.slots + m.cap*m.wait
@@ -227,8 +226,8 @@ func (f *Fluid) scrape(k, j int) {
 	}
 }
 
-// at returns the utilisation at work x a replica, and where it lies between two
-// stationary rows.
+// at returns the utilization at work x per replica, and its position between two stationary
+// rows.
 func (p *pool) at(x float64) (rho float64, row int, frac float64) {
 	z := x / (x + p.c) * zCells
 	i := int(z)
@@ -238,14 +237,14 @@ func (p *pool) at(x float64) (rho float64, row int, frac float64) {
 	return rho, row, r - float64(row)
 }
 
-// waitingAt returns the stationary queue at a utilisation ≤ rhoSteady.
+// waitingAt returns the stationary queue at a utilization ≤ rhoSteady.
 func (p *pool) waitingAt(rho float64) float64 {
 	r := rho * rhoCells
 	i := int(r)
 	return p.st[i].waiting + (p.st[i+1].waiting-p.st[i].waiting)*(r-float64(i))
 }
 
-// insideAt returns what is in the system at rest, at a utilisation ≤ rhoSteady.
+// insideAt returns the stationary number in the system at a utilization ≤ rhoSteady.
 func (p *pool) insideAt(rho float64) float64 {
 	r := rho * rhoCells
 	i := int(r)
@@ -253,12 +252,12 @@ func (p *pool) insideAt(rho float64) float64 {
 	return a.serving + a.waiting + (b.serving+b.waiting-a.serving-a.waiting)*(r-float64(i))
 }
 
-// level is the height to which least-connections fills the emptiest replicas
+// level is the number in the system to which least-connections fills the emptiest replicas
 // with the step's arrivals.
 func (f *Fluid) level(arrivals float64) float64 {
 	h := math.Inf(1)
-	// Few cohorts: try each set of the k lowest. The right level is the
-	// smallest over the sets, as a set without its full cohorts stands lower.
+	// There are few cohorts, so try each set of the k lowest. The right set gives the smallest
+	// level: a set with a cohort too few or too many gives a higher one.
 	for i := range f.ready {
 		limit := f.ready[i].l
 		sum, n := arrivals, 0.0
@@ -273,7 +272,7 @@ func (f *Fluid) level(arrivals float64) float64 {
 	return h
 }
 
-// grow moves the pods that are ready by now into traffic.
+// grow moves pods that have become ready into traffic.
 func (f *Fluid) grow() {
 	f.soonest = math.Inf(1)
 	keep := f.coming[:0]
@@ -291,9 +290,9 @@ func (f *Fluid) grow() {
 	f.setReady(n)
 }
 
-// merge puts cohorts together that nobody can tell apart any more: the
-// autoscaler counts their samples (every readable window began after they were
-// ready), and their queues are the same within a thousandth.
+// merge joins cohorts that can no longer be told apart: the autoscaler counts the samples of
+// both (every readable window began after they became ready), and their queues agree within a
+// thousandth.
 func (f *Fluid) merge() {
 	for i := range f.ready {
 		if c := &f.ready[i]; !c.settled {
@@ -325,15 +324,14 @@ func (f *Fluid) isSettled(c *cohort) bool {
 		if !v.OK || v.At-v.Window < c.life.ReadyAt || p.window > 0 && v.Window < p.reported-1e-9 {
 			return false
 		}
-		// Older points may still be read for as long as the delay lasts; they
-		// belong to scrapes before this one and are complete if it is.
+		// Until the delay has passed, older points may still be read. They belong to earlier
+		// scrapes, which are complete if this one is.
 	}
 	return true
 }
 
-// Scale makes n the wanted number of pods: it creates or deletes the
-// difference, at time at (seconds, within half a step of now). It returns at
-// once; the pods take their time.
+// Scale sets the desired number of pods to n: it creates or deletes the difference at time at
+// (seconds, within half a step of now). It returns at once; pods start and stop later.
 func (f *Fluid) Scale(n int, at float64) {
 	n = f.m.admitted(n)
 	have := f.nReady
@@ -343,7 +341,7 @@ func (f *Fluid) Scale(n int, at float64) {
 	for ; have < n; have++ {
 		life := f.m.newLife(at, f.created).later(f.nodes.place(have+f.draining(), at))
 		f.created++
-		// A pod like the last one created joins it.
+		// A pod that is like the last one created joins its cohort.
 		if k := len(f.coming) - 1; k >= 0 && f.coming[k].life == life {
 			f.coming[k].n++
 			continue
@@ -385,7 +383,7 @@ func (f *Fluid) shrink(k int) {
 	f.setReady(nReady)
 }
 
-// firstToGo finds the cohort that a scale-down takes from first.
+// firstToGo finds the cohort from which a scale-down deletes first.
 func (f *Fluid) firstToGo() (*[]cohort, int) {
 	best, list := -1, &f.ready
 	if len(f.coming) > 0 {
@@ -399,8 +397,8 @@ func (f *Fluid) firstToGo() (*[]cohort, int) {
 	return list, best
 }
 
-// drain lets deleted pods finish, and returns how many requests were cut off
-// with those whose grace ended.
+// drain lets deleted pods finish. It returns how many requests were cut off in pods whose
+// grace period ended.
 func (f *Fluid) drain(inFlight, waiting *float64) float64 {
 	m := f.m
 	cut := 0.0
@@ -413,7 +411,7 @@ func (f *Fluid) drain(inFlight, waiting *float64) float64 {
 		c.l = l
 		age := f.now - c.life.Deleted
 		if age >= m.drain && l < 0.1 {
-			continue // an expectation under a tenth of a request: done
+			continue // less than a tenth of a request is expected: done
 		}
 		if age >= m.grace {
 			cut += l * c.n
@@ -432,7 +430,7 @@ func (f *Fluid) drain(inFlight, waiting *float64) float64 {
 	return cut
 }
 
-// Status returns how many pods the workload controller counts: not deleted.
+// Status returns how many pods the workload controller counts: all that are not deleted.
 func (f *Fluid) Status() int {
 	n := f.nReady
 	for i := range f.coming {
@@ -441,8 +439,8 @@ func (f *Fluid) Status() int {
 	return n
 }
 
-// Pods appends what the autoscaler sees at time now (seconds, not before the
-// end of the last step), like pods as one.
+// Pods appends to out what the autoscaler sees at time now (seconds, not before the end of the
+// last step). Like pods are one entry.
 func (f *Fluid) Pods(now float64, out []PodView) []PodView {
 	view := func(c *cohort, stage Stage) {
 		v := PodView{Life: c.life, Stage: stage, Count: int(c.n)}

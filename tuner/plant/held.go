@@ -6,16 +6,17 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// What waits before the pods while none is ready: a proxy that holds requests, or
-// nothing, which refuses them.
+// Requests that arrive while no pod is ready: a proxy holds them, or, without one, they are
+// refused.
 
-// held is a request that waits before the pods of the exact plant.
+// held is a request that waits before the pods in the exact plant.
 type held struct {
 	Request
 	tick int
 }
 
-// hold keeps a request that finds no pod, or fails it. t is the tick in which it came.
+// hold keeps a request that finds no ready pod, or fails it. t is the tick in which it
+// arrived.
 func (e *Exact) hold(r *Request, t *results.Tick) {
 	if e.m.hold == 0 {
 		t.Failed++
@@ -24,8 +25,8 @@ func (e *Exact) hold(r *Request, t *results.Tick) {
 	e.held = append(e.held, held{*r, e.tick})
 }
 
-// release lets go of those that were held for too long, and passes the others on
-// once there is a pod, the longest waiting first.
+// release fails requests that were held for too long. Once there is a pod it passes the others
+// on, the longest waiting first.
 func (e *Exact) release() {
 	gone := 0
 	for gone < len(e.held) && e.held[gone].At+e.m.hold < e.now {
@@ -41,8 +42,8 @@ func (e *Exact) release() {
 	e.held = e.held[:0]
 }
 
-// lastHeld ends what is still held when the recording ends: it is answered by the
-// pod that becomes ready next, if one does in time.
+// lastHeld ends the requests that are still held when the recording ends. The pod that becomes
+// ready next answers them, if one becomes ready in time.
 func (e *Exact) lastHeld() {
 	if len(e.held) == 0 {
 		return
@@ -66,18 +67,18 @@ func (e *Exact) lastHeld() {
 // Held returns how many requests wait before the pods.
 func (e *Exact) Held() float64 { return float64(len(e.held)) }
 
-// queue is what waits before the pods of the fluid plant, by the step in which it
-// came, the longest waiting first.
+// queue is the requests that wait before the pods of the fluid plant, by the step in which
+// they arrived, the longest waiting first.
 type queue struct {
 	list []share
 	n    float64
 }
 
-// share are the requests of one step.
+// share is the requests of one step.
 type share struct{ at, n float64 }
 
-// enter keeps the arrivals of a step that finds no pod, and returns how many fail:
-// all of them where nothing holds them, else those that were held for too long.
+// enter holds the arrivals of a step in which no pod is ready, and returns how many requests
+// fail: all arrivals if nothing holds them, otherwise those that were held for too long.
 func (f *Fluid) enter(arrivals float64) (failed float64) {
 	if f.m.hold == 0 {
 		return arrivals
@@ -90,7 +91,7 @@ func (f *Fluid) enter(arrivals float64) (failed float64) {
 	return failed
 }
 
-// tooLong lets go of those that were held for longer than the bound.
+// tooLong fails requests that were held longer than the bound.
 func (f *Fluid) tooLong() (failed float64) {
 	q := &f.before
 	gone := 0
@@ -105,8 +106,8 @@ func (f *Fluid) tooLong() (failed float64) {
 // Held returns how many requests wait before the pods.
 func (f *Fluid) Held() float64 { return f.before.n }
 
-// goodHeld is the share of those that were held which meet the limits, at utilisation
-// rho with back seconds of backlog before them.
+// goodHeld is the share of the held requests that meet the limits, at utilization rho with
+// back seconds of backlog before them.
 func (f *Fluid) goodHeld(p *pool, rho, back float64) float64 {
 	good := 0.0
 	for _, s := range f.before.list {
@@ -115,7 +116,7 @@ func (f *Fluid) goodHeld(p *pool, rho, back float64) float64 {
 	return good / f.before.n
 }
 
-// observeHeld adds n of those that were held to the latencies.
+// observeHeld adds n of the held requests to the latencies.
 func (f *Fluid) observeHeld(p *pool, rho, back, n float64) {
 	if n <= 0 {
 		return

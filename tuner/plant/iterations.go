@@ -5,26 +5,25 @@ import (
 	"math"
 )
 
-// Iterations is how a server of language models serves: in iterations, of which
-// each gives a token to every answer that is being written, and works on the
-// prompts that are next. It is the law of vLLM, SGLang and TGI with chunked
-// prefill, seen from outside. An iteration takes
+// Iterations is how a server of language models serves: in iterations. Each iteration adds one
+// token to every answer that is being written, and works on the next prompts. It models vLLM,
+// SGLang and TGI with chunked prefill, as seen from outside. An iteration takes
 //
 //	Alpha + Beta·(answers) + Gamma·(prompt tokens) + Delta·(context tokens held)
 //
-// seconds. It holds Batch tokens at most, prompts and answers together, so that
-// a long prompt is spread over several; and no more than Seqs requests are in it.
+// seconds. It holds at most Batch tokens, of prompts and answers together, so a long prompt is
+// spread over several iterations. At most Seqs requests take part in it.
 type Iterations struct {
-	Alpha float64 // seconds an iteration
-	Beta  float64 // seconds an answer in it
-	Gamma float64 // seconds a prompt token in it
-	Delta float64 // seconds a token of context held
-	Batch int     // tokens an iteration at most; 0 = no bound
-	Seqs  int     // requests at once at most; 0 = no bound
+	Alpha float64 // seconds per iteration
+	Beta  float64 // seconds per answer in it
+	Gamma float64 // seconds per prompt token in it
+	Delta float64 // seconds per token of context held
+	Batch int     // at most this many tokens per iteration; 0 = no bound
+	Seqs  int     // at most this many requests at once; 0 = no bound
 	KV    int     // tokens of context that fit; 0 = no bound. Beyond it the newest request is preempted
 	Own   float64 // seconds a request spends outside iterations, before it is queued
-	// Ahead: an iteration is put together when the one before it begins (vLLM's
-	// asynchronous scheduling), so that what came or ended since is a turn late.
+	// Ahead: an iteration is put together when the one before it starts (vLLM's asynchronous
+	// scheduling), so a request that arrives or ends after that is noticed one iteration later.
 	Ahead bool
 }
 
@@ -45,14 +44,14 @@ func (l *Iterations) check(bad func(string, ...any)) {
 	}
 }
 
-// String says the law in numbers.
+// String returns the law's coefficients as text.
 func (l *Iterations) String() string {
 	return fmt.Sprintf("%.3g ms + %.3g µs·answers + %.3g µs·prompt tokens + %.3g ns·context tokens",
 		l.Alpha*1e3, l.Beta*1e6, l.Gamma*1e6, l.Delta*1e9)
 }
 
-// Work is what iterations did, added up: the sums that their times are linear
-// in. Those of a share of an iteration are that share of its.
+// Work is what iterations did, summed: their times are linear in these four sums. A share of
+// an iteration counts as that share of its sums.
 type Work struct{ Iterations, Answers, Prompt, Context float64 }
 
 // Minus returns the work between two sums.
@@ -67,12 +66,12 @@ func (w *Work) add(o Work, k float64) {
 	w.Context += k * o.Context
 }
 
-// Took returns the seconds that the law gives the work.
+// Took returns the seconds that the law needs for the work.
 func (l *Iterations) Took(w Work) float64 {
 	return l.Alpha*w.Iterations + l.Beta*w.Answers + l.Gamma*w.Prompt + l.Delta*w.Context
 }
 
-// paced is the law where everything takes k times as long; 0 = 1.
+// paced returns the law with everything k times as slow; 0 = 1.
 func (l Iterations) paced(k float64) Iterations {
 	if k > 0 {
 		l.Alpha, l.Beta, l.Gamma, l.Delta, l.Own = k*l.Alpha, k*l.Beta, k*l.Gamma, k*l.Delta, k*l.Own
@@ -89,36 +88,36 @@ func (l *Iterations) Alone(prompt int) float64 {
 	return l.Own + l.Alpha*float64(k) + (l.Gamma+l.Delta)*float64(prompt)
 }
 
-// seq is a request inside an engine.
+// seq is a request in an engine.
 type seq struct {
 	id      int     // the caller's
 	came    float64 // seconds
-	prompt  int     // tokens to work on before the (next) token; what was written before a preemption among them
-	left    int     // of prompt
-	output  int     // tokens of the answer in all
+	prompt  int     // tokens to process before the (next) token, including those written before a preemption
+	left    int     // of prompt, not processed yet
+	output  int     // tokens of the whole answer
 	written int
 	entered int // order of admission: the newest is preempted first
 	finish  int // iteration after which the answer is complete; only while answering
 	began   int // iteration that brought the first token
 	first   float64
-	started float64 // when it was let in first
-	gap     float64 // longest so far, before a preemption
-	last    float64 // the last token's time before a preemption; 0 = none
+	started float64 // when it was first admitted
+	gap     float64 // longest gap before a preemption
+	last    float64 // time of the last token before a preemption; 0 = none
 }
 
-// finished is a request that left an engine.
+// finished is a request that has left an engine.
 type finished struct {
 	id          int
-	started     float64 // let in, seconds
+	started     float64 // when it was admitted, seconds
 	first, last float64 // seconds
 	gap         float64 // longest time between two tokens, seconds; 0 with fewer than two
 }
 
-// engine is one server in motion. Iterations of equal composition are taken in
-// one jump, so its cost is a few jumps a request, whatever its tokens.
+// engine is one running server. Equal iterations are taken in one jump, so the cost is a few
+// jumps per request, however many tokens it has.
 //
-// Time: at is the end of the last iteration that began; an iteration is fixed
-// when it begins, and what comes during it waits for its end.
+// Time: at is the end of the last iteration that started. An iteration is fixed when it
+// starts, so a request that arrives during it waits for its end.
 type engine struct {
 	law     *Iterations
 	at      float64
@@ -129,33 +128,33 @@ type engine struct {
 	answer  []seq // heap by finish
 	held    int   // context tokens
 	entered int
-	before  float64 // when the last iteration began
-	left    int     // answers that it ended
-	done    Work    // until at
-	lastRun float64 // seconds of the iteration that ended at at
-	lastOf  Work    // what it did
+	before  float64 // when the last iteration started
+	left    int     // answers that ended with it
+	done    Work    // work done until at
+	lastRun float64 // duration of the iteration that ended at at, seconds
+	lastOf  Work    // its work
 	longest []jumpTime
 	preempt int // preemptions so far
-	// tokens out since the engine began, prompts not counted.
+	// Tokens written since the engine started, not counting prompts.
 	tokens int
-	worth  float64 // Σ 1/output over answers being written: requests' worth an iteration
+	worth  float64 // Σ 1/output over the answers being written: requests completed per iteration
 	earned float64 // Σ worth over iterations until at, first tokens included
 	use    usage
 	onEnd  func(finished, *engine)
 	onTok  func(id int, e *engine) // a request's first token is out at e.at
 }
 
-// usage is what a metrics pipe asks of an engine.
+// usage is what a metrics pipe reads from an engine.
 type usage struct {
-	until          float64 // accounted so far
-	during         int     // running in the iteration under way
-	began          float64 // when the jump that ends at engine.at began
-	won            float64 // requests' worth that it does
+	until          float64 // counted up to this time
+	during         int     // running in the current iteration
+	began          float64 // when the jump that ends at engine.at started
+	won            float64 // requests' worth that it completes
 	running, queue float64 // integrals since the last reading, request-seconds
 }
 
-// jumpTime is the duration of the longest iteration among those up to iter and
-// after the entry before it; durations fall along the list.
+// jumpTime is the longest iteration from the entry before it (exclusive) to iter (inclusive).
+// Durations decrease along the list.
 type jumpTime struct {
 	iter int
 	took float64
@@ -171,7 +170,7 @@ func (e *engine) queued() int  { return len(e.waiting) - e.head }
 func (e *engine) running() int { return len(e.prefill) + len(e.answer) }
 func (e *engine) inside() int  { return e.queued() + e.running() }
 
-// push queues a request that arrives at time t; the engine was advanced to t.
+// push queues a request that arrives at time t. The engine must have been advanced to t.
 func (e *engine) push(t float64, id, prompt, output int) {
 	e.account(t)
 	if e.inside() == 0 {
@@ -182,8 +181,8 @@ func (e *engine) push(t float64, id, prompt, output int) {
 		output)})
 }
 
-// workAt is the work done until t, where t is in the iteration under way or
-// not before its end.
+// workAt returns the work done until t, where t is in the current iteration or not before its
+// end.
 func (e *engine) workAt(t float64) Work {
 	w := e.done
 	if e.lastRun > 0 && t < e.at {
@@ -192,7 +191,7 @@ func (e *engine) workAt(t float64) Work {
 	return w
 }
 
-// idle lets an empty engine's time pass to t.
+// idle moves an empty engine's clock to t.
 func (e *engine) idle(t float64) {
 	if t <= e.at {
 		return
@@ -214,8 +213,8 @@ func (e *engine) account(t float64) {
 	u.until = t
 }
 
-// earnedAt is the requests' worth of work done until t, where t is in the jump
-// under way or not before its end.
+// earnedAt returns the requests' worth of work done until t, where t is in the current jump or
+// not before its end.
 func (e *engine) earnedAt(t float64) float64 {
 	if t < e.at && e.at > e.use.began {
 		return e.earned - e.use.won*min(1, (e.at-t)/(e.at-e.use.began))
@@ -223,7 +222,7 @@ func (e *engine) earnedAt(t float64) float64 {
 	return e.earned
 }
 
-// advance begins every iteration that begins before t.
+// advance starts every iteration that starts before t.
 func (e *engine) advance(t float64) {
 	for e.at < t && e.inside() > 0 {
 		e.step(t)
@@ -233,8 +232,8 @@ func (e *engine) advance(t float64) {
 	}
 }
 
-// step takes one iteration, or a jump of equal ones of which all but the first
-// begin before t.
+// step takes one iteration, or a jump of equal iterations, all of which but the first start
+// before t.
 func (e *engine) step(t float64) {
 	e.account(e.at)
 	began, earned := e.at, e.earned
@@ -250,7 +249,7 @@ func (e *engine) step(t float64) {
 	}
 	context := float64(e.held + n + prompt) // an iteration's own tokens are context, too
 	first := e.law.Took(Work{1, float64(n), float64(prompt), context})
-	grow := e.law.Delta * float64(n) // an iteration on, each answer holds one token more
+	grow := e.law.Delta * float64(n) // one iteration later, each answer holds one token more
 	if k > 1 {
 		k = min(k, jumps(t-e.at, first, grow))
 	}
@@ -283,8 +282,8 @@ func (e *engine) step(t float64) {
 	}
 }
 
-// jumps is the least k ≥ 1 for which k iterations, the first of which takes a
-// seconds and each one more than the one before it, are not over before span.
+// jumps returns the least k ≥ 1 for which k iterations take at least span. The first
+// iteration takes a seconds, and each takes `more` seconds longer than the one before it.
 func jumps(span, a, more float64) int {
 	if math.IsInf(span, 1) {
 		return math.MaxInt
@@ -298,14 +297,14 @@ func jumps(span, a, more float64) int {
 	return max(1, int(math.Ceil(k-1e-9)))
 }
 
-// schedule gives the iteration its prompt tokens: those under way first, then
-// the queue, first in first out, while there is a place, a token and room. It
-// returns how many, and whether somebody who waits may be let in by the next one:
-// he came too late for this one, or it is full because others were preempted.
+// schedule fills the iteration with prompt tokens: first those of prompts in progress, then
+// the queue, first in first out, while a place, a token and memory are free. It returns their
+// number, and whether the next iteration may admit a waiting request: one that came too late
+// for this iteration, or one that was not admitted because others were preempted.
 func (e *engine) schedule(answers int, full bool) (total int, late bool) {
 	budget := math.MaxInt
 	if e.law.Batch > 0 {
-		budget = max(1, e.law.Batch-answers) // an engine's limits leave one
+		budget = max(1, e.law.Batch-answers) // an engine's limits leave at least one
 	}
 	room := math.MaxInt
 	if e.law.KV > 0 {
@@ -326,7 +325,7 @@ func (e *engine) schedule(answers int, full bool) (total int, late bool) {
 			return total, true
 		}
 		c := min(s.left, budget)
-		if s.left > room { // all of a prompt has to fit before any of it is worked on
+		if s.left > room { // all of a prompt has to fit before the engine works on any of it
 			if e.running() > 0 {
 				break
 			}
@@ -341,14 +340,14 @@ func (e *engine) schedule(answers int, full bool) (total int, late bool) {
 			s.started = e.at
 		}
 		e.entered++
-		s.entered = e.entered // from 1
+		s.entered = e.entered // counts from 1
 		e.prefill = append(e.prefill, s)
 	}
 	return total, full
 }
 
-// firstTokens moves those whose prompt is done to the answers: the iteration
-// that ends a prompt brings a token.
+// firstTokens moves requests whose prompt is done to the answers: the iteration that ends a
+// prompt also produces the first token.
 func (e *engine) firstTokens() {
 	keep := e.prefill[:0]
 	for _, s := range e.prefill {
@@ -381,10 +380,10 @@ func (e *engine) firstTokens() {
 	e.prefill = keep
 }
 
-// share is a token's part of its request.
+// share is what one token is worth of its request.
 func (s *seq) share() float64 { return 1 / float64(s.output) }
 
-// leave ends an answer whose last token is out.
+// leave ends an answer whose last token is written.
 func (e *engine) leave(s seq) {
 	e.held -= s.prompt + s.finish - s.began
 	if e.worth -= s.share(); len(e.answer) == 0 {
@@ -402,7 +401,7 @@ func (e *engine) end(s *seq) {
 	}
 }
 
-// gapSince is the longest iteration after iteration i.
+// gapSince returns the longest iteration after iteration i.
 func (e *engine) gapSince(i int) float64 {
 	lo, hi := 0, len(e.longest)
 	for lo < hi {

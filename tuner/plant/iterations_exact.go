@@ -2,14 +2,14 @@ package plant
 
 import "math"
 
-// modelServer is what a server of language models adds to a server: its engine,
-// and the calls inside by the engine's id.
+// modelServer is what a language-model server adds to a server: its engine, and the calls in
+// it by the engine's id.
 type modelServer struct {
 	law    Iterations // at the day's pace
 	engine engine
 	calls  []call
 	free   []int
-	earned float64 // of the engine, at the last reading
+	earned float64 // engine.earned at the last reading
 }
 
 func (e *Exact) newModelServer(s *server) *modelServer {
@@ -22,7 +22,7 @@ func (e *Exact) newModelServer(s *server) *modelServer {
 	}
 	x.calls, x.free, x.earned = x.calls[:0], x.free[:0], 0
 	x.law = e.m.Law.Iterations.paced(e.m.pace)
-	own := x.law.Own // spent outside the engine, whose clock is as much late
+	own := x.law.Own // spent outside the engine, so the engine's clock runs that much behind
 	x.engine.onTok = func(id int, g *engine) { x.calls[id].first = g.at + own }
 	x.engine.onEnd = func(f finished, g *engine) {
 		c := &x.calls[f.id]
@@ -38,7 +38,7 @@ func (e *Exact) newModelServer(s *server) *modelServer {
 	return x
 }
 
-// join queues a call in an engine, which was advanced to its arrival.
+// join queues a call in an engine that has been advanced to the call's arrival.
 func (x *modelServer) join(c call) {
 	id := len(x.calls)
 	if k := len(x.free) - 1; k >= 0 {
@@ -50,9 +50,9 @@ func (x *modelServer) join(c call) {
 	x.engine.push(c.at, id, int(math.Round(c.time.Prompt)), int(math.Round(c.time.Tokens)))
 }
 
-// advanceModel plays an engine up to time t. A client that has gone is taken out
-// where its request still waits; one that is in service is served to its end, as
-// a server does that does not see it go, and counts as failed.
+// advanceModel plays an engine up to time t. If a client gives up while its request waits, the
+// request is removed. If its request is in service, the server works on it to the end, as a
+// server does that does not notice a disconnect; the request counts as failed.
 func (e *Exact) advanceModel(s *server, t float64) {
 	x := s.model
 	if !math.IsInf(e.m.wait, 1) {
@@ -72,8 +72,8 @@ func (e *Exact) advanceModel(s *server, t float64) {
 	}
 }
 
-// read brings what a server did since the last reading up to time t, where it has
-// an engine, which begins iterations that end later.
+// read adds up what a server with an engine did since the last reading, up to time t. The
+// engine may have started iterations that end after t.
 func (s *server) read(t float64) {
 	x := s.model
 	if x == nil {
@@ -86,7 +86,7 @@ func (s *server) read(t float64) {
 	x.earned, g.use.running, g.use.queue = earned, 0, 0
 }
 
-// each calls f for every call inside.
+// each calls f for every call in the engine.
 func (x *modelServer) each(f func(*call)) {
 	g := &x.engine
 	for _, list := range [][]seq{g.waiting[g.head:], g.prefill, g.answer} {
@@ -96,7 +96,8 @@ func (x *modelServer) each(f func(*call)) {
 	}
 }
 
-// giveUp takes those out of the front of the queue whom gone says so of.
+// giveUp removes requests from the front of the queue for as long as gone reports true for
+// them.
 func (e *engine) giveUp(gone func(id int) bool) {
 	for e.head < len(e.waiting) && e.waiting[e.head].written == 0 && gone(e.waiting[e.head].id) {
 		if e.head++; e.head == len(e.waiting) {
@@ -105,8 +106,8 @@ func (e *engine) giveUp(gone func(id int) bool) {
 	}
 }
 
-// inside is how many requests a server has, and waiting how many of them wait for
-// a place.
+// inside returns how many requests a server has. waiting returns how many of them wait for a
+// place.
 func (s *server) inside() int {
 	if s.model != nil {
 		return s.model.engine.inside()
@@ -121,7 +122,7 @@ func (s *server) waiting() int {
 	return len(s.queue) - s.head
 }
 
-// oldest is for how long the request has waited that waits longest; 0 = none does.
+// oldest returns how long the longest-waiting request has waited, in seconds; 0 = none waits.
 func (s *server) oldest(now float64) float64 {
 	switch {
 	case s.waiting() == 0:
@@ -133,16 +134,16 @@ func (s *server) oldest(now float64) float64 {
 	return now - s.queue[s.head].at
 }
 
-// within reports whether a request that was answered well met every limit. TPOT
-// spreads the tokens after the first evenly; ITL is the longest time between two,
-// which a law of slots does not know: it limits nothing there.
+// within reports whether a request that succeeded met every limit. TPOT is the mean time per
+// token after the first. ITL is the longest time between two tokens; a law of slots does not
+// know it, so it is no limit there.
 func (e *Exact) within(c *call, first, took float64) bool {
 	l := &e.m.Limits
 	met := ServiceTime{First: first, Total: took, Tokens: c.time.Tokens, Gap: c.gap}
 	return first <= e.limits[0] && took <= e.limits[1] && l.steady(&met, 1)
 }
 
-// record takes what a request met.
+// record adds the latencies of one request.
 func (h *Latency) record(c *call, first, took float64, model bool) {
 	h.E2E.Record(seconds(took))
 	if !model && !c.time.hasFirst() {

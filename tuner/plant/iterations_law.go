@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// UnboundPlaces stands for the places of a server whose limit of requests at once
-// was not seen to bind.
+// UnboundPlaces is the number of places of a server whose limit of requests at once was never
+// reached.
 const UnboundPlaces = 256
 
-// LanguageLaw is a replica that serves by iterations, with requests like those of
-// the sample: of a ServiceTime it takes Class, Prompt and Tokens. Rate is what it
-// completes with so many inside at all times, and Times are of the sample's
-// requests when they are alone; both are played.
+// LanguageLaw returns the law of a replica that serves by iterations, for requests like those
+// of the sample. It uses Class, Prompt and Tokens of each ServiceTime. It plays the law to
+// find Rate, the throughput with a constant number of requests in the server, and Times, the
+// sample's requests served one at a time.
 func LanguageLaw(l Iterations, sample []ServiceTime) Law {
 	places := l.Seqs
 	if places <= 0 {
@@ -27,8 +27,8 @@ func LanguageLaw(l Iterations, sample []ServiceTime) Law {
 	if len(sample) == 0 {
 		return law
 	}
-	// Played at some numbers inside, the others are in between; what a replica
-	// completes never falls with more inside, since they can wait.
+	// Some numbers of requests are played, the others interpolated. Throughput never falls when
+	// there are more requests, because the additional ones can wait.
 	before, rate := 0, 0.0
 	for n := 1; ; n = min(places, max(n+1, n*5/4)) {
 		next := max(rate, l.closed(sample, n))
@@ -42,8 +42,8 @@ func LanguageLaw(l Iterations, sample []ServiceTime) Law {
 	}
 }
 
-// closed is the completions a second of a server that has n requests inside at
-// all times: whenever one ends the next of the sample comes.
+// closed returns the completions per second of a server that always has n requests: whenever
+// one ends, the next of the sample arrives.
 func (l *Iterations) closed(sample []ServiceTime, n int) float64 {
 	var e engine
 	next, ended, done := 0, 0, 0
@@ -71,15 +71,15 @@ func (l *Iterations) closed(sample []ServiceTime, n int) float64 {
 	return float64(done-warm) / (e.at - from)
 }
 
-// measured reports whether the fluid plant's rows are measured by playing.
+// measured reports whether the fluid plant's rows are found by playing the exact one.
 func (l *Law) measured() bool { return l.limited() || l.Iterations != nil }
 
-// metPoints are the requests that stand for what is met at one load, each of the
-// same weight: single ones and no means, so that times, tokens and gaps of one
-// request stay together.
+// metPoints is how many requests represent the outcome at one load, each with the same weight.
+// They are single requests, not means, so the time, tokens and gaps of one request stay
+// together.
 const metPoints = 256
 
-// someOf takes n requests evenly by their whole time.
+// someOf picks n requests, evenly spaced by total time.
 func someOf(met []ServiceTime, n int) []ServiceTime {
 	slices.SortFunc(met, func(a, b ServiceTime) int { return cmpFloat(a.Total, b.Total) })
 	if len(met) <= n {
@@ -92,8 +92,8 @@ func someOf(met []ServiceTime, n int) []ServiceTime {
 	return out
 }
 
-// perToken is the mean time between the tokens of an answer, seconds; false where
-// it has fewer than two.
+// perToken returns the mean time between the tokens of an answer, in seconds; false if it has
+// fewer than two.
 func (t *ServiceTime) perToken() (float64, bool) {
 	if t.Tokens < 2 || t.First >= t.Total {
 		return 0, false
@@ -101,8 +101,8 @@ func (t *ServiceTime) perToken() (float64, bool) {
 	return (t.Total - t.First) / (t.Tokens - 1), true
 }
 
-// steady reports whether the times between a request's tokens, which no wait
-// changes, are within the limits, when it is stretched by a factor.
+// steady reports whether the times between a request's tokens, stretched by a factor, are
+// within the limits. Waiting does not change them.
 func (l *Limits) steady(t *ServiceTime, stretch float64) bool {
 	if each, ok := t.perToken(); ok && l.TPOT > 0 && each*stretch > l.TPOT.Seconds() {
 		return false

@@ -8,18 +8,18 @@ type Call struct {
 	Prompt, Output int     // tokens
 }
 
-// Played is what a call met.
+// Played is the outcome of a call.
 type Played struct {
-	Start       float64 // when it was let into an iteration, seconds
-	First, Last float64 // when its first and its last token were out, seconds
+	Start       float64 // when it was admitted to an iteration, seconds
+	First, Last float64 // when its first and its last token were written, seconds
 	Gap         float64 // longest time between two tokens, seconds
-	// Wait is the work that the server did from the call's arrival to its first
-	// token, as far as it was not idle; Write that from there to its last.
+	// Wait is the server's work between the call's arrival and its first token, idle time
+	// excluded. Write is its work between the first token and the last.
 	Wait, Write Work
 }
 
-// Play serves calls, in order of their arrival, on one empty server, and
-// returns what each met, in the same order, and how often one was preempted.
+// Play serves calls, in order of arrival, on one server that starts empty. It returns the
+// outcome of each call, in the same order, and the number of preemptions.
 func (l *Iterations) Play(calls []Call) ([]Played, int) {
 	out := make([]Played, len(calls))
 	came := make([]Work, len(calls))

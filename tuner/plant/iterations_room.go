@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// makeRoom preempts the newest until the next tokens of the others fit: those of
-// answers, and the next pieces of prompts. What was written of a preempted answer
-// is worked on again as prompt. It reports whether it had to: nobody is admitted
-// then.
+// makeRoom preempts the newest requests until the next tokens of the others fit: those of
+// answers, and the next pieces of prompts. The tokens that a preempted answer already has are
+// processed again as prompt. It reports whether it preempted any; if it did, no request is
+// admitted.
 func (e *engine) makeRoom() bool {
 	before := e.preempt
 	for e.running() > 1 && e.held+len(e.answer)+e.pieces() > e.law.KV {
@@ -49,7 +49,7 @@ func (e *engine) makeRoom() bool {
 	return e.preempt > before
 }
 
-// pieces is the prompt tokens that those under way want of the next iteration.
+// pieces returns the prompt tokens that prompts in progress need in the next iteration.
 func (e *engine) pieces() int {
 	budget := math.MaxInt
 	if e.law.Batch > 0 {
@@ -62,7 +62,7 @@ func (e *engine) pieces() int {
 	return n
 }
 
-// The answers are a heap by finish; equal ones in order of admission.
+// The answers are a heap ordered by finish, then by admission.
 func answersBefore(a, b *seq) bool {
 	if a.finish != b.finish {
 		return a.finish < b.finish

@@ -7,24 +7,24 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Latency collects what answered requests took, from arrival: for the few
-// replays that are shown. TTFT stays empty where answers do not stream.
+// Latency collects the latencies of successful requests, from their arrival. Only the few
+// replays that are shown collect it. TTFT stays empty if answers do not stream.
 type Latency struct{ TTFT, ITL, TPOT, E2E results.Hist }
 
-// Into puts the latencies into the timeline of the same replay. What is not among
-// them is not predicted, and no objective about it is judged. A replay sends every
-// request when it is scheduled.
+// Into copies the latencies into the timeline of the same replay. A latency that is missing
+// here is not predicted, so no objective about it is judged. A replay sends every request
+// exactly at its scheduled time.
 func (h *Latency) Into(t *results.Timeline) {
 	t.TTFT, t.ITL, t.TPOT, t.E2E = h.TTFT, h.ITL, h.TPOT, h.E2E
 	t.TTFTFromSent, t.E2EFromSent = h.TTFT, h.E2E
 }
 
-// waitPoints are the quantiles that stand for the exponential part of a wait:
-// -ln(1-q) at the middles of equal parts, and two in the tail.
+// waitPoints are the quantiles that represent the exponential part of a wait: -ln(1-q) at the
+// middles of equal parts, and two in the tail.
 var waitPoints = func() []struct{ wait, weight float64 } {
 	var out []struct{ wait, weight float64 }
 	add := func(lo, hi float64) {
-		// The conditional mean over [lo, hi): keeps the total mean exact.
+		// The conditional mean over [lo, hi) keeps the total mean exact.
 		cdf := func(q float64) float64 { // ∫ -ln(1-u) du from 0 to q
 			if q >= 1 {
 				return 1

@@ -9,54 +9,53 @@ const (
 	zCells   = 1024 // of the flow table
 	rhoCells = 128  // of the stationary tables
 	waitCols = 64   // of the good table: seconds of backlog up to the longest limit
-	// points of the service-time sample that the good tables use: enough for 1 %
-	// steps after averaging over waits, few enough to compile in a millisecond.
+	// Number of service times that the good tables use: enough for 1 % steps after averaging
+	// over waits, few enough to compile in a millisecond.
 	goodPoints = 64
-	// rhoSteady caps the utilisation whose stationary wait is believed. Above
-	// it a queue needs minutes to become stationary, and what is there is
-	// backlog: shifted, not exponential.
+	// rhoSteady is the highest utilization whose stationary wait is used. Above it a queue
+	// needs minutes to become stationary, so what is queued is backlog: a fixed wait, not an
+	// exponential one.
 	rhoSteady = 0.95
 )
 
-// pool is the tables of one replica among n, at one balancer. The state is L,
-// requests in the system a replica. In a step of Δ seconds with λ arrivals a
-// second the stationary relation ρ(L) gives (pointwise stationary fluid flow)
+// pool is the tables of one replica among n, for one balancer. The state is L, the requests in
+// the system per replica. In a step of Δ seconds with λ arrivals per second, the stationary
+// relation ρ(L) gives (pointwise stationary fluid flow)
 //
 //	dL/dt = λ − C·ρ(L)
 //
-// solved by backward Euler: x = L + λΔ = L' + CΔ·ρ(L'), whose inverse is a
-// table of ρ over z = x/(x+c). That is stable for any Δ and never turns the
-// order of two loads around.
+// It is solved by backward Euler: x = L + λΔ = L' + CΔ·ρ(L'). The inverse is a table of ρ over
+// z = x/(x+c). This is stable for any Δ and keeps the order of two loads.
 type pool struct {
 	c    float64 // scale of z: slots + CΔ
 	flow [zCells + 2]float64
 	st   [rhoCells + 2]steady
 	good []float64 // (rhoCells+1) rows of waitCols+1: share that meets the limits, over backlog wait
-	// met is what requests took at each utilisation, waits and stops included,
-	// where that was measured (compileQuota); else nil, and rows are st's.
+	// met is the service times at each utilization, with waits and throttling included, if they
+	// were measured (compileQuota). If not, it is nil and the rows are those of st.
 	met  [][]ServiceTime
-	wInv float64 // columns a second
+	wInv float64 // columns per second
 	wMax float64
 }
 
-// steady is the stationary state at one utilisation.
+// steady is the stationary state at one utilization.
 type steady struct {
-	serving float64 // in service, a replica
-	waiting float64 // queued, a replica
+	serving float64 // in service, per replica
+	waiting float64 // queued, per replica
 	good    float64 // share within the limits, no backlog
 	pw      float64 // P(wait > 0)
-	theta   float64 // mean wait of those who wait, seconds
+	theta   float64 // mean wait of the requests that wait, seconds
 	stretch float64 // of service times
 }
 
-// poolSizes are the replica counts that have tables of their own where the
-// balancer makes them differ; others use the next smaller one.
+// poolSizes are the replica counts with tables of their own, for balancers that treat them
+// differently. Other counts use the next smaller one.
 var poolSizes = []int{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64}
 
 func (m *Model) compilePools() {
 	sizes := poolSizes
 	if (m.Balancer == Random || m.Balancer == Aged) && m.unseenCV2() == 1 {
-		sizes = sizes[:1] // thinned Poisson is Poisson, whatever n
+		sizes = sizes[:1] // thinned Poisson is Poisson, whatever n is
 	}
 	m.pools = make([]*pool, len(sizes))
 	for i, n := range sizes {
@@ -64,16 +63,16 @@ func (m *Model) compilePools() {
 	}
 }
 
-// unseenCV2 is what is left of the arrivals' variability for the stationary
-// tables, when the steps' counts carry the rest. Noise slower than a step is in
-// the counts; a queue feels noise over about two service times, so of it
-// Δ/(Δ+2E[S]) is faster and is not.
+// unseenCV2 returns how much of the arrivals' variability remains for the stationary tables
+// when the counts of the steps carry the rest. The counts carry noise that is slower than a
+// step. A queue feels noise over about two service times, of which the share Δ/(Δ+2E[S]) is
+// faster than a step and so is missing from the counts.
 //
-// Note: tried 0.5 to 4 service times against the exact plant, on services of
-// 0.08 and 6.9 s under all three balancers; from 2 on nothing is gained.
+// Note: tried 0.5 to 4 service times against the exact plant, on services of 0.08 and 6.9 s
+// under all three balancers; more than 2 gains nothing.
 func (m *Model) unseenCV2() float64 {
 	s := 2 * meanTotal(m.Law.Times)
-	if m.Law.Iterations != nil { // prompts queue for iterations, requests for places: in between
+	if m.Law.Iterations != nil { // prompts queue for iterations, requests for places: use a time in between
 		s = 2 * math.Sqrt(meanFirst(m.Law.Times)*meanTotal(m.Law.Times))
 	}
 	return m.ArrivalCV2 * (1 - m.NoiseSeen*s/(m.dt+s))
@@ -88,8 +87,8 @@ func (m *Model) poolFor(n int) *pool {
 	return m.pools[i]
 }
 
-// condensed returns k points that stand for the service-time sample: the means
-// of k equal groups by total time, so that mean and order are kept.
+// condensed returns k points that represent the service-time sample: the means of k equal
+// groups, sorted by total time. This keeps the mean and the order.
 func (l *Law) condensed(k int) []ServiceTime {
 	t := slices.Clone(l.Times)
 	slices.SortFunc(t, func(a, b ServiceTime) int {
@@ -130,7 +129,7 @@ func cmpFloat(a, b float64) int {
 	return 0
 }
 
-// serviceCV2 is the squared coefficient of variation of the service times.
+// serviceCV2 returns the squared coefficient of variation of the service times.
 func (l *Law) serviceCV2() float64 {
 	mean, sq := meanTotal(l.Times), 0.0
 	for _, t := range l.Times {
@@ -148,7 +147,7 @@ func (m *Model) compilePool(n int) *pool {
 	case Random, Aged:
 		ca2 = 1 + (ca2-1)/float64(n) // thinning
 	case LeastConnections, LeastWaiting:
-		servers = n // one queue for all, nearly
+		servers = n // almost one queue for all
 	}
 	v := variability{ca2, m.Law.serviceCV2()}
 	mean := meanTotal(m.Law.Times)
@@ -164,7 +163,7 @@ func (m *Model) compilePool(n int) *pool {
 		fine = m.Law.fine(servers, v, mean)
 	}
 
-	// The flow table: march along ρ finely, then read ρ at even steps of z.
+	// The flow table: march along ρ in fine steps, then read ρ at even steps of z.
 	ct := m.cap * m.dt
 	p.c = m.slots + ct
 	rho, x := 0.0, 0.0
@@ -184,20 +183,20 @@ func (m *Model) compilePool(n int) *pool {
 			nx := fine[j].l + fine[j].rho*ct
 			p.flow[i] = rho + (fine[j].rho-rho)*(want-x)/(nx-x)
 		} else {
-			p.flow[i] = 1 - (1-rho)*(x-ct)/(want-ct) // L grows as 1/(1−ρ) from here on
+			p.flow[i] = 1 - (1-rho)*(x-ct)/(want-ct) // from here on L grows as 1/(1−ρ)
 		}
 	}
 	p.compileGood(m)
 	return p
 }
 
-// variability is the squared coefficients of variation of a replica's
-// inter-arrival and service times.
+// variability holds the squared coefficients of variation of the inter-arrival and service
+// times of a replica.
 type variability struct{ ca2, cs2 float64 }
 
-// factor is the mean wait over that of M/M/c: (c_a²+c_s²)/2 (Allen–Cunneen),
-// less where arrivals are more regular than Poisson (Krämer and
-// Langenbach-Belz), as round robin makes them.
+// factor returns the mean wait divided by that of M/M/c: (c_a²+c_s²)/2 (Allen–Cunneen). It is
+// smaller if arrivals are more regular than Poisson (Krämer and Langenbach-Belz), as with
+// round robin.
 func (v variability) factor(rho float64) float64 {
 	f := (v.ca2 + v.cs2) / 2
 	if v.ca2 < 1 && f > 0 && rho > 0 {
@@ -208,8 +207,8 @@ func (v variability) factor(rho float64) float64 {
 
 type finePoint struct{ rho, l float64 }
 
-// fine samples in-system requests over utilisation, densely towards 1 where
-// they run away: 1−ρ falls by a fixed factor from a half on.
+// fine samples the requests in the system over utilization, densely towards 1, where they grow
+// without bound: from 0.5 on, 1−ρ falls by a fixed factor.
 func (l *Law) fine(servers int, v variability, mean float64) []finePoint {
 	var out []finePoint
 	add := func(rho float64) {
@@ -225,7 +224,7 @@ func (l *Law) fine(servers int, v variability, mean float64) []finePoint {
 	return out
 }
 
-// finely is fine of a pool whose rows were measured.
+// finely is fine for a pool whose rows were measured.
 func (p *pool) finely() []finePoint {
 	var out []finePoint
 	at := func(rho float64) float64 {
@@ -237,7 +236,7 @@ func (p *pool) finely() []finePoint {
 	for i := range 200 {
 		out = append(out, finePoint{float64(i) / 400, at(float64(i) / 400)})
 	}
-	last := 1 - 1.0/rhoCells // of the rows that are not cut at 0.9999
+	last := 1 - 1.0/rhoCells // the last row that is not cut at 0.9999
 	for u := 0.5; u > 2e-5; u *= 0.96 {
 		l := at(min(1-u, last))
 		if u < 1-last {
@@ -248,10 +247,10 @@ func (p *pool) finely() []finePoint {
 	return out
 }
 
-// stationary solves the birth-death chain of one replica (or of servers pooled
-// ones, as one queue) at utilisation rho: births λ = ρC, deaths Rate[i]. For a
-// slots law this is M/M/c, so pw is Erlang C. The mean queue is corrected by
-// the variability of arrivals and services. All counts are per replica.
+// stationary solves the birth-death chain of one replica, or of several pooled servers as one
+// queue, at utilization rho: births λ = ρC, deaths Rate[i]. For a slots law this is M/M/c, so
+// pw is Erlang C. The mean queue is corrected for the variability of arrivals and services.
+// All counts are per replica.
 func (l *Law) stationary(rho float64, servers int, v variability, mean float64) steady {
 	slots := l.Slots()
 	n := slots * servers
@@ -259,7 +258,7 @@ func (l *Law) stationary(rho float64, servers int, v variability, mean float64) 
 	if rho <= 0 {
 		return steady{pw: 0, theta: 0, stretch: 1 / (l.Rate[1] * mean)}
 	}
-	// Weights relative to the largest so far, to stay within float64.
+	// Weights are relative to the largest so far, to stay within float64.
 	w, sum, serving, peak := 1.0, 1.0, 0.0, 1.0
 	for i := 1; i <= n; i++ {
 		w *= lambda / l.poolRate(i, servers)
@@ -276,7 +275,7 @@ func (l *Law) stationary(rho float64, servers int, v variability, mean float64) 
 	tail := w * rho / (1 - rho)
 	sum += tail
 	serving += tail * float64(n)
-	pw := (w + tail) / sum // an arrival finds all slots busy
+	pw := (w + tail) / sum // the probability that an arrival finds all slots busy
 	s := steady{serving: serving / sum / float64(servers)}
 	s.pw = pw
 	s.theta = v.factor(rho) / (float64(servers) * l.Capacity() * (1 - rho))
@@ -285,23 +284,22 @@ func (l *Law) stationary(rho float64, servers int, v variability, mean float64) 
 	return s
 }
 
-// compilePatience tabulates what a client's time-outs do to a queue that is
-// full of them. First in, first out, an arrival that waits W and needs F to its
-// first token and S to its end fails where W+F or W+S is too long, and holds its
-// slot until then. Under a load of ρ > 1 the wait settles where the slots are
-// just busy,
+// compilePatience tabulates what client timeouts do to a queue full of requests that will time
+// out. The queue is first in, first out. An arrival that waits W and needs F to its first
+// token and S to its end fails if W+F or W+S is too long, and occupies its slot until then.
+// Under a load of ρ > 1 the wait settles where the slots are just busy,
 //
 //	E[time in slot | W] = E[S]/ρ
 //
-// and a share P(in time | W) of all arrivals is answered: less than the
-// capacity, since the work on the others is lost.
+// and a share P(in time | W) of all arrivals is answered. That is less than the capacity,
+// since the work on the other requests is lost.
 func (m *Model) compilePatience() {
 	if math.IsInf(m.wait, 1) {
 		return
 	}
 	m.patience = make([]patience, patienceCells+1)
 	mean, stretch := meanTotal(m.times), 1.0
-	if m.Law.measured() { // all slots busy, they stand for most of the time
+	if m.Law.measured() { // with all slots busy, requests take this much longer
 		stretch = m.slots / m.cap / mean
 		mean *= stretch
 	}
@@ -340,8 +338,8 @@ const patienceCells = 64
 
 type patience struct{ wait, answered float64 } // W in seconds, P(in time | W)
 
-// poolRate is completions a second of `servers` pooled replicas with i in service,
-// spread evenly.
+// poolRate returns the completions per second of `servers` pooled replicas with i requests in
+// service, spread evenly.
 func (l *Law) poolRate(i, servers int) float64 {
 	if servers == 1 {
 		return l.Rate[i]
@@ -354,9 +352,9 @@ func (l *Law) poolRate(i, servers int) float64 {
 	return r
 }
 
-// compileGood tabulates the share of requests within the limits: mean over the
-// service times S of P(W ≤ slack(S)), where the wait is a backlog w, certain,
-// plus a stationary part that is 0 with probability 1−pw and exponential else.
+// compileGood tabulates the share of requests within the limits: the mean over the service
+// times S of P(W ≤ slack(S)). The wait W is a backlog w, which is certain, plus a stationary
+// part: 0 with probability 1−pw, otherwise exponential.
 func (p *pool) compileGood(m *Model) {
 	lt, le := math.Inf(1), math.Inf(1)
 	if m.Limits.TTFT > 0 {
@@ -379,7 +377,7 @@ func (p *pool) compileGood(m *Model) {
 		if p.met != nil {
 			times = p.met[j]
 		}
-		slacks := make([]float64, 0, len(times)) // of those whose tokens keep pace
+		slacks := make([]float64, 0, len(times)) // of the requests whose tokens keep pace
 		for i := range times {
 			if t := &times[i]; m.Limits.steady(t, s.stretch) {
 				slacks = append(slacks, min(lt-t.First*s.stretch, le-t.Total*s.stretch))
@@ -387,7 +385,7 @@ func (p *pool) compileGood(m *Model) {
 		}
 		for k := range waitCols + 2 {
 			w, sum := 0.0, 0.0
-			if p.wInv > 0 { // else no limit is about waiting
+			if p.wInv > 0 { // otherwise no limit is about waiting
 				w = float64(k) / p.wInv
 			}
 			for _, slack := range slacks {
@@ -405,8 +403,7 @@ func (p *pool) compileGood(m *Model) {
 	}
 }
 
-// goodAt interpolates the good table at utilisation rho and w seconds of
-// backlog.
+// goodAt interpolates the good table at utilization rho and a backlog of w seconds.
 func (p *pool) goodAt(rho, w float64) float64 {
 	if p.good == nil {
 		return 1

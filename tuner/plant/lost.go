@@ -6,19 +6,19 @@ import (
 	"math"
 )
 
-// Lose takes k ready pods away at once, as a node or a process that dies does: what
-// they were working on and what waited at them fails in this step, and their
-// ReplicaSet creates as many anew at time at (seconds, within half a step of now).
-// Of fewer than k ready pods all are lost.
+// Lose removes k ready pods at once, as when a node or a process dies. The requests that they
+// were working on or had queued fail in this step. Their ReplicaSet creates the same number of
+// new pods at time at (seconds, within half a step of now). If fewer than k pods are ready,
+// all of them are lost.
 //
-// The oldest pods go: they are the ones that have been in traffic all along.
+// The oldest pods go, because they have been in traffic all along.
 func (f *Fluid) Lose(k int, at float64) {
 	want := f.Status()
 	for k > 0 && len(f.ready) > 0 {
 		c := &f.ready[0]
 		take := min(k, int(c.n))
 		gone := *c
-		gone.n, gone.life.Deleted = float64(take), math.Inf(-1) // beyond any grace: the next step cuts it off
+		gone.n, gone.life.Deleted = float64(take), math.Inf(-1) // beyond any grace period: the next step cuts it off
 		f.leaving = append(f.leaving, gone)
 		if c.n -= float64(take); c.n < 0.5 {
 			f.ready = append(f.ready[:0], f.ready[1:]...)
@@ -29,7 +29,7 @@ func (f *Fluid) Lose(k int, at float64) {
 	f.Scale(want, at)
 }
 
-// Lose is Fluid.Lose, request by request.
+// Lose does what Fluid.Lose does, request by request.
 func (e *Exact) Lose(k int, at float64) {
 	want := e.Status()
 	for ; k > 0 && len(e.ready) > 0; k-- {
@@ -42,8 +42,8 @@ func (e *Exact) Lose(k int, at float64) {
 	e.Scale(want, at)
 }
 
-// Starting returns the model with another sample of cold starts, on the same tables.
-// start has at least one.
+// Starting returns the model with another sample of cold starts, on the same tables. start
+// must not be empty.
 func (m *Model) Starting(start []PhaseSample) *Model {
 	d := *m
 	d.Start, d.start = start, nil
@@ -70,7 +70,7 @@ func (m *Model) Reading(pipes []Pipe) (*Model, error) {
 	return &d, errors.Join(errs...)
 }
 
-// times are the ends of a cold start's phases, since its creation.
+// times returns when each phase of a cold start ends, since the pod's creation.
 func (p PhaseSample) times() startTimes {
 	scheduled := p.Schedule.Seconds()
 	started := scheduled + (p.Pull + p.Start).Seconds()

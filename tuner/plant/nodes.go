@@ -5,41 +5,39 @@ import (
 	"time"
 )
 
-// Nodes is what pods stand on. A pod that finds no place waits for a node: one that
-// was requested already, or a new one. A node on which no pod has been for Idle is
-// removed, but for those that are always there.
+// Nodes is the nodes that pods run on. A pod that fits on no node waits for one: one that was
+// already requested, or a new one. A node without pods is removed after Idle, unless it is one
+// of the Kept ones.
 //
-// Pods fill nodes in the order of their creation, and the youngest leave first, as
-// ReplicaSets delete them: so nodes are a stack, and n pods stand on the first
-// ⌈n/PerNode⌉. A cluster that spreads its pods frees fewer nodes, unless somebody packs
-// them anew.
+// Pods fill nodes in the order of their creation, and ReplicaSets delete the youngest pods
+// first. So nodes are a stack, and n pods run on the first ⌈n/PerNode⌉. A cluster that spreads
+// its pods frees fewer nodes, unless something consolidates them.
 type Nodes struct {
-	Kept    int           // always there
+	Kept    int           // nodes that are always there
 	PerNode int           // pods that fit on one; at least 1
-	Startup time.Duration // from the request of a node until it takes pods
+	Startup time.Duration // from the request for a node until it accepts pods
 	Idle    time.Duration // after which an empty node is removed
 	Most    int           // nodes at most, by a quota; 0 = no bound
 }
 
-// never is later than any replay ends, and yet a time, in seconds.
+// never is a time later than the end of any replay, in seconds.
 const never = 1e9
 
-// nodeStack is the nodes of one replay. The zero nodeStack has none: every pod finds
-// its place.
+// nodeStack is the nodes of one replay. In the zero nodeStack every pod is scheduled at once.
 type nodeStack struct {
 	of    *Nodes
 	kept  int
-	added []addedNode // beyond those that are kept, in order
+	added []addedNode // beyond the kept ones, in order
 }
 
 type addedNode struct {
 	ready float64 // seconds
-	empty float64 // since when no pod is on it; +Inf = one is
-	stays bool    // in place of a kept one
+	empty float64 // since when it has no pods; +Inf = it has pods
+	stays bool    // replaces a kept one
 }
 
-// begin is the nodes on which n pods have long stood: no more than there may be, and
-// the pods beyond them have no place.
+// begin sets up the nodes on which n pods have run for a long time, up to the bound. Pods that
+// do not fit stay pending.
 func (s *nodeStack) begin(of *Nodes, n int) {
 	s.of, s.added = of, s.added[:0]
 	if of == nil {
@@ -51,13 +49,13 @@ func (s *nodeStack) begin(of *Nodes, n int) {
 	}
 }
 
-// full says whether there are as many nodes as there may be.
+// full reports whether the number of nodes has reached its bound.
 func (s *nodeStack) full() bool { return s.of.Most > 0 && s.kept+len(s.added) >= s.of.Most }
 
 func (s *nodeStack) places() int { return (s.kept + len(s.added)) * s.of.PerNode }
 
-// place finds a place at time now for a pod beside the given number of others, and
-// returns how long it waits for one.
+// place schedules a pod at time now beside the given number of others, and returns how long
+// the pod waits for a node.
 func (s *nodeStack) place(others int, now float64) (wait float64) {
 	if s.of == nil {
 		return 0
@@ -76,8 +74,8 @@ func (s *nodeStack) place(others int, now float64) (wait float64) {
 	return max(0, s.added[i].ready-now)
 }
 
-// count lets empty nodes go and returns how many there are at time now, requested ones
-// too, with so many pods.
+// count removes idle nodes and returns how many there are at time now with the given number of
+// pods. Requested nodes count, too.
 func (s *nodeStack) count(pods int, now float64) float64 {
 	if s.of == nil {
 		return 0
@@ -99,7 +97,7 @@ func (s *nodeStack) count(pods int, now float64) float64 {
 	return float64(s.kept + len(s.added))
 }
 
-// lose takes one node away at time now; one in its place is requested at once.
+// lose removes one node at time now and requests a replacement at once.
 func (s *nodeStack) lose(now float64) {
 	if s.of == nil {
 		return
@@ -115,20 +113,20 @@ func (s *nodeStack) lose(now float64) {
 	s.added = append(s.added, again)
 }
 
-// later is a life that begins on a node only after so many seconds.
+// later returns a life that starts on a node only after wait seconds.
 func (l Life) later(wait float64) Life {
 	l.Scheduled, l.Started, l.ReadyAt = l.Scheduled+wait, l.Started+wait, l.ReadyAt+wait
 	return l
 }
 
-// On returns the model of pods that stand on nodes, on the same tables.
+// On returns the model with its pods on the given nodes, on the same tables.
 func (m *Model) On(nodes *Nodes) *Model {
 	d := *m
 	d.Nodes = nodes
 	return &d
 }
 
-// LoseNode takes a node away with the pods on it.
+// LoseNode removes a node with the pods on it.
 func (f *Fluid) LoseNode(at float64) {
 	if f.m.Nodes != nil {
 		f.nodes.lose(at)
@@ -136,7 +134,7 @@ func (f *Fluid) LoseNode(at float64) {
 	}
 }
 
-// LoseNode takes a node away with the pods on it.
+// LoseNode removes a node with the pods on it.
 func (e *Exact) LoseNode(at float64) {
 	if e.m.Nodes != nil {
 		e.nodes.lose(at)
@@ -144,18 +142,18 @@ func (e *Exact) LoseNode(at float64) {
 	}
 }
 
-// draining is how many pods are deleted and still there.
+// draining returns how many pods are deleted but not gone yet.
 func (f *Fluid) draining() int {
 	n := 0.0
 	for i := range f.leaving {
-		if c := &f.leaving[i]; !math.IsInf(c.life.Deleted, -1) { // a lost pod has no place any more
+		if c := &f.leaving[i]; !math.IsInf(c.life.Deleted, -1) { // a lost pod no longer takes up room
 			n += c.n
 		}
 	}
 	return int(n + 0.5)
 }
 
-// Room is how many pods the most nodes take; ok is false where nothing bounds them.
+// Room returns how many pods fit on Most nodes; ok is false if the nodes have no bound.
 func (n *Nodes) Room() (pods int, ok bool) {
 	if n == nil || n.Most <= 0 {
 		return 0, false

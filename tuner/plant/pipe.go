@@ -8,68 +8,69 @@ import (
 // MaxPipes is the number of metrics one world can have.
 const MaxPipes = 6
 
-// ringSize is how many scrapes back a pipe can look.
+// ringSize is how many scrapes a pipe remembers.
 const ringSize = 16
 
 // DefaultEvery is the time between two scrapes: --metric-resolution in
 // metrics-server's manifests.
 const DefaultEvery = 15 * time.Second
 
-// Pipe is one metric from the pod to the autoscaler. A pod's value at any
-// instant is a monotone function of its load with a ceiling,
+// Pipe is one metric on its way from the pod to the autoscaler. The value of a pod at any
+// instant is a monotone function of its load, with a ceiling,
 //
 //	min(Ceiling, Base + PerDone·(completions/s) + PerWork·(work/s) + PerRunning·(in service) + PerWaiting·(queued) +
 //	  PerArrival·(arrivals/s) + PerOldest·(age of the longest waiting))
 //
-// in base units: cores, bytes, requests. So CPU is Base = idle burn, PerDone =
-// CPU-seconds a request, Ceiling = the limit; "running" is PerRunning = 1.
+// in base units: cores, bytes, requests. For CPU, Base is the idle usage, PerDone the
+// CPU-seconds per request, and Ceiling the limit. For "running", PerRunning is 1.
 type Pipe struct {
 	Name     string  // the metric: cpu, memory, or the name of a Pods, Object or External metric
 	Base     float64 // of a ready pod without load
-	Starting float64 // of a pod whose containers run and which is not ready yet
+	Starting float64 // of a pod whose containers run but that is not ready yet
 	PerDone  float64
-	// PerWork is of own work done, in mean requests: a request of twice the time is two.
-	// Where services slow down as slots fill, it is what saturates as the server does.
+	// PerWork is per unit of own work done, in mean requests: a request that takes twice as
+	// long counts as two. If services slow down as slots fill, this value saturates when the
+	// server does.
 	PerWork    float64
 	PerRunning float64
 	PerWaiting float64
 	PerArrival float64 `json:",omitempty"`
-	PerOldest  float64 `json:",omitempty"` // a second of the age of the request that has waited longest
+	PerOldest  float64 `json:",omitempty"` // per second of age of the request that has waited longest
 	Ceiling    float64 // 0 = none
 
 	Every  time.Duration // between two scrapes; 0 = 15 s
 	Phase  time.Duration // of the first scrape after the start, 0 ≤ Phase < Every
 	Window time.Duration // averaged over, in whole scrapes; 0 = the value at the scrape
-	Delay  time.Duration // from the instant a value stands for until the autoscaler can read it
-	// Fresh is the age from which a container without two scrapes yet is
-	// reported since its start: 10 s in metrics-server; 0 = never.
+	Delay  time.Duration // from the instant that a value describes until the autoscaler can read it
+	// Fresh is the age from which a container with only one scrape is reported, as an average
+	// since its start: 10 s in metrics-server; 0 = never.
 	Fresh time.Duration
-	// Apart says that each pod is scraped at a phase of its own, as Prometheus
-	// does it; otherwise all are scraped at once, as metrics-server does it. Only
-	// values at the scrape (Window 0) can be read so.
+	// Apart means that each pod is scraped at its own phase, as Prometheus does it. Otherwise
+	// all pods are scraped at once, as metrics-server does it. Only values at the scrape
+	// (Window 0) support it.
 	Apart bool
-	// Phases are those that pods were found to be scraped at, in order of creation, for a
-	// replay of the run that they were found in (InOrder); negative = not known.
+	// Phases are the phases at which pods were scraped in a recording, in order of creation,
+	// for a replay of that recording (InOrder); negative = not known.
 	Phases []time.Duration `json:",omitempty"`
-	// Over is how an Object or External metric is made of the pods' values. It
-	// does nothing for metrics of single pods.
+	// Over is how an Object or External metric is computed from the pods' values. It has no
+	// effect on metrics of single pods.
 	Over Pool
-	// Under is the pipe whose number of the pool divides this one's; "" = none. It does
-	// nothing for metrics of single pods.
+	// Under is the name of the pipe whose aggregate divides this one's; "" = none. It has no
+	// effect on metrics of single pods.
 	Under string `json:",omitempty"`
 }
 
-// Pool is how one number is made of the values of all pods.
+// Pool is how the values of all pods are aggregated into one number.
 type Pool int8
 
-// The ways to make one number of many.
+// The aggregations.
 const (
-	Sum  Pool = iota // of all pods: requests waiting anywhere
+	Sum  Pool = iota // over all pods: requests waiting anywhere
 	Mean             // over the pods that have a value: a ratio, a utilization
-	Max              // the largest of any pod
+	Max              // the largest value of any pod
 )
 
-// String returns the word that PromQL has for it.
+// String returns the name of the aggregation in PromQL.
 func (p Pool) String() string {
 	switch p {
 	case Mean:
@@ -80,7 +81,7 @@ func (p Pool) String() string {
 	return "sum"
 }
 
-// Of returns the number for a pool's values, n pods each; 0 for no pods.
+// Of returns the aggregate of values, each of which n pods have; 0 for no pods.
 func (p Pool) Of(values []float64, n []int) float64 {
 	sum, count, most := 0.0, 0, 0.0
 	for i, v := range values {
@@ -111,9 +112,9 @@ type pipe struct {
 	every, phase, window int // ticks, ticks, scrapes (0 = instant)
 	delay, fresh         float64
 	stamp                float64 // exact time of the first scrape, seconds
-	apart                bool    // a phase for each pod
+	apart                bool    // each pod has its own phase
 	phases               []int   // Pipe.Phases, ticks
-	// window as the samples state it, seconds: a hair more or less than whole scrapes
+	// The window as the samples state it, seconds: slightly more or less than whole scrapes.
 	reported float64
 }
 
@@ -166,8 +167,8 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 	return c
 }
 
-// flowing returns an Apart pipe as the mean over all phases: read often, and half
-// an interval later. Others are returned as they are.
+// flowing returns an Apart pipe as the mean over all phases: it is read often, with half an
+// interval more delay. Other pipes are returned unchanged.
 func (p pipe) flowing(dt float64) pipe {
 	if !p.apart {
 		return p
@@ -178,8 +179,7 @@ func (p pipe) flowing(dt float64) pipe {
 	return p
 }
 
-// offset is by how many ticks the scrapes of the index-th pod come later than pipe
-// k's own phase.
+// offset returns by how many ticks the index-th pod is scraped later than the phase of pipe k.
 func (m *Model) offset(k, index int) int {
 	p := &m.pipes[k]
 	switch {
@@ -191,8 +191,8 @@ func (m *Model) offset(k, index int) int {
 	return int(mix(m.Seed+uint64(k)*0x9e3779b9, uint64(index)) % uint64(p.every))
 }
 
-// setPhase puts the first scrape at the step nearest to phase. One at the very
-// end of an interval is the next one's first.
+// setPhase puts the first scrape at the step nearest to phase. A phase at the very end of an
+// interval wraps to the start of the next one.
 func (p *pipe) setPhase(phase, step time.Duration) {
 	p.phase, p.stamp = int((phase+step/2)/step), phase.Seconds()
 	if p.phase >= p.every {

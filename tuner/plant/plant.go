@@ -1,13 +1,14 @@
-// Package plant simulates what the autoscaler acts on: replicas that start, serve,
-// queue and drain, and the metrics that they export.
+// Package plant simulates what the autoscaler acts on: replicas that start, serve, queue and
+// drain, and the metrics that they export.
 //
-// There are two plants with one interface. Fluid moves fractions of requests
-// second by second, with one queue per cohort (pods that became ready in the same
-// step); it is fast enough to search a whole grid. Exact simulates every request as
-// an event; it ranks the short list, and Fluid is tested against it. Both share
+// There are two plants with one interface. Fluid moves fractions of requests second by second,
+// with one queue per cohort (pods that became ready in the same step). It is fast enough to
+// search a whole grid. Exact simulates every request as an event. It ranks the short list, and
+// tests compare Fluid with it. Both share the life cycle of pods, the service laws and the
+// metric pipes.
 // the life cycle of pods, the service laws and the metric pipes.
-//
-// Time inside is float64 seconds from the run's start; counts are per replica
+// Times inside are float64 seconds since the start of the run. Counts are per replica if a
+// name says so. tuner/MODEL.md has the equations.
 // where a name says so. The equations are in tuner/MODEL.md.
 package plant
 
@@ -18,7 +19,7 @@ import (
 	"time"
 )
 
-// Balancer is who gets the next request.
+// Balancer decides which replica gets the next request.
 type Balancer int8
 
 // The balancers.
@@ -27,11 +28,11 @@ const (
 	Random                           // a ready replica, independently (kube-proxy per connection, fresh connections)
 	LeastConnections                 // the ready replica with the fewest in flight
 	LeastWaiting                     // the ready replica with the shortest queue
-	// the replica of the connection, which was picked at random when it was opened: Connections
+	// the replica of the connection, which was chosen at random when it was opened: Connections
 	Aged
 )
 
-// Balancers lists all of them, in the order of the constants.
+// Balancers lists all balancers, in the order of the constants.
 var Balancers = []Balancer{RoundRobin, Random, LeastConnections, LeastWaiting, Aged}
 
 func (b Balancer) String() string {
@@ -50,48 +51,47 @@ func (b Balancer) String() string {
 	return "unknown"
 }
 
-// Law is how one ready replica serves, as a table. Slots and iterations of a
-// language model server are both written as one; its readers do not know which.
+// Law is how one ready replica serves, as a table. It describes both slots and the iterations
+// of a language-model server, and its readers need not know which.
 type Law struct {
-	// Rate[i] is completions per second of one replica with i requests in
-	// service; Rate[0] = 0, and len(Rate)-1 is the number of slots: what comes
-	// beyond them waits in the replica's own queue, first in first out. It must
-	// not fall as i grows (cut a law at its peak).
+	// Rate[i] is the completions per second of one replica with i requests in service.
+	// Rate[0] = 0, and len(Rate)-1 is the number of slots: more requests wait in the replica's own
+	// queue, first in first out. Rate must not fall as i grows (cut a law at its peak).
 	Rate []float64
-	// Times is a sample of service times without any waiting, each of the same
-	// weight. With i in service all of them are stretched by one factor, so that
-	// their mean is i/Rate[i] (Little's law).
+	// Times is a sample of service times without any waiting, each with the same weight. With i
+	// requests in service, all of them are stretched by one factor, so that their mean is
+	// i/Rate[i] (Little's law).
 	Times []ServiceTime
-	// Queue is the number of waiting places of one replica; a request beyond it
-	// fails at once. 0 = no bound.
+	// Queue is how many requests may wait at one replica; a request beyond it fails at once.
+	// 0 = no bound.
 	Queue int
-	// Timeout and FirstToken are the client's patience from the scheduled send,
-	// to the end and to the first token. A request that takes longer fails then
-	// and gives back its place. 0 = endless.
+	// Timeout and FirstToken are the client's timeouts, from the scheduled send to the end and
+	// to the first token. A request that takes longer fails at that time and frees its place.
+	// 0 = no timeout.
 	Timeout, FirstToken time.Duration
-	// Quota is the CPU limit; its zero is none. Rate and Times are those at full
+	// Quota is the CPU limit; the zero Quota is no limit. Rate and Times are those at full
 	// speed.
 	Quota Quota
-	// Between are the fewest and the most at once that the recording leaves open; zeros =
-	// Slots is known. Drawn days differ by it.
+	// Between is the fewest and the most requests at once that the recording is consistent
+	// with; zeros = Slots is known. Drawn days vary within it.
 	Between [2]int `json:",omitzero"`
-	// Young is how many times as long requests take at a replica that has just become
-	// ready: caches and compilers warm up. In order of age; nil = no longer. The fluid
-	// plant does not know it.
+	// Young is how much longer requests take at a replica that has just become ready, while
+	// caches and compilers warm up. It is sorted by age; nil = no longer. The fluid plant
+	// ignores it.
 	Young []Youth `json:",omitempty"`
-	// Iterations is how a server of language models serves; nil = by slots. Rate is
-	// then what it completes with so many inside, and Times are of requests that are
+	// Iterations is how a server of language models serves; nil = by slots. If set, Rate[i] is
+	// the throughput with i requests in the server, and Times are those of requests served
 	// alone (LanguageLaw).
 	Iterations *Iterations `json:",omitempty"`
 }
 
-// Youth is how requests are stretched at a replica up to an age, since readiness.
+// Youth is the stretch of requests at a replica up to an age, counted from readiness.
 type Youth struct {
 	Until   time.Duration
 	Stretch float64 // ≥ 1
 }
 
-// young is the stretch at an age, in seconds since readiness.
+// young returns the stretch at an age, in seconds since readiness.
 func (l *Law) young(age float64) float64 {
 	for _, y := range l.Young {
 		if age < y.Until.Seconds() {
@@ -104,23 +104,23 @@ func (l *Law) young(age float64) float64 {
 // ServiceTime is one request's service without waiting, in seconds.
 type ServiceTime struct {
 	Class  int16   // of the profile; the exact plant draws by class
-	First  float64 // to the first token; equal to Total where answers do not stream, or come in one piece
+	First  float64 // to the first token; equal to Total if answers do not stream or come in one piece
 	Total  float64 // to the end
-	Tokens float64 // answered
-	Prompt float64 `json:",omitempty"` // tokens asked; 0 = unknown
+	Tokens float64 // tokens in the answer
+	Prompt float64 `json:",omitempty"` // tokens in the prompt; 0 = unknown
 	Gap    float64 `json:",omitempty"` // longest time between two tokens; 0 = unknown
-	// Work is what it costs under a CPU limit, in mean requests; 0 = as its Total says.
-	// What a request waits for a processor is in its time, and costs nothing.
+	// Work is what the request costs under a CPU limit, in mean requests; 0 = in proportion to
+	// Total. Waiting for a processor adds to its time but costs nothing.
 	Work float64 `json:",omitempty"`
-	// Streamed says that the answer had a first token, be it in one piece with the
-	// last: its TTFT counts. An answer with First before Total did stream anyway.
+	// Streamed means that the answer had a first token, even if in one piece with the last, so
+	// its TTFT counts. An answer with First before Total streamed in any case.
 	Streamed bool `json:",omitempty"`
 }
 
 // hasFirst reports whether the answer has a time to its first token.
 func (t *ServiceTime) hasFirst() bool { return t.Streamed || t.First < t.Total }
 
-// SlotsLaw is a replica with the given number of independent slots, whose
+// SlotsLaw returns the law of a replica with the given number of independent slots, whose
 // service times do not depend on how many are busy.
 func SlotsLaw(slots int, times []ServiceTime) Law {
 	mean := meanTotal(times)
@@ -134,15 +134,15 @@ func SlotsLaw(slots int, times []ServiceTime) Law {
 // Slots returns how many requests one replica serves at once.
 func (l *Law) Slots() int { return len(l.Rate) - 1 }
 
-// Capacity returns completions per second of one replica with all slots busy, as
-// far as its CPU limit lets it.
+// Capacity returns the completions per second of one replica with all slots busy, within its
+// CPU limit.
 func (l *Law) Capacity() float64 { return min(l.Rate[len(l.Rate)-1], l.Quota.Most()) }
 
-// limited reports whether the CPU limit is what bounds the capacity.
+// limited reports whether the CPU limit bounds the capacity.
 func (l *Law) limited() bool { return l.Quota.Most() < l.Rate[len(l.Rate)-1] }
 
-// PhaseSample is one pod's cold start, phase by phase, as it was measured. The
-// phases of one pod stay together: their dependence is part of the sample.
+// PhaseSample is one pod's measured cold start, phase by phase. The phases of one pod are kept
+// together, because they depend on each other.
 type PhaseSample struct {
 	Schedule time.Duration // created → on a node (waiting for one included)
 	Pull     time.Duration // → image there
@@ -153,14 +153,14 @@ type PhaseSample struct {
 // Total is the time from creation to readiness.
 func (p PhaseSample) Total() time.Duration { return p.Schedule + p.Pull + p.Start + p.Ready }
 
-// Drain is how a deleted pod leaves. It gets no new requests, finishes those it
-// has, and is billed until it is gone.
+// Drain is how a deleted pod leaves. It gets no new requests, finishes those that it has, and
+// is billed until it is gone.
 type Drain struct {
-	Min   time.Duration // gone no sooner than this after its deletion
-	Grace time.Duration // what is in flight then is cut off and fails; 0 = 30 s, Kubernetes' default
+	Min   time.Duration // the pod stays at least this long after its deletion
+	Grace time.Duration // after it, requests in flight are cut off and fail; 0 = 30 s, Kubernetes' default
 }
 
-// Limits are the per-request limits that Tick.Good counts; 0 = none.
+// Limits are the per-request limits that a request must meet to count in Tick.Good; 0 = none.
 type Limits struct{ TTFT, ITL, TPOT, E2E time.Duration }
 
 // Spec is everything a plant is made of.
@@ -174,25 +174,24 @@ type Spec struct {
 	Drain       Drain
 	Pipes       []Pipe
 	Limits      Limits
-	// Hold is how long something before the pods holds a request while no pod is
-	// ready: a proxy that waits. 0 = nothing does, and the request fails at once.
+	// Hold is how long a proxy before the pods holds a request while no pod is ready. 0 = there
+	// is no such proxy, and the request fails at once.
 	Hold time.Duration
-	// ArrivalCV2 is the squared coefficient of variation of the whole arrival
-	// stream's gaps: 0 constant, 1 Poisson.
+	// ArrivalCV2 is the squared coefficient of variation of the gaps between all arrivals:
+	// 0 constant, 1 Poisson.
 	ArrivalCV2 float64
-	// NoiseSeen is the share (0..1) of the arrivals' variance that the steps'
-	// own counts carry: 1 for recorded counts, 0 for rates. The fluid plant must
-	// not count it twice.
+	// NoiseSeen is the share (0..1) of the arrivals' variance that the counts per step already
+	// contain: 1 for recorded counts, 0 for rates. The fluid plant must not count it twice.
 	NoiseSeen float64
 	Seed      uint64
-	// Nodes is what pods stand on; nil = there is always a place.
+	// Nodes is the nodes that pods run on; nil = every pod is scheduled at once.
 	Nodes *Nodes
-	// Admitted is how many pods a quota admits; 0 = there is none.
+	// Admitted is how many pods a ResourceQuota admits; 0 = no quota.
 	Admitted int
 }
 
-// admitted is how many pods there are where so many are wanted: a ReplicaSet cannot
-// create what a quota refuses.
+// admitted returns how many pods exist if wanted are desired: a ReplicaSet cannot create pods
+// that a ResourceQuota refuses.
 func (m *Model) admitted(wanted int) int {
 	if m.Admitted > 0 {
 		return min(wanted, m.Admitted)
@@ -200,37 +199,37 @@ func (m *Model) admitted(wanted int) int {
 	return wanted
 }
 
-// Model is a Spec checked and compiled to tables. It is immutable and shared by
-// every Fluid and Exact.
+// Model is a Spec that was checked and compiled to tables. It is immutable, and all Fluids and
+// Exacts share it.
 type Model struct {
 	Spec
-	dt             float64 // seconds a tick
-	cap            float64 // completions/s of one replica
+	dt             float64 // seconds per tick
+	cap            float64 // completions per second of one replica
 	slots          float64
-	full           float64    // in-system bound of one replica from its queue; +Inf = none
-	wait           float64    // the longest that a client waits in a queue, seconds; +Inf = endless
-	toEnd, toFirst float64    // the client's patience, seconds
+	full           float64    // bound of requests in the system of one replica, from its queue; +Inf = none
+	wait           float64    // the longest that a client waits in a queue, seconds; +Inf = no timeout
+	toEnd, toFirst float64    // the client's timeouts, seconds
 	patience       []patience // by 1/ρ
 	grace          float64
 	drain          float64
 	hold           float64
-	ages           bool          // a pipe reads them
+	ages           bool          // a pipe reads ages
 	times          []ServiceTime // condensed
-	tokens         float64       // mean of an answer
+	tokens         float64       // mean tokens of an answer
 	pipes          []pipe
-	// flow are the pipes as the fluid plant reads them: the pods of a cohort that
-	// are scraped apart are read at all phases at once, half an interval late.
+	// flow is the pipes as the fluid plant reads them: if the pods of a cohort are scraped
+	// apart, they are read at all phases at once, half an interval later.
 	flow []pipe
-	// pools[k] serves n replicas with poolFor(n) = k.
+	// pools[k] serves n replicas if poolFor(n) = k.
 	pools []*pool
 	start []startTimes
-	// inOrder is the index of the pod that takes the first cold start; -1: they are drawn.
+	// inOrder is the index of the pod that takes the first cold start; -1: starts are drawn.
 	inOrder int
-	// byClass are the law's times by the class of their request; −1 has all.
+	// byClass holds the law's times by the class of their request; −1 holds all.
 	byClass map[int16][]ServiceTime
-	// pace multiplies what requests take in the exact plant; 0 = 1.
+	// pace multiplies service times in the exact plant; 0 = 1.
 	pace float64
-	// waits multiplies what requests take under a CPU limit, and not what they cost; 0 = 1.
+	// waits multiplies service times under a CPU limit, but not CPU costs; 0 = 1.
 	waits float64
 }
 
@@ -346,8 +345,8 @@ func (l *Law) check(bad func(string, ...any)) {
 	}
 }
 
-// startOf returns the cold start of the i-th pod that is ever created. It
-// depends on seed and i alone, so two candidates meet the same luck.
+// startOf returns the cold start of the i-th pod created in the run. It depends on seed and i
+// alone, so that all candidates get the same starts.
 func (m *Model) startOf(i int) startTimes {
 	if m.inOrder >= 0 {
 		return m.start[max(0, i-m.inOrder)%len(m.start)]
@@ -355,9 +354,9 @@ func (m *Model) startOf(i int) startTimes {
 	return m.start[mix(m.Seed, uint64(i))%uint64(len(m.start))]
 }
 
-// InOrder returns a model whose k-th created pod starts as the k-th of the
-// sample did: for a replay of the run that the sample was taken in. n is the
-// number of pods that are there from the begin.
+// InOrder returns a model in which the k-th created pod starts as the k-th of the sample did,
+// for a replay of the run from which the sample was taken. n is the number of pods at the
+// start.
 func (m *Model) InOrder(n int) *Model {
 	d := *m
 	d.inOrder = n

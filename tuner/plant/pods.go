@@ -2,8 +2,8 @@ package plant
 
 import "math"
 
-// Stage is where a pod is in its life, in order. Pending pods have no container yet; Starting ones run
-// and are not ready; Draining ones are deleted and still there.
+// Stage is a pod's stage of life, in order. Pending pods have no container yet. Starting pods
+// have running containers but are not ready. Draining pods are deleted but not gone yet.
 type Stage int8
 
 // The stages of a pod's life.
@@ -14,9 +14,9 @@ const (
 	Draining
 )
 
-// Life is when a pod, or each of a cohort of like pods, entered its stages:
-// seconds from the run's start, negative for pods older than it, +Inf while it
-// has not.
+// Life is when a pod, or each of a cohort of like pods, entered its stages. Times are seconds
+// since the start of the run: negative for pods older than the run, +Inf for stages not
+// entered yet.
 type Life struct {
 	Created, Scheduled, Started, ReadyAt, Deleted float64
 }
@@ -32,15 +32,15 @@ func (m *Model) newLife(now float64, index int) Life {
 	}
 }
 
-// longAgo is how old the pods are that a replay begins with: older than any
-// rule of the autoscaler asks about.
+// longAgo is the age of the pods with which a replay starts, seconds: more than any rule of
+// the autoscaler asks about.
 const longAgo = 3600.0
 
 func oldLife() Life {
 	return Life{Created: -longAgo, Scheduled: -longAgo, Started: -longAgo, ReadyAt: -longAgo, Deleted: math.Inf(1)}
 }
 
-// Stage returns where in its life a pod is at time now.
+// Stage returns a pod's stage at time now.
 func (l *Life) Stage(now float64) Stage {
 	switch {
 	case now >= l.Deleted:
@@ -53,11 +53,11 @@ func (l *Life) Stage(now float64) Stage {
 	return Pending
 }
 
-// deletedBefore says whether a scale-down takes a before b: pods that are not
-// ready first (pending before starting), then the youngest.
+// deletedBefore reports whether a scale-down deletes a before b: pods that are not ready go
+// first (pending before starting), then the youngest.
 //
-// Source: ReplicaSet's ActivePodsWithRanks (pkg/controller/controller_utils.go);
-// its rules on nodes, deletion costs and restarts have no meaning here.
+// Source: ReplicaSet's ActivePodsWithRanks (pkg/controller/controller_utils.go). Its rules
+// about nodes, deletion costs and restarts do not apply here.
 func deletedBefore(a, b *Life, now float64) bool {
 	if sa, sb := a.Stage(now), b.Stage(now); sa != sb {
 		return sa < sb
@@ -68,7 +68,7 @@ func deletedBefore(a, b *Life, now float64) bool {
 	return a.Created > b.Created
 }
 
-// PodView is a pod, or Count like ones, as the autoscaler can see it.
+// PodView is one pod, or Count like pods, as the autoscaler sees them.
 type PodView struct {
 	Life
 	Stage  Stage
@@ -76,10 +76,10 @@ type PodView struct {
 	Values [MaxPipes]Value // one per pipe
 }
 
-// Value is what a pipe says of one pod at one time.
+// Value is what a pipe reports about one pod at one time.
 type Value struct {
 	Value  float64 // in the pipe's base unit
-	At     float64 // the instant it stands for, seconds
-	Window float64 // the span before At that it averages, seconds; 0 = an instant
+	At     float64 // the instant that it describes, seconds
+	Window float64 // averaged over this span before At, seconds; 0 = an instant
 	OK     bool    // false: no value yet
 }

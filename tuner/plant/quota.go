@@ -8,49 +8,49 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Quota is a container's CPU limit as Linux keeps it: in each period of its own
-// phase the container may burn Cores·Period core-seconds. It works at full speed
-// until they are spent, and then stands until the next period.
+// Quota is a container's CPU limit as Linux enforces it. In each period, whose phase is the
+// container's own, the container may use Cores·Period core-seconds. It runs at full speed
+// until they are used up, and is then throttled until the next period.
 //
-// A request costs Each times what it is worth (ServiceTime.Work), over its own time
-// at full speed. The zero Quota is no limit.
+// A request costs Each times its worth (ServiceTime.Work), spread over its service time at
+// full speed. The zero Quota is no limit.
 //
-// The kernel hands the budget out to CPUs in slices (sched_cfs_bandwidth_slice, 5 ms),
-// and what a CPU is left with when the container's threads move on comes back late, or
-// not in this period. So a container that works now and then gets a Share of a period's
-// budget; one that stood when the period began has threads waiting for every slice, and
+// The kernel hands the budget to CPUs in slices (sched_cfs_bandwidth_slice, 5 ms). When the
+// container's threads leave a CPU, the rest of its slice comes back late, or not in this
+// period. So a container that works only now and then gets a Share of a period's budget. A
+// container that was throttled when the period began has threads waiting for every slice, and
 // gets all of it.
 //
 // Source: Documentation/scheduler/sched-bwc.rst of Linux. cpu.cfs_burst_us is not modelled.
 type Quota struct {
 	Cores  float64       // the limit; 0 = none
 	Period time.Duration // cpu.cfs_period_us; 0 = 100 ms, its default
-	Base   float64       // burnt at rest, cores; below Cores
+	Base   float64       // used at rest, cores; below Cores
 	Each   float64       // core-seconds of the mean request
-	// Spread is the standard deviation of the logarithm of what the same work
-	// costs from one half minute to the next: neighbours on the node, clocks,
-	// collectors. 0 = none.
+	// Spread is the standard deviation of the logarithm of the cost of the same work from one
+	// half minute to the next: neighbors on the node, clock speed, garbage collection.
+	// 0 = none.
 	Spread float64
-	// Waits is the same of how long requests wait for a processor, in the time that they
-	// take at full speed: that costs nothing.
+	// Waits is the same for the time that requests wait for a processor. That time is part of
+	// their time at full speed, but costs nothing.
 	Waits float64 `json:",omitempty"`
-	// Share is what a container that did not stand when a period began gets of that
-	// period's budget, over 0 and up to 1; 0 = all of it.
+	// Share is the share of a period's budget that a container gets if it was not throttled
+	// when the period began, over 0 and up to 1; 0 = all of it.
 	Share float64 `json:",omitempty"`
-	// ShareError is the standard error of Share; drawn days differ by it.
+	// ShareError is the standard error of Share; drawn days vary by it.
 	ShareError float64 `json:",omitempty"`
 }
 
-// leastShare bounds what a drawn day may lose of a period's budget.
+// leastShare is the smallest share of a period's budget that a drawn day may get.
 const leastShare = 0.7
 
-// off is the quota with a share that is z standard errors off, up to all of the budget.
+// off returns the quota with Share moved by z standard errors, up to 1.
 func (q Quota) off(z float64) Quota {
 	q.Share = min(max(q.share()+z*q.ShareError, leastShare, q.Base/q.Cores+1e-3), 1)
 	return q
 }
 
-// share is Share with its zero read.
+// share returns Share, with 0 read as 1.
 func (q *Quota) share() float64 {
 	if q.Share == 0 {
 		return 1
@@ -58,8 +58,8 @@ func (q *Quota) share() float64 {
 	return q.Share
 }
 
-// Most is how many mean requests a second the quota lets through in the long run;
-// +Inf = no limit.
+// Most returns how many mean requests per second the quota allows in the long run; +Inf = no
+// limit.
 func (q *Quota) Most() float64 {
 	if q.Cores <= 0 || q.Each <= 0 {
 		return math.Inf(1)
@@ -76,16 +76,16 @@ func (q *Quota) check(bad func(string, ...any)) {
 	}
 }
 
-// bucket is what a container may still burn. The zero bucket has no quota.
+// bucket is what a container may still use. The zero bucket has no quota.
 type bucket struct {
 	period float64 // seconds
-	size   float64 // core-seconds a period, of a pod that stood when it began
-	fresh  float64 // of one that did not
-	left   float64 // of them, at the server's present
+	size   float64 // core-seconds per period, of a pod that was throttled when the period began
+	fresh  float64 // the same for one that was not
+	left   float64 // of them, at the server's present time
 	edge   float64 // when the next period begins
 }
 
-// newBucket is a full bucket at time now, with the phase of the pod of the given index.
+// newBucket returns a full bucket at time now, with the phase of the index-th pod.
 func (q *Quota) newBucket(seed uint64, index int, now float64) bucket {
 	if q.Cores <= 0 {
 		return bucket{}
@@ -100,26 +100,26 @@ func (q *Quota) newBucket(seed uint64, index int, now float64) bucket {
 	return bucket{period: p, size: size, fresh: fresh, left: fresh, edge: now + p - phase}
 }
 
-// refill begins the periods that have begun by time now, the last of which a pod
-// that burns rest cores has burnt since.
+// refill starts the periods that have begun by time now. In the last of them, the pod has
+// already used rest cores since the period began.
 func (b *bucket) refill(now, rest float64) {
 	if now < b.edge {
 		return
 	}
 	budget := b.fresh
 	k := math.Floor((now-b.edge)/b.period) + 1
-	if k == 1 && b.left <= 1e-10 { // it stood when this period began
+	if k == 1 && b.left <= 1e-10 { // it was throttled when this period began
 		budget = b.size
 	}
 	b.edge += k * b.period
 	b.left = max(0, budget-rest*(now-(b.edge-b.period)))
 }
 
-// run plays d seconds at most from now on, in which a pod wants to burn cores. It
-// returns for how long it ran, of how long: either it runs for all of it, or it
-// stands for all of it, or, for whole periods, it ran for a part of each.
+// run plays at most d seconds from now on, in which a pod wants to use cores. It returns for
+// how many seconds the pod ran, and how many seconds passed: the pod either runs all the time,
+// or is throttled all the time, or, over whole periods, runs for a part of each.
 //
-// need is how long it has to run for something to end; so long at most it runs.
+// need is the running time until something ends; the pod runs for no longer than that.
 func (b *bucket) run(now, d, need, cores float64) (ran, took float64) {
 	if b.period == 0 {
 		d = min(d, need)
@@ -129,12 +129,12 @@ func (b *bucket) run(now, d, need, cores float64) (ran, took float64) {
 		b.refill(now+1e-9, 0)
 	}
 	toEdge := max(0, b.edge-now)
-	if b.left <= 1e-10 { // it stands until the period is over
+	if b.left <= 1e-10 { // throttled until the period is over
 		return 0, min(d, toEdge)
 	}
 	switch spent := b.left / max(1e-9, cores); {
 	case cores*b.period <= b.fresh && spent >= toEdge:
-		// It cannot spend a whole period's, nor what is left of this one.
+		// It can use up neither a whole period's budget nor what is left of this one.
 		d = min(d, need)
 		if d < toEdge {
 			b.left -= d * cores
@@ -144,7 +144,7 @@ func (b *bucket) run(now, d, need, cores float64) (ran, took float64) {
 		}
 		return d, d
 	case b.left >= b.size*(1-1e-9) && toEdge >= b.period*(1-1e-9) && b.size/cores < b.period:
-		// A period begins: as many whole ones as end before anything happens.
+		// A period begins: play as many whole periods as end before anything happens.
 		each := b.size / cores
 		if k := min(math.Floor(need/each), math.Floor(d/b.period)); k >= 2 {
 			k--
@@ -159,16 +159,16 @@ func (b *bucket) run(now, d, need, cores float64) (ran, took float64) {
 	}
 }
 
-// costs is what work costs at a time over what it costs on the average, by half
-// minutes: lognormal with mean 1.
+// costs returns the cost of work at a time relative to its average cost. It is constant for
+// half a minute: lognormal with mean 1.
 func (q *Quota) costs(seed uint64, at float64) float64 { return drift(q.Spread, seed^0x636f737473, at) }
 
-// waits is how long requests take at full speed at a time over what they take on the
-// average, beyond what they cost more.
+// waits returns the service time at full speed at a time relative to its average, beyond the
+// effect of costs.
 func (q *Quota) waits(seed uint64, at float64) float64 { return drift(q.Waits, seed^0x7761697473, at) }
 
-// drift is a factor by half minutes: lognormal with mean 1, and spread the standard
-// deviation of its logarithm.
+// drift returns a factor that is constant for half a minute: lognormal with mean 1. spread is
+// the standard deviation of its logarithm.
 func drift(spread float64, seed uint64, at float64) float64 {
 	if spread == 0 {
 		return 1
@@ -180,18 +180,18 @@ func drift(spread float64, seed uint64, at float64) float64 {
 	return math.Exp(spread*z - spread*spread/2)
 }
 
-// The fluid plant's tables under a quota are measured: a replica (all of them, for
-// least connections) is played at constant loads.
+// Under a quota the fluid plant's tables are measured: one replica (all of them, for least
+// connections) is played at constant loads.
 const (
-	quotaRequests = 12_000 // at the highest load: a queue takes long to come to rest
-	quotaFewest   = 1500   // at the lowest
+	quotaRequests = 12_000 // at the highest load, where a queue takes long to become stationary
+	quotaFewest   = 1500   // at the lowest load
 	quotaLoads    = 16
 )
 
-// compileQuota fills a pool's stationary rows by playing the exact plant at
-// quotaLoads loads up to rhoSteady. In between, rows are interpolated; beyond, the
-// number in the system grows as 1/(1−ρ). The same gaps and the same requests come
-// at all loads, only faster: so what is met grows with the load.
+// compileQuota fills a pool's stationary rows by playing the exact plant at quotaLoads loads
+// up to rhoSteady. Rows in between are interpolated; beyond, the number in the system grows as
+// 1/(1−ρ). All loads have the same gaps and the same requests, only faster, so the results
+// increase with the load.
 func (m *Model) compileQuota(p *pool, servers int, ca2 float64) {
 	play := *m
 	play.Pipes, play.pipes, play.inOrder = nil, nil, 0
@@ -216,7 +216,7 @@ func (m *Model) compileQuota(p *pool, servers int, ca2 float64) {
 		few := gaps[:quotaFewest+int(float64(len(gaps)-quotaFewest)*rho*rho*rho)]
 		s, w, met := play.constant(few, rho*m.cap*float64(servers), servers)
 		rows = append(rows, row{s, w, met})
-		if k > 0 { // chance aside, more load never leaves less behind
+		if k > 0 { // chance aside, more load never leaves fewer requests
 			before := rows[k-1]
 			rows[k].serving, rows[k].waiting = max(s, before.serving), max(w, before.waiting)
 		}
@@ -242,9 +242,9 @@ func (m *Model) compileQuota(p *pool, servers int, ca2 float64) {
 	}
 }
 
-// constant plays servers at a constant load (requests a second, all of them) and
-// returns what is in service and queued, a replica, and what requests took, in
-// goodPoints groups by time.
+// constant plays the given servers at a constant load (requests per second, for all of them
+// together). It returns the requests in service and queued per replica, and the requests'
+// times, in goodPoints groups sorted by time.
 func (m *Model) constant(gaps []float64, rate float64, servers int) (serving, waiting float64, met []ServiceTime) {
 	var e Exact
 	e.Reset(m, servers, 1, nil, nil)
@@ -286,8 +286,8 @@ func (m *Model) constant(gaps []float64, rate float64, servers int) (serving, wa
 	return serving, waiting, l.condensed(goodPoints)
 }
 
-// gammaGap draws from a gamma distribution of mean 1 and the given squared
-// coefficient of variation; 1 for 0.
+// gammaGap draws from a gamma distribution with mean 1 and the given squared coefficient of
+// variation. It returns 1 for 0.
 //
 // Source: Marsaglia and Tsang, A simple method for generating gamma variables (2000).
 func gammaGap(r *rand.Rand, cv2 float64) float64 {
@@ -340,9 +340,9 @@ func (e *Exact) advanceLimited(s *server, t float64) {
 	}
 }
 
-// marked notes when first tokens came in the last took seconds, from time from and
-// virtual time v0 on: a server under a quota stands at times, so that is known
-// only as it comes.
+// marked records first tokens that came in the last took seconds, from time from and virtual
+// time v0 on. A throttled server stands still at times, so their times are known only when
+// they come.
 func (s *server) marked(from, v0, took float64) {
 	if s.virtual < s.nextFirst {
 		return
