@@ -365,6 +365,53 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
+func TestSpanFor(t *testing.T) {
+	for _, c := range []struct {
+		sentence  string
+		top, want float64
+	}{
+		{"a rate of nothing takes the longest span", 0, 3600},
+		{"slow servers are watched for an hour at most", 5, 3600},
+		{"in between it is 20,000 requests", 10, 2000},
+		{"fast servers are watched for a minute at least", 400, 60},
+	} {
+		if got := spanFor(c.top); got != c.want {
+			t.Errorf("%s: %v s at %v/s, want %v", c.sentence, got, c.top, c.want)
+		}
+	}
+}
+
+func TestDaysAt(t *testing.T) {
+	for k, want := range map[float64]int{1: 1, 0.75: 2, 0.5: 2, 0.4: 3, 0.125: 8, 0.001: 8} {
+		if got := daysAt(k); got != want {
+			t.Errorf("a share of %v is replayed %d times, want %d", k, got, want)
+		}
+	}
+}
+
+func TestMostThatHolds(t *testing.T) {
+	upTo := func(most float64) func(float64) bool { return func(k float64) bool { return k <= most } }
+	for _, c := range []struct {
+		sentence     string
+		fluid, exact float64
+		lo, hi       float64
+	}{
+		{"the exact plant decides, below the fluid one", 0.9, 0.3, 0.299, 0.3},
+		{"and above it", 0.3, 0.9, 0.899, 0.9},
+		{"where the fluid plant holds nowhere, none does", -1, 0.9, 0, 0},
+		{"where the exact one holds nowhere, the fluid one's, to a millionth", 0.3, -1, 0.299999, 0.3},
+		{"of all the load, all but a thousandth", 1, 1, 1 - 1.0/1024, 1 - 1.0/1024},
+		{"a fluid share of a millionth is a share", 1.0 / (1 << 20), 0.5, 0.499, 0.5},
+	} {
+		if got := mostThatHolds(upTo(c.fluid), upTo(c.exact)); got < c.lo || got > c.hi {
+			t.Errorf("%s: %v, want %v to %v", c.sentence, got, c.lo, c.hi)
+		}
+	}
+	if got := largest(3, upTo(1)); got != 0.875 {
+		t.Errorf("after three halvings %v, want 7/8", got)
+	}
+}
+
 func TestResampled(t *testing.T) {
 	b := newBenchOf(t, clockwork(t, 120, steadyRate(3)), nil, Options{}, "ttft.p95 < 500ms")
 	b.perReplica = 2

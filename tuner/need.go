@@ -20,17 +20,11 @@ const needSpan = 30 * time.Second
 // in a short replay one slow request is a large share. The exact plant decides the rest,
 // because whether a request misses a limit depends on what it waits behind.
 func capacity(w *replay.World, n int32, want float64) (float64, error) {
-	const (
-		long     = 3600.0 // seconds: a queue that grows shows itself, and chance evens out
-		short    = 60.0   // and at least so long
-		requests = 20_000
-	)
 	top := w.Service.Capacity() * float64(n)
-	span := min(long, max(short, requests/top))
 	flat := *w
 	flat.Demand = replay.Demand{
 		Step:   w.Demand.Step,
-		Bins:   make([]float64, int(span*float64(time.Second)/float64(w.Demand.Step))),
+		Bins:   make([]float64, int(spanFor(top)*float64(time.Second)/float64(w.Demand.Step))),
 		Source: w.Demand.Source,
 		CV2:    w.Demand.CV2,
 	}
@@ -46,25 +40,42 @@ func capacity(w *replay.World, n int32, want float64) (float64, error) {
 	fixed := hpa.DefaultConfig(n)
 	fixed.MinReplicas = n
 	var s replay.Scratch
-	most := largest(20, func(k float64) bool {
+	fluid := func(k float64) bool {
 		a := tally{step: w.Demand.Step}
 		replay.Simulate(world.Scaled(k), fixed, &s, a.tick)
 		return a.attainment() >= want
-	})
-	if most == 0 {
-		return 0, nil
 	}
-	exact := largest(10, func(k float64) bool {
+	exact := func(k float64) bool {
 		a := tally{step: w.Demand.Step}
-		for day := range min(8, int(math.Ceil(1/k))) { // of as many requests at any rate
-			replay.SimulateExact(world.Scaled(k), fixed, uint64(day+1), &s, a.tick)
+		for day := range daysAt(k) {
+			replay.SimulateExact(world.Scaled(k), fixed, replicate(1, day), &s, a.tick)
 		}
 		return a.attainment() >= want
-	})
-	if exact > 0 {
-		most = exact
 	}
-	return most * w.Service.Capacity(), nil
+	return mostThatHolds(fluid, exact) * w.Service.Capacity(), nil
+}
+
+// spanFor is how long to replay a load of up to top requests per second, in seconds:
+// 20,000 requests, but a minute at least, in which a queue that grows shows itself, and
+// an hour at most.
+func spanFor(top float64) float64 { return min(3600, max(60, 20_000/top)) }
+
+// daysAt is how many times a share k of the load is replayed, so that there are about as
+// many requests at every share; 8 at most.
+func daysAt(k float64) int { return int(min(8, math.Ceil(1/k))) }
+
+// mostThatHolds returns the largest share, from 0 to 1, at which the exact plant holds, to
+// a thousandth. It is 0 where the fluid plant holds at no share, and the fluid plant's
+// where the exact one holds at none.
+func mostThatHolds(fluid, exact func(float64) bool) float64 {
+	most := largest(20, fluid)
+	if most == 0 {
+		return 0
+	}
+	if x := largest(10, exact); x > 0 {
+		return x
+	}
+	return most
 }
 
 // largest returns the largest share, from 0 to 1, that holds, by so many halvings;
