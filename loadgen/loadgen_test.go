@@ -152,7 +152,8 @@ func TestStreamIsMeteredTokenByToken(t *testing.T) {
 	if ttft := r.First - r.Sent; ttft < 30*time.Millisecond {
 		t.Errorf("first token after %v; the role chunk counted", ttft)
 	}
-	if r.GapMax < 20*time.Millisecond || r.Last-r.First != r.GapMax || r.Done < r.Last {
+	// The first token may be read late; the last is never read before it was written.
+	if r.Last-r.Sent < 50*time.Millisecond || r.GapMax <= 0 || r.Last-r.First != r.GapMax || r.Done < r.Last {
 		t.Errorf("times %+v", r)
 	}
 }
