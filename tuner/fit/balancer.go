@@ -8,13 +8,12 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// balancerOf says who gets the next request, by these signs: a balancer that takes
-// turns gives every replica the same count within few requests; one that looks at
-// load gives the next to a replica with the fewest inside, or with the shortest
-// queue; connections that are kept pin requests to replicas for as long as they
-// last. Where replicas are hidden, it is the one whose latencies are nearest
-// (hiddenOf). Where no pods were seen, or only one replica answered, random is
-// assumed. The connections are those of plant.Aged.
+// balancerOf finds how requests are balanced, from these signs. A balancer that takes turns
+// gives every replica the same count within a few requests. One that looks at load chooses a
+// replica with the fewest requests in it, or with the shortest queue. Kept connections pin
+// requests to replicas for as long as the connections last. If replicas are hidden, it is the
+// balancer whose latencies are closest to the recorded ones (hiddenOf). If no pods were seen,
+// or only one replica answered, random is assumed. The connections are those of plant.Aged.
 func balancerOf(s *service) (plant.Balancer, plant.Connections, notes) {
 	var n notes
 	l := s.log
@@ -60,9 +59,9 @@ func balancerOf(s *service) (plant.Balancer, plant.Connections, notes) {
 	return b, plant.Connections{}, n
 }
 
-// evenness is the variance of counts per replica over windows of the given number
-// of requests a replica, divided by what independent random choice would give; NaN
-// where there is no such window.
+// evenness returns the variance of the counts per replica over windows of `each` requests per
+// replica, divided by the variance that independent random choice would give. It is NaN if
+// there is no such window.
 func (l *log) evenness(each int) float64 {
 	sum, n := 0.0, 0.0
 	counts := make([]float64, len(l.servers))
@@ -89,8 +88,7 @@ func (l *log) evenness(each int) float64 {
 	return sum / n
 }
 
-// fewest is the share of requests that went to a replica with no more inside
-// than any other.
+// fewest returns the share of requests that went to a replica with the fewest requests in it.
 func (l *log) fewest() float64 {
 	inside := make([]floats, len(l.servers))
 	hit, n := 0.0, 0.0

@@ -12,19 +12,19 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// Error is the doubt's text: a fit that ends for one returns it.
+// Error returns the doubt's text, so that a fit that fails because of a doubt can return it.
 func (d *Doubt) Error() string { return d.Text }
 
-// queued is the share of calls that must have waited for a slot, below
-// maxReplicas, for a run to say that its autoscaler did not see its load.
+// queued is the share of calls that must have waited for a slot, below maxReplicas, before a
+// run counts as one whose autoscaler did not see its load.
 const queued = 0.1
 
-// blindOf says that the autoscaler cannot see this load: requests waited for slots
-// while replicas could still have been added, and with every slot busy no metric of
-// the configuration reaches what would make it scale up. It names the recorded
-// signals that could see it. nil = it can, or nothing waited.
+// blindOf reports that the autoscaler cannot see this load: requests waited for slots while
+// replicas could still have been added, and even with every slot busy no metric of the
+// configuration reaches the value that makes it scale up. The doubt names the recorded signals
+// that do show the load. nil = the autoscaler can see it, or nothing waited.
 //
-// No target far below would do: what a pod burns does not say whether requests wait.
+// A much lower target is no remedy: what a pod uses does not show whether requests wait.
 func blindOf(s *service, out *Fitted, cfg *hpa.Config, pipes []plant.Pipe, tolerance float64) *Doubt {
 	if len(s.run.Syncs) == 0 || len(cfg.Metrics) == 0 {
 		return nil
@@ -84,8 +84,8 @@ func blindOf(s *service, out *Fitted, cfg *hpa.Config, pipes []plant.Pipe, toler
 		"although replicas could have been added; %s", name, figure.Percent(share), strings.Join(why, "; ")), settled}
 }
 
-// waitedBelow is the share of good calls that clearly waited for a slot (a tenth of
-// the mean service) while fewer than most replicas were wanted.
+// waitedBelow returns the share of good calls that clearly waited for a slot (more than a
+// tenth of the mean service time) while fewer than most replicas were desired.
 func (s *service) waitedBelow(most int32) float64 {
 	little := meanTotal(s.law.Times) / 10
 	k, n, waited := 0, 0.0, 0.0
@@ -101,8 +101,9 @@ func (s *service) waitedBelow(most int32) float64 {
 	return waited / max(1, n)
 }
 
-// signals are the names of recorded samples, beside the metrics given, that follow
-// what is in flight: of a pod its own, of no pod all of it. The closest come first.
+// signals returns the names of recorded metrics, except the given ones, that follow the
+// requests in flight: those of its own pod for a pod's metric, all of them for any other. The
+// closest come first.
 func (s *service) signals(but []hpa.Metric) []string {
 	type series struct{ xs, ys []float64 }
 	byName := map[string]*series{}
@@ -154,7 +155,7 @@ func (s *service) signals(but []hpa.Metric) []string {
 	return list
 }
 
-// correlation is Pearson's; 0 where one of them does not vary.
+// correlation is Pearson's; 0 if one of them does not vary.
 func correlation(xs, ys []float64) float64 {
 	mx, my := meanOf(xs), meanOf(ys)
 	var xx, yy, xy float64

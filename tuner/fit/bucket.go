@@ -7,56 +7,58 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// bucket is how pods under a CPU limit work on what is inside, as playing the log
-// tells: how many requests run at once at full speed, how many are inside before the
-// others queue, and what share of a period's budget a pod gets that works now and then.
+// bucket is how pods under a CPU limit serve, as found by playing the log: how many requests
+// run at once at full speed, how many a pod accepts before others queue, and which share of a
+// period's budget a pod gets that works only now and then.
 type bucket struct {
 	threads, slots int
-	// first is when a first token is out, over when lone requests have it: theirs may
-	// come late, together with the end, since a server at its leisure is done by then.
+	// first is the time to the first token over that of lone requests. Lone requests may see
+	// theirs late, together with the end, because an idle server has finished the answer by
+	// then.
 	first float64
-	// follows is the power with which a request's cost grows with what makes it slower
-	// than others of its class and tokens: 0 where that is waiting, 1 where it is work.
+	// follows is the power to which a request's cost grows with how much slower it is than
+	// others of its class and tokens: 0 if that is waiting, 1 if it is work.
 	follows      float64
-	share, error float64 // its standard error
+	share, error float64 // the share's standard error
 	loss         float64 // mean |ln| between the quantiles of played and recorded times
 }
 
 const (
-	// bucketCalls is how many calls are played, in pieces of pieceCalls.
+	// bucketCalls is how many calls are played, in pieces of pieceCalls each.
 	bucketCalls = 4000
 	pieceCalls  = 200
-	// bucketSeeds is how often, each with other phases of the periods.
+	// bucketSeeds is how often each is played, with other phases of the periods each time.
 	bucketSeeds = 2
-	// bucketGroups of pieces say how far the share scatters.
+	// bucketGroups is how many groups of pieces show how much the share scatters.
 	bucketGroups = 5
-	// fewerGain is by how much a smaller number of threads or slots has to explain the
-	// log better than a larger one, as a share of the loss.
+	// fewerGain is how much better a smaller number of threads or slots has to explain the log
+	// than a larger one, as a share of the loss.
 	fewerGain = 0.05
-	// farOff bounds what one quantile adds to the loss, and is the loss from which on
-	// nothing is taken from the log: pods that answer nothing for seconds are not the
-	// quota's doing.
+	// farOff bounds what one quantile adds to the loss. It also says when to take nothing from
+	// the log: pods that answer nothing for seconds are not slow because of the quota.
 	farOff = 0.5
 )
 
-// shares of a period's budget that are tried: of the slices of 5 ms that the kernel
-// hands out, up to 1 ms stays on a CPU that the threads left, and more for a while.
+// shares are the shares of a period's budget that are tried. Of each 5 ms slice that the
+// kernel hands out, up to 1 ms stays on a CPU that the threads left, and more stays for a
+// while.
 var shares = []float64{1, 0.975, 0.95, 0.925, 0.9, 0.875, 0.85, 0.825, 0.8}
 
-// piece is some calls of one server in a row, the first of which met nobody.
+// piece is consecutive calls of one server, the first of which found the server idle.
 type piece struct {
 	requests []plant.Request
 	took     []float64 // recorded, seconds; NaN = not compared
 	first    []float64
-	own      []plant.ServiceTime // at full speed, and their cost by class and tokens
-	by       []float64           // what makes them slower
-	class    []int8              // by backlog, which follows from the arrivals alone
+	own      []plant.ServiceTime // at full speed, with their cost by class and tokens
+	by       []float64           // how many times slower they are than others like them
+	class    []int8              // by backlog, which depends on the arrivals alone
 }
 
-// bucketPlayed plays pieces of the log under a quota. What is compared is, by how much work
-// had come of late (backlog of the mean request's cost in a bucket that leaks at the
-// limit, so arrivals alone decide), the upper half of what requests took. Calls behind
-// two periods' budget are left out: there chance in the first of them decides.
+// bucketPlayed plays pieces of the log under a quota and compares the upper half of the
+// requests' times. It compares them by how much work had arrived recently: the backlog, in
+// mean requests' cost, of a bucket that leaks at the limit, so it depends on arrivals alone.
+// Calls behind a backlog of two periods are left out, because there chance in the first of
+// them decides.
 func bucketPlayed(s *service, law plant.Law, own func(i int) (plant.ServiceTime, float64), untold bucket) bucket {
 	pieces := piecesOf(s, &law.Quota, own)
 	b, most := untold, untold.threads
@@ -97,7 +99,8 @@ func bucketPlayed(s *service, law plant.Law, own func(i int) (plant.ServiceTime,
 		from.slots = n
 		try(from, fewerGain)
 	}
-	// The two hide in each other: along every number of threads for its own best share.
+	// Threads and share can stand in for each other, so try each number of threads with its own
+	// best share.
 	for _, n := range threads {
 		from := b
 		if from.threads = n; n > b.slots {
@@ -111,7 +114,7 @@ func bucketPlayed(s *service, law plant.Law, own func(i int) (plant.ServiceTime,
 	if b.loss > farOff/2 {
 		return untold
 	}
-	// The share by groups of pieces: its mean, and how far it scatters.
+	// Fit the share for each group of pieces: its mean, and how much it scatters.
 	var each []float64
 	for g := range bucketGroups {
 		best, at := math.Inf(1), 1.0
@@ -136,7 +139,7 @@ func bucketPlayed(s *service, law plant.Law, own func(i int) (plant.ServiceTime,
 	return b
 }
 
-// law is a law with the bucket's threads, slots and share.
+// law returns l with the bucket's threads, slots and share.
 func (b *bucket) law(l plant.Law) plant.Law {
 	mean := meanTotal(l.Times)
 	l.Rate = make([]float64, b.slots+1)
@@ -147,7 +150,7 @@ func (b *bucket) law(l plant.Law) plant.Law {
 	return l
 }
 
-// piecesOf cuts the servers' calls into pieces, and takes some of them, evenly over
+// piecesOf cuts the servers' calls into pieces and returns some of them, spread evenly over
 // servers and time.
 func piecesOf(s *service, q *plant.Quota, own func(i int) (plant.ServiceTime, float64)) []piece {
 	var all []piece
@@ -181,9 +184,9 @@ func piecesOf(s *service, q *plant.Quota, own func(i int) (plant.ServiceTime, fl
 	return thin(all, bucketCalls/pieceCalls)
 }
 
-// piecesLoss is how far a law is off on some of the pieces: by class of backlog, the
-// mean |ln| between the upper halves of played and recorded times, to the end and, where
-// answers stream, to the first token.
+// piecesLoss returns how far a law is off on some of the pieces: the mean |ln| between the
+// upper halves of the played and the recorded times, by class of backlog. It compares the
+// times to the end and, if answers stream, those to the first token.
 func piecesLoss(pieces []piece, b *bucket, law plant.Law, some func(k int) bool, streams bool) float64 {
 	worth, calls := 0.0, 0.0
 	for k := range pieces {

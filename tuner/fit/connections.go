@@ -10,7 +10,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// reused is the share of calls that came over a connection that was open already.
+// reused returns the share of calls sent over a connection that was already open.
 func (l *log) reused() float64 {
 	n, opened := 0.0, 0.0
 	for i := range l.calls {
@@ -21,10 +21,10 @@ func (l *log) reused() float64 {
 	return 1 - opened/max(1, n)
 }
 
-// connectionsOf is how clients kept connections: pools and age of the load
-// generator, from its profile; else one pool, and the age at which as many
-// connections are opened as were. ok is false where none was seen to be opened, or
-// each was used once.
+// connectionsOf returns how clients kept connections: the pools and age in the load
+// generator's profile; without a profile, one pool, and the age at which it opens as many
+// connections as were recorded. ok is false if no opening was recorded, or if each connection
+// was used only once.
 func connectionsOf(l *log) (c plant.Connections, ok bool) {
 	reused := l.reused()
 	if reused < 0.3 || reused == 1 {
@@ -36,7 +36,7 @@ func connectionsOf(l *log) (c plant.Connections, ok bool) {
 		}
 	}
 	want := (1 - reused) * float64(len(l.calls))
-	if opensUnder(l, math.Inf(1)) >= want { // as many as are needed at once: none was closed for its age
+	if opensUnder(l, math.Inf(1)) >= want { // only concurrency opened connections: none was closed because of its age
 		return plant.Connections{}, true
 	}
 	lo, hi := 0.1, 3600.0
@@ -50,8 +50,8 @@ func connectionsOf(l *log) (c plant.Connections, ok bool) {
 	return plant.Connections{Age: seconds(lo).Round(100 * time.Millisecond)}, true
 }
 
-// opensUnder is how many connections one pool would have opened, if each lives for
-// 7/8 of age (seconds): a call takes the one last used that is idle.
+// opensUnder returns how many connections one pool would have opened if each lived for 7/8 of
+// age (seconds). A call takes the idle connection that was used last.
 func opensUnder(l *log, age float64) float64 {
 	type open struct{ until float64 }
 	var idle []open
@@ -75,7 +75,7 @@ func opensUnder(l *log, age float64) float64 {
 	return opens
 }
 
-// end is when a call gives its connection back, and how long that lives.
+// end is when a call returns its connection to the pool, and until when the connection lives.
 type end struct{ at, until float64 }
 
 // ends is a heap of connections in use (container/heap), the one that is given back soonest on top.
@@ -101,16 +101,17 @@ func (h *ends) Pop() any {
 	return x
 }
 
-// pinned reports whether requests stay with a replica for as long as a connection
-// lasts: over long windows the replicas' counts are far less even than independent
-// choice makes them, and less than over short ones.
+// pinned reports whether requests stay with a replica for as long as a connection lasts. If
+// so, over long windows the replicas' counts are much less even than with independent choice,
+// and less even than over short windows.
 func (l *log) pinned() bool {
 	short, long := l.evenness(10), l.evenness(60)
 	return long > 1.8 && long > 1.2*short
 }
 
-// emptiest is, of the calls that came when some replica's queue was longer than
-// another's, the share that went to one with the shortest; n is how many they are.
+// emptiest looks at the calls that came while one replica's queue was longer than another's.
+// It returns the share of them that went to a replica with the shortest queue, and their
+// number.
 func (s *service) emptiest() (share float64, n int) {
 	inside := make([]floats, len(s.servers))
 	hit, slots := 0, s.law.Slots()

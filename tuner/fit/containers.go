@@ -11,10 +11,9 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// containersOf is a pod's containers with their requests (millicores, thousandths
-// of bytes), and what the replica asks of a node: from what the controller saw,
-// from the workload's description, or from what was stated, which is noted as
-// assumed.
+// containersOf returns a pod's containers with their requests (millicores, thousandths of
+// bytes), and what the replica requests from a node. It takes them from what the controller
+// saw, from the workload's description, or from what was stated, which is noted as assumed.
 //
 // It returns an error for each utilization metric whose request is not known.
 func containersOf(run *results.Run, metrics []hpa.Metric, o Options) ([]hpa.Container, cost.Replica, notes, error) {
@@ -63,7 +62,7 @@ func containersOf(run *results.Run, metrics []hpa.Metric, o Options) ([]hpa.Cont
 	return out, replica, n, errors.Join(errs...)
 }
 
-// recordedContainers are those of the first pod that the controller saw; nil = none.
+// recordedContainers returns those of the first pod that the controller saw; nil = none.
 func recordedContainers(syncs []results.Sync) []hpa.Container {
 	for i := range syncs {
 		if len(syncs[i].Pods) == 0 || len(syncs[i].Pods[0].Containers) == 0 {

@@ -11,12 +11,11 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// demandOf takes the offered load from a request log: every scheduled arrival,
-// shed and failed ones too, in bins of a second and one by one. It has no
-// service times.
+// demandOf takes the offered load from a request log: every scheduled arrival, including shed
+// and failed ones, both one by one and counted per second. It leaves service times unset.
 //
-// stages are those whose begins the rate may jump at. It returns an error where
-// no request was recorded.
+// stages are those at whose start the rate may jump. It returns an error if no request was
+// recorded.
 func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) (replay.Demand, notes, error) {
 	var n notes
 	d := replay.Demand{Step: time.Second}
@@ -26,7 +25,7 @@ func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) 
 	}
 	byTime := func(a, b results.Request) int { return cmp.Compare(a.Scheduled, b.Scheduled) }
 	rs := run.Requests
-	if !slices.IsSortedFunc(rs, byTime) { // a long log is mostly in order, and large
+	if !slices.IsSortedFunc(rs, byTime) { // a long log is mostly sorted, and large
 		rs = slices.Clone(rs)
 		slices.SortStableFunc(rs, byTime)
 	}
@@ -71,9 +70,9 @@ func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) 
 	return d, n, nil
 }
 
-// arrivalCV2 is the squared coefficient of variation of the gaps, each times
-// the local rate over 25 arrivals to either side, so that a changing rate is
-// not taken for burstiness. 1 where there are too few to tell.
+// arrivalCV2 returns the squared coefficient of variation of the gaps between arrivals. Each
+// gap is multiplied by the local rate over 25 arrivals on either side, so that a changing rate
+// does not count as burstiness. It returns 1 for too few arrivals.
 func arrivalCV2(a []profiles.Arrival) float64 {
 	const side = 25
 	if len(a) < 4*side {

@@ -8,7 +8,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// seconds is a number of seconds as a Duration, cut to nanoseconds.
+// seconds converts seconds to a Duration, truncated to nanoseconds.
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // sign is -1, 0 or 1.
@@ -54,7 +54,7 @@ func median(v []float64) float64 {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 
-// meanOf is the mean of v; 0 for none.
+// meanOf returns the mean of v; 0 for none.
 func meanOf(v []float64) float64 {
 	s := 0.0
 	for _, x := range v {
@@ -63,7 +63,7 @@ func meanOf(v []float64) float64 {
 	return s / float64(max(1, len(v)))
 }
 
-// meanTotal is the mean service time of a sample, in seconds; NaN for none.
+// meanTotal returns the mean service time of a sample, in seconds; NaN for none.
 func meanTotal(times []plant.ServiceTime) float64 {
 	sum := 0.0
 	for _, t := range times {
@@ -72,7 +72,7 @@ func meanTotal(times []plant.ServiceTime) float64 {
 	return sum / float64(len(times))
 }
 
-// thin keeps at most n, evenly over their order.
+// thin keeps at most n elements, spread evenly over their order.
 func thin[T any](v []T, n int) []T {
 	if len(v) <= n {
 		return v
@@ -100,9 +100,9 @@ func line(xs, ys, ws []float64) (a, b float64) {
 	return (y - b*x) / w, b
 }
 
-// theilSen is the median of the slopes between pairs, and the median of what is
-// left: a line that up to 29 % of bad samples do not bend. Pairs are taken over
-// fixed strides where there are many.
+// theilSen returns the median b of the slopes between pairs, and the median a of the
+// residuals: up to 29 % of bad samples do not bend this line. With many samples, pairs are
+// taken over fixed strides.
 func theilSen(xs, ys []float64) (a, b float64) {
 	n := len(xs)
 	var slopes []float64

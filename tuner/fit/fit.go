@@ -17,97 +17,104 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// Options is what a recording cannot say, or did not. What is stated here
-// where nothing was measured is called assumed in every output.
+// Options is what a recording cannot say, or did not. If a value was stated here and not
+// measured, every output calls it assumed.
 type Options struct {
 	Limits plant.Limits // the per-request limits that the objectives set
 	Seed   uint64
 
-	Startup     time.Duration // a new pod's way to readiness; 0 = not stated
+	Startup     time.Duration // from a new pod's creation to readiness; 0 = not stated
 	CPUMilli    int64         // a pod's CPU request; 0 = not stated
 	MemoryBytes int64         // a pod's memory request; 0 = not stated
 	Replicas    int32         // ready when the run began; 0 = not stated
 	GPUs        float64       // a pod's GPUs, of any vendor; 0 = not stated
-	// Extended are a pod's other extended resources in units, by name; nil = not stated.
+	// Extended is a pod's other extended resources in units, by name; nil = not stated.
 	Extended map[string]float64
 
-	// Loop is KEDA's own, where it made the HPA that ran; nil = the HPA was alone.
+	// Loop is KEDA's own loop, if KEDA made the HPA that ran; nil = the HPA was alone.
 	Loop *keda.Loop
-	// Outside names the Object and External metrics that are measured before the pods;
-	// those of Loop are known from it.
+	// Outside names the Object and External metrics that are measured before the pods. Those of
+	// Loop need not be named.
 	Outside []string
 
-	// Reads are further metrics that a world has to know, if they were recorded: those of
-	// configurations that did not run. nil = none.
+	// Reads is further metrics to fit if they were recorded: those of configurations that did
+	// not run. nil = none.
 	Reads []hpa.Metric
 
-	// Signals asks for what was recorded and is not scaled on: Fitted.Signals.
+	// Signals asks for Fitted.Signals: metrics that were recorded but that the HPA does not
+	// scale on.
 	Signals bool
 
-	// Load is the run whose arrivals are the demand, where the evidence is joined
-	// of several; nil = the run itself.
+	// Load is the run whose arrivals are the demand, if the evidence is joined from several
+	// runs; nil = the run itself.
 	Load *results.Run
 }
 
-// Fitted is a world fitted to a run, and how far it can be believed.
+// Fitted is a world fitted to a run, and how far to trust it.
 type Fitted struct {
 	World   *replay.World
-	Replica cost.Replica // what a replica asks of a node
-	// Assumed names what was stated and not measured, for people.
+	Replica cost.Replica // what a replica requests from a node
+	// Assumed lists, in words, what was stated and not measured.
 	Assumed  []string
 	Warnings []string
 	Doubts   []Doubt
-	// Reaches is how far the recording shows what each metric of a pod can be.
+	// Reaches is the range that the recording shows for each metric of a pod.
 	Reaches []Reach
-	// Signals are the metrics that were recorded and that the HPA does not scale on;
-	// nil = nobody asked, or there are none.
+	// Signals are the metrics that were recorded but that the HPA does not scale on; nil = not
+	// asked for, or none.
 	Signals []Signal
-	// Unread says of metrics that were recorded, by name, why they cannot be replayed.
+	// Unread says, by name, why a recorded metric cannot be replayed.
 	Unread map[string]string
-	// Quality is how well each part of the fit meets what was recorded.
+	// Quality is how well each part of the fit matches the recording.
 	Quality    []Quality
 	SelfReplay SelfReplay
 	Shadow     *Shadow // nil: no reconcile was recorded
-	// Hidden says that several replicas answered, and that the recording does not show
-	// which.
+	// Hidden means that several replicas answered and that the recording does not show which
+	// one answered a request.
 	Hidden bool
 }
 
-// Shadow is how often the core decided what the recorded controller decided.
+// Shadow is how often the core made the same decision as the recorded controller.
 type Shadow struct {
 	Agree   int `json:"agree"`
 	Differ  int `json:"differ"`
 	Unknown int `json:"unknown"`
-	// The same apart: agreeing to do nothing is easier than agreeing on a size.
+	// The same, split: agreeing to do nothing is easier than agreeing on a size.
 	Rescales Tally `json:"rescales"`
 	Quiet    Tally `json:"quiet"`
-	// Unseen are quiet reconciles that left no trace and were put in.
+	// Unseen is how many quiet reconciles left no trace and were added.
 	Unseen int `json:"unseen"`
 }
 
-// Tally is a Shadow's counts over one kind of reconcile.
+// Tally is a Shadow's counts for one kind of reconcile.
 type Tally struct {
 	Agree   int `json:"agree"`
 	Differ  int `json:"differ"`
 	Unknown int `json:"unknown"`
 }
 
-// Doubt is a reason why a part of the fit cannot be believed, and what would
-// settle it: there is no recommendation on top of one.
+// Doubt is a reason not to trust a part of the fit, and what would settle it. While there is
+// one, there is no recommendation.
 type Doubt struct{ ID, Text, SettledBy string }
 
-// Quality is one figure of how good a part of the fit is.
+// Quality is one figure for how good a part of the fit is.
 type Quality struct {
 	Part  string  // service, slots, cpu, memory, startup, balancer, …
 	Value float64 // in the unit that Text names
-	N     int     // observations behind it
+	N     int     // observations that it is based on
 	Text  string
 }
 
-// Fit fits a world to a run under cfg, the configuration that ran (or is to be
-// improved, where none ran). It says what it had to assume, how good the fit
-// is, whether the core decides as the recorded controller did (Shadow), and
-// whether a replay of the run reproduces it (SelfReplay).
+// Fit fits a world to a run under cfg, the configuration that ran (or the one to improve, if
+// none ran). It reports what it had to assume, how good the fit is, whether the core decides
+// as the recorded controller did (Shadow), and whether a replay of the run reproduces it
+// (SelfReplay).
+//
+// Each part is a function of the log alone, unless a line below passes it the value of another
+// part: a pipe needs to know when work was done, which the service's law tells.
+//
+// It returns an error if the run cannot support a model at all: no arrivals, no answered
+// request, no cold start recorded or stated, no request size although the metrics need one.
 //
 // Each part is a function of the log alone, but where a line below hands it
 // another part's value: a pipe needs to know when work was done, which the
@@ -180,7 +187,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 		out.Signals = signalsOf(&served, &cfg, out.Replica)
 	}
 	if d := blindOf(&served, &out, &cfg, w.Pipes, w.Params.Tolerance); d != nil {
-		if errs[3] != nil { // of course no pod started
+		if errs[3] != nil { // as expected, no pod started
 			return done(d)
 		}
 		say.doubts = append(say.doubts, *d)
@@ -216,8 +223,8 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	return done(nil)
 }
 
-// ranWith is the loop that was at work when a run was recorded: in the sandbox there
-// is none, and a minimum of zero counts as one.
+// ranWith returns KEDA's loop as it was when the run was recorded: in the sandbox there is
+// none, and a minimum of zero counts as one.
 func ranWith(run *results.Run, l *keda.Loop) *keda.Loop {
 	if run.Meta.Target.Kind == results.OfSandbox {
 		return nil
@@ -225,8 +232,8 @@ func ranWith(run *results.Run, l *keda.Loop) *keda.Loop {
 	return l
 }
 
-// shadowOf counts how often the core decides as the recorded controller did, and
-// notes the first reconcile in which it does not.
+// shadowOf counts how often the core decides as the recorded controller did, and notes the
+// first reconcile in which it does not.
 func shadowOf(run *results.Run, cfg hpa.Config) (*Shadow, notes, error) {
 	var n notes
 	s, err := replay.Shadowed(run, cfg)

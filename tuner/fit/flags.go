@@ -11,13 +11,13 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// withFlags returns the run with the controller's flags as its reconciles show
-// them, where nobody gave them: the defaults stay unless they are disproved, and
-// what takes their place is noted as assumed. The run itself stays as it is.
+// withFlags returns the run with the controller's flags as its reconciles show them, for flags
+// that nobody stated. Defaults stay unless the reconciles disprove them; a value that replaces
+// one is noted as assumed. The run itself is not changed.
 //
-// The sync period is read off the distances of reconciles. Any other flag is tried
-// with other usual values, one flag after the other, and one is taken that leaves
-// at most a third of the reconciles that the core decides otherwise.
+// The sync period is read from the distances between reconciles. Every other flag is tried
+// with other usual values, one flag after the other. A value is taken if it leaves at most a
+// third of the reconciles in which the core decides differently.
 func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 	var n notes
 	h := run.Meta.HPA
@@ -90,10 +90,10 @@ func inSeconds(s float64) string { return seconds(s).String() }
 // inRatio prints the value of a flag that is a ratio, such as the tolerance: 0.1.
 func inRatio(v float64) string { return fmt.Sprintf("%g", v) }
 
-// periodOf is the sync period that reconciles show, where they disprove the stated
-// one: at least three of them are closer than it allows. A controller leaves a trace
-// only of what changes its status, so distances are whole numbers of periods, each
-// a reconcile's own time longer.
+// periodOf returns the sync period that the reconciles show, if they disprove the stated one:
+// at least three of them are closer together than it allows. A controller leaves a trace only
+// if its status changes, so distances are whole numbers of periods, each longer by the
+// duration of the reconcile.
 func periodOf(syncs []results.Sync, stated time.Duration) (time.Duration, bool) {
 	var gaps []float64
 	closer := 0

@@ -11,23 +11,23 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// A gauge is a metric that no kubelet measures: a number that the server itself
-// tells, read by Prometheus or an adapter, and held until it is read again. What
-// it counts is not said anywhere, and its stamp is that of the query: so both are
-// found by holding the recorded values against what the log says was inside.
+// A gauge is a metric that no kubelet measures: a number that the server itself reports, that
+// Prometheus or an adapter reads, and that stays the same until the next reading. Nothing says
+// what it counts, and its timestamp is that of the query. So both are found by comparing the
+// recorded values with what the log says about the requests in the server.
 
-// count is something that a pod's value may count.
+// count is a quantity that a pod's value may count.
 type count struct {
 	name  string
-	words []string // in the names of metrics that count it
-	// of is what each request adds: while it waits, while it is served, and a second
-	// of its service, in completions.
+	words []string // found in the names of metrics that count it
+	// of is what each request adds: while it waits, while it is served, and per second of its
+	// service, in completions.
 	of  weights
 	set func(s *service, p *plant.Pipe, per float64)
 }
 
-// counts are what a pod's value may count, simplest first: where two explain the
-// samples as well, the first wins, unless the metric's name says otherwise.
+// counts are the quantities that a pod's value may count, simplest first. If two explain the
+// samples equally well, the first one is taken, unless the metric's name suggests the other.
 var counts = []count{
 	{"requests waiting", []string{"wait", "queue", "pending", "backlog"}, weights{waiting: 1},
 		func(_ *service, p *plant.Pipe, per float64) { p.PerWaiting = per }},
@@ -53,7 +53,7 @@ var counts = []count{
 		func(_ *service, p *plant.Pipe, per float64) { p.PerOldest = per }},
 }
 
-// meanOfCalls is a mean over the calls that have it.
+// meanOfCalls returns a mean over the calls that have the value.
 func (s *service) meanOfCalls(of func(*call) float64) float64 {
 	sum, n := 0.0, 0
 	for i := range s.calls {
@@ -65,31 +65,30 @@ func (s *service) meanOfCalls(of func(*call) float64) float64 {
 }
 
 const (
-	// gaugeLeast is how few samples say nothing.
+	// gaugeLeast is the number of samples below which nothing can be said.
 	gaugeLeast = 8
-	// explained is the largest mean deviation, as a share of how much the samples
-	// themselves vary, at which a metric counts as explained.
+	// explained is the largest mean deviation, relative to the variation of the samples
+	// themselves, at which a metric counts as explained.
 	explained = 0.6
-	// counted is the deviation up to which a count, with one a request and nothing
-	// without, is not doubted.
+	// counted is the deviation up to which a count of one per request, and zero without
+	// requests, is not doubted.
 	counted = 0.15
-	// named is the same for the count that the metric's name speaks of. What a server
-	// counts is not quite what its clients do: a throttled one does not see yet what waits
-	// at its socket.
+	// named is the same for the count that the metric's name suggests. A server does not count
+	// quite what its clients do: a throttled server does not see yet what waits at its socket.
 	named = 0.4
-	// briefMost is the largest share of its time in which a request is not counted.
+	// briefMost is the largest share of a request's time in which it may go uncounted.
 	briefMost = 0.7
-	// latencyExplained is explained for a metric whose name speaks of a latency, which is
-	// none of what is read.
+	// latencyExplained is explained for a metric whose name suggests a latency. None of the
+	// counts is a latency.
 	latencyExplained = 0.3
-	// clearly is by how much a later hypothesis must deviate less to be taken.
+	// clearly is how much smaller a later hypothesis's deviation must be for it to be taken.
 	clearly = 0.93
 )
 
-// point is one value of a gauge as it was seen at an instant.
+// point is one value of a gauge, as seen at an instant.
 type point struct{ at, value float64 }
 
-// track is the values of one series in order of time, and what made them.
+// track is the values of one series in order of time, and the server behind them.
 type track struct {
 	points []point
 	server int // all for the whole pool
@@ -98,9 +97,9 @@ type track struct {
 // all stands for every server.
 const all = -1
 
-// gaugeOf fits a Pods, Object or External metric: what it counts, over which
-// window, how the pods' values are made one, and how late it is seen. ok is false
-// where nothing explains the samples.
+// gaugeOf fits a Pods, Object or External metric: what it counts, over which window, how the
+// pods' values are aggregated, and how late it is seen. ok is false if nothing explains the
+// samples.
 func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 	n := lapsed(s.run, m)
 	pooled := m.Source != hpa.Pods
@@ -143,7 +142,7 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 			}
 		}
 	}
-	if best.deviation > enough*spread { // no count: what follows one
+	if best.deviation > enough*spread { // no count explains it: look for one that it follows
 		for _, c := range s.gaugeCandidates(m, tracks, pooled, true) {
 			if c.better(&best, spread) {
 				best = c
@@ -185,7 +184,7 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 	return p, true, n
 }
 
-// latencyNamed reports whether a name speaks of a latency, or a quantile of one.
+// latencyNamed reports whether a name suggests a latency, or a quantile of one.
 func latencyNamed(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc(
@@ -195,19 +194,19 @@ func latencyNamed(name string) bool {
 	)
 }
 
-// candidate is one hypothesis of a gauge, and how far the samples are from it.
+// candidate is one hypothesis about a gauge, and how far the samples are from it.
 type candidate struct {
 	pipe      plant.Pipe
 	seen      timing
 	what      string
-	deviation float64 // mean absolute, in the metric's unit
-	hinted    bool    // the metric's name speaks of it
+	deviation float64 // mean absolute deviation, in the metric's unit
+	hinted    bool    // the metric's name suggests it
 	free      bool    // a slope was fitted to it
 }
 
-// better says whether c is to be taken in place of b: where neither explains
-// clearly more, the one that the name speaks of, then the one without a fitted
-// slope, then the one that came first.
+// better reports whether to take c instead of b. If neither explains clearly more, the one
+// that the name suggests wins, then the one without a fitted slope, then the one that came
+// first.
 func (c *candidate) better(b *candidate, spread float64) bool {
 	noise := 0.02 * spread
 	switch {
@@ -223,8 +222,8 @@ func (c *candidate) better(b *candidate, spread float64) bool {
 	return c.deviation < b.deviation*clearly-noise
 }
 
-// gaugeCandidates are the hypotheses that are tried: counts as they are, or with a
-// line fitted to them (free).
+// gaugeCandidates returns the hypotheses to compare: counts as they are, or with a line fitted
+// to them (free).
 func (s *service) gaugeCandidates(m *hpa.Metric, tracks []track, pooled, free bool) []candidate {
 	var out []candidate
 	pools := []plant.Pool{plant.Sum}
@@ -244,7 +243,7 @@ func (s *service) gaugeCandidates(m *hpa.Metric, tracks []track, pooled, free bo
 				continue
 			}
 			if c.of.tokens+c.of.prompt > 0 && course.allSum[len(course.allSum)-1] == 0 {
-				continue // nobody counted them
+				continue // this was not recorded
 			}
 			h := hypothesis{s: s, course: course, pool: pool, tracks: tracks, pooled: pooled, rate: c.of.rate(), scale: 1}
 			if !free && pool != plant.Mean && !c.of.oldest {
@@ -254,7 +253,7 @@ func (s *service) gaugeCandidates(m *hpa.Metric, tracks []track, pooled, free bo
 			if pooled {
 				what += " (" + pool.String() + " of all pods)"
 			}
-			if free { // when it is seen shows at the right scale only
+			if free { // the timing shows only at the right scale
 				h.scale = h.fittedScale()
 			}
 			best := candidate{deviation: math.Inf(1)}
@@ -286,8 +285,8 @@ func (s *service) gaugeCandidates(m *hpa.Metric, tracks []track, pooled, free bo
 	return out
 }
 
-// ratioCandidates are a pool's numbers over another: what waits over what runs, or over
-// all that is inside.
+// ratioCandidates returns ratios of two numbers of the pool: waiting over running, or either
+// of them over all in flight.
 func (s *service) ratioCandidates(tracks []track) (out []candidate) {
 	for _, of := range [][2]int{{0, 1}, {0, 2}, {1, 2}} {
 		up, down := &counts[of[0]], &counts[of[1]]
@@ -304,7 +303,7 @@ func (s *service) ratioCandidates(tracks []track) (out []candidate) {
 	return out
 }
 
-// underOf is the pipe that divides one.
+// underOf returns the pipe that divides another one.
 func underOf(p *plant.Pipe) plant.Pipe {
 	under := *p
 	under.Name, under.Under = p.Under, ""
@@ -317,9 +316,9 @@ func underOf(p *plant.Pipe) plant.Pipe {
 	return under
 }
 
-// brief is the same hypothesis where the server does not see the first or last moments
-// of a request that its client does: the way to it, the time until a busy process
-// accepts it. The samples are short by the same time for each completion.
+// brief returns the same hypothesis for a server that does not see the first or last moments
+// of a request as its client does: the network, and the time until a busy process accepts it.
+// The samples are too low by the same time for each completion.
 func (h *hypothesis) brief(c candidate, done *course) []candidate {
 	if h.rate || h.course.oldest || c.seen.window == 0 || c.seen.apart || h.pool != plant.Sum {
 		return nil
@@ -348,8 +347,8 @@ func (h *hypothesis) brief(c candidate, done *course) []candidate {
 	return []candidate{c}
 }
 
-// sloped is the same hypothesis with a line fitted to it: KV cache in use follows
-// what is in service, and is no count of it.
+// sloped returns the same hypothesis with a line fitted to it: KV cache in use follows the
+// requests in service, but does not count them.
 func (h *hypothesis) sloped(c candidate, set func(*service, *plant.Pipe, float64)) []candidate {
 	var xs, ys []float64
 	h.scale = 1

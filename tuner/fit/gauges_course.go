@@ -6,41 +6,41 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// weights are what a request adds to a quantity of its server.
+// weights is what a request adds to a quantity of its server.
 type weights struct {
 	waiting, running float64
-	done             float64 // over its whole service: 1 = a completion, spread over the service
-	arrived          float64 // when it comes
-	tokens           float64 // of each that it is answered, spread over the service
-	prompt           float64 // of each that it asks, when it is begun
-	oldest           bool    // not a sum: the age of the one that has waited longest
+	done             float64 // over its whole service: 1 = one completion, spread over the service
+	arrived          float64 // when it arrives
+	tokens           float64 // per token of its answer, spread over the service
+	prompt           float64 // per token of its prompt, when its service starts
+	oldest           bool    // not a sum: the age of the request that has waited longest
 }
 
-// rate reports whether it is of what happens in a second: it has no value at an instant.
+// rate reports whether the quantity is per second, and so has no value at an instant.
 func (w *weights) rate() bool { return w.done+w.arrived+w.tokens+w.prompt > 0 }
 
-// course is a quantity of each server over the run: on a grid of instants what it
-// was, and its integral up to each.
+// course is a quantity of each server over the run: its value at each instant of a grid, and
+// its integral up to there.
 type course struct {
-	step    float64     // seconds between two instants; the first is 0
+	step    float64     // seconds between two instants; the first is at 0
 	at, sum [][]float64 // by server
 	allAt   []float64   // over all servers
 	allSum  []float64
-	pods    []float64 // that there were
-	oldest  bool      // it is an age, of which the pool's is the largest
+	pods    []float64 // number of pods
+	oldest  bool      // it is an age; the pool's value is the largest one
 }
 
 const (
-	courseStep  = 0.5   // seconds: half a usual step of scrapes
-	courseMost  = 40000 // instants, beyond which the steps are longer
-	mostLooks   = 4000  // points that a held series is filled up to
-	mostApart   = 600   // points that phases of many pods are sought by
+	courseStep  = 0.5   // seconds: half of a usual scrape step
+	courseMost  = 40000 // instants; a longer run gets longer steps
+	mostLooks   = 4000  // points to which a held series is filled up
+	mostApart   = 600   // points used to find the phases of many pods
 	apartSweeps = 4     // over all pods
 	apartStarts = 4
-	golden      = 0.618034 // of a circle
+	golden      = 0.618034 // of a full turn
 )
 
-// courseOf plays the log by the fitted starts.
+// courseOf computes a quantity from the log and the fitted starts.
 func (s *service) courseOf(w weights) *course {
 	end := 1.0
 	for i := range s.calls {
@@ -54,7 +54,7 @@ func (s *service) courseOf(w weights) *course {
 			if from = math.Max(0, from); v == 0 || to <= from {
 				return
 			}
-			// A count at an instant is of those that came by then and have not gone.
+			// The count at an instant includes calls that came by then and have not gone.
 			i, j := int(math.Ceil(from/c.step)), int(math.Ceil(to/c.step))
 			for x := i; x < j && x < n; x++ {
 				at[x] += v
@@ -99,8 +99,8 @@ func (s *service) courseOf(w weights) *course {
 	return c
 }
 
-// present is how many pods told their metrics at each instant: those whose containers
-// ran, or, where no pod was seen, all that ever answered.
+// present returns how many pods exported metrics at each instant: those whose containers ran,
+// or, if no pod was seen, all that ever answered.
 func (s *service) present(n int, step float64) []float64 {
 	out := make([]float64, n)
 	seen := 0
@@ -133,12 +133,12 @@ func (s *service) present(n int, step float64) []float64 {
 	return out
 }
 
-// index is the grid's last instant at or before a time.
+// index returns the grid's last instant at or before a time.
 func (c *course) index(at float64) int {
 	return min(max(0, int(at/c.step+1e-6)), len(c.allAt)-1)
 }
 
-// instant is the quantity at a time; of all servers together for server all.
+// instant returns the quantity at a time; server all = of all servers together.
 func (c *course) instant(server int, at float64) float64 {
 	if at < 0 {
 		return 0
@@ -149,7 +149,7 @@ func (c *course) instant(server int, at float64) float64 {
 	return c.at[server][c.index(at)]
 }
 
-// mean is its mean over a stretch of time that is not empty.
+// mean returns its mean over a non-empty span of time.
 func (c *course) mean(server int, from, to float64) float64 {
 	sum := c.allSum
 	if server != all {

@@ -10,40 +10,40 @@ import (
 )
 
 // hypothesis is a quantity that a metric may count, and how the pool's number may be
-// made of it. When it is seen is sought: timings.
+// aggregated from it. timings finds when it is seen.
 type hypothesis struct {
 	s      *service
 	course *course
 	under  *course // divides it, for a ratio; nil = none
 	pool   plant.Pool
 	tracks []track
-	pooled bool    // the metric is of the pool
-	rate   bool    // there is no value at an instant
+	pooled bool    // the metric is the pool's
+	rate   bool    // it has no value at an instant
 	scale  float64 // of the quantity
-	// whole says that the samples are whole numbers, as a count is at an instant and its
-	// mean over a window is not; known that this says something here.
+	// whole means that the samples are whole numbers: a count at an instant is, but its mean
+	// over a window is not. known means that this tells something here.
 	whole, known bool
 }
 
-// timing is when a value is seen: it is that of the last scrape, or of a window
-// that ended delay ago.
+// timing is when a value is seen: it is that of the last scrape, or of a window that ended
+// delay ago.
 type timing struct {
-	every, delay, window float64   // seconds; every 0 = read all along
-	phase                []float64 // of the scrapes of each track, or each server, as they become visible
-	apart                bool      // each pod is read at a phase of its own
+	every, delay, window float64   // seconds; every 0 = read continuously
+	phase                []float64 // of the scrapes of each track or server, as they become visible
+	apart                bool      // each pod is read at its own phase
 	deviation            float64
 }
 
 // Usual times, in seconds.
 var (
-	scrapeEvery = []float64{60, 30, 15, 10, 5, 2, 1} // a value that changes more seldom is read more seldom
-	apartEvery  = []float64{60, 30, 15, 10, 5}       // a phase of one's own is not seen below
+	scrapeEvery = []float64{60, 30, 15, 10, 5, 2, 1} // a value that changes less often is read less often
+	apartEvery  = []float64{60, 30, 15, 10, 5}       // below this, separate phases do not show
 	meanOver    = []float64{2, 5, 10, 15, 20, 30, 45, 60, 90, 120, 180, 300, 600}
-	ratesOver   = []float64{15, 30, 60, 120, 300, 600} // two scrapes are within
+	ratesOver   = []float64{15, 30, 60, 120, 300, 600} // each contains at least two scrapes
 	delays      = []float64{0, 1, 2, 3, 5, 7, 10, 15, 20, 30}
 )
 
-// value is what a track shows at an instant, by a way of seeing it.
+// value returns what a track shows at an instant, for a given timing.
 func (h *hypothesis) value(t *timing, track int, at float64) float64 {
 	server := h.tracks[track].server
 	switch {
@@ -60,12 +60,12 @@ func (h *hypothesis) value(t *timing, track int, at float64) float64 {
 	return h.of(server, at-t.delay-t.window, at-t.delay)
 }
 
-// lastScrape is when the value was taken that is seen at an instant.
+// lastScrape returns when the value was scraped that is visible at an instant.
 func lastScrape(at, phase, every float64) float64 {
 	return phase + math.Floor((at-phase)/every)*every
 }
 
-// of is what a server, or the pool, tells of a stretch of time, or an instant.
+// of returns what a server, or the pool, reports for a span of time or an instant.
 func (h *hypothesis) of(server int, from, to float64) float64 {
 	one := func(k int) float64 {
 		if to <= from {
@@ -91,7 +91,7 @@ func (h *hypothesis) of(server int, from, to float64) float64 {
 	return h.made(one(server), to)
 }
 
-// made is the pool's number of a sum over its pods.
+// made converts a sum over the pool's pods to the metric's value.
 func (h *hypothesis) made(v, at float64) float64 {
 	if h.under != nil {
 		return v
@@ -102,8 +102,8 @@ func (h *hypothesis) made(v, at float64) float64 {
 	return h.scale * v
 }
 
-// fittedScale is the samples' mean over the quantity's, at the instants of the
-// samples; 1 where the quantity is nothing.
+// fittedScale returns the mean of the samples over the mean of the quantity at the same
+// instants; 1 if either is zero.
 func (h *hypothesis) fittedScale() float64 {
 	samples, counted := 0.0, 0.0
 	for i := range h.tracks {
@@ -117,7 +117,7 @@ func (h *hypothesis) fittedScale() float64 {
 	return samples / counted
 }
 
-// deviationOf is how far the samples are from a way of seeing them, on the mean.
+// deviationOf returns the mean distance of the samples from what a timing would show.
 func (h *hypothesis) deviationOf(t *timing) float64 {
 	sum, n := 0.0, 0
 	for i := range h.tracks {
@@ -129,9 +129,8 @@ func (h *hypothesis) deviationOf(t *timing) float64 {
 	return sum / float64(n)
 }
 
-// timings returns the best ways in which the tracks may have been seen, simplest
-// first: held between scrapes, each pod's at a phase of its own, averaged over a
-// window.
+// timings returns the best ways in which the tracks may have been seen, simplest first: held
+// between scrapes, with each pod at its own phase, averaged over a window.
 func (h *hypothesis) timings() []timing {
 	var out []timing
 	if !h.rate && !(h.known && !h.whole) {
@@ -146,8 +145,8 @@ func (h *hypothesis) timings() []timing {
 		tried = ratesOver
 	case !h.known || !h.whole:
 	case h.pooled && !h.s.visible:
-		// The sum of many pods, each read once in w seconds at a phase of its own, is
-		// the mean over w.
+		// The sum of many pods, each read once in w seconds at its own phase, equals the mean
+		// over w.
 		tried = apartEvery
 	default:
 		return out
@@ -165,9 +164,8 @@ func (h *hypothesis) timings() []timing {
 	return append(out, best)
 }
 
-// heldBetween finds the interval and each track's phase at which a value that is held
-// between scrapes is met best. Values change at scrapes only, so a phase is a fact
-// of each pod.
+// heldBetween finds the interval, and the phase of each track, that best explain a value held
+// between scrapes. Values change only at scrapes, so each pod has a definite phase.
 func (h *hypothesis) heldBetween() timing {
 	best := timing{deviation: math.Inf(1)}
 	try := func(every, delay, gain float64) {
@@ -186,15 +184,14 @@ func (h *hypothesis) heldBetween() timing {
 	for _, every := range scrapeEvery {
 		try(every, 0, 0.95)
 	}
-	// How old a value is when it becomes visible: an adapter's cache, a poll.
+	// The age of a value when it becomes visible: an adapter's cache, a polling interval.
 	for _, delay := range []float64{1, 2, 5, 10} {
 		try(best.every, delay, 0.9)
 	}
 	return best
 }
 
-// phaseOf returns the phase at which one track is met best, and the sum of its
-// deviations there.
+// phaseOf returns the phase that best explains one track, and the sum of its deviations there.
 func (h *hypothesis) phaseOf(track int, every, delay float64) (phase, deviation float64) {
 	deviation = math.Inf(1)
 	t := &h.tracks[track]
@@ -217,13 +214,13 @@ func (h *hypothesis) phaseOf(track int, every, delay float64) (phase, deviation 
 	return phase, deviation
 }
 
-// phaseStep is by how much phases within an interval are varied, in seconds as the
-// interval is: a thirtieth of it, and half a second at least.
+// phaseStep returns the step, in seconds, in which phases within an interval are tried: a
+// thirtieth of the interval, but at least half a second.
 func phaseStep(every float64) float64 { return math.Max(0.5, every/30) }
 
-// heldApart finds the interval, and each server's phase, at which the sum over pods
-// that are read at different times is met best: one server after another is moved,
-// with the others where they are. At first each counts with its mean over an interval.
+// heldApart finds the interval, and the phase of each server, that best explain a sum over
+// pods that are read at different times. It moves one server after another and leaves the
+// others where they are. At first each server counts with its mean over an interval.
 func (h *hypothesis) heldApart() timing {
 	points := h.tracks[0].points
 	if step := 1 + len(points)/mostApart; step > 1 {
@@ -253,12 +250,12 @@ func (h *hypothesis) heldApart() timing {
 	return best
 }
 
-// phasesOf moves the servers' phases to where the points are met best. The first time
-// it starts with each server's mean, then with phases that are far from each other.
+// phasesOf moves the servers' phases to where they explain the points best. With start 0 it
+// begins with each server's mean, otherwise with phases that are far from each other.
 func (h *hypothesis) phasesOf(points []point, t *timing, start int) {
 	c := h.course
 	each := make([][]float64, len(c.at)) // what each server adds to each point
-	rest := make([]float64, len(points)) // the points' values less what all add
+	rest := make([]float64, len(points)) // the points' values minus what all servers add
 	weight := make([]float64, len(points))
 	for i, p := range points {
 		rest[i], weight[i] = p.value, h.made(1, p.at-t.delay)
@@ -287,7 +284,7 @@ func (h *hypothesis) phasesOf(points []point, t *timing, start int) {
 					least, at = dev, phase
 				}
 			}
-			if most-least < h.unit() { // it was hardly ever busy: nothing shows when it is read
+			if most-least < h.unit() { // it was hardly ever busy, so nothing shows its phase
 				at = unknownPhase
 			}
 			t.phase[k] = at
@@ -300,11 +297,11 @@ func (h *hypothesis) phasesOf(points []point, t *timing, start int) {
 	}
 }
 
-// unknownPhase is that of a server of which nothing shows it.
+// unknownPhase is the phase of a server whose samples do not show it.
 const unknownPhase = -1
 
-// seenOf is what is seen of a server at an instant; where its phase is not known, the
-// mean over all.
+// seenOf returns what is seen of a server at an instant: the mean over an interval if its
+// phase is not known.
 func (h *hypothesis) seenOf(server int, at, phase float64, t *timing) float64 {
 	if phase == unknownPhase {
 		return h.course.mean(server, at-t.delay-t.every, at-t.delay)
@@ -312,11 +309,11 @@ func (h *hypothesis) seenOf(server int, at, phase float64, t *timing) float64 {
 	return h.course.instant(server, lastScrape(at, phase, t.every)-t.delay)
 }
 
-// unit is one request in the metric's unit, at the first sample.
+// unit returns one request in the metric's unit, at the first sample.
 func (h *hypothesis) unit() float64 { return h.made(1, h.tracks[0].points[0].at) }
 
-// pipe is the plant's form of it. A window reaches back over twelve scrapes at
-// most, so long ones are scraped less often.
+// pipe returns the plant's form of the timing. A window reaches back over at most twelve
+// scrapes, so long windows are scraped less often.
 func (t *timing) pipe(h *hypothesis) plant.Pipe {
 	p := plant.Pipe{Delay: seconds(t.delay), Over: h.pool, Apart: t.apart}
 	switch {
@@ -347,7 +344,7 @@ func (t *timing) pipe(h *hypothesis) plant.Pipe {
 	return p
 }
 
-// words say when a value is seen.
+// words says in words when a value is seen.
 func (t *timing) words() string {
 	delay := seconds(t.delay)
 	switch {
@@ -361,9 +358,9 @@ func (t *timing) words() string {
 	return fmt.Sprintf("averaged over %v with a delay of %v", seconds(t.window), delay)
 }
 
-// placed puts a server's phase at its pod's place in the order of creation, as the
-// plant counts them: first those that were there from the beginning. A place that
-// nobody has is negative.
+// placed puts a server's phase at its pod's place in the order of creation, as the plant
+// counts pods: first those that existed from the start. A place without a known phase is
+// negative.
 func (s *service) placed(phases []time.Duration, server int, phase time.Duration) []time.Duration {
 	i := slices.Index(s.created(), server)
 	if i < 0 {
@@ -376,8 +373,8 @@ func (s *service) placed(phases []time.Duration, server int, phase time.Duration
 	return phases
 }
 
-// created are the servers of the pods in order of creation; -1 where a pod never
-// answered. Where no pod was seen, it is the order in which they first answered.
+// created returns the servers of the pods in order of creation; -1 for a pod that never
+// answered. If no pod was seen, it is the order in which servers first answered.
 func (l *log) created() []int {
 	var old, new []int
 	for i := range l.lives {

@@ -11,8 +11,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// podTracks are a Pods metric's samples by pod, while the pod was in traffic and
-// watched.
+// podTracks returns a Pods metric's samples by pod, for the time in which the pod was in
+// traffic and watched.
 func (s *service) podTracks(m *hpa.Metric) []track {
 	ready, ended := s.watched()
 	byPod := map[string]int{}
@@ -48,9 +48,9 @@ func (s *service) podTracks(m *hpa.Metric) []track {
 	return slices.DeleteFunc(out, func(t track) bool { return len(t.points) < 3 })
 }
 
-// poolTrack is a metric of the whole pool as one track: the series of one instant
-// are summed. whole says that the metric itself is of the pool; otherwise the pods'
-// samples are summed.
+// poolTrack returns a metric of the whole pool as one track: series of the same instant are
+// summed. whole means that the metric itself is the pool's; otherwise the pods' samples are
+// summed.
 func (s *service) poolTrack(m *hpa.Metric, whole bool) []track {
 	var points []point
 	for _, x := range gaugeSamples(s.log, m) {
@@ -70,9 +70,9 @@ func (s *service) poolTrack(m *hpa.Metric, whole bool) []track {
 	return []track{{s.held(m, points), all}}
 }
 
-// held fills in what a series that is kept on a change only did not say: until its
-// next value it had the last one, at every look. A look is the shortest time between
-// two of its values.
+// held fills in a series that was recorded only when its value changed: until the next value,
+// it repeats the last one at every look. A look is the shortest time between two of its
+// values.
 func (s *service) held(m *hpa.Metric, points []point) []point {
 	lost := lapsesOf(s.run, m)
 	look, same := math.Inf(1), 0
@@ -103,9 +103,9 @@ func (s *service) held(m *hpa.Metric, points []point) []point {
 	return out
 }
 
-// gaugeSamples are a metric's samples in order of time, of one source: of a metrics
-// API, which is what the autoscaler saw, before what Prometheus or the pods told. Left
-// out are stretches in which nobody saw the pods, or the metric.
+// gaugeSamples returns a metric's samples in order of time, from one source: a metrics API,
+// which is what the autoscaler saw, is preferred to Prometheus and the pods. It leaves out the
+// times in which the pods, or the metric, were not seen.
 func gaugeSamples(l *log, m *hpa.Metric) []results.Sample {
 	source := ""
 	for _, x := range l.run.Samples {
@@ -128,11 +128,11 @@ func gaugeSamples(l *log, m *hpa.Metric) []results.Sample {
 	return out
 }
 
-// servedByAPI reports whether the source of a sample is one of the metrics APIs.
+// servedByAPI reports whether a sample comes from one of the metrics APIs.
 func servedByAPI(source string) bool { return strings.HasSuffix(source, ".metrics.k8s.io") }
 
-// lapsesOf are the stretches in which a metric had no value: its API had no series,
-// its query none, or it was no number.
+// lapsesOf returns the times in which a metric had no value: its API had no series, its query
+// returned nothing, or the value was not a number.
 func lapsesOf(run *results.Run, m *hpa.Metric) (out []results.Gap) {
 	for _, g := range run.Gaps {
 		if strings.HasSuffix(string(g.Source), " "+m.Name) {
@@ -142,7 +142,7 @@ func lapsesOf(run *results.Run, m *hpa.Metric) (out []results.Gap) {
 	return out
 }
 
-// lapsed says which stretches of a metric are left out.
+// lapsed says which parts of a metric are left out.
 func lapsed(run *results.Run, m *hpa.Metric) (n notes) {
 	var parts []string
 	for _, g := range lapsesOf(run, m) {
@@ -155,7 +155,7 @@ func lapsed(run *results.Run, m *hpa.Metric) (n notes) {
 	return n
 }
 
-// variation is the mean deviation of the tracks' values from their median.
+// variation returns the mean deviation of the tracks' values from their median.
 func variation(tracks []track) float64 {
 	var all []float64
 	for _, t := range tracks {
@@ -171,8 +171,8 @@ func variation(tracks []track) float64 {
 	return sum / float64(max(1, len(all)))
 }
 
-// wholeNumbers reports whether all values are: counts as they were read, not means
-// of them.
+// wholeNumbers reports whether all values are whole numbers: counts as read, not means of
+// counts.
 func wholeNumbers(tracks []track) bool {
 	for _, t := range tracks {
 		for _, p := range t.points {
@@ -184,7 +184,7 @@ func wholeNumbers(tracks []track) bool {
 	return true
 }
 
-// meanLevel is the mean of all points, each of the same weight; 0 for none.
+// meanLevel returns the mean of all points, each with the same weight; 0 for none.
 func meanLevel(tracks []track) float64 {
 	sum, n := 0.0, 0
 	for _, t := range tracks {
