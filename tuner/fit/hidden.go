@@ -9,31 +9,29 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// hidden is what is found of replicas behind one address, where no header says
-// which one answered.
+// hidden is what is found about replicas behind one address, if no header names the one that
+// answered.
 type hidden struct {
 	slots
 	balancer plant.Balancer
-	// off is how far the latencies of the best (slots, balancer) are from the
-	// recorded ones: a mean of absolute differences of logarithms, so 0.1 is some
-	// 10 %.
+	// off is how far the latencies of the best (slots, balancer) are from the recorded ones: a
+	// mean of absolute differences of logarithms, so 0.1 is about 10 %.
 	off float64
 }
 
-// hiddenOff is from where on hidden replicas are not understood: latencies a
-// quarter off on the average.
+// hiddenOff is the largest off at which hidden replicas count as understood: latencies a
+// quarter off on average.
 const hiddenOff = 0.25
 
-// hiddenOf finds slots and balancer of hidden replicas by playing the log: when
-// pods came and went is known, and so is what a request takes by itself (own), so
-// each pair of slots and balancer says what clients would have met. The pair whose
-// latencies are nearest to the recorded ones, over time and in their quantiles, is
-// the one; with too few slots they wait too long, with another balancer the tail is
-// another.
+// hiddenOf finds the slots and the balancer of hidden replicas by playing the log. It is known
+// when pods came and went, and what a request takes by itself (own), so each pair of slots and
+// balancer predicts the clients' latencies. It takes the pair whose latencies are closest to
+// the recorded ones, over time and in their quantiles. With too few slots requests wait too
+// long; with another balancer the tail differs.
 //
-// Note: slots were the 90th percentile of throughput over all ready replicas, times
-// the mean service of calls that had not waited. That takes the short ones for all,
-// and replicas that a random balancer leaves idle for slots that are not there.
+// Note: slots were the 90th percentile of throughput over all ready replicas, times the mean
+// service time of calls that had not waited. That treated all calls as short ones, and saw too
+// few slots if a random balancer left replicas idle.
 func hiddenOf(l *log, streams bool, patience float64, seed uint64) hidden {
 	p := newPuppets(l, streams, patience, seed)
 	best := hidden{off: math.Inf(1)}
@@ -55,7 +53,7 @@ func hiddenOf(l *log, streams bool, patience float64, seed uint64) hidden {
 		most = max(most, 2*l.calls[i].inside+2)
 	}
 	for _, b := range plant.Balancers[:3] {
-		// Doubling, then between: latency falls as slots grow.
+		// Double first, then search in between: latency falls as slots grow.
 		for m := 1; m < 2*most; m *= 2 {
 			try(m, b)
 		}
@@ -71,8 +69,8 @@ func hiddenOf(l *log, streams bool, patience float64, seed uint64) hidden {
 			}
 		}
 	}
-	// Turns and fewest inside are much alike in how many wait, and not in who: both
-	// are decided by what is known, so it is seen call by call.
+	// Round robin and least connections make about as many requests wait, but not the same
+	// ones. Both choices depend only on what is known, so compare call by call.
 	if best.balancer != plant.Random {
 		apart := math.Inf(1)
 		for _, b := range []plant.Balancer{plant.RoundRobin, plant.LeastConnections} {
@@ -92,7 +90,7 @@ func hiddenOf(l *log, streams bool, patience float64, seed uint64) hidden {
 			best.lo, best.hi = min(best.lo, k[0]), max(best.hi, k[0])
 		}
 	}
-	// Where more slots are no worse, the fewest are the evidence.
+	// If more slots are no worse, the log shows only the fewest.
 	if v := tried[[2]int{best.hi, int(best.balancer)}]; best.hi >= most && v <= best.off*1.1+0.002 {
 		best.n = best.lo
 	}
@@ -104,7 +102,8 @@ func hiddenOf(l *log, streams bool, patience float64, seed uint64) hidden {
 	return best
 }
 
-// nearest is the number of slots that is nearest to the recording so far, under b.
+// nearest returns the number of slots whose latencies are closest to the recording so far,
+// under b.
 func nearest(tried map[[2]int]float64, b plant.Balancer) int {
 	at, off := 1, math.Inf(1)
 	for k, v := range tried {
@@ -115,32 +114,32 @@ func nearest(tried map[[2]int]float64, b plant.Balancer) int {
 	return at
 }
 
-// puppets play the log of hidden replicas.
+// puppets replays the log of hidden replicas.
 type puppets struct {
 	l        *log
 	streams  bool
 	patience float64
 	seed     uint64
-	own      func(*call) float64 // what a call takes by itself to what is measured, seconds
-	from, to int                 // of log.calls, the stretch that is played
-	first    []float64           // own part to what is measured (first token, or end), by index from `from`
+	own      func(*call) float64 // what a call takes by itself, up to the point that is measured, seconds
+	from, to int                 // the part of log.calls that is played
+	first    []float64           // own time up to the measured point (first token, or end), by index from `from`
 	rest     []float64           // from there to the end
 	took     []float64           // recorded latency
-	low      []float64           // quiet calls' deviations below their line, as ratios of it
+	low      []float64           // deviations of quiet calls below their line, in logarithms
 	pods     []span
-	cuts     []int // of the stretch, into windows
+	cuts     []int // of the part, into windows
 }
 
 // span is a stretch of time in seconds: from ≤ t < to.
 type span struct{ from, to float64 }
 
 const (
-	playedCalls   = 40_000 // of the log, around its fullest moment
+	playedCalls   = 40_000 // of the log, around its busiest moment
 	playedWindows = 40
 )
 
-// newPuppets prepares the replay of a log whose replicas are not visible: of a long
-// one, the calls around the fullest moment. patience is the client's, in seconds.
+// newPuppets prepares the replay of a log whose replicas are not visible. Of a long log, it
+// plays the calls around the busiest moment. patience is the client's timeout, in seconds.
 func newPuppets(l *log, streams bool, patience float64, seed uint64) *puppets {
 	p := &puppets{l: l, streams: streams, patience: patience, seed: seed, to: len(l.calls)}
 	if len(l.calls) > playedCalls {
@@ -161,7 +160,7 @@ func newPuppets(l *log, streams bool, patience float64, seed uint64) *puppets {
 	for i := p.from; i < p.to; i++ {
 		c := &l.calls[i]
 		first := p.own(c)
-		if n := len(p.low); n > 0 { // deviations above the line are waits too; those below are mirrored
+		if n := len(p.low); n > 0 { // deviations above the line include waits, so mirror those below
 			d := p.low[r.IntN(n)]
 			if r.IntN(2) == 0 {
 				d = -d
@@ -181,9 +180,9 @@ func newPuppets(l *log, streams bool, patience float64, seed uint64) *puppets {
 	return p
 }
 
-// lines is what a call of its class takes by itself to what is measured, from the
-// calls that came to the emptiest replicas: a line over prompt tokens where answers
-// stream, over answered tokens else. It fills low.
+// lines returns what a call of its class takes by itself, up to the measured point. It fits
+// the calls that came to the emptiest replicas with a line over prompt tokens if answers
+// stream, otherwise over answer tokens. It also fills low.
 func (p *puppets) lines() func(*call) float64 {
 	type fitted struct{ a, b float64 }
 	byClass := map[int16][][2]float64{}
@@ -201,10 +200,10 @@ func (p *puppets) lines() func(*call) float64 {
 			xs[i], ys[i] = x[0], x[1]
 		}
 		a, b := theilSen(xs, ys)
-		// Some of them waited, so their middle may be late. Ratios to the line are
-		// about as wide above as below, in logarithms: the quickest quarter says where
-		// the middle is (for a normal spread 0.695 of the way from the 5 % to the 25 %
-		// quantile beyond the latter), and how wide it is.
+		// Some of these calls waited, so their median may be late. In logarithms, ratios to the
+		// line are about as wide above as below, so the fastest quarter shows the middle (for a
+		// normal distribution, the 25 % quantile plus 0.695 times its distance from the 5 %
+		// quantile) and the width.
 		dev := make([]float64, 0, len(few))
 		for i := range few {
 			if e := a + b*xs[i]; e > 0 && ys[i] > 0 {
@@ -254,7 +253,7 @@ func (p *puppets) measured(c *call) float64 {
 	return c.done - c.sent
 }
 
-// noise is the mean deviation of own times that is not explained, in logarithms.
+// noise returns the mean unexplained deviation of own times, in logarithms.
 func (p *puppets) noise() float64 {
 	v := 0.0
 	for _, d := range p.low {
@@ -263,15 +262,15 @@ func (p *puppets) noise() float64 {
 	return v / float64(max(1, len(p.low)))
 }
 
-// puppet is one replica that is played.
+// puppet is one replayed replica.
 type puppet struct {
-	free   floats // when its slots come free; fewer than m = others are free
-	inside floats // ends of those inside
+	free   floats // when its slots become free; with fewer than m entries, the other slots are free
+	inside floats // ends of the requests in it
 	end    float64
 }
 
-// off plays the log under m slots and a balancer, and says how far latencies are
-// from the recorded ones.
+// off plays the log with m slots and a balancer, and returns how far the latencies are from
+// the recorded ones.
 func (p *puppets) off(m int, b plant.Balancer) float64 {
 	took := p.play(m, b)
 	log := func(v float64) float64 { return math.Log(max(v, 1e-3)) }
@@ -302,8 +301,7 @@ func (p *puppets) off(m int, b plant.Balancer) float64 {
 	return (sum/n + tail/float64(len(quantiles))) / 2
 }
 
-// apart is how far calls are from their own recorded latency on the average, in
-// logarithms.
+// apart returns how far calls are from their own recorded latency on average, in logarithms.
 func (p *puppets) apart(m int, b plant.Balancer) float64 {
 	sum := 0.0
 	for i, v := range p.play(m, b) {
@@ -327,7 +325,7 @@ func (p *puppets) play(m int, b plant.Balancer) []float64 {
 	turn, stale := 0, math.Inf(-1)
 	for i := range out {
 		at := p.l.calls[p.from+i].sent
-		if at >= stale { // who gets traffic changes at few instants
+		if at >= stale { // the set of ready pods changes only at a few instants
 			ready, stale = ready[:0], math.Inf(1)
 			for k, s := range p.pods {
 				if s.from <= at && at < s.to {
@@ -389,8 +387,8 @@ func (p *puppets) play(m int, b plant.Balancer) []float64 {
 	return out
 }
 
-// starts is when each call of the whole log got its slot: as much before its first
-// token (or end) as it takes by itself, where that is clearly after it came.
+// starts returns when each call of the whole log got its slot: its first token (or end) minus
+// its own time, if that is clearly after its arrival.
 func (p *puppets) starts() []float64 {
 	margin := 1 + 2.5*p.noise()
 	out := make([]float64, len(p.l.calls))

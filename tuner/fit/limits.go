@@ -8,9 +8,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// patienceOf is the client's time-outs, to the end and to the first token, from the
-// profile as it was used; without one, from the requests that ran into them. 0 =
-// endless.
+// patienceOf returns the client's timeouts, to the end and to the first token: from the
+// profile as used, or, without one, from the requests that timed out. 0 = no timeout.
 func patienceOf(run *results.Run, streams bool) (total, first time.Duration) {
 	p, err := profiles.Parse("profile.yaml", run.Profile, nil)
 	if err != nil && p == nil {
@@ -22,8 +21,7 @@ func patienceOf(run *results.Run, streams bool) (total, first time.Duration) {
 	return p.Timeouts.Total, first
 }
 
-// timedOut is how long the requests lasted that timed out: their median, 0 if
-// none did.
+// timedOut returns how long requests lasted that timed out: the median, 0 if none did.
 func timedOut(run *results.Run) time.Duration {
 	var d []time.Duration
 	for i := range run.Requests {
@@ -39,8 +37,9 @@ func timedOut(run *results.Run) time.Duration {
 	return d[len(d)/2]
 }
 
-// queueOf is how many places a replica's queue has, from what was inside when it
-// refused at once (429): the median beyond its slots. 0 = no refusal was seen.
+// queueOf returns how many requests fit in a replica's queue. It looks at the requests that
+// were in the replica whenever it rejected one at once (429): the median, minus its slots.
+// 0 = no rejection was seen.
 func queueOf(l *log, slots int) (int, notes) {
 	var n notes
 	var inside []int

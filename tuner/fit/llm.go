@@ -8,27 +8,27 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// answer is one request to a server of language models as a log has it, in
-// seconds and tokens. A NaN was not measured.
+// answer is one logged request to a server of language models, in seconds and tokens.
+// NaN = not measured.
 type answer struct {
 	plant.Call
 	server      int
-	arrival     int // in the run
+	arrival     int // index in the run
 	class       int16
 	first, last float64 // from the run's start
 	gap         float64
-	seen        bool // what it measured may be used
+	seen        bool // its measurements may be used
 }
 
-// answers takes the requests that a server worked on, in order of arrival. ok
-// is false where too few carry both token counts.
+// answers returns the requests that a server worked on, in order of arrival. ok is false if
+// too few have both token counts.
 func answers(run *results.Run) (out []answer, left int) {
 	out = make([]answer, 0, len(run.Requests))
 	for i := range run.Requests {
 		r := &run.Requests[i]
 		switch r.Outcome {
 		case results.Shed, results.Connect, results.HTTP429, results.HTTP4xx, results.HTTP5xx:
-			continue // no work was done
+			continue // the server did no work for it
 		}
 		if r.Prompt <= 0 || r.Tokens <= 0 || r.TokensFrom == results.TokensChunks && r.Outcome != results.OK {
 			left++
@@ -55,30 +55,30 @@ func answers(run *results.Run) (out []answer, left int) {
 	return out, left
 }
 
-// LLM is the law of a server of language models as it was fitted.
+// LLM is the fitted law of a server of language models.
 type LLM struct {
 	Law plant.Iterations
-	// Slots is the law of a run whose requests do not carry their tokens; Law is
-	// empty then. nil = Law holds.
+	// Slots is the law if the run's requests have no token counts; Law is empty then. nil = Law
+	// holds.
 	Slots *plant.Law
-	// Name is which of the laws explained the log with the fewest coefficients:
-	// "slots" (an iteration takes a constant time), "batch" (longer with more
-	// answers in it), or "iterations" (prompts and context count, too).
+	// Name is the simplest of the laws that explain the log: "slots" (an iteration takes a
+	// constant time), "batch" (it takes longer with more answers in it), or "iterations"
+	// (prompts and context count, too).
 	Name string
 	// Error is the mean size of ln(predicted/measured) over the measured times.
 	Error float64
 	N     int // requests that were fitted
 	Terms []Term
-	// Rivals are simpler laws, and what they leave unexplained.
+	// Rivals are simpler laws, and how much they leave unexplained.
 	Rivals []Rival
-	// Unsure says in words what the log cannot tell apart.
+	// Unsure says in words what the log cannot distinguish.
 	Unsure   []string
 	Warnings []string
-	Classes  []LoadClass // how well it does, by how many were inside
-	// SeqsSeen and KVSeen say that the limit is seen to bind. If not, Law has the
-	// least that the log allows, or none.
+	Classes  []LoadClass // how well it fits, by the number of requests in the server
+	// SeqsSeen and KVSeen mean that the limit was reached in the log. If not, Law has the least
+	// value that the log allows, or none.
 	SeqsSeen, KVSeen bool
-	Most             int // answers that were being written at once, by the log
+	Most             int // answers written at once at most, by the log
 }
 
 // Term is one coefficient of the law.
@@ -89,39 +89,39 @@ type Term struct {
 	Unit     string
 }
 
-// Rival is a law that was not taken.
+// Rival is a law that was not chosen.
 type Rival struct {
 	Name  string
 	Error float64 // as LLM.Error
 }
 
-// LoadClass is how well the law does where so many requests were inside.
+// LoadClass is how well the law fits for a range of requests in the server.
 type LoadClass struct {
-	From, To        int // in the server when a request came, by the log
+	From, To        int // requests in the server when a request came, by the log
 	N               int
 	TTFT, Predicted float64 // medians, seconds; NaN = not measured
 }
 
-// stretchOf are the calls of one server that are played together.
+// stretchOf is calls of one server that are played together.
 type stretchOf struct {
 	calls  []plant.Call
 	about  []answer
-	inside []int     // when each came, by the log
-	weight []float64 // of each call's measurements; 0 = plays, and is not held against
+	inside []int     // requests in the server when each came, by the log
+	weight []float64 // of each call's measurements; 0 = played, but not compared
 }
 
-// engineFit is a law of iterations under construction.
+// engineFit is a law of iterations while it is being fitted.
 type engineFit struct {
 	stretches []stretchOf
 	n         int // measured calls
-	most      int // answers that were being written at once, by the log
+	most      int // answers written at once at most, by the log
 }
 
-// softening keeps a few milliseconds of a client's own from counting as a ratio.
+// softening (seconds) limits how much a client's own few milliseconds count in a ratio.
 const softening = 0.005
 
-// loss is the mean size of ln(predicted/measured) over first tokens and over
-// what follows them, and each call's part in it.
+// loss returns the mean |ln(predicted/measured)| over times to the first token and times from
+// there to the end. It calls each with every call's part in it.
 func (f *engineFit) loss(l *plant.Iterations, each func(float64)) float64 {
 	sum, n := 0.0, 0.0
 	for i := range f.stretches {
@@ -144,7 +144,7 @@ func (f *engineFit) loss(l *plant.Iterations, each func(float64)) float64 {
 	return sum / n
 }
 
-// misfit is the size of the logarithms for one call, and how many there are.
+// misfit returns the sum of |ln| for one call, and how many terms it has.
 func misfit(a *answer, p *plant.Played) (sum, n float64) {
 	off := func(got, want float64) {
 		if math.IsNaN(want) || want < 0 {
@@ -183,13 +183,13 @@ func (t theta) into(l plant.Iterations) plant.Iterations {
 	return l
 }
 
-// thetaOf is a law's coefficients as a vector.
+// thetaOf returns a law's coefficients as a vector.
 func thetaOf(l *plant.Iterations) theta {
 	return theta{l.Alpha, l.Beta, l.Gamma, l.Delta, l.Own}
 }
 
-// normal are the normal equations of the measured times: each is linear in the
-// coefficients as long as what is served together stays the same.
+// normal returns the normal equations of the measured times. Each time is linear in the
+// coefficients as long as the same requests are served together.
 func (f *engineFit) normal(l *plant.Iterations, free [coefficients]bool) (a [coefficients][coefficients]float64,
 	b theta, rss, n float64) {
 	t := thetaOf(l)
@@ -199,7 +199,7 @@ func (f *engineFit) normal(l *plant.Iterations, free [coefficients]bool) (a [coe
 		for i := range x {
 			got += x[i] * t[i]
 		}
-		// Relative residuals, and those beyond a fifth count by their size and not its square.
+		// Residuals are relative. Above a fifth they count by size, not by square.
 		scale := 1 / (y + 4*softening)
 		r := (y - got) * scale
 		k := weight * scale * scale
@@ -246,8 +246,8 @@ func (f *engineFit) normal(l *plant.Iterations, free [coefficients]bool) (a [coe
 	return a, b, rss, n
 }
 
-// solve minimises x'ax/2 − b'x over x ≥ 0 by coordinate descent; those that are
-// not free stay as they are.
+// solve minimizes x'ax/2 − b'x over x ≥ 0 by coordinate descent. Coefficients that are not
+// free do not change.
 func solve(a [coefficients][coefficients]float64, b, x theta, free [coefficients]bool) theta {
 	for range 5000 {
 		moved := 0.0

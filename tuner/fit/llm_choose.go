@@ -10,11 +10,11 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// batches are the limits of tokens an iteration that engines are run with
-// (vLLM, SGLang and TGI: their defaults and what their guides name); 0 = none.
+// batches are the usual limits of tokens per iteration (the defaults of vLLM, SGLang and TGI,
+// and the values in their guides); 0 = none.
 var batches = []int{2048, 512, 1024, 4096, 8192, 16384, 0}
 
-// guess is a law with what it leaves unexplained.
+// guess is a law and how much it leaves unexplained.
 type guess struct {
 	law  plant.Iterations
 	free [coefficients]bool
@@ -35,15 +35,15 @@ func (g guess) coefficients() int {
 // allFree lets every coefficient be fitted.
 var allFree = [coefficients]bool{true, true, true, true, true}
 
-// known is what is told of the server and need not be found; 0 = not told.
+// known is what was stated about the server and need not be found; 0 = not stated.
 type known struct{ batch, seqs, kv int }
 
-// choose finds the law: limits from what engines are run with and what the log
-// shows, coefficients by climb and polish, and of the nested laws the simplest
-// that explains the log within the noise.
+// choose finds the law. It tries limits that engines usually have and that the log shows, fits
+// coefficients by climb and polish, and takes the simplest of the nested laws that explains
+// the log within the noise.
 func (f *engineFit) choose(k known) (best guess, rivals []guess) {
 	begin, few := f.begin(), f.fewer()
-	quick := begin // a server that is thought too slow drowns, and tells nothing
+	quick := begin // too slow a guess overloads the server, and then shows nothing
 	for i := range quick {
 		quick[i] /= 2
 	}
@@ -92,7 +92,7 @@ func (f *engineFit) choose(k known) (best guess, rivals []guess) {
 	}
 	best.law, best.loss = f.polish(best.law, best.free, 250)
 	best, rivals = f.simplest(best)
-	// What was not seen to bind is no limit.
+	// A limit that was never reached is no limit.
 	if k.seqs == 0 && best.law.Seqs > 0 && !f.binds(&best.law, func(l *plant.Iterations) { l.Seqs = 0 }) {
 		best.law.Seqs = 0
 	}
@@ -103,12 +103,12 @@ func (f *engineFit) choose(k known) (best guess, rivals []guess) {
 	return best, rivals
 }
 
-// boundCalls is how many requests a limit must have kept waiting to be believed.
+// boundCalls is how many requests a limit must have delayed to count as real.
 const boundCalls = 5
 
-// binds reports whether a limit of l, which free takes away, is seen in the log:
-// it changes the first token's time of at least boundCalls requests by a tenth, and
-// those are nearer to what was measured with it than without.
+// binds reports whether the log shows a limit of l, which free removes: the limit changes the
+// first-token time of at least boundCalls requests by a tenth, and those times are closer to
+// the measured ones with it than without.
 func (f *engineFit) binds(l *plant.Iterations, free func(*plant.Iterations)) bool {
 	without := *l
 	free(&without)
@@ -136,8 +136,8 @@ func (f *engineFit) binds(l *plant.Iterations, free func(*plant.Iterations)) boo
 	return n >= boundCalls && with < 0.9*none
 }
 
-// seqs are the limits of requests at once to try: those just at what the log
-// had at once, round ones above, and none.
+// seqs returns the limits of requests at once to try: those close to the most that the log
+// shows at once, round numbers above it, and none.
 func (f *engineFit) seqs(k known) []int {
 	if k.seqs > 0 {
 		return []int{k.seqs}
@@ -151,7 +151,7 @@ func (f *engineFit) seqs(k known) []int {
 	return append(out, 0)
 }
 
-// memory looks for a limit of the context held: near the most that the log had.
+// memory looks for a limit of the context held, near the maximum that the log shows.
 func (f *engineFit) memory(best *guess, seqs []int) {
 	most := f.held()
 	if most == 0 {
@@ -189,8 +189,8 @@ func (f *engineFit) memory(best *guess, seqs []int) {
 	*best = with
 }
 
-// held is the most context that the log had at once, in tokens: prompts and
-// what was written of the answers by then, evenly over their time.
+// held returns the most context that the log shows at once, in tokens: prompts, and the part
+// of the answers written by then, spread evenly over their time.
 func (f *engineFit) held() float64 {
 	most := 0.0
 	for i := range f.stretches {
@@ -216,13 +216,13 @@ func (f *engineFit) held() float64 {
 	return most
 }
 
-// The least part of what is unexplained that one more coefficient has to
-// explain, however sure that is.
+// worthwhile is the least share of the unexplained part that one more coefficient has to
+// explain, however significant it is.
 const worthwhile = 0.02
 
-// clearly reports whether a explains the log better than b beyond the noise:
-// the mean difference over twenty stretches of time is twice its error, and it
-// is worth a coefficient.
+// clearly reports whether a explains the log better than b beyond the noise: over twenty spans
+// of time the mean difference is more than twice its standard error, and the gain is
+// worthwhile.
 func (f *engineFit) clearly(a, b guess) bool {
 	var x, y []float64
 	f.loss(&a.law, func(e float64) { x = append(x, e) })
@@ -249,9 +249,9 @@ func (f *engineFit) clearly(a, b guess) bool {
 	return mean > 2*math.Sqrt(sq/(parts*(parts-1)))
 }
 
-// simplest is the law with the fewest coefficients that explains the log as well
-// as the best one does, within the noise. The others come back as rivals, from the
-// fewest on.
+// simplest returns the law with the fewest coefficients that explains the log as well as the
+// best one, within the noise. It returns the others as rivals, those with the fewest
+// coefficients first.
 func (f *engineFit) simplest(best guess) (guess, []guess) {
 	begin := f.begin()
 	refit := func(without ...int) guess {
@@ -295,7 +295,7 @@ func (f *engineFit) simplest(best guess) (guess, []guess) {
 	return least, all // not reached: nothing is clearly better than itself
 }
 
-// lawName is what a law of these coefficients is called.
+// lawName returns the name of a law with these coefficients.
 func lawName(l *plant.Iterations) string {
 	switch {
 	case l.Gamma > 0 || l.Delta > 0:
@@ -306,8 +306,8 @@ func lawName(l *plant.Iterations) string {
 	return "slots"
 }
 
-// errors are the standard errors of the coefficients, from the curvature of the
-// squares, and the pairs that move together.
+// errors returns the standard errors of the coefficients, from the curvature of the sum of
+// squares, and the pairs that are correlated.
 func (f *engineFit) errors(g guess) (se theta, pairs [][2]int) {
 	a, _, rss, n := f.normal(&g.law, g.free)
 	t := thetaOf(&g.law)
@@ -367,7 +367,7 @@ var coefficientNames = [coefficients]struct{ name, unit, what string }{
 	own:   {"own", "s per request", "a request's time outside iterations"},
 }
 
-// describe fills in what a person wants to know of the law.
+// describe fills in what a reader wants to know about the law.
 func (f *engineFit) describe(g guess, rivals []guess, k known) LLM {
 	out := LLM{Law: g.law, Name: lawName(&g.law), Error: g.loss, N: f.n, Most: f.most}
 	se, pairs := f.errors(g)
@@ -399,7 +399,7 @@ func (f *engineFit) describe(g guess, rivals []guess, k known) LLM {
 	return out
 }
 
-// describeLimits says which limits bind, and which others explain as well.
+// describeLimits says which limits bind, and which other limits explain the log equally well.
 func (f *engineFit) describeLimits(out *LLM, g guess, k known) {
 	without := func(change func(*plant.Iterations)) guess {
 		o := g

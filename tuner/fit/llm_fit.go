@@ -11,18 +11,18 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// LawOptions is what a log cannot say of a server, or need not.
+// LawOptions is what a log cannot say about a server, or need not.
 type LawOptions struct {
-	Batch int // tokens an iteration at most; 0 = find it
-	Seqs  int // requests at once at most; 0 = find it
+	Batch int // at most this many tokens per iteration; 0 = find it
+	Seqs  int // at most this many requests at once; 0 = find it
 	KV    int // tokens of context that fit; 0 = find it
 }
 
-// ErrNoTokens says that a log does not say how long prompts and answers were.
+// ErrNoTokens means that a log does not say how long prompts and answers were.
 var ErrNoTokens = errors.New("the log has fewer than 20 requests with prompt tokens, answer tokens and times")
 
-// LanguageLaw fits a law of iterations to a run in which it is visible which server
-// answered, or there was one.
+// LanguageLaw fits a law of iterations to a run that shows which server answered, or that had
+// one server.
 func LanguageLaw(run *results.Run, o LawOptions) (LLM, error) {
 	a, left := answers(run)
 	out, err := fitAnswers(a, o)
@@ -55,8 +55,8 @@ func (f *engineFit) law(o LawOptions) (LLM, error) {
 	return out, nil
 }
 
-// newEngineFit sorts answers by server and weighs them by load class, so that
-// a law is as right at the loads that are rare.
+// newEngineFit sorts answers by server and weights them by load class, so that a law is
+// equally accurate at loads that are rare.
 func newEngineFit(a []answer) *engineFit {
 	f := &engineFit{}
 	byServer, count := map[int][]answer{}, map[int]int{}
@@ -83,8 +83,8 @@ func newEngineFit(a []answer) *engineFit {
 	return f
 }
 
-// sortedKeys are the keys of a map in ascending order, so that the same log makes the
-// same fit.
+// sortedKeys returns the keys of a map in ascending order, so that the same log gives the same
+// fit.
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	var keys []K
 	for k := range m {
@@ -94,10 +94,10 @@ func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	return keys
 }
 
-// measured reports whether a law can be held against the request's times.
+// measured reports whether a law can be compared with the request's times.
 func (a *answer) measured() bool { return a.seen && !math.IsNaN(a.last) && a.last > a.At }
 
-// insideOf is how many were inside when each came, by the log.
+// insideOf returns how many requests were in the server when each request came, by the log.
 func insideOf(about []answer) []int {
 	out := make([]int, len(about))
 	var ends floats
@@ -113,7 +113,7 @@ func insideOf(about []answer) []int {
 	return out
 }
 
-// writingOf is how many answers were being written at once at most.
+// writingOf returns the most answers that were being written at once.
 func writingOf(about []answer) int {
 	var ends floats
 	most := 0
@@ -140,7 +140,7 @@ func writingOf(about []answer) int {
 	return most
 }
 
-// classOf puts loads of the same power of two together: 0, 1, 2–3, 4–7, …
+// classOf groups loads by powers of two: 0, 1, 2–3, 4–7, …
 func classOf(inside int) int {
 	c := 0
 	for ; inside > 0; inside >>= 1 {
@@ -149,7 +149,7 @@ func classOf(inside int) int {
 	return c
 }
 
-// weigh gives every load class the same weight, those with few requests less.
+// weigh gives every load class the same weight, but less to those with few requests.
 func (f *engineFit) weigh() {
 	count := map[int]float64{}
 	n := 0.0
@@ -171,8 +171,8 @@ func (f *engineFit) weigh() {
 	}
 }
 
-// classes holds the law against the log load by load, and looks for prompts
-// that a server knew already.
+// classes compares the law with the log, load by load, and looks for prompts that the server
+// had cached.
 func (f *engineFit) classes(out *LLM) {
 	type pair struct{ got, want []float64 }
 	by := map[int]*pair{}
@@ -191,7 +191,7 @@ func (f *engineFit) classes(out *LLM) {
 			}
 			got, want := played[k].First-a.At, a.first-a.At
 			by[c].got, by[c].want = append(by[c].got, got), append(by[c].want, want)
-			// Nothing but a known prompt is quicker than an idle server.
+			// Only a cached prompt is faster than an idle server.
 			alone := out.Law.Alone(a.Prompt)
 			if alone > 3*(out.Law.Alpha+out.Law.Own) && out.Law.Gamma > 0 {
 				asked++
@@ -221,8 +221,8 @@ func (f *engineFit) classes(out *LLM) {
 	}
 }
 
-// hiddenServers is how many replicas answered at once at most, where it is not
-// visible which; 1 where it is, or nobody saw pods.
+// hiddenServers returns the most replicas that answered at the same time, if the log does not
+// show which one answered; 1 if it does, or if no pods were seen.
 func hiddenServers(l *log) int {
 	n := 1
 	if !l.visible {

@@ -8,30 +8,29 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// Holdout is how a law does on what it was not fitted to: the first two thirds
-// of the requests by arrival are fitted with all that they measured, then the
-// whole log is served from empty, with nothing of the last third used but when
-// each came and its prompt's and answer's tokens.
+// Holdout is how a law does on requests that it was not fitted to. The first two thirds of the
+// requests, by arrival, are fitted with all their measurements. Then the whole log is served,
+// starting empty. Of the last third, only arrival times and prompt and answer tokens are used.
 type Holdout struct {
-	Share      float64 // of the requests that were fitted
+	Share      float64 // of the requests, that were fitted
 	N          int     // requests in all
 	Figures    []HoldoutFigure
 	FiguresAll []HoldoutFigure
-	Law        plant.Iterations // as it was fitted to the first two thirds
+	Law        plant.Iterations // as fitted to the first two thirds
 	Preempted  int              // preemptions in the replay
 }
 
-// HoldoutFigure is one figure, predicted and measured; NaN = the log, or the
-// law, cannot give it.
+// HoldoutFigure is one figure, predicted and measured; NaN = the log, or the law, does not
+// give it.
 type HoldoutFigure struct {
 	Name              string
 	Predicted, Actual float64
 	Unit              string // s or ratio
-	N                 int    // requests that Actual rests on
+	N                 int    // requests that Actual is based on
 }
 
-// ProvesNothing reports whether the measured figure is a share of none or all,
-// which a law meets by luck.
+// ProvesNothing reports whether the measured figure is a share of none or all, which any law
+// may match by luck.
 func (f *HoldoutFigure) ProvesNothing() bool {
 	return f.Unit == "ratio" && (f.Actual == 0 || f.Actual == 1)
 }
@@ -72,8 +71,7 @@ func HoldoutLLM(run *results.Run, o LawOptions) (Holdout, error) {
 	return h, nil
 }
 
-// figuresOf holds what was predicted against what was measured, over the
-// requests that were answered well.
+// figuresOf compares predicted with measured times, over the requests that succeeded.
 func figuresOf(all []answer, predicted []plant.Played) []HoldoutFigure {
 	var got, want [3][]float64 // ttft, itl, e2e
 	var gaps []float64
@@ -94,7 +92,7 @@ func figuresOf(all []answer, predicted []plant.Played) []HoldoutFigure {
 		}
 		add(2, p.Last-a.At, a.last-a.At)
 	}
-	if len(want[1]) == 0 { // most logs have no gaps
+	if len(want[1]) == 0 { // most logs do not record gaps
 		got[1] = gaps
 	}
 	quantile := func(name string, k int, q float64) HoldoutFigure {

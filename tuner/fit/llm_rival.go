@@ -7,13 +7,13 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// slowingGain is how much less a law of iterations has to leave unexplained than slots
-// whose services stretch as they fill: the two are alike where prompts are short, and
-// draw apart in what a request's first token takes.
+// slowingGain is how much less a law of iterations has to leave unexplained than slots that
+// slow down as they fill. The two laws are alike for short prompts, and differ in the time to
+// the first token.
 const slowingGain = 1.2
 
-// slotsLoss is loss for a replica of slots that slow down: what calls take by
-// themselves is lines over their tokens, all else is the law's.
+// slotsLoss returns the loss of a replica with slots that slow down. A call's own time is a
+// line over its tokens; everything else follows from the law.
 func (f *engineFit) slotsLoss(s *service) float64 {
 	own := s.ownLines()
 	mean := meanTotal(s.law.Times)
@@ -38,9 +38,9 @@ func (f *engineFit) slotsLoss(s *service) float64 {
 	return sum / n
 }
 
-// ownLines is what a call takes by itself to its first token, by its prompt, and from
-// there to its end, by its answer: lines through what was measured, waits and
-// stretches taken out.
+// ownLines returns what a call takes by itself: to its first token, by its prompt, and from
+// there to its end, by its answer. Both are lines through the measurements without waits and
+// slowdown.
 func (s *service) ownLines() func(a *answer) (first, rest float64) {
 	type points struct{ prompt, first, tokens, rest []float64 }
 	by := map[int16]*points{}
@@ -72,12 +72,12 @@ func (s *service) ownLines() func(a *answer) (first, rest float64) {
 	}
 }
 
-// playSlots serves calls, in order of their arrival, on one empty server of
-// len(stretch)-1 slots, first in, first out; with k in service each takes stretch[k]
-// times its own time. Only First and Last of what is returned are filled.
+// playSlots serves calls, in order of arrival, on one server that starts empty. The server has
+// len(stretch)-1 slots, first in first out; with k calls in service, each takes stretch[k]
+// times its own time. Only First and Last of the results are filled.
 func playSlots(calls []answer, stretch []float64, own func(*answer) (first, rest float64)) []plant.Played {
 	out := make([]plant.Played, len(calls))
-	var ends, firsts marks // by the server's virtual time, which runs at 1/stretch
+	var ends, firsts marks // in the server's virtual time, which runs at 1/stretch of real time
 	var queue []int
 	at, virtual := 0.0, 0.0
 	begin := func(i int) {

@@ -8,8 +8,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// begin is where the search starts: the quickest answers say what an iteration
-// takes, the quickest first tokens what a prompt token does.
+// begin returns where the search starts: the fastest answers show the time of an iteration,
+// the fastest first tokens the time of a prompt token.
 func (f *engineFit) begin() theta {
 	var each, first, whole []float64
 	for i := range f.stretches {
@@ -39,7 +39,7 @@ func (f *engineFit) begin() theta {
 		slices.Sort(first)
 		t[gamma] = max(1e-9, first[len(first)/20])
 	}
-	if t[alpha] == 0 { // all answers are one token: half of the quickest is an iteration's own
+	if t[alpha] == 0 { // all answers have one token: take half of the fastest as an iteration's time
 		slices.Sort(whole)
 		t[alpha] = max(1e-6, whole[len(whole)/20]/2)
 		t[gamma] /= 2
@@ -47,8 +47,8 @@ func (f *engineFit) begin() theta {
 	return t
 }
 
-// climb improves the coefficients of l that are free by Gauss and Newton, with
-// what is served together taken from the last ones, and returns the best it met.
+// climb improves the free coefficients of l by Gauss–Newton. Each round keeps the composition
+// of the iterations from the round before. It returns the best law that it found.
 func (f *engineFit) climb(l plant.Iterations, free [coefficients]bool, rounds int) (plant.Iterations, float64) {
 	best, least := l, f.loss(&l, nil)
 	for range rounds {
@@ -80,8 +80,8 @@ func (f *engineFit) climb(l plant.Iterations, free [coefficients]bool, rounds in
 	return best, least
 }
 
-// polish goes on by Nelder and Mead in the logarithms: it follows what a
-// coefficient changes in who is served together, which climb does not.
+// polish continues with Nelder–Mead in logarithms. Unlike climb, it accounts for how a
+// coefficient changes which requests are served together.
 func (f *engineFit) polish(l plant.Iterations, free [coefficients]bool, tries int) (plant.Iterations, float64) {
 	var dims []int
 	from := thetaOf(&l)
@@ -105,7 +105,7 @@ func (f *engineFit) polish(l plant.Iterations, free [coefficients]bool, tries in
 	return at(x), least
 }
 
-// simplex minimises f from 0 by Nelder and Mead; size is the first simplex's.
+// simplex minimizes f by Nelder–Mead, starting at 0; size is that of the first simplex.
 func simplex(f func([]float64) float64, n int, size float64, tries int) ([]float64, float64) {
 	type point struct {
 		x []float64

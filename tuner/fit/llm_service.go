@@ -7,31 +7,31 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// A law of iterations is taken for a replay where it explains a run's times this
-// well, and this much better than constant slots do: what a service of slots draws
-// at random no law of tokens explains, and has no need to.
+// A replay uses a law of iterations if it explains the run's times this well, and this much
+// better than constant slots. No law of tokens explains what a service of slots draws at
+// random, and it need not.
 const (
-	iterationsOff  = 0.25 // mean |ln(predicted/measured)| at most
-	iterationsGain = 1.5  // times less than that of slots
-	// Answers whose tokens come at one pace at all loads are served in slots: the
-	// ninth tenth's time per token over the first tenth's.
+	iterationsOff  = 0.25 // at most this mean |ln(predicted/measured)|
+	iterationsGain = 1.5  // the mean of slots must be this many times as large
+	// If tokens come at one pace at all loads, answers are served in slots. This is the largest
+	// ratio of the 90th to the 10th percentile of the time per token at which they do.
 	onePace = 1.15
 )
 
-// PredictsGaps reports whether the law that fits a run knows how tokens come one
-// by one, so that a replay predicts ITL.
+// PredictsGaps reports whether the law that fits a run describes single tokens, so that a
+// replay predicts ITL.
 func PredictsGaps(run *results.Run) bool {
 	l := readLog(run)
 	s, _, err := serviceOf(l, 0)
 	return err == nil && s.law.Iterations != nil
 }
 
-// languageOf is the law of iterations of a run in which requests carry their token
-// counts, and what it was held against; false where there is none, or constant slots
+// languageOf returns the law of iterations of a run whose requests have token counts, and the
+// answers that it was compared with. ok is false if there is no such law, or if constant slots
 // explain the run as well.
 func languageOf(l *log) (law LLM, all []answer, f *engineFit, ok bool) {
 	if hiddenServers(l) > 1 {
-		return law, nil, nil, false // who served what is not known
+		return law, nil, nil, false // the log does not show which server answered
 	}
 	all, left := answers(l.run)
 	known := all[:0]
@@ -60,8 +60,8 @@ func languageOf(l *log) (law LLM, all []answer, f *engineFit, ok bool) {
 	return law, known, f, true
 }
 
-// paced reports whether the time per token differs from answer to answer, as it
-// does where answers share iterations.
+// paced reports whether the time per token differs from answer to answer, as it does when
+// answers share iterations.
 func paced(all []answer) bool {
 	var each []float64
 	for i := range all {
@@ -73,7 +73,7 @@ func paced(all []answer) bool {
 	return hi > onePace*lo // false for NaN
 }
 
-// languageService is serviceOf by a law of iterations.
+// languageService does what serviceOf does, with a law of iterations.
 func languageService(l *log, law *LLM, all []answer) (service, notes) {
 	var n notes
 	s := service{log: l, start: make([]float64, len(l.calls))}
@@ -110,7 +110,7 @@ func languageService(l *log, law *LLM, all []answer) (service, notes) {
 	return s, n
 }
 
-// startsBy fills in when each call was let into an iteration, by the law.
+// startsBy fills in when each call was admitted to an iteration, by the law.
 func (s *service) startsBy(all []answer, law *plant.Iterations) {
 	byArrival := map[int]float64{}
 	byServer := map[int][]int{}

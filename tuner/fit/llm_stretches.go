@@ -5,29 +5,30 @@ import (
 	"slices"
 )
 
-// How much of a long log is played. Twelve windows at different loads, of whichever
-// servers, each begun before it at a time with few inside, if there is one, give the
-// coefficients as all of it does: tested. Limits are searched for in every other one.
+// How much of a long log is played. Tests show that twelve windows at different loads, from
+// any servers, give the same coefficients as the whole log. Each is played from some time
+// before it, when few requests were in the server if possible. Limits are searched for in
+// every other window.
 const (
-	wholeCalls  = 900 // a log up to here is played whole
+	wholeCalls  = 900 // a log of up to this many calls is played whole
 	windows     = 12
 	windowCalls = 200
 	warmCalls   = 600
-	mostPlayed  = 6000 // of all windows: beyond it every other one is left out
+	mostPlayed  = 6000 // in all windows: with more, every other one is left out
 )
 
 // serverLog is what one server worked on, in order of arrival.
 type serverLog struct {
 	about  []answer
-	inside []int // when each came
+	inside []int // requests in the server when each came
 }
 
-// cut takes the stretches of a log that are played: all of it up to whole requests,
-// else windows evenly over the loads that there were.
+// cut returns the parts of a log that are played: all of it if it has at most whole requests,
+// otherwise windows spread evenly over the loads.
 func cut(logs []serverLog, whole int) []stretchOf {
 	type window struct {
 		of, from, to int
-		load         float64 // mean number inside
+		load         float64 // mean requests in the server
 	}
 	var all []window
 	n := 0
@@ -48,7 +49,7 @@ func cut(logs []serverLog, whole int) []stretchOf {
 		}
 		return out
 	}
-	// Windows that are not full say little, and there are others.
+	// Partial windows show little, so drop them if there are enough full ones.
 	if full := slices.DeleteFunc(
 		slices.Clone(all),
 		func(w window) bool { return w.to-w.from < windowCalls },
@@ -70,7 +71,8 @@ func cut(logs []serverLog, whole int) []stretchOf {
 	return out
 }
 
-// everyOther is the first stretch, the third, and so on: half of them, for a first look.
+// everyOther returns the first stretch, the third, and so on: half of them, for a quick
+// search.
 func everyOther(s []stretchOf) (out []stretchOf) {
 	for i := 0; i < len(s); i += 2 {
 		out = append(out, s[i])
@@ -78,8 +80,8 @@ func everyOther(s []stretchOf) (out []stretchOf) {
 	return out
 }
 
-// fewer is the fit with every other stretch of a long log, for searches in which many
-// laws are tried.
+// fewer returns the fit with every other stretch of a long log, for searches that try many
+// laws.
 func (f *engineFit) fewer() *engineFit {
 	if len(f.stretches) < windows || f.n <= wholeCalls {
 		return f
@@ -87,7 +89,7 @@ func (f *engineFit) fewer() *engineFit {
 	return &engineFit{stretches: everyOther(f.stretches), n: f.n, most: f.most}
 }
 
-// window is the requests from index from to to, played from a time before them on
+// window returns the requests from index from to to. It is played from some time before them
 // until the last of them has ended.
 func (l *serverLog) window(from, to int) stretchOf {
 	about, inside := l.about, l.inside
@@ -108,10 +110,9 @@ func (l *serverLog) window(from, to int) stretchOf {
 	return stretchFrom(about, inside, warm, end, from, to)
 }
 
-// stretchFrom is the requests from index from to to, of which those from lo to hi
-// are held against their times. Those that were inside when the first of them came
-// are there from then on: with what was left of their answers, where these had
-// begun.
+// stretchFrom returns the requests from index from to to; those from lo to hi are compared
+// with their times. Requests that were in the server when the first one came start at that
+// time, with the rest of their answers if these had already begun.
 func stretchFrom(about []answer, inside []int, from, to, lo, hi int) stretchOf {
 	var s stretchOf
 	add := func(a answer, n int, weight float64) {
@@ -126,8 +127,8 @@ func stretchFrom(about []answer, inside []int, from, to, lo, hi int) stretchOf {
 		}
 		if a.first <= t {
 			left := (a.last - t) / (a.last - a.first)
-			// Note: giving it its context to work on anew delays a full server by more than
-			// what the context is worth.
+			// Note: processing its context as a prompt again would delay a full server by more
+			// than the context costs.
 			a.Prompt, a.Output = 1, max(1, int(math.Ceil(float64(a.Output)*left)))
 		}
 		a.At = t

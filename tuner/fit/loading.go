@@ -8,17 +8,17 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// loadingOf is what a pod burns while its containers run and it is not ready yet,
-// in base units of a resource metric: the median of what the metrics APIs said of
-// such pods, as sampled, or as the controller had it at its reconciles. ok is false
-// where neither met one.
+// loadingOf returns what a pod uses while its containers run but it is not ready yet, in base
+// units of a resource metric: the median of what the metrics APIs reported for such pods, as
+// sampled, or as the controller read it at its reconciles. ok is false if neither saw such a
+// pod.
 func loadingOf(l *log, m *hpa.Metric) (value float64, n int, ok bool) {
 	name, unit := sampled(m)
 	lives := map[string]*life{}
 	for i := range l.lives {
 		lives[l.lives[i].name] = &l.lives[i]
 	}
-	// A window that began while the containers ran, and ended before readiness.
+	// A window that began after the containers started, and ended before the pod was ready.
 	loading := func(pod string, to, window time.Duration) bool {
 		p := lives[pod]
 		return p != nil && results.Happened(p.started) && results.Happened(p.ready) && to <= p.ready &&
@@ -47,9 +47,9 @@ func loadingOf(l *log, m *hpa.Metric) (value float64, n int, ok bool) {
 	return median(values), len(values), true
 }
 
-// loadingPipes gives resource pipes what pods burn while they load. Where nothing
-// met a loading pod, and pods load for longer than a metrics interval, it is
-// unknown: the pipe has what one burns at rest, and the effect is noted.
+// loadingPipes sets what pods use while they load, for resource pipes. If no reading saw a
+// loading pod, and pods load for longer than a metrics interval, the value is unknown: the
+// pipe uses a pod's value at rest, and the effect is noted.
 func loadingPipes(s *service, metrics []hpa.Metric, pipes []plant.Pipe, starts []plant.PhaseSample) notes {
 	var n notes
 	for i := range metrics {
@@ -85,13 +85,14 @@ func loadingPipes(s *service, metrics []hpa.Metric, pipes []plant.Pipe, starts [
 	return n
 }
 
-// fewestHalves is how many windows of which a part was loading tell what it burnt.
+// fewestHalves is how many windows that contain a part of the loading are enough to find its
+// usage.
 const fewestHalves = 3
 
-// loadingBefore is loadingOf where no window lay within a pod's loading: of windows in
-// which a pod became ready, what they hold beyond what it burnt once it was, spread over
-// the part before. It is what loading burns towards its end, which is what an autoscaler
-// gets to see of it.
+// loadingBefore does what loadingOf does if no window lies within a pod's loading. It takes
+// windows in which a pod became ready, subtracts what the pod used once it was ready, and
+// spreads the rest over the part before. That is the usage towards the end of loading, which
+// is the part that an autoscaler sees.
 func (s *service) loadingBefore(m *hpa.Metric, p *plant.Pipe) (value float64, n int, ok bool) {
 	if !s.visible {
 		return 0, 0, false

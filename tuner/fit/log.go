@@ -10,35 +10,36 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// log is a run sorted out: which replica worked on which request, and when the
-// pods lived. Nothing writes to it once readLog has returned it, so every part
-// of the fit may read it in any order.
+// log is a run sorted by replica: which replica worked on which request, and when the pods
+// existed. Nothing writes to it once readLog has returned it, so every part of the fit may
+// read it in any order.
 type log struct {
 	run     *results.Run
-	calls   []call       // by sent
-	servers []server     // replicas that answered, by Meta.Backends; one for all where none is visible
-	visible bool         // which replica answered is, for at least 9 in 10 answered requests
-	lives   []life       // of the pods, by first mention
+	calls   []call       // by time sent
+	servers []server     // replicas that answered, by Meta.Backends; a single one for all if they are not visible
+	visible bool         // the log shows which replica answered, for at least 9 in 10 answered requests
+	lives   []life       // of the pods, in order of first mention
 	traffic [][2]float64 // each pod's time in traffic, seconds; the end is +Inf while it lasts
-	hidden  stretches    // in which nobody saw the pods
+	hidden  stretches    // times in which the pods were not seen
 }
 
-// call is a request that a replica worked on. Instants are seconds of run time.
+// call is a request that a replica worked on. Times are seconds of run time.
 type call struct {
-	sent, first, done float64 // first = done where no first token was recorded
-	// in its replica when it came, without itself (the mean one's, where it is not visible which)
+	sent, first, done float64 // first = done if no first token was recorded
+	// Requests in its replica when it came, without itself (in the mean replica, if replicas
+	// are not visible).
 	inside int
 	server int // index into log.servers
 	class  int16
 	tokens float64
-	ok     bool // a good answer, whose pods were watched
-	// streamed says that a first token was recorded, be it at the end, where the
-	// answer came in one piece.
+	ok     bool // it succeeded, and its pods were watched
+	// streamed means that a first token was recorded, even if at the end, with an answer in one
+	// piece.
 	streamed bool
 	request  *results.Request
 }
 
-// prompt is how many tokens it asked; 0 = not known.
+// prompt returns the tokens of its prompt; 0 = not known.
 func (c *call) prompt() float64 {
 	if c.request == nil {
 		return 0
@@ -46,15 +47,15 @@ func (c *call) prompt() float64 {
 	return float64(c.request.Prompt)
 }
 
-// server is one replica's calls, in order of arrival.
+// server is the calls of one replica, in order of arrival.
 type server struct {
 	backend int   // index into Meta.Backends; -1 = all of them behind one address
 	calls   []int // indices into log.calls
-	// latest is the last end of the calls up to each.
+	// latest[i] is the latest end of the calls up to the i-th.
 	latest []float64
 }
 
-// within are the calls but for the first ones that had all ended by time from.
+// within returns the calls without those at the front that had all ended by time from.
 func (s *server) within(from float64) []int {
 	i, _ := slices.BinarySearchFunc(s.latest, from, func(end, from float64) int {
 		if end <= from {
@@ -65,15 +66,15 @@ func (s *server) within(from float64) []int {
 	return s.calls[i:]
 }
 
-// life is when a pod entered each phase first; NotYet where it was not seen.
+// life is when a pod first entered each phase; NotYet if it was not seen to.
 type life struct {
 	name                                                    string
 	created, scheduled, pulled, started, ready, gone, ended time.Duration
 }
 
-// readLog sorts a run by replica. Requests that held no place in a replica
-// (shed, refused, never connected) and those without an end are left out, and
-// so are the few that no replica can be named for where the others' can.
+// readLog sorts a run by replica. It leaves out requests that held no slot in a replica (shed,
+// refused, never connected) and those without an end. If most requests name a replica, it also
+// leaves out the few that do not.
 func readLog(run *results.Run) *log {
 	l := &log{run: run, hidden: unseenPods(run), lives: livesOf(run.Pods)}
 	for _, p := range l.lives {
@@ -101,7 +102,7 @@ func readLog(run *results.Run) *log {
 		r := &run.Requests[i]
 		switch r.Outcome {
 		case results.Shed, results.Connect, results.HTTP429, results.HTTP4xx, results.HTTP5xx:
-			continue // no slot was held
+			continue // it held no slot
 		}
 		if !results.Happened(r.Sent) || !results.Happened(r.Done) {
 			continue
@@ -150,7 +151,7 @@ func readLog(run *results.Run) *log {
 	return l
 }
 
-// livesOf is each pod's life, in order of first mention.
+// livesOf returns each pod's life, in order of first mention.
 func livesOf(pods []results.Pod) []life {
 	index := map[string]int{}
 	var out []life
@@ -189,8 +190,8 @@ func livesOf(pods []results.Pod) []life {
 	return out
 }
 
-// sharing is how many ready replicas a server stands for at time t (seconds): 1,
-// or all of them where it is not visible which one answered.
+// sharing returns how many ready replicas a server stands for at time t (seconds): 1, or all
+// of them if the log does not show which one answered.
 func (l *log) sharing(t float64) int {
 	if l.visible || len(l.traffic) == 0 {
 		return 1
@@ -204,7 +205,7 @@ func (l *log) sharing(t float64) int {
 	return max(1, n)
 }
 
-// insideAt is how many requests a server had inside at time at, in seconds.
+// insideAt returns how many requests were in a server at time at, in seconds.
 func (l *log) insideAt(server int, at float64) int {
 	n := 0
 	for _, i := range l.servers[server].within(at) {
@@ -217,7 +218,7 @@ func (l *log) insideAt(server int, at float64) int {
 	return n
 }
 
-// streams reports whether most good answers had a first token before their end.
+// streams reports whether most successful answers had a first token before their end.
 func (l *log) streams() bool {
 	ok, streamed := 0, 0
 	for i := range l.calls {
@@ -231,7 +232,7 @@ func (l *log) streams() bool {
 	return streamed*2 > ok
 }
 
-// good is how many calls were answered well while their pods were watched.
+// good returns how many calls succeeded while their pods were watched.
 func (l *log) good() int {
 	n := 0
 	for i := range l.calls {
@@ -242,13 +243,13 @@ func (l *log) good() int {
 	return n
 }
 
-// stretch is a run of calls during which the same replicas answered.
+// stretch is consecutive calls during which the same replicas answered.
 type stretch struct {
 	from, to int // indices into log.calls
 	servers  []int
 }
 
-// stable cuts the log where a replica answers first or last.
+// stable cuts the log wherever a replica answers for the first or the last time.
 func (l *log) stable() []stretch {
 	first, last := make([]int, len(l.servers)), make([]int, len(l.servers))
 	cuts := []int{0, len(l.calls)}
@@ -271,8 +272,8 @@ func (l *log) stable() []stretch {
 	return out
 }
 
-// serverOf finds the server of a pod, by its name or its address; -1 = it never
-// answered, or it is not visible.
+// serverOf finds the server of a pod, by its name or address; -1 = it never answered, or
+// replicas are not visible.
 func (l *log) serverOf(pod string) int {
 	address := ""
 	for i := range l.run.Pods {
@@ -293,8 +294,8 @@ func (l *log) serverOf(pod string) int {
 	return -1
 }
 
-// watched are the instants, in seconds, at which pods became ready and were
-// deleted, by name; a pod that was not seen to is not in the map.
+// watched returns the times, in seconds, at which pods became ready and were deleted, by name.
+// A pod that was not seen to do so is not in the map.
 func (l *log) watched() (ready, ended map[string]float64) {
 	ready, ended = map[string]float64{}, map[string]float64{}
 	for _, p := range l.lives {

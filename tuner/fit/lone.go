@@ -8,29 +8,29 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// lone is what requests take that are alone: nothing inside when they come, a whole
-// period idle before, since what came before has spent the period's budget, and
-// nothing that comes while they last.
+// lone is what requests take that are alone. None is in the server when they come, none comes
+// while they last, and the server was idle for a whole period before, since earlier requests
+// use up the period's budget.
 type lone struct {
 	sample []plant.ServiceTime
-	line   func(*call) plant.ServiceTime // what a call of its class and tokens takes so
+	line   func(*call) plant.ServiceTime // the time of a lone call of its class and tokens
 	mean   float64                       // of the line over all good calls, seconds
-	// by is what lone requests took over their line, at even ranks: 256 of them. A longer
-	// one is joined more often, and is then not alone: it counts as one that took longer
-	// than until then (Kaplan and Meier).
+	// by is the time of lone requests over their line, at 256 even ranks. A longer request is
+	// joined by another more often, and is then no longer alone: it counts as one that took
+	// longer than until then (Kaplan–Meier).
 	by []float64
-	at map[int]float64 // of single calls, by index
-	// drift is the standard deviation of the logarithm of by from one half minute to the
-	// next, beyond its scatter within them.
+	at map[int]float64 // of single calls, by their index
+	// drift is the standard deviation of the logarithm of by from one half minute to the next,
+	// beyond its scatter within each of them.
 	drift float64
 }
 
-// loneOf finds them; ok is false for fewer than 5.
+// loneOf finds lone requests; ok is false for fewer than 5.
 func loneOf(l *log) (out lone, ok bool) {
 	type seen struct {
 		i     int
-		until float64 // seconds it was alone
-		whole bool    // to its end
+		until float64 // seconds for which it was alone
+		whole bool    // it was alone to its end
 	}
 	var all []seen
 	for _, k := range l.servers {
@@ -87,7 +87,7 @@ func loneOf(l *log) (out lone, ok bool) {
 	out.drift = out.drifts(l)
 	slices.SortStableFunc(ratios, func(a, b ended) int { return sign(a.by - b.by) })
 	const ranks = 256
-	left, by := 1.0, 0.0 // share that takes longer
+	left, by := 1.0, 0.0 // share of requests that take longer
 	for j, x := range ratios {
 		if x.whole {
 			by = x.by
@@ -103,7 +103,7 @@ func loneOf(l *log) (out lone, ok bool) {
 	return out, true
 }
 
-// drifts is the drift of lone requests, by an analysis of variance over half minutes.
+// drifts returns the drift of lone requests, by analysis of variance over half minutes.
 func (a *lone) drifts(l *log) float64 {
 	type block struct{ n, sum, squares float64 }
 	blocks := map[int]*block{}
@@ -127,7 +127,7 @@ func (a *lone) drifts(l *log) float64 {
 		return 0
 	}
 	within, between, sizes := 0.0, 0.0, 0.0
-	for _, at := range slices.Sorted(maps.Keys(blocks)) { // in order: so are the roundings
+	for _, at := range slices.Sorted(maps.Keys(blocks)) { // a fixed order gives the same rounding errors
 		b := blocks[at]
 		mean := b.sum / b.n
 		within += b.squares - b.n*mean*mean
@@ -137,10 +137,10 @@ func (a *lone) drifts(l *log) float64 {
 	return math.Sqrt(max(0, (between-within/(n-k)*(k-1))/(n-sizes/n)))
 }
 
-// fullSpeed is what share of a lone request's time it would take without the quota:
-// under it, it then takes what it took. A request burns a core at most; where it
-// stands for most of its time, how fast it goes in between is not seen and makes no
-// difference, and it is taken to burn one.
+// fullSpeed returns the share of a lone request's measured time that it would take without the
+// quota: with the quota it then takes the measured time. A request uses at most one core. If
+// it is throttled for most of its time, its speed in between is not visible and makes no
+// difference; it is assumed to use one core.
 func fullSpeed(q plant.Quota, l lone) float64 {
 	took := meanTotal(l.sample)
 	quickest := min(1, q.Each/l.mean)
@@ -161,14 +161,14 @@ func fullSpeed(q plant.Quota, l lone) float64 {
 	return lo
 }
 
-// loneUnder is what the lone requests take on the average under a quota, if at full
-// speed they take scale times what they took; over phases of the period.
+// loneUnder returns the mean time of lone requests under a quota, averaged over phases of the
+// period. At full speed they take scale times their measured time.
 func loneUnder(q plant.Quota, l lone, scale float64) float64 {
 	const phases = 20
 	size := q.Cores * quotaPeriod
 	sum, n := 0.0, 0.0
 	for _, t := range thin(l.sample, 100) {
-		c := call{class: t.Class, tokens: t.Tokens, first: 1, done: 1} // for its Total alone
+		c := call{class: t.Class, tokens: t.Tokens, first: 1, done: 1} // only its Total is used
 		burn := q.Base + q.Each*l.line(&c).Total/l.mean/(t.Total*scale)
 		for p := range phases {
 			at := (float64(p) + 0.5) / phases * quotaPeriod // into the period
@@ -188,11 +188,10 @@ func loneUnder(q plant.Quota, l lone, scale float64) float64 {
 	return sum / n
 }
 
-// firstShares is how much of an answer's time was over at its first token, by
-// class: the median of the answers that came in pieces, where they are 20 or more.
-// A server at its leisure writes a short answer faster than one read of the client
-// takes, and the whole of it comes in one piece; a busy one does not, and its
-// requests wait for a first token well before the end.
+// firstShares returns how much of an answer's time had passed at its first token, by class:
+// the median of the answers that came in pieces, for classes with 20 or more of them. An idle
+// server writes a short answer faster than the client reads once, so the whole answer comes in
+// one piece. A busy server does not, and its requests get a first token well before the end.
 func firstShares(l *log) map[int16]float64 {
 	byClass := map[int16][]float64{}
 	for i := range l.calls {
@@ -209,7 +208,7 @@ func firstShares(l *log) map[int16]float64 {
 	return out
 }
 
-// linesOf is what a call takes by a line through its class's sample, over tokens.
+// linesOf returns what a call takes by a line over tokens, fitted to the sample of its class.
 func linesOf(sample []plant.ServiceTime) func(*call) plant.ServiceTime {
 	type points struct{ x, first, total []float64 }
 	byClass := map[int16]*points{}
@@ -230,7 +229,7 @@ func linesOf(sample []plant.ServiceTime) func(*call) plant.ServiceTime {
 	}
 	return func(c *call) plant.ServiceTime {
 		f, ok := lines[c.class]
-		if !ok { // a class of which none was alone: as the first that was
+		if !ok { // no request of this class was alone: use the first class's line
 			f = lines[sample[0].Class]
 		}
 		total := max(f.least, f.a+f.b*c.tokens)
