@@ -10,17 +10,17 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// nearby is how long after a rescale its pods are seen to be made or deleted.
+// nearby is how long after a rescale its pods are created or deleted.
 const nearby = 5 * time.Second
 
-// memoryOf is what the controller remembered when the run began: its rescales of the
-// last hour before, from the events that the API server still had. How much a
-// rescale changed is the difference to the one before; of the first, the pods that
-// were made or deleted with it. Without it rate policies would begin anew, and a
-// scale-down seconds before the start would be allowed twice.
+// memoryOf returns what the controller remembered when the run began: its rescales of the hour
+// before, from the events that the API server still had. A rescale's size is its difference
+// from the rescale before; for the first one, it is the number of pods created or deleted with
+// it. Without this memory, rate policies would start afresh, and a scale-down just before the
+// start could be repeated.
 //
-// Proposals are not in it: a controller that rescaled proposed that size, with which
-// the core begins, too.
+// It contains no proposals: a controller that rescaled had proposed that size, and the core
+// starts with that size, too.
 func memoryOf(l *log) (hpa.Memory, notes) {
 	var m hpa.Memory
 	var n notes
@@ -57,7 +57,7 @@ func memoryOf(l *log) (hpa.Memory, notes) {
 	return m, n
 }
 
-// changed is how many pods were made or deleted with a rescale at the given time.
+// changed returns how many pods were created or deleted with a rescale at the given time.
 func (l *log) changed(at time.Duration) int32 {
 	made, gone := int32(0), int32(0)
 	for _, p := range l.lives {

@@ -12,8 +12,8 @@ import (
 // ModelSchema is the version of model.json.
 const ModelSchema = "hpatune.model/v1"
 
-// Model is model.json: what was fitted to a run, without its demand. verify and
-// replay put other arrivals through it.
+// Model is model.json: what was fitted to a run, without its demand. verify and replay use it
+// with other arrivals.
 type Model struct {
 	Schema     string       `json:"schema"`
 	Version    string       `json:"version"`
@@ -28,8 +28,8 @@ type Model struct {
 	Fitted replay.World `json:"fitted"`
 }
 
-// World returns the fitted world under a run's own arrivals, from the size the
-// run began with: what the model predicts for that run. cfg is what ran.
+// World returns the fitted world with a run's own arrivals, from the size with which the run
+// began: what the model predicts for that run. cfg is the configuration that ran.
 func (m *Model) World(run *results.Run, cfg hpa.Config) (*replay.World, error) {
 	if m.Schema != ModelSchema {
 		return nil, fmt.Errorf("model: schema %q, this version reads %q; create it again with hpatune tune", m.Schema,
@@ -39,7 +39,7 @@ func (m *Model) World(run *results.Run, cfg hpa.Config) (*replay.World, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := m.Fitted // when it reconciled is the run's luck, not the model's: Sync stays
+	w := m.Fitted // the run's reconcile times are chance that a model does not predict, so Sync is kept
 	w.Demand = d
 	w.Replicas, _ = replicasOf(readLog(run), 0, cfg.MinReplicas)
 	w.Memory = hpa.Memory{}

@@ -13,9 +13,9 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// pipesOf fits one pipe for each metric that the configurations read. One that was
-// not sampled, and that nothing can be assumed of, has none. unread says why of those
-// that were.
+// pipesOf fits one pipe for each metric that the configurations read. A metric that was not
+// sampled, and about which nothing can be assumed, has no pipe. unread says why a sampled
+// metric has none.
 func pipesOf(
 	s *service,
 	metrics []hpa.Metric,
@@ -52,13 +52,13 @@ func (s *service) sampled(m *hpa.Metric) bool {
 	return slices.ContainsFunc(s.run.Samples, func(x results.Sample) bool { return sameName(x.Name, name) })
 }
 
-// sameName reports whether a sample has a metric's name: adapters write _ for the : of
-// a server's metrics.
+// sameName reports whether a sample has a metric's name: adapters write _ for the : in a
+// server's metrics.
 func sameName(sample, metric string) bool {
 	return sample == metric || strings.ReplaceAll(sample, ":", "_") == metric
 }
 
-// sampled gives the samples' name and the factor to base units for a metric.
+// sampled returns the name of a metric's samples and the factor to base units.
 func sampled(m *hpa.Metric) (name string, unit float64) {
 	if m.Source == hpa.Resource || m.Source == hpa.ContainerResource {
 		switch m.Name {
@@ -71,8 +71,8 @@ func sampled(m *hpa.Metric) (name string, unit float64) {
 	return m.Name, 1
 }
 
-// pipeOf fits how a metric follows a pod's load: the best line over work done, in
-// service or queued, by medians of slopes, which a bad sample does not bend.
+// pipeOf fits how a metric follows a pod's load: the best line over work done, requests in
+// service or requests queued. It uses medians of slopes, which a bad sample does not bend.
 func pipeOf(s *service, m *hpa.Metric, replica cost.Replica) (plant.Pipe, bool, notes) {
 	var n notes
 	if m.Source == hpa.Pods || m.Source == hpa.Object || m.Source == hpa.External {
@@ -104,7 +104,7 @@ func pipeOf(s *service, m *hpa.Metric, replica cost.Replica) (plant.Pipe, bool, 
 			starting = append(starting, sample.Value*unit)
 			continue
 		case known && from < r:
-			continue // half and half
+			continue // ready for a part of the window
 		}
 		k, ok := servers[sample.Pod]
 		if !ok {
@@ -184,8 +184,8 @@ func pipeOf(s *service, m *hpa.Metric, replica cost.Replica) (plant.Pipe, bool, 
 	return p, true, n
 }
 
-// samplesOf are a metric's in the run: those of the metrics APIs and Prometheus,
-// of single pods; where a source samples it twice, the first source met.
+// samplesOf returns the samples of a metric in the run: those of single pods, from the metrics
+// APIs and Prometheus. If two sources sample it, the first one is used.
 func samplesOf(l *log, name string, m *hpa.Metric) []results.Sample {
 	source := ""
 	var out []results.Sample
@@ -201,9 +201,9 @@ func samplesOf(l *log, name string, m *hpa.Metric) []results.Sample {
 			continue
 		}
 		if to := seconds(taken(&s)); l.hidden.meet(to-s.Window, to) {
-			continue // nobody saw what its pod did meanwhile
+			continue // its pod was not seen meanwhile
 		}
-		// Containers of one pod at one time are one value, as for the controller.
+		// Containers of one pod at one time are one value, as in the controller.
 		if k := len(
 			out,
 		) - 1; k >= 0 && out[k].Pod == s.Pod && out[k].At == s.At && out[k].Container != s.Container &&
@@ -211,7 +211,7 @@ func samplesOf(l *log, name string, m *hpa.Metric) []results.Sample {
 			out[k].Value += s.Value
 			continue
 		}
-		// A reading that has not changed since the last look is the same sample.
+		// A reading that has not changed since the last one is the same sample.
 		if s.SampledAt != results.NotYet &&
 			slices.ContainsFunc(
 				out[max(0, len(out)-200):],
@@ -224,7 +224,7 @@ func samplesOf(l *log, name string, m *hpa.Metric) []results.Sample {
 	return out
 }
 
-// timePipe reads interval, phase, window and delay off a pipe's samples.
+// timePipe sets interval, phase, window and delay from a pipe's samples.
 func timePipe(p *plant.Pipe, samples []results.Sample, m *hpa.Metric, syncs []results.Sync) {
 	last := map[string]time.Duration{}
 	var every, window []float64
@@ -259,25 +259,26 @@ func timePipe(p *plant.Pipe, samples []results.Sample, m *hpa.Metric, syncs []re
 	}
 }
 
-// wholeSeconds is what the samples' stamps lost on the average: half a second
-// where all are cut to whole ones, as the metrics APIs' are.
+// wholeSeconds returns what the samples' timestamps lose on average by truncation: half a
+// second if all are whole seconds, as those of the metrics APIs are.
 func wholeSeconds(samples []results.Sample) time.Duration {
 	for _, s := range samples {
 		if s.SampledAt == results.NotYet || (s.SampledAt-samples[0].SampledAt)%time.Second != 0 {
 			return 0
 		}
 	}
-	return 499 * time.Millisecond // a hair less: where steps are whole seconds, half would always round up
+	return 499 * time.Millisecond // slightly less: with steps of whole seconds, half a second would always round up
 }
 
-// delayOf is how long after it was taken a sample can be read. A look at the API
-// says no more than that it was there by then, and ours are seconds apart; the
-// controller's own reconciles say when it had it, and when not yet. So: what a tenth
-// of the samples took at most, or a longer one that more reconciles agree with: those
-// that had no sample so young, less those that did.
+// delayOf returns how long after it was taken a sample can be read. A reading from the API
+// shows only that the sample was there by then, and hpatune's readings are seconds apart. The
+// controller's own reconciles show when it had a sample, and when it did not yet. The delay is
+// the tenth percentile over the samples, or a longer one that fewer reconciles contradict. A
+// reconcile contradicts a delay if it read a younger sample, or if an older one was not there
+// yet.
 //
-// Note: it was what a tenth of those who had not by then had waited, and where a source
-// stood still once, four readings of 160 made a delay of 21 s.
+// Note: it was the tenth percentile of the ages of samples that were not there yet. When a
+// source stalled once, four readings of 160 gave a delay of 21 s.
 func delayOf(samples []results.Sample, m *hpa.Metric, syncs []results.Sync) time.Duration {
 	type key struct {
 		pod   string
@@ -299,7 +300,7 @@ func delayOf(samples []results.Sample, m *hpa.Metric, syncs []results.Sync) time
 				continue
 			}
 			for _, v := range r.Pods {
-				k := key{v.Pod, wholeSecond(v.At)} // what a reconcile had may be cut where the sample is not
+				k := key{v.Pod, wholeSecond(v.At)} // a reconcile's timestamp may be truncated when the sample's is not
 				if d, ok := had[k]; ok {
 					age := max(0, (y.At - v.At).Seconds())
 					had[k] = min(d, age)
@@ -325,7 +326,7 @@ func delayOf(samples []results.Sample, m *hpa.Metric, syncs []results.Sync) time
 	slices.Sort(ages)
 	slices.Sort(not)
 	out := by[len(by)/10]
-	// against is how many readings a delay contradicts.
+	// against returns how many readings contradict a delay.
 	against := func(delay float64) int {
 		younger, _ := slices.BinarySearch(ages, delay)
 		notYet, _ := slices.BinarySearch(not, delay)
@@ -340,14 +341,14 @@ func delayOf(samples []results.Sample, m *hpa.Metric, syncs []results.Sync) time
 	return seconds(out)
 }
 
-// wholeSecond is a time cut to its second, as an API object has it; up to a millisecond
+// wholeSecond truncates a time to its second, as API objects do. A time up to a millisecond
 // below a whole second counts as that second.
 func wholeSecond(t time.Duration) time.Duration {
 	return time.Duration(math.Floor((t + time.Millisecond).Seconds())) * time.Second
 }
 
-// freshOf is 10 s where a pod's first sample averages less than a scrape
-// interval, as metrics-server's do, and 0 where none does.
+// freshOf returns 10 s if a pod's first sample averages less than a scrape interval, as
+// metrics-server's samples do, and 0 if none does.
 func freshOf(samples []results.Sample, every time.Duration) time.Duration {
 	seen := map[string]bool{}
 	for _, s := range samples {
@@ -359,8 +360,7 @@ func freshOf(samples []results.Sample, every time.Duration) time.Duration {
 	return 0
 }
 
-// pooled compares the sum over pods with the one server that stands for all,
-// per pod.
+// pooled compares the sum over pods with the one server that stands for all of them, per pod.
 func (s *service) pooled(samples []results.Sample, unit float64) []reading {
 	var out []reading
 	for i := 0; i < len(samples); {
@@ -379,9 +379,9 @@ func (s *service) pooled(samples []results.Sample, unit float64) []reading {
 	return out
 }
 
-// assumedPipe stands in where a metric was not sampled: CPU reaches the request
-// when all slots are busy, memory stays at half of it, gauges are what they are
-// called. It says so.
+// assumedPipe is used if a metric was not sampled: CPU reaches the request when all slots are
+// busy, memory stays at half of its request, and gauges count what their name says. The
+// assumption is noted.
 func assumedPipe(m *hpa.Metric, slots int, replica cost.Replica, n notes) (plant.Pipe, bool, notes) {
 	p := plant.Pipe{Name: m.Name, Every: 15 * time.Second, Delay: 5 * time.Second}
 	switch {

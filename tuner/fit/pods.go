@@ -11,10 +11,10 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// startsOf collects the cold starts of pods that were created in the run, in
-// their order. A pod whose way nobody watched whole is left out.
+// startsOf collects the cold starts of pods that were created in the run, in order of
+// creation. It leaves out pods whose start was not watched from beginning to end.
 //
-// Where none was seen, stated is the whole of one; it returns an error where it is
+// If none was watched, stated is the length of a whole start; it returns an error if stated is
 // 0, too.
 func startsOf(l *log, stated time.Duration) ([]plant.PhaseSample, notes, error) {
 	var n notes
@@ -24,7 +24,8 @@ func startsOf(l *log, stated time.Duration) ([]plant.PhaseSample, notes, error) 
 			l.hidden.meet(p.created, p.ready) {
 			continue
 		}
-		// A phase that was not seen takes no time of its own: it is in the next.
+		// A phase that was not seen gets no time of its own; its time is part of the next
+		// phase.
 		at := p.created
 		until := func(t time.Duration) time.Duration {
 			if !results.Happened(t) || t < at {
@@ -45,8 +46,8 @@ func startsOf(l *log, stated time.Duration) ([]plant.PhaseSample, notes, error) 
 			return nil, n, errors.New("fit: no pod started during the run, so the start-up time is unknown; " +
 				"pass it: --startup 90s")
 		}
-		// All of it is loading: a pod that runs and is not ready is what most of
-		// a model server's start is.
+		// Count nearly all of it as loading: most of a model server's start is a pod that runs
+		// but is not ready.
 		out = []plant.PhaseSample{{Schedule: min(time.Second, stated/4), Start: min(time.Second, stated/4),
 			Ready: stated - 2*min(time.Second, stated/4)}}
 		n.assume("a new replica is ready after %v (stated)", stated)
@@ -63,9 +64,9 @@ func startsOf(l *log, stated time.Duration) ([]plant.PhaseSample, notes, error) 
 	return out, n, nil
 }
 
-// drainOf takes how long deleted pods stayed from those that left: the tenth
-// percentile is what all stay at least, the longest (30 s or more) the grace
-// period. Zero where none was seen to leave.
+// drainOf finds how long deleted pods stay from those that left. The minimum is the tenth
+// percentile, the grace period is the longest stay (30 s or more). It returns zero if none was
+// seen to leave.
 func drainOf(l *log) (plant.Drain, notes) {
 	var n notes
 	var d []time.Duration
@@ -83,9 +84,9 @@ func drainOf(l *log) (plant.Drain, notes) {
 	return plant.Drain{Min: d[len(d)/10], Grace: max(30*time.Second, d[len(d)-1])}, n
 }
 
-// replicasOf is how many replicas were ready when the run began: as the first
-// reconcile had it, as stated, as the pods' lives say, as many as answered, or
-// floor (minReplicas), in this order. What was not recorded is noted as assumed.
+// replicasOf returns how many replicas were ready when the run began, from the first of these
+// that is known: the first reconcile, what was stated, the pods' lives, the replicas that
+// answered, floor (minReplicas). What was not recorded is noted as assumed.
 func replicasOf(l *log, stated, floor int32) (int32, notes) {
 	var n notes
 	switch {
@@ -110,11 +111,11 @@ func replicasOf(l *log, stated, floor int32) (int32, notes) {
 	return max(1, floor), n
 }
 
-// syncsOf fits when the controller reconciled. Those that changed no status left
-// no trace: the distance of two recorded ones is a whole number of periods, each
-// the sync period and the reconcile's own time, which the line through them
-// gives. The others are put in evenly between, up to the end of the load. It is
-// zero where fewer than four were recorded, or they do not keep the period.
+// syncsOf fits when the controller reconciled. A reconcile that changed no status left no
+// trace, so the distance of two recorded ones is a whole number of periods. Each period is the
+// sync period plus the reconcile's own time, found by a line through the recorded reconciles.
+// The missing ones are added evenly in between, up to the end of the load. It returns zero if
+// fewer than four were recorded, or if they do not keep the period.
 func syncsOf(syncs []results.Sync, stated, end time.Duration) replay.Sync {
 	want := stated.Seconds()
 	var n, at, ones []float64
@@ -124,7 +125,7 @@ func syncsOf(syncs []results.Sync, stated, end time.Duration) replay.Sync {
 		if i > 0 {
 			periods := math.Round((t - at[i-1]) / want)
 			if math.Abs((t-at[i-1])/want-periods) > 0.2*max(1, periods) {
-				return replay.Sync{} // not on its clock: restarted, or another period
+				return replay.Sync{} // not on schedule: the controller restarted, or has another period
 			}
 			k = n[i-1] + max(1, periods)
 		}

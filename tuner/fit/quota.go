@@ -11,20 +11,20 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// quotaPeriod is cpu.cfs_period_us' default, which kubelets keep.
+// quotaPeriod is the default of cpu.cfs_period_us in seconds, which kubelets keep.
 const quotaPeriod = 0.1
 
-// limited is the law under the pods' CPU limit, and what a call takes by itself at
-// full speed; own is nil, and the law as it was, where no limit is stated, no
-// samples tell what a request costs, or slots bind first.
+// limited returns the law under the pods' CPU limit, and what a call takes by itself at full
+// speed. own is nil and the law unchanged if no limit is stated, if no samples show what a
+// request costs, or if slots bind first.
 //
-// The limit is a bucket (plant.Quota). Base, what a pod burns at rest, and each,
-// core-seconds of the mean request, come from CPU samples against the work that the
-// pod did in the sample's own window: a line (Theil–Sen); and, of pods that burnt
-// all of the limit then, what they burnt over what they did, with its scatter.
+// The limit is a bucket (plant.Quota). Base, what a pod uses at rest, and Each, the
+// core-seconds of the mean request, come from CPU samples compared with the work that the pod
+// did in the sample's own window: a line (Theil–Sen). For pods that used all of the limit in
+// that window, usage over work gives Each and its scatter.
 //
-// Slots are the most that were seen inside: what waits for the quota is in service
-// all the while.
+// Slots is the most requests seen in a pod: those that wait for the quota are in service all
+// the time.
 func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said notes) {
 	law = s.law
 	limit := float64(s.run.Meta.Workload.CPULimitMilli) / 1000
@@ -55,19 +55,19 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 		most = max(most, s.calls[i].inside+1)
 	}
 	burns := q.Base + q.Each/(alone.mean*scale) // cores, of one request
-	spends := q.Cores * quotaPeriod / burns     // seconds until it stops
-	// ofLine is what a call takes at full speed, what it costs by its class and tokens,
-	// and how many times as long as others of them it takes.
+	spends := q.Cores * quotaPeriod / burns     // seconds until it is throttled
+	// ofLine returns what a call takes at full speed, what it costs by its class and tokens,
+	// and how many times as long it takes as others like it.
 	ofLine := func(i int) (t plant.ServiceTime, by float64) {
 		t = alone.line(&s.calls[i])
 		t.Work, by = t.Total/alone.mean, 1
 		stands := t.Total*scale >= spends
-		if t.First > spends || t.Total <= spends { // unless it stood after its first token alone
+		if t.First > spends || t.Total <= spends { // unless it was throttled only after its first token
 			t.First *= scale
 		}
 		t.Total *= scale
-		// What lone ones differ from their line by, they all do; where they stood, that
-		// is how long, and not of their own.
+		// All calls scatter around their line as lone ones do. This does not apply to throttled
+		// ones: they scatter by how long they were throttled, which is not their own time.
 		if !stands {
 			var measured bool
 			if by, measured = alone.at[i]; !measured {
@@ -84,8 +84,8 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 			all = append(all, i)
 		}
 	}
-	// under is the law of a bucket, and what calls take by it: a request costs q.Each times
-	// its worth, whose mean over all is one.
+	// under returns the law of a bucket, and what calls take with it: a request costs q.Each
+	// times its worth, which has mean one over all requests.
 	under := func(b bucket) (plant.Law, func(i int) plant.ServiceTime) {
 		sum := 0.0
 		for _, i := range all {
@@ -129,9 +129,9 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 	return law, own, said
 }
 
-// counted bounds a law under a quota to the requests at once by which a metric tells
-// those that wait from those that are served. Without such a metric, as many share the
-// quota as ever were inside: the log does not show which of them stand in a queue.
+// counted limits the requests at once of a law under a quota, if a metric counts waiting
+// requests apart from those in service. Without such a metric, all requests ever seen in a pod
+// share the quota: the log does not show which of them are queued.
 func (s *service) counted(pipes []plant.Pipe) (n notes) {
 	l := &s.law
 	if l.Quota.Cores == 0 || s.atOnce >= l.Slots() {
@@ -147,20 +147,21 @@ func (s *service) counted(pipes []plant.Pipe) (n notes) {
 	return n
 }
 
-// scattered spreads indices over all whole numbers, so that neighbours get unlike
-// draws, the same each time.
+// scattered maps indices to scattered whole numbers, so that neighbors get different draws,
+// but the same ones each time.
 func scattered(i int) int { return int(uint64(i+1) * 0x9e3779b97f4a7c15 >> 33) }
 
-// costFollows is how far the cost of a request follows the time it takes beyond what
-// its class and tokens say, where playing does not tell: 1 where lone requests burn a core all the while, since then
-// a longer one burnt more; 0 where a fifth of their time or more is waiting for a
-// processor (or for anything else), which is what differs then, and costs nothing.
+// costFollows returns how much of the time that a request takes beyond the time of its class
+// and tokens is also CPU cost, if playing does not show it. It is 1 if lone requests use a
+// core all the time, since a longer one then used more. It is 0 if they wait for a processor
+// (or anything else) for a fifth of their time or more, since the waiting then differs, and
+// costs nothing.
 func costFollows(q plant.Quota, l lone, scale float64) float64 {
 	waits := 1 - q.Each/(l.mean*meanOf(l.by)*scale)
 	return min(max((0.2-waits)/0.15, 0), 1)
 }
 
-// bucketOf fits the quota to CPU readings; the zero Quota where they show no cost.
+// bucketOf fits the quota to CPU readings; it returns the zero Quota if they show no cost.
 func bucketOf(rs []reading, limit float64, said *notes) plant.Quota {
 	xs, ys := make([]float64, len(rs)), make([]float64, len(rs))
 	for i, r := range rs {
@@ -193,17 +194,17 @@ func bucketOf(rs []reading, limit float64, said *notes) plant.Quota {
 	return q
 }
 
-// saturated is the share of its limit from which on a pod is taken to burn all of
-// it, over a sample's window.
+// saturated is the share of its limit, over a sample's window, from which on a pod counts as
+// using all of it.
 const saturated = 0.93
 
-// costBlock is the length in seconds of the blocks of time that cost is compared over:
-// what varies faster is a request's own, and hardly changes what a minute's load costs.
+// costBlock is the length in seconds of the blocks of time between which costs are compared.
+// Faster variation belongs to single requests, and hardly changes the cost of a minute's load.
 const costBlock = 30.0
 
-// scatter is the standard deviation of the logarithm of what work costs from one half
-// minute to the next, less what readings scatter by within them: analysis of variance,
-// of readings weighted by the work that they saw. 0 for fewer than five blocks.
+// scatter returns the standard deviation of the logarithm of what work costs from one half
+// minute to the next, without the scatter of readings within each: analysis of variance, with
+// readings weighted by the work in them. It returns 0 for fewer than five blocks.
 func scatter(rs []reading, base float64) float64 {
 	type block struct{ work, burnt float64 }
 	blocks := map[int]*block{}
@@ -221,7 +222,7 @@ func scatter(rs []reading, base float64) float64 {
 		return 0
 	}
 	each := burnt / work
-	within, n := 0.0, 0.0 // Σ w·(reading's cost − its block's)², of which n − blocks are free
+	within, n := 0.0, 0.0 // Σ w·(reading's cost − its block's)², with n − blocks degrees of freedom
 	squares := 0.0
 	for _, r := range rs {
 		b := blocks[int(math.Floor((r.at-r.window/2)/costBlock))]
@@ -233,7 +234,7 @@ func scatter(rs []reading, base float64) float64 {
 		within, n = within+w*d*d, n+1
 	}
 	between, k := 0.0, 0.0
-	for _, at := range slices.Sorted(maps.Keys(blocks)) { // in order: so are the roundings
+	for _, at := range slices.Sorted(maps.Keys(blocks)) { // a fixed order gives the same rounding errors
 		if b := blocks[at]; b.work > 0 {
 			d := b.burnt/b.work/each - 1
 			between, k, squares = between+b.work*d*d, k+1, squares+b.work*b.work
@@ -247,10 +248,10 @@ func scatter(rs []reading, base float64) float64 {
 	return math.Sqrt(max(0, (between-noise*(k-1))/(work-squares/work)))
 }
 
-// readings are the samples of a metric (its value times unit) of pods that were
-// ready for all of the sample's window, each with what the pod did meanwhile (by
-// did, of a server and a window in seconds); of all pods together where it is not
-// visible which one answered.
+// readings returns the samples of a metric (value times unit) from pods that were ready for
+// all of the sample's window, each with what the pod did in that window (by did, of a server
+// and a window in seconds). If the log does not show which pod answered, it returns the sums
+// over all pods.
 func (s *service) readings(name string, unit float64, m *hpa.Metric, did func(k int, from,
 	to float64) reading) []reading {
 	samples := samplesOf(s.log, name, m)
@@ -276,10 +277,10 @@ func (s *service) readings(name string, unit float64, m *hpa.Metric, did func(k 
 	return out
 }
 
-// shared tells what a server did in a window if it works on all that is inside
-// alike, as threads under a quota do: a call's share of the work is the integral of
-// one over how many were inside. Work is counted in mean requests: a long one is
-// more than one, by what alone ones take.
+// shared returns what a server did in a window if it works equally on all requests in it, as
+// threads under a quota do: a call's share of the work is the integral of one over the number
+// of requests. Work is counted in mean requests. A long request counts as more than one, by
+// the time that lone ones take.
 func (s *service) shared(alone lone) func(k int, from, to float64) reading {
 	type step struct{ at, sum, pace float64 } // sum up to at, pace after it
 	steps := make([][]step, len(s.servers))
@@ -345,7 +346,7 @@ func (s *service) shared(alone lone) func(k int, from, to float64) reading {
 	}
 }
 
-// taken is when a sample was taken, in seconds: by its source, else by us.
+// taken returns when a sample was taken, in seconds: by its source, or else by hpatune.
 func taken(s *results.Sample) float64 {
 	if s.SampledAt != results.NotYet {
 		return s.SampledAt.Seconds()
@@ -353,8 +354,8 @@ func taken(s *results.Sample) float64 {
 	return s.At.Seconds()
 }
 
-// quotaPipes gives the CPU pipe what the quota's law burns: one law says both how
-// long requests take and what the autoscaler sees of them.
+// quotaPipes gives the CPU pipe the usage of the quota's law, so that one law says both how
+// long requests take and how much CPU the autoscaler sees.
 func quotaPipes(pipes []plant.Pipe, q plant.Quota) {
 	for i := range pipes {
 		if p := &pipes[i]; p.Name == "cpu" && q.Cores > 0 {

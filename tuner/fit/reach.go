@@ -10,37 +10,37 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// Reach is how far a recording shows what a metric of one pod can be, in base units
-// (cores, bytes, requests).
+// Reach is the range of a metric of one pod that a recording shows, in base units (cores,
+// bytes, requests).
 type Reach struct {
 	Metric  string
-	Largest float64 // the largest that was sampled of a ready pod
-	// Cap is where samples stopped rising while more was in flight; 0 = they were not
-	// seen to, so that beyond Largest the pipe is a line that nothing confirms.
+	Largest float64 // the largest sample of a ready pod
+	// Cap is the value at which samples stopped rising although more requests were in flight.
+	// 0 = not seen; beyond Largest, the pipe is then a line that nothing confirms.
 	Cap float64
 	N   int // samples
 }
 
-// Extrapolation is how far a target is beyond what was sampled.
+// Extrapolation is how far a target lies beyond what was sampled.
 type Extrapolation int
 
-// What a target asks of a recording.
+// The degrees of extrapolation.
 const (
 	Seen     Extrapolation = iota // within what was sampled, or not much beyond
 	Doubtful                      // beyond what was sampled: a warning, and a wider interval
 	Unseen                        // so far beyond that no configuration should rest on it
 )
 
-// How far a pipe may be believed beyond its largest sample, as a ratio.
+// How far a pipe is trusted beyond its largest sample, as a ratio.
 const (
 	freely = 1.25
 	atMost = 1.6
 )
 
-// Of says how far a size at which a pod's metric would have to be at value is beyond
-// the recording: the value that the HPA must see before it scales up, target ×
-// (1 + tolerance). Where the cap is known a line goes no further than it, so all is
-// seen: above the cap, it is seen that the HPA would not scale.
+// Of returns how far value lies beyond the recording. value is what the HPA must see of a pod
+// before it scales up: target × (1 + tolerance). If the cap is known, everything is Seen,
+// because the line goes no higher: the recording shows that the HPA would not scale above the
+// cap.
 func (r Reach) Of(value float64) Extrapolation {
 	switch {
 	case r.N == 0 || r.Cap > 0 || value <= freely*r.Largest:
@@ -51,9 +51,9 @@ func (r Reach) Of(value float64) Extrapolation {
 	return Unseen
 }
 
-// Reaching says how far the furthest of a configuration's targets is beyond the
-// recording, and of which metric. Targets of metrics that are no single pod's, and
-// of such as were not sampled, are none of it. tolerance is the controller's flag.
+// Reaching returns how far the furthest of a configuration's targets lies beyond the
+// recording, and says of which metric. It ignores targets of metrics that are not a single
+// pod's or that were not sampled. tolerance is the controller's flag.
 func (f *Fitted) Reaching(cfg *hpa.Config, tolerance float64) (Extrapolation, string) {
 	if cfg.ScaleUp.ToleranceSet {
 		tolerance = cfg.ScaleUp.Tolerance
@@ -75,10 +75,10 @@ func (f *Fitted) Reaching(cfg *hpa.Config, tolerance float64) (Extrapolation, st
 	return worst, text
 }
 
-// Beyond is by how many times the furthest of a configuration's targets is beyond what
-// is believed freely, as a ratio ≥ 1; 1 where the recording shows all of them. There the
-// pipe is a line that nothing confirms, and a size is the metric over its target: so it
-// may be off by as much.
+// Beyond returns how far the furthest of a configuration's targets lies beyond what is trusted
+// freely, as a ratio ≥ 1; 1 if the recording shows all of them. Beyond it, the pipe is a line
+// that nothing confirms. A size is the metric divided by its target, so it may be wrong by the
+// same ratio.
 func (f *Fitted) Beyond(cfg *hpa.Config, tolerance float64) float64 {
 	if cfg.ScaleUp.ToleranceSet {
 		tolerance = cfg.ScaleUp.Tolerance
@@ -98,8 +98,7 @@ func (f *Fitted) Beyond(cfg *hpa.Config, tolerance float64) float64 {
 	return furthest
 }
 
-// target is what a metric's target is of one pod, in base units; 0 = it is no
-// pod's.
+// target returns a metric's target per pod, in base units; 0 = the metric is not a pod's.
 func (f *Fitted) target(m *hpa.Metric) float64 {
 	switch m.Source {
 	case hpa.Resource, hpa.ContainerResource:
@@ -127,8 +126,8 @@ func (f *Fitted) target(m *hpa.Metric) float64 {
 	return 0
 }
 
-// reachesOf finds the reach of each metric that is one pod's, and caps the pipes
-// where samples stopped rising.
+// reachesOf finds the reach of each metric of a single pod, and caps the CPU pipe where
+// samples stopped rising.
 func reachesOf(s *service, metrics []hpa.Metric, pipes []plant.Pipe) []Reach {
 	var out []Reach
 	for i := range metrics {
@@ -141,16 +140,15 @@ func reachesOf(s *service, metrics []hpa.Metric, pipes []plant.Pipe) []Reach {
 		name, unit := sampled(m)
 		r := reachOf(m.Name, s.readings(name, unit, m, s.did))
 		if out = append(out, r); r.Cap > 0 && (pipes[k].Ceiling == 0 || pipes[k].Ceiling > r.Cap) && m.Name == "cpu" {
-			pipes[k].Ceiling = r.Cap * 1.02 // the level's own scatter
+			pipes[k].Ceiling = r.Cap * 1.02 // allows for the scatter of the level
 		}
 	}
 	return out
 }
 
-// reachOf finds a pipe's reach in its readings: the largest, a hundredth of them
-// aside; and the cap, where the values of those with the most in flight are all
-// alike (within 5 %) while what was in flight is half as much again from the first
-// to the last of them, and less was smaller.
+// reachOf finds a pipe's reach from its readings. Largest is their 99th percentile. Cap is set
+// if the readings with the most requests in flight all have about the same value (within 5 %),
+// although the requests in flight grow by half among them, and if other readings were smaller.
 func reachOf(metric string, rs []reading) Reach {
 	out := Reach{Metric: metric, N: len(rs)}
 	if len(rs) == 0 {

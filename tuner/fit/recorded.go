@@ -9,9 +9,9 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// recordedOf are the values of the metrics whose triggers are external scalers', as the
-// run recorded them. What is behind such a scaler is not known, so neither is what
-// another size would have made of it: they are played as they were.
+// recordedOf returns the recorded values of metrics whose triggers are external scalers.
+// Nobody knows what is behind such a scaler, nor what it would have reported at another size,
+// so these values are replayed as recorded.
 func recordedOf(run *results.Run, l *keda.Loop) (out []replay.Recorded, n notes) {
 	if l == nil {
 		return nil, n
@@ -37,8 +37,8 @@ func recordedOf(run *results.Run, l *keda.Loop) (out []replay.Recorded, n notes)
 	return out, n
 }
 
-// toFit are the metrics that follow the pods' load: neither cron triggers', where a
-// ScaledObject says which they are, nor those that are played as recorded.
+// toFit returns the metrics that follow the pods' load: not those of cron triggers, if a
+// ScaledObject names them, and not those that are replayed as recorded.
 func toFit(metrics []hpa.Metric, l *keda.Loop, recorded []replay.Recorded) []hpa.Metric {
 	if l == nil {
 		return metrics

@@ -10,27 +10,27 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// SelfReplay is how well the replay of the recorded run under its own
-// configuration meets what was recorded.
+// SelfReplay is how well a replay of the recorded run, under its own configuration, matches
+// the recording.
 type SelfReplay struct {
-	ReplicaHoursError *float64 `json:"replica_hours_error"` // relative, of the hours above the floor
+	ReplicaHoursError *float64 `json:"replica_hours_error"` // relative, of the hours above minReplicas
 	Rescales          int      `json:"rescales"`
 	RescalesMatched   int      `json:"rescales_matched"`
-	RescalesNeeded    int      `json:"rescales_needed"` // of them, to pass
+	RescalesNeeded    int      `json:"rescales_needed"` // matches needed to pass
 	MeanAbsReplicas   *float64 `json:"mean_abs_replicas"`
-	// Attainment is the recorded share of requests within the limits, and
-	// AttainmentError what the model predicts for the same arrivals minus it; nil
+	// Attainment is the recorded share of requests within the limits. AttainmentError is the
+	// share that the model predicts for the same arrivals, minus the recorded one. Both are nil
 	// without limits.
 	Attainment      *float64 `json:"attainment"`
 	AttainmentError *float64 `json:"attainment_error"`
-	// Metrics is, by metric, what the replayed autoscaler read over what the recorded one
-	// did: the sum over all pods and reconciles, as a ratio, and the median of several
-	// replays where one did not pass; nil = not recorded.
+	// Metrics is, by metric, what the replayed autoscaler read over what the recorded one read:
+	// the sums over all pods and reconciles, as a ratio. If one replay did not pass, it is the
+	// median over several. nil = not recorded.
 	Metrics map[string]float64 `json:"metrics"`
 	Verdict SelfVerdict        `json:"verdict"`
 }
 
-// SelfVerdict is what became of the identity test.
+// SelfVerdict is the result of the identity test.
 type SelfVerdict string
 
 // The verdicts.
@@ -41,16 +41,16 @@ const (
 	SelfAssumed       SelfVerdict = "assumed"        // no autoscaler was recorded
 )
 
-// SelfReplayOf replays a run under the configuration that ran and compares the
-// sizes, reconcile by reconcile: the identity test of tuner/MODEL.md.
+// SelfReplayOf replays a run under the configuration that ran and compares the sizes,
+// reconcile by reconcile: the identity test of tuner/MODEL.md.
 //
-// It passes where replica-hours above the floor are within 10 % and all recorded
-// rescales are met but for what luckless roundings make of so many (needed): a
-// rescale is met if within two syncs of it the replay has its size, give or take
-// one replica or a tenth. Where one replay does not pass, the recording is held
-// against several with other luck (byLuck): a queue that a moment's bad balancing
-// makes is not to be met scrape by scrape. Nothing is judged where the autoscaler was not
-// seen, for as long after it as it remembers, or after its HPA was edited.
+// It passes if the replica-hours above minReplicas are within 10 % and all recorded rescales
+// are matched, except for as many as rounding may spoil by chance (needed). A rescale is
+// matched if the replay has its size within two syncs of it, give or take one replica or a
+// tenth. If one replay does not pass, the recording is compared with several replays with
+// other seeds (byLuck), because a queue that a moment of bad balancing causes cannot be
+// matched scrape by scrape. Nothing is judged while the autoscaler was not seen, for as long
+// after that as it remembers, or after its HPA was edited.
 func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay {
 	if len(run.Syncs) == 0 {
 		return SelfReplay{Verdict: SelfAssumed}
@@ -80,21 +80,21 @@ func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay 
 }
 
 const (
-	// lucks is how many replays a recording is held against where one is not enough.
+	// lucks is how many replays a recording is compared with if one is not enough.
 	lucks = 9
-	// luckLeast is the smallest share of rescales that must be met whatever luck
-	// makes of them, and luckHours how far replica-hours may be off where the
-	// recorded ones lie among those that luck makes.
+	// luckLeast is the smallest share of rescales that must be matched, however much the
+	// replays differ. luckHours is how far replica-hours may be off if the recorded hours lie
+	// within the range of the replays.
 	luckLeast = 0.4
 	luckHours = 0.2
-	// luckSlack is what the steps of a replay make of hours that are the same.
+	// luckSlack allows for the difference that a replay's steps make between equal hours.
 	luckSlack = 0.01
 )
 
-// byLuck judges the recording as one more replay of the same luck: it passes where
-// the others meet its rescales as well as they meet each other's, and where its
-// replica-hours are within 10 % of the median or among theirs. single is the
-// comparison with the first alone, whose figures stay but for the medians.
+// byLuck judges the recording as if it were one more replay. It passes if the replays match
+// its rescales as well as they match each other's, and if its replica-hours are within 10 % of
+// their median or within their range. single is the comparison with the first replay alone;
+// its figures are kept, except for the medians.
 func (c *comparison) byLuck(syncs []results.Sync, plays [][]float64, single SelfReplay) SelfReplay {
 	recorded, rescales := recordedSizes(syncs, len(plays[0]), c.step), rescalesOf(syncs, c.step)
 	met := func(size []float64, at []rescale, skip int) (share, hours float64) {
@@ -115,7 +115,7 @@ func (c *comparison) byLuck(syncs []results.Sync, plays [][]float64, single Self
 	}
 	share, hours := met(recorded, rescales, -1)
 	least := 1.0
-	lo, hi := hours, hours // how far the others' hours are from one of them
+	lo, hi := hours, hours // how far the hours of the others are from those of one replay
 	for i, p := range plays {
 		s, h := met(p, rescalesIn(p), i)
 		if !math.IsNaN(s) {
@@ -139,26 +139,26 @@ func (c *comparison) byLuck(syncs []results.Sync, plays [][]float64, single Self
 	return out
 }
 
-// AttainmentLimit is how far the replicates' share of requests within the limits
-// may be from the recorded one, beyond their own 90 % interval: at more than ten
-// points an advice about limits is one about something else.
+// AttainmentLimit is how far the replicates' share of requests within the limits may be from
+// the recorded one, beyond their own 90 % interval. If it is more than ten points off, the
+// model does not support a recommendation about limits.
 const AttainmentLimit = 0.10
 
-// comparison is how sizes are held against each other.
+// comparison is how sizes are compared.
 type comparison struct {
 	step, period time.Duration
-	floor        float64   // minReplicas: hours count above it
-	unseen       stretches // in which nothing is judged
+	floor        float64   // minReplicas: only hours above it count
+	unseen       stretches // times in which nothing is judged
 }
 
-// rescale is a change of size: to what, at which step.
+// rescale is a change of size: the new size, and the step in which it happened.
 type rescale struct {
 	at   int
 	to   float64
 	when time.Duration
 }
 
-// recordedSizes are the sizes of a recording, one a step.
+// recordedSizes returns the sizes of a recording, one per step.
 func recordedSizes(syncs []results.Sync, n int, step time.Duration) []float64 {
 	out := make([]float64, n)
 	size := float64(syncs[0].Spec)
@@ -172,7 +172,7 @@ func recordedSizes(syncs []results.Sync, n int, step time.Duration) []float64 {
 	return out
 }
 
-// rescalesOf are the rescales of a recording.
+// rescalesOf returns the rescales of a recording.
 func rescalesOf(syncs []results.Sync, step time.Duration) (out []rescale) {
 	for i := range syncs {
 		if c := &syncs[i]; c.Rescaled() {
@@ -182,7 +182,7 @@ func rescalesOf(syncs []results.Sync, step time.Duration) (out []rescale) {
 	return out
 }
 
-// rescalesIn are the rescales of a replay.
+// rescalesIn returns the rescales of a replay.
 func rescalesIn(sizes []float64) (out []rescale) {
 	for i := 1; i < len(sizes); i++ {
 		if sizes[i] != sizes[i-1] {
@@ -192,8 +192,8 @@ func rescalesIn(sizes []float64) (out []rescale) {
 	return out
 }
 
-// compare holds simulated sizes, one a step, against recorded ones and their
-// rescales, but for the stretches in which nobody saw them.
+// compare compares simulated sizes, one per step, with recorded ones and their rescales. It
+// skips times in which the autoscaler was not seen.
 func (c *comparison) compare(recorded []float64, rescales []rescale, sim []float64) SelfReplay {
 	var out SelfReplay
 	above, simAbove, diff, judged := 0.0, 0.0, 0.0, 0.0
@@ -235,8 +235,7 @@ func (c *comparison) compare(recorded []float64, rescales []rescale, sim []float
 	if out.RescalesMatched < out.RescalesNeeded {
 		out.Verdict = SelfFail
 	}
-	// It may have moved only below the floor or up to it: then sizes are all there is
-	// to judge.
+	// The HPA may have moved only up to minReplicas: then only the sizes can be judged.
 	if above > 0 {
 		e := simAbove/above - 1
 		out.ReplicaHoursError = &e
@@ -247,10 +246,10 @@ func (c *comparison) compare(recorded []float64, rescales []rescale, sim []float
 	return out
 }
 
-// needed is how many of n recorded rescales a replay must meet. A size is a
-// rounding: where a metric stands a hair from the next replica, a millicore
-// decides, and a tenth of all rescales do. So as many may be missed as chance
-// makes with that in nine runs of ten, and a quarter at most:
+// needed returns how many of n recorded rescales a replay must match. A size is rounded: if a
+// metric is just below the next replica, one millicore decides, which happens in a tenth of
+// all rescales. So a replay may miss as many as chance explains in nine runs of ten, but at
+// most a quarter:
 //
 //	n ≤ 3: none, 4–7: 1, 8–11: 2, 12–18: 3
 func needed(n int) int {

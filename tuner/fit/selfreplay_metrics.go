@@ -9,21 +9,21 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// metricOff is how far what a replay reads of a metric may be from what was recorded,
-// as a ratio, before the fit warns.
+// metricOff is how far the replayed readings of a metric may be from the recorded ones, as a
+// ratio, before the fit warns.
 const metricOff = 0.05
 
-// totals adds up what a replayed autoscaler reads at the reconciles that were recorded,
-// and what was read then.
+// totals sums what a replayed autoscaler reads at the recorded reconciles, and what the
+// recorded one read.
 type totals struct {
-	syncs    []results.Sync // those that are still to come, in order of time
+	syncs    []results.Sync // those still to come, in order of time
 	read     map[string]float64
 	recorded map[string]float64
 }
 
-// see takes one reconcile of the replay. Both sides count where both have a value.
+// see adds one reconcile of the replay. A metric counts if both sides have a value.
 func (t *totals) see(o *hpa.Observation, _ *hpa.Decision) {
-	const near = 500 * time.Millisecond // stamps of a reconcile, in a run and in its replay
+	const near = 500 * time.Millisecond // between a reconcile's times in a run and in its replay
 	for len(t.syncs) > 0 && t.syncs[0].At < o.At-near {
 		t.syncs = t.syncs[1:]
 	}
@@ -33,7 +33,7 @@ func (t *totals) see(o *hpa.Observation, _ *hpa.Decision) {
 	y := &t.syncs[0]
 	for i := range o.Metrics {
 		if i >= len(y.Metrics) || y.Metrics[i].Err != "" || len(y.Metrics[i].Values)+len(y.Metrics[i].Pods) == 0 {
-			continue // nothing says what was read
+			continue // the recording does not say what was read
 		}
 		was, ours := totalOf(&y.Metrics[i]), 0.0
 		for _, v := range o.Metrics[i].Series {
@@ -52,7 +52,7 @@ func (t *totals) see(o *hpa.Observation, _ *hpa.Decision) {
 	}
 }
 
-// totalOf is a recorded reading summed over its pods or series, in thousandths.
+// totalOf returns a recorded reading, summed over its pods or series, in thousandths.
 func totalOf(r *results.Reading) float64 {
 	sum := 0.0
 	for _, v := range r.Values {
@@ -64,7 +64,7 @@ func totalOf(r *results.Reading) float64 {
 	return sum
 }
 
-// ratios is what was read over what was recorded, by metric; nil where nothing was.
+// ratios returns what was read over what was recorded, by metric; nil if nothing was.
 func (t *totals) ratios() map[string]float64 {
 	var out map[string]float64
 	for name, was := range t.recorded {
@@ -78,7 +78,7 @@ func (t *totals) ratios() map[string]float64 {
 	return out
 }
 
-// medians are the medians by metric over several replays.
+// medians returns the medians over several replays, by metric.
 func medians(of []map[string]float64) map[string]float64 {
 	var out map[string]float64
 	for name := range of[0] {
@@ -96,8 +96,8 @@ func medians(of []map[string]float64) map[string]float64 {
 	return out
 }
 
-// replayedNotes says how much of each metric the replay reads, and warns where that
-// is not what was recorded.
+// replayedNotes says how much of each metric the replay reads, and warns if that differs from
+// the recording.
 func replayedNotes(s *SelfReplay, syncs int) (n notes) {
 	for _, name := range sortedKeys(s.Metrics) {
 		k := s.Metrics[name]

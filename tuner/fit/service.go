@@ -12,25 +12,25 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// service is the log under a law: how a replica serves, and when each call got
-// its slot by it.
+// service is the log under a law: how a replica serves, and when each call got its slot by
+// that law.
 type service struct {
 	*log
 	law   plant.Law
 	start []float64 // seconds, by index into log.calls
-	// slowing is in the law's rates; alone is what each call would have taken by
-	// itself, in seconds by index, nil where nothing slows.
+	// slowing is contained in the law's rates. alone is what each call would have taken by
+	// itself, in seconds by index; nil if nothing slows down.
 	slowing slowing
 	alone   []float64
 	mean    float64 // of the law's times, seconds
 	hidden  *hidden // replicas behind one address; nil = visible
-	atOnce  int     // requests that get a slot at once, by the starts; a law under a quota has more
-	// own is what a call takes by itself where that is not what was measured: under a
-	// CPU limit, which stops some and not others. nil = it is.
+	atOnce  int     // requests that get a slot at once, by the starts; a law under a quota has more slots
+	// own is what a call takes by itself if that differs from the measured time: a CPU limit
+	// throttles some calls and not others. nil = it does not differ.
 	own func(i int) plant.ServiceTime
 }
 
-// orEndless is a client's patience in seconds; +Inf for 0.
+// orEndless returns a client's timeout in seconds; +Inf for 0.
 func orEndless(d time.Duration) float64 {
 	if d <= 0 {
 		return math.Inf(1)
@@ -38,12 +38,11 @@ func orEndless(d time.Duration) float64 {
 	return d.Seconds()
 }
 
-// serviceOf fits the law: slots from where waiting begins, service times from the
-// calls themselves, slowing from how they stretch as slots fill, what a CPU limit
-// lets through, the client's patience, the queue's places.
+// serviceOf fits the law: slots from where waiting begins, service times from the calls
+// themselves, slowing from how calls stretch as slots fill, the CPU limit, the client's
+// timeouts, and the length of the queue.
 //
-// It returns an error where fewer than 20 requests were answered while the pods
-// were watched.
+// It returns an error if fewer than 20 requests were answered while the pods were watched.
 func serviceOf(l *log, seed uint64) (service, notes, error) {
 	slots, said, err := serviceBySlots(l, seed)
 	if err != nil {
@@ -57,15 +56,15 @@ func serviceOf(l *log, seed uint64) (service, notes, error) {
 	return slots, said, nil
 }
 
-// ShowBackends is what makes it visible which replica answered.
+// ShowBackends says how to record which replica answered.
 const ShowBackends = "a response header that names the pod (connections.backend_header; the server can get its name from " +
 	"the downward API)"
 
-// fewestAnswers is how many tell what a request takes.
+// fewestAnswers is how many answers are needed to learn what a request takes.
 const fewestAnswers = 20
 
-// serviceBySlots is serviceOf for replicas that work on so many requests at once,
-// each at its own pace.
+// serviceBySlots does what serviceOf does, for replicas that work on a number of requests at
+// once, each at its own pace.
 func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	var n notes
 	ok := l.good()
@@ -102,7 +101,7 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	}
 	var more notes
 	s.slowing, more = slowingOf(&s, slots)
-	// Where services slow down, more slots are not that much more capacity.
+	// If services slow down, twice the slots are less than twice the capacity.
 	few, many := float64(found.lo)/s.slowing.at(float64(found.lo)), float64(found.hi)/s.slowing.at(float64(found.hi))
 	if found.waited && many > 1.5*few {
 		settled := "a run that loads one replica in steps from idle to beyond saturation"
@@ -137,7 +136,7 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	n.add(more)
 	n.add(throttledNotes(&s))
 	if s.law.Young, more = youngOf(&s); s.law.Quota.Cores > 0 {
-		s.law.Young, more = nil, notes{} // stops are not its age
+		s.law.Young, more = nil, notes{} // throttling causes it, not the pod's age
 	}
 	n.add(more)
 	s.law.Timeout, s.law.FirstToken = patience, firstToken
@@ -146,8 +145,8 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	return s, n, nil
 }
 
-// times is the sample of service times, at most 1,024 over the run: of the calls
-// that did not wait, or of all where under 50 did not. waited is how many did.
+// times returns the sample of service times, at most 1,024 over the run: those of calls that
+// did not wait, or of all calls if fewer than 50 did not. waited is how many did.
 func (s *service) times() (sample []plant.ServiceTime, waited int) {
 	var all []plant.ServiceTime
 	for i := range s.calls {
@@ -164,14 +163,14 @@ func (s *service) times() (sample []plant.ServiceTime, waited int) {
 			sample = append(sample, t)
 		}
 	}
-	if len(sample) < 50 { // hardly any did not wait: take them all
+	if len(sample) < 50 { // hardly any call did not wait, so take all of them
 		sample = all
 	}
 	return ranked(sample, 1024), waited
 }
 
-// ranked takes n of a sample, evenly by class and time: so few of them have its mean
-// and its quantiles, which n at random miss by 1/√n of its scatter.
+// ranked takes n of a sample, evenly by class and time. That way they keep its mean and
+// quantiles, which n random ones would miss by 1/√n of the scatter.
 func ranked(sample []plant.ServiceTime, n int) []plant.ServiceTime {
 	if len(sample) <= n {
 		return sample
@@ -187,14 +186,14 @@ func ranked(sample []plant.ServiceTime, n int) []plant.ServiceTime {
 	return out
 }
 
-// ownTimes is each arrival's own service time where it was measured, so that a
-// replay of the run itself meets the same requests; Total 0 = not measured. What
-// those beside it stretched it by is taken out: the replay stretches it again.
+// ownTimes returns each arrival's own service time if it was measured, so that a replay of the
+// run itself has the same requests; Total 0 = not measured. It takes out the slowdown by
+// requests beside it, because the replay adds that again.
 func (s *service) ownTimes(arrivals []profiles.Arrival) []plant.ServiceTime {
 	if s.law.Iterations != nil {
-		return nil // a request's own are its tokens, which the arrivals carry
+		return nil // a request is described by its tokens, which the arrivals carry
 	}
-	of := make(map[int]int32, len(s.calls)) // the last call of an arrival
+	of := make(map[int]int32, len(s.calls)) // the index of an arrival's last call
 	for i := range s.calls {
 		if c := &s.calls[i]; c.ok && c.done > s.start[i] {
 			of[c.request.Arrival] = int32(i)
@@ -214,16 +213,16 @@ func (s *service) ownTimes(arrivals []profiles.Arrival) []plant.ServiceTime {
 	return out
 }
 
-// reading is one pod's sample of a metric with what the pod did meanwhile.
+// reading is one pod's sample of a metric with what the pod did in its window.
 type reading struct {
 	value                  float64
-	done, running, waiting float64 // completions' worth a second, in service, queued: means over the window
-	work                   float64 // own work done a second, in mean requests; where services slow down
+	done, running, waiting float64 // completions' worth per second, in service, queued: means over the window
+	work                   float64 // own work done per second, in mean requests; if services slow down
 	window                 float64 // seconds
-	at                     float64 // its end, seconds
+	at                     float64 // end of the window, seconds
 }
 
-// did is what a server did between two instants (seconds), by the fitted starts.
+// did returns what a server did between two times (seconds), by the fitted starts.
 func (s *service) did(k int, from, to float64) reading {
 	r := reading{window: max(0, to-from)}
 	instant := to <= from

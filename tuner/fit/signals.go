@@ -12,27 +12,27 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// Signal is a metric that was recorded and that the HPA does not scale on: what it
-// follows, and whether an HPA could.
+// Signal is a metric that was recorded but that the HPA does not scale on: what it follows,
+// and whether an HPA could scale on it.
 type Signal struct {
-	// Metric is as an HPA would name it, without a target: of pods where the samples
-	// are of single pods, External where they are not, else a resource.
+	// Metric names it as an HPA would, without a target: Pods if the samples are those of
+	// single pods, External if they are not, or a resource.
 	Metric  hpa.Metric
 	Pipe    plant.Pipe
 	Follows string  // what explains its samples best
 	Noise   float64 // mean deviation from that, as a ratio of the mean; NaN = not known
 	N       int     // samples
-	// Slope is what a request in service adds to it after the highest load, in its unit;
-	// of memory alone, NaN else.
+	// Slope is what a request in service adds to it after the highest load, in its unit; for
+	// memory only, otherwise NaN.
 	Slope   float64
-	Dropped string // why it is no candidate; "" = it is one
+	Dropped string // why it cannot be scaled on; "" = it can
 }
 
-// fewestSamples is how many a signal needs to be looked at.
+// fewestSamples is how many samples a signal needs to be considered.
 const fewestSamples = 20
 
-// signalsOf fits what was recorded and is not scaled on. Names of samples come in the
-// order of the alphabet.
+// signalsOf fits the metrics that were recorded but that the HPA does not scale on, in
+// alphabetical order of their names.
 func signalsOf(s *service, cfg *hpa.Config, replica cost.Replica) []Signal {
 	count, ofPod := map[string]int{}, map[string]bool{}
 	for i := range s.run.Samples {
@@ -69,8 +69,8 @@ func signalsOf(s *service, cfg *hpa.Config, replica cost.Replica) []Signal {
 	return out
 }
 
-// onlyRises reports whether a metric of this name only ever rises: a counter, or a part of
-// a histogram. No target can be held on it; its rate is a metric of its own.
+// onlyRises reports whether a metric of this name only ever rises: a counter, or a part of a
+// histogram. No target can be held with it; its rate is a metric of its own.
 func onlyRises(name string) bool {
 	name, _, _ = strings.Cut(name, "{")
 	for _, end := range []string{"_total", "_bucket", "_count", "_sum", "_created"} {
@@ -81,8 +81,8 @@ func onlyRises(name string) bool {
 	return false
 }
 
-// signalOf fits how one metric follows the load; Dropped says why it is no signal to
-// scale on. replica is what a pod requests.
+// signalOf fits how one metric follows the load; Dropped says why it cannot be scaled on.
+// replica is what a pod requests.
 func signalOf(s *service, m hpa.Metric, replica cost.Replica) Signal {
 	g := Signal{Metric: m, Noise: math.NaN(), Slope: math.NaN()}
 	p, ok, said := pipeOf(s, &m, replica)
@@ -110,7 +110,7 @@ func signalOf(s *service, m hpa.Metric, replica cost.Replica) Signal {
 	return g
 }
 
-// follows names what a pipe counts.
+// follows returns a name for what a pipe counts.
 func follows(p *plant.Pipe) string {
 	switch {
 	case p.PerRunning > 0 && p.PerWaiting > 0:
@@ -129,8 +129,8 @@ func follows(p *plant.Pipe) string {
 	return "nothing"
 }
 
-// holds drops memory that does not fall with the load: after the highest load, what is
-// in service explains less than a tenth of its level.
+// holds drops memory that does not fall with the load: after the highest load, the requests in
+// service explain less than a tenth of its level.
 func (s *service) holds(g *Signal, m hpa.Metric) {
 	name, unit := sampled(&m)
 	rs := s.readings(name, unit, &m, s.did)

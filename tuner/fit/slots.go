@@ -8,38 +8,36 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// slots is how many requests a replica works on at once, and what else a log
-// would also be explained by.
+// slots is how many requests a replica works on at once, and which other numbers also explain
+// the log.
 type slots struct {
 	n      int     // the number that explains the log best
-	lo, hi int     // those that explain it as well, within the noise
-	spread float64 // mean deviation of what a request itself takes from what its class takes, seconds
+	lo, hi int     // those that explain it equally well, within the noise
+	spread float64 // mean deviation of a request's own time from that of its class, seconds
 	start  []float64
-	// waited says that some calls were seen to wait: without, n is the most that
-	// was seen at once, and a lower bound.
+	// waited means that some calls were seen to wait. If none did, n is the most seen at once,
+	// which is a lower bound.
 	waited bool
 }
 
-// How slots are told apart.
+// How different numbers of slots are compared.
 const (
-	// asGood is by how much another number may explain a log worse and still be
-	// taken to explain it as well: the spread's own sampling error over the few
-	// hundred calls that waits decide about.
+	// asGood is how much worse another number may explain a log and still count as explaining
+	// it equally well: the sampling error of the spread over the few hundred calls that waits
+	// affect.
 	asGood = 0.02
-	// lateStarts is the share of calls that a number of slots may start after their
-	// first token and still be possible: clocks, and requests that another client
-	// sent.
+	// lateStarts is the share of calls that a number of slots may start after their first token
+	// and still be possible: clocks differ, and other clients may send requests.
 	lateStarts = 0.01
 )
 
-// slotsOf fits how many requests a replica works on at once where it is visible
-// which one answered: first in, first out, n slots say when each call began, and
-// the right n leaves the calls the least spread of their own time. Too many take
-// waits for service; too few begin calls after they answered, which cannot be.
+// slotsOf fits how many requests a replica works on at once, if the log shows which replica
+// answered. With n slots and a first-in-first-out queue it follows when each call began, and
+// the right n gives the calls' own times the least spread. With too many slots, waits count as
+// service; with too few, calls begin after they answered, which is impossible.
 //
-// The spread is in seconds. Note: it was a ratio of the median, which grows as
-// waits are counted as service, so that a log full of waits gave 13 to 30 slots
-// for 8.
+// The spread is in seconds. Note: it was a ratio of the median, which grows if waits count as
+// service, so that a log full of waits gave 13 to 30 slots instead of 8.
 func slotsOf(l *log, streams bool) slots {
 	most := 1
 	for i := range l.calls {
@@ -67,8 +65,8 @@ func slotsOf(l *log, streams bool) slots {
 			best = n
 		}
 	}
-	// Where nothing ever waited every number from some on is the same; and where
-	// several are as good, the fewest are the evidence.
+	// If nothing ever waited, all numbers from some n on are the same; and if several are
+	// equally good, the log shows only the fewest.
 	out := slots{lo: best, hi: best}
 	for n, v := range at {
 		if v <= at[best]*(1+asGood)+1e-4 {
@@ -89,10 +87,9 @@ func slotsOf(l *log, streams bool) slots {
 	return out
 }
 
-// startsUnder is when each call got its slot (seconds) if a replica has m of them
-// and its queue is first in, first out: when all but m-1 of those before it had
-// ended. That needs nothing but the recorded ends. A call whose client went while
-// it waited held none.
+// startsUnder returns when each call got its slot (seconds) if a replica has m slots and its
+// queue is first in, first out: when all but m-1 of the calls before it had ended. That needs
+// only the recorded ends. A call whose client gave up while it waited held no slot.
 func startsUnder(l *log, m int) []float64 {
 	out := make([]float64, len(l.calls))
 	for _, s := range l.servers {
@@ -119,9 +116,8 @@ func startsUnder(l *log, m int) []float64 {
 	return out
 }
 
-// shape is what a class's requests take by themselves, as far as the log tells
-// it: to the first token by prompt tokens where answers stream, else to the end
-// by answered tokens.
+// shape is what requests of a class take by themselves, as far as the log shows it: to the
+// first token by prompt tokens if answers stream, otherwise to the end by answer tokens.
 type shape struct {
 	streams bool
 	classes []int16
@@ -129,11 +125,11 @@ type shape struct {
 	size    []float64       // x of each call
 }
 
-// shapePoints is how many calls of a class tell its line and spread.
+// shapePoints is how many calls of a class are used for its line and spread.
 const shapePoints = 4000
 
-// newShape sorts the calls of a log by class, with the size that is known of each when
-// it comes: the tokens of its prompt where answers stream, else those of its answer.
+// newShape sorts the calls of a log by class, each with its size: the tokens of its prompt if
+// answers stream, otherwise those of its answer.
 func newShape(l *log, streams bool) *shape {
 	s := &shape{streams: streams, byClass: map[int16][]int{}, size: make([]float64, len(l.calls))}
 	for i := range l.calls {
@@ -155,7 +151,7 @@ func newShape(l *log, streams bool) *shape {
 	return s
 }
 
-// took is what a call took from its start, as far as the shape looks.
+// took returns what a call took from its start, up to the point that the shape uses.
 func (s *shape) took(c *call, start float64) float64 {
 	if s.streams {
 		return c.first - start
@@ -163,9 +159,9 @@ func (s *shape) took(c *call, start float64) float64 {
 	return c.done - start
 }
 
-// spread is the mean absolute deviation of what calls took from their starts on
-// from their class's line, in seconds; +Inf where more than lateStarts of them
-// would have begun after they answered.
+// spread returns the mean absolute deviation of what calls took, from their starts on, from
+// their class's line, in seconds; +Inf if more than lateStarts of them would have begun after
+// they answered.
 func (s *shape) spread(l *log, start []float64) float64 {
 	sum, n, late := 0.0, 0.0, 0.0
 	var xs, ys []float64
@@ -190,7 +186,7 @@ func (s *shape) spread(l *log, start []float64) float64 {
 	return sum / n
 }
 
-// quiet is the first quartile of how many were inside when calls came.
+// quiet returns the first quartile of the requests in the replica when a call came.
 func (l *log) quiet() int {
 	inside := make([]int, len(l.calls))
 	for i := range l.calls {

@@ -9,8 +9,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// LawOf fits the law that a run's requests carry: of iterations where they have
-// their tokens, and of slots where they have only their times.
+// LawOf fits the law that a run's requests allow: iterations if they have token counts, slots
+// if they only have times.
 func LawOf(run *results.Run, o LawOptions) (LLM, error) {
 	law, err := LanguageLaw(run, o)
 	if err == nil {
@@ -30,7 +30,7 @@ func LawOf(run *results.Run, o LawOptions) (LLM, error) {
 	return out, nil
 }
 
-// HoldoutLaw predicts a run as HoldoutLLM does, by the law that LawOf fits.
+// HoldoutLaw predicts a run as HoldoutLLM does, with the law that LawOf fits.
 func HoldoutLaw(run *results.Run, o LawOptions) (Holdout, error) {
 	if h, err := HoldoutLLM(run, o); err == nil {
 		return h, nil
@@ -38,9 +38,8 @@ func HoldoutLaw(run *results.Run, o LawOptions) (Holdout, error) {
 	return holdoutSlots(run)
 }
 
-// holdoutSlots fits slots to the first two thirds of a run, by arrival, and serves
-// all of it: what a request takes by itself is drawn from what those of its class
-// took.
+// holdoutSlots fits slots to the first two thirds of a run, by arrival, and serves all of it.
+// The time that a request takes by itself is drawn from those of its class.
 func holdoutSlots(run *results.Run) (Holdout, error) {
 	all := slices.Clone(run.Requests)
 	slices.SortStableFunc(all, func(a, b results.Request) int { return int(a.Scheduled - b.Scheduled) })
@@ -59,14 +58,14 @@ func holdoutSlots(run *results.Run) (Holdout, error) {
 	return h, err
 }
 
-// slotsService is serviceOf by slots, whatever tokens there are.
+// slotsService is serviceOf by slots, even if requests have token counts.
 func slotsService(l *log) (service, notes, error) { return serviceBySlots(l, 1) }
 
-// lots is how often the requests are served, each time with other times drawn.
+// lots is how often the requests are served, each time with newly drawn times.
 const lots = 8
 
-// servedBySlots plays the requests, and holds those from index from on against what
-// was measured.
+// servedBySlots plays the requests, and compares those from index from on with their
+// measurements.
 func servedBySlots(law *plant.Law, all []results.Request, from int) ([]HoldoutFigure, error) {
 	var actual [2][]float64 // ttft, e2e
 	byServer := map[int][]int{}
@@ -130,7 +129,7 @@ func servedBySlots(law *plant.Law, all []results.Request, from int) ([]HoldoutFi
 	}, nil
 }
 
-// play serves one server's requests, by index, and counts those from index from on.
+// play serves one server's requests, given by index, and counts those from index from on.
 func play(m *plant.Model, all []results.Request, server []int, from int, seed uint64, l *plant.Latency) (done,
 	good float64) {
 	end := all[server[len(server)-1]].Scheduled.Seconds()

@@ -8,30 +8,29 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// slowing is how services stretch as slots fill: with k in service each takes
+// slowing is how services stretch as slots fill. With k in service, each takes
 //
 //	s(k) = 1 + per·max(0, k − from)
 //
-// times what it takes by itself. The zero slowing is none.
+// times its own time. The zero slowing is no slowdown.
 type slowing struct {
-	per  float64 // for each request beside, beyond from
+	per  float64 // for each other request in service beyond from
 	from float64 // ≥ 1
 }
 
 // at is s(k), the stretch with k in service: 1 or more.
 func (s slowing) at(k float64) float64 { return 1 + s.per*max(0, k-s.from) }
 
-// slowest is the stretch below which a slowing is not told from chance.
+// slowest is the stretch below which a slowdown cannot be told from chance.
 const slowest = 1.15
 
-// slowingOf fits how services stretch over the mean number in service while they
-// last: a line, or a level and a line, whichever leaves least. What a call takes is
-// held against its class's line in tokens, so that long answers are not taken for
-// slow ones.
+// slowingOf fits how services stretch with the mean number in service while they last: by a
+// line, or by a level and a line, whichever has the smaller error. A call's time is compared
+// with its class's line over tokens, so that long answers do not count as slow ones.
 //
-// Note: it was fitted over the number inside when a call came, and scaled by all
-// calls' stretch a sample of those that had not waited: 3.80 requests a second for
-// 3.33.
+// Note: it was fitted over the number in service when a call came, and a sample of calls that
+// had not waited was scaled by the stretch of all calls. That gave 3.80 requests per second
+// instead of 3.33.
 func slowingOf(s *service, slots int) (slowing, notes) {
 	var said notes
 	if slots < 2 {
@@ -82,7 +81,7 @@ func slowingOf(s *service, slots int) (slowing, notes) {
 		return slowing{}, said
 	}
 	out := slowing{max(0, b/a), from}
-	// Beyond what was seen the line is not known to go on.
+	// Beyond what was seen, nothing shows that the line goes on.
 	said.quality(
 		"slowing",
 		out.at(float64(slots)),
@@ -95,8 +94,8 @@ func slowingOf(s *service, slots int) (slowing, notes) {
 	return out, said
 }
 
-// expected is what each call's class takes for its tokens, by a line through all
-// of the class, in seconds; 0 where the class has too few.
+// expected returns what each call takes for its tokens by a line through all calls of its
+// class, in seconds; 0 if the class has too few.
 func (s *service) expected() []float64 {
 	byClass := map[int16][]int{}
 	for i := range s.calls {
@@ -120,8 +119,8 @@ func (s *service) expected() []float64 {
 	return out
 }
 
-// over is, for each call, the integral over its service of pace(n), n the number
-// in service beside and with it (of the mean replica, where they are hidden).
+// over returns, for each call, the integral of pace(n) over its service, where n is the number
+// in service including it (of the mean replica, if replicas are hidden).
 func (s *service) over(pace func(n float64) float64) []float64 {
 	out := make([]float64, len(s.calls))
 	type event struct {
@@ -160,8 +159,8 @@ func (s *service) over(pace func(n float64) float64) []float64 {
 	return out
 }
 
-// unstretched is what a call took by itself from its start on, in seconds: alone
-// says how much of its service it was, by index.
+// unstretched returns what a call took by itself from its start on, in seconds. alone is its
+// own share of its service, in seconds by index.
 func (s *service) unstretched(i int, alone []float64) plant.ServiceTime {
 	c := &s.calls[i]
 	took := c.done - s.start[i]

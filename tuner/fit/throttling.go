@@ -2,7 +2,7 @@ package fit
 
 import "github.com/hpatune/hpatune/internal/figure"
 
-// throttledNotes says how often pods were stopped, and whether the law knows why.
+// throttledNotes says how often pods were throttled, and whether the law explains it.
 func throttledNotes(s *service) notes {
 	var n notes
 	share, periods, ok := s.run.Throttled()

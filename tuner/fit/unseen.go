@@ -11,16 +11,16 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// stretches are times of a run that are no evidence.
+// stretches are times of a run that do not count as evidence.
 type stretches [][2]time.Duration
 
-// meet reports whether any of them meets from to to, ends included.
+// meet reports whether any of them overlaps [from, to], ends included.
 func (s stretches) meet(from, to time.Duration) bool {
 	return slices.ContainsFunc(s, func(x [2]time.Duration) bool { return from <= x[1] && to >= x[0] })
 }
 
-// unseenPods are the stretches in which nobody saw which pods there were: what a
-// request took then, or how long a pod took to start, is not known to be theirs.
+// unseenPods returns the times in which the pods were not seen: what a request took then, or
+// how long a pod took to start, cannot be attributed to a pod.
 func unseenPods(run *results.Run) stretches {
 	var out stretches
 	for _, g := range run.Gaps {
@@ -31,9 +31,9 @@ func unseenPods(run *results.Run) stretches {
 	return out
 }
 
-// undecided are the stretches in which what the autoscaler read or did was not
-// seen, each with the time after it in which it may have remembered that; and
-// all after an edit of the HPA.
+// undecided returns the times in which what the autoscaler read or did was not seen, each
+// extended by the time for which the autoscaler may remember it; and all times after an edit
+// of the HPA.
 func undecided(run *results.Run, p hpa.Params, cfg hpa.Config) stretches {
 	var out stretches
 	for _, g := range run.Gaps {
@@ -47,7 +47,7 @@ func undecided(run *results.Run, p hpa.Params, cfg hpa.Config) stretches {
 	return out
 }
 
-// unseenOf says which stretches of the run are left out, and why.
+// unseenOf says which parts of the run are left out, and why.
 func unseenOf(run *results.Run, p hpa.Params, cfg hpa.Config) notes {
 	var n notes
 	var sources []string

@@ -7,14 +7,14 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// ages are the bounds of the ages, since readiness, over which services are
-// compared: what compiles and caches warm up in, mostly.
+// ages are the bounds, in time since readiness, between which services are compared. Compilers
+// and caches usually warm up within them.
 var ages = []time.Duration{15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute}
 
-// youngOf is how many times as long calls take by themselves at pods that became
-// ready in the run, by age: the median of what they took over what their class takes,
-// over that of older pods. Ages at which they take a tenth longer, by 20 calls or
-// more, are kept, and those younger than one that is; nil = none is.
+// youngOf returns how many times as long calls take by themselves at pods that became ready in
+// the run, by age: the median of their time over that of their class, divided by the same for
+// older pods. It keeps the ages at which 20 calls or more take at least a tenth longer, and
+// all younger ones; nil = none.
 func youngOf(s *service) ([]plant.Youth, notes) {
 	var n notes
 	if !s.visible {
@@ -67,9 +67,9 @@ func youngOf(s *service) ([]plant.Youth, notes) {
 	return out, n
 }
 
-// served is what calls took, as far as it is surely service, and what their class
-// takes for their tokens, in seconds by index: from the first token on where answers
-// stream, which no wait is in; else from their start on.
+// served returns what calls took, counting only what is certainly service, and what their
+// class takes for their tokens, in seconds by index. If answers stream, that is the time after
+// the first token, which contains no wait; otherwise it is the time after their start.
 func (s *service) served() (took, expect []float64) {
 	if !s.streams() {
 		took = make([]float64, len(s.calls))
