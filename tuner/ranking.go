@@ -125,26 +125,35 @@ func (s *search) run() error {
 	if err := s.race(s.contend(edge)); err != nil {
 		return err
 	}
-	// What seemed to hold after a few days may not after many.
-	for _, i := range frontier(s.fluids, s.allowed()) {
-		if len(feasible(s.trials, b.space)) > 0 {
-			break
+	for {
+		before := s.used
+		// What seemed to hold after a few days may not after many.
+		for _, i := range frontier(s.fluids, s.allowed()) {
+			if len(feasible(s.trials, b.space)) > 0 {
+				break
+			}
+			if s.fluids[i].margin >= s.fluids[edge].margin {
+				if err := s.race([]*trial{s.trial(i)}); err != nil {
+					return err
+				}
+			}
 		}
-		if s.fluids[i].margin >= s.fluids[edge].margin {
-			if err := s.race([]*trial{s.trial(i)}); err != nil {
+		if len(feasible(s.trials, b.space)) == 0 {
+			if _, ok, err := s.beyond(); err != nil || !ok {
 				return err
 			}
 		}
-	}
-	if len(feasible(s.trials, b.space)) == 0 {
-		if _, ok, err := s.beyond(); err != nil || !ok {
+		if err := s.simplify(); err != nil {
 			return err
 		}
+		if err := s.level(); err != nil {
+			return err
+		}
+		// The days that level adds may show that the pick was lucky: then the search goes on.
+		if len(feasible(s.trials, b.space)) > 0 || s.used == before {
+			return nil
+		}
 	}
-	if err := s.simplify(); err != nil {
-		return err
-	}
-	return s.level()
 }
 
 // pass adds candidates to the fluids.

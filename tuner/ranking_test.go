@@ -188,6 +188,26 @@ func TestWhatOnlySeemedToHoldIsNotTheEnd(t *testing.T) {
 	}
 }
 
+// A pick that was lucky for thirty days is found out when it gets as many days as the
+// others that are shown. The search goes on then, and does not say that nothing holds.
+func TestALuckyPickIsNotTheEnd(t *testing.T) {
+	for _, need := range []float64{43, 66} {
+		m := needing(need, 3) // the fluid plant, too, believes those just below
+		m.holds = func(c *hpa.Config, day int) bool { return power(c) >= need || power(c) >= need-3 && day < 30 }
+		s := m.search(t, cpuHPA(3, 12, 50), Space{Need: 4})
+		if err := s.run(); err != nil {
+			t.Fatal(err)
+		}
+		got := choose(s.trials, Space{}).best
+		if got == nil {
+			t.Fatalf("need %v: %s, and no pick", need, named(s.trials))
+		}
+		if p := power(&got.config); p < need || p > need*(1+2*unparted) {
+			t.Errorf("need %v: picks one that serves %v", need, p)
+		}
+	}
+}
+
 // Beyond the grid it is sizes that help: what else the safest configuration changes is put
 // back, and all that are shown have the same days.
 func TestALargerSizeChangesNothingElse(t *testing.T) {

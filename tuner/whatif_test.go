@@ -150,7 +150,7 @@ func value(i *Interval) float64 {
 // Where limits leave no room, more load is missed, and money is not told of it.
 func TestWhatIfBeyondTheLimit(t *testing.T) {
 	b := slowStart(t, 20*time.Second)
-	b.space.MaxLimit = b.space.Need + 1
+	b.space.MaxLimit = b.space.Need
 	o := Options{Current: cpuHPA(2, 12, 60), Objectives: b.goals.list, Replicates: 8, Seed: 1, Progress: func(string, int, int) {}}
 	k := cheapestOf(t, b, 300)
 	all, err := b.whatIf(t.Context(), o, k, k.best)
