@@ -44,7 +44,8 @@ func TestHiddenReplicas(t *testing.T) {
 	}
 }
 
-// TestPlay: calls of one second each, unless the row says otherwise, meet slots, balancers, patience and pods that come and go.
+// TestPlay: calls of one second each, unless the row says otherwise, meet slots, balancers, a client that gives up, and
+// pods that come and go.
 func TestPlay(t *testing.T) {
 	always := span{0, math.Inf(1)}
 	for _, row := range []struct {

@@ -2,9 +2,9 @@ package hpa
 
 import "math"
 
-// toInt32 converts as amd64 does, where the controller's own results were checked: what does
-// not fit, and NaN, becomes −2147483648. arm64 would saturate. Spelled out so that one input
-// gives one decision on every machine.
+// toInt32 converts as amd64 does, where the controller's own results were checked: NaN and values
+// that do not fit become −2147483648. arm64 would saturate. The conversion is explicit, so one
+// input gives one decision on every machine.
 func toInt32(x float64) int32 {
 	if n := toInt64(x); n == int64(int32(n)) {
 		return int32(n)
@@ -12,7 +12,7 @@ func toInt32(x float64) int32 {
 	return math.MinInt32
 }
 
-// toInt64 converts as amd64 does: what does not fit, and NaN, becomes the least int64.
+// toInt64 converts as amd64 does: NaN and values that do not fit become the smallest int64.
 func toInt64(x float64) int64 {
 	if x >= -9223372036854775808 && x < 9223372036854775808 {
 		return int64(x)
@@ -20,7 +20,8 @@ func toInt64(x float64) int64 {
 	return math.MinInt64
 }
 
-// tolerances is how far from 1.0 a ratio may be, in each direction, and still be on target.
+// tolerances is how far a ratio may differ from 1.0, in each direction, and still count as on
+// target.
 type tolerances struct {
 	down, up float64
 	old      bool // before 1.33: |1 − ratio| ≤ up

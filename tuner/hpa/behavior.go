@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// normalize bounds a proposal where spec.behavior is absent: the old path, which is not the new
-// one with default behavior. There are no policies and no events; the up limit is per reconcile,
-// and a past recommendation above the present size scales up.
-// Source: horizontal.go, normalizeDesiredReplicas, convertDesiredReplicasWithRules.
+// normalize limits a proposal if spec.behavior is absent. This is the old path, which differs from
+// the new one with default behavior: it has no policies and no events, its scale-up limit is per
+// reconcile, and a past recommendation above the current size scales up. Source: horizontal.go,
+// normalizeDesiredReplicas, convertDesiredReplicasWithRules.
 func (c *Controller) normalize(at time.Duration, current, desired int32, d *Decision) int32 {
 	stable, from, slot := c.recs.highest(desired, at, at-c.params.DownscaleStabilization)
 	c.recs.add(at, desired, slot)
@@ -33,16 +33,16 @@ func (c *Controller) normalize(at time.Duration, current, desired int32, d *Deci
 	return c.limited(stable, stable, DesiredWithinRange)
 }
 
-// normalizeWithBehavior bounds a proposal where spec.behavior is present: it moves from the
-// present size into the band that both windows leave, as far as the policies let it.
-// Source: horizontal.go, normalizeDesiredReplicasWithBehaviors.
+// normalizeWithBehavior limits a proposal if spec.behavior is present: it moves from the current
+// size into the band between both windows, as far as the policies allow. Source: horizontal.go,
+// normalizeDesiredReplicasWithBehaviors.
 func (c *Controller) normalizeWithBehavior(at time.Duration, current, desired int32, d *Decision) int32 {
 	up, down := time.Duration(0), c.spec.ScaleDown.Window
 	if c.spec.ScaleUp.WindowSet {
 		up = c.spec.ScaleUp.Window
 	}
 	if !c.spec.ScaleDown.WindowSet {
-		// Whole seconds: upstream fills the field of the HPA, an int32 of seconds.
+		// In whole seconds, because upstream writes the HPA field, an int32 of seconds.
 		down = time.Duration(int32(c.params.DownscaleStabilization.Seconds())) * time.Second
 	}
 	b := c.recs.within(desired, at, at-up, at-down)
@@ -55,7 +55,8 @@ func (c *Controller) normalizeWithBehavior(at time.Duration, current, desired in
 		stable, from = b.down, b.downFrom
 	}
 	if stable == current && stable != desired {
-		// What holds the present size is the recommendation at the band's edge toward desired.
+		// The recommendation at the band's edge toward desired is the one that holds the current
+		// size.
 		if from = b.downFrom; desired > current {
 			from = b.upFrom
 		}
@@ -105,8 +106,8 @@ func (c *Controller) limited(stable, out int32, reason Reason) int32 {
 	return out
 }
 
-// upLimit returns how large the policies let the target be, and the policy that says so.
-// Source: horizontal.go, calculateScaleUpLimitWithScalingRules.
+// upLimit returns the largest size that the policies allow, and the policy that sets it. Source:
+// horizontal.go, calculateScaleUpLimitWithScalingRules.
 func (c *Controller) upLimit(at time.Duration, current int32) (limit int32, policy int8) {
 	r := &c.spec.ScaleUp
 	if r.Select == Disabled {
@@ -121,7 +122,7 @@ func (c *Controller) upLimit(at time.Duration, current int32) (limit int32, poli
 		start := c.atStart(at, current, p)
 		n := start + p.Value
 		if p.Type == PercentPolicy {
-			// Kept literally: 50 pods and 10 % are 55.00000000000001, so 56.
+			// Same expression as upstream: 50 pods plus 10 % is 55.00000000000001, so 56.
 			n = toInt32(math.Ceil(float64(start) * (1 + float64(p.Value)/100)))
 		}
 		if r.Select == Min && n < limit || r.Select != Min && n > limit {
@@ -131,8 +132,8 @@ func (c *Controller) upLimit(at time.Duration, current int32) (limit int32, poli
 	return limit, policy
 }
 
-// downLimit returns how small the policies let the target be, and the policy that says so.
-// Source: horizontal.go, calculateScaleDownLimitWithBehaviors.
+// downLimit returns the smallest size that the policies allow, and the policy that sets it. Source:
+// horizontal.go, calculateScaleDownLimitWithBehaviors.
 func (c *Controller) downLimit(at time.Duration, current int32) (limit int32, policy int8) {
 	r := &c.spec.ScaleDown
 	if r.Select == Disabled {
@@ -147,7 +148,7 @@ func (c *Controller) downLimit(at time.Duration, current int32) (limit int32, po
 		start := c.atStart(at, current, p)
 		n := start - p.Value
 		if p.Type == PercentPolicy {
-			// Kept literally: 10 pods less 80 % are 1.9999999999999996, so 1.
+			// Same expression as upstream: 10 pods minus 80 % is 1.9999999999999996, so 1.
 			n = toInt32(float64(start) * (1 - float64(p.Value)/100))
 		}
 		if r.Select == Min && n > limit || r.Select != Min && n < limit {
@@ -157,7 +158,8 @@ func (c *Controller) downLimit(at time.Duration, current int32) (limit int32, po
 	return limit, policy
 }
 
-// atStart is the size at the start of a policy's period, as far as the HPA itself changed it since.
+// atStart is the size at the start of a policy's period, counting only the changes that the HPA
+// itself made since.
 func (c *Controller) atStart(at time.Duration, current int32, p *Policy) int32 {
 	return current - c.ups.since(at-p.Period) + c.downs.since(at-p.Period)
 }

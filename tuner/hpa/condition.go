@@ -159,5 +159,5 @@ func (e Event) Type() string {
 	return "Normal"
 }
 
-// seedText is what a seeded condition said where Reason has no word for it.
+// seedText is the text of a seeded condition (see Remember) whose reason is not one of Reason's.
 type seedText struct{ reason, message string }

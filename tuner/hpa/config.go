@@ -8,13 +8,14 @@ import (
 // Config is the spec of one autoscaling/v2 HorizontalPodAutoscaler with the API server's defaults
 // filled in, as the controller reads it. scaleTargetRef is not part of it (see [Identity]).
 //
-// A Config that was given to a Controller must not be changed afterwards: give a Clone.
+// Do not change a Config after you gave it to a Controller; give it a Clone.
 type Config struct {
 	MinReplicas int32 // spec.minReplicas; the API server turns an absent one into 1
 	MaxReplicas int32 // spec.maxReplicas
 	Metrics     []Metric
-	// Behavior says that spec.behavior is present, be it {}: the controller then normalizes by
-	// another code path (events, policies, both windows). Without it ScaleUp and ScaleDown are not read.
+	// Behavior is true if spec.behavior is present, even as {}: the controller then normalizes on
+	// another code path (events, policies, both windows). If it is false, ScaleUp and ScaleDown are
+	// not read.
 	Behavior  bool
 	ScaleUp   Rules
 	ScaleDown Rules
@@ -113,12 +114,13 @@ type Metric struct {
 	Name      string // the resource's ("cpu") or the metric's name
 	Container string // ContainerResource only
 	Object    ObjectRef
-	// Selector is the metric's label selector in the text form of SelectorText. SelectorSet tells
-	// an absent selector from an empty one: they print differently in upstream's reasons.
+	// Selector is the metric's label selector in the text form of SelectorText. SelectorSet
+	// distinguishes an absent selector from an empty one: upstream's reasons print them
+	// differently.
 	Selector    string
 	SelectorSet bool
-	// SelectorErr is why the selector is none, in upstream's words; "" if it is one. The API server
-	// takes such an HPA, and the metric then fails at every reconcile.
+	// SelectorErr is why the selector is invalid, in upstream's words; "" if it is valid. The API
+	// server accepts such an HPA, and the metric then fails at every reconcile.
 	SelectorErr string
 	Target      Target
 }
@@ -175,7 +177,7 @@ func DefaultMetrics() []Metric {
 	return []Metric{{Source: Resource, Name: "cpu", Target: Target{Type: Utilization, Utilization: 80}}}
 }
 
-// DefaultConfig returns the spec of an HPA that says nothing but maxReplicas.
+// DefaultConfig returns the spec of an HPA that sets only maxReplicas.
 func DefaultConfig(maxReplicas int32) Config {
 	return Config{MinReplicas: 1, MaxReplicas: maxReplicas, Metrics: DefaultMetrics()}
 }
@@ -189,13 +191,14 @@ func (c *Config) Clone() Config {
 	return d
 }
 
-// Equal says whether both mean the same to the controller: without Behavior, the rules are not compared.
+// Equal reports whether both mean the same to the controller: without Behavior, the rules are not
+// compared.
 func (c *Config) Equal(d *Config) bool {
 	return c.MinReplicas == d.MinReplicas && c.MaxReplicas == d.MaxReplicas && slices.Equal(c.Metrics, d.Metrics) &&
 		c.Behavior == d.Behavior && (!c.Behavior || c.ScaleUp.Equal(&d.ScaleUp) && c.ScaleDown.Equal(&d.ScaleDown))
 }
 
-// Equal says whether both rules mean the same: a value that is not set is not compared.
+// Equal reports whether both rules mean the same: a value that is not set is not compared.
 func (r *Rules) Equal(s *Rules) bool {
 	return r.WindowSet == s.WindowSet && (!r.WindowSet || r.Window == s.Window) && r.Select == s.Select &&
 		slices.Equal(
@@ -204,7 +207,7 @@ func (r *Rules) Equal(s *Rules) bool {
 		) && r.ToleranceSet == s.ToleranceSet && (!r.ToleranceSet || r.Tolerance == s.Tolerance)
 }
 
-// Outside says whether some metric is Object or External: only then can the HPA come back from zero.
+// Outside reports whether a metric is Object or External: only then can the HPA scale up from zero.
 func (c *Config) Outside() bool {
 	return slices.ContainsFunc(c.Metrics, func(m Metric) bool { return m.Source == Object || m.Source == External })
 }

@@ -64,8 +64,8 @@ func (c *Controller) Name(id Identity) {
 }
 
 // Restart forgets recommendations and events, as a restarted kube-controller-manager does. The
-// status survives: it lives in the API. The present size then counts as a recommendation for a
-// whole scale-down window.
+// status survives, because it is stored in the API. The current size then counts as a
+// recommendation for a whole scale-down window.
 func (c *Controller) Restart() {
 	c.remembers = false
 	c.recs.n, c.recs.t = c.recs.n[:0], c.recs.t[:0]
@@ -98,7 +98,7 @@ func (c *Controller) Remember(m Memory) error {
 	return nil
 }
 
-// Memory returns the controller's present state, in upstream's list order.
+// Memory returns the controller's current state, in upstream's list order.
 func (c *Controller) Memory() Memory {
 	m := Memory{CurrentReplicas: c.status.current, DesiredReplicas: c.status.desired,
 		ScaleUp: append([]ScaleEvent(nil), c.ups...), ScaleDown: append([]ScaleEvent(nil), c.downs...)}
@@ -117,8 +117,8 @@ var errNoSpec = errors.New("no spec: the first observation needs one, with at le
 
 // Step is one reconcile: it decides from o and fills d, reusing its slices.
 //
-// Nothing is allocated once d and the lists have grown, unless a metric or the API fails. Texts
-// are put together when Condition.Message, Event.Message, Err.Error or Explain are called.
+// Once d and the lists have grown, Step allocates nothing unless a metric or the API fails. Texts
+// are built when Condition.Message, Event.Message, Err.Error or Explain is called.
 //
 // Source: horizontal.go, reconcileAutoscaler.
 func (c *Controller) Step(o *Observation, d *Decision) {
@@ -270,7 +270,8 @@ func (c *Controller) reconcile(o *Observation, d *Decision) {
 	}
 }
 
-// zeroByHPA says whether the HPA itself made the target zero, as its condition has it.
+// zeroByHPA reports whether the HPA itself scaled the target to zero, by the HPA's condition
+// ScaledToZero.
 func (c *Controller) zeroByHPA() bool {
 	if !c.params.Gates.ScaleToZero || c.params.Release < 36 {
 		return false
@@ -283,7 +284,7 @@ func (c *Controller) zeroByHPA() bool {
 	return false
 }
 
-// leavesZero says whether an HPA whose target stands at zero reads its metrics. A zero set by
+// leavesZero reports whether an HPA whose target has zero replicas reads its metrics. A zero set by
 // hand switches it off; before 1.36 minReplicas 0 was enough to stay on.
 func (c *Controller) leavesZero(byHPA bool) bool {
 	if c.params.Release < 36 {
@@ -292,10 +293,9 @@ func (c *Controller) leavesZero(byHPA bool) bool {
 	return byHPA && (c.spec.MinReplicas != 0 || c.spec.Outside())
 }
 
-// byMetrics computes every metric and takes the largest proposal. It is not ok if all metrics
-// fail, or if one does and the others would scale down. A text with a form other than formNone
-// says what failed.
-// Source: horizontal.go, computeReplicasForMetrics, validateAndParseSelector.
+// byMetrics computes every metric and takes the largest proposal. ok is false if all metrics fail,
+// or if one does and the others would scale down. If the text has a form other than formNone, it
+// says what failed. Source: horizontal.go, computeReplicasForMetrics, validateAndParseSelector.
 func (c *Controller) byMetrics(o *Observation, d *Decision) (invalid text, ok bool) {
 	if t, bad := c.badSelector(o, d); bad {
 		return t, false
@@ -324,7 +324,7 @@ func (c *Controller) byMetrics(o *Observation, d *Decision) (invalid text, ok bo
 			d.event(failedGet(p.Metric.Source), text{form: formFault, metric: p.Metric, fault: &fault})
 			continue
 		}
-		// Kept literally: a second proposal replaces 0 even when it is not larger.
+		// As upstream does: a second proposal replaces 0 even if it is not larger.
 		if replicas == 0 || p.Replicas > replicas {
 			replicas, best = p.Replicas, i
 		}
@@ -368,7 +368,8 @@ func (c *Controller) badSelector(o *Observation, d *Decision) (text, bool) {
 	return t, true
 }
 
-// writeScale says how the write of the scale ends; at moves on with every try that met a conflict.
+// writeScale returns the result of writing the scale; at advances with every try that met a
+// conflict.
 func (c *Controller) writeScale(o *Observation, at *time.Duration) error {
 	tries := conflictTries
 	if c.params.Release < 34 {
@@ -382,7 +383,7 @@ func (c *Controller) writeScale(o *Observation, at *time.Duration) error {
 	return o.ScaleUpdateErr
 }
 
-// conflict is the API server's answer to a write that came too late, in its words.
+// conflict is the API server's answer, in its own words, to a write of an outdated object.
 type conflict struct{ resource, name string }
 
 func (e *conflict) Error() string {

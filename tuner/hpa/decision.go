@@ -2,8 +2,8 @@ package hpa
 
 import "time"
 
-// Decision is what one reconcile decided, with every number on the way. Step fills it and
-// reuses its slices; it is valid until the next Step that gets the same Decision.
+// Decision is what one reconcile decided, with every intermediate number. Step fills it and reuses
+// its slices; it is valid until the next Step that gets the same Decision.
 type Decision struct {
 	At          time.Duration
 	From        int32 // spec.replicas before
@@ -21,7 +21,8 @@ type Decision struct {
 	Limit       int32         // the size that the policies allowed (NoLimit where none was asked)
 	Policy      int8          // index of the policy that set Limit; -1: none (no behavior, Disabled)
 	Up          bool          // Limit is an upper one
-	// Conditions are the HPA's status.conditions after, in their order; unused places have Type None.
+	// Conditions are the HPA's status.conditions after the reconcile, in their order; unused places
+	// have Type None.
 	Conditions [4]Condition
 	Events     []Event
 	Reason     Reason // of the rescale, what SuccessfulRescale says; see RescaleReason
@@ -34,7 +35,7 @@ type Decision struct {
 // NoLimit is Decision.Limit where no limit was computed.
 const NoLimit int32 = -1 << 31
 
-// Path is the way a reconcile went.
+// Path is the code path that a reconcile took.
 type Path uint8
 
 // The paths.
@@ -47,7 +48,7 @@ const (
 	NoComputation             // metrics or selector failed
 )
 
-// Proposal is one metric's answer.
+// Proposal is the size that one metric asks for.
 type Proposal struct {
 	Metric   *Metric
 	Replicas int32

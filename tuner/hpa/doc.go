@@ -15,8 +15,8 @@
 // The files follow k8s.io/kubernetes v1.37.2, pkg/controller/podautoscaler: controller.go follows
 // horizontal.go's reconcileAutoscaler, behavior.go its normalization, replicas.go follows
 // replica_calculator.go and metrics/utilization.go, memory.go the recommendation and event lists.
-// Releases 1.30 to 1.36 are selected by [Params.Release]; what differs there is listed in
-// params.go, comes from changelogs, and is not proven against those releases.
+// Releases 1.30 to 1.36 are selected by [Params.Release]; params.go lists how they differ, as read
+// in their code; they were not run.
 //
 // Arithmetic is upstream's: int32 replicas, int64 thousandths, float64 ratios, whole percents.
 // A float too large for an int32 becomes −2147483648, as on amd64 (arm64 saturates instead).

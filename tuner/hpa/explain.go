@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Explain says the decision in one sentence for a person: what was wanted, by which metric, what
-// held or limited it, and which pods did not count. It needs no recomputation.
+// Explain describes the decision in one sentence for a person: the size that was wanted, by which
+// metric, what held or limited it, and which pods did not count. It computes nothing again.
 func (d *Decision) Explain() string {
 	if d.Err != nil && d.spec == nil {
 		return d.Err.Error()
@@ -132,7 +132,7 @@ func (d *Decision) failed() string {
 	return fmt.Sprintf("%d of %d metrics failed (%s)", n, len(d.Per), first)
 }
 
-// usage says what the metric was at: "cpu 118 % of 70 %".
+// usage is the value of the metric in words: "cpu 118 % of 70 %".
 func (p *Proposal) usage() string {
 	m := p.Metric
 	switch {
@@ -157,7 +157,7 @@ func (m *Metric) quantity(milli int64) string {
 	return strconv.FormatFloat(float64(milli)/1000, 'f', -1, 64)
 }
 
-// uncounted says which pods were left out or counted with an assumed value.
+// uncounted lists the pods that were left out or counted with an assumed value.
 func (p *Proposal) uncounted() string {
 	var parts []string
 	add := func(n int32, one, many, how string) {
@@ -196,5 +196,5 @@ func (p *Proposal) uncounted() string {
 	return strings.Join(parts, ", ")
 }
 
-// Age is how old the recommendation is that decided Stable.
+// Age is the age of the recommendation that decided Stable.
 func (d *Decision) Age() time.Duration { return d.At - d.StableFrom }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Knob is one setting of an HPA: what a search turns, a diff compares and a comment explains.
+// Knob is one setting of an HPA: a search changes it, a diff compares it, a comment explains it.
 //
 // Values are int32 (counts, percents), int64 (thousandths), time.Duration, float64 (ratios),
 // Select, []Policy or bool; nil means not set.
@@ -25,8 +25,8 @@ const (
 )
 
 // Knobs returns the settings of c, in the order of the manifest. Metric targets are named by
-// metric: "spec.metrics[cpu].target.averageUtilization"; a second metric of the same name gets
-// its index, "spec.metrics[cpu#1]…". Behavior's knobs are listed always; setting one turns
+// metric: "spec.metrics[cpu].target.averageUtilization"; a second metric of the same name gets its
+// index, "spec.metrics[cpu#1]…". The knobs of behavior are always listed; setting one turns
 // spec.behavior on, with the API server's defaults for the rest.
 func Knobs(c *Config) []Knob {
 	ks := []Knob{
@@ -70,7 +70,8 @@ func Knobs(c *Config) []Knob {
 		rulesKnobs("spec.behavior.scaleDown.", func(c *Config) *Rules { return &c.ScaleDown }, DefaultScaleDown())...)
 }
 
-// EnsureBehavior turns spec.behavior on; where it was off, both directions get the API server's defaults.
+// EnsureBehavior turns spec.behavior on; if it was off, both directions get the API server's
+// defaults.
 func (c *Config) EnsureBehavior() {
 	if !c.Behavior {
 		c.Behavior, c.ScaleUp, c.ScaleDown = true, DefaultScaleUp(), DefaultScaleDown()

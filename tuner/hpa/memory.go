@@ -3,7 +3,7 @@ package hpa
 import "time"
 
 // Memory is what the controller and the HPA's status carry from one reconcile to the next.
-// Recommendations and events are lost when the controller restarts; the rest lives in the API.
+// Recommendations and events are lost when the controller restarts; the rest is stored in the API.
 type Memory struct {
 	Recommendations []Recommendation // none: the first Step begins the list with the present size
 	ScaleUp         []ScaleEvent
@@ -33,8 +33,8 @@ type StatusCondition struct {
 	Reason, Message string
 }
 
-// recommendations is an unordered list with slot reuse, as upstream's: the order is visible when
-// windows are edited. It is kept as two slices so that a long window is scanned quickly.
+// recommendations is an unordered list that reuses slots, like upstream's: the order matters when
+// someone edits a window. It is kept as two slices so that a long window is scanned quickly.
 type recommendations struct {
 	n []int32
 	t []time.Duration
@@ -48,9 +48,9 @@ func (r *recommendations) add(at time.Duration, n int32, slot int) {
 	r.n, r.t = append(r.n, n), append(r.t, at)
 }
 
-// highest returns the largest of desired and every recommendation not older than cut, when it
-// was made, and the index of the last older one (−1: none).
-// Source: horizontal.go, stabilizeRecommendation.
+// highest returns the largest of desired and every recommendation not older than cut, the time of
+// that recommendation, and the index of the last older one (−1: none). Source: horizontal.go,
+// stabilizeRecommendation.
 func (r *recommendations) highest(desired int32, at, cut time.Duration) (most int32, from time.Duration, slot int) {
 	most, from, slot = desired, at, -1
 	ns := r.n[:len(r.t)]
@@ -64,17 +64,17 @@ func (r *recommendations) highest(desired int32, at, cut time.Duration) (most in
 	return most, from, slot
 }
 
-// band is what two stabilization windows leave: the size may not be raised beyond up's lowest
-// nor lowered below down's highest recommendation.
+// band is the range that two stabilization windows allow: the size may not rise above the lowest
+// recommendation of up, nor fall below the highest of down.
 type band struct {
 	up, down         int32
 	upFrom, downFrom time.Duration
 	slot             int
 }
 
-// within returns the band around desired. Both cuts are exclusive, and only what is older than
-// both may be overwritten: an entry exactly at the edge is neither counted nor replaced.
-// Source: horizontal.go, stabilizeRecommendationWithBehaviors.
+// within returns the band around desired. Both cuts are exclusive, and only an entry older than
+// both may be overwritten: an entry exactly at the edge is neither counted nor replaced. Source:
+// horizontal.go, stabilizeRecommendationWithBehaviors.
 func (r *recommendations) within(desired int32, at, upCut, downCut time.Duration) band {
 	b := band{desired, desired, at, at, -1}
 	ns := r.n[:len(r.t)]
@@ -112,9 +112,9 @@ func (c changes) since(cut time.Duration) int32 {
 	return n
 }
 
-// store marks what is older than the longest policy period as outdated, then overwrites the
-// last outdated entry, or appends. The mark is sticky.
-// Source: horizontal.go, storeScaleEvent, markScaleEventsOutdated.
+// store marks entries older than the longest policy period as outdated, then overwrites the last
+// outdated entry, or appends. A mark is never removed. Source: horizontal.go, storeScaleEvent,
+// markScaleEventsOutdated.
 func (c *changes) store(at time.Duration, change int32, longest time.Duration) {
 	slot, cut := -1, at-longest
 	for i := range *c {
@@ -141,11 +141,10 @@ func (r *Rules) longest() time.Duration {
 	return longest
 }
 
-// Repeat steps through n reconciles, evenly between two instants, that saw what
-// o shows and left its size as it was: a controller in a cluster writes nothing
-// then, so a recording has no trace of them, and what was proposed counts in the
-// windows all the same. One in which the core would rescale is taken back. It
-// returns how many were put in.
+// Repeat steps through n reconciles, spread evenly between two instants, that saw what o shows and
+// did not change the size. A controller in a cluster writes nothing then, so a recording has no
+// trace of them, but their proposals still count in the windows. A step in which the core would
+// rescale is undone. Repeat returns how many steps remained.
 func (c *Controller) Repeat(o *Observation, from, to time.Duration, n int) int {
 	var d Decision
 	again := *o

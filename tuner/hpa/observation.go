@@ -20,10 +20,10 @@ type Observation struct {
 	Metrics        []Reading
 }
 
-// AmbiguousError says that pods are also matched by other HPAs: all of them stop.
+// AmbiguousError means that other HPAs match the same pods: all of those HPAs stop.
 type AmbiguousError struct{ Keys string } // Keys as upstream prints them: "[{a default} {b default}]"
 
-// Error says it in upstream's words, without the selector that Step adds.
+// Error is the message in upstream's words, without the selector that Step adds.
 func (e *AmbiguousError) Error() string {
 	return "controlled by more than one HPA (e.g. " + e.Keys + ")"
 }
@@ -119,10 +119,11 @@ type Reading struct {
 	// Samples holds the value of Observation.Pods[i] at index i (Resource, ContainerResource,
 	// Pods). It may be shorter: pods beyond its end have no sample.
 	Samples []Sample
-	// Ghosts are the values, in thousandths, of pods that the metrics API listed and the pod list does not hold.
+	// Ghosts are the values, in thousandths, of pods that the metrics API listed and that are not
+	// in the pod list.
 	Ghosts []int64
-	// Listed says that the API listed something, though perhaps no usable sample; a list with
-	// samples or ghosts counts as listed anyway. Nothing listed is an error of its own.
+	// Listed means that the API listed something, perhaps without a usable sample; a list with
+	// samples or ghosts always counts as listed. An empty list is an error of its own.
 	Listed bool
 	// Series are the values, in thousandths, of an External metric's series; an Object metric has one.
 	Series []int64

@@ -4,7 +4,8 @@ import "time"
 
 // Params is how kube-controller-manager runs: its flags, gates and release.
 //
-// Managed control planes hide these; DefaultParams is then an assumption, to be said as one.
+// Managed control planes hide these; DefaultParams is then an assumption, and should be reported as
+// one.
 type Params struct {
 	SyncPeriod              time.Duration // --horizontal-pod-autoscaler-sync-period; callers pace by it, Step does not
 	Tolerance               float64       // --horizontal-pod-autoscaler-tolerance, a ratio
@@ -12,9 +13,9 @@ type Params struct {
 	CPUInitializationPeriod time.Duration // --horizontal-pod-autoscaler-cpu-initialization-period
 	InitialReadinessDelay   time.Duration // --horizontal-pod-autoscaler-initial-readiness-delay
 	Gates                   Gates
-	// Release is the minor release of Kubernetes 1, 30…37; 0 is 37. 37 is proven against the real
-	// code by running it. What is different before was read in the code of 1.31 to 1.36, not run
-	// (1.30 is taken to be as 1.31; texts are those of 1.37):
+	// Release is the minor release of Kubernetes 1, 30…37; 0 is 37. 37 was checked by running the
+	// real code. The differences before it were read in the code of 1.31 to 1.36, not run (1.30 is
+	// assumed to equal 1.31; texts are those of 1.37):
 	//
 	//	< 37  no observedGeneration in the status
 	//	< 36  at zero replicas minReplicas 0 alone keeps the HPA active; no condition ScaledToZero

@@ -57,12 +57,12 @@ func (c *Controller) propose(o *Observation, m *Metric, r *Reading, tol toleranc
 	}
 }
 
-// perPod is the one algorithm for per-pod metrics in its two dresses: utilization (target is a
+// perPod is the one algorithm for per-pod metrics, in its two variants: utilization (target is a
 // percentage of the request) and plain value (target in thousandths).
 //
-// Upstream works on maps of pod names in two passes. Everything that the second pass needs is a
-// sum over one class of pods, so one pass over the pods gives the same numbers; overflow is
-// the same too, int64 addition being modular.
+// Upstream works on maps of pod names in two passes. The second pass needs only sums over classes
+// of pods, so one pass over the pods gives the same numbers. Overflow is the same too, because
+// int64 addition is modular.
 //
 // Source: replica_calculator.go, GetResourceReplicas, calcPlainMetricReplicas, groupPods.
 func (c *Controller) perPod(
@@ -217,7 +217,7 @@ func (c *Controller) perPod(
 	p.Replicas = n
 }
 
-// unready says whether a running pod's CPU sample must not count as it is.
+// unready reports whether a running pod counts as unready, so that its CPU sample is not used.
 //
 // Within the initialization period the sample counts once its window began after the pod's last
 // change of readiness; after it, a pod that is unready and has never been ready does not count.
@@ -233,8 +233,8 @@ func (c *Controller) unready(now time.Duration, p *Pod, s *Sample) bool {
 	return p.Ready == ReadyFalse && p.StartTime+c.params.InitialReadinessDelay > p.ReadySince
 }
 
-// byValue proposes for a target that counts over all ready pods.
-// Source: replica_calculator.go, getUsageRatioReplicaCount.
+// byValue proposes a size for a target that applies to all ready pods together. Source:
+// replica_calculator.go, getUsageRatioReplicaCount.
 func (c *Controller) byValue(o *Observation, usage, target int64, tol tolerances, p *Proposal) {
 	p.UsageMilli = usage
 	p.Ratio = float64(usage) / float64(target)
@@ -266,7 +266,7 @@ func (c *Controller) byValue(o *Observation, usage, target int64, tol tolerances
 	p.Replicas = toInt32(math.Ceil(n))
 }
 
-// byAverage proposes for a total that is shared among replicas; pods' readiness plays no part.
+// byAverage proposes a size for a total that replicas share; the readiness of pods does not matter.
 // Source: replica_calculator.go, GetObjectPerPodMetricReplicas, GetExternalPerPodMetricReplicas.
 func (c *Controller) byAverage(o *Observation, usage, target int64, capped bool, tol tolerances, p *Proposal) {
 	status := float64(o.StatusReplicas)
@@ -301,8 +301,9 @@ func objectUsage(r *Reading, p *Proposal) (int64, bool) {
 	return 0, false
 }
 
-// externalUsage sums the series. A positive overflow of a value target is capped; for an average
-// target any negative sum on the way is taken for an overflow, so a negative metric asks for everything.
+// externalUsage sums the series. For a value target a positive overflow is capped. For an average
+// target any negative sum on the way counts as an overflow, so a negative metric asks for as many
+// replicas as possible.
 func (c *Controller) externalUsage(r *Reading, average bool, p *Proposal) (usage int64, ok bool) {
 	switch {
 	case r.Err != nil:

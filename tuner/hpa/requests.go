@@ -6,7 +6,7 @@ type requester struct {
 	container   string
 	podLevel    bool
 	lenient     bool // before 1.35 a container that is not there requests nothing
-	// The containers of a Deployment's pods are one slice here, so the last answer is kept.
+	// The pods of a Deployment share one slice of containers, so the last result is cached.
 	last  *Container
 	n     int
 	sum   int64
@@ -14,8 +14,8 @@ type requester struct {
 	at    string // the container at fault
 }
 
-// of returns the pod's request in thousandths, or what is missing from it.
-// Source: replica_calculator.go, calculateRequests.
+// of returns the pod's request in thousandths, or which part of it is missing. Source:
+// replica_calculator.go, calculateRequests.
 func (q *requester) of(p *Pod) (int64, FaultCode) {
 	if q.podLevel && q.container == "" && p.Level != nil && (p.Level.HasCPU || p.Level.HasMemory) {
 		return q.level(p)
@@ -36,7 +36,7 @@ func (q *requester) of(p *Pod) (int64, FaultCode) {
 	return q.sum, q.fault
 }
 
-// containers asks containers first, then sidecars; ordinary init containers do not count.
+// containers looks at containers first, then at sidecars; ordinary init containers do not count.
 // Source: replica_calculator.go, calculatePodRequestsFromContainers.
 func (q *requester) containers(cs []Container) (sum int64, fault FaultCode) {
 	for _, sidecars := range [2]bool{false, true} {
@@ -73,9 +73,9 @@ func (q *requester) request(c *Container) (int64, bool) {
 	return 0, false
 }
 
-// level is the scheduler's view of a pod with pod-level requests: that value, or where the
-// resource is not among them what its containers need together, and the overhead on top.
-// Source: component-helpers/resource/helpers.go, PodRequests.
+// level is the scheduler's view of a pod with pod-level requests: that value, or the sum that its
+// containers need if the resource is not among them, plus the overhead. Source:
+// component-helpers/resource/helpers.go, PodRequests.
 func (q *requester) level(p *Pod) (int64, FaultCode) {
 	var sum, overhead int64
 	var found bool
@@ -99,8 +99,8 @@ func (q *requester) level(p *Pod) (int64, FaultCode) {
 	return sum + overhead, OK
 }
 
-// aggregate is the larger of what containers and sidecars request together and what any init
-// container needs beside the sidecars that start before it.
+// aggregate is the larger of two sums: the requests of containers and sidecars, and the most that
+// an init container needs together with the sidecars that start before it.
 func (q *requester) aggregate(cs []Container) (most int64, found bool) {
 	var sum, before, initial int64
 	for i := range cs {

@@ -35,7 +35,7 @@ func SelectorText(matchLabels map[string]string, expressions []Requirement) stri
 	return strings.Join(parts, ",")
 }
 
-// ParseSelectorText takes a selector in SelectorText's form apart.
+// ParseSelectorText parses a selector in the form of SelectorText.
 func ParseSelectorText(s string) (matchLabels map[string]string, expressions []Requirement) {
 	matchLabels = map[string]string{}
 	for _, part := range splitSelector(s) {
@@ -62,7 +62,7 @@ func set(part, operator string) (key string, values []string, ok bool) {
 	return key, strings.Split(strings.TrimSuffix(rest, ")"), ","), true
 }
 
-// splitSelector cuts at commas outside of parentheses.
+// splitSelector splits at commas outside of parentheses.
 func splitSelector(s string) (parts []string) {
 	depth, from := 0, 0
 	for i, r := range s {

@@ -16,8 +16,8 @@ type metricStatus struct {
 	utilization int32
 }
 
-// set writes a condition in its place, or behind the others.
-// Source: horizontal.go, setConditionInList.
+// set overwrites the condition of the same type, or appends it. Source: horizontal.go,
+// setConditionInList.
 func (c *Controller) set(t ConditionType, s Status, r Reason, msg text) {
 	for i := range c.status.conditions {
 		k := &c.status.conditions[i]
@@ -51,8 +51,7 @@ func (c *Controller) remove(t ConditionType) {
 	}
 }
 
-// describe rewrites the status but for its conditions.
-// Source: horizontal.go, setStatus.
+// describe rewrites the status except its conditions. Source: horizontal.go, setStatus.
 func (c *Controller) describe(current, desired int32, per []Proposal) {
 	s := &c.status
 	s.current, s.desired, s.metricsOf, s.generation = current, desired, c.spec, s.latest
@@ -99,7 +98,7 @@ func (s *status) same(t *status, release int) bool {
 	return true
 }
 
-// sameMetric says whether both name the same value in the status.
+// sameMetric reports whether both name the same value in the status.
 func sameMetric(a, b *Metric) bool {
 	x, y := *a, *b
 	x.Target, y.Target = Target{Type: a.statusKind()}, Target{Type: b.statusKind()}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// text is a message in pieces: it is put together only when somebody reads it.
+// text is a message in parts; the string is built only when somebody reads it.
 type text struct {
 	form   form
 	of     form // of the text inside a formComputeFailed
@@ -37,7 +37,7 @@ const (
 	formStatusFailed
 )
 
-// said is what a reason says as a condition's message, where that never varies.
+// said is the condition message of each reason whose message never varies.
 var said = map[Reason]string{
 	SucceededGetScale:   "the HPA controller was able to get the target's current scale",
 	ReadyForNewScale:    "recommended size matches current size",
@@ -77,8 +77,9 @@ func (k Condition) Message() string {
 func (e Event) Message() string { return e.msg.string(nil) }
 
 // RescaleReason returns the reason in the SuccessfulRescale event: "cpu resource utilization
-// (percentage of request) above target". It is empty when nothing was scaled, and may be when
-// something was: an old recommendation can lift the size while the proposal stays at it.
+// (percentage of request) above target". It is empty if the HPA did not rescale. It may be empty
+// after a rescale, too: an old recommendation can raise the size while the proposal equals the
+// current one.
 func (d *Decision) RescaleReason() string {
 	if !d.Scaled {
 		return ""
@@ -86,7 +87,7 @@ func (d *Decision) RescaleReason() string {
 	return d.rescale.why()
 }
 
-// returned is the error of a reconcile, kept in the Decision so that making it costs nothing.
+// returned is the error of a reconcile; it is part of the Decision, so creating it costs nothing.
 type returned struct {
 	text
 	id *Identity
@@ -152,7 +153,7 @@ func (t *text) string(id *Identity) string {
 
 func (i *Identity) reference() string { return i.Kind + "/" + i.Namespace + "/" + i.Target }
 
-// Fault is why a metric gave no proposal. It is a value: the texts are made when asked for.
+// Fault is why a metric gave no proposal. It is a value; its texts are built on demand.
 type Fault struct {
 	Code      FaultCode
 	Pod       string // the first by name of the pods at fault
@@ -180,7 +181,7 @@ const (
 	FaultSelector                 // the metric's selector is none
 )
 
-// Error returns what computing this metric returned, "" if it gave a proposal.
+// Error returns the error of computing this metric, "" if it gave a proposal.
 func (p *Proposal) Error() string {
 	if p.Fault.Code == OK {
 		return ""
@@ -188,7 +189,7 @@ func (p *Proposal) Error() string {
 	return p.Metric.outer(&p.Fault)
 }
 
-// Name returns the metric's name as the controller's reasons have it.
+// Name returns the metric's name as it appears in the controller's reasons.
 func (p *Proposal) Name() string { return p.Metric.reasonName() }
 
 func (m *Metric) reasonName() string {
@@ -211,7 +212,7 @@ func (m *Metric) reasonName() string {
 	return "external metric " + m.Name + "(" + m.selectorString() + ")"
 }
 
-// inner is the error that the metric's own event and condition tell.
+// inner is the error in the metric's own event and condition.
 func (m *Metric) inner(f *Fault) string {
 	id := f.id
 	if id == nil {
@@ -267,7 +268,7 @@ func (m *Metric) inner(f *Fault) string {
 	return fmt.Sprintf("unknown metric source type %q", m.Source)
 }
 
-// outer is the error that the whole computation tells.
+// outer is the error of the whole computation.
 func (m *Metric) outer(f *Fault) string {
 	inner := m.inner(f)
 	average := m.Target.AverageMilli != 0 && f.Code != FaultNoTarget
@@ -294,7 +295,7 @@ func (m *Metric) outer(f *Fault) string {
 	return inner
 }
 
-// api is the error of asking a metrics API, "" if asking went well.
+// api is the error of the request to the metrics API, "" if it succeeded.
 func (f *Fault) api(before, name string) string {
 	switch f.Code {
 	case FaultAPI:
@@ -305,7 +306,7 @@ func (f *Fault) api(before, name string) string {
 	return ""
 }
 
-// core is the error of computing with what was got.
+// core is the error of the computation with the values that the API returned.
 func (f *Fault) core(m *Metric) string {
 	switch f.Code {
 	case FaultNoPods:

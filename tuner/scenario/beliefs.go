@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// BeliefsPage makes a page of the scripts (*.hpa) in fsys, sorted by name. The first comment
-// line of a script is a belief, the next ones say what is true, and the rest shows it.
-// A script that fails is an error, so the page is always true.
+// BeliefsPage makes a page of the scripts (*.hpa) in fsys, sorted by name. The first comment line
+// of a script is a belief, the next ones say what is true, and the rest proves it. A script that
+// fails is an error, so the page is always true.
 func BeliefsPage(fsys fs.FS) (string, error) {
 	names, err := fs.Glob(fsys, "*.hpa")
 	if err != nil {
@@ -46,7 +46,7 @@ func BeliefsPage(fsys fs.FS) (string, error) {
 	return b.String(), nil
 }
 
-// lead cuts a script into the comment at its head and the rest.
+// lead splits a script into the comment at its top and the rest.
 func lead(text string) (comment []string, body string) {
 	for {
 		line, rest, _ := strings.Cut(text, "\n")

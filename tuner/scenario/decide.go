@@ -5,9 +5,9 @@ import (
 	"io"
 )
 
-// Decide runs every scenario that r holds and writes a JSON line per observation to w, one Write
-// each, as soon as it is decided. A scenario that cannot be read or run becomes a Failure line,
-// and the others still run; failed is how many did. The error is of reading r or writing w.
+// Decide runs every scenario in r and writes one JSON line per observation to w, with one Write
+// each, as soon as it is decided. A scenario that cannot be read or run becomes a Failure line, and
+// the others still run; failed counts them. The error is that of reading r or writing w.
 func Decide(r io.Reader, w io.Writer, o Options) (failed int, err error) {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

@@ -15,7 +15,7 @@ import (
 )
 
 // Format writes the scenario as SCENARIO.md's JSON, on several lines: what Parse reads gives the
-// same decisions. Times are kept to 1 ms and memory to whole bytes, as the format has them.
+// same decisions. Times are rounded to 1 ms and memory to whole bytes, as in the format.
 func Format(w io.Writer, s *Scenario) error {
 	if err := s.Validate(); err != nil {
 		return err
@@ -116,7 +116,8 @@ func formatTarget(o object, st *Step) {
 	if st.SetStatusReplicas {
 		o["statusReplicas"] = st.StatusReplicas
 	}
-	// The step holds only the pods that its selector matches; without labels the default one does.
+	// The step contains only pods that its selector matches; pods without labels match the default
+	// one.
 	var twins *hpa.AmbiguousError
 	ambiguous := errors.As(st.SelectorErr, &twins)
 	switch _, err := manifest.ParseLabels(st.Selector); {
@@ -141,7 +142,7 @@ func formatTarget(o object, st *Step) {
 	}
 }
 
-// names gives each pod its name; one that stands for several gets a number behind it.
+// names gives each pod its name; if an entry stands for several pods, each gets a number as suffix.
 func names(pods []hpa.Pod, each func(i int, name string)) {
 	for i := range pods {
 		n := max(pods[i].Count, 1)
@@ -212,8 +213,8 @@ func formatContainers(cs []hpa.Container) []object {
 	return list
 }
 
-// formatMetrics writes what the metrics APIs answered. Resource metrics share one answer, so
-// those of one pod must agree in time; an error of one is an error of all.
+// formatMetrics writes what the metrics APIs answered. Resource metrics share one answer, so the
+// samples of one pod must have the same time; an error of one is an error of all.
 func formatMetrics(o object, spec *hpa.Config, st *Step) error {
 	resource := map[string]object{}
 	var order []string
@@ -327,9 +328,9 @@ func collect(resource map[string]object, order []string, m *hpa.Metric, r *hpa.R
 	return order
 }
 
-// usageOf makes containers of what is known: the named ones, and one for the rest of the pod.
-// A pod with a container that lacks a resource has no value for it, so each named one says 0
-// where the whole is known and it is not.
+// usageOf returns the usage as containers: the named ones, and one for the rest of the pod. A pod
+// in which a container lacks a resource has no value for it, so a named container gets 0 if only
+// the usage of the whole pod is known.
 func usageOf(known map[string]object) []object {
 	list := []object{}
 	total := known[whole]

@@ -10,8 +10,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// FromObservations makes a scenario of what a controller saw, one step an observation, sizes as
-// observed. The first observation must carry the spec.
+// FromObservations makes a scenario from what a controller saw: one step per observation, with the
+// observed sizes. The first observation must carry the spec.
 func FromObservations(
 	id string,
 	p hpa.Params,
@@ -33,15 +33,16 @@ func FromObservations(
 	return s
 }
 
-// Load is what one metric reports in a written script: a word a tick ("70", "250m", "_").
+// Load is what one metric reports in a written script: one word per tick ("70", "250m", "_").
 type Load struct {
 	Metric *hpa.Metric
 	Words  []string
 }
 
-// Write writes a script for the HPA in the manifest called file, which holds spec: these loads,
-// a tick apart, and as expectation what the core decides on them. So it passes, and fails once
-// somebody changes the manifest to decide otherwise. comment may have several lines.
+// Write writes a script for the HPA in the manifest called file, which contains spec. The script
+// has these loads, a tick apart, and expects what the core decides on them. So it passes, and it
+// fails once somebody changes the manifest so that the HPA decides differently. comment may have
+// several lines.
 func Write(
 	comment, file string,
 	spec *hpa.Config,
@@ -120,7 +121,7 @@ func controllerWords(p hpa.Params) string {
 	return b.String()
 }
 
-// fold writes equal neighbours once: 35 35 35 → 35x3.
+// fold writes a run of equal words once: 35 35 35 → 35x3.
 func fold(words []string) string {
 	var parts []string
 	for len(words) > 0 {

@@ -25,14 +25,15 @@ func ParseRelease(text string) (minor int, err error) {
 	return n, nil
 }
 
-// Follow makes a scenario decide like a release with its default gates; 0 leaves it.
+// Follow makes a scenario decide like a release with its default gates; 0 leaves the scenario
+// unchanged.
 func (s *Scenario) Follow(minor int) {
 	if minor != 0 {
 		s.Params.Release, s.Params.Gates = minor, hpa.ParamsFor(minor).Gates
 	}
 }
 
-// Encode returns what writes each line to w as JSON, in one Write.
+// Encode returns a function that writes each line to w as JSON, with one Write.
 func Encode(w io.Writer) func(*Line) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

@@ -54,19 +54,20 @@ type Failure struct {
 	ScenarioError string `json:"scenarioError"`
 }
 
-// Size is what was recorded around one reconcile: spec.replicas before and after it, and how
-// many quiet reconciles before it left no trace.
+// Size is what was recorded around one reconcile: spec.replicas before and after it, and the number
+// of quiet reconciles before it that left no trace.
 type Size struct {
 	Before, After int32
 	Unseen        int
 }
 
-// Run steps a new controller through the scenario and hands each line to emit, whose error ends it.
+// Run steps a new controller through the scenario and passes each line to emit; an error of emit
+// ends the run.
 func Run(s *Scenario, emit func(*Line) error) error { return RunRecorded(s, nil, emit) }
 
-// RunRecorded does the same beside a recording, one Size a step. The run follows the recorded
-// size until its own leaves it; that line and all later ones say so, and from then on it follows
-// its own, although what it observes belongs to another size.
+// RunRecorded does the same and compares with a recording, one Size per step. It follows the
+// recorded size until its own differs. That line and all later ones say so, and from then on it
+// follows its own size, although the observations belong to the recorded one.
 func RunRecorded(s *Scenario, recorded []Size, emit func(*Line) error) error {
 	if err := s.Validate(); err != nil {
 		return err
@@ -96,7 +97,7 @@ func RunRecorded(s *Scenario, recorded []Size, emit func(*Line) error) error {
 	return nil
 }
 
-// Runner carries a controller and the target's size through a scenario.
+// Runner keeps a controller and the target's size while a scenario runs.
 type Runner struct {
 	Controller *hpa.Controller
 	Replicas   int32 // spec.replicas by now
@@ -104,7 +105,7 @@ type Runner struct {
 	obs        hpa.Observation
 }
 
-// Runner returns a runner that stands before the first step.
+// Runner returns a runner that is about to take the first step.
 func (s *Scenario) Runner() (*Runner, error) {
 	c := hpa.New(s.Params)
 	c.Name(s.Name)
@@ -114,7 +115,7 @@ func (s *Scenario) Runner() (*Runner, error) {
 	return &Runner{Controller: c, Replicas: s.Replicas}, nil
 }
 
-// Step takes one step; own says that the step's SpecReplicas, if given, does not count.
+// Step takes one step; with own, the step's SpecReplicas is ignored.
 func (r *Runner) Step(st *Step, own bool) {
 	if st.Restart {
 		r.Controller.Restart()
@@ -130,7 +131,7 @@ func (r *Runner) Step(st *Step, own bool) {
 	r.Replicas = r.Decision.Replicas
 }
 
-// NewLine puts a decision into words.
+// NewLine converts a decision to the output format.
 func NewLine(id string, tick int, d *hpa.Decision) *Line {
 	l := &Line{
 		ID:              id,
@@ -178,7 +179,7 @@ func NewLine(id string, tick int, d *hpa.Decision) *Line {
 	return l
 }
 
-// ReadID finds a scenario's id even where the scenario cannot be read.
+// ReadID finds a scenario's id even if the scenario is invalid.
 func ReadID(data []byte) string {
 	var s struct {
 		ID string `json:"id"`

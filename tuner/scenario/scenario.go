@@ -34,20 +34,20 @@ type Step struct {
 	Label             string // where this step was written, for messages
 }
 
-// DefaultSelector is the target's selector where a scenario names none, and DefaultLabel the
-// label that pods carry where they list no labels.
+// DefaultSelector is the target's selector if a scenario names none, and DefaultLabel is the label
+// of pods that list no labels.
 const DefaultSelector = "app=web"
 
 var defaultLabels = map[string]string{"app": "web"}
 
-// Options change what a scenario says of itself.
+// Options override what a scenario sets.
 type Options struct {
 	Spec    *hpa.Config // not nil: takes the place of the hpa field and of its edits
 	Release int         // minor release of Kubernetes, 30…37; 0 is the latest. Its gates are the defaults
 }
 
-// Parse reads one scenario in the format of SCENARIO.md. The error lists every problem, each
-// with its field. If spec is not nil, it takes the place of the scenario's own hpa field and of its edits.
+// Parse reads one scenario in the format of SCENARIO.md. The error lists every problem, each with
+// its field. If spec is not nil, it replaces the scenario's own hpa field and its edits.
 func Parse(data []byte, spec *hpa.Config) (*Scenario, error) {
 	return Options{Spec: spec}.Parse(data)
 }
@@ -68,7 +68,7 @@ func (o Options) Parse(data []byte) (*Scenario, error) {
 	return p.s, nil
 }
 
-// parser holds what later fields of a scenario need to know of earlier ones.
+// parser holds what later fields of a scenario need to know about earlier ones.
 type parser struct {
 	s          *Scenario
 	spec       *hpa.Config
@@ -182,7 +182,7 @@ func (p *parser) gates(v value) {
 		case "PodLevelResources":
 			g.PodLevelResources = on
 		case "HPAContainerMetrics", "HPAGeneration", "HPAOptimizedSelectorStore", "StaleControllerConsistencyHPA":
-			// They change no decision.
+			// These fields do not change a decision.
 		default:
 			return false
 		}
@@ -229,7 +229,7 @@ func readContainers(v value) []hpa.Container {
 	return cs
 }
 
-// milliBytes reads bytes as thousandths, which is how the controller counts memory too.
+// milliBytes reads bytes as thousandths, the unit in which the controller counts memory.
 func milliBytes(v value) int64 { return v.whole(math.MinInt64/1000, math.MaxInt64/1000) * 1000 }
 
 func (p *parser) memory(v value) {
@@ -320,7 +320,7 @@ func readCondition(v value) (c hpa.StatusCondition) {
 	return c
 }
 
-// Validate says what would keep the scenario from running.
+// Validate returns the reasons why the scenario cannot run.
 func (s *Scenario) Validate() error {
 	if s.Spec == nil || len(s.Spec.Metrics) == 0 {
 		return fmt.Errorf("scenario %s: no HPA", s.ID)

@@ -14,7 +14,7 @@ type Script struct {
 	Tests []*Test
 }
 
-// Test is one `hpa` line and what follows it.
+// Test is one `hpa` line and the lines that belong to it.
 type Test struct {
 	File    string
 	Line    int
@@ -38,7 +38,7 @@ type Test struct {
 	final      hpa.Config // Spec with every edit, to know all metrics
 }
 
-// list is a line with one word a tick.
+// list is a line with one word per tick.
 type list struct {
 	line  int
 	words []string

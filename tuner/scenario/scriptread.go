@@ -151,7 +151,8 @@ func (p *scriptParser) read(text string) {
 	}
 }
 
-// split cuts a line into words; "…" keeps spaces together, # begins a comment where a word could begin.
+// split splits a line into words. Quotes "…" keep spaces in a word; # begins a comment where a word
+// could begin.
 func split(text string) (words []string, comment *string, err error) {
 	for text = strings.TrimLeft(text, " \t"); text != ""; text = strings.TrimLeft(text, " \t") {
 		if rest, ok := strings.CutPrefix(text, "#"); ok {
@@ -239,8 +240,8 @@ func (p *scriptParser) file(name string) error {
 	return nil
 }
 
-// metricOf finds a metric of the HPA, as it is or will be, by its name in the script; the plain
-// name does where only one metric has it.
+// metricOf finds a metric of the HPA, before or after its edits, by its name in the script; the
+// plain name is enough if only one metric has it.
 func (p *scriptParser) metricOf(word string) *hpa.Metric {
 	var found *hpa.Metric
 	for i := range p.t.final.Metrics {
@@ -300,7 +301,7 @@ func (p *scriptParser) list(verb string, words []string) {
 	}
 }
 
-// verbs of `at` lines, and how many words each takes at least.
+// verbs are those of `at` lines, with the least number of words that each takes.
 var verbs = map[string]int{
 	"restart":      0,
 	"edit":         1,
@@ -347,7 +348,7 @@ func (p *scriptParser) action(words []string) {
 	p.t.actions = append(p.t.actions, a)
 }
 
-// finish checks what only the whole test can tell.
+// finish checks rules that need the whole test.
 func (p *scriptParser) finish() {
 	t := p.t
 	p.t = nil

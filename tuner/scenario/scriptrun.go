@@ -10,7 +10,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// Mismatch is an expectation that did not hold.
+// Mismatch is an expectation that was not met.
 type Mismatch struct {
 	File   string
 	Line   int    // of the expectation
@@ -22,7 +22,7 @@ type Mismatch struct {
 	Why    string // the decision, explained
 }
 
-// String says the mismatch in one line: file:line: tick, wanted, decided, why.
+// String describes the mismatch in one line: file:line: tick, wanted, decided, why.
 func (m Mismatch) String() string {
 	name := ""
 	if m.Test != "" {
@@ -49,8 +49,8 @@ func (s *Script) Run() (ms []Mismatch) {
 	return ms
 }
 
-// Run decides tick by tick, the target following each decision, and returns what did not hold.
-// visit, if not nil, is given every line.
+// Run decides tick by tick, with the target following each decision, and returns the expectations
+// that were not met. visit, if not nil, gets every line.
 func (t *Test) Run(visit func(*Line)) (ms []Mismatch) {
 	r, err := (&Scenario{Params: t.Params, Memory: t.Memory, Replicas: t.From}).Runner()
 	if err != nil {
@@ -170,8 +170,9 @@ func (t *Test) number(key string, i int, absent int) int {
 	return int(n)
 }
 
-// podsAt lists the pods: those of `pod` lines; else as many as the target's size, of which the
-// last are pending, unready or missing, and failed and terminating ones beside them.
+// podsAt lists the pods. With `pod` lines it lists those. Otherwise it lists as many as the
+// target's size, the last of which are pending, unready or missing, and adds failed and terminating
+// ones.
 func (t *Test) podsAt(i int, size int32, now time.Duration) (pods []hpa.Pod) {
 	if len(t.pods) > 0 {
 		for _, l := range t.pods {
@@ -229,7 +230,7 @@ func (t *Test) podsAt(i int, size int32, now time.Duration) (pods []hpa.Pod) {
 	return pods
 }
 
-// checkValue says whether a metric's word can be read.
+// checkValue returns why a metric's word is invalid.
 func checkValue(m *hpa.Metric, word string) error {
 	if word == "_" || strings.HasPrefix(word, "!") {
 		return nil
@@ -249,8 +250,8 @@ func checkValue(m *hpa.Metric, word string) error {
 	return nil
 }
 
-// valueOf reads one value in thousandths: a percentage of the pod's request for utilization
-// targets, or with %; else a quantity.
+// valueOf reads one value in thousandths: a percentage of the pod's request for utilization targets
+// and values with %, otherwise a quantity.
 func valueOf(m *hpa.Metric, word string, p *hpa.Pod) (int64, error) {
 	percent := m.Source <= hpa.ContainerResource && (m.Target.AverageMilli == 0 || strings.HasSuffix(word, "%"))
 	if _, err := rational(strings.TrimSuffix(word, "%")); err == nil && percent && !strings.HasSuffix(word, "m") {

@@ -12,7 +12,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// cutSetting splits "key=value" at the last = outside of braces.
+// cutSetting splits "key=value" at the last = that is not inside braces.
 func cutSetting(s string) (key, value string, ok bool) {
 	depth := 0
 	for i := len(s) - 1; i >= 0; i-- {
@@ -30,7 +30,7 @@ func cutSetting(s string) (key, value string, ok bool) {
 	return s, "", false
 }
 
-// setSpec applies one setting of an `hpa` or `edit` line to c. It says whether it knew the key.
+// setSpec applies one setting of an `hpa` or `edit` line to c. It reports whether it knows the key.
 func setSpec(c *hpa.Config, word string) (known bool, err error) {
 	key, value, _ := cutSetting(word)
 	switch key {

@@ -184,7 +184,8 @@ func (p *parser) readPods(v value) (pods []listed) {
 	return pods
 }
 
-// selectPods puts the pods that the selector matches into the step, and returns their places by name.
+// selectPods puts the pods that the selector matches into the step, and returns their indices by
+// name.
 func (p *parser) selectPods(st *Step, others value) map[string]int {
 	names := map[string]int{}
 	selected, err := manifest.ParseLabels(st.Selector)
@@ -284,9 +285,9 @@ func readUsage(v value, now time.Duration, start time.Time) (u usage) {
 	return u
 }
 
-// reading is what the controller's client makes of the answer for one metric. A pod that is
-// listed twice counts with its last usable sample.
-// Source: metrics/client.go, getPodMetrics, getContainerMetrics.
+// reading converts the answer for one metric as the controller's client does. A pod that is listed
+// twice counts with its last usable sample. Source: metrics/client.go, getPodMetrics,
+// getContainerMetrics.
 func (u *usage) reading(m *hpa.Metric, names map[string]int, n int) hpa.Reading {
 	r := hpa.Reading{Err: u.err, Listed: len(u.pods) > 0, Samples: make([]hpa.Sample, n)}
 	var ghosts, order = map[string]int64{}, []string{}
@@ -387,9 +388,9 @@ func canonical(selector string) (string, error) {
 	return l.String(), nil
 }
 
-// find returns the answer with the most specific key for m, nil if there is none. An Object
-// metric of kind Namespace is asked with the HPA's own namespace, whatever the object's name.
-// Source: metrics/client.go, GetObjectMetric.
+// find returns the answer with the most specific key for m, nil if there is none. An Object metric
+// of kind Namespace is queried with the HPA's own namespace, whatever the object's name. Source:
+// metrics/client.go, GetObjectMetric.
 func (a answers) find(m *hpa.Metric, namespace string) *series {
 	text := ""
 	if m.SelectorSet {

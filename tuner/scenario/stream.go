@@ -8,9 +8,9 @@ import (
 	"github.com/hpatune/hpatune/internal/source"
 )
 
-// Split reads scenarios, one JSON object or one a line, and hands each one's bytes to each, as
-// soon as it is complete; each's error ends it. A line that is not JSON is handed over as well, so
-// that the others still run. Byte order marks are left out.
+// Split reads scenarios, one JSON object or one per line, and passes the bytes of each to each as
+// soon as it is complete; an error of each ends it. It also passes a line that is not JSON, so that
+// the others still run. Byte order marks are dropped.
 func Split(r io.Reader, each func(data []byte) error) error {
 	br := bufio.NewReaderSize(r, 1<<16)
 	var pending []byte
@@ -46,7 +46,7 @@ func Split(r io.Reader, each func(data []byte) error) error {
 			return err
 		}
 	}
-	// What never closed is a broken object, or a broken line that hid good ones behind it.
+	// The rest was never closed: it is a broken object, or a broken line with good lines after it.
 	for _, line := range brokenLines(pending) {
 		if err := give(line); err != nil {
 			return err
@@ -55,7 +55,8 @@ func Split(r io.Reader, each func(data []byte) error) error {
 	return nil
 }
 
-// brokenLines cuts data into lines if any line after the first begins an object at its margin.
+// brokenLines splits data into lines if a line after the first begins an object in its first
+// column.
 func brokenLines(data []byte) [][]byte {
 	if !bytes.Contains(data, []byte("\n{")) {
 		return [][]byte{data}

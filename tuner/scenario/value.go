@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// value is a piece of JSON that knows where it stands, so that errors can name the field. What
-// it finds wrong goes to a list: all problems are told at once.
+// value is a piece of JSON that knows its path, so that errors can name the field. It appends
+// problems to a list, so all of them are reported at once.
 type value struct {
 	path string
 	raw  json.RawMessage
@@ -23,10 +23,11 @@ func (v value) bad(format string, args ...any) {
 	*v.errs = append(*v.errs, fmt.Errorf("%s: %w", strings.TrimPrefix(v.path, "."), fmt.Errorf(format, args...)))
 }
 
-// null says whether the field is absent or null.
+// null reports whether the field is absent or null.
 func (v value) null() bool { return len(v.raw) == 0 || string(v.raw) == "null" }
 
-// object calls field for each member, in order; one that field does not know is refused, as is one given twice.
+// object calls field for each member, in order. A member that field does not know, or that occurs
+// twice, is an error.
 func (v value) object(field func(key string, m value) (known bool)) {
 	if v.null() {
 		return
@@ -117,10 +118,10 @@ func (v value) number() (f float64) {
 	return f
 }
 
-// farthest is the largest span that is read: sums of three still fit a time.Duration.
+// farthest is the largest time span that is accepted: a sum of three still fits a time.Duration.
 const farthest = 90 * 365 * 24 * time.Hour
 
-// seconds reads a number of seconds, kept to 1 ms.
+// seconds reads a number of seconds, rounded to 1 ms.
 func (v value) seconds() time.Duration {
 	f := v.number()
 	if math.IsNaN(f) || math.Abs(f) > farthest.Seconds() {
@@ -156,9 +157,9 @@ func (v value) instant(start time.Time) time.Duration {
 	return d.Round(time.Millisecond)
 }
 
-// wholeSecond cuts the instant d after start to the whole second that it is in:
-// an API object carries a pod's startTime and its conditions' transitions so, and
-// the controller reads no other.
+// wholeSecond truncates the instant d after start to a whole second. API objects store a pod's
+// startTime and the transition times of its conditions that way, and the controller reads nothing
+// more precise.
 //
 // Source: k8s.io/apimachinery/pkg/apis/meta/v1.Time is written as RFC 3339 without a fraction.
 func wholeSecond(start time.Time, d time.Duration) time.Duration {
@@ -175,7 +176,7 @@ func short(raw []byte) string {
 	return string(raw)
 }
 
-// parseFailure makes a syntax error out of data that is not JSON.
+// parseFailure describes data that is not JSON as a syntax error.
 func parseFailure(data []byte) error {
 	var v any
 	err := json.Unmarshal(data, &v)

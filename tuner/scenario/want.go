@@ -69,7 +69,7 @@ func (p *scriptParser) want(words []string) {
 	p.t.wants = append(p.t.wants, w)
 }
 
-// check returns what was wanted and what was found, "" if they agree.
+// check returns what was wanted and what was found, or "" if they agree.
 func (w *want) check(l *Line) (wanted, found string) {
 	switch w.what {
 	case "reason":
