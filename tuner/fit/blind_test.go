@@ -10,8 +10,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/fit/fittest"
 )
 
-// TestCPUThatCannotSeeTheLoad: a replica with all 8 slots busy burns 0.975 of its
-// core, and the HPA waits for 1.32.
+// TestCPUThatCannotSeeTheLoad: a replica with all 8 slots busy uses 0.975 of its core, but the
+// HPA scales up only at 1.32.
 func TestCPUThatCannotSeeTheLoad(t *testing.T) {
 	run := func(rate float64, target int32) (*results.Run, fittest.Truth) {
 		c := fittest.Truth{Rate: func(at float64) float64 { return 2 + (rate-2)*at/600 }, Seconds: 600, Config: fittest.CPUConfig(target), Replicas: 2, Slots: 8, Streams: true, Seed: 3}
@@ -20,7 +20,7 @@ func TestCPUThatCannotSeeTheLoad(t *testing.T) {
 	}
 	for _, row := range []struct {
 		name    string
-		rate    float64 // at the end; two replicas carry 3.4
+		rate    float64 // at the end; two replicas can serve 3.4
 		target  int32
 		gauge   string
 		blind   bool

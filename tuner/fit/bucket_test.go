@@ -8,9 +8,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/fit/fittest"
 )
 
-// TestWhatAPeriodGives: a simulation in steps of a millisecond hands out all of a
-// period's budget, or less to a pod that works now and then, to one thread or to as
-// many as there are requests.
+// TestWhatAPeriodGives: a simulation in steps of a millisecond gives a pod all of a period's
+// budget, or less if it works only now and then, with one thread or one per request.
 func TestWhatAPeriodGives(t *testing.T) {
 	for _, row := range []struct {
 		name   string

@@ -9,7 +9,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/fit/fittest"
 )
 
-// bare is what `run --url` leaves: requests, and nothing of pods or HPA.
+// bare is what `run --url` records: requests, but nothing about pods or an HPA.
 func bare() *results.Run {
 	c := fittest.Truth{Rate: func(t float64) float64 { return 1 + t/300 }, Seconds: 600, Config: fittest.CPUConfig(70), Replicas: 3, Slots: 8, Streams: true, Seed: 5}
 	run := c.Run()
@@ -88,7 +88,7 @@ func TestCompare(t *testing.T) {
 	sync := func(at float64, from, to int32) results.Sync {
 		return results.Sync{At: fittest.Dur(at), Spec: from, Replicas: to}
 	}
-	// hold is a size from each of the given seconds on, over two minutes.
+	// hold returns sizes over two minutes, each kept from the given second on.
 	hold := func(sizes map[int]float64) []float64 {
 		out := make([]float64, 120)
 		size := 2.0

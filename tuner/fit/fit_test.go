@@ -14,7 +14,7 @@ func TestFitFindsTheTruth(t *testing.T) {
 		name     string
 		streams  bool
 		balancer plant.Balancer
-		hidden   bool // which replica answers is not visible
+		hidden   bool // the log does not show which replica answered
 	}{
 		{"streams, round robin", true, plant.RoundRobin, false},
 		{"streams, random", true, plant.Random, false},

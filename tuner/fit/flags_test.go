@@ -54,7 +54,7 @@ func TestFlagsThatReconcilesDisprove(t *testing.T) {
 		t.Errorf("shadow %+v", *fit.Shadow)
 	}
 
-	// Flags that were given are not second-guessed, and defaults that fit stay.
+	// Flags that were stated are not questioned, and defaults that fit stay.
 	run.Meta.HPA.Assumed = false
 	if fit, err = Fit(run, cfg, Options{Seed: 1}); err != nil || fit.World.Params.DownscaleStabilization != 5*time.Minute {
 		t.Errorf("stated flags were replaced: %v, %v", fit.World.Params, err)

@@ -13,9 +13,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// scene is a log of three pods with four slots each under a load that comes and
-// goes, so that what waits, what runs and what is inside differ. Requests go to the
-// pods in turn.
+// scene is a log of three pods with four slots each. The load rises and falls, so that the
+// requests waiting, running and in total differ. Requests go to the pods in turn.
 func scene() *service {
 	run := &results.Run{}
 	l := &log{run: run, visible: true}
@@ -73,7 +72,7 @@ func (s *service) seen(m *hpa.Metric, value func(pod int, at float64) (v float64
 
 func TestGauges(t *testing.T) {
 	s := scene()
-	// scraped is the value at the last scrape, each pod's at a phase of its own.
+	// scraped returns the value at the last scrape; each pod has its own phase.
 	scraped := func(every, late float64, of func(reading) float64) func(int, float64) (float64, bool) {
 		return func(k int, at float64) (float64, bool) {
 			phase := float64(k)*3.5 + 1
@@ -81,7 +80,7 @@ func TestGauges(t *testing.T) {
 			return of(s.did(k, on, on)), true
 		}
 	}
-	// averaged is the mean over a window, as avg_over_time has it.
+	// averaged returns the mean over a window, as avg_over_time does.
 	averaged := func(window, late float64, of func(reading) float64) func(int, float64) (float64, bool) {
 		return func(k int, at float64) (float64, bool) { return of(s.did(k, at-late-window, at-late)), true }
 	}
@@ -101,7 +100,7 @@ func TestGauges(t *testing.T) {
 		name    string
 		metric  hpa.Metric
 		value   func(int, float64) (float64, bool)
-		want    plant.Pipe // Every, Delay, Window are compared within a scrape's step
+		want    plant.Pipe // Every, Delay and Window are compared within one scrape step
 		refused bool
 	}{
 		{"in flight is running and waiting, one each", hpa.Metric{Source: hpa.Pods, Name: "server_load"}, scraped(15, 0, inside),
@@ -132,7 +131,7 @@ func TestGauges(t *testing.T) {
 		{"a number that has nothing to do with the load", hpa.Metric{Source: hpa.External, Name: "weather"},
 			func(k int, at float64) (float64, bool) { return 50 + 40*math.Sin(at*at), k == 0 }, plant.Pipe{}, true},
 		{"a latency, which no pod of the replay has", hpa.Metric{Source: hpa.External, Name: "ttft_p95_seconds"},
-			func(k int, at float64) (float64, bool) { // it follows what waited, roughly
+			func(k int, at float64) (float64, bool) { // it roughly follows the requests waiting
 				v, _ := whole(averaged(30, 60, waiting))(0, at)
 				return 0.1*v + 60*math.Abs(math.Sin(at)), k == 0
 			}, plant.Pipe{}, true},
@@ -158,7 +157,7 @@ func TestGauges(t *testing.T) {
 			if p.Every != tt.want.Every || p.Apart != tt.want.Apart && tt.metric.Source == hpa.Pods || p.Over != tt.want.Over || p.Window != tt.want.Window || p.Delay > tt.want.Delay+2*time.Second || p.Delay < tt.want.Delay {
 				t.Errorf("it is seen as %+v, want %+v", p, tt.want)
 			}
-			slices.Sort(p.Phases) // the pods are alike: which is which does not show
+			slices.Sort(p.Phases) // the pods are alike, so the order is arbitrary
 			for i, at := range tt.want.Phases {
 				if i >= len(p.Phases) || (p.Phases[i]-at).Abs() > 500*time.Millisecond {
 					t.Errorf("the pods are read at %v, want %v", p.Phases, tt.want.Phases)
@@ -169,8 +168,8 @@ func TestGauges(t *testing.T) {
 	}
 }
 
-// TestGaugesKeptOnChange: where a series is kept only when its value changes, it had the
-// last value meanwhile, at every look.
+// TestGaugesKeptOnChange: a series recorded only when its value changes has the last value at
+// every look in between.
 func TestGaugesKeptOnChange(t *testing.T) {
 	s := scene()
 	m := &hpa.Metric{Source: hpa.External, Name: "s0-prometheus"}
@@ -201,9 +200,9 @@ func TestGaugesKeptOnChange(t *testing.T) {
 	}
 }
 
-// TestGaugesOfAnotherHPA: a metric that was recorded pod by pod serves an HPA that reads
-// one number of it, under the name that adapters give it; one that was not recorded, or
-// that nothing explains, is told apart.
+// TestGaugesOfAnotherHPA: a metric that was recorded pod by pod serves an HPA that reads one
+// aggregate of it, under the name that adapters give it. A metric that was not recorded, or
+// that nothing explains, is reported.
 func TestGaugesOfAnotherHPA(t *testing.T) {
 	s := scene()
 	m := &hpa.Metric{Source: hpa.Pods, Name: "vllm:num_requests_waiting"}
@@ -233,7 +232,7 @@ func TestGaugesOfAnotherHPA(t *testing.T) {
 func TestGaugesOfTokens(t *testing.T) {
 	s := scene()
 	m := &hpa.Metric{Source: hpa.External, Name: "prompt_tokens_per_second"}
-	s.seen(m, func(k int, at float64) (float64, bool) { // rate(…[1m]) over the pool, 256 a request
+	s.seen(m, func(k int, at float64) (float64, bool) { // rate(…[1m]) over the pool, 256 per request
 		sum := 0.0
 		for j := range 3 {
 			sum += 256 * s.did(j, at-60, at).done
@@ -246,12 +245,12 @@ func TestGaugesOfTokens(t *testing.T) {
 	}
 }
 
-// TestGaugesOfOtherReads: what a metric counts is found at its natural scale, of pods and
-// of the pool.
+// TestGaugesOfOtherReads: the fit finds what a metric counts at its natural scale, for pods
+// and for the pool.
 func TestGaugesOfOtherReads(t *testing.T) {
 	s := scene()
 	meanTokens, meanPrompt := s.meanOfCalls(func(c *call) float64 { return c.tokens }), s.meanOfCalls((*call).prompt)
-	// over is Σ of what each call adds between two instants, of one pod, a second.
+	// over returns Σ of what each call adds between two times, for one pod, per second.
 	over := func(k int, from, to float64, of func(c *call, start float64) float64) float64 {
 		sum := 0.0
 		for _, i := range s.servers[k].calls {
@@ -334,8 +333,8 @@ func TestGaugesOfOtherReads(t *testing.T) {
 	}
 }
 
-// TestGaugesThatLapse: nothing is concluded from a stretch in which a metric had no
-// value, and it is named.
+// TestGaugesThatLapse: the fit draws no conclusion from a time in which a metric had no value,
+// and reports that time.
 func TestGaugesThatLapse(t *testing.T) {
 	s := scene()
 	m := &hpa.Metric{Source: hpa.External, Name: "s0-prometheus"}
@@ -350,7 +349,7 @@ func TestGaugesThatLapse(t *testing.T) {
 	}
 	s.seen(m, func(k int, at float64) (float64, bool) {
 		if at > 200 && at < 600 {
-			return 1000, k == 0 // what somebody filled in
+			return 1000, k == 0 // a value that was filled in
 		}
 		return inside(at), k == 0
 	})

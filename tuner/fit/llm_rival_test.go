@@ -9,8 +9,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/fit/fittest"
 )
 
-// A server whose requests slow each other down is much like one that works in
-// iterations, and carries tokens, too; what is under way there is not.
+// A server whose requests slow each other down is much like one that works in iterations, and
+// its requests have tokens, too. But it has no iterations.
 func TestASlowingServerIsNoLanguageModel(t *testing.T) {
 	const idle, density, drag, mean = 0.02, 0.2, 0.12, 0.3 + 0.02*40.5
 	const capacity = 16 / (1 + drag*15) / mean
@@ -36,7 +36,7 @@ func TestASlowingServerIsNoLanguageModel(t *testing.T) {
 	if e := got.law.Capacity()/capacity - 1; math.Abs(e) > 0.06 {
 		t.Errorf("capacity %.2f requests/s, want %.2f; %q", got.law.Capacity(), capacity, said.warnings)
 	}
-	// Twenty inside burn no more than the server can do.
+	// Twenty requests at once use no more CPU than the server has.
 	pipes, _, _ := pipesOf(&got, fittest.CPUConfig(70).Metrics, cost.Replica{CPUCores: 1})
 	p := pipes[0]
 	if p.PerRunning != 0 || p.PerDone != 0 || math.Abs(p.PerWork/(density*mean)-1) > 0.08 || math.Abs(p.Base-idle) > 0.02 {

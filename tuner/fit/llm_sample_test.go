@@ -17,8 +17,8 @@ func engineOf(requests int, seed uint64) fittest.Engine {
 		Rate: func(t float64) float64 { return 9 + 7*math.Sin(t/60) }, Prompt: tokens(500, .8), Output: tokens(120, .6), Seed: seed}
 }
 
-// The windows of a long log give a law that explains all of it as well as the law
-// of all of it does.
+// The windows of a long log give a law that explains the whole log as well as a law fitted to
+// all of it does.
 func TestWindowsOfALongLogAreEnough(t *testing.T) {
 	all, _ := answers(engineOf(9000, 3).Run())
 	sampled := newEngineFit(all)
@@ -40,7 +40,7 @@ func TestWindowsOfALongLogAreEnough(t *testing.T) {
 	}
 }
 
-// Where it is visible which of two servers answered, each has its own iterations.
+// If the log shows which of two servers answered, each has its own iterations.
 func TestTwoServersAreFittedApart(t *testing.T) {
 	run := engineOf(300, 4).Run()
 	other := engineOf(300, 5).Run()

@@ -19,7 +19,7 @@ func logNormal(median, sigma, least, most float64) func(*rand.Rand) int {
 
 func constant(rate float64) func(float64) float64 { return func(float64) float64 { return rate } }
 
-// Worlds of servers that nobody fitted to: other GPUs, models, rates and settings.
+// Simulated servers that no fit was tuned to: other GPUs, models, rates and settings.
 var engines = []struct {
 	sentence string
 	e        fittest.Engine
@@ -43,7 +43,7 @@ var engines = []struct {
 	{"all prompts and answers alike", fittest.Engine{Alpha: .02, Beta: 2e-4, Gamma: 6e-5, Batch: 2048, Seqs: 128, Ahead: true, Own: .005, Noise: .03, Requests: 400, Rate: constant(3), Prompt: func(*rand.Rand) int { return 1024 }, Output: func(*rand.Rand) int { return 256 }}},
 }
 
-// limits are how far a predicted figure may be off, as a ratio or in points.
+// limits is how far a predicted figure may be off, as a ratio or in points.
 var limits = map[string]float64{"ttft.p50": .15, "ttft.p95": .15, "e2e.p95": .15, "ttft<1s": .05, "ttft<5s": .05}
 
 func TestLawOfAnEnginePredictsItsLastThird(t *testing.T) {
@@ -71,7 +71,7 @@ func TestLawOfAnEnginePredictsItsLastThird(t *testing.T) {
 	}
 }
 
-// What a log shows of a limit is found, and what it does not show is not made up.
+// A limit that a log shows is found; one that it does not show is not invented.
 func TestLimitsAreFoundWhereTheyBind(t *testing.T) {
 	world := fittest.Engine{Alpha: .015, Beta: 1e-4, Gamma: 6e-5, Delta: 1e-8, Ahead: true, Own: .005, Noise: .04, Requests: 400, Prompt: logNormal(700, .8, 10, 4000), Output: logNormal(300, .5, 8, 1200), Seed: 3}
 	for _, tt := range []struct {
@@ -100,7 +100,7 @@ func TestLimitsAreFoundWhereTheyBind(t *testing.T) {
 	}
 }
 
-// A simpler law wins where it explains as much.
+// A simpler law wins if it explains as much.
 func TestTheSimplerLawWins(t *testing.T) {
 	world := fittest.Engine{Alpha: .02, Seqs: 16, Noise: .05, Requests: 500, Rate: constant(4), Prompt: logNormal(300, .8, 10, 3000), Output: logNormal(150, .6, 4, 800), Seed: 5}
 	for _, tt := range []struct {
@@ -138,7 +138,7 @@ func TestPrefixCacheIsAWarning(t *testing.T) {
 	}
 }
 
-// Nothing that the last third measured may be used.
+// No measurement of the last third may be used.
 func TestHoldoutDoesNotLookAhead(t *testing.T) {
 	e := engines[2].e
 	e.Seed = 9
@@ -165,7 +165,7 @@ func TestHoldoutDoesNotLookAhead(t *testing.T) {
 	}
 }
 
-// A log without tokens has a law of slots, and a holdout of it.
+// A log without tokens gets a law of slots, and a holdout of that law.
 func TestALogWithoutTokensIsFittedBySlots(t *testing.T) {
 	run := fittest.Serve{Seconds: 400, Slots: 6, Rate: func(t float64) float64 { return 6 + 4*math.Sin(t/40) }, Streams: true, Seed: 8}.Run()
 	for i := range run.Requests {

@@ -11,12 +11,12 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// TestADelayIsWhatMostReconcilesSay: a source that stands still once makes no delay.
+// TestADelayIsWhatMostReconcilesSay: a source that stalls once does not change the delay.
 func TestADelayIsWhatMostReconcilesSay(t *testing.T) {
 	for _, row := range []struct {
 		name        string
 		delay       float64 // seconds, of the source
-		still       int     // reconciles in a row to which it gives nothing new
+		still       int     // reconciles in a row at which it has nothing new
 		least, most time.Duration
 	}{
 		{"read at once", 0, 0, 0, time.Second},
@@ -44,8 +44,8 @@ func TestADelayIsWhatMostReconcilesSay(t *testing.T) {
 	}
 }
 
-// TestLoadingIsSeenInHalfWindows: pods burn 150m for the 6 s before they are ready, and
-// no window lies within that.
+// TestLoadingIsSeenInHalfWindows: pods use 150m for the 6 s before they are ready, and no
+// window lies within that time.
 func TestLoadingIsSeenInHalfWindows(t *testing.T) {
 	const burns, base, each = 0.15, 0.002, 0.01
 	run := &results.Run{Meta: results.Meta{DurationS: 300}}

@@ -10,7 +10,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// request is one that a backend answered, in seconds; first 0 = in one piece.
+// request is one that a backend answered, times in seconds; first 0 = in one piece.
 func request(backend int32, sent, first, done float64, o results.Outcome) results.Request {
 	q := results.Request{Scheduled: fittest.Dur(sent), Sent: fittest.Dur(sent), First: results.NotYet, Last: results.NotYet, Done: fittest.Dur(done), Backend: backend, Outcome: o, Err: -1}
 	if first > 0 {
@@ -19,7 +19,7 @@ func request(backend int32, sent, first, done float64, o results.Outcome) result
 	return q
 }
 
-// phases are the events of one pod, at seconds by phase.
+// phases returns the events of one pod; at holds seconds by phase.
 func phases(name string, at map[results.PodPhase]float64) (out []results.Pod) {
 	for _, p := range []results.PodPhase{results.PodCreated, results.PodScheduled, results.PodPulled, results.PodStarted, results.PodReady, results.PodDeleted, results.PodGone} {
 		if s, ok := at[p]; ok {
@@ -39,7 +39,7 @@ func TestReadLog(t *testing.T) {
 		t.Fatalf("visible %v, %d servers, %d calls, want 2 and the 4 that held a place", l.visible, len(l.servers), len(l.calls))
 	}
 	var inside []int
-	for _, c := range l.calls { // by sent: 1, 2, 3 (backend 1), 3 (timeout)
+	for _, c := range l.calls { // by time sent: 1, 2, 3 (backend 1), 3 (timeout)
 		inside = append(inside, c.inside)
 	}
 	if !slices.Equal(inside, []int{0, 1, 0, 2}) {
@@ -56,7 +56,7 @@ func TestStartsUnder(t *testing.T) {
 		slots int
 		want  []float64
 	}{
-		{1, []float64{0, 10, 10, 5}}, // the last went while it waited, at 5 s
+		{1, []float64{0, 10, 10, 5}}, // the last client gave up while it waited, at 5 s
 		{2, []float64{0, 1, 4, 5}},
 		{4, []float64{0, 1, 2, 3}},
 	} {
@@ -152,7 +152,7 @@ func TestSyncsOf(t *testing.T) {
 
 func TestQueueOfAndPatienceOf(t *testing.T) {
 	var calls []results.Request
-	for i := range 6 { // six inside when the seventh is refused
+	for i := range 6 { // six in the replica when the seventh is rejected
 		calls = append(calls, request(0, float64(i)/10, 0, 10, results.OK))
 	}
 	if got, _ := queueOf(readLog(&results.Run{Requests: calls}), 4); got != 0 {

@@ -7,8 +7,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Alone, a short answer comes in one piece; busy servers write it in several. How
-// much of the work is before the first token is read off these.
+// A lone request gets a short answer in one piece; busy servers write it in several. The busy
+// ones show how much of the work comes before the first token.
 func TestFirstTokensOfAnswersInOnePiece(t *testing.T) {
 	run := &results.Run{}
 	at := 0.0

@@ -16,10 +16,10 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// TestACPULimitBoundsTheLaw: under a quota requests are quick while the budget
-// of a period lasts, so their times say nothing of the capacity; CPU does.
+// TestACPULimitBoundsTheLaw: under a quota requests are fast while the budget of a period
+// lasts, so their times do not show the capacity; CPU does.
 func TestACPULimitBoundsTheLaw(t *testing.T) {
-	const idle, each, limit = 0.005, 0.010, 0.200 // cores, core-seconds a request, cores
+	const idle, each, limit = 0.005, 0.010, 0.200 // cores, core-seconds per request, cores
 	r := rand.New(rand.NewPCG(1, 2))
 	run := &results.Run{Meta: results.Meta{
 		Run: "light", DurationS: 300, Stages: []results.StageInfo{{Name: "all", ToS: 300}},
@@ -56,8 +56,8 @@ func TestACPULimitBoundsTheLaw(t *testing.T) {
 	}
 }
 
-// TestAQuotaStopsAndGoes: what a pod under a quota did is found again, and what
-// clients met is replayed, from lone requests to those past saturation.
+// TestAQuotaStopsAndGoes: the fit recovers what a pod under a quota did, and the replay
+// reproduces the clients' latencies, from lone requests to loads past saturation.
 func TestAQuotaStopsAndGoes(t *testing.T) {
 	light := func(r *rand.Rand) (float64, float64, int) { // 11 to 26 ms of CPU
 		n := 1 + r.IntN(8)
@@ -102,8 +102,8 @@ func TestAQuotaStopsAndGoes(t *testing.T) {
 			if e := meanTotal(law.Times)/row.mean - 1; math.Abs(e) > 0.15 {
 				t.Errorf("alone a request takes %.1f ms, want %.1f", 1e3*meanTotal(law.Times), 1e3*row.mean)
 			}
-			// What a request burns is its own time over the law's mean, so that over all of
-			// them the replay of the run burns what each costs.
+			// A request costs its own time over the law's mean, so that in total the replay of
+			// the run uses what each request costs.
 			if k := meanTotal(fitted.World.Demand.Times) / meanTotal(law.Times); math.Abs(k-1) > 0.02 {
 				t.Errorf("the run's own requests are worth %.3f of the law's on the average, want 1", k)
 			}
@@ -111,8 +111,8 @@ func TestAQuotaStopsAndGoes(t *testing.T) {
 			w.Demand.Times = nil
 			var l plant.Latency
 			scratch := replay.Scratch{Latency: &l}
-			// The third pod comes at 300 s, as recorded: an HPA that never moves plays
-			// the first half.
+			// The third pod comes at 300 s, as recorded, so a replay with an HPA that never
+			// moves covers the first half only.
 			w.Demand.Bins = w.Demand.Bins[:300]
 			w.Demand.Arrivals = slices.DeleteFunc(slices.Clone(w.Demand.Arrivals), func(a profiles.Arrival) bool { return a.At >= 300*time.Second })
 			fixed := hpa.DefaultConfig(2)

@@ -13,7 +13,7 @@ import (
 func TestWhatIsNotFittedToTheLoad(t *testing.T) {
 	run := &results.Run{Samples: []results.Sample{
 		{Name: "s0-external", At: time.Second, Value: 3}, {Name: "s0-external", At: 6 * time.Second, Value: 4},
-		{Name: "s0-external", Pod: "a", Value: 9}, // of a pod: none of the API's
+		{Name: "s0-external", Pod: "a", Value: 9}, // of a pod, so not from the API
 		{Name: "s2-prometheus", At: time.Second, Value: 7},
 	}}
 	l := &keda.Loop{Triggers: []keda.Trigger{
@@ -35,7 +35,7 @@ func TestWhatIsNotFittedToTheLoad(t *testing.T) {
 	for _, m := range toFit(metrics, l, got) {
 		names = append(names, m.Name)
 	}
-	// What was not recorded is left to be refused by name.
+	// What was not recorded stays, to be rejected by name later.
 	if text := strings.Join(names, " "); text != "s1-external-push s2-prometheus" {
 		t.Errorf("to fit: %s", text)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/fit/fittest"
 )
 
-// steps is a load that goes from half of what n slots of 0.62 s carry to above.
+// steps is a load that rises from half of what n slots of 0.62 s can serve to above it.
 func steps(n int, over float64) func(float64) float64 {
 	return func(t float64) float64 {
 		if t > 100 && t < 160 {

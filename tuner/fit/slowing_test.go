@@ -18,7 +18,7 @@ func TestServicesThatSlowDown(t *testing.T) {
 		name     string
 		slots    int
 		slow     func(int) float64
-		capacity float64 // a second
+		capacity float64 // per second
 	}{
 		{"not at all", 8, nil, 8 / mean},
 		{"a tenth for each beside", 8, func(n int) float64 { return 1 + 0.1*float64(n-1) }, 8 / mean / 1.7},

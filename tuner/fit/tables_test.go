@@ -122,8 +122,7 @@ func TestMisfit(t *testing.T) {
 	}
 }
 
-// TestSolve: x'ax/2 − b'x with a diagonal has its minimum at b/a, where that is not
-// below 0.
+// TestSolve: x'ax/2 − b'x with a diagonal a has its minimum at b/a, if that is not below 0.
 func TestSolve(t *testing.T) {
 	var a [coefficients][coefficients]float64
 	var b, at theta
@@ -219,7 +218,7 @@ func TestFirstShares(t *testing.T) {
 }
 
 func TestScatter(t *testing.T) {
-	// cost is of the k-th of three readings in block i, over the usual.
+	// cost returns that of the k-th of three readings in block i, over the usual one.
 	over := func(blocks int, cost func(i, k int) float64) (out []reading) {
 		for i := range blocks {
 			for k := range 3 {
@@ -291,7 +290,7 @@ func TestNearestSlots(t *testing.T) {
 	}
 }
 
-// TestPlaySlots serves four calls of a second, of which the first token takes half.
+// TestPlaySlots serves four calls of a second each; the first token takes half of it.
 func TestPlaySlots(t *testing.T) {
 	calls := []answer{{}, {}, {}, {Call: plant.Call{At: 10}}}
 	own := func(*answer) (float64, float64) { return 0.5, 0.5 }

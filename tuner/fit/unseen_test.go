@@ -36,7 +36,7 @@ func TestABlindStretchIsNoEvidence(t *testing.T) {
 		t.Errorf("%d arrivals of %d: the load is known all the same", len(fit.World.Demand.Arrivals), len(run.Requests))
 	}
 
-	// What is seen counts: the same records without a gap spoil the fit.
+	// Seen records count: without a gap, the same records spoil the fit.
 	run, _ = fittest.Blinded("kube/events")
 	fit, err = Fit(run, c.Config, Options{Seed: 1})
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/fit/fittest"
 )
 
-// TestYoungPodsAreSlower: pods come every 100 s; in one cluster requests take twice
-// as long in a pod's first half minute.
+// TestYoungPodsAreSlower: a pod comes every 100 s. In one cluster, requests take twice as long
+// in a pod's first half minute.
 func TestYoungPodsAreSlower(t *testing.T) {
 	for _, slower := range []bool{false, true} {
 		s := fittest.Serve{Seconds: 500, Slots: 8, Streams: true, Seed: 2, Pods: func(at float64) int { return 1 + int(at/100) }, Rate: func(at float64) float64 { return 5 * (1 + math.Floor(at/100)) }}

@@ -8,8 +8,8 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// TestConnectionsPinRequests: with one connection at a time (one slot, little load)
-// requests stay where they are until it is too old, and then go anywhere.
+// TestConnectionsPinRequests: with one connection at a time (one slot, little load), requests
+// stay with a replica until the connection is too old, and then go anywhere.
 func TestConnectionsPinRequests(t *testing.T) {
 	law := SlotsLaw(1, constant(0.01, 0.01))
 	m := compile(t, Spec{Law: law, Balancer: Aged, Connections: Connections{Age: 10 * time.Second}, ArrivalCV2: 1})
@@ -28,8 +28,8 @@ func TestConnectionsPinRequests(t *testing.T) {
 		last = s.index
 		e.hangUp(&call{conn: wire}, false)
 	}
-	// A connection lives for 8.75 s on the average (whole seconds: 9.25), and three in
-	// four new ones are to another replica.
+	// A connection lives for 8.75 s on average (in whole seconds: 9.25), and three in four new
+	// ones go to another replica.
 	if want := seconds / 9.25 * 0.75; math.Abs(float64(moves)/want-1) > 0.15 {
 		t.Errorf("requests moved %d times in %d s, want about %.0f", moves, seconds, want)
 	}
@@ -38,8 +38,8 @@ func TestConnectionsPinRequests(t *testing.T) {
 	}
 }
 
-// TestANewReplicaWaitsForConnections: a replica that has just become ready gets
-// nothing while connections that are open are used.
+// TestANewReplicaWaitsForConnections: a replica that has just become ready gets no requests as
+// long as clients use their open connections.
 func TestANewReplicaWaitsForConnections(t *testing.T) {
 	share := func(age time.Duration) float64 {
 		m := compile(t, Spec{Law: SlotsLaw(4, constant(0.1, 0.1)), Balancer: Aged, Connections: Connections{Pools: 8, Age: age}, ArrivalCV2: 1,

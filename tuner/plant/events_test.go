@@ -19,7 +19,7 @@ func poisson(seed uint64, rate, seconds float64) []Request {
 	return out
 }
 
-// play runs an exact plant of n ready pods over the requests.
+// play runs an exact plant with n ready pods on the requests.
 func play(m *Model, n int, requests []Request, seconds int) ([]results.Tick, *Latency) {
 	var e Exact
 	var l Latency
@@ -63,7 +63,7 @@ func TestExactIsMMc(t *testing.T) {
 			if got := mean.Seconds() - 0.2; math.Abs(got-wq) > 0.06*wq+0.002 {
 				t.Errorf("M/M/%d at ρ=%.1f: mean wait %.4f s, Erlang C says %.4f s", c, rho, got, wq)
 			}
-			// Little: L = λ·W, from two counts that have nothing in common.
+			// Little: L = λ·W, from two independent counts.
 			if got, want := s.InFlight/seconds, s.Done/seconds*mean.Seconds(); math.Abs(got-want) > 0.02*want {
 				t.Errorf("M/M/%d at ρ=%.1f: %.4f in flight, λ·W = %.4f", c, rho, got, want)
 			}
@@ -71,7 +71,7 @@ func TestExactIsMMc(t *testing.T) {
 	}
 }
 
-// The fluid plant's figures at a constant load, held against the exact one's.
+// The fluid plant's figures at a constant load, compared with those of the exact plant.
 func TestFluidAgreesWithExactAtRest(t *testing.T) {
 	const seconds, n = 8000, 4
 	for _, row := range []struct {
@@ -110,8 +110,8 @@ func TestFluidAgreesWithExactAtRest(t *testing.T) {
 
 func first[A, B any](a A, _ B) A { return a }
 
-// A client's patience wastes what is in service when it ends: in both plants,
-// and far below capacity.
+// A client timeout wastes the work on a request in service: in both plants, and far below
+// capacity.
 func TestTimeoutsUnderOverload(t *testing.T) {
 	const seconds = 4000
 	for _, load := range []float64{1.2, 1.6, 2.5} {
@@ -153,8 +153,8 @@ func TestFullQueueRefusesAtOnce(t *testing.T) {
 }
 
 func TestStretchSlowsAll(t *testing.T) {
-	// Two in service take twice as long each: a replica that does one after the
-	// other in effect, so two at once end at 2 s, not 1.
+	// Two in service take twice as long each. In effect a replica does one after the other, so
+	// two that start together end at 2 s, not at 1 s.
 	law := Law{Rate: []float64{0, 1, 1}, Times: constant(1, 1)}
 	m := compile(t, Spec{Law: law, Limits: Limits{E2E: 1500 * time.Millisecond}})
 	_, l := play(m, 1, []Request{{At: 0, Index: 0}, {At: 0, Index: 1}}, 5)
@@ -164,8 +164,8 @@ func TestStretchSlowsAll(t *testing.T) {
 	_, l = play(m, 1, []Request{{At: 0, Index: 0}, {At: 0.5, Index: 1}}, 5)
 	lo, _ := l.E2E.Quantile(0)
 	hi, _ := l.E2E.Quantile(1)
-	// The first is half done alone, then both at half speed: it ends at 1.5 s,
-	// the second (half done) alone at 2 s, 1.5 s after it came.
+	// The first one runs alone for half of its work, then both run at half speed: it ends at
+	// 1.5 s. The second one, half done, then runs alone and ends at 2 s, 1.5 s after it came.
 	if math.Abs(lo.Seconds()-1.5) > 0.01 || math.Abs(hi.Seconds()-1.5) > 0.01 {
 		t.Errorf("overlapping by half they take %v and %v, want 1.5s both", lo, hi)
 	}

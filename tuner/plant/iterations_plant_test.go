@@ -20,7 +20,7 @@ func languageWorld(l Iterations, seed uint64) Spec {
 		Pipes:  []Pipe{{Name: "running", PerRunning: 1, PerWaiting: 1, Every: 15 * time.Second}}}
 }
 
-// The exact plant serves each replica's requests as Play does, whatever the steps.
+// The exact plant serves each replica's requests as Play does, whatever the step.
 func TestExactPlaysIterations(t *testing.T) {
 	l := Iterations{Alpha: .01, Beta: 2e-4, Gamma: 5e-5, Delta: 1e-8, Batch: 1024, Seqs: 16, Ahead: true, Own: .004}
 	spec := languageWorld(l, 3)
@@ -92,7 +92,8 @@ func TestExactPlaysIterations(t *testing.T) {
 	}
 }
 
-// Little's law over the pipes' integrals: what is inside is arrivals times stay.
+// Little's law over the pipes' integrals: requests in the system are arrivals times their
+// stay.
 func TestIterationsKeepLittlesLaw(t *testing.T) {
 	l := Iterations{Alpha: .01, Beta: 2e-4, Gamma: 5e-5, Batch: 2048, Seqs: 8}
 	m, err := Compile(languageWorld(l, 4))
@@ -127,7 +128,7 @@ func TestIterationsKeepLittlesLaw(t *testing.T) {
 	}
 }
 
-// The fluid plant's tables are what the exact plant meets at a constant load.
+// The fluid plant's tables match the exact plant at a constant load.
 func TestFluidAgreesWithExactOnIterations(t *testing.T) {
 	for _, l := range []Iterations{
 		{Alpha: .01, Beta: 2e-4, Gamma: 5e-5, Delta: 1e-8, Batch: 2048, Seqs: 32, Ahead: true, Own: .004},
@@ -190,7 +191,7 @@ func TestFluidAgreesWithExactOnIterations(t *testing.T) {
 	}
 }
 
-// A day at another pace takes every request as many times as long.
+// On a day with another pace, every request takes that many times as long.
 func TestIterationsKeepADaysPace(t *testing.T) {
 	m, err := Compile(languageWorld(Iterations{Alpha: .01, Beta: 2e-4, Gamma: 5e-5, Batch: 2048, Seqs: 8, Own: .01}, 4))
 	if err != nil {
@@ -213,8 +214,8 @@ func TestIterationsKeepADaysPace(t *testing.T) {
 	}
 }
 
-// BenchmarkExactIterations plays requests of 120 answer tokens; requests a second is
-// what counts.
+// BenchmarkExactIterations plays requests with 120 answer tokens; the figure that matters is
+// requests per second.
 func BenchmarkExactIterations(b *testing.B) {
 	m, err := Compile(languageWorld(Iterations{Alpha: .01, Beta: 2e-4, Gamma: 5e-5, Delta: 1e-8, Batch: 2048, Seqs: 64, Ahead: true}, 4))
 	if err != nil {

@@ -13,8 +13,7 @@ func tokens(median, sigma, least, most float64) func(*rand.Rand) int {
 	return func(r *rand.Rand) int { return int(min(most, max(least, median*math.Exp(sigma*r.NormFloat64())))) }
 }
 
-// An engine that takes jumps meets one that goes token by token and shares no
-// code with it.
+// An engine that takes jumps matches one that goes token by token and shares no code with it.
 func TestPlayIsTokenByToken(t *testing.T) {
 	law := fittest.Engine{Alpha: .01, Beta: 1e-4, Gamma: 5e-5, Delta: 2e-8, Requests: 400, Prompt: tokens(600, 1, 1, 6000), Output: tokens(200, .8, 1, 1000), Seed: 7}
 	with := func(change func(*fittest.Engine)) fittest.Engine {
@@ -26,7 +25,7 @@ func TestPlayIsTokenByToken(t *testing.T) {
 	for _, tt := range []struct {
 		sentence string
 		e        fittest.Engine
-		off      float64 // of the mean times, at most
+		off      float64 // largest error of the mean times
 	}{
 		{"no limits", with(func(*fittest.Engine) {}), 1e-6},
 		{"tokens an iteration", with(func(e *fittest.Engine) { e.Batch = 1024 }), 1e-6},

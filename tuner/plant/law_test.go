@@ -30,8 +30,8 @@ func constant(first, total float64) []ServiceTime {
 	return []ServiceTime{{First: first, Total: total, Tokens: 1}}
 }
 
-// erlangC is the textbook's probability of waiting, by the Erlang B recursion:
-// another way than the tables'.
+// erlangC is the textbook's probability of waiting, by the Erlang B recursion, which the
+// tables do not use.
 func erlangC(c int, a float64) float64 {
 	b := 1.0
 	for k := 1; k <= c; k++ {
@@ -129,7 +129,7 @@ func TestFluidOverload(t *testing.T) {
 	}
 }
 
-// More capacity never queues more: replica by replica, whatever the load.
+// More capacity never means a longer queue: replica by replica, at any load.
 func TestMoreReplicasNeverQueueMore(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, b := range Balancers {
@@ -157,7 +157,7 @@ func TestMoreReplicasNeverQueueMore(t *testing.T) {
 }
 
 func TestFluidConserves(t *testing.T) {
-	// Everything that arrives is served, failed, or still inside.
+	// Everything that arrives is served, has failed, or is still in the system.
 	law := SlotsLaw(2, exponential(50, 0.3))
 	law.Queue = 100
 	m := compile(t, Spec{Law: law, ArrivalCV2: 1})
@@ -181,7 +181,7 @@ func TestFluidConserves(t *testing.T) {
 			served += c.load.done * c.n
 		}
 	}
-	// A drained cohort leaves with under a tenth of a request.
+	// A drained cohort leaves with less than a tenth of a request.
 	if got := served + failed + tick.InFlight; math.Abs(got-in) > 40 {
 		t.Errorf("%.1f arrived; %.1f served + %.1f failed + %.1f inside", in, served, failed, tick.InFlight)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Pods that die take their requests with them, and are replaced after a cold start.
+// Pods that die lose their requests, and are replaced after a cold start.
 func TestLostPods(t *testing.T) {
 	times := []ServiceTime{{First: 4, Total: 4}}
 	m, err := Compile(Spec{Law: SlotsLaw(4, times), Start: []PhaseSample{{Schedule: time.Second, Start: 4 * time.Second,

@@ -11,7 +11,7 @@ func TestNodeStack(t *testing.T) {
 	n := Nodes{Kept: 1, PerNode: 2, Startup: 240 * time.Second, Idle: 600 * time.Second}
 	type step struct {
 		at     float64
-		others int // a pod is placed beside so many; -1 = none is
+		others int // a pod is placed beside this many; -1 = none is
 		pods   int // afterwards
 		wait   float64
 		nodes  float64

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The pods of a recorded run are read at their own phases in its replay, a step apart
-// at most in one with other luck, and at any phase on another day.
+// In a replay of its own run, the pods are scraped at their recorded phases; in a replay with
+// another seed, at most a step away; on another day, at any phase.
 func TestPhasesOfRecordedPods(t *testing.T) {
 	m := compile(t, Spec{
 		Law: SlotsLaw(4, []ServiceTime{{First: 1, Total: 1}}),

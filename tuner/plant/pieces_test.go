@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// An answer that streams and comes in one piece has a first token at its end; one
-// that does not stream has none. Both plants count so.
+// An answer that streams but comes in one piece has its first token at its end; one that does
+// not stream has no first token. Both plants count it that way.
 func TestTheFirstTokenOfOnePiece(t *testing.T) {
 	for _, row := range []struct {
 		name string

@@ -10,16 +10,16 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// quotaLaw is many threads that each burn a core, 20 ms a request, at a limit of
-// 200m: 20 ms in each tenth of a second.
+// quotaLaw has many threads that each use a core, 20 ms per request, at a limit of 200m: 20 ms
+// in each tenth of a second.
 func quotaLaw(slots int) Law {
 	l := SlotsLaw(slots, exponential(2000, 0.02))
 	l.Quota = Quota{Cores: 0.2, Base: 0.005, Each: 0.02}
 	return l
 }
 
-// TestQuotaStopsAndGoes plays servers in steps of 10 µs, and holds the jumps of the
-// plant against that.
+// TestQuotaStopsAndGoes simulates servers in steps of 10 µs, and compares the plant's jumps
+// with that.
 func TestQuotaStopsAndGoes(t *testing.T) {
 	const dt = 1e-5
 	for _, row := range []struct {
@@ -73,7 +73,7 @@ func TestQuotaStopsAndGoes(t *testing.T) {
 				now := float64(step) * dt
 				if now >= refill {
 					share := row.share
-					if len(running) > 0 && budget < (row.base+float64(len(running)))*dt/2 { // it stood
+					if len(running) > 0 && budget < (row.base+float64(len(running)))*dt/2 { // throttled
 						share = 1
 					}
 					refill, budget = refill+0.1, share*row.cores*0.1
@@ -106,7 +106,7 @@ func TestQuotaStopsAndGoes(t *testing.T) {
 				mean += want[i] / float64(len(want))
 			}
 			t.Logf("mean %.4f s, mean difference %.5f s, %d requests", mean, diff, len(want))
-			// One request more before a period's end shifts those behind it by a period.
+			// One more request before a period's end delays those behind it by a period.
 			if diff > 0.03*mean+0.001 {
 				t.Errorf("requests take %.4f s on the average, and the plant is off by %.4f s", mean, diff)
 			}
@@ -121,7 +121,7 @@ func TestQuotaBoundsTheLongRun(t *testing.T) {
 		t.Fatalf("capacity %.3f/s, want %.3f", got, want)
 	}
 	_, l := play(m, 1, poisson(3, 20, 300), 300)
-	// 6,000 come in 300 s at twice the capacity: the last ends after about 615 s.
+	// 6,000 arrive in 300 s at twice the capacity: the last one ends after about 615 s.
 	last, _ := l.E2E.Quantile(1)
 	if math.Abs(last.Seconds()-6000/9.75+300) > 25 {
 		t.Errorf("at twice the capacity the last ones take %v, want about %.0f s", last, 6000/9.75-300)

@@ -8,9 +8,9 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Two replicas of four slots serve 8 a second. Under twice that for T seconds the queue
-// grows by (λ − μ)·T, its oldest request came queue/λ ago, and arrivals are read as
-// they come: in both plants, as a metric of the pool.
+// Two replicas of four slots serve 8 requests per second. Under twice that for T seconds the
+// queue grows by (λ − μ)·T, its oldest request came queue/λ ago, and arrivals are read as they
+// come: in both plants, as a metric of the pool.
 func TestReadsOfAQueue(t *testing.T) {
 	const mu, lambda = 8.0, 16.0
 	m := compile(t, Spec{Law: SlotsLaw(4, []ServiceTime{{First: 1, Total: 1}}), ArrivalCV2: 1, Balancer: RoundRobin, Pipes: []Pipe{

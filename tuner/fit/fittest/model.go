@@ -9,39 +9,40 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Engine is one server of a language model, token by token, scheduled as vLLM
-// does: running requests first, a token each or the next piece of a prompt, then
-// the queue, as long as there are tokens, places and blocks of memory; the newest
-// is preempted where blocks run out, and worked on again from its first token.
-// Zero fields ask for nothing.
+// Engine is one server of a language model, simulated token by token and scheduled as vLLM
+// does: first running requests, with one token each or the next piece of a prompt, then the
+// queue, while tokens, places and blocks of memory are free. When blocks run out, the newest
+// request is preempted and later processed again from its first token. Zero fields have no
+// effect.
 type Engine struct {
-	Alpha, Beta, Gamma, Delta float64 // seconds an iteration, an answer, a prompt token, a context token
-	Square                    float64 // seconds a prompt token and token before it: attention
-	Batch, Seqs               int     // at most, in an iteration
+	Alpha, Beta, Gamma, Delta float64 // seconds per iteration, answer, prompt token, context token
+	Square                    float64 // seconds per prompt token and token before it: attention
+	Batch, Seqs               int     // at most, per iteration
 	Blocks                    int     // of 16 tokens of context; 0 = enough
-	Ahead                     bool    // an iteration is put together when the one before it begins
-	Own                       float64 // seconds of a client's, once a request
-	// a prompt is begun as soon as its first piece fits, as older vLLMs do; else when all of it does
+	Ahead                     bool    // an iteration is put together when the one before it starts
+	Own                       float64 // seconds that the client adds to each request
+	// Start a prompt as soon as its first piece fits, as older vLLMs do; otherwise when all of
+	// it fits.
 	Eager  bool
 	Noise  float64 // standard deviation of the logarithm of an iteration's time
-	Cached float64 // share of requests whose prompt is known but for its last 16 tokens
+	Cached float64 // share of requests whose prompt is cached, except for its last 16 tokens
 
 	Requests int
-	Rate     func(t float64) float64 // requests a second at t; > 0
+	Rate     func(t float64) float64 // requests per second at t; > 0
 	Prompt   func(r *rand.Rand) int
 	Output   func(r *rand.Rand) int
 	Seed     uint64
 }
 
-// sequence is one request inside.
+// sequence is one request in the engine.
 type sequence struct {
-	at, seen           float64 // when it came, and when the server knows of it
+	at, seen           float64 // when it came, and when the server notices it
 	prompt, output     int
-	need               int // tokens to compute before the next one comes out
+	need               int // tokens to compute before the next one is written
 	computed           int
-	out                int // tokens out
+	out                int // tokens written
 	blocks             int
-	skip               int // tokens of the prompt that a cache has
+	skip               int // cached tokens of the prompt
 	first, last, since float64
 	gap                float64
 }
@@ -50,11 +51,11 @@ type sequence struct {
 type piece struct {
 	s      *sequence
 	tokens int
-	held   int  // tokens of context with them
-	token  bool // one comes out at its end
+	held   int  // tokens of context, including these
+	token  bool // one is written at its end
 }
 
-// Run serves the load and returns what a client recorded.
+// Run serves the load and returns what a client would have recorded.
 func (e Engine) Run() *results.Run {
 	r := rand.New(rand.NewPCG(e.Seed, 0x656e67696e65))
 	var all []*sequence
@@ -81,7 +82,7 @@ func (e Engine) Run() *results.Run {
 	return run
 }
 
-// serve plays everything; all is in order of arrival.
+// serve simulates all requests; all is in order of arrival.
 func (e Engine) serve(all []*sequence, r *rand.Rand) {
 	var waiting, running []*sequence
 	next, ended := 0, 0
@@ -132,7 +133,7 @@ func (e Engine) serve(all []*sequence, r *rand.Rand) {
 	}
 }
 
-// took is an iteration's time without noise.
+// took returns an iteration's time without noise.
 func (e Engine) took(plan []piece) float64 {
 	t := e.Alpha
 	for _, p := range plan {
@@ -146,7 +147,7 @@ func (e Engine) took(plan []piece) float64 {
 	return t
 }
 
-// plan puts an iteration together and books what it will have computed.
+// plan puts an iteration together and records what it will have computed.
 func (e Engine) plan(waiting, running *[]*sequence, free *int) []piece {
 	budget := e.Batch
 	if budget == 0 {
@@ -161,13 +162,13 @@ func (e Engine) plan(waiting, running *[]*sequence, free *int) []piece {
 		budget -= n
 		plan = append(plan, piece{s, n, s.computed, s.computed == s.need})
 		if s.computed == s.need {
-			s.need++ // the token that comes out is computed next
+			s.need++ // the token that is written is computed next
 		}
 	}
 	preempted := false
 	for i := 0; i < len(*running); i++ {
 		s := (*running)[i]
-		if s.need-s.prompt >= s.output { // its last token is on the way
+		if s.need-s.prompt >= s.output { // its last token is being computed
 			continue
 		}
 		n := min(s.need-s.computed, budget)

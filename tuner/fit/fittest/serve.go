@@ -10,34 +10,33 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Serve is pods without an autoscaler: what they do with a load, millisecond by
-// millisecond. Zero fields ask for nothing.
+// Serve is pods without an autoscaler, simulated millisecond by millisecond. Zero fields have
+// no effect.
 type Serve struct {
 	Seconds float64
-	Rate    func(t float64) float64 // requests a second; > 0
+	Rate    func(t float64) float64 // requests per second; > 0
 	Pods    func(t float64) int     // ready at t, at least 1; nil = 1. A pod is created 20 s before it is ready
-	Slots   int                     // worked on at once; 0 = no bound
-	// Own is what a request takes by itself, in seconds: to the first token and
-	// to the end; nil = 0.2 s and 40 ms a token after it, 1 to 20 tokens, each
-	// give or take a tenth.
+	Slots   int                     // requests at once; 0 = no bound
+	// Own is what a request takes by itself, in seconds: to the first token and to the end.
+	// nil = 0.2 s, then 40 ms per token, 1 to 20 tokens, each give or take a tenth.
 	Own   func(r *rand.Rand) (first, total float64, tokens int)
-	Young func(age float64) float64 // how many times as long it takes at a pod of that age since it is ready; nil = 1
-	Slow  func(running int) float64 // how many times as long it takes with so many; nil = 1
+	Young func(age float64) float64 // how many times as long it takes at a pod of this age since readiness; nil = 1
+	Slow  func(running int) float64 // how many times as long it takes with this many; nil = 1
 
-	// A CPU limit of Limit cores, of which a pod at rest burns Idle, and a
-	// request in work Density cores; 0 = none.
+	// A CPU limit of Limit cores. A pod at rest uses Idle cores, and each request in service
+	// uses Density cores; 0 = none.
 	Limit, Idle, Density float64
-	// Share is what a pod that does not stand when a period begins gets of its budget;
-	// 0 = all.
+	// Share is the share of a period's budget that a pod gets if it was not throttled when the
+	// period began; 0 = all.
 	Share float64
-	// ByWork: a request burns Density for each second of its own work, however long that
-	// takes beside others.
+	// ByWork: a request uses Density for each second of its own work, however long that takes
+	// beside other requests.
 	ByWork bool
 
-	Patience float64 // seconds until a client goes; 0 = endless
+	Patience float64 // seconds until a client gives up; 0 = never
 	Pick     string  // random, turns, least (inside), waiting (the shortest queue), pinned; "" = turns
-	Pools    int     // of connections, pinned
-	Age      float64 // of a connection in seconds, pinned
+	Pools    int     // of connections, for pinned
+	Age      float64 // of a connection in seconds, for pinned
 	Streams  bool
 	Hidden   bool // no response header
 	Seed     uint64
@@ -66,8 +65,8 @@ type servePod struct {
 	running, queue              []*serving
 }
 
-// Run lets the load pass and returns what was recorded: requests, lives of pods,
-// CPU samples of 15 s.
+// Run simulates the load and returns what was recorded: requests, lives of pods, CPU samples
+// every 15 s.
 func (s Serve) Run() *results.Run {
 	const dt, period, scrape = 0.001, 0.1, 15.0
 	r := rand.New(rand.NewPCG(s.Seed, 77))
@@ -129,7 +128,7 @@ func (s Serve) Run() *results.Run {
 					return max(0, n-s.Slots)
 				}
 			}
-			first := r.IntN(alive) // of equal ones
+			first := r.IntN(alive) // breaks ties
 			best := first
 			for i := range alive {
 				if k := (first + i) % alive; size(k) < size(best) {

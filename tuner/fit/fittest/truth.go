@@ -1,6 +1,6 @@
-// Package fittest makes up clusters whose truth is known, for the tests of the
-// fit: each writes the run that an observer and a load generator would have
-// recorded. It shares no code with the plant.
+// Package fittest simulates clusters whose truth is known, for the tests of the fit. Each
+// writes the run that an observer and a load generator would have recorded. It shares no code
+// with the plant.
 package fittest
 
 import (
@@ -17,14 +17,14 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// Truth is a cluster that a test makes up: it writes the run that an observer
-// and a load generator would have recorded. It shares no code with the plant:
-// a FIFO queue needs no events, only the instants at which slots come free.
+// Truth is a simulated cluster. It writes the run that an observer and a load generator would
+// have recorded. It shares no code with the plant: a FIFO queue needs no events, only the
+// times at which slots become free.
 type Truth struct {
-	Rate     func(t float64) float64 // requests a second at t seconds; > 0
+	Rate     func(t float64) float64 // requests per second at t seconds; > 0
 	Seconds  float64                 // how long load is offered
 	Config   hpa.Config              // the HPA that runs
-	Replicas int                     // ready when it begins
+	Replicas int                     // ready at the start
 	Slots    int                     // requests that a replica works on at once
 	Streams  bool                    // answers have a first token
 	Balancer plant.Balancer
@@ -57,13 +57,13 @@ func (p *truthPod) inside(at float64) int {
 	return n
 }
 
-// What a pod of a Truth burns, in cores: at rest, and for each busy slot.
+// What a pod of a Truth uses, in cores: at rest, and for each busy slot.
 const (
 	Idle    = 0.015 // cores
 	PerSlot = 0.12
 )
 
-// Run lets the cluster live for Seconds and returns what was recorded.
+// Run simulates the cluster for Seconds and returns what was recorded.
 func (c Truth) Run() *results.Run {
 	r := rand.New(rand.NewPCG(c.Seed, 9))
 	inf := math.Inf(1)
@@ -104,7 +104,7 @@ func (c Truth) Run() *results.Run {
 	controller := hpa.New(params)
 	var d hpa.Decision
 	turn := 0
-	nextSync, lastScrape := 4.0, -9.6 // stamps are cut to whole seconds
+	nextSync, lastScrape := 4.0, -9.6 // timestamps are truncated to whole seconds
 	requests := []results.ContainerState{{Name: "app", CPUMilli: 1000, MemoryBytes: 2 << 30}}
 	index := 0
 	for t := 0.0; t < c.Seconds; t += 0.1 {
@@ -232,10 +232,10 @@ func hpaPod(p results.PodState) hpa.Pod {
 	return o[0].Pods[0]
 }
 
-// Dur is s seconds.
+// Dur converts seconds to a Duration.
 func Dur(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// Wave climbs, holds and falls, within a quarter of an hour.
+// Wave is a load that climbs, holds and falls, within a quarter of an hour.
 func Wave(t float64) float64 {
 	switch {
 	case t < 60:
@@ -259,8 +259,8 @@ func CPUConfig(target int32) hpa.Config {
 	return c
 }
 
-// Blinded is a run whose records between 240 and 400 s are wrong: requests took
-// a third, CPU was thrice as high, and the size changed at 300 s for no reason.
+// Blinded is a run whose records between 240 and 400 s are wrong: requests took a third of
+// their time, CPU was three times as high, and the size changed at 300 s for no reason.
 func Blinded(source results.GapSource) (*results.Run, Truth) {
 	c := Truth{Rate: Wave, Seconds: 900, Config: CPUConfig(70), Replicas: 2, Slots: 8, Streams: true, Seed: 3}
 	run := c.Run()
