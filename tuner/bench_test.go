@@ -17,9 +17,9 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// clockwork is a world in which all can be told by hand: a replica serves one request
-// at a time in half a second, its first token comes after a quarter, each takes half a
-// core-second, and one comes every second, at a tenth past. It begins with two replicas.
+// clockwork is a world that can be computed by hand. A replica serves one request at a time in
+// half a second, with its first token after a quarter of a second. Each request uses half a
+// core-second, and one comes every second, at a tenth past. It starts with two replicas.
 func clockwork(t *testing.T, seconds int, turn func(*replay.World)) *replay.World {
 	t.Helper()
 	w := replay.World{
@@ -52,10 +52,10 @@ func clockwork(t *testing.T, seconds int, turn func(*replay.World)) *replay.Worl
 	return out
 }
 
-// sized is an HPA of one size.
+// sized is an HPA with a fixed size.
 func sized(n int32) hpa.Config { return cpuHPA(n, n, 50) }
 
-// steadyRate sets the demand to so many requests a second.
+// steadyRate sets the demand to perSec requests per second.
 func steadyRate(perSec float64) func(*replay.World) {
 	return func(w *replay.World) {
 		for i := range w.Demand.Bins {
@@ -65,7 +65,7 @@ func steadyRate(perSec float64) func(*replay.World) {
 	}
 }
 
-// newBenchOf is a bench made as Recommend makes it.
+// newBenchOf returns a bench as Recommend makes it.
 func newBenchOf(t *testing.T, w *replay.World, run *results.Run, o Options, texts ...string) *bench {
 	t.Helper()
 	if run == nil {
@@ -93,7 +93,7 @@ func TestNewBench(t *testing.T) {
 	if b.space.Start != 30*time.Second || !b.space.First || b.space.MaxLimit != 9 {
 		t.Errorf("space %+v, want a start of 30 s, the mean of 20 and 40, and what was asked for", b.space)
 	}
-	// One replica serves 2 a second at the most, and fewer within the limit.
+	// One replica serves at most 2 per second, and fewer within the limit.
 	if b.perReplica <= 1 || b.perReplica >= 2 || b.space.Need != int32(math.Ceil(3/b.perReplica)) {
 		t.Errorf(
 			"a replica carries %v/s, need %d, want between 1 and 2/s, and as many as 3/s take",
@@ -116,13 +116,13 @@ func TestNewBench(t *testing.T) {
 	if no := b.hopeless(); no != nil {
 		t.Errorf("refuses: %+v", no)
 	}
-	// Of a replica whose size is not known, no cost is.
+	// If the size of a replica is not known, neither is its cost.
 	run.Meta.Represents = ""
 	unpriced, err := newBench(run, Fitted{World: w}, newGoals(nil), Options{Price: price})
 	if err != nil || unpriced.goals.cost != 0 {
 		t.Errorf("cost %v, %v, want none", unpriced.goals.cost, err)
 	}
-	// What nobody can serve in time is refused.
+	// A load that no size can serve in time is refused.
 	never := newBenchOf(
 		t,
 		clockwork(t, 60, func(w *replay.World) { w.Limits.TTFT = 200 * time.Millisecond }),
@@ -135,7 +135,7 @@ func TestNewBench(t *testing.T) {
 	}
 }
 
-// What a replica carries is found at the recorded size, and at two replicas at least.
+// What a replica can serve is found at the recorded size, but at two replicas at least.
 func TestNewBenchSizesAReplica(t *testing.T) {
 	for recorded, at := range map[int32]int32{1: 2, 2: 2, 3: 3} {
 		w := clockwork(t, 60, func(w *replay.World) { w.Replicas, w.Demand.CV2 = recorded, 1 })
@@ -154,8 +154,8 @@ func TestNewBenchSizesAReplica(t *testing.T) {
 	}
 }
 
-// A size of zero is among the candidates where something can wake the target, and the
-// user asks for no floor.
+// Zero is a candidate for minReplicas if something can wake the target and the user did not
+// ask for a floor.
 func TestNewBenchLooksAtZero(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
@@ -190,7 +190,7 @@ func TestWarmupsGoByTheMiddleOfATick(t *testing.T) {
 	}
 }
 
-// How far a target is beyond what was sampled is asked of the one that the search turns.
+// How far a target lies beyond the samples is checked for the metric that the search varies.
 func TestReachIsOfThePrimaryMetric(t *testing.T) {
 	b := newBenchOf(t, clockwork(t, 60, nil), nil, Options{}, "ttft.p95 < 500ms")
 	both := cpuHPA(2, 9, 90)
@@ -214,7 +214,7 @@ func TestReachIsOfThePrimaryMetric(t *testing.T) {
 	}
 }
 
-// sameDay says that two days are one: figures that neither has (NaN) do not differ.
+// sameDay reports whether two days are equal; figures that are NaN in both do not differ.
 func sameDay(a, b outcome) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 
 func TestADayOfTheExactPlant(t *testing.T) {
@@ -243,7 +243,7 @@ func TestADayOfTheExactPlant(t *testing.T) {
 			got.peak != c.want.peak || got.requests != c.want.requests || got.met != c.want.met || got.errors != 0 || got.flaps != 0 || got.capacity != 0 {
 			t.Errorf("%s: %+v\nwant %+v", c.sentence, got, c.want)
 		}
-		// The scratch is used again, and days do not leak into each other.
+		// The scratch is reused, and days do not affect each other.
 		if again := b.live(w, sized(c.size), &s); !sameDay(again, got) {
 			t.Errorf("%s: the same day again is %+v, was %+v", c.sentence, again, got)
 		}
@@ -251,12 +251,12 @@ func TestADayOfTheExactPlant(t *testing.T) {
 			t.Errorf("%s: the scratch still holds the day", c.sentence)
 		}
 	}
-	// The recorded arrivals are played, not others of the same rate.
+	// The recorded arrivals are replayed, not others with the same rate.
 	uneven := clockwork(t, 120, func(w *replay.World) { w.Demand.CV2 = 1 })
 	if got := newBenchOf(t, uneven, nil, Options{}, "ttft.p95 < 500ms").live(uneven, sized(2), &s); got.requests != 120 || got.ttft > 0.26 {
 		t.Errorf("one request a second, recorded: %v requests, first token after %v s", got.requests, got.ttft)
 	}
-	// Too slow by far: nothing is within the limit, and every objective is missed.
+	// Far too slow: nothing is within the limit, and every objective is missed.
 	slow := clockwork(t, 120, func(w *replay.World) {
 		w.Service = plant.SlotsLaw(1, []plant.ServiceTime{{First: 0.25, Total: 4}})
 	})
@@ -277,7 +277,7 @@ func TestAPassOfTheFluidPlant(t *testing.T) {
 	if want := sized(2); !got.config.Equal(&want) {
 		t.Errorf("it is of %s, want %s", Describe(got.config), Describe(want))
 	}
-	// Of the two objectives, a third of the limit is left of the hours, and less of the requests.
+	// The hours use two thirds of their limit; the requests have the smaller margin.
 	if want := min(1-240.0/3600/0.1, got.attainment-0.95); math.Abs(got.margin-want) > 1e-9 || got.attainment < 0.95 {
 		t.Errorf("margin %v at %v within, want %v", got.margin, got.attainment, want)
 	}
@@ -302,13 +302,13 @@ func TestTryHasADayForEachReplicate(t *testing.T) {
 
 func TestNeeds(t *testing.T) {
 	bins := slices.Repeat([]float64{0}, 100)
-	bins[50] = 62 // 2 a second on the average over the 31 ticks around it
+	bins[50] = 62 // 2 per second on average over the 31 ticks around it
 	got := needs(bins, time.Second, 0.5)
 	if got[34] != 0 || got[35] != 4 || got[50] != 4 || got[65] != 4 || got[66] != 0 {
 		t.Errorf("need around a spike: %v, want 4 from 15 ticks before to 15 after", got[33:68])
 	}
 	fine := slices.Repeat([]float64{0}, 200)
-	fine[100] = 61 // half-second ticks: 2 a second on the average over the 61 around it
+	fine[100] = 61 // half-second ticks: 2 per second on average over the 61 around it
 	if got := needs(fine, time.Second/2, 0.5); got[69] != 0 || got[70] != 4 || got[130] != 4 || got[131] != 0 {
 		t.Errorf("need around a spike: %v, want 4 from 15 s before to 15 s after", got[68:133])
 	}
@@ -349,9 +349,9 @@ func TestCapacity(t *testing.T) {
 			t.Errorf("%s: capacity %v, %v, want %v to %v requests/s", c.sentence, got, err, c.lo, c.hi)
 		}
 	}
-	// Under a random balancer each replica is an M/D/1 queue, in which a wait of at most
-	// t < D has the chance (1 − ρ)·exp(λ·t) (Erlang, 1909): with D = 500 ms and t = 250 ms
-	// 95 in 100 at 0.187/s, 80 in 100 at 0.635/s.
+	// Under a random balancer each replica is an M/D/1 queue, in which a request waits at most
+	// t < D with probability (1 − ρ)·exp(λ·t) (Erlang, 1909). With D = 500 ms and t = 250 ms
+	// that is 95 % at 0.187/s and 80 % at 0.635/s.
 	for want, rate := range map[float64]float64{0.95: 0.187, 0.8: 0.635} {
 		w := clockwork(t, 60, func(w *replay.World) { w.Balancer, w.Demand.CV2 = plant.Random, 1 })
 		if got, err := capacity(w, 2, want); err != nil || math.Abs(got/rate-1) > 0.1 {

@@ -8,8 +8,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// made is a made-up trial: the hours of its days, of which the first so many meet
-// the objectives.
+// made is a made-up trial with the hours of its days; the first met days meet the objectives.
 func made(lo, hi int32, met int, distance int, hours ...float64) *trial {
 	c := hpa.DefaultConfig(hi)
 	c.MinReplicas = lo
@@ -20,10 +19,10 @@ func made(lo, hi int32, met int, distance int, hours ...float64) *trial {
 	return t
 }
 
-// steady is n days of the same hours.
+// steady returns n days with the same hours.
 func steady(n int, hours float64) []float64 { return slices.Repeat([]float64{hours}, n) }
 
-// swinging is n days that differ by so much, around hours, in a cycle.
+// swinging returns n days whose hours vary around a mean by a given amount, in a cycle.
 func swinging(n int, hours, by float64) []float64 {
 	out := make([]float64, n)
 	for i := range out {
@@ -100,12 +99,12 @@ func TestAlternatives(t *testing.T) {
 	if c.cheapest != cheap || c.minimal != near || c.safest != safe || c.best != cheap {
 		t.Errorf("cheapest %v, minimal %v, safest %v, best %v", c.cheapest.config, c.minimal.config, c.safest.config, c.best.config)
 	}
-	// Where nothing holds, the safest says how far it is.
+	// If nothing holds, the safest one says how far it got.
 	c = choose([]*trial{made(2, 10, 0, 1, steady(9, 5)...), made(3, 10, 8, 1, steady(9, 6)...), {config: cheap.config}}, Space{})
 	if c.best != nil || c.minimal != nil || c.cheapest != nil || c.safest.config.MinReplicas != 3 {
 		t.Errorf("nothing holds: %+v", c)
 	}
-	// One that was never replayed says nothing, and one day is better than none.
+	// A trial without replays shows nothing, and one day is better than none.
 	untried, once := made(2, 10, 0, 0), made(3, 10, 0, 0, 9)
 	if got := safest([]*trial{untried}, Space{}); got != nil {
 		t.Errorf("safest of none that was replayed: %v", got.config)
@@ -113,7 +112,8 @@ func TestAlternatives(t *testing.T) {
 	if got := safest([]*trial{untried, once}, Space{}); got != once {
 		t.Errorf("safest took one that was not replayed")
 	}
-	// As often, the one with more room; with as much room, the cheaper.
+	// Of two that hold equally often, the one with more margin wins; with equal margins, the
+	// cheaper one.
 	a, b := made(2, 10, 40, 1, steady(40, 9)...), made(3, 10, 40, 1, steady(40, 5)...)
 	for i := range a.days {
 		a.days[i].attainment = 0.999
@@ -142,7 +142,7 @@ func TestShareEnds(t *testing.T) {
 	}
 }
 
-// All of n days have a lower end that can be told by hand: 0.05^(1/n).
+// If all n days hold, the lower end can be computed by hand: 0.05^(1/n).
 func TestShareEndsOfAll(t *testing.T) {
 	for _, n := range []int{1, 2, 5, 29, 200} {
 		if lo, _ := shareEnds(n, n); math.Abs(lo-math.Pow(0.05, 1/float64(n))) > 1e-12 {
@@ -179,7 +179,7 @@ func TestDearer(t *testing.T) {
 	if more, err := dearer(made(2, 10, 1, 0, 6), b); math.Abs(more-0.2) > 1e-12 || err != 0 {
 		t.Errorf("dearer over one day = %v ± %v, want 0.2 ± 0", more, err)
 	}
-	// The variance of equal differences comes out a little below 0 here.
+	// The variance of equal differences is slightly below 0 here.
 	if _, err := dearer(made(2, 10, 3, 0, 5.06, 5.06, 5.06), b); err != 0 {
 		t.Errorf("dearer by as much on three days: ± %v, want 0", err)
 	}
@@ -212,7 +212,7 @@ func TestDistinctOutcomes(t *testing.T) {
 	}
 }
 
-// mixed is a made-up trial of n days, every second of which costs so much more.
+// mixed returns n days, every second of which costs `more` more.
 func mixed(n int, base, more float64) []float64 {
 	out := steady(n, base)
 	for i := range out {
@@ -231,12 +231,14 @@ func TestAsCheap(t *testing.T) {
 		want  bool
 	}{
 		{"exactly 1 %", steady(40, 101), true}, {"a little more than 1 %", steady(40, 101.01), false},
-		// The mean of d and 0 alternating is d/2, its standard error d/2·√(40/39)/√40 = 0.0801 d:
-		// 1.645 of them are 0.13 d, so that no d makes half of it noise.
+		// The mean of d and 0 alternating is d/2, its standard error d/2·√(40/39)/√40 = 0.0801
+		// d. 1.645 times that is 0.13 d, so no d makes half of it noise.
 		{"1.5 % on average, on every second day", mixed(40, 100, 3), false},
-		// Of 4 days the standard error is 0.289 d: 1.645 of them are 0.475 d, less than half of d.
+		// With 4 days the standard error is 0.289 d: 1.645 times that is 0.475 d, less than
+		// half of d.
 		{"the same on four days", mixed(4, 100, 3), false},
-		// Of 3 days (0, d, 0) the mean is d/3 and its error d/3: 1.645 of them are more.
+		// With 3 days (0, d, 0) the mean is d/3 and its error d/3: 1.645 times that is more
+		// than the mean.
 		{"on one of three days", mixed(3, 100, 4.5), true},
 		{"2 % on one of three days", mixed(3, 100, 6), true},
 		{"a little more than 2 % on one of three days is too much", mixed(3, 100, 6.06), false},

@@ -8,7 +8,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// Two pods that stood through a run cost twice the price of one, an hour and a month.
+// Two pods that run for a whole run cost twice the price of one, per hour and per month.
 func TestCosts(t *testing.T) {
 	run := &results.Run{Meta: results.Meta{DurationS: 600, Workload: results.Workload{CPUMilli: 500, MemoryBytes: 1 << 30}}}
 	for _, name := range []string{"a", "b"} {

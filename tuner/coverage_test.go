@@ -15,13 +15,14 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// knownToReplay are the metrics that a replay of a streaming run with known
-// requests predicts. Everything else is told apart, and never counted as met.
+// knownToReplay are the metrics that a replay predicts for a streaming run with known
+// requests. All others are reported apart, and never count as met.
 var knownToReplay = []string{
 	"ttft", "tpot", "e2e", "ttft_from_sent", "e2e_from_sent", "error_rate", "goodput", "replica_hours", "ready_hours", "usd_hour", "usd_month", "flaps", "time_to_capacity",
 }
 
-// recorded is a run of streams under an autoscaler that moved, and what it ran with.
+// recorded is a run of streams under an autoscaler that moved, and the options that it ran
+// with.
 func recorded(t *testing.T) (*results.Run, Options) {
 	t.Helper()
 	c := fittest.Truth{Rate: fittest.Wave, Seconds: 900, Config: fittest.CPUConfig(70), Replicas: 2, Slots: 8, Streams: true, Seed: 1}
@@ -39,9 +40,9 @@ func objectivesOf(t *testing.T, texts ...string) []results.Objective {
 	return out
 }
 
-// Every metric, by the fluid and by the exact plant: what they tell is judged, met
-// where the limit is loose and missed where it is tight, and what they do not tell
-// is neither.
+// Every metric, by the fluid and by the exact plant. If a plant predicts it, it is judged: met
+// if the limit is loose, missed if it is tight. If it does not, the metric is neither met nor
+// missed.
 func TestEveryMetricByFluidAndExact(t *testing.T) {
 	run, o := recorded(t)
 	fitted, err := Fit(run, o.Current, FitOptions{})
@@ -91,8 +92,7 @@ func TestEveryMetricByFluidAndExact(t *testing.T) {
 	}
 }
 
-// beyond is a limit on the good side of v where side is 1, on the bad one where it
-// is −1.
+// beyond returns a limit on the good side of v if side is 1, on the bad side if it is −1.
 func beyond(v float64, m *results.Metric, side float64) float64 {
 	if !m.LargerIsWorse {
 		side = -side
@@ -109,7 +109,7 @@ func TestWhatIsNotCovered(t *testing.T) {
 		run      *results.Run
 		texts    []string
 		covered  int
-		why      string // of the first that is not
+		why      string // of the first one that is not
 	}{
 		{"gaps between tokens are not predicted", streams, []string{"itl.p95 < 1ms", "ttft.p95 < 1s"}, 1, "does not predict itl"},
 		{"nor windows of them", streams, []string{"tpot.p95 < 1s each 1m for 90%"}, 0, "does not predict tpot"},
@@ -127,8 +127,8 @@ func TestWhatIsNotCovered(t *testing.T) {
 	}
 }
 
-// An objective that cannot be judged is in no figure of the advice; alone, there is
-// no advice.
+// An objective that cannot be judged is in no figure of the recommendation; if it is the only
+// one, there is no recommendation.
 func TestAnObjectiveThatAReplayCannotJudgeIsNeverMet(t *testing.T) {
 	if testing.Short() {
 		t.Skip("replays whole runs many times")
@@ -164,8 +164,8 @@ func replayOf(t *testing.T, run *results.Run, o Options) Replayed {
 	return r
 }
 
-// A recording and a replay count time to capacity alike: from its records, from its
-// timeline, and as a replay's ticks are added up.
+// A recording and a replay define time to capacity in the same way: from a run's records, from
+// its timeline, and from a replay's ticks.
 func TestTimeToCapacityHasOneDefinition(t *testing.T) {
 	run, _ := recorded(t)
 	exact := run.Replicas().TimeToCapacityS
@@ -186,7 +186,7 @@ func TestTimeToCapacityHasOneDefinition(t *testing.T) {
 		{"gate --recording judges a timeline", tl.Judge(objectives)[0].Value},
 		{"tune and verify add up ticks", known(a.timeToCapacity())},
 	} {
-		// Of the first and the last second of the stretch, a timeline counts all.
+		// A timeline counts all of the first and the last second.
 		if c.got == nil || *c.got < *exact-1e-9 || *c.got > *exact+2 {
 			t.Errorf("%s: %v, want %v as in the summary", c.sentence, show(c.got), *exact)
 		}

@@ -94,7 +94,8 @@ func TestOffOfDays(t *testing.T) {
 	}
 }
 
-// Where little was observed, or all of it was alike, the least doubt remains, and it is a number.
+// If little was observed, or all observations were alike, the minimum doubt remains, and it is
+// a number.
 func TestTheLeastDoubt(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
@@ -138,8 +139,8 @@ func TestDoubt(t *testing.T) {
 	}
 }
 
-// What rests on a target beyond what was sampled has an interval that is wider by as
-// much.
+// A figure that depends on a target beyond the samples has an interval that is wider in
+// proportion.
 func TestAnIntervalBeyondTheSamplesIsWider(t *testing.T) {
 	at := func(lo, hi float64) *Interval { return &Interval{(lo + hi) / 2, &lo, &hi} }
 	if got := widened(at(2, 3), 1.25); *got.Lo != 1.6 || *got.Hi != 3.75 || got.Value != 2.5 {
@@ -156,8 +157,8 @@ func TestAnIntervalBeyondTheSamplesIsWider(t *testing.T) {
 	}
 }
 
-// Under a CPU limit it is what requests cost, and what they wait for a processor, that
-// drifts: as much again from run to run as within one.
+// Under a CPU limit the cost of requests and their waits for a processor drift: from run to
+// run as much again as within one.
 func TestDoubtUnderACPULimit(t *testing.T) {
 	f := &Fitted{World: &replay.World{Service: plant.Law{Times: []plant.ServiceTime{{Total: 1}, {Total: 3}},
 		Quota: plant.Quota{Cores: 0.5, Spread: 0.04, Waits: 0.1}}}}

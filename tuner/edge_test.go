@@ -43,7 +43,7 @@ func TestBeyond(t *testing.T) {
 			t.Errorf("%s: sizes %v in between, want %v; at %d", c.sentence, between, c.between, at)
 		}
 	}
-	// One missed day of the first twenty is none too many of thirty.
+	// One missed day among the first twenty is allowed in thirty.
 	one := needing(0, 0)
 	one.holds = func(_ *hpa.Config, day int) bool { return day != 5 }
 	if s := one.search(t, cpuHPA(2, 10, 60), Space{Need: 4}); true {
@@ -51,7 +51,7 @@ func TestBeyond(t *testing.T) {
 			t.Errorf("one day in fifty missed: %d, %v, tried %s, want the first size after 50 days", at, err, named(s.trials))
 		}
 	}
-	// What a glance takes for holding has to hold when it is looked at for longer.
+	// A configuration that seems to hold at a glance must also hold over more days.
 	lucky := needing(0, 0)
 	lucky.holds = func(c *hpa.Config, day int) bool { return c.MinReplicas > 6 || day != 5 && day < 40 }
 	s := lucky.search(t, cpuHPA(2, 10, 60), Space{Need: 4})
@@ -64,8 +64,8 @@ func TestEdge(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		n        int
-		begin    int // the first that the fluid plant says holds; n = none does
-		truth    int // the first that does
+		begin    int // the first one that holds by the fluid plant; n = none does
+		truth    int // the first one that really holds
 		probed   []int32
 	}{
 		{"the fluid plant is right", 9, 4, 4, []int32{4, 3}},
@@ -108,7 +108,7 @@ func TestEdge(t *testing.T) {
 	}
 }
 
-// indices are 0 … n−1.
+// indices yields 0 … n−1.
 func indices(n int) func(func(int) bool) {
 	return func(yield func(int) bool) {
 		for i := range n {

@@ -52,7 +52,7 @@ func TestRound(t *testing.T) {
 	}
 }
 
-// A target of a thousandth is not searched below itself.
+// A target of one thousandth is not lowered further.
 func TestASmallTarget(t *testing.T) {
 	c := hpa.DefaultConfig(10)
 	c.Metrics = []hpa.Metric{{Source: hpa.Pods, Name: "queue", Target: hpa.Target{AverageMilli: 1}}}

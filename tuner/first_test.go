@@ -11,8 +11,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// fixed is a run at a fixed size of n, begun so long after the first; its last
-// pod was made for it.
+// fixed is a run at a fixed size of n that starts `after` the first one; its last pod was
+// created for it.
 func fixed(name string, n int, after time.Duration) *results.Run {
 	c := fittest.Truth{Rate: func(t float64) float64 { return min(0.5+t/220, 2.1) }, Seconds: 420, Config: fittest.CPUConfig(70), Replicas: n, Slots: 8, Streams: true, Seed: 3}
 	c.Config.MinReplicas, c.Config.MaxReplicas = int32(n), int32(n)
@@ -56,7 +56,7 @@ func TestRunsAtFixedSizesGiveAFirstHPA(t *testing.T) {
 		t.Errorf("assumed: %q, want only what it is compared with", r.Assumed)
 	}
 
-	// Failures that no queue explains are not forgotten.
+	// Failures that no queue explains still count.
 	lame := fixed("lame", 2, 480*time.Second)
 	for i := range lame.Requests {
 		if q := &lame.Requests[i]; i%3 == 0 {
@@ -71,7 +71,7 @@ func TestRunsAtFixedSizesGiveAFirstHPA(t *testing.T) {
 		t.Errorf("a third of the requests timed out for no reason: %s, %+v", r.Verdict, r.Refusal)
 	}
 
-	// One size alone saw no pod start.
+	// A single size saw no pod start.
 	r, _, err = Recommend(t.Context(), runs[:1], o)
 	if err != nil {
 		t.Fatal(err)

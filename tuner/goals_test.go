@@ -104,7 +104,7 @@ func TestLimitsOfGoals(t *testing.T) {
 	}
 }
 
-// What a replay knows beyond its ticks, and whether all of it holds.
+// What a replay knows beyond its ticks, and whether every objective is met.
 func TestMetOnADay(t *testing.T) {
 	var l results.Hist
 	for i := range 100 {
@@ -122,9 +122,9 @@ func TestMetOnADay(t *testing.T) {
 	}{
 		{"ttft.p95 < 1s", 0, true}, {"ttft.p95 < 900ms", 0, false}, {"error_rate < 2%", 0, true}, {"error_rate < 1%", 0, false},
 		{"time_to_capacity < 31s", 0, true}, {"time_to_capacity < 30s", 0, false},
-		// 2 replica-hours in half an hour, of 0.5 each: 2 an hour, 1460 a month.
+		// 2 replica-hours in half an hour, at 0.5 each: 2 per hour, 1460 per month.
 		{"usd_hour < 2.01", 0.5, true}, {"usd_hour < 1.99", 0.5, false}, {"usd_month < 1461", 0.5, true}, {"usd_month < 1459", 0.5, false},
-		{"usd_month < 1461", 0, false}, // a cost that is not known is not met
+		{"usd_month < 1461", 0, false}, // an unknown cost is not met
 	} {
 		g := goals{list: objectives(t, c.text), cost: c.cost}
 		if got := g.met(&tl, a); got != c.want {

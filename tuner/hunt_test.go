@@ -10,20 +10,20 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// hunt begins one at from that believes who meets the objectives on 9 of 10 days.
+// hunt starts a hunt at from, for configurations that meet the objectives on 9 of 10 days.
 func (m imagined) hunt(t *testing.T, from hpa.Config, space Space) *hunt {
 	s := m.search(t, from, space)
 	return &hunt{b: s.b, from: from, days: 10, bar: 9, share: 100, left: 100, fluid: s.fluid, exact: s.exact}
 }
 
-// memoryHPA has no target to turn: its grid is one of sizes.
+// memoryHPA has no target to vary: its grid consists of sizes.
 func memoryHPA(lo int32) hpa.Config {
 	c := cpuHPA(lo, 90, 60)
 	c.Metrics[0].Name = "memory"
 	return c
 }
 
-// tries notes the mins that a hunt tries, in order.
+// tries records the mins that a hunt tries, in order.
 func (h *hunt) tries() *[]int32 {
 	var mins []int32
 	exact := h.exact
@@ -63,7 +63,8 @@ func TestACandidateIsTriedUntilItCannotMeetTheBar(t *testing.T) {
 	}
 }
 
-// However wrong the fluid plant is, a hunt finds the cheapest that meets the objectives.
+// However wrong the fluid plant is, a hunt finds the cheapest configuration that meets the
+// objectives.
 func TestAHuntFindsTheCheapest(t *testing.T) {
 	for _, need := range []float64{22, 31, 35, 43, 52, 67, 120, 999} {
 		for _, bias := range []float64{-25, -3, 0, 2, 25} {
@@ -90,11 +91,11 @@ func TestAHuntFindsTheCheapest(t *testing.T) {
 func TestWhatAHuntTries(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
-		from     int32 // its min; it serves ten for each replica, and 4
+		from     int32 // its min; it serves ten per replica, plus 4
 		space    Space
 		need     float64
-		bias     float64 // by which the fluid plant believes that less does
-		want     float64 // margin at which to begin
+		bias     float64 // by how much the fluid plant underestimates the need
+		want     float64 // margin at which to start
 		left     int
 		share    int
 		tried    []int32
@@ -181,7 +182,7 @@ func TestTheGridOfAHunt(t *testing.T) {
 		passes   int
 		mins     []int32
 		targets  []int32
-		last     string // what is beyond the grid
+		last     string // a configuration beyond the grid
 	}{
 		{"passes for all sizes, and three targets above the present one", cpuHPA(3, 12, 60), Space{Need: 4}, 30,
 			[]int32{2, 3, 4, 5, 6}, []int32{30, 50, 60, 70, 80, 90}, "12@30/12"},
@@ -220,7 +221,7 @@ func TestTheGridOfAHunt(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", c.sentence, strings.Join(got, " "), strings.Join(want, " "))
 		}
 	}
-	// The present configuration is looked at with a maxReplicas that the peak does not bind on.
+	// The present configuration is replayed with a maxReplicas that does not limit the peak.
 	if got := needing(0, 0).hunt(t, cpuHPA(2, 10, 60), Space{Need: 12}).grid(9)[0].MaxReplicas; got != 15 {
 		t.Errorf("maxReplicas 10 where the peak takes 12: looked at with %d, want 15", got)
 	}
@@ -252,7 +253,7 @@ func TestThinned(t *testing.T) {
 func TestTheBarOfAHunt(t *testing.T) {
 	for _, c := range []struct {
 		sentence  string
-		met       int // of the recommended configuration's 60 days, the first
+		met       int // the first of the recommended configuration's 60 days
 		share     int
 		days, bar int
 	}{

@@ -10,7 +10,7 @@ func TestARunThatMetItsObjectivesIsKept(t *testing.T) {
 		name     string
 		measured *Measured
 		current  *trial
-		other    []float64 // the hours of the cheapest that holds
+		other    []float64 // the hours of the cheapest one that holds
 		space    Space
 		want     bool
 	}{

@@ -11,9 +11,9 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// A recorded server of language models is replayed by its law: gaps between tokens,
-// time per token and goodput are predicted, and a replay of the run at the size
-// that it had meets what was measured.
+// A recorded server of language models is replayed by its law. The replay predicts gaps
+// between tokens, time per token and goodput, and matches the measurements if it uses the size
+// that the run had.
 func TestALanguageModelIsReplayedByItsLaw(t *testing.T) {
 	if testing.Short() {
 		t.Skip("replays whole runs many times")

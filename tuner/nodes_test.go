@@ -12,8 +12,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// Nodes are what is paid for: a replica less that frees none saves nothing, and a pod
-// that waits for one is late.
+// Nodes are what is billed: removing a replica that frees no node saves nothing, and a pod
+// that waits for a node is late.
 func TestNodesAreWhatIsPaid(t *testing.T) {
 	b := slowStart(t, 20*time.Second)
 	var s replay.Scratch
@@ -49,7 +49,7 @@ func TestNodesAreWhatIsPaid(t *testing.T) {
 		t.Errorf("without nodes: %+v", plain.days[0])
 	}
 
-	// Four minutes for a node are four minutes without the pod.
+	// Waiting four minutes for a node means four minutes without the pod.
 	grows := cpuHPA(3, 12, 50)
 	late, soon := b.try(grows, 4, &s), slowStart(t, 20*time.Second).try(grows, 4, &s)
 	if a, z := mean(late.of(attainment)), mean(soon.of(attainment)); a >= z {
@@ -68,8 +68,8 @@ func TestNodesAreWhatIsPaid(t *testing.T) {
 	}
 }
 
-// A recording of more pods than the stated nodes take begins with those that they
-// take, and says so; what verify reads of model.json does, too.
+// If a recording has more pods than fit on the stated nodes, the replay starts with those that
+// fit, and says so; so does verify when it reads model.json.
 func TestABoundHoldsFromTheStart(t *testing.T) {
 	b := slowStart(t, 20*time.Second)
 	b.world.Replicas = 9
@@ -125,8 +125,8 @@ func TestWhatIsAssumedOfNodes(t *testing.T) {
 		sentence string
 		most     int
 		price    Price
-		gpus     float64 // of a replica
-		pods     int     // that were recorded
+		gpus     float64 // of one replica
+		pods     int     // recorded pods
 		worth    float64
 		want     []string
 	}{
@@ -156,7 +156,7 @@ func TestWhatIsAssumedOfNodes(t *testing.T) {
 	}
 }
 
-// What is paid for: the hours of replicas, or of nodes at what one is worth.
+// What is billed: the hours of replicas, or the hours of nodes at a node's price.
 func TestBills(t *testing.T) {
 	b := &bench{world: &replay.World{}, price: Price{CPU: 0.5}, replica: Replica{CPUCores: 1}}
 	nodes := *b

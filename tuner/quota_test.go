@@ -32,7 +32,7 @@ func TestAQuotaBoundsWhatIsRecommended(t *testing.T) {
 	}
 }
 
-// The replays have no pod that a quota refuses, whatever the HPA wants.
+// The replays never have a pod that a quota refuses, whatever the HPA wants.
 func TestAQuotaBoundsTheReplays(t *testing.T) {
 	b := newBenchOf(t, clockwork(t, 1200, func(w *replay.World) { w.Admitted = 3 }), nil, Options{}, "ttft.p95 < 500ms")
 	var s replay.Scratch

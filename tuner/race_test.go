@@ -10,14 +10,14 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// Other behaviors are given to those that are not dearer than the edge and nearest to
-// holding, twelve at most.
+// Other behaviors are tried for the configurations that cost no more than the edge and come
+// closest to holding, at most twelve of them.
 func TestTurn(t *testing.T) {
 	margins := map[int32]float64{2: -0.10, 3: -0.09, 4: -0.05, 5: 0, 6: 0.10, 7: 0.2}
 	m := needing(0, 0)
 	m.margin = func(c *hpa.Config) float64 { return margins[c.MinReplicas] }
 	s := m.search(t, cpuHPA(2, 90, 60), Space{Start: 20 * time.Second}).over(t, ofMins(2, 3, 4, 5, 6, 7)...)
-	for i, hours := range []float64{97, 98, 99, 100, 102, 102.1} { // 2 % more is as cheap
+	for i, hours := range []float64{97, 98, 99, 100, 102, 102.1} { // up to 2 % more is equally cheap
 		s.fluids[i].paid = hours
 	}
 	if err := s.turn(3); err != nil {
@@ -49,15 +49,15 @@ func TestTurn(t *testing.T) {
 	}
 }
 
-// The race is between those that may hold and cost no more than the edge and noise:
-// half of them the cheapest, half those that change least.
+// The race is between configurations that may hold and cost no more than the edge plus noise:
+// half of them are the cheapest, half those that change least.
 func TestContend(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		current  int32
 		hours    []float64 // of min 2, 3, …
 		margins  []float64
-		fate     map[int]fate // what exact replays said so far, by index
+		fate     map[int]fate // results of exact replays so far, by index
 		budget   int
 		want     []int32
 	}{
@@ -112,8 +112,8 @@ func TestNoMoreThanSoManyContend(t *testing.T) {
 	}
 }
 
-// The edge and the present configuration race in any case, unless the latter is known
-// to miss or the user does not allow it.
+// The edge and the present configuration always race, unless the present one is known to miss
+// or the user does not allow it.
 func TestContendersInAnyCase(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
@@ -142,7 +142,7 @@ func TestContendersInAnyCase(t *testing.T) {
 			t.Errorf("%s: min %v, want %v", c.sentence, got, c.want)
 		}
 	}
-	// The edge has so little room that others are cheaper and as good: it races, too.
+	// The edge has so little margin that others are cheaper and equally good: it races, too.
 	s := needing(0, 0).search(t, cpuHPA(9, 90, 60), Space{}).over(t, ofMins(2, 3, 4, 5, 6, 7)...)
 	for i := range s.fluids {
 		s.fluids[i].paid, s.fluids[i].margin = 100+float64(i)/10, 0
@@ -190,11 +190,12 @@ func TestRace(t *testing.T) {
 	}
 }
 
-// One that costs 5 % more than one that holds is out as soon as that is not noise.
+// A configuration that costs 5 % more than one that holds drops out once the difference is not
+// noise.
 func TestWhoIsClearlyDearerIsOut(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
-		swing    float64 // around 105 where the other costs 100
+		swing    float64 // around 105, while the other one costs 100
 		days     int
 	}{
 		{"±8: the mean's error over 30 days is 1.5 %, so 2.5 % more is sure", 8.08, 30},
@@ -213,7 +214,7 @@ func TestWhoIsClearlyDearerIsOut(t *testing.T) {
 	}
 }
 
-// What buys nothing is put back, knob by knob or the behavior as a whole, and the
+// Changes that gain nothing are reverted, one knob at a time or the behavior as a whole. The
 // size of maxReplicas is not a change of the search.
 func TestSimplify(t *testing.T) {
 	current := cpuHPA(2, 10, 60)
@@ -250,7 +251,8 @@ func TestSimplify(t *testing.T) {
 			t.Errorf("%s: %s", c.sentence, Describe(got))
 		}
 	}
-	// One that was looked at for as long as the pick, and may hold or not, is not looked at again.
+	// A configuration that has as many days as the pick, and may or may not hold, gets no more
+	// days.
 	m := needing(0, 0)
 	m.cost = func(*hpa.Config) float64 { return 5 }
 	m.holds = func(c *hpa.Config, day int) bool { return c.MinReplicas == 4 || day != 5 && day != 6 }
@@ -287,8 +289,8 @@ func TestLevel(t *testing.T) {
 		if err := s.level(); err != nil {
 			t.Fatal(err)
 		}
-		// The present one, the cheapest that holds (min 4), which is also the nearest, and
-		// the safest: min 4 as well, since it is cheaper than min 5 and holds as often.
+		// The present one; the cheapest that holds (min 4), which is also the nearest; and the
+		// safest, also min 4, since it is cheaper than min 5 and holds as often.
 		if got := fmt.Sprint(
 			len(s.trials[0].days),
 			len(s.trials[1].days),
@@ -305,7 +307,7 @@ func TestLevel(t *testing.T) {
 	}
 }
 
-// Each one that is shown counts once, however many of the choice's places it has.
+// Each configuration that is shown counts once, even if it is chosen for several reasons.
 func TestLevelCountsEachOnce(t *testing.T) {
 	m := needing(0, 0)
 	m.cost = func(c *hpa.Config) float64 { return 100 + float64(c.MinReplicas)/10 }
@@ -318,7 +320,7 @@ func TestLevelCountsEachOnce(t *testing.T) {
 	if err := s.level(); err != nil {
 		t.Fatal(err)
 	}
-	// The present one, the pick (min 3) and the four others that change least.
+	// The present one, the pick (min 3), and the four others that change least.
 	if got, want := named(s.trials), "2@60×70 9@60×30 8@60×30 3@60×70 7@60×70 4@60×70 6@60×70 5@60×70 "; got != want {
 		t.Errorf("days %s, want %s", got, want)
 	}
@@ -330,7 +332,7 @@ func TestLevelCountsEachOnce(t *testing.T) {
 	}
 }
 
-// steadyDays are the first n days of a fluid's exact side.
+// steadyDays returns the first n days of a fluid candidate in the exact plant.
 func steadyDays(s *search, i, n int) []outcome {
 	var out []outcome
 	for d := range n {

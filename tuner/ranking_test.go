@@ -12,22 +12,22 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// imagined is a search whose plants are formulas of a configuration: what it costs, on
-// which days it holds, and where the fluid plant puts it.
+// imagined is a search whose plants are formulas of a configuration: its cost, the days on
+// which it holds, and what the fluid plant predicts.
 type imagined struct {
 	cost   func(*hpa.Config) float64
 	holds  func(c *hpa.Config, day int) bool
 	margin func(*hpa.Config) float64
 }
 
-// power is what a configuration serves: ten for each replica of min, and one for every
-// 10 % that its target is lower. No two of the grid have the same.
+// power is what a configuration serves: ten for each replica of min, plus one for every 10 %
+// by which its target is lower. All configurations of the grid differ in it.
 func power(c *hpa.Config) float64 {
 	return 10*float64(c.MinReplicas) + float64(100-c.Metrics[0].Target.Utilization)/10
 }
 
-// needing holds on every day if its power is so much, costs its power, and has a fluid
-// plant that believes it to need bias less.
+// needing is an imagined search in which a configuration holds on every day if its power is at
+// least need. It costs its power, and the fluid plant underestimates the need by bias.
 func needing(need, bias float64) imagined {
 	return imagined{
 		cost:   power,
@@ -36,7 +36,7 @@ func needing(need, bias float64) imagined {
 	}
 }
 
-// search begins one. Days are numbered in their worlds' Replicas.
+// search starts a search. A day's number is its world's Replicas.
 func (m imagined) search(t *testing.T, current hpa.Config, space Space) *search {
 	t.Helper()
 	b := &bench{space: space, world: &replay.World{},
@@ -51,7 +51,7 @@ func (m imagined) search(t *testing.T, current hpa.Config, space Space) *search 
 	return s
 }
 
-// over gives the search these configurations as its fluids.
+// over gives the search these configurations as its fluid candidates.
 func (s *search) over(t *testing.T, configs ...hpa.Config) *search {
 	t.Helper()
 	if err := s.pass(configs); err != nil {
@@ -60,7 +60,7 @@ func (s *search) over(t *testing.T, configs ...hpa.Config) *search {
 	return s
 }
 
-// ofMins are configurations that differ in min.
+// ofMins returns configurations that differ in min.
 func ofMins(mins ...int32) []hpa.Config {
 	var out []hpa.Config
 	for _, m := range mins {
@@ -69,7 +69,7 @@ func ofMins(mins ...int32) []hpa.Config {
 	return out
 }
 
-// named lists trials by min and target, with their days.
+// named lists trials by min and target, with their number of days.
 func named(trials []*trial) string {
 	out := ""
 	for _, t := range trials {
@@ -78,8 +78,8 @@ func named(trials []*trial) string {
 	return out
 }
 
-// However wrong the fluid plant is, the search finds the cheapest that holds: no test
-// of tuner may pass with one that takes the dearest.
+// However wrong the fluid plant is, the search finds the cheapest configuration that holds. No
+// test of tuner may pass with a search that takes the dearest.
 func TestTheSearchFindsTheCheapestThatHolds(t *testing.T) {
 	space := Space{Need: 4, MinFloor: 2}
 	for _, need := range []float64{22, 31, 35, 43, 52, 67} {
@@ -120,14 +120,14 @@ func TestTheSearchFindsTheCheapestThatHolds(t *testing.T) {
 	}
 }
 
-// Where nothing of the grid holds, larger fixed sizes are tried before that is said.
+// If nothing on the grid holds, the search tries larger fixed sizes before it says so.
 func TestNothingIsCalledInfeasibleBeforeTheSafestWasTried(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
 		need     float64
 		space    Space
 		best     int32 // min; 0 = none
-		largest  int32 // min that was tried
+		largest  int32 // largest min that was tried
 	}{
 		{"twice the grid's highest min holds", 100, Space{Need: 4}, 12, 12},
 		{"four times", 200, Space{Need: 4}, 24, 24},
@@ -156,8 +156,8 @@ func TestNothingIsCalledInfeasibleBeforeTheSafestWasTried(t *testing.T) {
 	}
 }
 
-// What held for a few days may not hold for many: then the next along the frontier is
-// raced, and at last what lies beyond the grid.
+// What held for a few days may not hold for many. The search then races the next one along the
+// frontier, and finally what lies beyond the grid.
 func TestWhatOnlySeemedToHoldIsNotTheEnd(t *testing.T) {
 	for _, need := range []float64{43, 66, 100} {
 		m := needing(need, 0)
@@ -178,7 +178,7 @@ func TestWhatOnlySeemedToHoldIsNotTheEnd(t *testing.T) {
 			t.Errorf("need %v: the pick has %d days, want as many as the others that are shown", need, len(got.days))
 		}
 	}
-	// Where nothing holds for long, that is the end, and nobody gets more days.
+	// If nothing holds over many days, the search ends, and no configuration gets more days.
 	m := needing(999, 0)
 	m.holds = func(_ *hpa.Config, day int) bool { return day < 30 && day != 7 }
 	m.margin = func(c *hpa.Config) float64 { return (power(c) - 60) / 100 }
@@ -188,11 +188,11 @@ func TestWhatOnlySeemedToHoldIsNotTheEnd(t *testing.T) {
 	}
 }
 
-// A pick that was lucky for thirty days is found out when it gets as many days as the
-// others that are shown. The search goes on then, and does not say that nothing holds.
+// A pick that was lucky for thirty days fails when it gets as many days as the others that are
+// shown. The search then goes on, and does not say that nothing holds.
 func TestALuckyPickIsNotTheEnd(t *testing.T) {
 	for _, need := range []float64{43, 66} {
-		m := needing(need, 3) // the fluid plant, too, believes those just below
+		m := needing(need, 3) // the fluid plant also accepts those just below
 		m.holds = func(c *hpa.Config, day int) bool { return power(c) >= need || power(c) >= need-3 && day < 30 }
 		s := m.search(t, cpuHPA(3, 12, 50), Space{Need: 4})
 		if err := s.run(); err != nil {
@@ -208,8 +208,8 @@ func TestALuckyPickIsNotTheEnd(t *testing.T) {
 	}
 }
 
-// Beyond the grid it is sizes that help: what else the safest configuration changes is put
-// back, and all that are shown have the same days.
+// Beyond the grid only larger sizes help: the safest configuration's other changes are
+// reverted, and all that are shown have the same days.
 func TestALargerSizeChangesNothingElse(t *testing.T) {
 	m := needing(0, 0)
 	m.cost = func(c *hpa.Config) float64 { return 10 * float64(c.MinReplicas) }
@@ -227,8 +227,8 @@ func TestALargerSizeChangesNothingElse(t *testing.T) {
 	}
 }
 
-// Where the present configuration is the cheapest that holds, nothing beyond the grid
-// is looked for.
+// If the present configuration is the cheapest that holds, the search does not look beyond the
+// grid.
 func TestThePresentConfigurationMayBeTheEdge(t *testing.T) {
 	s := needing(21, 0).search(t, cpuHPA(2, 10, 90), Space{Need: 4})
 	if err := s.run(); err != nil {
@@ -244,9 +244,9 @@ func TestThePresentConfigurationMayBeTheEdge(t *testing.T) {
 	}
 }
 
-// Whenever it is stopped, a search says so.
+// A search says so if it is stopped, at whatever time.
 func TestAStoppedSearchSaysSo(t *testing.T) {
-	seeming := needing(100, 0) // seems to hold, does not, and then something beyond the grid does
+	seeming := needing(100, 0) // seems to hold but does not; then something beyond the grid does
 	seeming.holds = func(c *hpa.Config, day int) bool { return power(c) >= 100 || power(c) > 60 && day < 30 }
 	for _, c := range []struct {
 		sentence string
@@ -376,7 +376,7 @@ func TestReplicateIsNeverTheRecordedDay(t *testing.T) {
 	}
 }
 
-// Of candidates that behave alike, the nearest that the user allows is looked at.
+// Of candidates that behave alike, the nearest one that the user allows is tried.
 func TestAllowed(t *testing.T) {
 	m := needing(0, 0)
 	m.cost = func(c *hpa.Config) float64 { return float64(c.MinReplicas) }

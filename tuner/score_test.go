@@ -60,7 +60,7 @@ func TestTally(t *testing.T) {
 func TestFlaps(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		at   []int // ticks of a minute at which the size goes up, negative: down
+		at   []int // ticks of a minute at which the size goes up; negative: down
 		want int
 	}{
 		{"up and up is none", []int{1, 2}, 0}, {"up and down at once", []int{1, -2}, 1}, {"down and up", []int{1, 20, -30, 31}, 1},
@@ -86,7 +86,7 @@ func TestFlaps(t *testing.T) {
 	}
 }
 
-// In seconds: the window ends as many after the first change as it is long.
+// In seconds: the window ends its own length after the first change.
 func TestAFlapIsWithinTheWindow(t *testing.T) {
 	for after, want := range map[time.Duration]int{results.FlapWindow - time.Second: 1, results.FlapWindow: 0} {
 		a := tally{step: time.Second}
@@ -104,14 +104,14 @@ func TestAFlapIsWithinTheWindow(t *testing.T) {
 func TestTallyOfZero(t *testing.T) {
 	type tick = results.Tick
 	up, gone := tick{Spec: 2, Ready: 2, Arrivals: 3, Failed: 1}, tick{}
-	came := tick{Arrivals: 1}           // at zero, and somebody comes
+	came := tick{Arrivals: 1}           // at zero, and a request comes
 	woken := tick{Spec: 1, Arrivals: 1} // the first pod is starting
 	refused := tick{Arrivals: 4, Failed: 3}
 	for _, c := range []struct {
 		sentence      string
 		ticks         []tick
 		asleep, wakes int
-		lost, wait    float64 // seconds of the first request, NaN: nobody came
+		lost, wait    float64 // seconds of the first request; NaN: no request came
 	}{
 		{"never at zero", []tick{up, up, up}, 0, 0, 0, math.NaN()},
 		{"to zero, and nobody comes", []tick{up, gone, gone}, 2, 0, 0, math.NaN()},

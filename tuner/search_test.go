@@ -97,7 +97,7 @@ func TestCandidates(t *testing.T) {
 			t.Errorf("no candidate has a target of %d %%: %v", want, targets)
 		}
 	}
-	// An average value is searched in multiples of itself.
+	// An average value is varied in multiples of itself.
 	queue := hpa.DefaultConfig(10)
 	queue.Metrics = []hpa.Metric{{Source: hpa.Resource, Name: "memory", Target: hpa.Target{Utilization: 80}}, {Source: hpa.Pods, Name: "queue", Target: hpa.Target{AverageMilli: 2000}}}
 	var got []int64
@@ -115,7 +115,7 @@ func TestCandidates(t *testing.T) {
 	if _, targets := s.targets(&one); len(targets) != 8 || targets[0] != int32(1) {
 		t.Errorf("targets around 1 %%: %v, want it and the usual seven", targets)
 	}
-	// Only memory: nothing to turn but min.
+	// Memory only: nothing but min can be varied.
 	memory := hpa.DefaultConfig(10)
 	memory.Metrics = queue.Metrics[:1]
 	if n := len(s.Candidates(memory)); n != 1+5 {
@@ -142,7 +142,8 @@ func TestVariants(t *testing.T) {
 		seen[Describe(v)] = true
 		ups[window(v.ScaleUp, 0)], downs[window(v.ScaleDown, 5*time.Minute)] = true, true
 	}
-	// Up: 3 windows × 4 policies; down: 4 windows × 3 policies; the present rules twice, and left out.
+	// Up: 3 windows × 4 policies; down: 4 windows × 3 policies; the present rules occur twice,
+	// and are left out.
 	if len(all) != 12+12-2 || len(ups) != 3 || len(downs) != 4 {
 		t.Errorf("%d variants with %d scale-up and %d scale-down windows, want 22, 3 and 4", len(all), len(ups), len(downs))
 	}
@@ -158,8 +159,8 @@ func TestVariants(t *testing.T) {
 	}
 }
 
-// Rules without a window have the controller's, which is none for scaling up; rules
-// without a policy are nothing to try.
+// Rules without a window have the controller's default, which is none for scaling up. Rules
+// without a policy have nothing to vary.
 func TestVariantsOfWhatIsUnset(t *testing.T) {
 	c := cpuHPA(2, 10, 70)
 	c.EnsureBehavior()
@@ -208,7 +209,7 @@ func TestVariantsInFull(t *testing.T) {
 	}
 }
 
-// A fixed number of pods a minute is about a sixth of the need, and two at least.
+// A fixed number of pods per minute is about a sixth of the need, and at least two.
 func TestPodsPerMinute(t *testing.T) {
 	for need, want := range map[int32]int32{0: 2, 12: 2, 15: 3, 30: 5, 120: 20} {
 		up := Space{Need: need, Start: 15 * time.Second}.upPolicies(hpa.DefaultScaleUp())

@@ -14,9 +14,9 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// watched adds to a run what its servers told of themselves: of each pod every 5 s what
-// is in service and what waits, memory that only grows, and a number of the pool that has
-// nothing to do with the load.
+// watched adds the metrics that a run's servers export: for each pod every 5 s the requests in
+// service and waiting, memory that only grows, and a metric of the pool that is unrelated to
+// the load.
 func watched(run *results.Run, slots int) {
 	add := func(at float64, name, pod string, v float64) {
 		source := "prometheus"
@@ -149,7 +149,7 @@ func TestScaledOn(t *testing.T) {
 	}
 }
 
-// fitSignal is a signal in short.
+// fitSignal is a short form of a signal.
 type fitSignal struct {
 	source                       hpa.Source
 	name                         string

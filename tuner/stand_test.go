@@ -10,9 +10,9 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// Three requests a second burn one and a half cores, and each replica a hundredth: a
-// little over three of a core each at a target of 50 %, so four, whatever the size was
-// when the recording began.
+// Three requests per second use one and a half cores, and each replica a hundredth more. At a
+// target of 50 % of one core each, that needs a little more than three replicas, so four,
+// whatever the size was when the recording began.
 func TestStanding(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
@@ -32,7 +32,7 @@ func TestStanding(t *testing.T) {
 		if got := b.standing(c.config, &s); got != c.want {
 			t.Errorf("%s: %d replicas, want %d", c.sentence, got, c.want)
 		}
-		// How fast it may scale is no matter of where it rests.
+		// How fast it may scale does not change where it settles.
 		slow := c.config.Clone()
 		slow.EnsureBehavior()
 		slow.ScaleUp.Policies = []hpa.Policy{{Type: hpa.PodsPolicy, Value: 1, Period: 30 * time.Minute}}
@@ -54,7 +54,7 @@ func TestCalmed(t *testing.T) {
 	w := clockwork(t, 120, func(w *replay.World) {
 		steadyRate(8)(w)
 		for i := range 60 {
-			w.Demand.Bins[i] = float64(i % 2 * 4) // 2 on the average
+			w.Demand.Bins[i] = float64(i % 2 * 4) // 2 on average
 		}
 		w.Sync.Recorded = []time.Duration{time.Second}
 	})
@@ -71,8 +71,8 @@ func TestCalmed(t *testing.T) {
 	}
 }
 
-// A candidate is left alone for its scale-down window, a start-up and two minutes; at
-// zero KEDA's loop comes on top.
+// A candidate gets time to settle: its scale-down window, a start-up and two minutes; at zero,
+// KEDA's loop adds to that.
 func TestSettling(t *testing.T) {
 	none, one := int32(0), int32(1)
 	loop := &keda.Loop{Polling: 10 * time.Second, Cooldown: 3 * time.Minute}

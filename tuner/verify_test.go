@@ -9,8 +9,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// ofClockwork is a recording of clockwork's two minutes by so many pods, whose answers
-// took so long and whose HPA asked for one more from half-time on.
+// ofClockwork is a recording of clockwork's two minutes with pods pods. Each answer took
+// `took`, and the HPA asked for one pod more from half-time on.
 func ofClockwork(pods int, took time.Duration) *results.Run {
 	run := &results.Run{Meta: results.Meta{DurationS: 120, Target: results.Target{Streams: true}}}
 	for i := range pods {
@@ -30,7 +30,7 @@ func ofClockwork(pods int, took time.Duration) *results.Run {
 	return run
 }
 
-// compared are the figures of a comparison, by name.
+// compared returns the figures of a comparison, by name.
 func compared(a Agreement) map[string]Compared {
 	out := map[string]Compared{}
 	for _, f := range a.Figures {
@@ -63,7 +63,7 @@ func TestCompare(t *testing.T) {
 			t.Errorf("%s: %+v, want a prediction, what happened, and whether one is within the other", name, c)
 			continue
 		}
-		err := math.NaN() // of nothing over nothing
+		err := math.NaN() // nothing over nothing
 		if c.Error != nil {
 			err = *c.Error
 		}
@@ -77,14 +77,14 @@ func TestCompare(t *testing.T) {
 	if len(got.Figures) != 9 || got.Schema != VerifySchema {
 		t.Errorf("%d figures of %s", len(got.Figures), got.Schema)
 	}
-	// 60 of 120 ticks had one replica more than was replayed.
+	// 60 of 120 ticks had one replica more than the replay.
 	if r := got.Replicas; math.Abs(r.MeanAbs-0.5) > 1e-9 || r.MaxAbs != 1 {
 		t.Errorf("sizes are off by %v on average and %v at most, want 0.5 and 1", r.MeanAbs, r.MaxAbs)
 	}
 }
 
-// What tune was told of nodes is in the model, and verify says what they come to; how
-// many the run had is not recorded.
+// The model contains what tune was told about nodes, and verify reports the result. How many
+// nodes the run had is not recorded.
 func TestCompareOnNodes(t *testing.T) {
 	w, _ := clockwork(t, 120, nil).On(Nodes{Kept: 1, PerNode: 2, Startup: time.Minute})
 	got := compared(Compare(w, sized(2), ofClockwork(2, time.Second), objectivesOf(t, "ttft.p95 < 500ms"), 1, 3))
@@ -94,7 +94,7 @@ func TestCompareOnNodes(t *testing.T) {
 	}
 }
 
-// How far the model was off on the recorded run widens the intervals, on its side.
+// The model's error on the recorded run widens the intervals, on the side of the error.
 func TestCompareCarriesWhatTheModelMissed(t *testing.T) {
 	w := clockwork(
 		t,
@@ -125,14 +125,13 @@ func TestCompareWithoutWhatWasMeasured(t *testing.T) {
 	if got.Replicas.MeanAbs != 0 || got.Replicas.MaxAbs != 0 || math.IsNaN(got.Replicas.MeanAbs) {
 		t.Errorf("no size was recorded: %+v", got.Replicas)
 	}
-	// Five days are needed for an interval, and so for a verdict.
+	// An interval needs five days, and a verdict needs an interval.
 	if c := figures["replica_hours"]; c.Within != nil || c.Predicted.Lo != nil {
 		t.Errorf("two days have an interval: %+v", c)
 	}
 }
 
-// A recording may go on after the demand that was fitted: what came later is no part
-// of either side.
+// A recording may go on after the fitted demand: what came later counts on neither side.
 func TestCompareEndsWithTheDemand(t *testing.T) {
 	got := compared(
 		Compare(clockwork(t, 60, nil), sized(2), ofClockwork(2, time.Second), objectivesOf(t, "ttft.p95 < 500ms"), 1, 2),
@@ -142,8 +141,8 @@ func TestCompareEndsWithTheDemand(t *testing.T) {
 	}
 }
 
-// One pod is ready throughout, and the HPA wants more: all of two minutes recorded, and
-// predicted as long as a pod takes to start.
+// One pod is ready throughout, and the HPA wants more: for all of the two recorded minutes,
+// and in the prediction for as long as a pod takes to start.
 func TestCompareCountsWhatTheHPAWanted(t *testing.T) {
 	w := clockwork(t, 120, func(w *replay.World) { steadyRate(3)(w); w.Replicas = 1 })
 	got := compared(Compare(w, cpuHPA(1, 9, 50), ofClockwork(1, time.Second), objectivesOf(t, "ttft.p95 < 500ms"), 1, 1))
@@ -153,7 +152,7 @@ func TestCompareCountsWhatTheHPAWanted(t *testing.T) {
 	}
 }
 
-// The sizes are of the same days as the figures, and as long as both sides last.
+// The sizes come from the same days as the figures, and last as long as both sides do.
 func TestCompareOfSizes(t *testing.T) {
 	grows := cpuHPA(1, 9, 30)
 	run := ofClockwork(2, time.Second)

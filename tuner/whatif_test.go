@@ -15,8 +15,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// slowStart is fifty minutes of a service whose pods take so long to start, one core
-// each: a climb of five minutes, which a quick autoscaler can follow.
+// slowStart is fifty minutes of a service whose pods take `start` to start, with one core
+// each. Its load climbs for five minutes, which a fast autoscaler can follow.
 func slowStart(t *testing.T, start time.Duration) *bench {
 	t.Helper()
 	bins := make([]float64, 3000)
@@ -53,8 +53,8 @@ func slowStart(t *testing.T, start time.Duration) *bench {
 	return b
 }
 
-// cheapestOf is the smallest minReplicas at which the objectives hold on 40 days, and a
-// search that took days candidate-days to find it.
+// cheapestOf returns the smallest minReplicas that meets the objectives on 40 days, from a
+// search that took the given number of candidate-days.
 func cheapestOf(t *testing.T, b *bench, days int) ranking {
 	t.Helper()
 	var s replay.Scratch
@@ -72,8 +72,8 @@ func cheapestOf(t *testing.T, b *bench, days int) ranking {
 	return ranking{}
 }
 
-// What a shorter start-up saves, what more load costs, and what a loss does, against
-// a configuration that was searched for a start-up of four minutes.
+// What a shorter start-up saves, what more load costs, and what a loss does, compared with a
+// configuration that was searched for a start-up of four minutes.
 func TestWhatIf(t *testing.T) {
 	b := slowStart(t, 4*time.Minute)
 	o := Options{Current: cpuHPA(2, 12, 60), Objectives: b.goals.list, Price: b.price, Replicates: 8, Seed: 1, WhatIf: true,
@@ -147,7 +147,7 @@ func value(i *Interval) float64 {
 	return i.Value
 }
 
-// Where limits leave no room, more load is missed, and money is not told of it.
+// If limits leave no room, more load is missed, and no cost is given for it.
 func TestWhatIfBeyondTheLimit(t *testing.T) {
 	b := slowStart(t, 20*time.Second)
 	b.space.MaxLimit = b.space.Need

@@ -10,8 +10,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/fit"
 )
 
-// late is a recording of clockwork's two minutes of which so many first tokens came too
-// late for 500 ms.
+// late is a recording of clockwork's two minutes in which n first tokens came later than 500
+// ms.
 func late(n int) *results.Run {
 	run := ofClockwork(2, time.Second)
 	for i := range n {
@@ -20,7 +20,7 @@ func late(n int) *results.Run {
 	return run
 }
 
-// ofAttainment is a made-up trial, a day for each share of requests within the limits.
+// ofAttainment is a made-up trial with one day for each share of requests within the limits.
 func ofAttainment(shares ...float64) *trial {
 	t := &trial{}
 	for _, x := range shares {
@@ -29,8 +29,8 @@ func ofAttainment(shares ...float64) *trial {
 	return t
 }
 
-// A run is reproduced if what it recorded lies within ten points of where the replicates
-// of its own arrivals put it.
+// A run is reproduced if its recorded share lies within ten points of the range that the
+// replicates of its own arrivals predict.
 func TestWithin(t *testing.T) {
 	spread := ofAttainment(0.80, 0.96, 0.98, 0.98, 1, 1) // 0.953 on average
 	for _, c := range []struct {
@@ -40,7 +40,7 @@ func TestWithin(t *testing.T) {
 		predicted *trial
 		before    fit.SelfVerdict
 		want      fit.SelfVerdict
-		off       float64 // NaN: nothing is said of it
+		off       float64 // NaN: it is not reported
 	}{
 		{"ten points fewer than predicted", late(12), "ttft.p95 < 500ms", ofAttainment(1, 1, 1, 1, 1), fit.SelfPass, fit.SelfPass, 0.1},
 		{"one more is too many", late(13), "ttft.p95 < 500ms", ofAttainment(1, 1, 1, 1, 1), fit.SelfPass, fit.SelfFail, 1 - 107.0/120},
@@ -72,8 +72,8 @@ func TestWithin(t *testing.T) {
 	}
 }
 
-// The run itself is replayed as often as asked, with its own arrivals and from where it
-// began; not at all where no autoscaler was seen.
+// The run itself is replayed as often as asked, with its own arrivals and initial size; it is
+// not replayed if no autoscaler was seen.
 func TestTheRunItself(t *testing.T) {
 	w := clockwork(t, 60, nil)
 	run := late(0)
@@ -110,7 +110,7 @@ func TestMeasured(t *testing.T) {
 			t.Errorf("%s: %v, want %v", c.name, show(c.got), c.want)
 		}
 	}
-	// What came after the demand that was fitted counts nowhere.
+	// What came after the fitted demand does not count.
 	short := newBenchOf(t, clockwork(t, 60, nil), run, Options{}, "ttft.p95 < 500ms").measured(run, b.goals.list)
 	if *short.ReplicaHours != 120.0/3600 || *short.Attainment != 48.0/60 {
 		t.Errorf("of the first minute: %v replica-hours, %v within, want %v and 0.8", *short.ReplicaHours, *short.Attainment, 120.0/3600)
@@ -134,7 +134,7 @@ func TestMeasured(t *testing.T) {
 	}
 }
 
-// Whether the recorded run met its objectives: all of them, and each was judged.
+// Whether the recorded run met its objectives: each one must be judged and met.
 func TestMeasuredMet(t *testing.T) {
 	yes, no := true, false
 	for _, c := range []struct {

@@ -15,7 +15,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// queueHPA is an HPA on the requests in flight, 4 a replica.
+// queueHPA is an HPA on the requests in flight, 4 per replica.
 func queueHPA(lo int32) hpa.Config {
 	c := hpa.DefaultConfig(6)
 	c.MinReplicas = lo
@@ -24,7 +24,7 @@ func queueHPA(lo int32) hpa.Config {
 	return c
 }
 
-// quietRun is an hour with nothing to do from minute 10 to minute 50, on pods that start in 30 s.
+// quietRun is an hour without load from minute 10 to minute 50, on pods that start in 30 s.
 func quietRun(t *testing.T) (*results.Run, Fitted) {
 	t.Helper()
 	bins := make([]float64, 3600)
@@ -121,7 +121,7 @@ func TestZero(t *testing.T) {
 			}
 			days := 5
 			if x.verdict == ZeroAdvised {
-				days = 30 // as many as it takes to be sure
+				days = 30 // as many as certainty needs
 			}
 			var s replay.Scratch
 			best := b.try(queueHPA(x.min), days, &s)
@@ -136,15 +136,16 @@ func TestZero(t *testing.T) {
 			if x.verdict != ZeroAdvised {
 				return
 			}
-			// Asleep from about minute 16 to minute 50; woken once; the first waits for a look, and a start.
+			// At zero from about minute 16 to minute 50; woken once; the first request waits
+			// for a poll and a start.
 			if h := z.HoursAtZero.Value; h < 0.5 || h > 0.6 {
 				t.Errorf("%.2f h at zero, want a little more than half an hour", h)
 			}
 			if z.Wakes.Value != 1 || z.FirstWait.Value < 30 || z.FirstWait.Value > 90 || z.Lost.Value != 0 {
 				t.Errorf("woken %v times, the first waits %v s, %v lost", z.Wakes.Value, z.FirstWait.Value, z.Lost.Value)
 			}
-			// Without zero there are two, or one where idleReplicaCount is what sleeps: then the rush that was
-			// held takes back most of it.
+			// Without zero there are two replicas, or one if idleReplicaCount is what goes to
+			// zero. Then the rush of held requests cancels most of the saving.
 			least := 0.5
 			if x.path == "spec.idleReplicaCount" {
 				least = 0.05
@@ -156,7 +157,8 @@ func TestZero(t *testing.T) {
 	}
 }
 
-// TestZeroIsNothingOfACPUHPA: what only the pods have cannot wake them, and nobody asks.
+// TestZeroIsNothingOfACPUHPA: a metric that only the pods export cannot wake them, so zero is
+// not considered.
 func TestZeroIsNothingOfACPUHPA(t *testing.T) {
 	run, f := quietRun(t)
 	b := &bench{world: f.World}
@@ -181,7 +183,7 @@ func TestMinimumIsTheScaledObjectsOwn(t *testing.T) {
 	}
 }
 
-// TestTheSandboxRanWithoutTheLoop: a replay of a sandbox run has no loop of KEDA's either.
+// TestTheSandboxRanWithoutTheLoop: a replay of a sandbox run has no KEDA loop either.
 func TestTheSandboxRanWithoutTheLoop(t *testing.T) {
 	_, f := quietRun(t)
 	b := &bench{world: f.World.Under(&keda.Loop{Polling: time.Minute})}
@@ -197,7 +199,7 @@ func TestTheSandboxRanWithoutTheLoop(t *testing.T) {
 	}
 }
 
-// atRest is a bench with a world of one hour, a replica for a dollar an hour, and this loop.
+// atRest is a bench with a world of one hour, a replica at one dollar per hour, and this loop.
 func atRest(loop *keda.Loop) *bench {
 	return &bench{world: &replay.World{Loop: loop, Demand: replay.Demand{Step: time.Second, Bins: make([]float64, 3600)}},
 		price: Price{CPU: 1}, replica: Replica{CPUCores: 1}}
@@ -281,7 +283,7 @@ func TestWhoSleeps(t *testing.T) {
 	}
 }
 
-// The search has the minimum of whoever sets it: the loop no more than 1.
+// In a search the configurations set the minimum, so the loop's is at least 1: a loop at 0 would scale to zero by itself.
 func TestTheLoopOfASearch(t *testing.T) {
 	for from, want := range map[int32]int32{0: 1, 1: 1, 3: 3} {
 		l := &keda.Loop{Min: from}
@@ -381,7 +383,7 @@ func TestJudgeZero(t *testing.T) {
 	}
 }
 
-// What zero does is of the side with it, what it saves the difference.
+// What zero does is taken from the side with zero; what it saves is the difference.
 func TestFiguresOfZero(t *testing.T) {
 	with, without := made(0, 9, 4, 0, steady(5, 3)...), made(2, 9, 5, 0, steady(5, 5)...)
 	for i := range with.days {
