@@ -283,7 +283,8 @@ func TestWhoSleeps(t *testing.T) {
 	}
 }
 
-// In a search the configurations set the minimum, so the loop's is at least 1: a loop at 0 would scale to zero by itself.
+// In a search the configurations set the minimum, so the loop's is at least 1: a loop at 0
+// would scale to zero by itself.
 func TestTheLoopOfASearch(t *testing.T) {
 	for from, want := range map[int32]int32{0: 1, 1: 1, 3: 3} {
 		l := &keda.Loop{Min: from}

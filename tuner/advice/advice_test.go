@@ -85,7 +85,7 @@ func TestMakeAndNext(t *testing.T) {
 	}
 }
 
-// What is written reads back, and passes the tests that are written beside it.
+// What is written reads back, and passes the tests that are written with it.
 func TestWhatIsWrittenHolds(t *testing.T) {
 	r := pick()
 	a, err := Make(r, optionsOf(manifest.Owner{}))
@@ -122,8 +122,8 @@ func TestARefusalHasNoManifest(t *testing.T) {
 	}
 }
 
-// What the recording needed to reach its target and to know the controller is
-// needed again; and the tests beside hpa.yaml tick as this controller does.
+// The next commands repeat what the recording needed to reach its target and to know the
+// controller. The tests beside hpa.yaml use the sync period of that controller.
 func TestNextRepeatsWhatWasNeeded(t *testing.T) {
 	for _, tt := range []struct {
 		sentence string

@@ -13,8 +13,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
-// What is recommended for KEDA is the ScaledObject itself, with the reasons, and
-// no hpa.yaml that KEDA would undo.
+// The recommendation for KEDA is the ScaledObject itself, with the reasons, and no hpa.yaml,
+// which KEDA would undo.
 func TestAScaledObjectIsWrittenWhole(t *testing.T) {
 	text, err := os.ReadFile("../manifest/testdata/keda/waiting.yaml")
 	if err != nil {
@@ -84,8 +84,8 @@ func TestAScaledObjectIsWrittenWhole(t *testing.T) {
 	}
 }
 
-// One that a repository writes is not to be applied, and what was struck out of the
-// recording has to be written in again.
+// A ScaledObject that a repository manages must not be applied, and values that were redacted
+// in the recording must be filled in again.
 func TestAnOwnedScaledObjectSaysWhereToChangeIt(t *testing.T) {
 	const text = `apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
@@ -123,7 +123,7 @@ spec:
 	}
 }
 
-// The product's own advice raises nothing in its own doctor.
+// hpatune's own recommendation triggers no finding of its own doctor.
 func TestAdvicePassesDoctor(t *testing.T) {
 	for _, behavior := range []bool{false, true} {
 		r := pick()

@@ -12,8 +12,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// What is advised is a manifest that this house reads again: a ScaledObject with its
-// queries, or an HPA where the signal is a resource.
+// The recommended manifest reads back: a ScaledObject with its queries, or an HPA if the
+// signal is a resource.
 func TestSignalManifest(t *testing.T) {
 	meta := manifest.Meta{Name: "llm", Namespace: "serving", Target: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1",
 		Kind: "Deployment", Name: "llm"}}

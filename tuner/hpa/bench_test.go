@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// fixture is a controller with pods that all run, and an observation that can be stepped again and again.
+// fixture is a controller with pods that all run, and an observation that can be stepped
+// repeatedly.
 type fixture struct {
 	c    *Controller
 	o    Observation

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Normalization, a step each: 4 pods of a size that a recommendation from memory and windows meet.
+// Normalization, one step each: 4 pods whose desired size is bounded by recommendations in
+// memory and by windows.
 func TestOneStepWithMemory(t *testing.T) {
 	plain := func(f func(*Config)) Config {
 		c := DefaultConfig(20)
@@ -268,7 +269,7 @@ func TestZeroAndBack(t *testing.T) {
 	}
 }
 
-// What each metric calls itself and its faults, in upstream's words.
+// How each metric names itself and its errors, in upstream's words.
 func TestWordsOfMetrics(t *testing.T) {
 	ref := ObjectRef{Kind: "Ingress", Name: "main"}
 	value, average := Target{Type: Value, ValueMilli: 1}, Target{Type: AverageValue, AverageMilli: 1}
@@ -361,7 +362,7 @@ func TestBelowZeroIsZero(t *testing.T) {
 	}
 }
 
-// A status that could not be written is as it was, and the next one is tried again.
+// A failed status write leaves the old status, and the next write is tried again.
 func TestAFailedStatusWriteLeavesTheOldOne(t *testing.T) {
 	f := newFixture(fourMetrics(), 10, 10)
 	f.load(140)
@@ -410,7 +411,7 @@ func TestWhatLeftNoTraceCountsInTheWindows(t *testing.T) {
 	}
 }
 
-// Reconciles without a trace are spread evenly between the two that left one.
+// Repeated reconciles are spread evenly between the two recorded ones.
 func TestRepeatIsEvenlySpread(t *testing.T) {
 	spec := DefaultConfig(20)
 	controller := New(DefaultParams())

@@ -7,8 +7,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// Two pods use all of what they request, the target is half of it: the controller
-// asks for twice as many.
+// Two pods use all that they request, and the target is half of that: the controller wants
+// twice as many pods.
 func ExampleController_Step() {
 	spec := hpa.DefaultConfig(10)
 	spec.Metrics = []hpa.Metric{{Source: hpa.Resource, Name: "cpu", Target: hpa.Target{Utilization: 50}}}

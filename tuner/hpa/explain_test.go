@@ -106,7 +106,7 @@ func TestExplainSaysEachClause(t *testing.T) {
 	}
 }
 
-// And sentences of whole steps, where no proposal was made or none counted.
+// Sentences of whole steps in which no metric made a proposal, or none counted.
 func TestExplainTheOtherPaths(t *testing.T) {
 	pods, r := podsAt(4, 200)
 	good := Observation{SpecReplicas: 4, StatusReplicas: 4, Selector: "app=web", Pods: pods, Metrics: []Reading{r}}

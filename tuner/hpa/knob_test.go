@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Every knob gives back what it is set to, and changes nothing else that another knob shows.
+// Every knob returns the value that was set, and changes nothing that another knob shows.
 func TestKnobsSetWhatTheyGet(t *testing.T) {
 	base := fourMetrics()
 	base.Metrics = append(base.Metrics, Metric{Source: External, Name: "queue", Target: Target{Type: Value, ValueMilli: 5000}}, base.Metrics[0])

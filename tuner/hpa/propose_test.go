@@ -10,7 +10,7 @@ import (
 
 var errAPI = errors.New("api is away")
 
-// Each row is one metric's proposal, as "replicas", and what else the row is about.
+// Each row is one metric's proposal, as "replicas", and what else the row tests.
 func TestOneMetricsProposal(t *testing.T) {
 	cpu := func(target int32) Metric { return Metric{Name: "cpu", Target: Target{Utilization: target}} }
 	rps := Metric{Source: Pods, Name: "rps", Target: Target{Type: AverageValue, AverageMilli: 100}}
@@ -137,7 +137,7 @@ func TestOneMetricsProposal(t *testing.T) {
 	}
 }
 
-// Which code a metric without a proposal has, and that it reads 0.
+// The error code of a metric without a proposal, and that its value reads as 0.
 func TestFaultsByMetric(t *testing.T) {
 	ext := func(t Target, sel string) Metric {
 		return Metric{Source: External, Name: "q", Target: t, SelectorErr: sel}
@@ -317,7 +317,7 @@ func TestRequestsOfAPod(t *testing.T) {
 		{"an overhead alone will do", cpu, level(PodLevel{HasMemory: true, OverheadCPU: 1}, bare), "1 0 "},
 		{"a request of 0 will do", cpu, level(PodLevel{HasMemory: true}, Container{HasCPU: true}), "0 0 "},
 	} {
-		for range 2 { // the second time from what is kept
+		for range 2 { // the second time from the cache
 			n, code := c.q.of(&c.p)
 			at := c.q.at
 			if code == OK {
@@ -331,7 +331,8 @@ func TestRequestsOfAPod(t *testing.T) {
 	if n, ok := (&requester{}).request(&app); n != 0 || ok {
 		t.Errorf("a request for no resource is %d %v", n, ok)
 	}
-	// Pods that share their containers are asked once; a pod with the first of them only is another.
+	// Pods that share their containers are computed once; a pod with only the first container
+	// is computed separately.
 	q, cs := cpu, []Container{app, sidecar}
 	for _, c := range []struct {
 		cs   []Container

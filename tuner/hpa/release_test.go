@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// oneStep decides once, from scratch unless memory is given, and says what came of it.
+// oneStep decides once, from scratch unless memory is given, and returns the decision.
 func oneStep(p Params, spec Config, o Observation, m *Memory) (d Decision, c *Controller) {
 	c = New(p)
 	if m != nil {
@@ -36,7 +36,7 @@ func external(name string, t Target) Config {
 	return Config{MinReplicas: 1, MaxReplicas: math.MaxInt32, Metrics: []Metric{{Source: External, Name: name, Target: t}}}
 }
 
-// What changed at a release (HPA.md 18): each row decides the same thing with every one.
+// What each release changed (HPA.md 18): each row makes the same decision with every release.
 func TestWhatEachReleaseChanged(t *testing.T) {
 	cpu := func(n, milli int64, replicas int32) (Config, Observation) {
 		spec := DefaultConfig(100)
@@ -44,7 +44,7 @@ func TestWhatEachReleaseChanged(t *testing.T) {
 		pods, r := podsAt(int(n), milli)
 		return spec, Observation{SpecReplicas: replicas, StatusReplicas: replicas, Pods: pods, Metrics: []Reading{r}}
 	}
-	// The rows that gates would hide turn all gates on, whatever the release.
+	// Rows that feature gates would hide turn all gates on, whatever the release.
 	all := func(release int) Params {
 		p := ParamsFor(release)
 		p.Gates = Gates{true, true, true}

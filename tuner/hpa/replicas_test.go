@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// naive is upstream's calculation as it is written there, with maps of pod names and two passes:
-// GetResourceReplicas and calcPlainMetricReplicas of replica_calculator.go.
+// naive is upstream's calculation as upstream writes it, with maps of pod names and two
+// passes: GetResourceReplicas and calcPlainMetricReplicas of replica_calculator.go.
 func naive(c *Controller, o *Observation, m *Metric, r *Reading, tol tolerances) (int32, error) {
 	type sample struct {
 		value      int64
@@ -174,7 +174,7 @@ func TestOnePassIsUpstreamsTwo(t *testing.T) {
 	}
 }
 
-// A Pod with a Count decides as that many pods.
+// A Pod with a Count decides like that many pods.
 func TestCountIsThatManyPods(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	for i := range 2000 {

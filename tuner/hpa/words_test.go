@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Every word reads back as the value that prints it, and a value beyond the last prints the last.
+// Every word reads back as the value that prints it, and values beyond the last one print the
+// last word.
 func TestWordsReadBack(t *testing.T) {
 	check := func(kind string, words []string, print func(uint8) string, parse func(string) (uint8, bool)) {
 		t.Helper()

@@ -37,7 +37,7 @@ func TestCronSpans(t *testing.T) {
 		if text := fmt.Sprint(got); err != nil || text != tt.want {
 			t.Errorf("%s: Spans = %s, %v; want %s", tt.sentence, text, err, tt.want)
 		}
-		// KEDA asks anew at each look.
+		// KEDA evaluates it again at each poll.
 		for _, look := range []time.Duration{0, time.Minute, 59 * time.Minute, 5*time.Hour + time.Second} {
 			in, _ := time.LoadLocation(tt.zone)
 			now := at(tt.began).Add(look).In(in)

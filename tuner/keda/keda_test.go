@@ -10,8 +10,8 @@ const min5 = 5 * time.Minute
 
 func idle(n int32) *int32 { return &n }
 
-// TestStep is a table of KEDA's own tests (pkg/scaling/executor/scale_scaledobjects_test.go, by
-// name) and of the branches of RequestScale that they leave out.
+// TestStep has KEDA's own tests (pkg/scaling/executor/scale_scaledobjects_test.go, by name)
+// and the branches of RequestScale that they leave out.
 func TestStep(t *testing.T) {
 	at := 20 * time.Minute
 	for _, x := range []struct {
@@ -79,8 +79,8 @@ func TestStep(t *testing.T) {
 	}
 }
 
-// TestObserve holds the fallback against pkg/fallback/fallback_test.go: target 10, 10 replicas,
-// threshold 3 give 100.
+// TestObserve compares the fallback with pkg/fallback/fallback_test.go: target 10, 10
+// replicas, threshold 3 give 100.
 func TestObserve(t *testing.T) {
 	f := func(b Behavior) *Fallback { return &Fallback{FailureThreshold: 3, Replicas: 10, Behavior: b} }
 	for _, x := range []struct {
@@ -190,8 +190,8 @@ func TestWakes(t *testing.T) {
 	}
 }
 
-// TestPolls plays a day in short: the load ends, the target sleeps after the cooldown, and wakes
-// at the first look that sees a request.
+// TestPolls is a short day: the load ends, the target goes to zero after the cooldown, and
+// wakes at the first poll that sees a request.
 func TestPolls(t *testing.T) {
 	l := Loop{Polling: 30 * time.Second, Cooldown: min5, Triggers: []Trigger{{Metric: "s0-prometheus"}}}
 	var s State

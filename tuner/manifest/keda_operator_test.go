@@ -9,9 +9,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The files of testdata/keda/operator were written by KEDA 2.21.0's own operator
-// on a real cluster, defaults of its API server and all: make e2e-full holds
-// them against it (test/cluster/e2e/keda_test.go; -update writes them again).
+// KEDA 2.21.0's own operator wrote the files of testdata/keda/operator on a real cluster,
+// including the defaults of its API server. make e2e-full compares them with it
+// (test/cluster/e2e/keda_test.go; -update writes them again).
 func TestTheHPAThatTheRealOperatorMade(t *testing.T) {
 	goldens, err := filepath.Glob("testdata/keda/operator/*.hpa.yaml")
 	if err != nil {

@@ -104,7 +104,7 @@ func TestSourcePaths(t *testing.T) {
 
 const prometheusTrigger = `{type: prometheus, name: q, metadata: {serverAddress: "http://p", query: up, threshold: "5"}}`
 
-// so is a ScaledObject with these fields under spec.
+// so returns a ScaledObject with these fields under spec.
 func so(spec string) string {
 	return "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: web, namespace: shop}\nspec:\n  scaleTargetRef: {name: web}\n" + spec
 }
@@ -218,7 +218,7 @@ func TestFormula(t *testing.T) {
 		{"max(a, b)", at(1), at(7), 7, ""},
 		{"a > 2 ? 10 : 1", at(3), at(0), 10, ""}, // an integer result is cast
 		{"7", at(0), at(0), 7, ""},
-		{"a / 3", at(1), at(0), 0.333, ""}, // cut to thousandths
+		{"a / 3", at(1), at(0), 0.333, ""}, // truncated to thousandths
 		{"a / b", at(1), at(0), 0, "divides by zero"},
 		{"a ?? b", nil, at(4), 4, ""},
 		{"a ?? b", nil, nil, 0, ErrNoValue.Error()},
@@ -244,7 +244,7 @@ func TestFormula(t *testing.T) {
 	}
 }
 
-// What is rewritten makes the HPA that was wanted, and keeps all the rest.
+// A rewritten ScaledObject makes the HPA that was wanted, and keeps everything else.
 func TestRewrite(t *testing.T) {
 	data, err := os.ReadFile("testdata/keda/mixed.yaml")
 	if err != nil {

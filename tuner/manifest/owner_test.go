@@ -10,7 +10,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// scaledObject is the part of KEDA's type that the patch speaks of.
+// scaledObject is the part of KEDA's type that the patch changes.
 type scaledObject struct {
 	APIVersion string            `json:"apiVersion"`
 	Kind       string            `json:"kind"`
@@ -36,7 +36,7 @@ func TestKEDA(t *testing.T) {
 	if err := yaml.UnmarshalStrict(p.Body, &so); err != nil {
 		t.Fatalf("%v\n%s", err, p.Body)
 	}
-	// What KEDA would make of it is the config again.
+	// What KEDA makes of it is the config again.
 	spec := autoscalingv2.HorizontalPodAutoscalerSpec{MinReplicas: so.Spec.MinReplicaCount, MaxReplicas: *so.Spec.MaxReplicaCount, Behavior: so.Spec.Advanced.HorizontalPodAutoscalerConfig.Behavior}
 	got, err := FromV2(&spec)
 	want := c.Clone()

@@ -33,7 +33,7 @@ func TestOwnerOf(t *testing.T) {
 	}
 }
 
-// KEDA labels and writes every ScaledObject; that makes it nobody's owner.
+// KEDA labels and writes every ScaledObject; that does not make KEDA its owner.
 func TestOwnerOfScaled(t *testing.T) {
 	own := metav1.ObjectMeta{
 		Labels:        map[string]string{"scaledobject.keda.sh/name": "so"},

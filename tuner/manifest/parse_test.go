@@ -45,9 +45,9 @@ spec.behavior.scaleDown.tolerance —
 	}
 }
 
-// TestProblems: what the API server refuses, in its words, with lines. The
-// cases are those of upstream's TestValidateHorizontalPodAutoscaler and
-// TestValidateBehavior, v1.37.2, as manifests.
+// TestProblems: what the API server rejects, in its words, with line numbers. The cases are
+// those of upstream's TestValidateHorizontalPodAutoscaler and TestValidateBehavior, v1.37.2,
+// as manifests.
 func TestProblems(t *testing.T) {
 	metric := func(s string) string { return "  maxReplicas: 5\n  metrics:\n  - " + s + "\n" }
 	up := func(s string) string { return "  maxReplicas: 5\n  behavior:\n    scaleUp: " + s + "\n" }
@@ -252,7 +252,7 @@ func FuzzParse(f *testing.F) {
 				if err != nil {
 					t.Fatalf("valid, but: %v", err)
 				}
-				// What was valid is written and read back as the same.
+				// A valid manifest is written and reads back as the same config.
 				if c.MaxReplicas > huge {
 					continue
 				}

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 var deployment = autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "d"}
 
-// drop takes the dead policies out of a config, as V2 does.
+// drop removes the dead policies from a config, as V2 does.
 func drop(c *hpa.Config) {
 	d := DeadPolicies(c)
 	c.ScaleUp.Policies, c.ScaleDown.Policies = slices.Clone(c.ScaleUp.Policies), slices.Clone(c.ScaleDown.Policies)
@@ -89,8 +89,8 @@ func TestWritten(t *testing.T) {
 	}
 }
 
-// readBack holds what was written against two readers: ours, and Kubernetes'
-// own types through sigs.k8s.io/yaml, strictly.
+// readBack reads what was written with two strict readers: hpatune's own, and Kubernetes'
+// types through sigs.k8s.io/yaml.
 func readBack(t *testing.T, b []byte, c *hpa.Config) {
 	t.Helper()
 	var h autoscalingv2.HorizontalPodAutoscaler
@@ -184,9 +184,9 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// TestDeadPoliciesChangeNothing takes dead policies out of random behaviors and
-// compares every limit of one period, from every size between min and max, with
-// any number of replicas already added in that period, by the words of HPA.md 10.
+// TestDeadPoliciesChangeNothing removes dead policies from random behaviors and compares every
+// limit of one period, by HPA.md 10: from every size between min and max, and with any number
+// of replicas already added in that period.
 func TestDeadPoliciesChangeNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	found := 0
@@ -210,7 +210,7 @@ func TestDeadPoliciesChangeNothing(t *testing.T) {
 				continue
 			}
 			for range 40 {
-				// Where each period began: any size, but one for each period.
+				// The size at the start of each period: any size, but one per period.
 				starts := map[time.Duration]int32{}
 				for _, p := range a.Policies {
 					starts[p.Period] = c.MinReplicas + r.Int32N(c.MaxReplicas-c.MinReplicas+1)

@@ -14,7 +14,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
-// shipped is a small run of a sandbox under the commonly copied HPA.
+// shipped is a short run of a sandbox under the commonly copied HPA.
 func shipped(t *testing.T) *results.Run {
 	t.Helper()
 	run, err := store.Open(os.DirFS(filepath.Join("..", "..", "results", "testdata", "before")))
@@ -24,7 +24,7 @@ func shipped(t *testing.T) *results.Run {
 	return run
 }
 
-// edited is the HPA that ran, given as a file, with one text replaced by another.
+// edited is the HPA that ran, given as a file in which one text is replaced with another.
 func edited(t *testing.T, run *results.Run, old, with string) *Given {
 	t.Helper()
 	text := string(run.Cluster[hpaFile])
@@ -107,7 +107,7 @@ func TestDiffers(t *testing.T) {
 	}
 }
 
-// A run as a scenario decides as the controller did; under another HPA it may not.
+// A run written as a scenario decides as the controller did; under another HPA it may not.
 func TestScenarioDecidesAsRecorded(t *testing.T) {
 	run := shipped(t)
 	diverged := func(given *Given) (n int) {

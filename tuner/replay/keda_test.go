@@ -11,7 +11,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// onQueue is an HPA as KEDA makes it of one prometheus trigger: requests in flight, 4 a replica.
+// onQueue is an HPA as KEDA creates it from one prometheus trigger: requests in flight, 4 per
+// replica.
 func onQueue(lo int32) hpa.Config {
 	c := hpa.DefaultConfig(8)
 	c.MinReplicas = lo
@@ -20,7 +21,7 @@ func onQueue(lo int32) hpa.Config {
 	return c
 }
 
-// quiet is load, then an hour's third of nothing, then load again.
+// quiet is load, then no load for a third of an hour, then load again.
 func quiet() []float64 {
 	bins := make([]float64, 3600)
 	for i := range bins {
@@ -31,8 +32,8 @@ func quiet() []float64 {
 	return bins
 }
 
-// toZero is a service under a ScaledObject that may go to zero; a start takes 30 s. ofPods says
-// that the pods export what its trigger reads.
+// toZero is a service under a ScaledObject that may scale to zero; a pod starts in 30 s. With
+// ofPods, the pods export the metric that its trigger reads.
 func toZero(hold time.Duration, ofPods bool) World {
 	w := web(quiet())
 	w.Demand.CV2 = 0
@@ -47,7 +48,7 @@ func toZero(hold time.Duration, ofPods bool) World {
 	return w
 }
 
-// zeros is what a replay did with a size of zero.
+// zeros is what a replay did at size zero.
 type zeros struct {
 	from, to int // ticks in which spec.replicas was 0, the first and the last; -1 = never
 	sum      results.Tick
@@ -80,8 +81,9 @@ func TestZero(t *testing.T) {
 		lost   [2]float64 // requests that fail, from and to
 		wakeup bool
 	}{
-		// Woken by the look of KEDA after the first scrape that sees a request, and 30 s of start: 4
-		// requests a second are refused from the load's return until then.
+		// KEDA's first poll after a scrape that sees a request wakes the target, and the start
+		// takes 30 s. Until then, 4 requests per second are refused from the return of the load
+		// on.
 		{"refused until a pod is ready", toZero(0, false), 0, true, [2]float64{4 * 30, 4 * 90}, true},
 		{"held by a proxy: nobody is refused", toZero(2*time.Minute, false), 0, true, [2]float64{0, 0}, true},
 		{"held for less than it takes: the first fail", toZero(20*time.Second, false), 0, true, [2]float64{4 * 10, 4 * 70}, true},
@@ -107,7 +109,7 @@ func TestZero(t *testing.T) {
 				if !x.zero {
 					continue
 				}
-				// The load ends at 600 s; five minutes later, at the next look, nothing runs.
+				// The load ends at 600 s; at the first poll five minutes later, nothing runs.
 				if z.from < 900 || z.from > 960 {
 					t.Errorf("%s: at zero from %d s, want 5 to 6 minutes after the load's end at 600 s", name, z.from)
 				}
@@ -123,7 +125,7 @@ func TestZero(t *testing.T) {
 	}
 }
 
-// TestHeldWait: who is held is answered late, and the wait is in its latency.
+// TestHeldWait: held requests are answered late, and their latency contains the wait.
 func TestHeldWait(t *testing.T) {
 	w := world(t, toZero(5*time.Minute, false))
 	var s Scratch
@@ -134,7 +136,8 @@ func TestHeldWait(t *testing.T) {
 	fluid, _ := tl.E2E.Quantile(1)
 	exact, _ := l.E2E.Quantile(1)
 	for name, d := range map[string]time.Duration{"fluid": fluid, "exact": exact} {
-		// 30 s of start, at least, and at most a scrape and a poll more, with the queue that follows.
+		// At least the start of 30 s; at most a scrape, a poll and the queue that follows on
+		// top.
 		if d < 30*time.Second || d > 2*time.Minute {
 			t.Errorf("%s: the longest wait is %v", name, d)
 		}
@@ -160,8 +163,8 @@ func TestPaused(t *testing.T) {
 	}
 }
 
-// TestFallbackWakes: with ignoreNullValues false, no pods are no series and a failure; a fallback
-// above zero then wakes the target, as often as it sleeps.
+// TestFallbackWakes: with ignoreNullValues false, no pods means no series, which is a failure.
+// A fallback above zero then wakes the target whenever it is at zero.
 func TestFallbackWakes(t *testing.T) {
 	x := toZero(0, true)
 	x.Loop.Triggers[0].EmptyFails = true
@@ -182,7 +185,7 @@ func TestFallbackWakes(t *testing.T) {
 	}
 }
 
-// TestIdle: idleReplicaCount 0 sleeps below a minimum of 3, and wakes to it.
+// TestIdle: idleReplicaCount 0 scales to zero below a minimum of 3, and wakes to that minimum.
 func TestIdle(t *testing.T) {
 	x := toZero(time.Minute, false)
 	none := int32(0)
@@ -195,8 +198,8 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// A cron trigger is the time of day: so many replicas between two times, beside what
-// the load asks for, and nothing of it needs to have been recorded.
+// A cron trigger depends on the time of day alone: a number of replicas between two times,
+// besides what the load needs. It needs no recording.
 func TestACronTriggerIsPlayed(t *testing.T) {
 	cron := &keda.Cron{Start: "10 8 * * *", End: "40 8 * * *", Timezone: "Europe/Berlin", Desired: 3}
 	const metric = "s1-cron-Europe-Berlin-108xxx-408xxx"
@@ -220,8 +223,8 @@ func TestACronTriggerIsPlayed(t *testing.T) {
 		"fluid": watch(func(visit func(*results.Tick)) { Simulate(w, cfg, &s, visit) }),
 		"exact": watch(func(visit func(*results.Tick)) { SimulateExact(w, cfg, 0, &s, visit) }),
 	} {
-		// The load stops at 600 s, when the trigger becomes active, and comes back at
-		// 2,400 s, when it ends: the trigger alone keeps three in between.
+		// The load stops at 600 s, when the trigger becomes active, and returns at 2,400 s,
+		// when the trigger ends: in between, the trigger alone keeps three replicas.
 		for _, at := range []int{700, 1500, 2390} {
 			if got := z.at[at].Spec; got != 3 {
 				t.Errorf("%s: %v replicas at %d s, want the three of the trigger", name, got, at)
@@ -234,7 +237,7 @@ func TestACronTriggerIsPlayed(t *testing.T) {
 			t.Errorf("%s: at zero from %d s", name, z.from)
 		}
 	}
-	// Its reach begins anew for another loop, and a zone that KEDA does not know fails.
+	// Another loop computes it anew, and a time zone that KEDA does not know fails.
 	other := w.Under(&keda.Loop{Polling: 30 * time.Second, Triggers: []keda.Trigger{{Metric: metric, Target: 1,
 		Cron: &keda.Cron{Start: "0 8 * * *", End: "5 8 * * *", Timezone: "UTC", Desired: 2}}}})
 	if r := other.onTime(0, 3600); r.Value != 2 || r.Failed { // 8:00 UTC
@@ -248,7 +251,7 @@ func TestACronTriggerIsPlayed(t *testing.T) {
 	}
 }
 
-// An external scaler's metric is played as it was recorded, whatever the size.
+// An external scaler's metric is replayed as recorded, at any size.
 func TestAnExternalScalerIsPlayedAsRecorded(t *testing.T) {
 	raw := toZero(2*time.Minute, false)
 	l := *raw.Loop

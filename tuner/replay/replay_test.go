@@ -34,8 +34,8 @@ func lognormal(n int, mean, cv float64) []plant.ServiceTime {
 	return out
 }
 
-// web is a service of 80 ms of CPU a request on one core: 12.5 requests/s a
-// replica, ready 40 s after creation.
+// web is a service with 80 ms of CPU per request on one core: 12.5 requests/s per replica,
+// ready 40 s after creation.
 func web(bins []float64) World {
 	start := []plant.PhaseSample{}
 	for i := range 9 {
@@ -54,8 +54,7 @@ func web(bins []float64) World {
 	}
 }
 
-// diurnal is an hour of a day in small: from a tenth of the peak to the peak
-// and back, twice.
+// diurnal is a small day in an hour: from a tenth of the peak to the peak and back, twice.
 func diurnal(peak float64) []float64 {
 	bins := make([]float64, 3600)
 	for i := range bins {
@@ -94,7 +93,7 @@ func TestSimulateFollowsTheLoad(t *testing.T) {
 	for _, k := range ticks {
 		peak = max(peak, k.Ready)
 	}
-	// 150/s at 12.5/s a replica and 60 % of it: 20 replicas.
+	// 150/s at 12.5/s per replica and 60 % of that: 20 replicas.
 	if peak < 19 || peak > 24 {
 		t.Errorf("peak of 150/s is met by %v replicas, want about 20", peak)
 	}
@@ -219,9 +218,9 @@ func TestSameSeedSameBytes(t *testing.T) {
 	}
 }
 
-// The trap (MODEL.md): a recording under max 6 burns at most what 6 pods may,
-// so a replay of its CPU can never ask for more than 6·limit/(request·target)
-// pods. The offered load can, and does.
+// The trap (MODEL.md): a recording with maxReplicas 6 uses at most the CPU of 6 pods, so a
+// replay of its CPU can never want more than 6·limit/(request·target) pods. A replay of the
+// offered load can, and does.
 func TestOfferedLoadAsksForMoreThanRecordedCPUCould(t *testing.T) {
 	w := world(t, web(stairs(20, 60, 150, 60, 20)))
 	var s Scratch

@@ -8,8 +8,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// recorded makes a run as a cluster shows it: one pod of 100 millicores, a sync
-// with this usage at each of these seconds.
+// recorded is a run as a cluster shows it: one pod of 100 millicores, and the given syncs.
 func recorded(change func(*results.Run), syncs ...results.Sync) *results.Run {
 	r := &results.Run{Syncs: syncs}
 	r.Meta.HPA = results.HPAContext{Controller: "kube-controller-manager", SyncPeriodS: 15, DownscaleStabilizationS: 60, CPUInitializationPeriodS: 300, InitialReadinessDelayS: 30, Tolerance: 0.1}
@@ -17,7 +16,7 @@ func recorded(change func(*results.Run), syncs ...results.Sync) *results.Run {
 	return r
 }
 
-// look is a reconcile with all of n pods at so many millicores of 100.
+// look is a reconcile at which all n pods use milli of 100 millicores.
 func look(atS int, n, desired int32, milli int64) results.Sync {
 	at := time.Duration(atS) * time.Second
 	s := results.Sync{At: at, Spec: n, Status: n, Desired: desired, Replicas: desired, Selector: "app=a", Metrics: []results.Reading{{Metric: "cpu"}}}
@@ -36,8 +35,8 @@ func TestShadowed(t *testing.T) {
 	same := func(*results.Run) {}
 	blind := look(120, 4, 4, 70)
 	blind.Metrics = nil
-	// High at 0 and, unseen, at 15 and 30 s; low from 45 s; held by the window
-	// of 60 s until the recommendation of 30 s is too old, at 105 s.
+	// High at 0 and, unseen, at 15 and 30 s; low from 45 s on. The window of 60 s holds the
+	// size until the recommendation of 30 s expires, at 105 s.
 	stabilized := []results.Sync{look(0, 4, 4, 70), look(45, 4, 4, 20), look(60, 4, 4, 21), look(75, 4, 4, 20), look(90, 4, 2, 21)}
 	late := append(stabilized[:4:4], look(90, 4, 4, 21), look(105, 4, 2, 20))
 	for _, tt := range []struct {

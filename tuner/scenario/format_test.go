@@ -33,7 +33,7 @@ const everything = `{"id":"all","hpa":{"metadata":{"name":"h","namespace":"n"},"
 	{"selector":"","specReplicas":3},{"selector":"a in (","statusError":"s"},{"scaleGetError":"g","restart":true},{"otherHPAs":[{"name":"other","selector":"app"}]},
 	{"hpa":{"spec":{"maxReplicas":9}},"resourceMetrics":{"error":"down"},"scaleUpdateError":"u"}]}`
 
-// What Format writes decides as what it was made from.
+// What Format writes decides the same as the original.
 func TestFormatRoundTrips(t *testing.T) {
 	texts := []string{strings.Replace(everything, `"containers_":null,`, "", 1)}
 	f, err := os.Open(filepath.Join("..", "hpa", "testdata", "upstream", "replicas.jsonl"))
@@ -84,7 +84,8 @@ func TestIdenticalPodsAreWrittenOneByOne(t *testing.T) {
 	}
 }
 
-// The line of the first tick whose size leaves the recording, and all after it, say so.
+// The line of the first tick whose size differs from the recording says so, and so do all
+// later ones.
 func TestRecordedSizeDiverges(t *testing.T) {
 	s, err := Parse([]byte(`{"hpa":{"spec":{"maxReplicas":10,"metrics":[{"type":"External","external":{"metric":{"name":"q"},"target":{"type":"AverageValue","averageValue":1}}}],"behavior":{"scaleDown":{"stabilizationWindowSeconds":0}}}},
 		"observations":[{"specReplicas":2,"externalMetrics":{"q":{"milli":[2000]}}},{"specReplicas":4,"externalMetrics":{"q":{"milli":[4000]}}},{"specReplicas":4,"externalMetrics":{"q":{"milli":[6000]}}},{"specReplicas":4,"externalMetrics":{"q":{"milli":[4000]}}}]}`), nil)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Scenarios in testdata/real once had another answer here than from the HPA controller of
+// Scenarios in testdata/real once had a different result here than in the HPA controller of
 // Kubernetes v1.37.2. The .want.jsonl beside each is what that controller did, recorded by
 // test/conformance (go test -file X.json -record X.want.jsonl .).
 func TestRealControllerDecisions(t *testing.T) {
@@ -37,7 +37,7 @@ func TestRealControllerDecisions(t *testing.T) {
 				if err := want.Decode(&theirs); err != nil {
 					return err
 				}
-				// What a recording from outside does not have.
+				// A recording from outside does not have these.
 				theirs.ID, theirs.T, theirs.StatusReplicas, theirs.Proposal, theirs.PerMetric, theirs.Explanation =
 					got.ID, got.T, got.StatusReplicas, got.Proposal, got.PerMetric, got.Explanation
 				if theirs.Events == nil {

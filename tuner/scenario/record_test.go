@@ -22,7 +22,7 @@ spec:
   behavior: {scaleDown: {stabilizationWindowSeconds: 30}}
 `
 
-// A written script passes beside its manifest, and fails when the manifest decides otherwise.
+// A written script passes with its manifest, and fails if the manifest decides differently.
 func TestWrittenScriptPasses(t *testing.T) {
 	spec, _, err := manifest.Decode([]byte(written))
 	if err != nil {

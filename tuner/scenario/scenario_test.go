@@ -113,9 +113,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// The API server carries a pod's times in whole seconds: 0.9 s after the start is
-// 0 s for the controller, so the initialization period has ended at 300.5 s, and
-// the old sample counts.
+// The API server stores a pod's times in whole seconds: 0.9 s after the start is 0 s for the
+// controller. So the initialization period has ended at 300.5 s, and the old sample counts.
 func TestPodsTimesAreCutToWholeSeconds(t *testing.T) {
 	for _, tt := range []struct {
 		name, at string

@@ -53,7 +53,7 @@ func TestProposalsAsInUpstreamTables(t *testing.T) {
 	}
 }
 
-// withoutPod cuts the pod's name off: upstream names any of those at fault.
+// withoutPod removes the pod's name: upstream names any one of the failing pods.
 func withoutPod(s string) string {
 	s, _, _ = strings.Cut(s, " of Pod ")
 	return s
