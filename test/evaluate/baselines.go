@@ -8,8 +8,9 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// Baselines: what others would recommend from the same recording. Formulas as of 2026-11, from the
-// projects' sources; their gates on the length of history (days) are left out, since a recording has none.
+// Baselines: what other projects would recommend from the same recording. Formulas as of 2026-11,
+// from the projects' sources. Their minimum lengths of history (days) are left out, since a
+// recording is shorter.
 
 // crane is Crane's HPARecommender (pkg/recommendation/recommender/hpa): minReplicas from the 95th
 // percentile of the workload's CPU at half the request, a target from the 99th percentile of a pod's
@@ -26,10 +27,10 @@ func crane(run *results.Run, request float64) hpa.Config {
 	return c
 }
 
-// tortoise is Mercari's Tortoise (pkg/recommender): minReplicas and maxReplicas at half and at twice
-// the largest size that was seen, and a target that leaves the room that VPA's recommendation asks
-// for: 100 − (recommendation/request − target now), at most 90. VPA recommends the 90th percentile of
-// a pod's CPU and 15 %.
+// tortoise is Mercari's Tortoise (pkg/recommender): minReplicas is half and maxReplicas twice the
+// largest size that was seen. The target leaves the room that VPA's recommendation asks for: 100 −
+// (recommendation/request − current target), at most 90. VPA recommends the 90th percentile of a
+// pod's CPU plus 15 %.
 func tortoise(run *results.Run, request float64, now int32) hpa.Config {
 	_, pods := usage(run)
 	seen := int32(1)
@@ -44,7 +45,7 @@ func tortoise(run *results.Run, request float64, now int32) hpa.Config {
 	return c
 }
 
-// usage is the CPU of the recording: of all pods together minute by minute, and of each pod, in cores.
+// usage is the CPU of the recording in cores: of all pods together per minute, and of each pod.
 func usage(run *results.Run) (total, pods []float64) {
 	type cell struct {
 		sum float64

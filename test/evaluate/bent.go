@@ -12,7 +12,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
-// bent is how far a model that was made wrong on purpose is off, beside the fitted one.
+// bent is the error of a model that was made wrong on purpose, next to that of the fitted one.
 type bent struct {
 	Name    string             `json:"name"`    // right: as fitted
 	Errors  map[string]float64 `json:"errors"`  // by figure, mean of five days
@@ -48,7 +48,8 @@ var bends = []struct {
 	}},
 }
 
-// bend lets models that are wrong on purpose predict a run under another configuration, as verify does.
+// bend predicts a run under another configuration, as verify does, with models that are wrong on
+// purpose.
 func (e *evaluation) bend(w *world, model *tuner.Model, objectives []results.Objective) ([]bent, error) {
 	other := w.Current.Clone()
 	other.MinReplicas = 3
@@ -87,7 +88,7 @@ func (e *evaluation) bend(w *world, model *tuner.Model, objectives []results.Obj
 	return out, nil
 }
 
-// misled is a row for each way in which a model was made wrong.
+// misled returns a row for each way in which a model was made wrong.
 func misled(reports []*report) []row {
 	var out []row
 	for _, r := range reports {

@@ -27,7 +27,7 @@ type evaluation struct {
 	margin     int // fresh days at the stated multiple of the load
 }
 
-// report is all that was found of one world.
+// report is everything that was found about one world.
 type report struct {
 	World      string             `json:"world"`
 	Family     string             `json:"family"`
@@ -44,7 +44,7 @@ type report struct {
 	Seconds    map[string]float64 `json:"seconds"` // wall time by what was done
 }
 
-// recording is one recording and what was made of it.
+// recording is one recording and its results.
 type recording struct {
 	Seed       uint64           `json:"seed"`
 	Whole      bool             `json:"whole"` // tuned to the end, not only through the identity test
@@ -66,7 +66,7 @@ type recording struct {
 	model *tuner.Model
 }
 
-// picked is a recommendation beside the truth.
+// picked is a recommendation and the truth about it.
 type picked struct {
 	Text    string  `json:"text"`
 	PSLOMet float64 `json:"p_slo_met"`
@@ -76,7 +76,7 @@ type picked struct {
 	Margin  *margin `json:"margin"`
 }
 
-// held is one predicted figure against fresh days.
+// held is one predicted figure compared with fresh days.
 type held struct {
 	Name                 string `json:"name"`
 	Value, Lo, Hi        float64
@@ -92,7 +92,7 @@ type margin struct {
 	Beyond float64 `json:"beyond"` // and at 1.25 times it
 }
 
-// dayKey keeps fresh days apart from recordings: seeds of days begin here.
+// firstDay is the first seed of fresh days, so that they differ from recordings.
 const firstDay = 1 << 20
 
 func (e *evaluation) days(w *world, c hpa.Config, from, to int, load float64) []outcome {
@@ -103,7 +103,7 @@ func (e *evaluation) days(w *world, c hpa.Config, from, to int, load float64) []
 	return out
 }
 
-// spread is days, on all cores.
+// spread runs days on all cores.
 func (e *evaluation) spread(w *world, c hpa.Config, n int, load float64) []outcome {
 	out := make([]outcome, n)
 	e.parallel(n, func(i int) {
@@ -133,7 +133,7 @@ func (e *evaluation) parallel(n int, work func(i int)) {
 	wg.Wait()
 }
 
-// world finds out everything about one world.
+// world evaluates one world.
 func (e *evaluation) world(ctx context.Context, w world, say func(string, ...any)) (*report, error) {
 	r := &report{World: w.Name, Family: w.Family, Hidden: w.Record.Hidden, Censored: w.Censored,
 		Baselines: map[string]truth{}, Seconds: map[string]float64{}}
@@ -196,7 +196,7 @@ func (e *evaluation) baselines(w *world, run *results.Run, r *report) {
 	}
 }
 
-// tune lets the product work on a recording: to the end, or until the identity test is done.
+// tune runs the product on a recording: to the end, or until the identity test is done.
 func (e *evaluation) tune(ctx context.Context, w *world, run *results.Run, x *recording, whole bool) error {
 	objectives, err := results.ParseObjectives(run.Meta.Objectives)
 	if err != nil {
@@ -240,7 +240,7 @@ func (e *evaluation) tune(ctx context.Context, w *world, run *results.Run, x *re
 	return nil
 }
 
-// judge holds a recommendation against the truth.
+// judge compares a recommendation with the truth.
 func (e *evaluation) judge(w *world, r *tuner.Recommendation, best *truth) *picked {
 	pick := r.Recommended
 	days := e.spread(w, pick.Config, e.n, 1)

@@ -7,8 +7,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// grid is the 80 configurations in which the truth is searched: minReplicas, the target of the
-// metric, two windows down, and two ways up. maxReplicas is the world's room.
+// grid is the 80 configurations among which the true optimum is searched: minReplicas, the target
+// of the metric, two scale-down windows, and two scale-up rules. maxReplicas is the world's room.
 func (w *world) grid() []hpa.Config {
 	var out []hpa.Config
 	base := w.Current.Clone()
@@ -29,7 +29,7 @@ func (w *world) grid() []hpa.Config {
 	return out
 }
 
-// mins are the grid's values of minReplicas: from 2 to nearly what the peak takes.
+// mins are the grid's values of minReplicas: from 2 to almost the size that the peak needs.
 func (w *world) mins() []int32 {
 	m := float64(w.Most)
 	return []int32{2, max(3, int32(0.25*m)), max(4, int32(0.4*m)), max(5, int32(0.6*m))}
@@ -53,7 +53,7 @@ func (w *world) targets() []hpa.Target {
 	return out
 }
 
-// truth is what a configuration really does, over fresh days.
+// truth is how a configuration really performs over fresh days.
 type truth struct {
 	Text    string  `json:"text"`
 	Days    int     `json:"days"`
@@ -63,14 +63,14 @@ type truth struct {
 	Dropped bool    `json:"dropped"` // too few of the first days held to go on
 }
 
-// sure is the share of days on which a configuration has to hold.
+// sure is the share of days on which a configuration must hold.
 const sure = 0.9
 
 func (t *truth) holds() bool { return !t.Dropped && t.Hold >= sure-1e-9 }
 
-// best finds the cheapest configuration of the grid that truly holds, and how many of the grid could
-// not be ruled out. Six days rule most out; the others get all days, cheapest first, until one holds:
-// all after it cost more.
+// best finds the cheapest configuration of the grid that really holds, and counts those that could
+// not be ruled out. Six days rule out most of them. The others get all days, cheapest first, until
+// one holds; all after it cost more.
 func (e *evaluation) best(w *world) (all []truth, best *truth, configs []hpa.Config) {
 	configs = w.grid()
 	all = make([]truth, len(configs))

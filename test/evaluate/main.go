@@ -5,7 +5,7 @@
 //	go run . -world 'cpu/slots/random'
 //	go run . -table
 //
-// A world that this very program has judged before is not judged again: results stand in -out.
+// A world that this same build has judged before is not judged again: its results are in -out.
 package main
 
 import (
@@ -123,8 +123,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// below is what of the quick worlds is worse than what has been reached: a change that makes it so is
-// a step back.
+// below lists the results of the quick worlds that are worse than what was reached before: a change
+// that causes one is a regression.
 func below(reports []*report) error {
 	var errs []error
 	for _, r := range reports {
@@ -149,7 +149,7 @@ func below(reports []*report) error {
 	return errors.Join(errs...)
 }
 
-// self is the hash of this program: what it found is what it would find again.
+// self is the hash of this program. The same program would find the same results again.
 func self() (string, error) {
 	path, err := os.Executable()
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// tabled makes the rows of the table from what was found of the worlds.
+// tabled makes the rows of the table from the reports of the worlds.
 func tabled(reports []*report) []row {
 	out := []row{candidates(reports)}
 	out = append(out, identity(reports)...)
@@ -18,7 +18,7 @@ func tabled(reports []*report) []row {
 	return append(out, misled(reports)...)
 }
 
-// candidates: "no candidate" is false where the grid has one that truly holds.
+// candidates: "no candidate" is false if the grid has one that really holds.
 func candidates(reports []*report) row {
 	feasible, wrong, all := 0, 0, 0
 	for _, r := range reports {
@@ -40,7 +40,7 @@ func candidates(reports []*report) row {
 		"%s that were tuned to the end; feasible in the grid: %s worlds", of(wrong, all), of(feasible, len(reports)))}
 }
 
-// identity is a row for each family of worlds.
+// identity returns a row for each family of worlds.
 func identity(reports []*report) []row {
 	goals := map[string]string{"cpu": "≥ 95 %", "gauge": "≥ 85 %, ≥ 90 % of the picks hold", "hidden": "≥ 70 %"}
 	var out []row
@@ -75,7 +75,8 @@ func holding(reports []*report) row {
 		now: fmt.Sprintf("%s; %d below 0.8 where ≥ 0.95 was said", of(count(all, (*picked).holds), len(all)), low)}
 }
 
-// intervals is a row for each figure: how many fresh days were within, how wide, and how far off.
+// intervals returns a row for each figure: how many fresh days were within the interval, its width,
+// and the error.
 func intervals(reports []*report) []row {
 	var out []row
 	for _, f := range []struct {
@@ -183,7 +184,8 @@ func margins(reports []*report) row {
 		now: fmt.Sprintf("holds in %s, fails at 1.25 times it in %s", of(holds, all), of(fails, all))}
 }
 
-// against is a row for each baseline: who holds where the other does not, and the cost where both do.
+// against returns a row for each baseline: the worlds in which only one of the two holds, and the
+// cost if both do.
 func against(reports []*report) []row {
 	var out []row
 	for _, name := range []string{"hand-written", "defaults", "crane", "tortoise"} {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// line says in one line what became of a recording.
+// line summarizes the results of a recording in one line.
 func (x *recording) line() string {
 	s := "identity test " + string(x.SelfReplay.Verdict)
 	if e := x.SelfReplay.ReplicaHoursError; e != nil {
@@ -40,7 +40,7 @@ func (x *recording) line() string {
 // row is one row of the table, and the worlds that it needs.
 type row struct{ name, now, goal, worlds string }
 
-// printTable prints the rows whose name contains only, under a heading that says of what they are.
+// printTable prints the rows whose name contains only, under a heading that names the worlds.
 func printTable(w io.Writer, reports []*report, only, heading string) {
 	if heading != "" {
 		fmt.Fprintf(w, "%s\n\n", heading)
@@ -64,7 +64,7 @@ func of(n, all int) string {
 	return fmt.Sprintf("%d of %d", n, all)
 }
 
-// picks are all recommendations that were tried.
+// picks returns all recommendations that were tried.
 func picks(reports []*report) []*picked {
 	var out []*picked
 	for _, r := range reports {

@@ -8,7 +8,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 )
 
-// made is a small set of reports whose table is known.
+// made is a small set of reports with a known table.
 func made() []*report {
 	holds, fails := truth{Hold: 1, Hours: 10}, truth{Hold: 0.5, Hours: 8}
 	pick := func(t truth, hours float64, p float64) *picked {
@@ -86,7 +86,7 @@ func TestQuickRunFailsWhereItFellBack(t *testing.T) {
 	}
 }
 
-// Two pods of 0.4 and 0.8 cores for ten minutes, of 1 requested.
+// Two pods that use 0.4 and 0.8 cores for ten minutes, with a request of 1.
 func TestBaselines(t *testing.T) {
 	run := &results.Run{Syncs: []results.Sync{{Replicas: 2}, {Replicas: 5}}}
 	for i := range 40 {
@@ -102,7 +102,7 @@ func TestBaselines(t *testing.T) {
 			c.Metrics[0].Target.Utilization)
 	}
 	o := tortoise(run, 1, 60)
-	// Half and twice of 5; 100 − (0.8·115 − 60) = 68.
+	// Half of 5 and twice 5; 100 − (0.8·115 − 60) = 68.
 	if o.MinReplicas != 3 || o.MaxReplicas != 10 || o.Metrics[0].Target.Utilization != 68 {
 		t.Errorf("tortoise: %d to %d at %d %%, want 3 to 10 at 68 %%", o.MinReplicas, o.MaxReplicas,
 			o.Metrics[0].Target.Utilization)

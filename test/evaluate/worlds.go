@@ -8,7 +8,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// world is a true world, and what its figures are counted in.
+// world is a true world and the families in which its figures count.
 type world struct {
 	sim.World
 	Family   string // cpu, gauge, hidden, censored, wrong: whose row of the table it is
@@ -17,7 +17,7 @@ type world struct {
 	Quick    bool   // one of the three that every change is tried on
 }
 
-// families are the groups that worlds are counted in.
+// families are the groups of worlds in the table.
 var families = []string{"cpu", "gauge", "hidden", "censored", "wrong"}
 
 // A world is named METRIC/SERVICE/BALANCER/LOAD[/START][/WHAT IS WRONG WITH THE RECORDING OR THE MODEL].
@@ -80,11 +80,11 @@ cpu/slots/prefix/ramp
 cpu/slowing/random/ramp/tail
 `)
 
-// quick are three worlds that differ in all of metric, service and balancer.
+// quick are three worlds with different metrics, services and balancers.
 var quick = map[string]bool{"cpu/slots/least-conn/ramp/slow": true, "cpu/quota/rr/sine": true,
 	"inflight/slots/random/steps": true}
 
-// bars are those of them in which every recording has to pass, and every pick to hold.
+// bars are those of them in which every recording must pass, and every pick must hold.
 var bars = map[string]bool{"cpu/slots/least-conn/ramp/slow": true, "cpu/quota/rr/sine": true}
 
 func worlds() []world {
@@ -132,11 +132,12 @@ func kinds() map[string]serverKind {
 	long := chat()
 	long.Prompt, long.Output = 500, 120
 	return map[string]serverKind{
-		// 8 slots of 1.65 s on the average: 4.9 requests a second.
+		// 8 slots of 1.65 s on average: 4.9 requests a second.
 		"slots": {&sim.Slots{Slots: 8, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.015, Noise: 0.1},
 			PerBusy: 0.11}, chat(),
 			sim.Pod{CPURequest: 1, MemoryBytes: 2 << 30, IdleCores: 0.02}, 5, 26, []sim.Objective{ttft("2s", 2)}, 5},
-		// One at a time in 1.65 s, 24 at once each 3.8 times as long: 3.9 requests a second.
+		// A lone request takes 1.65 s; with 24 at once each takes 3.8 times as long: 3.9 requests a
+		// second.
 		"slowing": {&sim.Slowing{Most: 24, Drag: 0.12, Work: sim.Work{First: 0.25, PerPrompt: 0.0002, PerToken: 0.015,
 			Noise: 0.1}, PerWork: 0.2}, chat(),
 			sim.Pod{CPURequest: 1, MemoryBytes: 2 << 30, IdleCores: 0.02}, 4, 20, []sim.Objective{e2e("8s", 8)}, 6},
@@ -184,7 +185,7 @@ func starts() map[string]sim.Startup {
 var balancers = map[string]sim.Balancer{"rr": sim.RoundRobin, "random": sim.Random,
 	"least-conn": sim.LeastConnections, "least-wait": sim.LeastWaiting, "prefix": sim.PrefixAffine, "aged": sim.Aged}
 
-// worldOf makes the world of a name.
+// worldOf returns the world with the given name.
 func worldOf(name string) world {
 	parts := strings.Split(name, "/")
 	metric, service, balancer, load := parts[0], parts[1], parts[2], parts[3]
@@ -223,8 +224,8 @@ func worldOf(name string) world {
 	return w
 }
 
-// handWritten is what a person would begin with: a target somewhat below what a pod carries, a
-// scale-down window of two minutes, all else by default.
+// handWritten is what a person would begin with: a target somewhat below a pod's capacity, a
+// scale-down window of two minutes, and defaults for the rest.
 func handWritten(metric string, inFlight int64) hpa.Config {
 	c := hpa.DefaultConfig(14)
 	c.MinReplicas = 2
@@ -249,7 +250,7 @@ func handWritten(metric string, inFlight int64) hpa.Config {
 	return down(c, 2*time.Minute)
 }
 
-// down gives a configuration a scale-down window, everything else of behavior by default.
+// down sets a scale-down window; the rest of behavior gets the defaults.
 func down(c hpa.Config, window time.Duration) hpa.Config {
 	c = c.Clone()
 	c.Behavior, c.ScaleUp, c.ScaleDown = true, hpa.DefaultScaleUp(), hpa.DefaultScaleDown()

@@ -6,8 +6,8 @@ import (
 	"github.com/hpatune/hpatune/test/evaluate/sim"
 )
 
-// Every world is one that tells something: under its hand-written configuration the size moves, most
-// requests are answered, and an ample fixed size meets the objectives.
+// Every world is informative: under its hand-written configuration the size changes, most requests
+// are answered, and a large fixed size meets the objectives.
 func TestWorldsTellSomething(t *testing.T) {
 	if testing.Short() {
 		t.Skip("some seconds")

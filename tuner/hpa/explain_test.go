@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Sentences from decisions put together by hand, so that each clause is reached alone. That Step
-// makes such decisions is shown by the golden explanations of test/conformance.
+// Sentences from decisions made by hand, so that each clause is reached on its own. The golden
+// explanations of test/conformance show that Step makes such decisions.
 func TestExplainSaysEachClause(t *testing.T) {
 	spec := cpuSpec()
 	spec.MaxReplicas, spec.MinReplicas = 20, 2

@@ -10,7 +10,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// Every script of the core's testdata holds: the beliefs, and upstream's own tables.
+// Every script in the core's testdata passes: the beliefs, and upstream's own tables.
 func TestScripts(t *testing.T) {
 	for _, folder := range []string{"beliefs", "upstream"} {
 		root := os.DirFS(filepath.Join("..", "hpa", "testdata", folder))

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// writes counts what reaches the reader, and when.
+// writes records what reaches the reader, and when.
 type writes struct{ lines []string }
 
 func (w *writes) Write(p []byte) (int, error) {

@@ -9,19 +9,20 @@ import (
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
-// keda is vLLM on H100s under KEDA, with its SLO (llm-d/llm-d, guides/workload-autoscaling/slo-aware,
-// 2026): Qwen3-32B on two GPUs, 4,000 prompt and 1,000 answer tokens, 2 to 10 requests a second in
-// stages, 3 to 8 replicas, up by max(100 %, 4 pods) a minute with a window of 30 s, down by a pod in two
-// minutes with a window of 180 s, ready after some 100 s; TTFT 3 s and TPOT 100 ms. Fixed at 8, all
-// were within. The law is stated from the hardware:
+// keda is vLLM on H100s under KEDA, with its SLO (llm-d/llm-d,
+// guides/workload-autoscaling/slo-aware, 2026): Qwen3-32B on two GPUs, 4,000 prompt and 1,000
+// answer tokens, 2 to 10 requests a second in stages, 3 to 8 replicas, up by max(100 %, 4 pods) a
+// minute with a window of 30 s, down by a pod in two minutes with a window of 180 s, ready after
+// about 100 s; TTFT 3 s and TPOT 100 ms. At a fixed size of 8, all requests were within. The law is
+// derived from the hardware:
 //
 //   - 64 GB of weights read at 2·3.35 TB/s with 87 % of it: 11 ms an iteration;
 //   - 2·32e9 operations a prompt token at 2·600 TFLOPS: 53 µs;
 //   - 262 kB of keys and values a token of context, read at 6.7 TB/s: 39 ns; 80 GB of room: 305,000 tokens.
 //
-// A replica then carries 1.5 requests a second, the 1.4 to 1.5 that they say. Their latency predictor is
-// not published, so the KEDA row cannot be predicted: what a trigger on running + waiting gives within
-// the same bounds is printed beside it, and nothing is asked.
+// A replica then serves 1.5 requests a second; they state 1.4 to 1.5. Their latency predictor is
+// not published, so the KEDA row cannot be predicted. The result of a trigger on running + waiting
+// within the same bounds is printed next to it, and is not judged.
 func keda() []bar {
 	const of = "vLLM on H100 under KEDA (stated, nothing fitted)"
 	rates := []struct{ rate, seconds float64 }{{2, 330}, {4, 360}, {6, 360}, {8, 360}, {10, 360}, {4, 360}, {1, 300}}

@@ -3,7 +3,7 @@
 //	go run ./public -truth DIR
 //
 // DIR holds request logs of vLLM servers (*.requests.csv), each with its arrivals, token counts and
-// times. The other two are stated here, with their sources. It exits 1 where a bar is missed.
+// times. The other two are stated here, with their sources. It exits with 1 if a bar is missed.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// bar is one figure with what is asked of it.
+// bar is one figure and its limit.
 type bar struct {
 	of, figure        string
 	predicted, actual string

@@ -11,9 +11,10 @@ import (
 )
 
 // vector is a CPU HPA on a real cluster, second by second, run twice by vectordotdev/vector
-// (website/content/en/guides/level-up/k8s-autoscaling.md, July 2026): requests = limits = 1 CPU, CPU
-// 70 %, min 1, max 8, scale-down window 60 s. One run rested at 5 pods (70 % CPU), the other at 6
-// (60 %): a model must give both a fair probability. Nothing is fitted; the world is stated:
+// (website/content/en/guides/level-up/k8s-autoscaling.md, July 2026): requests = limits = 1 CPU,
+// CPU 70 %, min 1, max 8, scale-down window 60 s. One run rested at 5 pods (70 % CPU), the other at
+// 6 (60 %): a model must give both a fair probability. Nothing is fitted; these are the stated
+// facts:
 //
 //   - a pod at 100 % CPU carries 16.93 MiB/s, so one MiB is a request of 1/16.93 s of one core;
 //   - 62.52 MiB/s arrive: what 8 pods at 47 % CPU carried, so what the source sends when nothing holds it

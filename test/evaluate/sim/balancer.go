@@ -23,10 +23,10 @@ var balancerWords = [...]string{"round robin", "random", "least connections", "l
 
 func (b Balancer) String() string { return balancerWords[b] }
 
-// connectionAge is how long a connection is used: the load generator's own default.
+// connectionAge is how long a connection is used: the load generator's default.
 const connectionAge = 10.0
 
-// connection is one of the client's, HTTP/1.1: a request at a time.
+// connection is an HTTP/1.1 connection of the client: one request at a time.
 type connection struct {
 	pod    *pod
 	opened float64
@@ -44,7 +44,7 @@ type balancer struct {
 	opens  int
 }
 
-// pick chooses among the pods that get traffic; nil where there is none.
+// pick chooses among the pods that get traffic; nil if there is none.
 func (b *balancer) pick(now float64, ready []*pod, q *request) *pod {
 	q.connection, q.newConn = -1, false
 	if len(ready) == 0 {
@@ -85,9 +85,9 @@ func (b *balancer) least(ready []*pod, of func(*pod) float64) *pod {
 	return b.best[b.r.IntN(len(b.best))]
 }
 
-// scored adds what the inference gateway's scorers give, with llm-d's default weights: 3 times the
-// share of the prompt that is in the prefix cache, 2 times the queue's score (1 for the shortest, 0
-// for the longest), 2 times the share of the memory that is free.
+// scored adds up the scores of the inference gateway's scorers, with llm-d's default weights: 3
+// times the share of the prompt that is in the prefix cache, 2 times the queue score (1 for the
+// shortest queue, 0 for the longest), and 2 times the share of free memory.
 func (b *balancer) scored(now float64, ready []*pod, q *request) *pod {
 	shortest, longest := math.Inf(1), 0.0
 	for _, p := range ready {
@@ -132,7 +132,7 @@ func (b *balancer) connected(now float64, ready []*pod, q *request) *pod {
 	return b.conns[q.connection].pod
 }
 
-// end gives a request's connection back.
+// end returns a request's connection to the pool.
 func (b *balancer) end(q *request) {
 	if q.connection >= 0 {
 		b.conns[q.connection].busy = false

@@ -7,7 +7,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// controller is the loop around the scaling core: what it sees of the API, and when.
+// controller is the loop around the scaling core. It decides what the core sees of the API, and
+// when.
 type controller struct {
 	core     *hpa.Controller
 	cfg      hpa.Config
@@ -23,7 +24,7 @@ func (c *controller) begin(d *day, n int) {
 	d.push(d.luck.Float64()*syncEvery, evSync, 0, 0)
 }
 
-// sync is one reconcile. The next is due a period later, and its own time.
+// sync is one reconcile. The next one is due a period plus its own duration later.
 func (c *controller) sync(d *day, now float64) {
 	d.push(now+syncEvery+0.01+0.03*d.luck.Float64(), evSync, 0, 0)
 	if now > d.end {
@@ -134,7 +135,7 @@ func (p *pod) gauged(name string) float64 {
 // milli is a quantity's value in thousandths, rounded up.
 func milli(v float64) int64 { return int64(math.Ceil(v*1000 - 1e-6)) }
 
-// scrape is metrics-server reading every kubelet: the points are a little apart.
+// scrape reads every kubelet, as metrics-server does, at slightly different times.
 func (d *day) scrape(now float64) {
 	d.push(now+d.w.Metric.CPUEvery, evScrape, 0, 0)
 	d.push(now+d.w.Metric.CPUDelay, evPublish, 0, 0)
@@ -145,7 +146,7 @@ func (d *day) scrape(now float64) {
 		b := d.burnt(now, p)
 		switch {
 		case p.points == 0 && p.started < -60:
-			// A pod from before the day, idle then.
+			// The pod was there before the day began, and was idle then.
 			p.pointAt, p.points = now-d.w.Metric.CPUEvery, 1
 			p.point = d.w.Pod.IdleCores*(p.pointAt-p.started) + d.w.Startup.BurnCores*(p.ready-p.started)
 		case p.points == 0 && now-p.started < d.w.Metric.CPUEvery && now-p.started >= 10:
@@ -160,14 +161,14 @@ func (d *day) scrape(now float64) {
 	}
 }
 
-// publish makes the last points what the API answers.
+// publish makes the latest points visible in the API.
 func (d *day) publish() {
 	for _, p := range d.alive {
 		p.value = p.hasValue
 	}
 }
 
-// scrapeGauge is Prometheus reading one pod.
+// scrapeGauge reads one pod, as Prometheus does.
 func (d *day) scrapeGauge(now float64, p *pod) {
 	if p.gone <= now {
 		return

@@ -9,7 +9,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// Options is what a day is made of beside its world.
+// Options are the parameters of a day in addition to its world.
 type Options struct {
 	Seed   uint64
 	Config hpa.Config
@@ -18,7 +18,7 @@ type Options struct {
 	Record bool    // write a recording
 }
 
-// Day is what happened.
+// Day is what happened on one simulated day.
 type Day struct {
 	Attainment     float64 // share of the arrivals within every limit
 	Met            bool    // every objective holds
@@ -56,7 +56,7 @@ type event struct {
 	arg  uint32
 }
 
-// day is one under way.
+// day is a day that is being simulated.
 type day struct {
 	w   *World
 	o   Options
@@ -86,13 +86,13 @@ type step struct {
 	ready, wanted int
 }
 
-// Run makes one day of the world.
+// Run simulates one day of the world.
 func (w *World) Run(o Options) Day {
 	var d *day
 	return w.run(o, &d)
 }
 
-// run also shows the day's inside.
+// run also stores the day's internal state in inside.
 func (w *World) run(o Options, inside **day) Day {
 	if o.Load == 0 {
 		o.Load = 1
@@ -211,7 +211,8 @@ func (d *day) arrive(now float64) {
 	d.serve(now, p)
 }
 
-// serve lets a pod come to the present, takes what has ended, and plans its next event.
+// serve advances a pod to the current time, collects the requests that ended, and plans its next
+// event.
 func (d *day) serve(now float64, p *pod) {
 	p.server.advance(now)
 	for _, q := range p.server.ended() {
@@ -234,7 +235,7 @@ func (d *day) serve(now float64, p *pod) {
 	}
 }
 
-// outcome reads the day's figures off.
+// outcome computes the day's figures.
 func (d *day) outcome() Day {
 	out := Day{Requests: len(d.requests), Peak: d.peak, TimeToCapacity: d.short()}
 	var ttft, e2e []float64
@@ -303,7 +304,7 @@ func (d *day) short() float64 {
 	return longest
 }
 
-// quantile interpolates between ranks; NaN for none.
+// quantile interpolates between ranks; NaN if there are no values.
 func quantile(v []float64, q float64) float64 {
 	if len(v) == 0 {
 		return math.NaN()

@@ -1,6 +1,6 @@
 package sim
 
-// events is a binary heap by time, and by order of coming where times are the same.
+// events is a binary heap ordered by time, and by insertion for equal times.
 type events []event
 
 func before(a, b *event) bool { return a.at < b.at || a.at == b.at && a.seq < b.seq }

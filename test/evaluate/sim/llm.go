@@ -9,8 +9,9 @@ import (
 //
 //	Alpha + Beta·(sequences that decode) + Gamma·(prompt tokens in it) + Delta·(context tokens of those that decode)
 //
-// seconds, holds at most Budget tokens and Most sequences, decodes go first, and prompts are split
-// over iterations. A prompt's last token brings the first one of the answer.
+// seconds and holds at most Budget tokens and Most sequences. Decodes go first, and prompts are
+// split over iterations. The iteration that processes a prompt's last token produces the first
+// token of the answer.
 type LLM struct {
 	Alpha, Beta, Gamma, Delta float64
 	Budget, Most              int
@@ -59,7 +60,7 @@ func (s *iterating) take(now float64, q *request) {
 	case !s.busy:
 		s.iterate(now)
 	case s.n > 1 && len(s.inside) < s.spec.Most:
-		// It comes in after the iteration that is under way.
+		// It is admitted after the current iteration.
 		n := s.done(now-s.from) + 1
 		if n < s.n {
 			s.n = n
@@ -74,7 +75,7 @@ func (s *iterating) span(n int) float64 {
 	return k*s.first + s.grows*k*(k-1)/2
 }
 
-// done is how many iterations are whole after so long.
+// done is the number of iterations that are complete after the given time.
 func (s *iterating) done(elapsed float64) int {
 	n := 0
 	if s.grows > 0 {
@@ -89,7 +90,7 @@ func (s *iterating) done(elapsed float64) int {
 	return n
 }
 
-// held is the context of all inside.
+// held is the number of context tokens of all sequences inside.
 func (s *iterating) held() int {
 	n := 0
 	for i := range s.inside {
@@ -100,7 +101,7 @@ func (s *iterating) held() int {
 
 // iterate begins the next iterations at now.
 func (s *iterating) iterate(now float64) {
-	// Room for one token more of each that decodes.
+	// Room for one more token of each sequence that decodes.
 	if s.spec.KV > 0 {
 		for len(s.inside) > 1 && s.held()+len(s.inside) > s.spec.KV {
 			k := len(s.inside) - 1
@@ -156,7 +157,7 @@ func (s *iterating) iterate(now float64) {
 	s.rate = s.spec.BusyCores + s.spec.PerToken*float64(decoding*s.n+prompts)/(s.to-now)
 }
 
-// admit takes the next that waits, if there is room for its prompt.
+// admit takes the next waiting request, if there is room for its prompt.
 func (s *iterating) admit(now float64) (sequence, bool) {
 	fits := func(tokens int) bool { return s.spec.KV == 0 || len(s.inside) == 0 || s.held()+tokens < s.spec.KV }
 	if k := len(s.back) - 1; k >= 0 {
@@ -182,7 +183,7 @@ func (s *iterating) admit(now float64) (sequence, bool) {
 	return v, true
 }
 
-// finish ends the iterations under way.
+// finish ends the current iterations.
 func (s *iterating) finish() {
 	longest := s.first + s.grows*float64(s.n-1)
 	keep := s.inside[:0]

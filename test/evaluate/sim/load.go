@@ -5,11 +5,11 @@ import (
 	"math/rand/v2"
 )
 
-// Load is what comes: a rate over time, and how evenly.
+// Load is a rate of arrivals over time, and their variability.
 type Load struct {
 	Stages []Stage
-	// CV2 is the squared coefficient of variation of the gaps at an even rate: 1 is Poisson,
-	// above it gamma-distributed gaps, in bursts.
+	// CV2 is the squared coefficient of variation of the gaps at a constant rate: 1 is Poisson;
+	// above 1 the gaps are gamma-distributed, so arrivals come in bursts.
 	CV2 float64
 }
 
@@ -29,8 +29,8 @@ func (l *Load) Seconds() float64 {
 	return sum
 }
 
-// arrivals draws a day's arrival times: a renewal process of mean 1 run on the clock of the
-// integrated rate, times k.
+// arrivals draws a day's arrival times: a renewal process of mean 1 whose clock is the integral of
+// the rate, times k.
 func (l *Load) arrivals(r *rand.Rand, k float64) (at []float64, stage []int16) {
 	const dt = 0.05
 	cv2 := l.CV2
@@ -91,7 +91,7 @@ func Ramp(name string, seconds, from, to float64) Stage {
 	return Stage{name, "ramp", seconds, func(t float64) float64 { return from + (to-from)*t/seconds }}
 }
 
-// Sine swings between low and high, beginning low.
+// Sine oscillates between low and high, beginning low.
 func Sine(name string, seconds, period, low, high float64) Stage {
 	return Stage{name, "sine", seconds, func(t float64) float64 {
 		return low + (high-low)*(1-math.Cos(2*math.Pi*t/period))/2
@@ -110,13 +110,13 @@ func Trace(name string, counts []float64, step, mean float64) Stage {
 	}}
 }
 
-// Text is how long prompts and answers are, in tokens: lognormal around a median, cut.
+// Text is the length of prompts and answers in tokens: lognormal around a median, with bounds.
 type Text struct {
 	Prompt, Output             float64 // medians
 	PromptSpread, OutputSpread float64 // σ of the logarithm
 	PromptMost, OutputMost     int
-	// Prefixes is how many different beginnings prompts have, taken with frequencies as 1/rank;
-	// 0 = none is shared. Shared is how long one is.
+	// Prefixes is the number of different prompt prefixes, with frequencies proportional to 1/rank;
+	// 0 = no shared prefix. Shared is the length of a prefix.
 	Prefixes int
 	Shared   int
 }

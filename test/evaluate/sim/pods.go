@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// pod is one pod's life; instants that are not yet planned are +Inf.
+// pod is one pod's life; instants that are not planned yet are +Inf.
 type pod struct {
 	index                                      int
 	name, address                              string
@@ -30,13 +30,13 @@ type pod struct {
 	value, hasValue metric
 }
 
-// gauge is what Prometheus has of a pod.
+// gauge is what Prometheus knows about a pod.
 type gauge struct {
 	ok               bool
 	running, waiting int
 }
 
-// metric is a pod's CPU as metrics-server has it.
+// metric is a pod's CPU as metrics-server reports it.
 type metric struct {
 	ok     bool
 	cores  float64
@@ -44,10 +44,10 @@ type metric struct {
 	window float64
 }
 
-// endpointDelay is how long it takes until a change of readiness is known to the balancers.
+// endpointDelay is the time until the balancers learn about a change of readiness.
 const endpointDelay = 0.4
 
-// drainLeast is how long a deleted pod takes to go at least, and grace at most.
+// drainLeast is the least time that a deleted pod takes to terminate, and grace the most.
 const (
 	drainLeast = 1.5
 	grace      = 30.0
@@ -88,8 +88,8 @@ func (d *day) add(now float64, old bool) *pod {
 	return p
 }
 
-// remove deletes a pod: it gets no new requests once the endpoints know, and goes when it has ended
-// what it has, or at the end of its grace period.
+// remove deletes a pod: it gets no new requests once the endpoints are updated, and it terminates
+// when it has finished its requests, or at the end of its grace period.
 func (d *day) remove(now float64, p *pod) {
 	p.deleted = now
 	d.push(now+endpointDelay, evUnlisted, p.index, 0)
@@ -97,8 +97,8 @@ func (d *day) remove(now float64, p *pod) {
 	d.push(now+grace, evGone, p.index, 1)
 }
 
-// scale brings the number of pods that are not deleted to n, as a ReplicaSet does: new ones at once,
-// the first to go are those that have come least far, then the youngest.
+// scale brings the number of pods that are not deleted to n, as a ReplicaSet does. It creates new
+// ones at once. It deletes those that are least far in their start-up first, then the youngest.
 func (d *day) scale(now float64, n int) {
 	var active []*pod
 	for _, p := range d.alive {
@@ -147,7 +147,7 @@ func sign(x float64) int {
 	return 0
 }
 
-// leave ends a pod that has nothing left inside, or whose grace period is over.
+// leave terminates a pod that has no requests left, or whose grace period is over.
 func (d *day) leave(now float64, p *pod, forced bool) {
 	if p.left || p.inFlight > 0 && !forced {
 		return // it went before, or its last answer ends it
@@ -157,7 +157,7 @@ func (d *day) leave(now float64, p *pod, forced bool) {
 	d.ready = slices.DeleteFunc(d.ready, func(x *pod) bool { return x == p })
 }
 
-// burnt is all the core-seconds that the pod's containers have taken.
+// burnt is the number of core-seconds that the pod's containers have used.
 func (d *day) burnt(now float64, p *pod) float64 {
 	p.server.advance(now)
 	return p.server.cpu() + d.w.Pod.IdleCores*max(0, now-p.started) + d.w.Startup.BurnCores*max(0,

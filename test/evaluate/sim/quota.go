@@ -5,9 +5,9 @@ import (
 	"math/rand/v2"
 )
 
-// Quota is a container under a CPU limit, as the kernel's bandwidth control runs it: in each period
-// of 100 ms, whose phase is the pod's own, it runs at full speed until its quota is spent, and stands
-// still until the next. Requests share the threads evenly.
+// Quota is a container under a CPU limit, as the kernel's bandwidth control runs it. In each period
+// of 100 ms, whose phase is the pod's own, it runs at full speed until its quota is spent, then it
+// is stopped until the next period. Requests share the threads evenly.
 type Quota struct {
 	Limit   float64 // cores
 	Threads int     // requests that run at once at full speed, a core each
@@ -21,7 +21,7 @@ const quotaPeriod = 0.1
 // Word is "quota".
 func (q *Quota) Word() string { return "quota" }
 
-// Places is how many it holds at once, or what is taken for it.
+// Places is how many requests it holds at once; 8 is assumed for fewer or for no bound.
 func (q *Quota) Places() int { return max(q.Most, 8) }
 
 // Server returns an idle server.
@@ -55,7 +55,7 @@ func (s *throttled) take(now float64, q *request) {
 	s.busy = append(s.busy, q)
 }
 
-// pace is the cores that each inside has while the quota lasts.
+// pace is the number of cores that each request inside gets while the quota lasts.
 func (s *throttled) pace() float64 {
 	return min(1, float64(s.spec.Threads)/float64(len(s.busy)))
 }
@@ -116,7 +116,7 @@ func (s *throttled) advance(now float64) {
 	}
 }
 
-// refill begins the period in which now is.
+// refill starts the period that contains now.
 func (s *throttled) refill() {
 	k := math.Floor((s.now-s.phase)/quotaPeriod+1e-9) + 1
 	s.until = s.phase + k*quotaPeriod

@@ -10,9 +10,9 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// recorder writes what the product's load generator and observer would have written beside the day:
-// requests as the client saw them, the pods' phases, samples as the metrics APIs gave them, and the
-// reconciles that changed the HPA's status.
+// recorder writes what the product's load generator and observer would have recorded on that day:
+// requests as the client saw them, the pods' phases, samples as the metrics APIs returned them, and
+// the reconciles that changed the HPA's status.
 type recorder struct {
 	d       *day
 	r       *rand.Rand
@@ -23,7 +23,7 @@ type recorder struct {
 	maximum int
 }
 
-// pollEvery is how often the metrics APIs are read beside the controller.
+// pollEvery is how often the recorder reads the metrics APIs, independently of the controller.
 const pollEvery = 5.0
 
 func newRecorder(d *day) *recorder {
@@ -35,7 +35,7 @@ func (x *recorder) begin() {
 	x.d.push(x.r.Float64()*pollEvery, evPoll, 0, 0)
 }
 
-// answered names the pod behind a backend the first time that it is seen.
+// answered names the pod of a backend when it is seen for the first time.
 func (x *recorder) answered(q *request, p *pod) {
 	if x.d.w.Record.Hidden || q.failed {
 		return
@@ -103,7 +103,7 @@ func (x *recorder) poll(now float64) {
 	}
 }
 
-// sync writes a reconcile, where the controller wrote its status.
+// sync records a reconcile, if the controller wrote its status.
 func (x *recorder) sync(now float64, before int32, o *hpa.Observation, seen []sighting, d *hpa.Decision) {
 	status := []int64{int64(d.Desired), int64(o.StatusReplicas)}
 	for _, p := range d.Per {
@@ -162,7 +162,7 @@ func (x *recorder) sync(now float64, before int32, o *hpa.Observation, seen []si
 	x.run.Syncs = append(x.run.Syncs, s)
 }
 
-// finish puts the run together.
+// finish assembles the run.
 func (x *recorder) finish() *results.Run {
 	d, run := x.d, x.run
 	for _, p := range d.pods {
@@ -217,7 +217,7 @@ func (x *recorder) finish() *results.Run {
 	return run
 }
 
-// endpoints writes who got traffic from when on.
+// endpoints records which pods got traffic, and since when.
 func (x *recorder) endpoints() {
 	d := x.d
 	var at []float64

@@ -15,8 +15,8 @@ type Service interface {
 	Places() int
 }
 
-// server is what is inside a pod that serves. Calls come with times that never go back; advance to
-// the present comes before each other call.
+// server is the inside of a serving pod. Times of calls never decrease; each other call comes after
+// advance to the current time.
 type server interface {
 	take(now float64, q *request)
 	next() float64 // when something happens inside; +Inf = not by itself
@@ -26,7 +26,7 @@ type server interface {
 	cpu() float64 // core-seconds burnt by work up to the present
 }
 
-// request is one arrival on its way.
+// request is one arrival that is being handled.
 type request struct {
 	at, sent, first, done float64
 	gapMax                float64 // longest time between two tokens
@@ -43,9 +43,10 @@ type request struct {
 	connection    int
 }
 
-// Work is how much a request takes by itself, without waiting.
+// Work is how long a request takes by itself, without waiting.
 type Work struct {
-	// Seconds, core-seconds under a quota: to the first token, a prompt token, an output token.
+	// In seconds (core-seconds under a quota): to the first token, per prompt token, per output
+	// token.
 	First, PerPrompt, PerToken float64
 	Noise                      float64 // σ of the logarithm of a factor on all of it
 }
@@ -59,7 +60,7 @@ func (w *Work) of(r *rand.Rand, q *request) {
 	q.own = q.ownFirst + f*w.PerToken*float64(q.output-1)
 }
 
-// Slots serves so many requests at once, each at its own pace, and queues the others.
+// Slots serves a fixed number of requests at once, each at its own pace, and queues the others.
 type Slots struct {
 	Slots   int
 	Work    Work
@@ -147,7 +148,7 @@ func (s *slotted) ended() []*request {
 func (s *slotted) counts() (int, int) { return len(s.busy), s.queue.len() }
 func (s *slotted) cpu() float64       { return s.burnt }
 
-// Slowing serves up to Most at once; with i inside each goes at 1/(1 + Drag·(i−1)) of its pace.
+// Slowing serves up to Most at once; with i inside, each runs at 1/(1 + Drag·(i−1)) of its pace.
 type Slowing struct {
 	Most    int
 	Drag    float64
@@ -164,7 +165,7 @@ func (s *Slowing) Places() int { return s.Most }
 // Server returns an idle server.
 func (s *Slowing) Server(r *rand.Rand) server { return &shared{spec: s, r: r} }
 
-// shared keeps each request's own time that is left; all go at one pace.
+// shared keeps the remaining own time of each request; all run at one pace.
 type shared struct {
 	spec  *Slowing
 	r     *rand.Rand
@@ -189,7 +190,7 @@ func (s *shared) take(now float64, q *request) {
 	}
 }
 
-// least is the own time until something happens: a first token or an end.
+// least is the own time until the next event: a first token or an end.
 func (s *shared) least() float64 {
 	m := math.Inf(1)
 	for _, q := range s.busy {

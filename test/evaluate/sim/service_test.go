@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// alone puts requests into one server at given times and runs it to the end.
+// alone sends requests to one server at given times and runs it to the end.
 func alone(s Service, at []float64, prompt, output int) []*request {
 	v := s.Server(newSource(1))
 	var qs []*request
@@ -50,7 +50,8 @@ func TestIterations(t *testing.T) {
 		decode += 0.01 + 0.001 + 1e-6*float64(c)
 	}
 	near(t, "end", q.done-5, first+decode, 1e-9)
-	// The second comes while the first decodes: it waits for the iteration under way, and makes it slower.
+	// The second comes while the first decodes: it waits for the current iteration, and makes the
+	// first slower.
 	qs := alone(l, []float64{0, 0.5}, 100, 200)
 	slow, fast := qs[0], alone(l, []float64{0}, 100, 200)[0]
 	if !(slow.done > fast.done+0.05) || qs[1].first < 0.5+0.02 {
@@ -63,7 +64,8 @@ func TestIterations(t *testing.T) {
 	if qs[4].start < qs[0].done {
 		t.Errorf("the fifth began at %.3f, before the first ended at %.3f", qs[4].start, qs[0].done)
 	}
-	// Jumps over alike iterations change nothing: the same with a neighbour that forces single steps.
+	// Jumps over equal iterations change nothing: a neighbour that forces single steps gives the
+	// same result.
 	if alone(&LLM{Alpha: 0.01, Beta: 0.001, Gamma: 0.0001, Budget: 512, Most: 4, KV: 300}, []float64{0, 0, 0}, 80,
 		100) == nil {
 		t.Error("with room for 300 tokens not all of three requests of 180 ended")
@@ -72,14 +74,15 @@ func TestIterations(t *testing.T) {
 
 func TestQuotaStretches(t *testing.T) {
 	c := &Quota{Limit: 0.2, Threads: 4, Work: Work{First: 0.01, PerToken: 0}}
-	// 10 ms of work fit in one period's 20 ms: at once. Eight at once are 80 ms: four periods.
+	// 10 ms of work fit into the 20 ms of one period, so it is not stopped. Eight at once are 80
+	// ms: four periods.
 	q := alone(c, []float64{0.5}, 1, 1)[0]
 	near(t, "alone", q.done-q.at, 0.01, 1e-9)
 	qs := alone(c, []float64{0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5}, 1, 1)
 	if last := qs[7].done - 0.5; last < 0.2 || last > 0.32 {
 		t.Errorf("eight at once end after %.3f s, want what is left of one period and 3 more", last)
 	}
-	// In the long run it gives its limit, whatever the load.
+	// In the long run it uses its limit, whatever the load.
 	var at []float64
 	for i := range 1000 {
 		at = append(at, float64(i)*0.01)
@@ -91,7 +94,7 @@ func TestQuotaStretches(t *testing.T) {
 func TestSlowingShares(t *testing.T) {
 	s := &Slowing{Most: 4, Drag: 0.5, Work: Work{First: 1, PerToken: 0}}
 	near(t, "alone", alone(s, []float64{0}, 1, 1)[0].done, 1, 1e-9)
-	// Two together go at 1/1.5: 1.5 s each.
+	// Two together run at 1/1.5: 1.5 s each.
 	for _, q := range alone(s, []float64{0, 0}, 1, 1) {
 		near(t, "two at once", q.done, 1.5, 1e-6)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// The simulator may know the records and the scaling core, and nothing else of the product: what
-// judges a model must not share its code.
+// The simulator may import the records and the scaling core, and nothing else of the product: code
+// that judges a model must not share its code.
 func TestSharesNoCodeWithTheModel(t *testing.T) {
 	files, err := os.ReadDir(".")
 	if err != nil {
@@ -37,7 +37,7 @@ func TestSharesNoCodeWithTheModel(t *testing.T) {
 	}
 }
 
-// mmc is a world of exponential answers: its mean wait is known.
+// mmc is a world with exponential service times, whose mean wait is known.
 func mmc(slots int, rate float64) *World {
 	w := &World{Service: expo{slots}, Balancer: Random, Startup: Startup{Load: 1}, Metric: DefaultPipeline(),
 		Pod: Pod{CPURequest: 1}}
@@ -71,7 +71,8 @@ func TestWaitIsErlangC(t *testing.T) {
 	}
 }
 
-// A day ends what it began, the same seed gives the same day, and another seed another one.
+// A day finishes the requests that it began. The same seed gives the same day, and another seed a
+// different one.
 func TestADayIsItsSeed(t *testing.T) {
 	w := mmc(4, 8)
 	w.Load = Load{CV2: 1, Stages: []Stage{Flat("low", 300, 4), Flat("high", 600, 16), Flat("end", 600, 4)}}
@@ -106,7 +107,7 @@ func TestADayIsItsSeed(t *testing.T) {
 	}
 }
 
-// Time under a rate is conserved: so many arrivals as the rate says, and as bursty as asked.
+// The number of arrivals matches the integral of the rate, and their burstiness is as asked.
 func TestArrivalsFollowTheRate(t *testing.T) {
 	for _, cv2 := range []float64{1, 4} {
 		l := Load{CV2: cv2, Stages: []Stage{Sine("s", 4000, 400, 2, 10), Ramp("r", 2000, 10, 0)}}

@@ -1,11 +1,12 @@
-// Package sim is a cluster that serves requests, written from the physics and sharing no code with
-// the product's own models: pods that start and leave, a balancer, a server that queues and works,
-// a metrics pipeline, a controller loop. It goes event by event and request by request, knows the
-// truth, and writes what an observer and a load generator would have recorded.
+// Package sim simulates a cluster that serves requests. It is written from first principles and
+// shares no code with the product's own models: pods that start and terminate, a balancer, a server
+// that queues and works, a metrics pipeline, a controller loop. It runs event by event and request
+// by request, knows the truth, and writes what an observer and a load generator would have
+// recorded.
 //
-// Of the product it knows two things: the records of a run (results), since it writes one, and the
-// scaling core (tuner/hpa), which is held equal to kube-controller-manager elsewhere. Times are
-// seconds from the day's begin, CPU is in cores, counts are of one pod unless said.
+// It uses two packages of the product: the records of a run (results), since it writes one, and the
+// scaling core (tuner/hpa), which test/conformance compares with kube-controller-manager. Times are
+// seconds from the start of the day, CPU is in cores, and counts are of one pod unless noted.
 package sim
 
 import (
@@ -14,7 +15,8 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// World is one true cluster, its load and how it is recorded. It is immutable: Run makes a day of it.
+// World is one true cluster, its load and how it is recorded. It is immutable; Run simulates a day
+// of it.
 type World struct {
 	Name     string
 	Balancer Balancer
@@ -25,7 +27,7 @@ type World struct {
 	Load     Load
 	Text     Text
 
-	// Objectives are judged on each day: all must hold for it to be good.
+	// Objectives are judged on each day: a day is good if all of them hold.
 	Objectives []Objective
 	// Current is the hand-written configuration, under which recordings are made.
 	Current hpa.Config
@@ -34,7 +36,7 @@ type World struct {
 	Record Recording
 }
 
-// Pod is what one pod asks for and burns by itself.
+// Pod is the request of one pod and its CPU use at rest.
 type Pod struct {
 	CPURequest, CPULimit float64 // cores; limit 0 = none
 	MemoryBytes          int64
@@ -49,7 +51,7 @@ type Objective struct {
 	Limit    float64
 }
 
-// Recording is what the recording can see.
+// Recording is what a recording can see.
 type Recording struct {
 	Hidden bool // no header says which pod answered
 }
@@ -63,7 +65,7 @@ type Startup struct {
 	TailTimes                   float64 // … so many times as long to load
 }
 
-// Pipeline is how metrics come to the controller.
+// Pipeline is how metrics reach the controller.
 type Pipeline struct {
 	CPUEvery, CPUDelay float64 // metrics-server: interval, and how late it can be read
 	GaugeEvery         float64 // Prometheus scrapes each pod; what it has can be read at once
@@ -83,5 +85,5 @@ const (
 
 func dur(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// whole is a time as API objects carry it: cut to seconds.
+// whole is a time as API objects store it: truncated to seconds.
 func whole(s float64) time.Duration { return dur(s).Truncate(time.Second) }
