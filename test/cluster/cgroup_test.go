@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// tree writes files below a new folder, which stands in for /sys/fs/cgroup:
-// which folders and controllers are chosen can be tested without a machine of
-// each kind. What the kernel says to it is the end-to-end test's matter.
+// tree writes files below a new folder that replaces /sys/fs/cgroup, so the choice of folders and
+// controllers can be tested without a machine of each kind. The end-to-end test checks that the
+// kernel accepts the choice.
 func tree(t *testing.T, files map[string]string) cgroups {
 	t.Helper()
 	root := t.TempDir()

@@ -37,7 +37,7 @@ func TestAProgramRunsInsideAndSeesTheClusterOnly(t *testing.T) {
 
 func TestAnImportedImageCanBeDeployed(t *testing.T) {
 	s := needOurs(t)
-	// The archive that is there already, as hpatune's own image would come.
+	// An archive that exists already, imported as hpatune's own image would be.
 	if err := s.c.Import(t.Context(), filepath.Join(s.c.Programs().Own, "images", "tinyllm.tar")); err != nil {
 		t.Error(err)
 	}
@@ -74,7 +74,7 @@ func TestAServiceAccountMayDoWhatItsRulesSayAndNoMore(t *testing.T) {
 	}
 }
 
-// TestComponentsStopAndStartAgain is what tests of faults stand on.
+// TestComponentsStopAndStartAgain tests what the tests of faults rely on.
 func TestComponentsStopAndStartAgain(t *testing.T) {
 	s := needOurs(t)
 	api := func(ctx context.Context) error {

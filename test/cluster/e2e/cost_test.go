@@ -18,17 +18,17 @@ import (
 	llama "github.com/hpatune/hpatune/test/cluster/tinyllm"
 )
 
-// What a token costs differs between machines by a factor of three, and what a
-// load does to an HPA rests on it. So the tests say how much CPU a request is to
-// cost, and the length of its answer follows: rates and counts of arrivals stay.
+// The cost of a token differs between machines by a factor of three, and the effect of a load on an
+// HPA depends on it. So the tests state how much CPU a request should cost, and compute the length
+// of its answer. Rates and numbers of arrivals do not change.
 const (
 	requestCPU = 9 * time.Millisecond // a pod limited to 200m serves 20 a second of them
 	smallCPU   = 5 * time.Millisecond
 	promptSize = 8 // tokens
 )
 
-// tokenCPU is the CPU time that one token of tinyllm takes on this machine: the
-// median of seven answers of its model, in this process, on a thread of their own.
+// tokenCPU is the CPU time that one token of tinyllm takes on this machine: the median of seven
+// answers of its model, computed in this process on a separate thread.
 var tokenCPU = sync.OnceValues(func() (time.Duration, error) {
 	model, err := llama.New(llama.DefaultConfig())
 	if err != nil {
@@ -65,8 +65,8 @@ func threadCPU() (time.Duration, error) {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
-// answerOf is how many tokens the answer to a prompt of promptSize tokens needs,
-// for the request to cost cpu on this machine; from 4 to 128.
+// answerOf is the number of tokens that the answer to a prompt of promptSize tokens must have so
+// that the request costs cpu on this machine; from 4 to 128.
 func answerOf(t *testing.T, cpu time.Duration) int {
 	t.Helper()
 	token, err := tokenCPU()
@@ -78,9 +78,8 @@ func answerOf(t *testing.T, cpu time.Duration) int {
 	return n
 }
 
-// costOf is the CPU time that a served request of tokens costs w's only pod, all
-// of the server included, by the pod's own count: the mean of sixty, one after
-// another over one connection.
+// costOf is the CPU time that a request of tokens costs w's only pod, including the server, as the
+// pod counts it: the mean of sixty requests, one after another over one connection.
 func (s *suite) costOf(t *testing.T, w workload, tokens int) time.Duration {
 	t.Helper()
 	const requests = 60
@@ -122,8 +121,8 @@ func (s *suite) costOf(t *testing.T, w workload, tokens int) time.Duration {
 	return (used() - before) / requests
 }
 
-// servedAnswer is answerOf, corrected by what a request costs w's only pod: half
-// as much again and more than its tokens, on some machines.
+// servedAnswer is answerOf, corrected by the measured cost of a request in w's only pod, which on
+// some machines is 1.5 times the cost of its tokens or more.
 func (s *suite) servedAnswer(t *testing.T, w workload, cpu time.Duration) (tokens int, cost time.Duration) {
 	t.Helper()
 	tokens = answerOf(t, cpu)

@@ -16,9 +16,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The sick ones: no one serves queue_depth, a sidecar has no requests, two HPAs
-// scale one Deployment, and ten pods are more than the quota allows. Targets of
-// other kinds are there, or not, and must not stop the doctor.
+// The faulty ones: nothing serves queue_depth, a sidecar has no requests, two HPAs scale one
+// Deployment, and ten pods exceed the quota. Targets of other kinds may exist or not, and must not
+// stop the doctor.
 const sick = `
 apiVersion: apps/v1
 kind: Deployment
@@ -86,7 +86,7 @@ metadata: {name: few}
 spec: {hard: {pods: "8"}}
 `
 
-// healthy is what nothing can be said against.
+// healthy is an HPA without findings.
 const healthy = `
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
@@ -99,7 +99,7 @@ spec:
   behavior: {scaleDown: {stabilizationWindowSeconds: 60}}
 `
 
-// diagnosis is what doctor -o json says.
+// diagnosis is the output of doctor -o json.
 type diagnosis struct {
 	Findings []struct{ ID, Severity, HPA, Object, Why, Fix string }
 	HPAs     []struct {
@@ -137,7 +137,7 @@ func doctorRules(t *testing.T, printed string) (inNamespace, everywhere []rbacv1
 	return inNamespace, everywhere
 }
 
-// oneLess is rules without one verb on one resource.
+// oneLess returns the rules without one verb on one resource.
 func oneLess(rules []rbacv1.PolicyRule, group, resource, verb string) (out []rbacv1.PolicyRule) {
 	for _, r := range rules {
 		for _, res := range r.Resources {
@@ -161,8 +161,8 @@ func TestDoctorFindsWhatIsWrongWithRightsThatOnlyRead(t *testing.T) {
 	_, everywhere := doctorRules(t, s.hpatune(t, t.TempDir(), "rbac", "doctor -A").stdout)
 	reader := s.kubeconfigFor(t, ns, "reader", nil, everywhere)
 	var d diagnosis
-	// The command ends itself after five seconds, and says what it had no time
-	// for: its own limit is what is tested here.
+	// The command ends after five seconds, and lists the checks that it had no time for. This tests
+	// that limit.
 	eventually(t, s.patience(20*time.Second), "doctor -A with exactly the rights that hpatune rbac prints", func(context.Context) error {
 		r := s.hpatuneAs(t, reader, t.TempDir(), "doctor", "-A", "-o", "json")
 		d = diagnosis{}

@@ -22,11 +22,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// What breaks while a run records must not cost it a request, must be named,
-// and must not become advice. These tests break components: they run with
-// -full, on a cluster of ours.
+// A component that fails during a recording must not cost a request, must be named, and must not
+// lead to a recommendation. These tests stop components, so they run with -full, on our own
+// cluster.
 
-// upAndDown makes the HPA of one or two pods go up, and down with fast clocks.
+// upAndDown makes the HPA scale up, and with fast clocks also down again, between one and two pods.
 const upAndDown = "[{name: low, rate: 3/s, duration: 15s}, {name: high, rate: 14/s, duration: 45s}, {name: after, rate: 2/s, duration: 40s}]"
 
 // scaled deploys a workload with an HPA from 1 to 3 replicas at 70 % of CPU.
@@ -44,7 +44,7 @@ func (s *suite) recordHPA(t *testing.T, w workload, stages string, more ...strin
 		append([]string{"--hpa", w.namespace + "/" + w.name, "--url", w.url, "-p", profileOf(t, stages), "--controller", fastController}, more...)...)
 }
 
-// stopped kills a component for so long, and starts it again.
+// stopped kills a component, and starts it again after the given time.
 func (s *suite) stopped(t *testing.T, name string, d time.Duration) (from, to time.Time) {
 	t.Helper()
 	if err := s.c.StopComponent(t.Context(), name); err != nil {
@@ -313,7 +313,7 @@ func TestARunKilledInMidRunKeepsItsRowsAndRestorePutsItsHPABack(t *testing.T) {
 	for _, st := range sum.Stages {
 		rows += st.Scheduled
 	}
-	// 3/s for 15 s, then 14/s; two seconds may be in memory, and one in flight.
+	// 3/s for 15 s, then 14/s. Two seconds of requests may still be in memory, and one in flight.
 	due := 3*15 + 14*(killed-15)
 	say(t, "killed at %.1f s: %d rows of %.0f arrivals, the last record of the cluster is of %.1f s", killed, rows, due, last)
 	if float64(rows) < due-3*14 || float64(rows) > due+2 {
@@ -326,7 +326,7 @@ func TestARunKilledInMidRunKeepsItsRowsAndRestorePutsItsHPABack(t *testing.T) {
 	if err := says(r.stderr, "is in use by run", u.dir); r.code != 1 || err != nil {
 		t.Errorf("right after the kill the lease holds: exit code %d, %v", r.code, err)
 	}
-	// Nobody renews it: after its minute it is dead.
+	// Nobody renews the lease, so it expires after a minute.
 	eventually(t, 90*time.Second, "the dead run's lease runs out", func(ctx context.Context) error {
 		l, err := s.lease(ctx, w)
 		if err != nil {
@@ -363,7 +363,7 @@ func (s *suite) hpa(t *testing.T, w workload) *autoscalingv2.HorizontalPodAutosc
 	return h
 }
 
-// patchHPA is somebody else who changes w's HPA.
+// patchHPA changes w's HPA, as another user would.
 func (s *suite) patchHPA(t *testing.T, w workload, who, patch string) {
 	t.Helper()
 	if _, err := s.kube.AutoscalingV2().HorizontalPodAutoscalers(w.namespace).Patch(t.Context(), w.name, types.MergePatchType, []byte(patch),
@@ -373,7 +373,7 @@ func (s *suite) patchHPA(t *testing.T, w workload, who, patch string) {
 	say(t, "%s has changed HPA %s: %s", who, w.name, patch)
 }
 
-// lease is the one that a run on w's Deployment takes.
+// lease is the lease that a run on w's Deployment takes.
 func (s *suite) lease(ctx context.Context, w workload) (*coordinationv1.Lease, error) {
 	return s.kube.CoordinationV1().Leases(w.namespace).Get(ctx, "hpatune-deployment-"+w.name, metav1.GetOptions{})
 }

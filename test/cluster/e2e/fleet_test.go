@@ -27,8 +27,8 @@ func TestAFleetsRunIsOneRunOfTheWholeSchedule(t *testing.T) {
 	run := s.start(t, dir, fleetRun(w, 2)...)
 	job, pods := s.fleet(t, w.namespace, 2)
 
-	// The API server has admitted the pods under the restricted standard; what
-	// it does not ask for:
+	// The API server has admitted the pods under the restricted standard. The standard does not
+	// require these:
 	if ttl := job.Spec.TTLSecondsAfterFinished; ttl == nil || *ttl <= 0 {
 		t.Errorf("ttlSecondsAfterFinished = %v, want the Job to go by itself where its coordinator could not delete it", ttl)
 	}
@@ -48,7 +48,7 @@ func TestAFleetsRunIsOneRunOfTheWholeSchedule(t *testing.T) {
 	if err != nil || len(secret.OwnerReferences) != 1 || secret.OwnerReferences[0].UID != job.UID {
 		t.Errorf("Secret %v, %v; want it to belong to the Job", secret, err)
 	}
-	// While it is on, a second run of any kind at the target is refused.
+	// While it runs, a second run of any kind on the target is refused.
 	if r := s.hpatune(t, t.TempDir(), "run", "--hpa", w.namespace+"/"+w.name, "--url", w.url, "-p", "steady", "--yes"); r.code != 1 || !strings.Contains(r.stderr, "is in use by run") {
 		t.Errorf("a second run on the target: exit code %d; want 1 and by whom it is held\n%s", r.code, r.stderr)
 	}
@@ -65,8 +65,8 @@ func TestAFleetsRunIsOneRunOfTheWholeSchedule(t *testing.T) {
 	if got.Load.Scheduled != want || got.Load.Sent != want || got.Partial {
 		t.Errorf("%+v, want all of %d arrivals scheduled and sent\n%s", got, want, r.stderr)
 	}
-	// Short answers may come in one piece, on a machine that is busy; both workers
-	// may see it, and the run says it once.
+	// On a busy machine short answers may come in one piece. Both workers may see that, and the run
+	// reports it once.
 	said := map[string]bool{}
 	for _, w := range got.Warnings {
 		if w.ID != "not-streamed" || said[w.ID] {
@@ -74,7 +74,7 @@ func TestAFleetsRunIsOneRunOfTheWholeSchedule(t *testing.T) {
 		}
 		said[w.ID] = true
 	}
-	// The target's own count: each once.
+	// The target's own counter: each request once.
 	var answered float64
 	eventually(t, 10*time.Second, "the target has counted", func(context.Context) (err error) {
 		answered, err = s.counter(w.url+"/metrics", "vllm:request_success_total")
@@ -210,7 +210,7 @@ func TestAFleetsSecretHeadersReachTheTargetAndNoDisk(t *testing.T) {
 	if r.code != 0 && r.code != 4 {
 		t.Fatalf("exit code %d\n%s", r.code, r.stderr)
 	}
-	// Of every arrival's one request, that it came and with what.
+	// Each arrival sent one request: that it came, and with which header.
 	arrivals, headers := seen()
 	if want := s.scheduled(t, dir); !slices.Equal(arrivals, want) {
 		t.Errorf("%d arrivals came through, want the %d of the schedule once each", len(arrivals), len(want))

@@ -33,7 +33,7 @@ import (
 // workerImage is the product's own image, as make image packs it.
 const workerImage = "hpacluster.test/hpatune:e2e"
 
-// importWorker builds the image from scratch and makes it known to the node.
+// importWorker builds the image from scratch and imports it on the node.
 func (s *suite) importWorker(t *testing.T) {
 	t.Helper()
 	bin, err := hpatuneOnce()
@@ -64,9 +64,9 @@ classes: [{name: small, prompt_tokens: %d, output_tokens: %d}]
 stages: [{name: hold, rate: 10/s, duration: 20s}]
 `
 
-// fleetTarget is a namespace that enforces the restricted standard, with a
-// payload and its HPA, and a folder with the profile to run it from. The HPA has
-// nowhere to go: one pod answers all, so its counter is of all requests.
+// fleetTarget is a namespace that enforces the restricted standard, with a payload and its HPA, and
+// a folder with the profile to run it from. The HPA cannot scale: one pod answers everything, so
+// its counter covers all requests.
 func (s *suite) fleetTarget(t *testing.T) (w workload, dir string) {
 	t.Helper()
 	s.importWorker(t)
@@ -85,14 +85,13 @@ func (s *suite) fleetTarget(t *testing.T) (w workload, dir string) {
 	return w, dir
 }
 
-// fleetRun is the command line of a fleet's run, without --url: the workers'
-// way in is the ClusterIP.
+// fleetRun is the command line of a fleet's run, without --url: the workers use the ClusterIP.
 func fleetRun(w workload, workers int, more ...string) []string {
 	return append([]string{"run", "--hpa", w.namespace + "/" + w.name, "-p", "profile.yaml", "--yes", "-o", "json",
 		"--workers", strconv.Itoa(workers), "--image", workerImage, "--worker-cpu", "200m", "--worker-memory", "128Mi"}, more...)
 }
 
-// started is a run of the product that is on.
+// started is a run of the product that has not ended yet.
 type started struct {
 	cmd  *exec.Cmd
 	wait func() result // its end; may be called more than once
@@ -144,7 +143,7 @@ func (s *suite) fleet(t *testing.T, ns string, workers int) (job batchv1.Job, po
 	return job, pods
 }
 
-// nothingLeft waits until no Job, Secret, pod of a fleet and no lease is in ns.
+// nothingLeft waits until ns has no Job, Secret or pod of a fleet and no lease.
 func (s *suite) nothingLeft(t *testing.T, ns string) {
 	t.Helper()
 	eventually(t, 45*time.Second, "nothing of the fleet is left", func(ctx context.Context) error {
@@ -162,7 +161,7 @@ func (s *suite) nothingLeft(t *testing.T, ns string) {
 	})
 }
 
-// said is what report -o json says of a run, as far as these tests ask.
+// said is the part of report -o json that these tests read.
 type said struct {
 	Partial bool
 	Why     string
@@ -195,7 +194,7 @@ func onlyRun(t *testing.T, dir string) string {
 	return runs[0]
 }
 
-// scheduled is the schedule as the product prints it: the indices in order.
+// scheduled is the schedule as the product prints it: the indices of the arrivals in order.
 func (s *suite) scheduled(t *testing.T, dir string) []int {
 	t.Helper()
 	r := s.hpatune(t, dir, "profile", "arrivals", "profile.yaml")
@@ -237,8 +236,8 @@ func (s *suite) counter(url, name string) (sum float64, err error) {
 	return sum, nil
 }
 
-// gate is a door before w that pods reach; it notes which arrivals came
-// through, sorted, and their Authorization headers.
+// gate is a proxy in front of w that pods can reach. It records which arrivals came through,
+// sorted, and their Authorization headers.
 func (s *suite) gate(t *testing.T, w workload) (addr string, seen func() ([]int, map[string]bool)) {
 	t.Helper()
 	var mu sync.Mutex

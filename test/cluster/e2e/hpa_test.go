@@ -23,8 +23,8 @@ func completion(t *testing.T) string {
 	return fmt.Sprintf(`{"prompt":"scale me up","max_tokens":%d}`, answerOf(t, requestCPU))
 }
 
-// TestTheRealHPAScalesThePayloadUpUnderLoadAndBack shows the cluster without
-// the product; what the product sees of the same is in run_test.go.
+// TestTheRealHPAScalesThePayloadUpUnderLoadAndBack tests the cluster without the product;
+// run_test.go tests what the product sees of it.
 func TestTheRealHPAScalesThePayloadUpUnderLoadAndBack(t *testing.T) {
 	s := need(t)
 	if !*full {
@@ -108,8 +108,8 @@ func TestTheRealHPAScalesThePayloadUpUnderLoadAndBack(t *testing.T) {
 	}
 }
 
-// TestDryRunAcceptsGoodHPAsOnly shows that the check has teeth, and applies it
-// to every file of $HPATUNE_HPA_FILES (globs, apart by spaces).
+// TestDryRunAcceptsGoodHPAsOnly shows that the check refuses bad HPAs, and applies it to every file
+// of $HPATUNE_HPA_FILES (globs, separated by spaces).
 func TestDryRunAcceptsGoodHPAsOnly(t *testing.T) {
 	s := need(t)
 	ns := s.namespace(t)
@@ -151,8 +151,8 @@ spec:
 			}
 		})
 	}
-	// All that the product writes: what init starts with, and advice with and
-	// without a behavior, from the runs that are shipped.
+	// Every HPA that the product writes: the one that init writes, and recommendations with and
+	// without a behavior, from the runs in the repository.
 	dir := t.TempDir()
 	module, err := cluster.ModuleDir()
 	if err != nil {
@@ -173,7 +173,7 @@ spec:
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The recorded namespace is none of this cluster's.
+		// The recorded namespace does not exist in this cluster.
 		if err := s.dryRun(t.Context(), ns, strings.Replace(string(text), "namespace: ml-serving", "namespace: "+ns, 1)); err != nil {
 			t.Errorf("the API server refuses %s of the product: %v", f, err)
 		}

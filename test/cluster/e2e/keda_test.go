@@ -26,9 +26,9 @@ import (
 	cluster "github.com/hpatune/hpatune/test/cluster"
 )
 
-// kedaGolden is the folder of ScaledObjects and of the HPAs that KEDA's operator
-// made of them, and kedaNamespace the namespace that they all name. The
-// product's own tests hold what it makes of the first against the second.
+// kedaGolden is the folder of ScaledObjects and of the HPAs that KEDA's operator made from them;
+// kedaNamespace is the namespace of all of them. The product's own tests compare the HPAs that it
+// computes from the former with the latter.
 const (
 	kedaGolden    = "../../../tuner/manifest/testdata/keda/operator"
 	kedaNamespace = "keda-golden"
@@ -51,8 +51,8 @@ func needKEDA(t *testing.T) *suite {
 	return s
 }
 
-// kedaTargets are what the ScaledObjects refer to. The targets run no pod: an
-// HPA is made all the same, and nothing moves.
+// kedaTargets are the objects that the ScaledObjects refer to. The targets run no pod: KEDA still
+// makes an HPA, and nothing scales.
 const kedaTargets = `
 apiVersion: apps/v1
 kind: Deployment
@@ -95,10 +95,9 @@ metadata: {name: sol}
 spec: {secretTargetRef: [{parameter: apiToken, name: tokens, key: token}]}
 `
 
-// TestKEDAMakesTheHPAsOfTheGoldenFiles gives KEDA's real operator every
-// ScaledObject of kedaGolden, one after another, and holds the HPA that it
-// makes, with the API server's defaults, byte for byte against the golden file
-// beside it. With -update it writes that file.
+// TestKEDAMakesTheHPAsOfTheGoldenFiles gives KEDA's real operator every ScaledObject of kedaGolden,
+// one after another. It compares the HPA that KEDA makes, with the API server's defaults, byte for
+// byte with the golden file next to it. With -update it writes that file.
 func TestKEDAMakesTheHPAsOfTheGoldenFiles(t *testing.T) {
 	s := needKEDA(t)
 	files, err := filepath.Glob(filepath.Join(kedaGolden, "*.yaml"))
@@ -139,9 +138,8 @@ func TestKEDAMakesTheHPAsOfTheGoldenFiles(t *testing.T) {
 	}
 }
 
-// kedaHPA applies a ScaledObject, waits for the HPA that KEDA makes of it,
-// deletes both, and returns the HPA as YAML, without what the server and time
-// decide (uid, status, managed fields).
+// kedaHPA applies a ScaledObject, waits for the HPA that KEDA makes from it, deletes both, and
+// returns the HPA as YAML, without the fields that differ each time (uid, status, managed fields).
 func (s *suite) kedaHPA(t *testing.T, name, text string) []byte {
 	t.Helper()
 	s.apply(t, kedaNamespace, text)
@@ -186,7 +184,7 @@ func (s *suite) kedaHPA(t *testing.T, name, text string) []byte {
 	return out
 }
 
-// whyNoHPA is what KEDA says of a ScaledObject in its conditions.
+// whyNoHPA is the text of the conditions that KEDA sets on a ScaledObject.
 func (s *suite) whyNoHPA(ctx context.Context, name string) string {
 	o, err := s.dyn.Resource(scaledObjects).Namespace(kedaNamespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {

@@ -1,9 +1,8 @@
 //go:build linux
 
-// Package e2e runs the product against a real Kubernetes cluster: the one of
-// package cluster, or with KUBECONFIG set, that one. One cluster serves the
-// whole package, a namespace serves a test. README.md of the module says how
-// to write one.
+// Package e2e runs the product against a real Kubernetes cluster: the one of package cluster, or
+// the one that KUBECONFIG names. The whole package shares one cluster, and each test has a
+// namespace. The module's README.md says how to write a test.
 package e2e
 
 import (
@@ -78,8 +77,8 @@ func run(m *testing.M) (code int) {
 				code = 1
 			}
 		}()
-		// A signal ends this process without the defers above; the cluster is
-		// owned by it and ends with it. What files are left, the next up clears.
+		// A signal ends this process without the defers above. The process owns the cluster, which
+		// ends with it. The next start removes the files that are left.
 		forget := context.AfterFunc(ctx, func() { _ = c.Down(); os.Exit(130) })
 		defer forget() // before stop above ends ctx, which is no signal
 	}
@@ -95,10 +94,10 @@ func run(m *testing.M) (code int) {
 	return m.Run()
 }
 
-// skipError is a reason not to run that is no fault.
+// skipError is a reason to skip that is not a failure.
 type skipError struct{ error }
 
-// open finds or starts the cluster; ours says that we must take it down.
+// open finds or starts the cluster; ours means that we must stop it.
 func open(ctx context.Context) (c *cluster.Cluster, ours bool, err error) {
 	if k := os.Getenv("KUBECONFIG"); k != "" {
 		return cluster.External(k), false, nil
@@ -169,8 +168,8 @@ func needFull(t *testing.T) *suite {
 	return needOurs(t)
 }
 
-// patience is how long something that takes fast on our clocks may take: an
-// external cluster has Kubernetes' own.
+// patience is how long something may take that takes fast with our clocks: an external cluster has
+// Kubernetes' own clocks.
 func (s *suite) patience(fast time.Duration) time.Duration {
 	if s.c.External() || s.c.Clocks() != cluster.FastClocks() {
 		return max(5*fast, 12*time.Minute)
@@ -197,8 +196,8 @@ func eventually(t *testing.T, limit time.Duration, what string, ok func(context.
 	}
 }
 
-// say writes a line with the time of day: a test of minutes is silent
-// otherwise, and its log is to be laid beside the components'.
+// say writes a line with the time of day. A test that takes minutes is silent otherwise, and its
+// log can be compared with those of the components.
 func say(t *testing.T, format string, args ...any) {
 	t.Helper()
 	t.Logf("%s %s", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))

@@ -12,8 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestARunNotesWhatSomebodyElseDidInMidRun: each is a reason on the trust line,
-// and ends what the run is evidence of.
+// TestARunNotesWhatSomebodyElseDidInMidRun: each change is a reason on the trust line, and the run
+// is no evidence for what follows it.
 func TestARunNotesWhatSomebodyElseDidInMidRun(t *testing.T) {
 	s := needFull(t)
 	for _, tt := range []struct {

@@ -25,9 +25,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// namespace makes a namespace for t and deletes it, with all that is in it,
-// at t's end; it waits until the pods are gone, so that the next test has the
-// machine to itself.
+// namespace creates a namespace for t and deletes it with its contents at t's end. It waits until
+// the pods are gone, so that the next test has the machine to itself.
 func (s *suite) namespace(t *testing.T) string {
 	t.Helper()
 	prefix := regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(t.Name()), "-")
@@ -62,11 +61,11 @@ func (s *suite) deleteNamespace(t *testing.T, name string) {
 	}
 }
 
-// manager is the field manager of what a person would do with kubectl.
+// manager is the field manager for changes that a person would make with kubectl.
 const manager = "kubectl-e2e"
 
-// apply applies every object of a manifest (documents apart by ---) as kubectl
-// apply --server-side would. Objects without a namespace go to ns.
+// apply applies every object of a manifest (documents separated by ---) as kubectl apply
+// --server-side would. Objects without a namespace go to ns.
 func (s *suite) apply(t *testing.T, ns, manifest string) {
 	t.Helper()
 	if err := s.send(t.Context(), ns, manifest, metav1.ApplyOptions{FieldManager: manager, Force: true}); err != nil {
@@ -120,7 +119,7 @@ func (s *suite) send(ctx context.Context, ns, manifest string, o metav1.ApplyOpt
 		if err != nil {
 			return err
 		}
-		// A patch and not Apply: only its options carry strict field validation.
+		// A patch instead of Apply, because only its options support strict field validation.
 		_, err = r.Patch(ctx, u.GetName(), types.ApplyPatchType, body, metav1.PatchOptions{
 			FieldManager: o.FieldManager, Force: &o.Force, DryRun: o.DryRun, FieldValidation: metav1.FieldValidationStrict})
 		if err != nil {
@@ -133,8 +132,8 @@ func (s *suite) send(ctx context.Context, ns, manifest string, o metav1.ApplyOpt
 	return nil
 }
 
-// payload is a server to deploy, with a Service before it. Zero fields take
-// tinyllm's, one replica, 100m requested and 200m limit.
+// payload is a server to deploy, with a Service in front of it. Zero fields take tinyllm's, one
+// replica, 100m requested and 200m limit.
 type payload struct {
 	name       string // of the Deployment, the Service and the container
 	image      string
@@ -233,7 +232,7 @@ func (s *suite) waitAvailable(t *testing.T, w workload, limit time.Duration) {
 	})
 }
 
-// podTroubles says why w's pods are not ready, for a failure's message.
+// podTroubles returns why w's pods are not ready, for the message of a failure.
 func (s *suite) podTroubles(ctx context.Context, w workload) string {
 	pods, err := s.kube.CoreV1().Pods(w.namespace).List(ctx, metav1.ListOptions{LabelSelector: "app=" + w.name})
 	if err != nil {

@@ -23,9 +23,9 @@ import (
 	kept "github.com/hpatune/hpatune/test/cluster/pairs"
 )
 
-// pair is a prediction to be held against the real cluster: what is recorded
-// under a predicts what happens under b. Both are the HPA's spec after its
-// target, in YAML's flow style; with keda, they are a ScaledObject's.
+// pair is a prediction to compare with the real cluster: a recording under a predicts what happens
+// under b. Both are the HPA's spec after its target, in YAML's flow style; with keda, they are a
+// ScaledObject's.
 type pair struct {
 	name, text string
 	payload    payload
@@ -214,33 +214,32 @@ stages:
 
 const (
 	inFlightMetric = "metrics: [{type: Pods, pods: {metric: {name: in_flight}, target: {type: AverageValue, averageValue: %s}}}]"
-	// Over a quarter of a minute: an instant says little of requests of 20 to 100 ms.
+	// Averaged over 15 s, because a single instant shows little of requests of 20 to 100 ms.
 	inFlightRule = "in_flight=avg_over_time(vllm:num_requests_running[15s]) + ignoring(__name__) avg_over_time(vllm:num_requests_waiting[15s])"
 )
 
-// waitingTrigger scales on what waits in all pods, over a quarter of a minute.
+// waitingTrigger scales on the requests waiting in all pods, averaged over 15 s.
 const waitingTrigger = `triggers: [{type: prometheus, metadata: {serverAddress: "${PROMETHEUS}", query: "sum(avg_over_time(vllm:num_requests_waiting[15s]))", threshold: "%d"}}]`
 
 // ratioTrigger scales on requests in flight over the slots of all pods, four in each:
 // metricType Value, as for every ratio.
 const ratioTrigger = `triggers: [{type: prometheus, metricType: Value, metadata: {serverAddress: "${PROMETHEUS}", query: "(sum(avg_over_time(vllm:num_requests_running[15s])) + sum(avg_over_time(vllm:num_requests_waiting[15s]))) / (4 * count(vllm:num_requests_running))", threshold: "%s"}}]`
 
-// pendingTrigger scales on the requests that a proxy before the pods has not answered.
+// pendingTrigger scales on the requests that a proxy in front of the pods has not answered yet.
 const pendingTrigger = `triggers: [{type: metrics-api, metadata: {url: "${PROXY}/-/counts", valueLocation: pending, targetValue: "%s"}}]`
 
-// proxy starts the proxy that counts and holds before w, and returns its URL.
+// proxy starts the proxy that counts and holds requests in front of w, and returns its URL.
 func (s *suite) proxy(t *testing.T, w workload) string {
 	t.Helper()
 	return s.deploy(t, w.namespace, payload{name: "proxy", image: "hpacluster.test/countproxy:1", port: 8000,
 		ready: countproxy.CountsPath, cpuRequest: "50m", cpuLimit: "500m", args: []string{"-to=" + w.url, "-hold=60s"}}).url
 }
 
-// TestPredictedAgainstActual records under A twice, predicts B before B is run,
-// runs B, and prints for each pair what was predicted beside what happened, and
-// how far two runs of one and the same A are apart. It judges no figure: how
-// far the model is off is what the table is for. It does judge the shadow: over
-// all profiles and runs every rescale of the real controller is reproduced, or
-// its difference is listed.
+// TestPredictedAgainstActual records A twice, predicts B before it runs B, and prints for each pair
+// the predicted and the actual figures, and the difference between the two runs of A. It does not
+// judge the figures: the table shows the error of the model. It does judge the shadow: over all
+// profiles and runs, every rescale of the real controller is reproduced, or its difference is
+// listed.
 //
 // $HPATUNE_PAIRS names a file for the table, $HPATUNE_PAIRS_KEEP a folder for the
 // recordings (cmd/pairtable judges them again with another build), and with
@@ -365,7 +364,7 @@ func (s *suite) runPair(t *testing.T, p pair) *kept.Result {
 	return result
 }
 
-// sleeps waits until w stands at zero, without a pod.
+// sleeps waits until w has scaled to zero and no pod is left.
 func (s *suite) sleeps(t *testing.T, w workload) {
 	t.Helper()
 	eventually(t, s.patience(4*time.Minute), w.name+" is at zero", func(ctx context.Context) error {
@@ -377,9 +376,9 @@ func (s *suite) sleeps(t *testing.T, w workload) {
 	})
 }
 
-// watchBusiest follows the CPU of w's pods, until the returned function is
-// called: that returns the largest share of its limit that a pod used in a
-// window of the metrics API, of pods that were ready for all of the window.
+// watchBusiest follows the CPU of w's pods until the returned function is called. That function
+// returns the largest share of its limit that a pod used in a window of the metrics API; only pods
+// that were ready for the whole window count.
 func (s *suite) watchBusiest(t *testing.T, w workload) (stop func() float64) {
 	t.Helper()
 	const limit = 200 // millicores, of payload
@@ -454,8 +453,8 @@ func (s *suite) podCPU(ctx context.Context, ns string) (map[string]podUse, error
 	return out, nil
 }
 
-// settled waits until an HPA is at its least size and has nothing left in its
-// windows, so that runs begin alike.
+// settled waits until an HPA is at its minimum and its windows are empty, so that all runs begin
+// alike.
 func (s *suite) settled(t *testing.T, ns, name string) {
 	t.Helper()
 	clocks := s.c.Clocks()

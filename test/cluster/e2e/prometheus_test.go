@@ -31,8 +31,8 @@ type prometheus struct {
 	svc string // NS/SERVICE:PORT, for access through the API server's proxy, which leads to pods only
 }
 
-// prometheusManifest is completed with the address of the test's target list.
-// Debian's build has no kubernetes_sd; it asks the test for its targets.
+// prometheusManifest needs the address of the test's target list. Debian's build has no
+// kubernetes_sd; it asks the test for its targets.
 const prometheusManifest = `
 apiVersion: v1
 kind: ConfigMap
@@ -71,9 +71,8 @@ metadata: {name: prometheus}
 spec: {selector: {app: prometheus}, ports: [{name: http, port: 9090, targetPort: http}]}
 `
 
-// prometheus starts Prometheus on the pods of ns that are annotated
-// prometheus.io/scrape: "true" (deploy's are), with 1 s scrapes. It is in ns
-// and ends with it.
+// prometheus starts Prometheus on the pods of ns that are annotated prometheus.io/scrape: "true"
+// (deploy's are), with 1 s scrapes. It runs in ns and ends with it.
 func (s *suite) prometheus(t *testing.T, ns string) prometheus {
 	t.Helper()
 	bin, err := exec.LookPath("prometheus")
@@ -242,7 +241,7 @@ func TestPrometheusSeesThePayloadsColdStartAndWork(t *testing.T) {
 	if load < 0.2 {
 		t.Errorf("model_load_seconds = %v, want a cold start that can be felt", load)
 	}
-	// The way that --prometheus NS/SERVICE:PORT takes.
+	// The path that --prometheus NS/SERVICE:PORT uses.
 	b, err := s.kube.CoreV1().Services(ns).ProxyGet("http", "prometheus", "9090", "/api/v1/query", map[string]string{"query": "sum(vllm:request_success_total)"}).DoRaw(t.Context())
 	if err != nil {
 		t.Errorf("Prometheus through the API server's proxy: %v %s", err, b)

@@ -129,15 +129,15 @@ func (s *suite) kubeconfigWith(t *testing.T, ns, name string, rights []right) st
 	return path
 }
 
-// asked is what a command asked of the API server.
+// asked is the set of requests that a command sent to the API server.
 type asked struct {
 	mu      sync.Mutex
 	rights  map[right]bool
 	refused []string
 }
 
-// overheard puts a listener between a kubeconfig's user and the API server,
-// and returns the kubeconfig that leads through it.
+// overheard puts a recording proxy between a kubeconfig's user and the API server, and returns the
+// kubeconfig that uses it.
 func (s *suite) overheard(t *testing.T, kubeconfig string) (path string, a *asked) {
 	t.Helper()
 	api, err := url.Parse(s.config.Host)
@@ -210,10 +210,10 @@ classes: [{name: small, prompt_tokens: 8, output_tokens: 8}]
 stages: [{name: hold, rate: 4/s, duration: 14s}]
 `
 
-// TestTheRoleIsExactlyWhatTheCommandAsksFor runs each command as a service
-// account with the printed Role only, and listens: nothing is refused, nothing
-// is lacking, and nothing in the Role is never asked for. Without -full it is
-// run and run --workers, which between them ask for everything that is optional.
+// TestTheRoleIsExactlyWhatTheCommandAsksFor runs each command as a service account with only the
+// printed Role, and records its requests. None is refused, the Role lacks nothing, and every right
+// in it is used. Without -full it tests run and run --workers, which together use everything that
+// is optional.
 func TestTheRoleIsExactlyWhatTheCommandAsksFor(t *testing.T) {
 	s := needOurs(t)
 	s.importWorker(t)
@@ -282,10 +282,9 @@ func TestTheRoleIsExactlyWhatTheCommandAsksFor(t *testing.T) {
 	}
 }
 
-// asExactly runs the product as a service account with exactly the printed
-// Role of a command; nothing is refused and nothing is lacking. It returns
-// the rights of the Role for which nobody asked, those on targets of kinds
-// that the test has none of left out.
+// asExactly runs the product as a service account with exactly the printed Role of a command; no
+// request is refused and the Role lacks nothing. It returns the rights of the Role that were not
+// used, except those on kinds of targets that the test does not have.
 func (s *suite) asExactly(t *testing.T, ns, dir, command string, args ...string) (unused map[right]bool) {
 	t.Helper()
 	rights := s.printed(t, ns, command)
@@ -316,8 +315,7 @@ func (s *suite) asExactly(t *testing.T, ns, dir, command string, args ...string)
 	return unused
 }
 
-// TestRestoresRoleIsExactlyWhatItAsksFor has it find what a dead run of each
-// kind has left.
+// TestRestoresRoleIsExactlyWhatItAsksFor runs restore after a dead run of each kind.
 func TestRestoresRoleIsExactlyWhatItAsksFor(t *testing.T) {
 	s := needOurs(t)
 	s.scaledObjectsServed(t)
@@ -376,7 +374,7 @@ func TestWithoutTheOptionalRightsARunGoesOnAndSaysWhatItLacks(t *testing.T) {
 		switch {
 		case !optional:
 			needed = append(needed, r)
-		// An HPA on CPU asks no adapter, and there is no Gateway API here.
+		// An HPA on CPU needs no adapter, and this cluster has no Gateway API.
 		case !strings.Contains(r.group, ".metrics.k8s.io") && !strings.HasPrefix(r.group, "gateway."):
 			without[r.resource] = true
 		}
@@ -408,8 +406,8 @@ spec:
   metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: %d}}}]
 `
 
-// idleTargets are one of each kind, without pods, and an HPA for the first:
-// enough to be refused.
+// idleTargets are one target of each kind, without pods, and an HPA for the first: enough to test
+// refusals.
 const idleTargets = `apiVersion: apps/v1
 kind: Deployment
 metadata: {name: %[1]s}
@@ -426,8 +424,8 @@ metadata: {name: %[1]s}
 spec: {replicas: 0, selector: {matchLabels: {app: r%[1]s}}, template: {metadata: {labels: {app: r%[1]s}}, spec: {containers: [{name: x, image: hpacluster.test/pause:1}]}}}
 `
 
-// TestOneVerbLessIsRefusedByItsName takes each needed right of a printed Role
-// away, one at a time. The targets have no pods: the refusal comes before.
+// TestOneVerbLessIsRefusedByItsName removes each required right of a printed Role, one at a time.
+// The targets need no pods, since the refusal comes first.
 func TestOneVerbLessIsRefusedByItsName(t *testing.T) {
 	s := need(t)
 	ns := s.namespace(t)
@@ -486,7 +484,7 @@ func TestOneVerbLessIsRefusedByItsName(t *testing.T) {
 	})
 }
 
-// write makes a file of a test.
+// write writes a file for a test.
 func (s *suite) write(t *testing.T, dir, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {

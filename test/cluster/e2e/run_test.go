@@ -44,8 +44,8 @@ func profileWith(t *testing.T, dir, name string, tokens int, text string) string
 	return path
 }
 
-// controller is --controller for the clocks of a cluster: its flags cannot be
-// read from outside.
+// controller is the value of --controller for a cluster's clocks, because its flags cannot be read
+// from outside.
 func (s *suite) controller() string {
 	c := s.c.Clocks()
 	if s.c.External() {
@@ -54,8 +54,8 @@ func (s *suite) controller() string {
 	return fmt.Sprintf("syncPeriod=%v,downscaleStabilization=%v,cpuInitializationPeriod=%v,initialReadinessDelay=%v", c.HPASync, c.HPADownStable, c.HPACPUInit, c.HPAReadyDelay)
 }
 
-// keep copies what a test left to a folder below $HPATUNE_E2E_KEEP, to be looked
-// at afterwards; without it, nothing.
+// keep copies the files of a test to a folder below $HPATUNE_E2E_KEEP for later inspection. Without
+// that variable it does nothing.
 func keep(t *testing.T, dir string) {
 	t.Helper()
 	if to := os.Getenv("HPATUNE_E2E_KEEP"); to != "" {
@@ -65,10 +65,9 @@ func keep(t *testing.T, dir string) {
 	}
 }
 
-// TestARunRecordsWhatTheHPADidAndBecomesAdvice is the whole job on a real
-// cluster, once: a load at a live HPA, its record beside what a watch like
-// kubectl get hpa -w shows, the core beside the real controller, and the
-// advice, which the API server must accept.
+// TestARunRecordsWhatTheHPADidAndBecomesAdvice does the whole job once on a real cluster. It sends
+// load to a live HPA, compares the recording with a watch like kubectl get hpa -w, compares the
+// core with the real controller, and checks that the API server accepts the recommendation.
 func TestARunRecordsWhatTheHPADidAndBecomesAdvice(t *testing.T) {
 	s := needOurs(t)
 	ns, dir := s.namespace(t), t.TempDir()
@@ -103,7 +102,7 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 		}
 	}
 
-	// What kubectl get hpa -w said.
+	// What kubectl get hpa -w showed.
 	var watched, recorded []int32
 	for _, h := range history() {
 		if h.at.After(began) && h.at.Before(ended) {
@@ -141,9 +140,9 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 	} else {
 		say(t, "shadow: rescales %+v, quiet %+v, %d reconciles left no trace", sh.Rescales, sh.Quiet, sh.Unseen)
 	}
-	// In so short a run one replica more or less, by a rounding, is more than the
-	// 10 % of replica-hours that an identity test allows: then there is no advice,
-	// for that reason and no other.
+	// In such a short run, one replica more or less because of rounding exceeds the 10 % of
+	// replica-hours that the identity test allows. Then there is no recommendation, for that reason
+	// and no other.
 	if e := a.SelfReplay.ReplicaHoursError; tuned.code == 4 && len(a.Refusal) == 1 && a.Refusal[0].ID == "self-replay" && e != nil && math.Abs(*e) < 0.5 {
 		say(t, "no advice: %s", a.Refusal[0].Text)
 		return
@@ -180,15 +179,14 @@ func TestAPortForwardIsNoWayIn(t *testing.T) {
 	if r.code != 1 || !strings.Contains(r.stderr, "is a kubectl port-forward") || !strings.Contains(r.stderr, "only one pod") {
 		t.Errorf("run over a port-forward: exit code %d, want 1 and the reason:\n%s", r.code, r.stderr)
 	}
-	// Without --url and without a way from outside, the reason names it, too.
+	// Without --url and without a route from outside, the reason names it, too.
 	r = s.hpatune(t, dir, "run", "--hpa", ns+"/chat", "-p", load, "--yes")
 	if r.code != 1 || !strings.Contains(r.stderr, "--workers 1") {
 		t.Errorf("run without a way in: exit code %d, want 1 and what to try:\n%s", r.code, r.stderr)
 	}
 }
 
-// TestTheWayInIsFound: an Ingress before a load balancer, a load balancer
-// before nothing.
+// TestTheWayInIsFound: an Ingress is preferred to a load balancer, and a load balancer to nothing.
 func TestTheWayInIsFound(t *testing.T) {
 	s := needOurs(t)
 	ns, dir := s.namespace(t), t.TempDir()
@@ -196,7 +194,7 @@ func TestTheWayInIsFound(t *testing.T) {
 	s.cpuHPA(t, w, 1, 2, 70)
 	load := profile(t, dir, "tiny", "stages: [{name: one, rate: 1/s, duration: 2s}]\n")
 	asked := func() string {
-		// Not confirmed: nothing is sent, and what would be is said.
+		// Without confirmation nothing is sent, and the command prints what it would send.
 		r := s.hpatune(t, dir, "run", "--hpa", ns+"/chat", "-p", load)
 		for l := range strings.Lines(r.stderr) {
 			if rest, ok := strings.CutPrefix(l, "way in: "); ok {

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// fastController says to hpatune what the cluster's fast clocks are.
+// fastController tells hpatune the cluster's fast clocks.
 const fastController = "syncPeriod=5s,downscaleStabilization=30s,cpuInitializationPeriod=20s,initialReadinessDelay=5s"
 
 // profileOf writes a profile of tinyllm completions of requestCPU each, with the
@@ -47,7 +47,7 @@ type underway struct {
 	ended          chan error
 }
 
-// record starts a run into dir and waits until it has its folder.
+// record starts a run that writes to dir, and waits until its folder exists.
 func (s *suite) record(t *testing.T, dir string, args ...string) *underway {
 	t.Helper()
 	args = append([]string{"run", "--out", dir, "--yes"}, args...)
@@ -74,7 +74,7 @@ func (s *suite) record(t *testing.T, dir string, args ...string) *underway {
 	}
 }
 
-// until waits for a moment of the run's own time.
+// until waits until the given time of the run.
 func (u *underway) until(at time.Duration) {
 	u.t.Helper()
 	select {
@@ -101,7 +101,7 @@ func (u *underway) end() result {
 	return r
 }
 
-// summary is what report -o json says, as far as these tests read it.
+// summary is the part of report -o json that these tests read.
 type summary struct {
 	Partial bool
 	Why     string
@@ -140,7 +140,7 @@ func (s *suite) summaryOf(t *testing.T, dir string) summary {
 	return out
 }
 
-// doubt returns the text of a trust reason; "" where it is not among them.
+// doubt returns the text of a trust reason; "" if there is no such reason.
 func (s *summary) doubt(id string) string {
 	for _, r := range s.Trust.Reasons {
 		if r.ID == id {
@@ -150,7 +150,7 @@ func (s *summary) doubt(id string) string {
 	return ""
 }
 
-// warned returns the text of a warning; "" where there is none of that id.
+// warned returns the text of a warning; "" if there is none with that id.
 func (s *summary) warned(id string) string {
 	for _, w := range s.Warnings {
 		if w.ID == id {
@@ -160,8 +160,7 @@ func (s *summary) warned(id string) string {
 	return ""
 }
 
-// blind returns the sources that were blind for at least d seconds somewhere
-// within from to to, sorted.
+// blind returns the sources that had a gap of at least d seconds between from and to, sorted.
 func (s *summary) blind(from, to, d float64) []string {
 	var out []string
 	for _, g := range s.Gaps {
@@ -236,7 +235,7 @@ func entries(t *testing.T, dir, kind string) []entry {
 	return out
 }
 
-// advised is recommendation.json as far as these tests read it.
+// advised is the part of recommendation.json that these tests read.
 type advised struct {
 	Verdict    string
 	Refusal    []struct{ ID, Text string }
@@ -254,7 +253,7 @@ type advised struct {
 	}
 }
 
-// adviceOn asks for advice; its folder is the last of what it returns.
+// adviceOn asks for a recommendation; the last value that it returns is the folder.
 func (s *suite) adviceOn(t *testing.T, args ...string) (advised, result, string) {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "advice")
@@ -272,7 +271,7 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// says reports the texts of want that are not in text.
+// says reports each text of want that is missing from text.
 func says(text string, want ...string) error {
 	for _, w := range want {
 		if !strings.Contains(text, w) {

@@ -21,13 +21,13 @@ import (
 	cluster "github.com/hpatune/hpatune/test/cluster"
 )
 
-// kedaCRD is KEDA's definition of ScaledObjects, config/crd/bases of its module:
-// what the API server needs to take and refuse them, without an operator.
+// kedaCRD is KEDA's definition of ScaledObjects, from config/crd/bases of its module. The API
+// server needs it to accept and refuse them; it needs no operator.
 const kedaCRD = "testdata/keda-scaledobjects.yaml"
 
 var definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 
-// scaledObjectsServed has the API server know ScaledObjects until the test's end.
+// scaledObjectsServed makes the API server serve ScaledObjects until the test's end.
 func (s *suite) scaledObjectsServed(t *testing.T) {
 	t.Helper()
 	served := func(ctx context.Context) error {
@@ -59,7 +59,7 @@ func (s *suite) scaledObjectsServed(t *testing.T) {
 	s.mapper.Reset()
 }
 
-// TestKEDAsDefinitionIsThatOfTheModule holds the copy against KEDA's own.
+// TestKEDAsDefinitionIsThatOfTheModule compares the copy with KEDA's own.
 func TestKEDAsDefinitionIsThatOfTheModule(t *testing.T) {
 	needFull(t)
 	programs, err := cluster.BuildKEDA(t.Context(), os.Stderr)
@@ -82,8 +82,8 @@ func TestKEDAsDefinitionIsThatOfTheModule(t *testing.T) {
 	}
 }
 
-// scaledOnCPU is a ScaledObject for a Deployment of the same name; the rest of its
-// metadata, its maximum and its target, in percent, are to be filled in.
+// scaledOnCPU is a template of a ScaledObject for a Deployment of the same name. Fill in the rest
+// of its metadata, its maximum, and its target in percent.
 const scaledOnCPU = `apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata: {name: chat, namespace: "%s"%s}
@@ -101,8 +101,8 @@ spec:
     metadata: {value: "%d"}
 `
 
-// TestTheAdviceForKEDAIsAcceptedByTheAPIServer has tune recommend ScaledObjects,
-// and the API server with KEDA's definition judge them, unknown fields included.
+// TestTheAdviceForKEDAIsAcceptedByTheAPIServer lets tune recommend ScaledObjects, and checks that
+// an API server with KEDA's definition accepts them and refuses unknown fields.
 func TestTheAdviceForKEDAIsAcceptedByTheAPIServer(t *testing.T) {
 	s := need(t)
 	s.scaledObjectsServed(t)
@@ -127,14 +127,14 @@ func TestTheAdviceForKEDAIsAcceptedByTheAPIServer(t *testing.T) {
 	if err := s.dryRun(t.Context(), ns, string(text)); err != nil {
 		t.Errorf("the API server does not accept it: %v\n%s", err, text)
 	}
-	// And what it accepts is what it was given: it knows the field that is not there.
+	// And it really validates: it refuses a field that does not exist.
 	if err := s.dryRun(t.Context(), ns, strings.Replace(string(text), "cooldownPeriod", "coolDownPeriod", 1)); err == nil {
 		t.Error("the API server takes coolDownPeriod: it does not check fields")
 	}
 	t.Logf("scaledobject.yaml:\n%s", text)
 }
 
-// kedasHPA is the HPA that KEDA makes of scaledOnCPU, in its name.
+// kedasHPA is the HPA that KEDA makes from scaledOnCPU, with KEDA as owner.
 const kedasHPA = `apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:
@@ -148,8 +148,8 @@ spec:
   metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 70}}}]
 `
 
-// TestAScaledObjectOfAnotherOwnerIsNeverPatched has no operator: the refusal comes
-// before anything is written.
+// TestAScaledObjectOfAnotherOwnerIsNeverPatched needs no operator, since the refusal comes before
+// anything is written.
 func TestAScaledObjectOfAnotherOwnerIsNeverPatched(t *testing.T) {
 	s := need(t)
 	s.scaledObjectsServed(t)
@@ -194,8 +194,8 @@ func (s *suite) scaledObject(t *testing.T, ns string) *unstructured.Unstructured
 	return u
 }
 
-// TestApplyChangesTheScaledObject is run --apply with KEDA's real operator, to its
-// end and to a crash.
+// TestApplyChangesTheScaledObject tests run --apply with KEDA's real operator, once to its end and
+// once with a crash.
 func TestApplyChangesTheScaledObject(t *testing.T) {
 	s := needKEDA(t)
 	ns := s.namespace(t)

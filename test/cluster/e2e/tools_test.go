@@ -35,9 +35,9 @@ func (s *suite) client() *http.Client {
 	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: s.c.Dial, DisableKeepAlives: true}}
 }
 
-// kubeconfigFor makes a service account in ns that may do what rules say and
-// nothing else, and returns the path of a kubeconfig with its token, for
-// hpatuneAs. Rules for all namespaces are cluster's, the others ns's.
+// kubeconfigFor creates a service account in ns with exactly the rights of rules, and returns the
+// path of a kubeconfig with its token, for hpatuneAs. Rules in cluster apply to all namespaces, the
+// others to ns.
 func (s *suite) kubeconfigFor(t *testing.T, ns, name string, rules, clusterRules []rbacv1.PolicyRule) string {
 	t.Helper()
 	ctx, meta := t.Context(), metav1.ObjectMeta{Name: name}
@@ -107,15 +107,14 @@ var hpatuneOnce = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
-// result is what a command said and how it ended.
+// result is the output of a command and its exit code.
 type result struct {
 	stdout, stderr string
 	code           int // exit code; -1 when a signal ended it
 }
 
-// hpatune runs the product in the cluster's network namespace with KUBECONFIG
-// set, in the working directory dir, and waits for it. The exit code is for
-// the test to judge.
+// hpatune runs the product in the cluster's network namespace with KUBECONFIG set, in the working
+// directory dir, and waits for it. The test judges the exit code.
 func (s *suite) hpatune(t *testing.T, dir string, args ...string) result {
 	t.Helper()
 	return s.hpatuneAs(t, s.c.Kubeconfig(), dir, args...)
@@ -156,7 +155,7 @@ func (s *suite) hpatuneCmd(t *testing.T, dir string, args ...string) (cmd *exec.
 	return cmd, stdout, stderr
 }
 
-// served is what came of a load.
+// served is the outcome of a load.
 type served struct {
 	ok, failed int
 	shed       int            // not sent: too many were under way
@@ -164,9 +163,9 @@ type served struct {
 	lastError  string
 }
 
-// load sends rate requests a second to url (a POST of body when it is not
-// empty) until ctx ends, open loop, each on its own connection. It is for
-// tests of the cluster itself; tests of the product send with the product.
+// load sends rate requests a second to url (a POST of body when it is not empty) until ctx ends,
+// open loop, each on its own connection. Only tests of the cluster itself use it; tests of the
+// product send load with the product.
 func (s *suite) load(ctx context.Context, t *testing.T, url, body string, rate int) served {
 	t.Helper()
 	if rate < 1 || rate > 150 {
@@ -240,9 +239,8 @@ type seen struct {
 	cpu              int32 // percent of the request; -1 when there was none
 }
 
-// watchHPA records every change of an HPA's replicas and CPU, as kubectl get
-// hpa -w shows them, until the returned function is called; that returns the
-// history. A watch that breaks is opened again.
+// watchHPA records every change of an HPA's replicas and CPU, as kubectl get hpa -w shows them,
+// until the returned function is called, which returns the history. It reopens a watch that breaks.
 func (s *suite) watchHPA(t *testing.T, ns, name string) (stop func() []seen) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -44,10 +44,10 @@ type Row struct {
 	Within *bool    `json:"within"` // the actual figure lies in the interval
 	Once   *float64 `json:"a_once"`
 	Again  *float64 `json:"a_again"`
-	// Apart is how far the two runs of A are apart, as Error is.
+	// Apart is the difference between the two runs of A, in the unit of Error.
 	Apart *float64 `json:"apart"`
-	// OnceWithin and AgainWithin: the figures of A1 and A2 lie in what the
-	// model predicts for their own arrivals.
+	// OnceWithin and AgainWithin: the figures of A1 and A2 are within the interval that the model
+	// predicts for their own arrivals.
 	OnceWithin  *bool `json:"a_once_within"`
 	AgainWithin *bool `json:"a_again_within"`
 }
@@ -58,7 +58,7 @@ type Interval struct {
 	Lo, Hi *float64 `json:",omitempty"`
 }
 
-// Run is what tune says of one recording.
+// Run is what tune reports about one recording.
 type Run struct {
 	Name       string   `json:"name"`
 	Verdict    string   `json:"verdict"`
@@ -91,12 +91,12 @@ type Result struct {
 	Busiest *float64 `json:"busiest"`
 }
 
-// Product runs the product with arguments and returns its standard output. An
-// exit code alone is no error: verdicts have codes.
+// Product runs the product with arguments and returns its standard output. An exit code alone is
+// not an error, because verdicts have exit codes.
 type Product func(ctx context.Context, args ...string) ([]byte, error)
 
-// Program is the Product of a binary, run at a low priority: a load may be
-// measured beside it.
+// Program is the Product of a binary, run at low priority, because a load may be measured at the
+// same time.
 func Program(path string) Product {
 	return func(ctx context.Context, args ...string) ([]byte, error) {
 		var out, errs bytes.Buffer
@@ -111,10 +111,9 @@ func Program(path string) Product {
 	}
 }
 
-// Judge asks the product about the recordings in dir, which has Once, Other,
-// HPAa and HPAb, and perhaps Again. It writes advice to a temporary folder.
-// With onceOnly it tunes Once alone: predictions need no other model, but there is
-// then no self-replay and no shadow of the others.
+// Judge asks the product about the recordings in dir, which has Once, Other, HPAa and HPAb, and
+// perhaps Again. It writes advice to a temporary folder. With onceOnly it tunes only Once:
+// predictions need no other model, but then the others have no self-replay and no shadow.
 func Judge(ctx context.Context, product Product, dir string, onceOnly bool) (*Result, error) {
 	tmp, err := os.MkdirTemp("", "pairs-")
 	if err != nil {
@@ -181,7 +180,7 @@ func Judge(ctx context.Context, product Product, dir string, onceOnly bool) (*Re
 	return result, nil
 }
 
-// verified is `verify -o json`, as far as a table has it.
+// verified is the part of `verify -o json` that a table shows.
 type verified struct {
 	Figures  []compared
 	Replicas struct {
@@ -206,7 +205,7 @@ func (v *verified) figure(name string) compared {
 	return v.Figures[i]
 }
 
-// Relative reports whether differences of a unit are shares.
+// Relative reports whether differences of a unit are relative.
 func Relative(unit string) bool { return unit == "h" || unit == "s" }
 
 // apart is b over a − 1, or b − a.
@@ -221,7 +220,7 @@ func apart(unit string, a, b *float64) *float64 {
 	return &d
 }
 
-// tune asks for advice on a run, for its model and its shadow.
+// tune asks for a recommendation on a run, for its model and its shadow.
 func tune(ctx context.Context, product Product, run, out string) (Run, error) {
 	text, err := product(ctx, "tune", run, "--out", out, "-o", "json")
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// busyLimit is the share of its CPU limit beyond which a pod's queue decides
-// p95, and a point is no longer judged, only the interval.
+// busyLimit is the share of its CPU limit above which a pod's queue decides p95. Above it only the
+// interval is judged, not the point prediction.
 const busyLimit = 0.85
 
 // Table is the pairs as a Markdown table, with a summary below it.
@@ -44,8 +44,7 @@ func Table(results []*Result) string {
 	return b.String()
 }
 
-// summary is the line of one figure over all pairs. p95 counts where no pod
-// was too busy.
+// summary is the line of one figure over all pairs. p95 counts only if no pod was too busy.
 func summary(results []*Result, name string) string {
 	var errors, aparts []float64
 	var unit string
@@ -94,7 +93,7 @@ func summary(results []*Result, name string) string {
 		spoken(name), middle(errors), note, middle(aparts), in, of, inA, ofA)
 }
 
-// spoken is a figure's name in words: ttft_p95_s is "ttft p95".
+// spoken is a figure's name in words: ttft_p95_s becomes "ttft p95".
 func spoken(name string) string { return strings.TrimSuffix(strings.ReplaceAll(name, "_", " "), " s") }
 
 func median(values []float64) *float64 {

@@ -23,7 +23,7 @@ func TestTable(t *testing.T) {
 		"| climb | ttft p95 | 0.3 | 0.2 | no | +300.0 % | — | — | — |\n",
 		"| step | time to capacity | — | — | — | — | 0 | 8 | — |\n", // no share of nothing
 		"| replica hours | 2.0 % of 3 | 10.0 % of 3 | 2 of 3 | 3 of 3 |\n",
-		// The pair whose pod was beyond 85 % counts for its interval, not for the error.
+		// The pair with a pod above 85 % counts for the interval, not for the error.
 		"| ttft p95 | 30.0 % of 2, 1 left out (a pod beyond 85 %) | — | 2 of 3 | 0 of 0 |\n",
 		"| attainment | 1.50 pt of 3 | — | 0 of 0 | 0 of 0 |\n",
 		"| climb | 95 % of its limit |",
