@@ -26,7 +26,7 @@ import (
 // lead to a recommendation. These tests stop components, so they run with -full, on our own
 // cluster.
 
-// upAndDown makes the HPA scale up, and with fast clocks also down again, between one and two pods.
+// upAndDown makes an HPA that has one or two pods scale up, and with fast clocks also down again.
 const upAndDown = "[{name: low, rate: 3/s, duration: 15s}, {name: high, rate: 14/s, duration: 45s}, {name: after, rate: 2/s, duration: 40s}]"
 
 // scaled deploys a workload with an HPA from 1 to 3 replicas at 70 % of CPU.

@@ -134,7 +134,7 @@ func TestTheAdviceForKEDAIsAcceptedByTheAPIServer(t *testing.T) {
 	t.Logf("scaledobject.yaml:\n%s", text)
 }
 
-// kedasHPA is the HPA that KEDA makes from scaledOnCPU, with KEDA as owner.
+// kedasHPA is the HPA that KEDA makes from scaledOnCPU, with the name that KEDA gives it.
 const kedasHPA = `apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:

@@ -35,9 +35,9 @@ func (s *suite) client() *http.Client {
 	return &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DialContext: s.c.Dial, DisableKeepAlives: true}}
 }
 
-// kubeconfigFor creates a service account in ns with exactly the rights of rules, and returns the
-// path of a kubeconfig with its token, for hpatuneAs. Rules in cluster apply to all namespaces, the
-// others to ns.
+// kubeconfigFor creates a service account in ns with exactly these rights, and returns the
+// path of a kubeconfig with its token, for hpatuneAs. clusterRules apply to all namespaces, rules
+// only to ns.
 func (s *suite) kubeconfigFor(t *testing.T, ns, name string, rules, clusterRules []rbacv1.PolicyRule) string {
 	t.Helper()
 	ctx, meta := t.Context(), metav1.ObjectMeta{Name: name}
