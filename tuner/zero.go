@@ -195,11 +195,19 @@ func (b *bench) zero(ctx context.Context, r *Recommendation, k ranking, o Option
 	}
 	b.fillZero(z, with, without)
 	z.Verdict, z.Why = b.judgeZero(z, with, k.best, o.Space.MinFloor)
-	if z.Verdict == ZeroAdvised && b.world.Loop == nil {
-		r.Assumed = append(r.Assumed, fmt.Sprintf("%s is available while no pod runs",
-			strings.Join(b.world.Outside, " and ")))
+	if a := assumedAtZero(z.Verdict, b.world.Loop != nil, b.world.Outside); a != "" {
+		r.Assumed = append(r.Assumed, a)
 	}
 	return nil
+}
+
+// assumedAtZero is what advice of a size of zero rests on, if an HPA is to wake the target
+// from metrics outside of it; "" otherwise. KEDA's own loop says itself what wakes it.
+func assumedAtZero(v ZeroVerdict, keda bool, outside []string) string {
+	if v != ZeroAdvised || keda {
+		return ""
+	}
+	return strings.Join(outside, " and ") + " is available while no pod runs"
 }
 
 // sides are the configurations to compare, with zero and without. One of them is the best,

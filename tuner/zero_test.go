@@ -417,3 +417,20 @@ func TestFiguresOfZero(t *testing.T) {
 		t.Errorf("saves %+v where no price is known", z.SavedUSDMonth)
 	}
 }
+
+func TestWhatIsAssumedAtZero(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		verdict  ZeroVerdict
+		keda     bool
+		want     string
+	}{
+		{"an HPA wakes the target only if its metrics are there", ZeroAdvised, false, "a and b is available while no pod runs"},
+		{"KEDA's triggers are its own affair", ZeroAdvised, true, ""},
+		{"what is not advised rests on nothing", ZeroRefused, false, ""},
+	} {
+		if got := assumedAtZero(c.verdict, c.keda, []string{"a", "b"}); got != c.want {
+			t.Errorf("%s: %q, want %q", c.sentence, got, c.want)
+		}
+	}
+}
