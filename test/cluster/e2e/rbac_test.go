@@ -73,6 +73,7 @@ func (s *suite) printed(t *testing.T, ns string, commands ...string) map[right]b
 			t.Fatal(err)
 		}
 		_, text, _ := strings.Cut(doc, "\nrules:\n")
+		text = strings.ReplaceAll(text, "\n#   ", " ") // a comment that goes on
 		blocks := strings.Split("\n"+text, "\n# ")[1:]
 		if len(blocks) != len(role.Rules) {
 			t.Fatalf("%d rules, %d comments:\n%s", len(role.Rules), len(blocks), doc)
