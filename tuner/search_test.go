@@ -211,7 +211,7 @@ func TestVariantsInFull(t *testing.T) {
 
 // A fixed number of pods per minute is about a sixth of the need, and at least two.
 func TestPodsPerMinute(t *testing.T) {
-	for need, want := range map[int32]int32{0: 2, 12: 2, 15: 3, 30: 5, 120: 20} {
+	for need, want := range map[int32]int32{0: 2, 12: 2, 14: 2, 15: 3, 30: 5, 120: 20} {
 		up := Space{Need: need, Start: 15 * time.Second}.upPolicies(hpa.DefaultScaleUp())
 		if got := up[len(up)-1].Policies; len(got) != 1 || got[0] != (hpa.Policy{Type: hpa.PodsPolicy, Value: want, Period: time.Minute}) {
 			t.Errorf("for a need of %d: %+v, want %d pods a minute", need, got, want)
@@ -230,6 +230,9 @@ func TestPrimary(t *testing.T) {
 		{"a container's memory alone", []hpa.Metric{m(hpa.ContainerResource, "memory")}, -1},
 		{"CPU after memory", []hpa.Metric{m(hpa.Resource, "memory"), m(hpa.Resource, "cpu")}, 1},
 		{"a container's CPU", []hpa.Metric{m(hpa.ContainerResource, "cpu")}, 0},
+		{"the time of day is no load", []hpa.Metric{m(hpa.External, "s0-cron-UTC-08xx1-5-018xx1-5")}, -1},
+		{"what follows the time of day", []hpa.Metric{m(hpa.External, "s0-cron-UTC-08xx1-5-018xx1-5"), m(hpa.External, "s1-prometheus")}, 1},
+		{"a Pods metric named as a time of day", []hpa.Metric{m(hpa.Pods, "s0-cron-UTC-08xx1-5-018xx1-5")}, 0},
 		{"a Pods metric called memory is a load", []hpa.Metric{m(hpa.Pods, "memory")}, 0},
 	} {
 		if got := Primary(&hpa.Config{Metrics: c.metrics}); got != c.want {
