@@ -125,17 +125,10 @@ func (n *notes) warnings(at time.Duration) (list []results.Warning) {
 		case noteNoText:
 			say(kind, "%d answers had no text, so they have no time to first token (the first: %s)", count, example)
 		case noteOnePiece:
-			why := "those"
-			if 10*count >= 9*n.streams {
-				why = "this server, or a proxy before it, does not stream: they"
-			}
-			say(
-				kind,
-				"%d of %d streamed answers came in one piece, the first token together with the last; %s have no ITL and no TPOT",
-				count,
-				n.streams,
-				why,
-			)
+			// The same words for few and for nearly all: results.Merge unites what several load
+			// generators report by its words.
+			say(kind, "%d of %d streamed answers came in one piece, the first token together with the last, and have no ITL "+
+				"and no TPOT; if that is nearly all, the server, or a proxy before it, does not stream", count, n.streams)
 		}
 	}
 	if n.sized > 0 && float64(n.came) < shortOf*float64(n.asked) {
