@@ -407,7 +407,7 @@ func TestMostThatHolds(t *testing.T) {
 			t.Errorf("%s: %v, want %v to %v", c.sentence, got, c.lo, c.hi)
 		}
 	}
-	if got := largest(3, upTo(1)); got != 0.875 {
+	if got := bisect(3, upTo(1)); got != 0.875 {
 		t.Errorf("after three halvings %v, want 7/8", got)
 	}
 }

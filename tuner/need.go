@@ -68,28 +68,14 @@ func daysAt(k float64) int { return int(min(8, math.Ceil(1/k))) }
 // a thousandth. It is 0 where the fluid plant holds at no share, and the fluid plant's
 // where the exact one holds at none.
 func mostThatHolds(fluid, exact func(float64) bool) float64 {
-	most := largest(20, fluid)
+	most := bisect(20, fluid)
 	if most == 0 {
 		return 0
 	}
-	if x := largest(10, exact); x > 0 {
+	if x := bisect(10, exact); x > 0 {
 		return x
 	}
 	return most
-}
-
-// largest returns the largest share, from 0 to 1, that holds, by so many halvings;
-// 0 where none does. What holds at one share holds at all smaller ones.
-func largest(halvings int, holds func(float64) bool) float64 {
-	lo, hi := 0.0, 1.0
-	for range halvings {
-		if mid := (lo + hi) / 2; holds(mid) {
-			lo = mid
-		} else {
-			hi = mid
-		}
-	}
-	return lo
 }
 
 // needs converts the offered load to the number of ready replicas that it needs in each

@@ -68,10 +68,10 @@ const tail = 0.05
 //
 // Source: Clopper and Pearson, Biometrika 26 (1934); the ends by bisection.
 func shareEnds(k, n int) (lo, hi float64) {
-	lo = bisect(func(p float64) bool { return surelyAbove(k, n, p) })
+	lo = bisect(fine, func(p float64) bool { return surelyAbove(k, n, p) })
 	hi = 1
 	if k < n {
-		hi = bisect(func(p float64) bool { return !surelyBelow(k, n, p) })
+		hi = bisect(fine, func(p float64) bool { return !surelyBelow(k, n, p) })
 	}
 	return lo, hi
 }
@@ -81,10 +81,14 @@ func shareEnds(k, n int) (lo, hi float64) {
 func surelyAbove(k, n int, p float64) bool { return 1-binomialCDF(k-1, n, p) < tail }
 func surelyBelow(k, n int, p float64) bool { return binomialCDF(k, n, p) <= tail }
 
-// bisect returns where holds turns from true to false between 0 and 1, to 2⁻⁴⁰ (1e-12).
-func bisect(holds func(p float64) bool) float64 {
+// fine is the number of halvings that find a probability to 2⁻⁴⁰ (1e-12).
+const fine = 40
+
+// bisect returns where holds turns from true to false between 0 and 1, at most 2⁻ⁿ too low
+// for n halvings; 0 if it holds at none of the points tried.
+func bisect(halvings int, holds func(p float64) bool) float64 {
 	lo, hi := 0.0, 1.0
-	for range 40 {
+	for range halvings {
 		if mid := (lo + hi) / 2; holds(mid) {
 			lo = mid
 		} else {

@@ -87,7 +87,7 @@ func (t *tables) intern(list *[]string, bytes *[][]byte, index map[string]int32,
 	}
 }
 
-// placeholder is in a file for an entry whose name was not known yet.
+// placeholder stands in the file for an entry i whose name is not known yet: "#i".
 func placeholder(i int32) string { return "#" + strconv.Itoa(int(i)) }
 
 // lookup returns the bytes of entry i; ok is false for "none".
