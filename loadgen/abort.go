@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 )
@@ -125,7 +126,7 @@ func (w *watch) advance(at time.Duration) {
 		case w.rule.Gone > 0 && w.gone.over(w.at, w.rule.Gone):
 			w.end(fmt.Sprintf("target gone: all connections failed for %v", w.rule.Gone))
 		case w.rule.ErrorRate > 0 && w.bad.over(w.at, w.rule.For):
-			w.end(fmt.Sprintf("error rate above %g %% for %v", 100*w.rule.ErrorRate, w.rule.For))
+			w.end(fmt.Sprintf("error rate above %s for %v", figure.Percent(w.rule.ErrorRate), w.rule.For))
 		}
 	}
 }

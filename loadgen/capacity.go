@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 )
@@ -100,7 +101,7 @@ func fewFail(step []results.Request) (bool, string) {
 		}
 	}
 	if share := float64(failed) / float64(max(1, len(step))); share > 0.01 {
-		return false, fmt.Sprintf("%.1f %% failed", 100*share)
+		return false, figure.Percent(share) + " failed"
 	}
 	return true, ""
 }

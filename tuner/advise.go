@@ -371,8 +371,8 @@ func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
 		figure.Percent(mean(best.of(attainment))),
 	)
 	settled := "looser objectives"
-	if share := math.Floor(1000*mean(best.of(attainment))) / 10; share > 0 {
-		settled = fmt.Sprintf("an objective that only %.1f %% of requests must meet", share)
+	if share := math.Floor(1000*mean(best.of(attainment))) / 1000; share > 0 {
+		settled = fmt.Sprintf("an objective that only %s of requests must meet", figure.Percent(share))
 	}
 	if need := max(b.space.Need, b.space.Peak); b.space.MaxLimit > 0 && need >= b.space.MaxLimit {
 		text += fmt.Sprintf("; the peak needs %d ready replicas, and your limit is %d", need, b.space.MaxLimit)

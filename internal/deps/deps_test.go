@@ -43,7 +43,7 @@ pure tuner/recorded:     results internal/failure tuner/hpa tuner/manifest tuner
 pure internal/source:
 pure internal/report:    results profiles internal/figure internal/layout tuner tuner/hpa tuner/manifest tuner/scenario internal/doctor tuner/fit internal/source
 pure internal/logs:      results
-pure internal/doctor:    results tuner/hpa tuner/manifest internal/promql internal/source
+pure internal/doctor:    results internal/figure tuner/hpa tuner/manifest internal/promql internal/source
 pure internal/secrets:
 pure internal/exposition:
 pure internal/promql:
@@ -52,7 +52,7 @@ pure internal/schema:    results profiles tuner
      internal/kube:      results internal/doctor internal/layout tuner/manifest internal/secrets
      internal/live:      results internal/layout
      internal/manifests: internal/failure internal/source tuner/manifest
-     loadgen:            results profiles internal/plain internal/exposition internal/secrets
+     loadgen:            results profiles internal/figure internal/plain internal/exposition internal/secrets
      observer:           results internal/exposition internal/kube internal/plain
      internal/sandbox:   results tuner/hpa
      internal/fleet:     results profiles internal/kube internal/store internal/plain

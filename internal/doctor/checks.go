@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
@@ -235,7 +236,7 @@ func unreachable(s *subject) (hits []hit, ok bool) {
 			h.why += ": " + why
 			h.fix = "lower the target below " + number(c/(1+s.tolerance()))
 			if most == 1 && t > 1 && t <= 100 {
-				h.fix = fmt.Sprintf("write %s (%.4g %%)", s.words(t/100), t)
+				h.fix = fmt.Sprintf("write %s (%s)", s.words(t/100), figure.Percent(t/100))
 			}
 		}
 		hits = append(hits, h)
@@ -368,20 +369,20 @@ func farRequest(s *subject) (hits []hit, ok bool) {
 		}
 		h := s.podHit(
 			"spec.template.spec.containers",
-			"%s use %s is %.0f %% of the request, and the scheduler fills nodes by requests",
+			"%s use %s is %s of the request, and the scheduler fills nodes by requests",
 			name,
 			when,
-			100*u,
+			figure.Percent(u),
 		)
 		for _, i := range s.resources() {
 			if m := s.config.Metrics[i]; m.Name == name && m.Target.Utilization != 0 {
 				h = s.hit(
 					metricPath(i),
-					"%s use %s is %.0f %% of the request: utilization is relative to the request, so the target of %d %% is not "+
+					"%s use %s is %s of the request: utilization is relative to the request, so the target of %d %% is not "+
 						"the load that it seems to be",
 					name,
 					when,
-					100*u,
+					figure.Percent(u),
 					m.Target.Utilization,
 				)
 			}

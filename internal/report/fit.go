@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/fit"
 )
@@ -248,8 +249,8 @@ func FitText(w io.Writer, f Fitted) error {
 	}
 	if h := f.Holdout; h != nil {
 		p.line("")
-		p.line("Holdout: the model is fitted to the first %.0f %% of %s, and then predicts all of them, beginning with an "+
-			"empty server.", 100*h.Share, plural(h.N, "request"))
+		p.line("Holdout: the model is fitted to the first %s of %s, and then predicts all of them, beginning with an "+
+			"empty server.", figure.Percent(h.Share), plural(h.N, "request"))
 		rows = [][]string{{"", "last third, predicted", "measured", "all, predicted", "measured"}}
 		for i := range h.Figures {
 			a, b := &h.Figures[i], &h.FiguresAll[i]

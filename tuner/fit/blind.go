@@ -61,8 +61,9 @@ func blindOf(s *service, out *Fitted, cfg *hpa.Config, pipes []plant.Pipe, toler
 		}
 		if m.Target.Utilization > 0 {
 			percent := float64(m.Target.Utilization) / target
-			why = append(why, fmt.Sprintf("%s of a replica with all %d slots busy is %.0f %% of its request, but the HPA "+
-				"scales up only above %.0f %%", name, s.law.Slots(), full*percent, target*percent*(1+tolerance)))
+			why = append(why, fmt.Sprintf("%s of a replica with all %d slots busy is %s of its request, but the HPA "+
+				"scales up only above %s", name, s.law.Slots(), figure.Percent(full*percent/100),
+				figure.Percent(target*percent/100*(1+tolerance))))
 		} else {
 			why = append(
 				why,

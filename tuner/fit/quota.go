@@ -124,8 +124,8 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 		"mean service time at full speed, in seconds, from requests to pods that had been idle for a CPU period")
 	said.quality("cpu-period", b.share, bucketCalls, "of a period's budget is what a pod gets that works now and then "+
 		"(± %.3f); %d requests run at once at full speed, %d are inside before others queue, first tokens come after %.2f "+
-		"of a lone one's time, %.0f %% of what makes requests slower costs CPU; played times are off by %.0f %%", b.error,
-		b.threads, b.slots, b.first, 100*b.follows, 100*b.loss)
+		"of a lone one's time, %s of what makes requests slower costs CPU; played times are off by %s", b.error,
+		b.threads, b.slots, b.first, figure.Percent(b.follows), figure.Percent(b.loss))
 	return law, own, said
 }
 
