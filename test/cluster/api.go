@@ -17,8 +17,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// api is as much of a Kubernetes client as the start of a cluster needs;
-// tests use client-go.
+// api is the small Kubernetes client that starting a cluster needs; tests use
+// client-go.
 type api struct{ http *http.Client }
 
 func newAPI(s state) (api, error) {
@@ -58,8 +58,8 @@ func (a api) do(ctx context.Context, method, path string, body []byte) ([]byte, 
 	return b, err
 }
 
-// collections says where objects of the kinds in config/ are created; %s is
-// the namespace.
+// collections holds the paths at which objects of the kinds in config/ are
+// created; %s is the namespace.
 var collections = map[string]string{
 	"rbac.authorization.k8s.io/v1 ClusterRole":         "/apis/rbac.authorization.k8s.io/v1/clusterroles",
 	"rbac.authorization.k8s.io/v1 ClusterRoleBinding":  "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
@@ -73,12 +73,12 @@ var collections = map[string]string{
 	"apiextensions.k8s.io/v1 CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
 }
 
-// create creates every object of a manifest. The cluster is new, so nothing
-// can be there already.
+// create creates every object of a manifest. The cluster is new, so none of
+// them exists yet.
 func (a api) create(ctx context.Context, manifest []byte) error {
 	for doc := range strings.SplitSeq("\n"+string(manifest), "\n---\n") {
 		if strings.TrimSpace(doc) == "" {
-			continue // before the first mark
+			continue // before the first separator
 		}
 		var o struct {
 			APIVersion, Kind string

@@ -26,7 +26,7 @@ func (g cgroups) v2() bool {
 	return err == nil
 }
 
-// hierarchies lists the folders in which a cluster's own group is made.
+// hierarchies lists the folders in which a cluster's own group is created.
 func (g cgroups) hierarchies() ([]string, error) {
 	if g.v2() {
 		return []string{g.root}, nil
@@ -44,14 +44,14 @@ func (g cgroups) hierarchies() ([]string, error) {
 	return files, nil
 }
 
-// wanted are the controllers that kubelet insists on in its cgroup root under
-// v2 (pkg/kubelet/cm: cpu, cpuset, memory, pids; hugetlb where the kernel has it), and io.
+// wanted are the controllers that kubelet requires in its cgroup root under v2
+// (pkg/kubelet/cm: cpu, cpuset, memory, pids; hugetlb if the kernel has it), and io.
 var wanted = []string{"cpu", "cpuset", "memory", "pids", "hugetlb", "io"}
 
-// create makes the group name in every hierarchy, ready to be kubelet's
-// cgroupRoot. Under v2 it enables the controllers that the root did not hand
-// to its children, and returns those that it did hand on before (not nil, even
-// if there were none), for remove to restore.
+// create creates the group name in every hierarchy, for use as kubelet's
+// cgroupRoot. Under v2 it enables the wanted controllers for the root's
+// children, and returns those that were enabled before (not nil, even if there
+// were none), for remove to restore.
 func (g cgroups) create(name string) (before []string, err error) {
 	dirs, err := g.hierarchies()
 	if err != nil {
@@ -69,7 +69,7 @@ func (g cgroups) create(name string) (before []string, err error) {
 		if g.v2() {
 			continue
 		}
-		// A v1 cpuset takes no process before it has processors and memory.
+		// A v1 cpuset accepts no process before it has processors and memory nodes.
 		for _, f := range []string{"cpuset.cpus", "cpuset.mems"} {
 			b, err := os.ReadFile(filepath.Join(d, f))
 			if errors.Is(err, fs.ErrNotExist) {
@@ -86,8 +86,8 @@ func (g cgroups) create(name string) (before []string, err error) {
 	return before, nil
 }
 
-// enable turns the wanted controllers on for the root's children, and returns
-// those that were on before; nil only when they could not be read.
+// enable enables the wanted controllers for the root's children, and returns
+// those that were enabled before; nil only if they could not be read.
 func (g cgroups) enable() (before []string, err error) {
 	has, err := g.controllers("cgroup.controllers")
 	if err != nil {
@@ -136,7 +136,7 @@ func (g cgroups) control(change string) error {
 		filepath.Join(g.root, "cgroup.subtree_control"),
 		os.O_WRONLY,
 		0,
-	) // not created, not truncated: it is the kernel's
+	) // neither created nor truncated: it is a file of the kernel
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (g cgroups) control(change string) error {
 func (g cgroups) groups(name string) []string {
 	var found []string
 	for _, pattern := range []string{filepath.Join(g.root, name), filepath.Join(g.root, "*", name)} {
-		m, _ := filepath.Glob(pattern) // errs only on a bad pattern; name is checked by Name
+		m, _ := filepath.Glob(pattern) // fails only for a bad pattern, and Name has checked name
 		for _, d := range m {
 			if _, err := os.Stat(filepath.Join(d, "cgroup.procs")); err == nil {
 				found = append(found, d)
@@ -159,10 +159,10 @@ func (g cgroups) groups(name string) []string {
 	return found
 }
 
-// remove takes the group name out of every hierarchy, its children first. It
-// waits a few seconds for the kernel to see that the processes are gone. Under
-// v2 it then turns off the controllers that were not on before: ours, and
-// those that runc's library turned on besides (rdma and misc, as seen).
+// remove removes the group name from every hierarchy, its children first. It
+// waits a few seconds until the kernel has noticed that the processes are gone.
+// Under v2 it then disables the controllers that were not enabled before: ours,
+// and those that runc's library enabled too (rdma and misc have been seen).
 func (g cgroups) remove(name string, before []string) error {
 	var errs []error
 	for _, d := range g.groups(name) {
@@ -195,8 +195,8 @@ func (g cgroups) remove(name string, before []string) error {
 	return errors.Join(errs...)
 }
 
-// rmdirTree removes d and the folders in it, never a file: a cgroup's files go
-// with their folder, and a folder with real files in it is no cgroup.
+// rmdirTree removes d and the folders in it, but never a file: a cgroup's files
+// disappear with their folder, and a folder with real files is not a cgroup.
 func rmdirTree(d string) error {
 	entries, err := os.ReadDir(d)
 	if errors.Is(err, fs.ErrNotExist) {

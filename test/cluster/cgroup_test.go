@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// tree writes files below a new folder that replaces /sys/fs/cgroup, so the choice of folders and
-// controllers can be tested without a machine of each kind. The end-to-end test checks that the
-// kernel accepts the choice.
+// tree writes files into a new folder that replaces /sys/fs/cgroup. So the choice of folders and
+// controllers is tested without a machine of each kind; the end-to-end test checks that the kernel
+// accepts it.
 func tree(t *testing.T, files map[string]string) cgroups {
 	t.Helper()
 	root := t.TempDir()
@@ -70,7 +70,7 @@ func TestV2RestoresWhatWasOffAndLeavesTheRest(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		before []string
-		want   string // the last order written to the stand-in, which keeps no state
+		want   string // the last command written to the file, which replaces the kernel's and keeps no state
 	}{
 		{"one that somebody turned on since", []string{"cpu"}, "-rdma"},
 		{"nothing when all were on before", []string{"cpu", "rdma"}, "cpu rdma"},

@@ -18,21 +18,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cluster is a running cluster: one that Up started, one that runs already,
-// or an external one.
+// Cluster is a running cluster: one that Up started, one that was already
+// running, or an external one.
 type Cluster struct {
 	state      state
 	external   bool
-	kubeconfig string   // of an external one
-	owner      *os.File // while it is open, the cluster lives; nil when nobody owns it
+	kubeconfig string   // of an external cluster
+	owner      *os.File // the cluster runs while it is open; nil if no process owns it
 }
 
-// ErrDown says that no cluster of this name runs.
+// ErrDown means that no cluster of this name is running.
 var ErrDown = errors.New("the cluster is down; try hpacluster up")
 
-// External returns the cluster that a kubeconfig names, which is not ours:
-// Dial and Start then use the network as it is, Down does nothing, and the
-// payload images must have been loaded by whoever made it.
+// External returns the cluster that a kubeconfig names, which this package did
+// not start: Dial and Start use the ordinary network, Down does nothing, and the
+// payload images must already be loaded.
 func External(kubeconfig string) *Cluster {
 	return &Cluster{external: true, kubeconfig: kubeconfig}
 }
@@ -53,8 +53,8 @@ func Attach() (*Cluster, error) {
 	return &Cluster{state: s}, nil
 }
 
-// Able says why this machine cannot run a cluster, or nil. What only shows in
-// use (a kernel without nftables) is not seen here.
+// Able returns why this machine cannot run a cluster, or nil. It does not notice
+// problems that appear only in use (a kernel without nftables).
 func Able() error {
 	var errs []error
 	if os.Geteuid() != 0 {
@@ -80,20 +80,20 @@ func Able() error {
 
 const namespaces = unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET
 
-// UpOptions say how Up starts a cluster.
+// UpOptions are the options of Up.
 type UpOptions struct {
 	Clocks Clocks
-	// Owned ties the cluster's life to this process: it ends when Down is
-	// called, and also when this process ends in any way.
+	// Owned ties the cluster to this process: it ends when Down is called, and
+	// whenever this process ends.
 	Owned bool
 	Log   io.Writer // progress; never nil
 }
 
-// Up builds what is not built, clears what a killed run left behind, and
-// starts a cluster; it returns once the node is ready and the metrics API
-// answers for it, 15 to 25 s later. An error holds the tail of the log.
+// Up builds missing programs, removes what a killed run left behind, and starts
+// a cluster. It returns when the node is ready and the metrics API has values for
+// it, 15 to 25 s later. An error contains the end of the log.
 //
-// A cluster of this name that runs already is an error: Attach uses it.
+// It fails if a cluster of this name is already running: use Attach for that.
 func Up(ctx context.Context, o UpOptions) (*Cluster, error) {
 	if err := Able(); err != nil {
 		return nil, fmt.Errorf("this machine cannot run a cluster: %w", err)
@@ -165,7 +165,7 @@ func Up(ctx context.Context, o UpOptions) (*Cluster, error) {
 	return c, nil
 }
 
-// launch prepares the folder and the cgroups and starts process 1.
+// launch prepares the folder and the cgroups, and starts process 1.
 func (c *Cluster) launch(o UpOptions) error {
 	s := &c.state
 	if err := os.MkdirAll(s.path("log"), 0o755); err != nil {
@@ -179,7 +179,7 @@ func (c *Cluster) launch(o UpOptions) error {
 	}
 	var err error
 	s.CgroupV2, err = machineCgroups.create(s.Name)
-	if werr := s.write(); werr != nil { // before anything else runs: down can then undo it
+	if werr := s.write(); werr != nil { // before anything else runs, so that down can undo it
 		return errors.Join(err, werr)
 	}
 	if err != nil {
@@ -208,10 +208,10 @@ func (c *Cluster) launch(o UpOptions) error {
 		}
 		return fmt.Errorf("start process 1: %w", err)
 	}
-	go func() { _ = cmd.Wait() }() // reaps it, should it end before us
+	go func() { _ = cmd.Wait() }() // reaps it if it ends before this process
 	c.owner = mine
 	s.InitPID = cmd.Process.Pid
-	s.InitFrom, _ = startTime(s.InitPID) // gone already: alive() is then false, and awaitReady says so
+	s.InitFrom, _ = startTime(s.InitPID) // if it has already ended, alive() is false, and awaitReady reports it
 	return s.write()
 }
 
@@ -233,9 +233,9 @@ func (c *Cluster) awaitReady(ctx context.Context) error {
 	}
 }
 
-// Down ends the cluster and everything in it, and removes what it made. Its
-// logs are kept beside its folder, as NAME.log/. It does nothing to an
-// external cluster.
+// Down stops the cluster and everything in it, and removes what it created. Its
+// logs are kept next to its folder, as NAME.log/. It does nothing to an external
+// cluster.
 func (c *Cluster) Down() error {
 	if c.external {
 		return nil
@@ -255,8 +255,8 @@ func (c *Cluster) down() error {
 	return c.state.clear()
 }
 
-// Down ends the cluster of this name, if it runs, and clears what is left of
-// it in any case.
+// Down stops the cluster of this name if it is running, and always removes what
+// is left of it.
 func Down() error {
 	run, err := runDir()
 	if err != nil {
@@ -277,8 +277,8 @@ func Down() error {
 	return s.clear()
 }
 
-// clear kills the recorded process 1, and with it its pid namespace, then
-// removes cgroups and files.
+// clear kills the recorded process 1, and so its pid namespace, and then removes
+// cgroups and files.
 func (s state) clear() error {
 	if s.alive() {
 		if err := unix.Kill(s.InitPID, unix.SIGKILL); err != nil {
@@ -299,8 +299,8 @@ func (s state) clear() error {
 	if rerr := os.Rename(s.path("log"), kept); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 		return errors.Join(err, rerr)
 	}
-	// The mounts were in the cluster's own namespace and went with it: nothing
-	// below is anything but plain files. A busy mount needs a moment to go.
+	// The mounts were in the cluster's own namespace and disappeared with it, so
+	// only plain files are left. A busy mount takes a moment to disappear.
 	for try := 0; ; try++ {
 		rerr := os.RemoveAll(s.Run)
 		if rerr == nil || try == 20 {
@@ -311,7 +311,7 @@ func (s state) clear() error {
 }
 
 // Kubeconfig returns the path of the administrator's kubeconfig. Its server,
-// 127.0.0.1:6443, is to be reached through Dial or by a program that Start started.
+// 127.0.0.1:6443, can be reached through Dial or by a program that Start started.
 func (c *Cluster) Kubeconfig() string {
 	if c.external {
 		return c.kubeconfig
@@ -319,25 +319,25 @@ func (c *Cluster) Kubeconfig() string {
 	return c.state.pki("admin.kubeconfig")
 }
 
-// External reports whether the cluster is not ours: without fast clocks,
-// without StopComponent and Import, with its own images.
+// External reports whether this package did not start the cluster. Such a cluster
+// has no fast clocks, no StopComponent and no Import, and has its own images.
 func (c *Cluster) External() bool { return c.external }
 
-// Owned reports whether the cluster ends with the process that started it: not
-// one for others to rely on.
+// Owned reports whether the cluster ends with the process that started it, so
+// that others cannot rely on it.
 func (c *Cluster) Owned() bool { return c.state.Owned }
 
-// Clocks returns those that the cluster was started with; zero for an external one.
+// Clocks returns the clocks that the cluster was started with; zero for an external one.
 func (c *Cluster) Clocks() Clocks { return c.state.Clocks }
 
-// LogDir returns the folder of the components' logs, one NAME.log each.
+// LogDir returns the folder of the components' logs, NAME.log for each.
 func (c *Cluster) LogDir() string { return c.state.path("log") }
 
 // Programs returns where the cluster's programs and image archives are.
 func (c *Cluster) Programs() Programs { return Programs{Kube: c.state.Bin, Own: c.state.Own} }
 
-// Import makes an image of an OCI archive (or a docker save) known to the
-// node, for pods with imagePullPolicy Never or IfNotPresent.
+// Import loads an image from an OCI archive (or the output of docker save) into
+// the node, for pods with imagePullPolicy Never or IfNotPresent.
 func (c *Cluster) Import(ctx context.Context, archive string) error {
 	if c.external {
 		return errors.New("images of an external cluster are its owner's matter")
@@ -350,8 +350,8 @@ func (c *Cluster) Import(ctx context.Context, archive string) error {
 }
 
 // StopComponent kills one of etcd, kube-apiserver, kube-controller-manager,
-// kube-scheduler, kube-proxy, kubelet, metrics-server, containerd, as a fault.
-// StartComponent starts it again with the same arguments and data.
+// kube-scheduler, kube-proxy, kubelet, metrics-server, containerd, to test a
+// fault. StartComponent starts it again with the same arguments and data.
 func (c *Cluster) StopComponent(ctx context.Context, name string) error {
 	return c.component(ctx, "stop", name)
 }

@@ -34,7 +34,7 @@ func TestImageIsWholeAndTheSameEachTime(t *testing.T) {
 	if !bytes.Equal(one.Bytes(), two.Bytes()) {
 		t.Error("the same program gave two images")
 	}
-	// Walk it as a runtime does: index → manifest → config and layer, by digest.
+	// Read it as a runtime does: index → manifest → config and layer, by digest.
 	files := untar(t, one.Bytes())
 	type descriptor struct {
 		Digest string

@@ -15,7 +15,7 @@ import (
 //go:embed config
 var configFiles embed.FS
 
-// vars are the ${…} of the files in config/.
+// vars are the values of the ${…} in the files of config/.
 func (s state) vars() map[string]string {
 	return map[string]string{
 		"RUN": s.Run, "BIN": s.Bin, "PKI": s.pki(), "NAME": s.Name, "RUNC": s.RUNC, "SNAPSHOTTER": snapshotter(s.Run),
@@ -23,8 +23,8 @@ func (s state) vars() map[string]string {
 	}
 }
 
-// snapshotter chooses containerd's: an overlay cannot lie on an overlay, which
-// is what a container's own root is.
+// snapshotter picks containerd's snapshotter. An overlay cannot be on top of an
+// overlay, and a container's own root is one.
 func snapshotter(dir string) string {
 	var fs unix.Statfs_t
 	if unix.Statfs(dir, &fs) == nil && fs.Type == unix.OVERLAYFS_SUPER_MAGIC {
@@ -52,7 +52,7 @@ func (s state) config(name string) ([]byte, error) {
 	return []byte(text), nil
 }
 
-// writeConfigs writes what the daemons read.
+// writeConfigs writes the configuration files of the daemons.
 func (s state) writeConfigs() error {
 	for name, dir := range map[string]string{
 		"containerd.toml": "", "kubelet.yaml": "", "kube-proxy.yaml": "", "10-bridge.conflist": "cni/conf",
@@ -74,7 +74,7 @@ func (s state) writeConfigs() error {
 // command returns a component's program and arguments.
 func (s state) command(component string) []string {
 	kubeconfig := func(name string) string { return s.pki(name + ".kubeconfig") }
-	// A component that authenticates its own callers through the API server.
+	// For a component that authenticates its own callers through the API server.
 	delegated := func(name string) []string {
 		k := kubeconfig(name)
 		return []string{"--kubeconfig=" + k, "--authentication-kubeconfig=" + k, "--authorization-kubeconfig=" + k}
@@ -157,7 +157,7 @@ func (s state) command(component string) []string {
 			"--kubelet-preferred-address-types=InternalIP",
 			"--metric-resolution="+s.Clocks.MetricResolution.String(),
 			"--kubelet-request-timeout=5s",
-		) // must be smaller than the resolution
+		) // must be shorter than the resolution
 	}
 	if program, ok := kedaPrograms[component]; ok {
 		return append(s.kedaEnv(), append([]string{filepath.Join(s.KEDA, program)}, s.kedaArgs(component)...)...)

@@ -15,13 +15,13 @@ import (
 // WriteImage packs one program as a one-layer image from scratch, in an OCI
 // archive (layout 1.0.0) that containerd, docker, podman and kind can load. It
 // uses no registry and no daemon. The same files give the same bytes. The
-// program becomes the entry point, at the root, run as user 65532.
+// program is the entry point, in the root folder, and runs as user 65532.
 //
-// A program that is not static brings its libraries: they are packed at the
-// paths that they have here.
+// If the program is not static, its libraries are packed too, at the paths that
+// they have on this machine.
 func WriteImage(w io.Writer, ref, program string, libraries ...string) error {
 	type object = map[string]any
-	layer, err := os.CreateTemp("", "layer-*.tar") // programs of 140 MB: not in memory
+	layer, err := os.CreateTemp("", "layer-*.tar") // not in memory: programs have up to 140 MB
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func WriteImage(w io.Writer, ref, program string, libraries ...string) error {
 	js := func(v any) []byte {
 		b, err := json.Marshal(v)
 		if err != nil {
-			panic(err) // maps, strings and numbers only
+			panic(err) // cannot fail: maps, strings and numbers
 		}
 		return b
 	}

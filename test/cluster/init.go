@@ -18,15 +18,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Init is the life of process 1 in the cluster's own pid, mount and network
-// namespaces: it prepares them, starts the components, says "ready", and
-// watches. It returns only with an error; when its process ends, the kernel
-// ends all the others, pods too, and the mounts, links and rules go with the
-// namespaces.
+// Init runs as process 1 in the cluster's own pid, mount and network namespaces.
+// It prepares them, starts the components, says "ready", and then watches the
+// components. It returns only with an error. When its process ends, the kernel
+// ends all others, including the pods, and the mounts, links and rules disappear
+// with the namespaces.
 //
-// run is the cluster's folder with state.json. When owner is not nil, the
-// cluster ends as soon as owner is at its end: the far end of a pipe is closed
-// even when the process that holds it is killed.
+// run is the cluster's folder with state.json. If owner is not nil, the cluster
+// ends at the end of owner's data. owner is one end of a pipe, whose other end is
+// closed even if the process that holds it is killed.
 func Init(run string, owner io.Reader) error {
 	s, err := readState(run)
 	if err != nil {
@@ -55,20 +55,20 @@ func Init(run string, owner io.Reader) error {
 	return v.serve()
 }
 
-// leave ends the cluster from inside, without a trace, when its owner was
-// killed and nobody else will.
+// leave ends the cluster from inside, without a trace, if its owner was killed
+// and nothing else would end it.
 func (v *supervisor) leave() {
 	fmt.Println("the process that owned this cluster has ended")
 	v.mu.Lock()
 	v.leaving = true
 	v.mu.Unlock()
-	_ = unix.Kill(-1, unix.SIGKILL) // all of this pid namespace but this process
-	// What containerd and kubelet mounted below the folder would keep it busy.
+	_ = unix.Kill(-1, unix.SIGKILL) // everything in this pid namespace except for this process
+	// The mounts of containerd and kubelet below the folder would keep it busy.
 	if b, err := os.ReadFile("/proc/self/mountinfo"); err == nil {
 		lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 		for _, line := range slices.Backward(lines) {
 			if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], v.s.Run+"/") {
-				_ = unix.Unmount(f[4], unix.MNT_DETACH) // clear reports what stays
+				_ = unix.Unmount(f[4], unix.MNT_DETACH) // clear reports what is left
 			}
 		}
 	}
@@ -79,8 +79,8 @@ func (v *supervisor) leave() {
 	os.Exit(0)
 }
 
-// boot starts everything and waits for it: about four seconds to a ready node,
-// the rest until metrics-server has scraped twice.
+// boot starts everything and waits for it: about four seconds until the node is
+// ready, and then until metrics-server has scraped twice.
 func (v *supervisor) boot() error {
 	ctx, cancel := context.WithTimeout(context.Background(), v.s.Boot)
 	defer cancel()
@@ -103,7 +103,7 @@ func (v *supervisor) boot() error {
 		return err
 	}
 	imported := make(chan error, 1)
-	go func() { imported <- v.importAll(ctx) }() // beside the API server's start
+	go func() { imported <- v.importAll(ctx) }() // while the API server starts
 	if err := wait(ctx, "API server ready", answers("/readyz")); err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (v *supervisor) importAll(ctx context.Context) error {
 	return nil
 }
 
-// wait asks ok five times a second until it has no error or ctx ends.
+// wait calls ok five times a second until it returns no error or ctx ends.
 func wait(ctx context.Context, what string, ok func() error) error {
 	for {
 		err := ok()
@@ -177,8 +177,8 @@ func wait(ctx context.Context, what string, ok func() error) error {
 	}
 }
 
-// mounts makes the mount namespace private and keeps what kubelet, containerd
-// and CNI write to fixed places out of the machine.
+// mounts makes the mount namespace private, so that what kubelet, containerd and
+// CNI write to fixed paths does not reach the machine.
 func (s state) mounts() error {
 	type mount struct {
 		source, target, fs string
@@ -188,13 +188,13 @@ func (s state) mounts() error {
 	list := []mount{
 		{"", "/", "", unix.MS_REC | unix.MS_PRIVATE, ""}, // nothing from here reaches the machine
 		{"proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC, ""},
-		{"", "/", "", unix.MS_REC | unix.MS_SHARED, ""}, // peers inside this namespace only; kubelet wants it
+		{"", "/", "", unix.MS_REC | unix.MS_SHARED, ""}, // shared inside this namespace only; kubelet requires it
 		{"tmpfs", "/run", "tmpfs", 0, "mode=755"},       // shims: /run/containerd
 		{"tmpfs", "/var/lib", "tmpfs", 0, "mode=755"},   // CNI: /var/lib/cni; kubelet's device plug-ins
 		{"tmpfs", "/var/log", "tmpfs", 0, "mode=755"},   // kubelet: /var/log/containers
 	}
-	// kubelet wants to set these for the whole machine. It finds the wanted
-	// values in files of its own, so that the machine's stay as they are.
+	// kubelet would set these for the whole machine. It gets files of its own that
+	// already have the values, so that the machine's are not changed.
 	for name, value := range kubeletSysctls {
 		f := s.path("sysctl", filepath.Base(name))
 		if err := os.MkdirAll(filepath.Dir(f), 0o755); err != nil {
@@ -213,8 +213,8 @@ func (s state) mounts() error {
 	return nil
 }
 
-// kubeletSysctls are the machine-wide settings that kubelet insists on
-// (pkg/kubelet/cm, setupKernelTunables), with the values it wants.
+// kubeletSysctls are the machine-wide settings that kubelet requires, with their
+// values (pkg/kubelet/cm, setupKernelTunables).
 var kubeletSysctls = map[string]string{
 	"vm/overcommit_memory":      "1",
 	"vm/panic_on_oom":           "0",
@@ -224,10 +224,10 @@ var kubeletSysctls = map[string]string{
 	"kernel/keys/root_maxbytes": "25000000",
 }
 
-// network makes the node's address on a bridge of its own and a route for the
-// services: connect() fails at once without one, before nftables can rewrite
-// the address. There is no way out of this namespace, and none in but its
-// sockets.
+// network creates the node's address on a bridge of its own, and a route for the
+// services: without a route, connect() fails before nftables can rewrite the
+// address. Nothing leaves this namespace, and only sockets that are created in it
+// can reach it.
 func network() error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
@@ -237,7 +237,7 @@ func network() error {
 		return fmt.Errorf("link lo: %w", err)
 	}
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name = "node0" // a bridge, since not every kernel has the dummy device
+	attrs.Name = "node0" // a bridge, because not every kernel has the dummy device
 	bridge := &netlink.Bridge{LinkAttrs: attrs}
 	if err := netlink.LinkAdd(bridge); err != nil {
 		return fmt.Errorf("bridge node0: %w", err)

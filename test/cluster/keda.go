@@ -14,22 +14,22 @@ import (
 	"time"
 )
 
-// kedaVersion is that of github.com/kedacore/keda/v2 in keda/go.mod, told to the
-// programs by the linker: the HPA that the operator makes has it as a label.
+// kedaVersion is the version of github.com/kedacore/keda/v2 in keda/go.mod. The
+// linker puts it into the programs: the operator labels its HPAs with it.
 const kedaVersion = "2.21.0"
 
-// kedaPrograms are KEDA's components and what their programs are called.
+// kedaPrograms are the names of KEDA's components and of their programs.
 var kedaPrograms = map[string]string{"keda-operator": "operator", "keda-adapter": "adapter"}
 
-// kedaManifests are what KEDA is installed with, below config/ of its module:
-// its own rights and definitions. How its servers are found is in config/keda.yaml.
+// kedaManifests are the manifests that install KEDA, below config/ of its module:
+// its own permissions and definitions. config/keda.yaml says how to reach its servers.
 var kedaManifests = []string{
 	"general/namespace.yaml", "service_account/service_account.yaml", "rbac/role.yaml", "rbac/role_binding.yaml",
 	"metrics-server/role.yaml", "metrics-server/role_binding.yaml", "crd/bases/*.yaml",
 }
 
-// kedaSet is KEDA's operator and metrics server. It is a module of its own, keda,
-// so that what it needs does not change the hash of the cluster's programs.
+// kedaSet builds KEDA's operator and metrics server. They have a module of their
+// own, keda, so that its dependencies do not change the hash of the cluster's programs.
 func kedaSet(module, home string) (set, error) {
 	s := set{
 		ldflags: "-s -w -X github.com/kedacore/keda/v2/version.Version=" + kedaVersion,
@@ -55,7 +55,7 @@ func kedaSet(module, home string) (set, error) {
 	return s, nil
 }
 
-// gatherManifests copies kedaManifests into dir as manifest-NN.yaml, in their order.
+// gatherManifests copies kedaManifests into dir as manifest-NN.yaml, in order.
 func gatherManifests(from, dir string) error {
 	n := 0
 	for _, glob := range kedaManifests {
@@ -80,8 +80,8 @@ func gatherManifests(from, dir string) error {
 	return nil
 }
 
-// BuildKEDA builds KEDA's programs where they are not built yet, and returns
-// their folder: 12 minutes when the Go build cache is cold.
+// BuildKEDA builds KEDA's programs unless they exist, and returns their folder.
+// That takes 12 minutes if the Go build cache is cold.
 func BuildKEDA(ctx context.Context, log io.Writer) (string, error) {
 	module, err := ModuleDir()
 	if err != nil {
@@ -105,13 +105,13 @@ func BuildKEDA(ctx context.Context, log io.Writer) (string, error) {
 		return "", err
 	}
 	now := time.Now()
-	_ = os.Chtimes(s.dir, now, now) // only how long prune keeps it
+	_ = os.Chtimes(s.dir, now, now) // this affects only how long prune keeps it
 	return s.dir, nil
 }
 
 // StartKEDA starts KEDA's operator and metrics server in the cluster, with the
-// programs of BuildKEDA, and returns once the external metrics API answers. In
-// a cluster that has it already it does nothing.
+// programs of BuildKEDA, and returns when the external metrics API answers. If
+// KEDA is already running there, it does nothing.
 func (c *Cluster) StartKEDA(ctx context.Context, programs string) error {
 	if c.external {
 		return errors.New("KEDA in an external cluster is its owner's matter")
@@ -163,7 +163,7 @@ func (v *supervisor) startKEDA(dir string) error {
 	})
 }
 
-// installKEDA makes KEDA's objects and waits until its kinds are served.
+// installKEDA creates KEDA's objects, and waits until the API serves its kinds.
 func (v *supervisor) installKEDA(ctx context.Context, a api, dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "manifest-*.yaml")) // sorted
 	if err != nil {
@@ -197,8 +197,8 @@ func (v *supervisor) installKEDA(ctx context.Context, a api, dir string) error {
 	})
 }
 
-// writeKEDACerts lays the certificate of KEDA's servers under the names that it
-// looks for.
+// writeKEDACerts writes the certificate of KEDA's servers under the names that
+// KEDA looks for.
 func (s state) writeKEDACerts() error {
 	dir := s.pki("keda-certs")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -216,14 +216,14 @@ func (s state) writeKEDACerts() error {
 	return nil
 }
 
-// kedaEnv starts a program of KEDA with the environment that its pods have.
+// kedaEnv starts a program of KEDA with the environment that its pods would have.
 func (s state) kedaEnv() []string {
 	return []string{"/usr/bin/env", "KUBECONFIG=" + s.pki("keda-client.kubeconfig"), "POD_NAMESPACE=keda",
 		"KEDA_CLUSTER_OBJECT_NAMESPACE=keda", "WATCH_NAMESPACE="}
 }
 
-// kedaArgs are a component's arguments. Both listen on the node's own addresses,
-// where the API server and kubelet have taken the usual ports.
+// kedaArgs returns a component's arguments. Both components listen on the node's
+// own address, where the API server and kubelet use the usual ports.
 func (s state) kedaArgs(component string) []string {
 	certs := s.pki("keda-certs")
 	if component == "keda-operator" {

@@ -14,8 +14,8 @@ import (
 )
 
 // In calls f on an operating-system thread that is in the cluster's network
-// namespace. Sockets that f makes and processes that f starts belong to that
-// namespace for good, whoever uses them afterwards; f's own goroutines do not.
+// namespace. Sockets that f creates and processes that f starts stay in that
+// namespace, whoever uses them later; goroutines that f starts are not in it.
 func (c *Cluster) In(f func() error) error {
 	if c.external {
 		return f()
@@ -23,28 +23,28 @@ func (c *Cluster) In(f func() error) error {
 	return inNetNS(fmt.Sprintf("/proc/%d/ns/net", c.state.InitPID), f)
 }
 
-// Dial connects to an address inside the cluster's network namespace: it fits
-// http.Transport.DialContext and client-go's rest.Config.Dial. There is no DNS
-// inside: addr is a literal IP and port.
+// Dial connects to an address inside the cluster's network namespace. Use it as
+// http.Transport.DialContext or as client-go's rest.Config.Dial. There is no DNS
+// inside: addr is an IP address and a port.
 func (c *Cluster) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	var conn net.Conn
 	err := c.In(func() (err error) {
-		// One literal address: the dialer then makes its socket on this very thread.
+		// For an IP address the dialer creates its socket on this thread.
 		conn, err = new(net.Dialer).DialContext(ctx, network, addr)
 		return err
 	})
 	return conn, err
 }
 
-// Start starts cmd in the cluster's network namespace, with KUBECONFIG added
-// to its environment; files, pids and users stay those of outside. Wait for
-// cmd as usual.
+// Start starts cmd in the cluster's network namespace, with KUBECONFIG added to
+// its environment. Its files, process ids and users are the machine's. Call
+// cmd.Wait as usual.
 func (c *Cluster) Start(cmd *exec.Cmd) error {
 	cmd.Env = append(cmd.Environ(), "KUBECONFIG="+c.Kubeconfig())
 	return c.In(cmd.Start)
 }
 
-// Run is Start and cmd.Wait.
+// Run calls Start, and then cmd.Wait.
 func (c *Cluster) Run(cmd *exec.Cmd) error {
 	if err := c.Start(cmd); err != nil {
 		return err
@@ -52,8 +52,8 @@ func (c *Cluster) Run(cmd *exec.Cmd) error {
 	return cmd.Wait()
 }
 
-// Exec replaces this process by argv in the cluster's network namespace; it
-// returns only when that fails.
+// Exec replaces this process by argv, in the cluster's network namespace. It
+// returns only if that fails.
 func (c *Cluster) Exec(argv []string) error {
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
@@ -84,8 +84,8 @@ func inNetNS(path string, f func() error) error {
 			return
 		}
 		err = f()
-		// Back home, the thread may serve others; if that fails it stays
-		// locked and ends with this goroutine.
+		// Back in its own namespace, the thread can serve other goroutines. If that
+		// fails, it stays locked, and ends with this goroutine.
 		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) == nil {
 			runtime.UnlockOSThread()
 		}

@@ -1,11 +1,11 @@
-// Package cluster builds, starts and ends a real Kubernetes cluster of one
+// Package cluster builds, starts and stops a real Kubernetes cluster with one
 // node on one Linux machine: etcd, kube-apiserver, kube-controller-manager with
 // the real HPA controller, kube-scheduler, kubelet, kube-proxy, containerd and
 // metrics-server, all from Go modules, with no registry and no Docker.
 //
-// All of it lives in its own pid, mount and network namespaces. A test reaches
-// it from outside with Cluster.Dial and Cluster.Start, and ending its first
-// process ends everything.
+// The cluster has its own pid, mount and network namespaces. A test reaches it
+// from outside with Cluster.Dial and Cluster.Start. When its first process ends,
+// everything ends.
 package cluster
 
 import (
@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// Clocks are the periods that decide how fast an HPA can act. The zero value
-// is not useful: start from DefaultClocks or FastClocks.
+// Clocks are the periods that determine how fast an HPA can act. The zero value
+// is not useful: start with DefaultClocks or FastClocks.
 type Clocks struct {
 	HPASync          time.Duration // kube-controller-manager: --horizontal-pod-autoscaler-sync-period
 	HPACPUInit       time.Duration // … --horizontal-pod-autoscaler-cpu-initialization-period
@@ -28,13 +28,14 @@ type Clocks struct {
 	Housekeeping     time.Duration // kubelet: --housekeeping-interval, how old cAdvisor's CPU figures may be
 }
 
-// DefaultClocks are those of Kubernetes, with a housekeeping of 5 s in place of 10 s.
+// DefaultClocks returns the defaults of Kubernetes, but 5 s instead of 10 s for housekeeping.
 func DefaultClocks() Clocks {
 	return Clocks{HPASync: 15 * time.Second, HPACPUInit: 5 * time.Minute, HPAReadyDelay: 30 * time.Second,
 		HPADownStable: 5 * time.Minute, MetricResolution: 15 * time.Second, Housekeeping: 5 * time.Second}
 }
 
-// FastClocks let a test see a scale-up in half a minute and a scale-down in another.
+// FastClocks returns clocks with which a scale-up takes half a minute, and a scale-down
+// another half.
 func FastClocks() Clocks {
 	return Clocks{HPASync: 5 * time.Second, HPACPUInit: 20 * time.Second, HPAReadyDelay: 5 * time.Second,
 		HPADownStable: 30 * time.Second, MetricResolution: 10 * time.Second, Housekeeping: 2 * time.Second}
@@ -54,7 +55,7 @@ func (c Clocks) FromEnv(getenv func(string) string) (Clocks, error) {
 		{"HPA_CPU_INIT", &c.HPACPUInit, 0},
 		{"HPA_READY_DELAY", &c.HPAReadyDelay, 0},
 		{"HPA_DOWN_STABLE", &c.HPADownStable, 0},
-		{"METRIC_RESOLUTION", &c.MetricResolution, 10 * time.Second}, // metrics-server exits below
+		{"METRIC_RESOLUTION", &c.MetricResolution, 10 * time.Second}, // metrics-server exits if it is less
 		{"HOUSEKEEPING", &c.Housekeeping, time.Second},
 	} {
 		v := getenv(f.env)
@@ -74,20 +75,20 @@ func (c Clocks) FromEnv(getenv func(string) string) (Clocks, error) {
 	return c, errors.Join(errs...)
 }
 
-// Fixed addresses, in the cluster's own network namespace only. kube-apiserver
-// and kubelet refuse loopback as their address, hence a bridge with NodeIP.
+// Fixed addresses, inside the cluster's own network namespace. kube-apiserver and
+// kubelet refuse a loopback address, so there is a bridge with NodeIP.
 const (
 	NodeName    = "node1"
 	NodeIP      = "10.88.0.2"
-	ServiceCIDR = "10.96.0.0/16" // a test may fix a Service's clusterIP in here, beyond 10.96.0.1
+	ServiceCIDR = "10.96.0.0/16" // a test may give a Service a fixed clusterIP from this range, above 10.96.0.1
 	serviceIP   = "10.96.0.1"    // of the API server
 	podCIDR     = "10.244.0.0/24"
 	clusterCIDR = "10.244.0.0/16"
 	apiURL      = "https://127.0.0.1:6443"
 )
 
-// Home returns the folder of all programs and clusters: $HPACLUSTER_DIR,
-// else hpacluster in $XDG_CACHE_HOME, else in ~/.cache.
+// Home returns the folder of all programs and clusters: $HPACLUSTER_DIR, or
+// hpacluster in $XDG_CACHE_HOME or in ~/.cache.
 func Home() (string, error) {
 	if d := os.Getenv("HPACLUSTER_DIR"); d != "" {
 		return filepath.Abs(d)
@@ -99,9 +100,8 @@ func Home() (string, error) {
 	return filepath.Join(d, "hpacluster"), nil
 }
 
-// Name returns the cluster's name: $HPACLUSTER_NAME, else "hpacluster". Two
-// names are two clusters that do not know of each other; the name is also
-// that of the cgroup.
+// Name returns the cluster's name: $HPACLUSTER_NAME, or "hpacluster". Clusters
+// with different names are independent. The cgroup has the same name.
 func Name() (string, error) {
 	n := os.Getenv("HPACLUSTER_NAME")
 	if n == "" {

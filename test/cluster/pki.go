@@ -24,15 +24,15 @@ type pair struct {
 	key  *ecdsa.PrivateKey
 }
 
-// pki writes keys, certificates and kubeconfigs into a folder; the first
-// error sticks, so that the list in writePKI reads as a list.
+// pki writes keys, certificates and kubeconfigs into a folder. It keeps the first
+// error, so that writePKI can be a plain list.
 type pki struct {
 	dir string
 	err error
 }
 
-// writePKI makes every credential of a cluster in dir, new each time: they
-// are good for 30 days and for this cluster only.
+// writePKI writes all credentials of a cluster into dir. They are new each time,
+// and valid for 30 days and for this cluster only.
 func writePKI(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
@@ -89,8 +89,8 @@ func (p *pki) keyPEM(k *ecdsa.PrivateKey) []byte {
 	return pemOf("EC PRIVATE KEY", der)
 }
 
-// issue writes file.crt and file.key: signed by ca, or by itself as an
-// authority when ca is nil.
+// issue writes file.crt and file.key. The certificate is signed by ca; if ca is
+// nil, it is a self-signed authority.
 func (p *pki) issue(file string, ca *pair, name, group string, hosts ...string) *pair {
 	if p.err != nil {
 		return nil

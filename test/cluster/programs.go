@@ -21,14 +21,14 @@ import (
 
 const modulePath = "github.com/hpatune/hpatune/test/cluster"
 
-// kubeVersion is k8s.io/kubernetes' version in go.mod, told to the programs by
-// the linker, since a module build has no git tag to tell it.
+// kubeVersion is the version of k8s.io/kubernetes in go.mod. The linker puts it into
+// the programs, because a build from modules has no git tag.
 const kubeVersion = "1.37.2"
 
-// BuildFlags are those of every program: static, without debug data (which
-// halves the compile time), paths trimmed so that a fresh clone in another
-// folder finds what the last one compiled. A test binary built with them
-// finds client-go compiled.
+// BuildFlags are the build flags of every program. They leave out debug data, which
+// halves the compile time, and trim paths, so that a fresh clone in another folder
+// reuses what the last one compiled. A test binary built with them reuses the
+// compiled client-go.
 var BuildFlags = []string{
 	"-trimpath",
 	"-buildvcs=false",
@@ -36,8 +36,8 @@ var BuildFlags = []string{
 	"-gcflags=all=-dwarf=false",
 }
 
-// Images are the payloads' references and programs: built into archives by
-// Build, imported by Up.
+// Images maps the payloads' image references to their programs. Build writes them
+// as archives, and Up imports them.
 var Images = map[string]string{
 	"hpacluster.test/pause:1":        "pause",
 	"hpacluster.test/tinyllm:1":      "tinyllm",
@@ -55,15 +55,15 @@ var components = []string{
 	"metrics-server",
 }
 
-// Programs are folders of built programs. They are outside the clone and named
-// after the hash of all that goes into them, so that on the same machine the
-// next clone builds nothing.
+// Programs are folders of built programs. They are outside the clone, and their
+// names contain the hash of all their sources, so that the next clone on the same
+// machine need not build them again.
 type Programs struct {
 	Kube string // kubeall with a link for each component, containerd, its shim, ctr, cni/
 	Own  string // hpacluster, the payloads, images/*.tar
 }
 
-// set is one of the two: Kube takes minutes and seldom changes.
+// set describes one of the folders. Kube takes minutes to build, and rarely changes.
 type set struct {
 	dir     string // final folder
 	ldflags string
@@ -131,7 +131,7 @@ func sets(module, home string) ([]set, error) {
 	return all, nil
 }
 
-// hash covers all that decides the programs' bytes, test files apart.
+// hash covers everything that affects the programs; test files do not.
 func (s set) hash(module string) (string, error) {
 	out, err := goCommand(module, "env", "GOVERSION", "GOARCH").Output()
 	if err != nil {
@@ -180,8 +180,8 @@ func writeImages(dir string) error {
 	return nil
 }
 
-// goCommand runs the go tool in the module, unimpressed by the caller's
-// GOFLAGS and a go.work above.
+// goCommand returns a command of the go tool in the module that ignores the
+// caller's GOFLAGS and any go.work file.
 func goCommand(module string, args ...string) *exec.Cmd {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = module
@@ -189,8 +189,8 @@ func goCommand(module string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// ModuleDir returns the folder of this module when the working directory is
-// inside it, as it is for go run and go test.
+// ModuleDir returns the folder of this module if the working directory is inside
+// it, as with go run and go test.
 func ModuleDir() (string, error) {
 	out, err := exec.Command("go", "env", "GOMOD").Output()
 	if err != nil {
@@ -208,9 +208,9 @@ func ModuleDir() (string, error) {
 	return filepath.Dir(mod), nil
 }
 
-// Build builds what is not built yet, and returns where it is. It takes
-// minutes when the Go build cache is cold, seconds when it is warm, and
-// nothing when the programs are there. Progress goes to log.
+// Build builds the programs that do not exist yet, and returns their folders. It
+// takes minutes if the Go build cache is cold, seconds if it is warm, and no time if
+// the programs exist. Progress is written to log.
 func Build(ctx context.Context, log io.Writer) (Programs, error) {
 	module, err := ModuleDir()
 	if err != nil {
@@ -234,7 +234,7 @@ func Build(ctx context.Context, log io.Writer) (Programs, error) {
 			return Programs{}, err
 		}
 		now := time.Now()
-		_ = os.Chtimes(s.dir, now, now) // only how long prune keeps it
+		_ = os.Chtimes(s.dir, now, now) // this affects only how long prune keeps it
 	}
 	prune(filepath.Join(home, "programs"), all, log)
 	return Programs{Kube: all[0].dir, Own: all[1].dir}, nil
@@ -270,20 +270,20 @@ func (s set) build(ctx context.Context, module string, log io.Writer) error {
 	return nil
 }
 
-// runNice runs cmd one step nicer than its caller, until ctx ends.
+// runNice runs cmd with a priority one step below the caller's, until ctx ends.
 func runNice(ctx context.Context, cmd *exec.Cmd, log io.Writer) error {
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	_ = unix.Setpriority(unix.PRIO_PROCESS, cmd.Process.Pid, 1) // a wish
+	_ = unix.Setpriority(unix.PRIO_PROCESS, cmd.Process.Pid, 1) // best effort
 	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(os.Interrupt) })
 	defer stop()
 	return errors.Join(cmd.Wait(), ctx.Err())
 }
 
-// prune removes programs of other versions that nobody has used for two
-// days: half a gigabyte each.
+// prune removes programs of other versions that have not been used for two days.
+// Each takes half a gigabyte.
 func prune(dir string, keep []set, log io.Writer) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -14,21 +14,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// state is what up writes for init, exec and down: state.json in the
-// cluster's folder.
+// state is the content of state.json in the cluster's folder. up writes it; init,
+// exec and down read it.
 type state struct {
 	Name     string
 	Run      string // the cluster's folder
-	Bin      string // kubeall and its fellows
-	Own      string // our programs and images
+	Bin      string // kubeall and the programs next to it
+	Own      string // hpacluster, the payloads and their images
 	KEDA     string // KEDA's programs and manifests; "" = it was never started
 	RUNC     string
 	Clocks   Clocks
 	Boot     time.Duration // how long process 1 waits for everything to be ready
 	Owned    bool          // ends with the process that started it
 	InitPID  int
-	InitFrom string            // start time of InitPID in clock ticks since boot: a reused pid never matches
-	CgroupV2 []string          // controllers that the v2 root handed on before; null under v1
+	InitFrom string            // start time of InitPID in clock ticks since boot; a reused pid has another
+	CgroupV2 []string          // controllers that were enabled for the v2 root's children before; null under v1
 	Sysctls  map[string]string // the machine's values before, for Traces
 }
 
@@ -60,21 +60,21 @@ func (s state) write() error {
 	return os.Rename(tmp, s.path("state.json"))
 }
 
-// alive reports whether the recorded first process still runs and is the one
+// alive reports whether the recorded process 1 is still running, and is the one
 // that was started.
 func (s state) alive() bool {
 	from, ok := startTime(s.InitPID)
 	return s.InitPID > 0 && ok && from == s.InitFrom
 }
 
-// startTime returns field 22 of /proc/PID/stat; ok is false when there is no
-// such process or it is a zombie.
+// startTime returns field 22 of /proc/PID/stat; ok is false if there is no such
+// process or it is a zombie.
 func startTime(pid int) (ticks string, ok bool) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return "", false
 	}
-	// The second field is the program's name in parentheses and may hold anything.
+	// The second field is the program's name in parentheses, which may contain anything.
 	rest := string(b[strings.LastIndexByte(string(b), ')')+1:])
 	f := strings.Fields(rest)
 	if len(f) < 20 || f[0] == "Z" || f[0] == "X" {
@@ -83,8 +83,8 @@ func startTime(pid int) (ticks string, ok bool) {
 	return f[19], true
 }
 
-// lock holds path's lock until the returned function is called, so that two
-// builds, or an up and a down, do not meet.
+// lock locks path until the returned function is called, so that two builds, or an
+// up and a down, do not run at the same time.
 func lock(path string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err

@@ -18,29 +18,30 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// supervisor starts the components and reaps every process of the pid
-// namespace, orphans too: that is process 1's duty.
+// supervisor starts the components, and reaps every process of the pid namespace,
+// including orphans, as process 1 must.
 //
-// A component that ends by itself before the cluster is ready ends the
-// cluster. Later it is started again after a second, as an init system would:
-// metrics-server, say, exits when it starts while the API server is away.
+// If a component ends by itself before the cluster is ready, the cluster ends.
+// Later, it is started again after a second, as an init system would do. For
+// example, metrics-server exits if it starts while the API server is unavailable.
 type supervisor struct {
 	s  state
-	mu sync.Mutex // held from fork to registration, so that reap never meets an unknown child of ours
-	// running is by process id; a process that is in none of these is an orphan.
+	mu sync.Mutex // held from fork to registration, so that reap knows every child
+	// By process id. A process that is not in this map is an orphan.
 	running  map[int]*process
 	ready    bool
-	leaving  bool // everything is being ended
+	leaving  bool // everything is being stopped
 	restarts map[string]int
 }
 
-// maxRestarts of one component: then the cluster ends, rather than go on broken.
+// maxRestarts is how often one component may be restarted. After that the cluster
+// ends instead of continuing broken.
 const maxRestarts = 30
 
 // process is a child of the supervisor.
 type process struct {
 	name    string
-	stopped bool // on request: its end is no failure
+	stopped bool // stopped on request, so its end is not a failure
 	done    chan syscall.WaitStatus
 }
 
@@ -65,7 +66,7 @@ func (v *supervisor) spawn(name string, argv []string, oneShot bool) (*process, 
 	if v.leaving {
 		return nil, fmt.Errorf("start %s: the cluster ends", name)
 	}
-	// Not os/exec: its Wait and reap would take each other's children.
+	// Not os/exec: its Wait and reap would compete for the same children.
 	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 		Env: os.Environ(), Files: []uintptr{null.Fd(), log.Fd(), log.Fd()}, Sys: &syscall.SysProcAttr{Setsid: true}})
 	if err != nil {
@@ -97,7 +98,7 @@ func (v *supervisor) find(name string) (pid int) {
 	return 0
 }
 
-// stop kills a component and waits for its end: for tests of what happens without it.
+// stop kills a component and waits until it has ended, to test what happens without it.
 func (v *supervisor) stop(name string) error {
 	pid := v.find(name)
 	if pid == 0 {
@@ -136,7 +137,7 @@ func (v *supervisor) importImage(path string) error {
 	return nil
 }
 
-// reap waits for children for ever.
+// reap waits for children, and never returns.
 func (v *supervisor) reap() {
 	died := make(chan os.Signal, 1)
 	signal.Notify(died, syscall.SIGCHLD)
@@ -162,7 +163,7 @@ func (v *supervisor) ended(pid int, ws syscall.WaitStatus) {
 	leaving := v.leaving
 	v.mu.Unlock()
 	if p == nil || leaving {
-		return // an orphan, as a shim's child
+		return // an orphan, for example a child of a shim
 	}
 	if p.stopped {
 		p.done <- ws
@@ -180,13 +181,13 @@ func (v *supervisor) ended(pid int, ws syscall.WaitStatus) {
 	}
 	time.AfterFunc(time.Second, func() {
 		if err := v.start(p.name); err != nil {
-			fmt.Println(err) // someone else was quicker
+			fmt.Println(err) // another caller was faster
 		}
 	})
 }
 
-// order is a request on control.sock: one JSON object a connection, answered
-// by one.
+// order is a request on control.sock: one JSON object per connection, answered by
+// another.
 type order struct {
 	Verb string // start, stop, import, keda
 	Arg  string
@@ -194,7 +195,7 @@ type order struct {
 
 type reply struct{ Error string }
 
-// serve says that the cluster is ready and takes orders until the process ends.
+// serve says that the cluster is ready, and serves requests until the process ends.
 func (v *supervisor) serve() error {
 	v.mu.Lock()
 	v.ready = true
@@ -233,12 +234,12 @@ func (v *supervisor) serve() error {
 			if err != nil {
 				r.Error = err.Error()
 			}
-			_ = json.NewEncoder(c).Encode(r) // an asker who left needs no answer
+			_ = json.NewEncoder(c).Encode(r) // a caller who has disconnected needs no answer
 		}()
 	}
 }
 
-// order sends one order to the running cluster and waits for its answer.
+// order sends one request to the running cluster, and waits for the answer.
 func (s state) order(ctx context.Context, o order) error {
 	c, err := new(net.Dialer).DialContext(ctx, "unix", s.path("control.sock"))
 	if err != nil {
@@ -260,7 +261,7 @@ func (s state) order(ctx context.Context, o order) error {
 	return nil
 }
 
-// nodeReady reads a Node's JSON.
+// nodeReady reports whether a Node, in JSON, is ready.
 func nodeReady(b []byte) bool {
 	var n struct {
 		Status struct {

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Traces lists what of the cluster is still on the machine: call it after
-// Down; an empty list means that nothing is left. Programs and kept logs in
-// the cache do not count.
+// Traces lists what is left of the cluster on the machine. Call it after Down; an
+// empty list means that nothing is left. Programs and saved logs in the cache do
+// not count.
 func (c *Cluster) Traces() []string {
 	if c.external {
 		return nil
@@ -33,8 +33,8 @@ func (c *Cluster) Traces() []string {
 			left = append(left, "mount "+strings.TrimSpace(line))
 		}
 	}
-	// Every daemon has the cluster's folder in its arguments; the programs'
-	// folder would not do, since another cluster may run the same ones.
+	// Every daemon has the cluster's folder in its arguments. The programs' folder
+	// is no criterion, because another cluster may use the same one.
 	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, p := range procs {
 		b, err := os.ReadFile(p)
@@ -58,7 +58,7 @@ func (c *Cluster) Traces() []string {
 func machineSysctls() map[string]string {
 	values := map[string]string{}
 	for name := range kubeletSysctls {
-		b, _ := os.ReadFile("/proc/sys/" + name) // unreadable before and after is the same
+		b, _ := os.ReadFile("/proc/sys/" + name) // unreadable before and after counts as unchanged
 		values[name] = strings.TrimSpace(string(b))
 	}
 	return values

@@ -1,7 +1,7 @@
-// Package countproxy is an HTTP proxy before a workload that may stand at zero: it
-// holds a request while nothing answers behind it, and counts what came and what is
-// not answered yet. A KEDA trigger of type metrics-api reads the counts, so that they
-// are there when no pod is.
+// Package countproxy is an HTTP proxy in front of a workload that can be scaled to
+// zero. It holds requests while no pod accepts connections, and counts the requests
+// that came and those that are not answered yet. A KEDA trigger of type metrics-api
+// reads the counts, which so exist even when there is no pod.
 package countproxy
 
 import (
@@ -16,21 +16,21 @@ import (
 	"time"
 )
 
-// CountsPath is where the counts are, as JSON; MetricsPath has them for Prometheus.
+// CountsPath serves the counts as JSON; MetricsPath serves them for Prometheus.
 const (
 	CountsPath  = "/-/counts"
 	MetricsPath = "/-/metrics"
 )
 
-// again is how long a held request waits from one attempt to reach a pod to the next.
+// again is how long a held request waits between two attempts to reach a pod.
 const again = 100 * time.Millisecond
 
-// Counts is what the proxy has seen.
+// Counts are the proxy's counts of requests.
 type Counts struct {
-	Arrivals int64 `json:"arrivals"` // requests, since it started
-	Pending  int64 `json:"pending"`  // not answered yet: held, or with a pod
-	Held     int64 `json:"held"`     // of these, those for which nothing has answered
-	Refused  int64 `json:"refused"`  // since it started: held for too long
+	Arrivals int64 `json:"arrivals"` // since the proxy started
+	Pending  int64 `json:"pending"`  // not answered yet: held, or sent to a pod
+	Held     int64 `json:"held"`     // of Pending, those that are held
+	Refused  int64 `json:"refused"`  // since the proxy started: held for too long
 }
 
 // Proxy forwards requests to one address.
@@ -41,15 +41,15 @@ type Proxy struct {
 	forward *httputil.ReverseProxy
 }
 
-// New returns a proxy to a URL, which holds a request for at most so long until a
+// New returns a proxy to a URL. A request is held for at most this long until a
 // connection is accepted there.
 func New(to *url.URL, hold time.Duration) *Proxy {
 	p := &Proxy{hold: hold}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
-		// A connection is one request's: kube-proxy balances connections.
+		// One connection per request, because kube-proxy balances connections.
 		Transport:     &http.Transport{DialContext: p.dial, DisableKeepAlives: true},
-		FlushInterval: -1, // tokens go on as they come
+		FlushInterval: -1, // forward tokens as they arrive
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			p.refused.Add(1)
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
@@ -58,7 +58,7 @@ func New(to *url.URL, hold time.Duration) *Proxy {
 	return p
 }
 
-// dial connects, again and again while nothing listens.
+// dial connects. It tries again as long as nothing listens.
 func (p *Proxy) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.hold)
 	defer cancel()
@@ -84,12 +84,12 @@ func (p *Proxy) dial(ctx context.Context, network, addr string) (net.Conn, error
 	}
 }
 
-// Counts returns what has been seen so far.
+// Counts returns the counts so far.
 func (p *Proxy) Counts() Counts {
 	return Counts{p.arrivals.Load(), p.pending.Load(), p.held.Load(), p.refused.Load()}
 }
 
-// ServeHTTP forwards a request, or tells the counts.
+// ServeHTTP forwards a request, or answers with the counts.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case CountsPath:

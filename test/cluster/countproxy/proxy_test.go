@@ -25,7 +25,7 @@ func counts(t *testing.T, at string) (c Counts) {
 	return c
 }
 
-// until asks for the counts until they are as wanted.
+// until reads the counts until they equal want.
 func until(t *testing.T, at string, ok func(Counts) bool) Counts {
 	t.Helper()
 	for range 1000 {
@@ -37,7 +37,7 @@ func until(t *testing.T, at string, ok func(Counts) bool) Counts {
 	return Counts{}
 }
 
-// free is an address at which nothing listens.
+// free returns an address at which nothing listens.
 func free(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

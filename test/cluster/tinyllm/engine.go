@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// ErrQueueFull says that all slots and all places in the queue are taken.
+// ErrQueueFull means that all slots and all places in the queue are taken.
 var ErrQueueFull = errors.New("queue full")
 
-// prefillChunk is how many prompt tokens one sequence may process a step, so
-// that a long prompt does not stall the answers that are being streamed.
+// prefillChunk is how many prompt tokens one sequence may process per step, so
+// that a long prompt does not stall the other answers.
 const prefillChunk = 16
 
 // job is one request inside the engine.
@@ -24,21 +24,21 @@ type job struct {
 	rng         *rand.Rand
 	arrived     time.Time
 
-	tokens chan int // one a generated token; closed at the end
-	err    error    // set before tokens is closed: why it ended early
+	tokens chan int // one per generated token; closed at the end
+	err    error    // why the job ended early; set before tokens is closed
 
 	seq      *Sequence
-	prefill  int // prompt tokens done
+	prefill  int // prompt tokens processed
 	produced int
 	next     int // last sampled token
 	admitted time.Time
 	last     time.Time // when the last token came, or zero
 }
 
-// engine does continuous batching, as vLLM does: every step moves each
-// running sequence by one token (or one chunk of its prompt), then lets
-// waiting jobs into free slots. More running sequences make every step longer,
-// which is where inter-token latency under load comes from.
+// engine does continuous batching, as vLLM does: every step advances each running
+// sequence by one token (or one chunk of its prompt), and then admits waiting jobs
+// to free slots. Each step takes longer the more sequences run, which causes the
+// inter-token latency under load.
 type engine struct {
 	model        *Model
 	slots, queue int
@@ -54,8 +54,8 @@ func newEngine(m *Model, slots, queue int, mt *metrics) *engine {
 	return &engine{model: m, slots: slots, queue: queue, metrics: mt, wake: make(chan struct{}, 1)}
 }
 
-// submit queues j, or returns ErrQueueFull at once. A job that finds a free
-// slot never counts against the queue.
+// submit queues j, or returns ErrQueueFull at once. A job for which there is a free
+// slot does not count against the queue's limit.
 func (e *engine) submit(j *job) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -71,7 +71,7 @@ func (e *engine) submit(j *job) error {
 	return nil
 }
 
-// run steps until ctx ends; the jobs left then end with its error.
+// run steps until ctx ends. The jobs that are left then end with its error.
 func (e *engine) run(ctx context.Context) {
 	for {
 		batch := e.admit()
@@ -119,7 +119,8 @@ func (e *engine) admit() []*job {
 	return append([]*job(nil), e.running...)
 }
 
-// step moves j by one token or one chunk of its prompt; true when j is done.
+// step advances j by one token or one chunk of its prompt, and reports whether j is
+// done.
 func (e *engine) step(j *job) bool {
 	if err := j.ctx.Err(); err != nil {
 		j.err = err
@@ -148,11 +149,11 @@ func (e *engine) step(j *job) bool {
 	j.last = now
 	j.produced++
 	e.metrics.generationTokens.Inc()
-	j.tokens <- j.next // has room for max tokens: a slow reader stalls nobody
+	j.tokens <- j.next // has room for max tokens, so a slow reader does not stall the others
 	return j.produced == j.max
 }
 
-// retire takes the done jobs out of their slots and ends their streams.
+// retire removes the finished jobs from their slots, and ends their streams.
 func (e *engine) retire(done []*job) {
 	if len(done) == 0 {
 		return
@@ -179,7 +180,7 @@ func (e *engine) retire(done []*job) {
 	}
 }
 
-// gauges publishes the state of slots, queue and cache; e.mu is held.
+// gauges publishes the state of slots, queue and cache. The caller holds e.mu.
 func (e *engine) gauges() {
 	tokens := 0
 	for _, j := range e.running {

@@ -8,9 +8,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics are the families that vLLM serves, under its names, with its labels
-// and bucket bounds (vllm/v1/metrics/loggers.py), so that dashboards, presets
-// and adapters written for vLLM work on this server as they are.
+// metrics are the metrics that vLLM serves, with its names, labels and bucket
+// bounds (vllm/v1/metrics/loggers.py), so that dashboards, presets and adapters for
+// vLLM work with this server unchanged.
 type metrics struct {
 	reg                            *prometheus.Registry
 	running, waiting, kvUsage      prometheus.Gauge
@@ -89,7 +89,7 @@ func newMetrics(model string) *metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	for _, reason := range []string{"stop", "length", "abort"} {
-		m.success.WithLabelValues(reason) // zero is a value: a rate() needs the series from the start
+		m.success.WithLabelValues(reason) // creates the series at zero: rate() needs it from the start
 	}
 	return m
 }

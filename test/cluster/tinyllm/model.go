@@ -7,29 +7,30 @@ import (
 	"math/rand/v2"
 )
 
-// Config is the shape of a llama2-like transformer. All counts are positive;
-// Heads divides Dim into an even head size, KVHeads divides Heads.
+// Config is the shape of a llama2-like transformer. All counts are positive. Dim is
+// divisible by Heads, and the result, the head size, is even. Heads is divisible by
+// KVHeads.
 //
-// One token costs about 2·(Layers·(2·Dim² + 2·Dim·Dim·KVHeads/Heads + 3·Dim·Hidden) + Dim·Vocab)
+// One token takes about 2·(Layers·(2·Dim² + 2·Dim·Dim·KVHeads/Heads + 3·Dim·Hidden) + Dim·Vocab)
 // floating point operations, plus attention over the tokens before it.
 type Config struct {
 	Dim     int    // width of the residual stream
 	Hidden  int    // width of the feed-forward layer
 	Layers  int    // number of transformer blocks
 	Heads   int    // query heads
-	KVHeads int    // key and value heads, shared by Heads/KVHeads query heads each
+	KVHeads int    // key and value heads, each shared by Heads/KVHeads query heads
 	Vocab   int    // number of tokens
 	Context int    // longest prompt + answer, in tokens
-	Seed    uint64 // seed of the weights: same seed, same answers
+	Seed    uint64 // seed of the weights: the same seed gives the same answers
 }
 
-// DefaultConfig returns a shape that takes about 0.3 ms of one 2024 server
-// core per token, so that tens of requests a second saturate a small pod.
+// DefaultConfig returns a shape that takes about 0.3 ms per token on one server core
+// of 2024, so that tens of requests per second saturate a small pod.
 func DefaultConfig() Config {
 	return Config{Dim: 64, Hidden: 172, Layers: 8, Heads: 8, KVHeads: 4, Vocab: 512, Context: 1024, Seed: 1}
 }
 
-// Validate reports every problem of c at once, or nil.
+// Validate returns all problems of c in one error, or nil.
 func (c Config) Validate() error {
 	var errs []error
 	for _, f := range []struct {
@@ -52,25 +53,26 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// layer holds one block's weights; matrices are row-major, one row an output.
+// layer holds one block's weights; matrices are row-major, with one row per output.
 type layer struct {
 	attnNorm, ffnNorm []float32
 	wq, wk, wv, wo    []float32
 	w1, w2, w3        []float32
 }
 
-// Model holds the weights. It is read-only after New and safe for many
-// sequences at once.
+// Model holds the weights. It is read-only after New, and can be used by many
+// sequences at the same time.
 type Model struct {
 	Config
 	embed  []float32 // Vocab × Dim
 	layers []layer
 	norm   []float32
-	head   []float32 // Vocab × Dim; not tied to embed: tied random weights only repeat the last token
+	head   []float32 // Vocab × Dim; not tied to embed, because tied random weights only repeat the last token
 }
 
-// New makes a model with weights drawn from c.Seed: normal with a spread of
-// 1/√(inputs), which keeps activations near one through the layers.
+// New returns a model with random weights from c.Seed. They have a normal
+// distribution with standard deviation 1/√(inputs), which keeps activations near 1
+// in all layers.
 func New(c Config) (*Model, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -105,19 +107,19 @@ func New(c Config) (*Model, error) {
 
 func (c Config) kvDim() int { return c.Dim / c.Heads * c.KVHeads }
 
-// Sequence is one prompt and its answer in the making: its key-value cache
-// and scratch space. It is not safe for concurrent use.
+// Sequence is one prompt and its answer so far: the key-value cache and scratch
+// space. It is not safe for concurrent use.
 type Sequence struct {
 	m       *Model
 	n       int         // tokens in the cache
-	k, v    [][]float32 // per layer: n × kvDim, grown as tokens come
+	k, v    [][]float32 // per layer: n × kvDim, growing with each token
 	x, xb   []float32
 	q, att  []float32
 	h1, h2  []float32
 	kv, out []float32
 }
 
-// NewSequence starts an empty sequence.
+// NewSequence returns an empty sequence.
 func (m *Model) NewSequence() *Sequence {
 	kv := m.kvDim()
 	return &Sequence{
@@ -131,12 +133,12 @@ func (m *Model) NewSequence() *Sequence {
 // Len returns the number of tokens in the key-value cache.
 func (s *Sequence) Len() int { return s.n }
 
-// Forward runs token through the model at the next position. With logits it
-// returns the scores of the token to come, valid until the next call;
-// without, nil (a prompt's tokens but the last need none).
+// Forward runs token through the model at the next position. With logits, it
+// returns the scores of the next token, valid until the next call. Otherwise it
+// returns nil: only the last token of a prompt needs scores.
 //
-// It panics when the context is full or the token is outside the vocabulary:
-// both are the caller's mistakes.
+// It panics if the context is full or the token is outside the vocabulary; both
+// are mistakes of the caller.
 func (s *Sequence) Forward(token int, logits bool) []float32 {
 	m, head, kvDim := s.m, s.m.Dim/s.m.Heads, s.m.kvDim()
 	pos, share := s.n, s.m.Heads/s.m.KVHeads
@@ -193,8 +195,8 @@ func (s *Sequence) Forward(token int, logits bool) []float32 {
 	return s.out
 }
 
-// Sample picks a token from logits at temperature: 0 takes the best one.
-// The logits are overwritten.
+// Sample picks a token from logits at this temperature; 0 picks the best one. It
+// overwrites the logits.
 func Sample(logits []float32, temperature float64, rng *rand.Rand) int {
 	best := 0
 	for i, v := range logits {
@@ -215,7 +217,7 @@ func Sample(logits []float32, temperature float64, rng *rand.Rand) int {
 			return i
 		}
 	}
-	return best // rounding left a sliver over
+	return best // reached only by rounding
 }
 
 func rmsNorm(out, x, w []float32) {
@@ -257,7 +259,7 @@ func add(x, y []float32) {
 	}
 }
 
-// matVec sets out = w·x; w has len(out) rows of len(x).
+// matVec sets out = w·x; w has len(out) rows of length len(x).
 func matVec(out, w, x []float32) {
 	n := len(x)
 	for r := range out {
@@ -265,7 +267,7 @@ func matVec(out, w, x []float32) {
 	}
 }
 
-// dot keeps four sums so that the processor need not wait for each addition.
+// dot returns a·b. Four sums at a time save waiting for each addition.
 func dot(a, b []float32) float32 {
 	var s0, s1, s2, s3 float32
 	b = b[:len(a)]

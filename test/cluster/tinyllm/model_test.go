@@ -9,8 +9,8 @@ import (
 
 var small = Config{Dim: 16, Hidden: 24, Layers: 2, Heads: 4, KVHeads: 2, Vocab: 50, Context: 32, Seed: 7}
 
-// naive computes the logits after tokens from the definition, in float64,
-// without a cache: every position, every layer, from the start.
+// naive computes the logits after tokens by definition, in float64 and without a
+// cache: every position and every layer from the start.
 func naive(m *Model, tokens []int) []float64 {
 	mul := func(w []float32, x []float64, rows int) []float64 {
 		out := make([]float64, rows)
@@ -115,7 +115,7 @@ func TestSampleFollowsTheDistribution(t *testing.T) {
 	counts := [3]int{}
 	const n = 20000
 	for range n {
-		// softmax of these at temperature 1 is 0.5, 0.3, 0.2
+		// their softmax at temperature 1 is 0.5, 0.3, 0.2
 		counts[Sample([]float32{float32(math.Log(5)), float32(math.Log(3)), float32(math.Log(2))}, 1, rng)]++
 	}
 	for i, want := range []float64{0.5, 0.3, 0.2} {

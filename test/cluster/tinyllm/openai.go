@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// maxBody bounds a request's body in bytes.
+// maxBody is the largest body of a request, in bytes.
 const maxBody = 4 << 20
 
-// request is what both endpoints take; fields that a transformer without a
-// stop token cannot honour (stop, ignore_eos, top_p …) are accepted and unused.
+// request is the body of a request to either endpoint. Fields that a transformer
+// without a stop token cannot honour (stop, ignore_eos, top_p …) are ignored.
 type request struct {
 	Model               string
 	Prompt              prompt
@@ -30,7 +30,7 @@ type request struct {
 	} `json:"stream_options"`
 }
 
-// prompt is a string, or a list of which the first is taken if it is alone.
+// prompt is a string, or a list with a single one.
 type prompt string
 
 func (p *prompt) UnmarshalJSON(b []byte) error {
@@ -45,7 +45,7 @@ func (p *prompt) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*string)(p))
 }
 
-// content is a chat message's text: a string, or OpenAI's list of parts.
+// content is the text of a chat message: a string, or a list of parts as in OpenAI's API.
 type content string
 
 func (c *content) UnmarshalJSON(b []byte) error {
@@ -65,7 +65,7 @@ type usage struct {
 	TotalTokens      int `json:"total_tokens"`
 }
 
-// job checks the request and makes the engine's job of it.
+// job checks the request, and returns the engine's job for it.
 func (s *Server) job(r *http.Request, q request, chat bool) (*job, error) {
 	text := string(q.Prompt)
 	if chat {
@@ -81,7 +81,7 @@ func (s *Server) job(r *http.Request, q request, chat bool) (*job, error) {
 	if q.N != nil && *q.N != 1 {
 		return nil, fmt.Errorf("n %d: this server gives one choice", *q.N)
 	}
-	limit := 16 // as OpenAI's completions
+	limit := 16 // the default of OpenAI's completions
 	if q.MaxTokens != nil {
 		limit = *q.MaxTokens
 	}
@@ -113,7 +113,7 @@ func (s *Server) job(r *http.Request, q request, chat bool) (*job, error) {
 	return j, nil
 }
 
-// complete answers both endpoints, in one piece or as a stream of events.
+// complete answers a request to either endpoint, in one piece or as a stream of events.
 func (s *Server) complete(w http.ResponseWriter, r *http.Request, chat bool) {
 	if !s.ready.Load() {
 		w.Header().Set("Retry-After", "1")
@@ -170,7 +170,7 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request, chat bool) {
 	writeJSON(w, http.StatusOK, body)
 }
 
-// answer knows the shape of one response.
+// answer writes responses in the shape of one endpoint.
 type answer struct {
 	chat      bool
 	id, model string
@@ -199,8 +199,8 @@ func (a answer) wholeChoice(text string) any {
 	return map[string]any{"index": 0, "text": text, "finish_reason": "length"}
 }
 
-// delta is one event's choice: the chat's delta or the completion's text.
-// finish is nil until the last one.
+// delta returns the choice of one event: the delta of a chat, or the text of a
+// completion. finish is nil except in the last one.
 func (a answer) delta(delta map[string]string, finish any) any {
 	if a.chat {
 		return map[string]any{"index": 0, "delta": delta, "finish_reason": finish}
@@ -208,10 +208,10 @@ func (a answer) delta(delta map[string]string, finish any) any {
 	return map[string]any{"index": 0, "text": delta["content"], "finish_reason": finish}
 }
 
-// stream sends server-sent events as OpenAI and vLLM do: for a chat first the
-// role alone, then one event a token, then an empty delta with the reason,
-// then (if asked) the usage without choices, then [DONE]. A job that ends
-// early sends an error in the stream: the status has already gone out as 200.
+// stream sends server-sent events as OpenAI and vLLM do: for a chat, first the role
+// alone; then one event per token; an empty delta with the reason; the usage without
+// choices, if requested; and [DONE]. If a job ends early, the error is sent in the
+// stream, because the status was already sent as 200.
 func (a answer) stream(w http.ResponseWriter, j *job, withUsage bool) {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
@@ -221,9 +221,9 @@ func (a answer) stream(w http.ResponseWriter, j *job, withUsage bool) {
 		if v["object"] == "chat.completion" {
 			v["object"] = "chat.completion.chunk"
 		}
-		b, _ := json.Marshal(v) // maps of strings and numbers: cannot fail
+		b, _ := json.Marshal(v) // cannot fail: maps of strings and numbers
 		fmt.Fprintf(w, "data: %s\n\n", b)
-		_ = flush() // a reader who left is seen by the job's context
+		_ = flush() // the job's context ends when the reader disconnects
 	}
 	n := 0
 	for t := range j.tokens {

@@ -1,11 +1,10 @@
-// Package tinyllm is a small language-model server that does real work: a
-// llama2-shaped transformer with seeded random weights, continuous batching
+// Package tinyllm is a small language-model server that does real work. It has a
+// transformer of llama2's shape with random weights from a seed, continuous batching
 // over a fixed number of slots, OpenAI's completions and chat completions with
-// streaming, and vLLM's metrics. The text is nonsense; the compute, queueing,
+// streaming, and vLLM's metrics. The text is nonsense, but the computing, queueing,
 // streaming, back-pressure and cold start are real.
 //
-// It is the payload of the test cluster, and the endpoint that other tests
-// load on loopback:
+// It is the payload of the test cluster. Other tests send load to it on loopback:
 //
 //	go -C test/cluster run ./cmd/tinyllm -addr 127.0.0.1:8000
 package tinyllm
@@ -20,19 +19,19 @@ import (
 	"time"
 )
 
-// Options say how a Server behaves. The zero value of a field means the
-// default that its comment names, except where zero is said to be a value.
+// Options are the options of a Server. The zero value of a field means what its
+// comment says.
 type Options struct {
-	Model     Config        // the transformer; zero: DefaultConfig()
-	Name      string        // the only model name that requests may ask for; "" takes any
-	Slots     int           // sequences in a batch; zero: 4
-	Queue     int           // requests that may wait beyond the slots before 429; negative: none, zero: 256
-	LoadDelay time.Duration // from start to ready, as a model download would take; zero: none
-	LoadCPU   time.Duration // CPU time that loading burns after LoadDelay, as weight loading and warm-up do; zero: none
-	Host      string        // sent as the header X-Served-By, when not empty
+	Model     Config        // the transformer; zero means DefaultConfig()
+	Name      string        // the only model name that requests may use; "" allows any
+	Slots     int           // sequences in a batch; zero means 4
+	Queue     int           // requests that may wait for a slot; others get 429; negative means none, zero 256
+	LoadDelay time.Duration // from start to ready, as a model download would take; zero means none
+	LoadCPU   time.Duration // CPU time of loading, after LoadDelay, as for weights and warm-up; zero means none
+	Host      string        // sent as the header X-Served-By, unless empty
 }
 
-// Server answers OpenAI-style requests. Make one with NewServer, call Run, and
+// Server answers requests of OpenAI's API. Create one with NewServer, call Run, and
 // serve it as an http.Handler.
 type Server struct {
 	opts  Options
@@ -44,8 +43,8 @@ type Server struct {
 	ids   atomic.Int64
 }
 
-// NewServer makes a server; the model's weights are drawn here. It answers
-// /health and /metrics at once, but is not ready until Run has loaded it.
+// NewServer returns a server, with the model's weights. It answers /health and
+// /metrics at once, but is not ready until Run has loaded the model.
 func NewServer(o Options) (*Server, error) {
 	if o.Model == (Config{}) {
 		o.Model = DefaultConfig()
@@ -88,8 +87,8 @@ func NewServer(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Run loads the model, then steps the engine until ctx ends. Requests still
-// inside then end unfinished: drain the HTTP server first.
+// Run loads the model, and then runs the engine until ctx ends. Requests that are
+// running then end unfinished, so drain the HTTP server first.
 func (s *Server) Run(ctx context.Context) {
 	select {
 	case <-time.After(s.opts.LoadDelay):
@@ -101,8 +100,8 @@ func (s *Server) Run(ctx context.Context) {
 	s.e.run(ctx)
 }
 
-// Drain makes /ready answer 503 from now on; requests are still served, since
-// the endpoints' news of it reaches the proxies only after a while.
+// Drain makes /ready answer 503 from now on. Requests are still served, because it
+// takes a while until the proxies know that this endpoint is gone.
 func (s *Server) Drain() { s.drain.Store(true) }
 
 func (s *Server) notReady() string {
@@ -116,7 +115,7 @@ func (s *Server) notReady() string {
 }
 
 // ServeHTTP serves /v1/completions, /v1/chat/completions, /v1/models,
-// /health (the process lives), /ready (the model is loaded) and /metrics.
+// /health (the process is running), /ready (the model is loaded) and /metrics.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.opts.Host != "" {
 		w.Header().Set("X-Served-By", s.opts.Host)
@@ -134,7 +133,7 @@ func warmUp(ctx context.Context, m *Model, d time.Duration) {
 	}
 }
 
-// cpuTime returns the CPU time, user and system, of this process so far.
+// cpuTime returns the CPU time, user and system, that this process has used.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
@@ -146,10 +145,10 @@ func cpuTime() time.Duration {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a reader who left is no fault of the server
+	_ = json.NewEncoder(w).Encode(v) // an error means that the reader has disconnected
 }
 
-// fail answers in OpenAI's error shape.
+// fail answers with an error in OpenAI's format.
 func fail(w http.ResponseWriter, status int, kind, format string, args ...any) {
 	writeJSON(w, status, map[string]any{"error": map[string]any{
 		"message": fmt.Sprintf(format, args...), "type": kind, "code": status}})

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// start serves o on loopback and, with run, lets the engine work.
+// start serves o on loopback; with run, the engine runs.
 func start(t *testing.T, o Options, run bool) (*Server, string) {
 	t.Helper()
 	if o.Model == (Config{}) {
@@ -174,7 +174,7 @@ func TestNotReadyUntilLoaded(t *testing.T) {
 }
 
 func TestFullQueueAnswers429AtOnce(t *testing.T) {
-	// The engine does not run: what is taken stays taken.
+	// The engine does not run, so slots and places that are taken stay taken.
 	s, url := start(t, Options{Slots: 1, Queue: 1}, false)
 	s.ready.Store(true)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -192,7 +192,7 @@ func TestFullQueueAnswers429AtOnce(t *testing.T) {
 	if code != 429 || !strings.Contains(body, "rate_limit_error") {
 		t.Errorf("the third request = %d %s, want 429", code, body)
 	}
-	// Let the engine end what waits, so that its handlers return.
+	// Let the engine finish the waiting jobs, so that their handlers return.
 	ended, end := context.WithCancel(context.Background())
 	end()
 	s.e.run(ended)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Encode turns text into tokens: one a word (white space apart), by hash, so
-// that a prompt of n words is n prompt tokens. An empty text is one token.
+// Encode turns text into tokens: one per word, by hash, so that a prompt of n words
+// has n tokens. An empty text is one token.
 func (c Config) Encode(text string) []int {
 	var tokens []int
 	for word := range strings.FieldsSeq(text) {
@@ -21,8 +21,8 @@ func (c Config) Encode(text string) []int {
 }
 
 // Decode returns a token's text: a space and a word of two or more syllables,
-// different for each token. Random weights have nothing to say; it is only
-// there to have a length and to be read back.
+// different for each token. With random weights the text has no meaning; it gives
+// the answer a length, and can be read back.
 func Decode(token int) string {
 	const consonants, vowels = "bdfgklmnprstvz", "aeiou"
 	b := []byte{' '}

@@ -1,5 +1,5 @@
-// Countproxy runs a proxy that counts and holds requests before a workload that may
-// stand at zero; see the package countproxy.
+// Countproxy runs a proxy that counts and holds requests in front of a workload that
+// can be scaled to zero; see package countproxy.
 package main
 
 import (

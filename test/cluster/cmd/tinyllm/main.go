@@ -1,6 +1,6 @@
-// Tinyllm serves a small transformer with random weights behind OpenAI's API;
-// see the package tinyllm. Every flag can be set as an environment variable,
-// TINYLLM_ and its name in capitals (TINYLLM_LOAD_DELAY=5s).
+// Tinyllm serves a small transformer with random weights through OpenAI's API; see
+// package tinyllm. Every flag can also be set by an environment variable: TINYLLM_
+// and the flag's name in capitals (TINYLLM_LOAD_DELAY=5s).
 package main
 
 import (
@@ -46,7 +46,7 @@ func run(args []string) error {
 	fs.IntVar(&c.Context, "context", c.Context, "longest prompt + answer, in tokens")
 	fs.Uint64Var(&c.Seed, "seed", c.Seed, "seed of the weights")
 	var bad []error
-	fs.VisitAll(func(f *flag.Flag) { // the environment first, so that the command line wins
+	fs.VisitAll(func(f *flag.Flag) { // the environment first, so that the command line overrides it
 		name := "TINYLLM_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if v, ok := os.LookupEnv(name); ok {
 			if err := fs.Set(f.Name, v); err != nil {
@@ -84,7 +84,7 @@ func run(args []string) error {
 	case <-stop.Done():
 	}
 	s.Drain()
-	time.Sleep(*drain) // let the endpoints forget this pod first
+	time.Sleep(*drain) // until the proxies have removed this pod
 	ctx, cancel := context.WithTimeout(context.Background(), *grace)
 	defer cancel()
 	return srv.Shutdown(ctx)
