@@ -341,7 +341,7 @@ func TestCapacity(t *testing.T) {
 		{"any wait is good: all that a replica can, to a thousandth", time.Hour, 2, 0.95, 1.998, 2},
 		{"less than it takes when idle", 200 * time.Millisecond, 2, 0.95, 0, 0},
 		{"a little wait", 500 * time.Millisecond, 2, 0.95, 0.5, 1.2},
-		{"all must be good, and all are", time.Hour, 2, 1, 1.99, 2},
+		{"all must be good, and all are: so the exact plant decides, to a thousandth", time.Hour, 2, 1, 1.998, 1.999},
 		{"fewer need be good", 500 * time.Millisecond, 2, 0.5, 1.5, 2},
 	} {
 		w := clockwork(t, 60, func(w *replay.World) { w.Limits.TTFT, w.Demand.CV2 = c.limit, 1 })
@@ -401,6 +401,7 @@ func TestMostThatHolds(t *testing.T) {
 		{"where the fluid plant holds nowhere, none does", -1, 0.9, 0, 0},
 		{"where the exact one holds nowhere, the fluid one's, to a millionth", 0.3, -1, 0.299999, 0.3},
 		{"of all the load, all but a thousandth", 1, 1, 1 - 1.0/1024, 1 - 1.0/1024},
+		{"of all the load, by the fluid plant, all but a millionth", 1, -1, 1 - 1.0/(1<<20), 1 - 1.0/(1<<20)},
 		{"a fluid share of a millionth is a share", 1.0 / (1 << 20), 0.5, 0.499, 0.5},
 	} {
 		if got := mostThatHolds(upTo(c.fluid), upTo(c.exact)); got < c.lo || got > c.hi {

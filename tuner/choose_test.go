@@ -142,6 +142,28 @@ func TestShareEnds(t *testing.T) {
 	}
 }
 
+// The ends are found to 2⁻⁴⁰, and no finer. So their sum never equals 1.8, with which probe
+// compares it.
+func TestShareEndsAreMultiples(t *testing.T) {
+	whole := func(x float64, halvings int) bool {
+		y := math.Ldexp(x, halvings)
+		return y == math.Trunc(y)
+	}
+	coarse := 0
+	for k := 1; k < 30; k++ {
+		lo, hi := shareEnds(k, 30)
+		if !whole(lo, 40) || !whole(hi, 40) {
+			t.Errorf("shareEnds(%d, 30) = %.15f, %.15f, which are not multiples of 2⁻⁴⁰", k, lo, hi)
+		}
+		if whole(lo, 39) && whole(hi, 39) {
+			coarse++
+		}
+	}
+	if coarse > 20 {
+		t.Errorf("in %d of 29 cases the ends are multiples of 2⁻³⁹, want about a quarter", coarse)
+	}
+}
+
 // If all n days hold, the lower end can be computed by hand: 0.05^(1/n).
 func TestShareEndsOfAll(t *testing.T) {
 	for _, n := range []int{1, 2, 5, 29, 200} {
