@@ -12,7 +12,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
-// bench is one observation of an HPA with a CPU metric, and more metrics if asked for.
+// bench returns one observation of an HPA with a CPU metric, and with more metrics if asked for.
 func bench(pods, metrics int, cpuMilli int64) *gen.Scenario {
 	specs := `{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization","averageUtilization":70}}}`
 	o := gen.Observation{Resource: &gen.ResourceMetrics{}, Pods: &[]gen.Pod{}}
@@ -37,11 +37,12 @@ func bench(pods, metrics int, cpuMilli int64) *gen.Scenario {
 	request, none := int64(100), gen.Duration(0)
 	return &gen.Scenario{ID: "bench", HPA: []byte(`{"spec":{"maxReplicas":1000,"metrics":[` + specs + `]}}`), InitialReplicas: int32(pods),
 		Containers: []gen.Container{{Name: "app", CPUMilli: &request, MemoryBytes: &mem}}, Observations: []gen.Observation{o},
-		Controller: &gen.Controller{DownscaleStabilization: &none}} // else the real one's list grows with every turn
+		// Without a window, or the real controller's list grows with every reconcile.
+		Controller: &gen.Controller{DownscaleStabilization: &none}}
 }
 
-// The time per decision, the real controller's beside ours. The real one's is of a whole
-// reconcile with everything around the decision in memory: see reference.Spin.
+// The time per decision of the real controller and of ours. The real controller's is for a
+// whole reconcile, with everything around the decision in memory: see reference.Spin.
 func BenchmarkDecision(b *testing.B) {
 	for _, c := range []struct {
 		name          string
@@ -69,7 +70,7 @@ func BenchmarkDecision(b *testing.B) {
 			}
 			o, d, ctl := parsed.Steps[0].Observation, hpa.Decision{}, hpa.New(parsed.Params)
 			o.SpecReplicas, o.StatusReplicas = s.InitialReplicas, s.InitialReplicas
-			for range 10 { // warm: buffers have grown
+			for range 10 { // warm up, so that buffers have grown
 				ctl.Step(&o, &d)
 				o.At += 15 * time.Second
 			}

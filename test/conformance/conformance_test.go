@@ -1,4 +1,4 @@
-// Package conformance holds tuner/hpa against the real HPA controller of Kubernetes.
+// Package conformance compares tuner/hpa with the real HPA controller of Kubernetes.
 package conformance
 
 import (
@@ -23,12 +23,12 @@ var (
 	seed   = flag.Uint64("seed", 1, "seed of the scenarios")
 	update = flag.Bool("update", false, "record the real controller's decisions for package replay")
 	keep   = flag.String("keep", "", "folder for scenarios that differ, as files for hpatune decide")
-	record = flag.String("record", "", "with -file: write the real controller's results to this file, a line each")
-	given  = flag.String("file", "", "compare on this scenario file instead")
+	record = flag.String("record", "", "with -file: write the real controller's results to this file, one per line")
+	given  = flag.String("file", "", "compare this scenario file instead")
 )
 
-// theirs gives a scenario to the real controller, in a bubble of its own; nil where no
-// controller would make its observations.
+// theirs runs a scenario through the real controller, in a bubble of its own. It returns
+// nil if no controller would make its observations.
 func theirs(t *testing.T, s *gen.Scenario) (results []gen.Result) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -44,7 +44,7 @@ func theirs(t *testing.T, s *gen.Scenario) (results []gen.Result) {
 	return results
 }
 
-// On every scenario our sizes, conditions, events and texts are those of the real controller.
+// On every scenario, our sizes, conditions, events and texts equal the real controller's.
 func TestAgainstRealController(t *testing.T) {
 	begin, ticks, sizes, texts, shown, impossible := time.Now(), 0, 0, 0, 0, 0
 	var records []replay.Record
@@ -99,16 +99,16 @@ func TestAgainstRealController(t *testing.T) {
 			if shown++; shown <= 5 {
 				show(t, s, i, diff, &got[i], &want[i])
 			}
-			break // what follows may be a consequence
+			break // later differences may follow from this one
 		}
 	}
 	t.Logf("%d scenarios, %d reconciles: %d differ in sizes or conditions, %d more in texts only (%v)",
 		len(records), ticks, sizes, texts, time.Since(begin).Round(time.Millisecond))
 	if impossible > 0 {
-		t.Logf("%d more scenarios have reconciles that no queue would make", impossible)
+		t.Logf("%d more scenarios have reconciles that the controller's queue does not allow", impossible)
 	}
 	if impossible > 1+*count/1000 {
-		t.Errorf("%d of %d scenarios cannot happen: mend the generator", impossible, *count)
+		t.Errorf("%d of %d scenarios cannot happen: fix the generator", impossible, *count)
 	}
 	if sizes+texts > 0 {
 		t.Errorf("%d scenarios differ in sizes or conditions, %d more in texts", sizes, texts)
@@ -126,7 +126,7 @@ func lines(results []gen.Result) []byte {
 	e.SetEscapeHTML(false)
 	for _, r := range results {
 		if err := e.Encode(r); err != nil {
-			panic(err) // strings and numbers
+			panic(err) // cannot fail: strings and numbers
 		}
 	}
 	return b.Bytes()
@@ -147,8 +147,8 @@ func show(t *testing.T, s *gen.Scenario, i int, diff string, got, want *gen.Resu
 	}
 }
 
-// shrink drops what comes after observation i, then single observations and metrics' values
-// while the last observation still differs.
+// shrink drops everything after observation i, then single observations and values of
+// metrics, as long as the last observation still differs.
 func shrink(t *testing.T, s *gen.Scenario, i int) *gen.Scenario {
 	t.Helper()
 	small := clone(s)
@@ -179,7 +179,8 @@ func clone(s *gen.Scenario) *gen.Scenario {
 	return c
 }
 
-// differs says whether the last observation does. A scenario that the controller's queue does not allow does not.
+// differs reports whether the last observation differs. A scenario that the controller's
+// queue does not allow counts as equal.
 func differs(t *testing.T, s *gen.Scenario) bool {
 	var want []gen.Result
 	synctest.Test(t, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
-// upstream is the API server's own way on create: defaults, conversion, validation.
+// upstream does what the API server does on create: defaults, conversion, validation.
 func upstream(t *testing.T, h *autoscalingv2.HorizontalPodAutoscaler) []string {
 	t.Helper()
 	legacyscheme.Scheme.Default(h)
@@ -37,8 +37,8 @@ func upstream(t *testing.T, h *autoscalingv2.HorizontalPodAutoscaler) []string {
 	}))
 }
 
-// errorTexts are the errors, sorted, each once. Where a type is missing,
-// upstream says that it is required, and then that "" is no type: the second is
+// errorTexts returns the errors, sorted, each once. If a type is missing, upstream
+// says that it is required, and then that "" is not a supported type: the second is
 // left out.
 func errorTexts(errs field.ErrorList) []string {
 	required := map[string]bool{}
@@ -55,9 +55,9 @@ func errorTexts(errs field.ErrorList) []string {
 	return slices.Compact(out)
 }
 
-// TestManifestAgainstAPIServer holds the defaults and the validation of
-// tuner/manifest against the API server's code on random objects, most of them
-// wrong somewhere.
+// TestManifestAgainstAPIServer compares the defaults and the validation of
+// tuner/manifest with the API server's code on random objects, most of which
+// contain a mistake.
 func TestManifestAgainstAPIServer(t *testing.T) {
 	valid, invalid := 0, 0
 	for i := range 5000 {
@@ -97,7 +97,7 @@ func TestManifestAgainstAPIServer(t *testing.T) {
 }
 
 // TestV1AgainstAPIServer converts random v2 objects to v1 with upstream's code,
-// which puts into annotations what v1 cannot say, and reads them back.
+// which puts what v1 cannot express into annotations, and reads them back.
 func TestV1AgainstAPIServer(t *testing.T) {
 	n := 0
 	for i := range 3000 {
@@ -123,7 +123,7 @@ func TestV1AgainstAPIServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Back again by upstream: v1 → internal → v2, with v2's defaults as on a read.
+		// Upstream's way back: v1 → internal → v2, with v2's defaults as on a read.
 		var back autoscalingv2.HorizontalPodAutoscaler
 		internal = autoscaling.HorizontalPodAutoscaler{}
 		if err := legacyscheme.Scheme.Convert(&old, &internal, nil); err != nil {
@@ -149,7 +149,7 @@ func TestV1AgainstAPIServer(t *testing.T) {
 	}
 }
 
-// object is a random HPA; one choice in rare is a wrong one.
+// object returns a random HPA; one choice in rare is wrong.
 func object(r *rand.Rand, rare int) map[string]any {
 	odd := func() bool { return r.IntN(rare) == 0 }
 	pick := func(good []any, bad ...any) any {

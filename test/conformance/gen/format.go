@@ -1,8 +1,8 @@
 // Package gen writes random autoscaling scenarios in the interchange format of
 // `hpatune decide`, from a seed.
 //
-// It knows the format but none of the rules: what must be decided is said by the
-// real controller (package reference), never by this package.
+// It knows the format but none of the rules: what must be decided comes from the real
+// controller (package reference), never from this package.
 package gen
 
 import (
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A Scenario is one HPA, its target and what its controller sees, reconcile by
-// reconcile. The JSON form is the one that `hpatune decide` reads.
+// A Scenario is one HPA, its target, and what its controller sees at each reconcile. The
+// JSON form is the one that `hpatune decide` reads.
 type Scenario struct {
 	ID              string          `json:"id"`
 	HPA             json.RawMessage `json:"hpa"`
@@ -23,7 +23,7 @@ type Scenario struct {
 	Start           string          `json:"start,omitempty"`       // RFC 3339
 	TickSeconds     float64         `json:"tickSeconds,omitempty"` // 0 = syncPeriod
 	InitialReplicas int32           `json:"initialReplicas"`
-	Containers      []Container     `json:"containers,omitempty"` // of pods that name none
+	Containers      []Container     `json:"containers,omitempty"` // of pods that list none
 	InitialState    *InitialState   `json:"initialState,omitempty"`
 	Observations    []Observation   `json:"observations"`
 }
@@ -37,7 +37,8 @@ type Controller struct {
 	SyncPeriod              *Duration `json:"syncPeriod,omitempty"`
 }
 
-// A Container's cpuMilli and memoryBytes are requests in a pod, usage in a metric.
+// A Container is one container of a pod or of a metric. CPU and memory are its requests in
+// a pod, and its usage in a metric.
 type Container struct {
 	Name        string `json:"name"`
 	CPUMilli    *int64 `json:"cpuMilli,omitempty"`
@@ -47,7 +48,7 @@ type Container struct {
 }
 
 // InitialState is what the controller remembers, and the part of the HPA's status that
-// outlives a controller. Instants are seconds since start.
+// outlives a controller. Times are in seconds since start.
 type InitialState struct {
 	Recommendations []Recommendation `json:"recommendations,omitempty"`
 	ScaleUpEvents   []Change         `json:"scaleUpEvents,omitempty"`
@@ -58,7 +59,7 @@ type InitialState struct {
 	CurrentReplicas int32            `json:"currentReplicas,omitempty"`
 }
 
-// A Recommendation is a proposal from before stabilization and limits.
+// A Recommendation is a proposal before stabilization and limits.
 type Recommendation struct {
 	At       float64 `json:"at"`
 	Replicas int32   `json:"replicas"`
@@ -70,7 +71,7 @@ type Change struct {
 	Change int32   `json:"change"`
 }
 
-// A Condition of the HPA's status.
+// A Condition is one condition of the HPA's status.
 type Condition struct {
 	Type    string `json:"type"`
 	Status  string `json:"status"`
@@ -84,7 +85,7 @@ type Observation struct {
 	SpecReplicas   *int32                  `json:"specReplicas,omitempty"`
 	StatusReplicas *int32                  `json:"statusReplicas,omitempty"`
 	Selector       *string                 `json:"selector,omitempty"`
-	Pods           *[]Pod                  `json:"pods,omitempty"` // nil = as before
+	Pods           *[]Pod                  `json:"pods,omitempty"` // nil = unchanged
 	Resource       *ResourceMetrics        `json:"resourceMetrics,omitempty"`
 	PodsMetrics    map[string]PodsMetric   `json:"podsMetrics,omitempty"`
 	Objects        map[string]ObjectMetric `json:"objectMetrics,omitempty"`
@@ -97,8 +98,8 @@ type Observation struct {
 	Restart        bool                    `json:"restart,omitempty"`
 }
 
-// A Pod as the informer has it. Times are whole seconds since start, as the API
-// keeps no more.
+// A Pod is a pod as the informer has it. Times are whole seconds since start, because the
+// API stores no fractions.
 type Pod struct {
 	Name           string            `json:"name"`
 	Phase          string            `json:"phase"`
@@ -145,13 +146,13 @@ type ObjectMetric struct {
 	Milli int64  `json:"milli"`
 }
 
-// A SeriesMetric is the answer of external.metrics.k8s.io: a value a series.
+// A SeriesMetric is the answer of external.metrics.k8s.io: one value per series.
 type SeriesMetric struct {
 	Error string  `json:"error,omitempty"`
 	Milli []int64 `json:"milli,omitempty"`
 }
 
-// Duration is a time.Duration that reads "5m" or seconds and writes "5m0s".
+// Duration is a time.Duration. In JSON it reads "5m" or a number of seconds, and writes "5m0s".
 type Duration time.Duration
 
 // UnmarshalJSON reads a Go duration string or a number of seconds.
@@ -173,7 +174,7 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 // MarshalJSON writes the duration as a Go duration string.
 func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
 
-// Seconds converts seconds to a duration, kept to the millisecond as the format does.
+// Seconds converts seconds to a duration, rounded to milliseconds as in the format.
 func Seconds(s float64) time.Duration {
 	ms := s * 1000
 	if ms < 0 {
@@ -182,8 +183,8 @@ func Seconds(s float64) time.Duration {
 	return time.Duration(ms+0.5) * time.Millisecond
 }
 
-// Parse reads one scenario. Unknown fields are an error, so that nothing a file
-// says is silently left out of the comparison.
+// Parse reads one scenario. An unknown field is an error, so that no part of a file is
+// silently left out of the comparison.
 func Parse(b []byte) (*Scenario, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
@@ -205,7 +206,7 @@ func (s *Scenario) Sync() time.Duration {
 	return 15 * time.Second // --horizontal-pod-autoscaler-sync-period's default
 }
 
-// At returns when observation i happens, after the scenario's start.
+// At returns when observation i happens, as time since the scenario's start.
 func (s *Scenario) At(i int) time.Duration {
 	if at := s.Observations[i].At; at != nil {
 		return Seconds(*at)
@@ -230,7 +231,7 @@ type Result struct {
 	Error           string      `json:"error,omitempty"`
 }
 
-// An Event as the recorder was given it, before any rate limit.
+// An Event is an event as the recorder received it, before any rate limit.
 type Event struct {
 	Type    string `json:"type"`
 	Reason  string `json:"reason"`

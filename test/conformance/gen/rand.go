@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// A dice is a seeded source of choices; the same seed rolls the same scenario.
+// A dice makes random choices from a seed; the same seed gives the same scenario.
 type dice struct{ *rand.Rand }
 
 // chance is true with probability p, 0..1.
@@ -23,7 +23,7 @@ type object = map[string]any
 func raw(v any) json.RawMessage {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // maps, strings and numbers of this package
+		panic(err) // cannot fail: maps, strings and numbers of this package
 	}
 	return b
 }

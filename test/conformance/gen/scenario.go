@@ -8,33 +8,33 @@ import (
 	"time"
 )
 
-// New returns scenario number n of a seed: always the same bytes for the same two.
+// New returns scenario number n of a seed. The same two numbers always give the same bytes.
 func New(seed, n uint64) *Scenario {
 	w := &writer{dice: dice{rand.New(rand.NewPCG(seed, n))}}
 	return w.scenario(fmt.Sprintf("s%d-%d", seed, n))
 }
 
-// A writer holds what it has decided about the scenario it is writing.
+// A writer writes one scenario, and remembers what it has chosen so far.
 type writer struct {
 	dice
 	s        *Scenario
 	spec     *spec
 	zero     bool
 	sync     int64 // ms
-	at, due  int64 // ms: the last observation, the queue's next entry
+	at, due  int64 // ms: of the last observation, and of the queue's next entry
 	clashes  []int64
-	exact    bool // ticks of exactly the sync period
+	exact    bool // each tick is exactly one sync period
 	up, down float64
 	cpuInit  int64 // s
 	delay    int64 // s
-	size     int   // how many pods the load would like
+	size     int   // how many pods the load needs
 	walk     string
 	pods     []Pod
 	serial   int
 	per      []Container // requests of the default containers
 	trouble  float64     // how often something fails
 	stopped  bool        // scaled to zero by hand
-	silent   bool        // the observation's edit makes no reconcile of its own
+	silent   bool        // the observation's edit triggers no reconcile of its own
 }
 
 func (w *writer) scenario(id string) *Scenario {
@@ -45,7 +45,7 @@ func (w *writer) scenario(id string) *Scenario {
 	w.flags()
 	if w.zero && w.chance(0.15) && w.spec.min > 0 || w.chance(0.02) && w.spec.min > 0 {
 		s.FeatureGates = map[string]bool{"HPAScaleToZero": false}
-		w.zero = false // then an edit may not ask for 0
+		w.zero = false // then an edit must not ask for 0
 	}
 	w.containers()
 	w.size = w.in(max(w.spec.min, 1), min(w.spec.max, 30))
@@ -82,8 +82,8 @@ func (w *writer) scenario(id string) *Scenario {
 	return s
 }
 
-// past gives some controllers a memory, with entries exactly as old as windows and periods
-// at the first observation.
+// past gives some controllers a memory. At the first observation, some of its entries are
+// exactly as old as windows and periods are long.
 func (w *writer) past() {
 	if w.chance(0.8) {
 		return
@@ -108,7 +108,7 @@ func (w *writer) past() {
 	}
 }
 
-// flags picks the controller's.
+// flags picks the controller's flags.
 func (w *writer) flags() {
 	w.sync, w.up, w.down, w.cpuInit, w.delay = 15000, 0.1, 0.1, 300, 30
 	if w.chance(0.5) {
@@ -190,7 +190,8 @@ func (w *writer) containers() {
 	w.s.Containers = w.per
 }
 
-// request returns what an ordinary pod requests of a resource (of a container), in milli.
+// request returns how much of a resource an ordinary pod (or one container of it) requests,
+// in thousandths.
 func (w *writer) request(resource, container string) int64 {
 	var sum int64
 	for _, c := range w.per {
@@ -207,11 +208,11 @@ func (w *writer) request(resource, container string) int64 {
 	return sum
 }
 
-// observation writes the i-th of n.
+// observation writes observation i of n.
 func (w *writer) observation(i, n int) Observation {
 	var o Observation
 	w.clock(i, &o)
-	now := w.at / 1000 // whole seconds, as the API has
+	now := w.at / 1000 // whole seconds, as in the API
 
 	switch w.walk {
 	case "ramp":
@@ -242,7 +243,7 @@ func (w *writer) observation(i, n int) Observation {
 	}
 	w.values(&o, now)
 	switch {
-	case w.stopped && w.chance(0.5): // someone starts it again
+	case w.stopped && w.chance(0.5): // a user starts it again
 		o.SpecReplicas, w.stopped = ref(int32(w.in(1, 20))), false
 	case w.chance(0.05):
 		o.SpecReplicas = ref(int32(one(w.dice, 0, 1, w.spec.min, w.spec.max%1000, w.spec.max%1000+1, w.in(0, 30))))
@@ -257,7 +258,7 @@ func (w *writer) observation(i, n int) Observation {
 	if w.chance(w.trouble * 0.6) {
 		o.UpdateError = one(w.dice, "admission webhook denied the request", "context deadline exceeded")
 	}
-	// On a silent edit whether there is a status to write depends on a generation that
+	// On a silent edit, whether there is a status to write depends on a generation that
 	// the scenario does not have; see clock.
 	if w.chance(w.trouble*0.4) && !w.silent {
 		o.StatusError = "etcdserver: leader changed"
@@ -268,7 +269,7 @@ func (w *writer) observation(i, n int) Observation {
 	return o
 }
 
-// clock sets when observation i happens, and whether an edit or a restart comes with it.
+// clock sets the time of observation i, and whether an edit or a restart comes with it.
 func (w *writer) clock(i int, o *Observation) {
 	prev := w.at
 	conflict := len(w.clashes) > 0 && w.clashes[len(w.clashes)-1] == prev && i > 0
@@ -304,12 +305,12 @@ func (w *writer) clock(i int, o *Observation) {
 			}
 		}
 	case w.chance(0.01):
-		w.at = w.due + extra + int64(w.in(1, 400))*1000 // the API server was away
+		w.at = w.due + extra + int64(w.in(1, 400))*1000 // the API server was unavailable
 	default:
 		w.at = w.due + extra
 	}
-	// A write that met conflicts is stamped up to 45 ms late; whole-second windows must
-	// not fall into that gap, where the scenario could not say what is right.
+	// A write after conflicts has a time up to 45 ms late. No whole-second window may end
+	// in that gap, because the scenario could not say what is right there.
 	for again := true; again && !immediate; {
 		again = false
 		for _, c := range w.clashes {
@@ -321,7 +322,7 @@ func (w *writer) clock(i int, o *Observation) {
 	}
 	if immediate {
 		for _, c := range w.clashes {
-			if (w.at-c)%1000 < 50 { // give the edit to the next tick instead
+			if (w.at-c)%1000 < 50 { // move the edit to the next tick
 				w.at, immediate = w.due+extra+100, false
 				for _, c := range w.clashes {
 					if r := (w.at - c) % 1000; r < 50 {

@@ -6,13 +6,13 @@ import (
 	"strconv"
 )
 
-// A metric is one entry of spec.metrics, with what is needed to make values for it.
+// A metric is one entry of spec.metrics, with what is needed to write values for it.
 type metric struct {
 	source    string // Resource, ContainerResource, Pods, Object, External
 	resource  string // cpu, memory
 	container string
 	name      string
-	key       string // in podsMetrics, objectMetrics, externalMetrics
+	key       string // in podsMetrics, objectMetrics or externalMetrics
 	percent   int64  // utilization target; 0 = value
 	milli     int64  // value target in thousandths (of bytes for memory)
 	average   bool   // Object, External: per pod
@@ -21,9 +21,9 @@ type metric struct {
 
 // A spec is a generated HPA; doc is its manifest.
 type spec struct {
-	plain        bool   // autoscaling/v1, where that can say it
+	plain        bool   // autoscaling/v1, if v1 can express it
 	text         bool   // the manifest is a string
-	bare         bool   // no metrics: the API server's default
+	bare         bool   // no metrics: the API server sets its default
 	meta, target object // nil = left out
 	min, max     int
 	hasMin       bool
@@ -38,7 +38,7 @@ func (d dice) seconds() int {
 	return one(d, 15, 15, 30, 30, 45, 60, 60, 75, 90, 120, 150, 180, 300, d.in(1, 200))
 }
 
-// quantity writes thousandths as the API's quantity.
+// quantity writes thousandths as an API quantity.
 func quantity(milli int64) string {
 	if milli%1000 == 0 {
 		return strconv.FormatInt(milli/1000, 10)
@@ -140,7 +140,7 @@ func (d dice) valueTarget() int64 {
 	return one[int64](d, 1000, 1000, 2000, 5000, 10000, 30000, 100000, 500, 1, 333, 1500, int64(d.in(1, 200000)))
 }
 
-// metric makes the n-th entry of spec.metrics.
+// metric returns entry n of spec.metrics.
 func (d dice) metric(n int, outside bool) metric {
 	m := metric{
 		source: one(d, "Resource", "Resource", "Resource", "ContainerResource", "Pods", "Object", "External", "External"),
@@ -153,7 +153,7 @@ func (d dice) metric(n int, outside bool) metric {
 	case "Resource", "ContainerResource":
 		m.resource = one(d, "cpu", "cpu", "cpu", "memory")
 		if d.chance(0.01) {
-			m.resource = one(d, "ephemeral-storage", "example.com/gpu") // nobody measures it
+			m.resource = one(d, "ephemeral-storage", "example.com/gpu") // which no metrics API serves
 		}
 		body := object{"name": m.resource, "target": target}
 		if m.source == "ContainerResource" {
@@ -174,7 +174,7 @@ func (d dice) metric(n int, outside bool) metric {
 			target["type"], target["averageValue"] = "AverageValue", quantity(m.milli)
 		}
 		if d.chance(0.03) {
-			target["type"] = "Value" // passes validation, is not looked at
+			target["type"] = "Value" // passes validation, and is ignored
 		}
 		m.spec = object{
 			"type": m.source,
@@ -191,7 +191,7 @@ func (d dice) metric(n int, outside bool) metric {
 	if sel := labelSelectors[d.IntN(len(labelSelectors))]; sel != nil && m.source != "Object" {
 		ident["selector"] = sel
 	}
-	if d.chance(0.01) && m.source != "Object" { // the API server takes it, the controller does not
+	if d.chance(0.01) && m.source != "Object" { // the API server accepts it, the controller does not
 		ident["selector"] = object{"matchExpressions": []any{object{"key": "zone", "operator": one(d, "In", "Exist")}}}
 	}
 	m.milli = d.valueTarget()
@@ -202,7 +202,7 @@ func (d dice) metric(n int, outside bool) metric {
 	case "Object":
 		kind, name := one(d, "Ingress", "Service", "Namespace"), one(d, "main", "edge")
 		if kind == "Namespace" {
-			name = "default" // the controller asks for the HPA's own, whatever is named
+			name = "default" // the controller asks for the HPA's own namespace, whatever the name
 		}
 		m.key = one(d, m.name, kind+"/"+name+"/"+m.name)
 		described := object{
@@ -216,7 +216,7 @@ func (d dice) metric(n int, outside bool) metric {
 		} else {
 			target["type"], target["value"] = "Value", quantity(m.milli)
 		}
-		if d.chance(0.04) { // type and field at odds: valid, but fails in the controller
+		if d.chance(0.04) { // type and field disagree: valid, but fails in the controller
 			target["type"] = one(d, "Utilization", "Value", "AverageValue")
 		}
 		if d.chance(0.04) { // both may be given
@@ -254,7 +254,7 @@ func (d dice) bounds(s *spec, zero bool) {
 	}
 }
 
-// newSpec makes an HPA. zero: it may scale to zero.
+// newSpec returns an HPA; with zero, it may scale to zero.
 func (d dice) newSpec(zero bool) *spec {
 	s := &spec{}
 	d.bounds(s, zero)
@@ -281,7 +281,7 @@ func (d dice) newSpec(zero bool) *spec {
 	return s
 }
 
-// write renders the manifest.
+// write returns the manifest.
 func (s *spec) write() {
 	body := object{"maxReplicas": s.max}
 	s.doc = object{"spec": body}
@@ -323,7 +323,7 @@ func (s *spec) manifest() json.RawMessage {
 	return raw(s.doc)
 }
 
-// edit returns a changed copy, as a user would make it.
+// edit returns a copy with a change that a user might make.
 func (d dice) edit(s *spec, zero bool) *spec {
 	c := *s
 	c.metrics = append([]metric(nil), s.metrics...)
@@ -350,7 +350,7 @@ func (d dice) edit(s *spec, zero bool) *spec {
 			}
 		}
 	}
-	if c.max == s.max { // an edit that changes nothing makes no new generation
+	if c.max == s.max { // an edit without a change makes no new generation
 		if c.max > max(c.min, 1) {
 			c.max--
 		} else {

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// makePods lists the pods around the wanted size: old ones stay, some change.
+// makePods lists about as many pods as wanted: old ones stay, and some change.
 func (w *writer) makePods(now int64) {
 	n := max(0, w.size+one(w.dice, 0, 0, 0, 0, 1, -1, 2))
 	if len(w.pods) > n {
@@ -22,11 +22,11 @@ func (w *writer) makePods(now int64) {
 	}
 }
 
-// pod makes one: mostly an old ready one, else one at an edge of the readiness rules.
+// pod returns a pod: usually an old, ready one, otherwise one at an edge of the readiness rules.
 func (w *writer) pod(name string, now int64) Pod {
 	p := Pod{Name: name, Phase: "Running", Ready: "True", Labels: map[string]string{"app": "web"}}
 	start := now - int64(w.in(700, 4000))
-	if w.chance(0.4) { // young, or exactly at the end of the initialization period, or just past it
+	if w.chance(0.4) { // young, exactly at the end of the initialization period, or just past it
 		start = now - one(w.dice, w.cpuInit, w.cpuInit-1, w.cpuInit+1, w.cpuInit-15, int64(w.in(0, 400)))
 	}
 	since := start + one(w.dice, 0, 1, 5, 20, w.delay, w.delay-1, w.delay+1, int64(w.in(0, 300)))
@@ -70,7 +70,7 @@ func (w *writer) pod(name string, now int64) Pod {
 			p.PodMemoryBytes = ref(int64(w.in(1, 1<<30)))
 		}
 	case 10:
-		if w.chance(0.25) && w.complete() { // its own containers; at most one kind of gap among all pods
+		if w.chance(0.25) && w.complete() { // containers of its own; at most one kind of missing request among all pods
 			p.Containers = []Container{
 				{Name: "app", CPUMilli: ref(int64(w.in(1, 2000))), MemoryBytes: ref(int64(w.in(1, 1<<29)))},
 			}
@@ -93,7 +93,7 @@ func (w *writer) pod(name string, now int64) Pod {
 	return p
 }
 
-// complete says whether every default container requests everything.
+// complete reports whether every default container has all requests.
 func (w *writer) complete() bool {
 	for _, c := range w.per {
 		if !c.Init && (c.CPUMilli == nil || c.MemoryBytes == nil) {
@@ -103,8 +103,8 @@ func (w *writer) complete() bool {
 	return true
 }
 
-// ratio picks usage over target: edges of the tolerance, round numbers, or what makes
-// the wanted size out of n pods.
+// ratio picks usage divided by target: an edge of the tolerance, a round number, or the
+// ratio that turns n pods into the wanted size.
 func (w *writer) ratio(n int) float64 {
 	switch w.IntN(12) {
 	case 0:
@@ -123,7 +123,7 @@ func (w *writer) ratio(n int) float64 {
 	return float64(w.size) / float64(max(n, 1)) * one(w.dice, 1, 1, 1, 0.97, 1.03)
 }
 
-// values writes what the metrics APIs answer.
+// values writes the answers of the metrics APIs.
 func (w *writer) values(o *Observation, now int64) {
 	done := map[string]bool{}
 	for i := range w.spec.metrics {
@@ -165,7 +165,7 @@ func (w *writer) values(o *Observation, now int64) {
 	}
 }
 
-// sampled returns the pods that have a value this time, ghosts added now and then.
+// sampled returns the pods that have a value this time, sometimes with pods that do not exist.
 func (w *writer) sampled() []string {
 	miss := one(w.dice, 0, 0, 0, 0.1, 0.3)
 	var names []string
@@ -186,7 +186,7 @@ func (w *writer) sampled() []string {
 	return names
 }
 
-// spread makes n values around each; exact ones are all the same.
+// spread returns n values around each; if exact, all are equal.
 func (w *writer) spread(each float64, n int) []int64 {
 	out := make([]int64, n)
 	even := w.chance(0.5)
@@ -200,7 +200,7 @@ func (w *writer) spread(each float64, n int) []int64 {
 	return out
 }
 
-// whole rounds to an int64 that is not absurd.
+// whole rounds to an int64; values beyond ±4e18 are cut.
 func whole(v float64) int64 {
 	return int64(math.Round(min(max(v, -4e18), 4e18)))
 }
@@ -215,11 +215,11 @@ func (w *writer) resource(o *Observation, m *metric, now int64, bad bool) {
 		case 1:
 			o.Resource = &ResourceMetrics{}
 		}
-		return // else absent
+		return // otherwise it is missing
 	}
 	names := w.sampled()
 	r := w.ratio(len(w.pods))
-	// What every pod uses, in milli, of each resource; the metrics of the spec decide how much.
+	// What each pod uses of each resource, in thousandths; the spec's metrics decide how much.
 	each := map[string]float64{"cpu": 50, "memory": 5e9}
 	for i := range w.spec.metrics {
 		k := &w.spec.metrics[i]
@@ -241,7 +241,7 @@ func (w *writer) resource(o *Observation, m *metric, now int64, bad bool) {
 	}
 	cpus, mems := w.spread(each["cpu"], len(names)), w.spread(each["memory"]/1000, len(names))
 	for i := range mems {
-		mems[i] = min(mems[i], 9e15) // thousandths must be an int64
+		mems[i] = min(mems[i], 9e15) // in thousandths it must fit an int64
 	}
 	res := &ResourceMetrics{}
 	gap := one(w.dice, 0, 0, 0, 0, 0.1)
@@ -253,7 +253,7 @@ func (w *writer) resource(o *Observation, m *metric, now int64, bad bool) {
 			WindowSeconds: float64(window),
 		}
 		for _, p := range w.pods {
-			if p.Name == name && p.Transition != nil && w.chance(0.3) { // its window begins just then
+			if p.Name == name && p.Transition != nil && w.chance(0.3) { // its window begins exactly then
 				s.Timestamp = *p.Transition + float64(window+int64(one(w.dice, 0, -1, 1)))
 			}
 		}
@@ -290,7 +290,7 @@ func (w *writer) resource(o *Observation, m *metric, now int64, bad bool) {
 		}
 		res.Pods = append(res.Pods, s)
 	}
-	if len(res.Pods) > 1 && w.chance(0.01) { // one pod twice: the later one counts
+	if len(res.Pods) > 1 && w.chance(0.01) { // one pod twice: the later entry counts
 		i := w.IntN(len(res.Pods) - 1)
 		res.Pods[i].Pod = res.Pods[i+1].Pod
 	}
@@ -326,7 +326,7 @@ func (w *writer) podValues(m *metric, bad bool) PodsMetric {
 	return out
 }
 
-// total is the value of an Object or External metric.
+// total returns the value of an Object or External metric.
 func (w *writer) total(m *metric) int64 {
 	switch {
 	case w.chance(0.008):
@@ -351,7 +351,7 @@ func (w *writer) total(m *metric) int64 {
 	return whole(v)
 }
 
-// split cuts a total into series.
+// split divides a total into series.
 func (w *writer) split(total int64) []int64 {
 	n := one(w.dice, 1, 1, 2, 3)
 	if total > math.MaxInt64/4 && w.chance(0.7) {

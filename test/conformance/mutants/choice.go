@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// rooms are how tuner chooses: the files that form, score and compare candidates, and
-// those that say what a day costs. nil = all of the folder. Their short tests are to
-// notice, those that take least time first: each mutant meets them until one fails.
+// rooms lists the files that make tuner's choice: those that form, score and compare
+// candidates, and those that compute what a day costs. nil means all files of the folder.
+// The folder's short tests must notice each mutant. They run fastest first, until one fails.
 var rooms = []struct {
 	dir   string
 	files []string
@@ -28,10 +28,10 @@ var rooms = []struct {
 	{"tuner/cost", nil},
 }
 
-// chosen mutates each room's files, prints who lives and why, and how many of each file
-// are killed. It ends with an error where that is fewer than 90 % of a file, or where one
-// lives that the list of survivors does not explain. files, where it is not nil, are the
-// only ones that are looked at; quick leaves out the tests that take long.
+// chosen mutates each room's files, and prints the survivors with their explanations and
+// how many mutants of each file were killed. It returns an error if that is less than 90 %
+// of a file, or if a survivor has no explanation. If files is not nil, only the files that
+// it matches are mutated; quick leaves out the tests that take longest.
 func chosen(workers int, files *regexp.Regexp, keep string, quick bool) error {
 	known, err := explained(keep)
 	if err != nil {
@@ -41,7 +41,7 @@ func chosen(workers int, files *regexp.Regexp, keep string, quick bool) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Chdir(root); err != nil { // whose go.mod says where imports are
+	if err := os.Chdir(root); err != nil { // imports are resolved by the go.mod of this folder
 		return err
 	}
 	var all []tallied
@@ -72,30 +72,30 @@ func chosen(workers int, files *regexp.Regexp, keep string, quick bool) error {
 	return verdict(all)
 }
 
-// tallied is what became of one file's mutants.
+// tallied counts one file's mutants.
 type tallied struct {
-	file                string
-	mutants, killed, by int // by: survivors with an explanation
+	file                       string
+	mutants, killed, explained int // explained: survivors with an explanation
 }
 
 func (t tallied) share() float64 { return float64(t.killed) / float64(max(1, t.mutants)) }
 
-// verdict prints the table and says what is not as it should be.
+// verdict prints the table. It returns an error that says what is wrong, if anything.
 func verdict(all []tallied) error {
 	sum := tallied{file: "all"}
 	var bad []string
 	for _, t := range all {
-		sum.mutants, sum.killed, sum.by = sum.mutants+t.mutants, sum.killed+t.killed, sum.by+t.by
+		sum.mutants, sum.killed, sum.explained = sum.mutants+t.mutants, sum.killed+t.killed, sum.explained+t.explained
 		if t.mutants > 0 && t.share() < 0.9 {
 			bad = append(bad, t.file)
 		}
 	}
 	fmt.Printf("%-24s %8s %7s %7s %10s %12s\n", "file", "mutants", "killed", "share", "explained", "unexplained")
 	for _, t := range append(all, sum) {
-		fmt.Printf("%-24s %8d %7d %5.1f %% %10d %12d\n", t.file, t.mutants, t.killed, 100*t.share(), t.by,
-			t.mutants-t.killed-t.by)
+		fmt.Printf("%-24s %8d %7d %5.1f %% %10d %12d\n", t.file, t.mutants, t.killed, 100*t.share(), t.explained,
+			t.mutants-t.killed-t.explained)
 	}
-	switch open := sum.mutants - sum.killed - sum.by; {
+	switch open := sum.mutants - sum.killed - sum.explained; {
 	case len(bad) > 0:
 		return fmt.Errorf("fewer than 90 %% killed in %v", bad)
 	case open > 0:
@@ -104,7 +104,7 @@ func verdict(all []tallied) error {
 	return nil
 }
 
-// roomOf mutates files of one folder, and takes those that it met out of known.
+// roomOf mutates files of one folder. It removes the survivors that it finds from known.
 func roomOf(root, room string, names []string, known map[string]string, workers int, quick bool) ([]tallied, error) {
 	dir := filepath.Join(root, room)
 	files, mutants, err := rewrite(dir, names)
@@ -136,11 +136,11 @@ func roomOf(root, room string, names []string, known map[string]string, workers 
 		k.cpu = 10 * time.Second
 		if last := i > 0 && i == len(tiers)-1; last && quick {
 			break
-		} else if last { // they cost most, and say no more of those that are explained
+		} else if last { // the slowest tests; mutants with an explanation need not run them
 			k.cpu = max(time.Minute, 4*whole)
 			left = slices.DeleteFunc(slices.Clone(left), func(m *mutant) bool { return known[m.key()] != "" })
 		}
-		fmt.Printf("%s: %d mutants meet %d tests\n", room, len(left), len(tests))
+		fmt.Printf("%s: running %d tests on each of %d mutants\n", room, len(tests), len(left))
 		maps.Copy(dead, k.kill(left, workers, "-test.run", "^("+strings.Join(tests, "|")+")$"))
 		left = slices.DeleteFunc(slices.Clone(left), func(m *mutant) bool { return dead[m.id] })
 	}
@@ -156,12 +156,12 @@ func roomOf(root, room string, names []string, known map[string]string, workers 
 			switch {
 			case dead[m.id]:
 				counts[i].killed++
-				continue // and where it is listed, that is told
+				continue // if it is listed, its key stays in known and is reported
 			case why != "":
-				counts[i].by++
-				fmt.Printf("lives: %s:%d %s\n    %s\n", m.file, m.line, m.key(), why)
+				counts[i].explained++
+				fmt.Printf("survives: %s:%d %s\n    %s\n", m.file, m.line, m.key(), why)
 			default:
-				fmt.Printf("lives, unexplained: %d %s:%d %s\n", m.id, m.file, m.line, m.key())
+				fmt.Printf("survives, unexplained: %d %s:%d %s\n", m.id, m.file, m.line, m.key())
 			}
 			delete(known, m.key())
 		}
@@ -169,9 +169,9 @@ func roomOf(root, room string, names []string, known map[string]string, workers 
 	return counts, nil
 }
 
-// byTime reads the output of -test.v. It returns the tests by the time that they took,
-// those of a thousandth of the whole first, then those of a fiftieth, then the others,
-// and the whole.
+// byTime reads the output of -test.v. It groups the tests by the time that they took: at
+// most a thousandth of the total, at most a fiftieth, and the others. It also returns the
+// total.
 func byTime(out string) (tiers [][]string, whole time.Duration) {
 	took := map[string]float64{}
 	sum := 0.0
@@ -194,7 +194,7 @@ func byTime(out string) (tiers [][]string, whole time.Duration) {
 	return tiers, time.Duration(sum * float64(time.Second))
 }
 
-// sources are the folder's Go files without its tests.
+// sources returns the names of the folder's Go files, without tests.
 func sources(dir string) ([]string, error) {
 	found, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -209,8 +209,8 @@ func sources(dir string) ([]string, error) {
 	return names, nil
 }
 
-// overlaid writes the rewritten files and the overlay that puts them in place of the
-// package's own.
+// overlaid writes the rewritten files, and the overlay that replaces the package's own
+// files with them.
 func overlaid(tmp string, files map[string][]byte) (string, error) {
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	for name, src := range files {

@@ -1,14 +1,16 @@
-// Command mutants checks whether the tests of tuner/hpa would notice a mistake in it.
+// Command mutants checks whether the tests of tuner/hpa would notice a mistake in it; with
+// -choice, whether the tests of tuner would notice a mistake in how it chooses.
 //
-// By rule it makes small changes to the package: each comparison (its edge, and its
+// It makes small changes to the package by fixed rules: each comparison (its edge, and its
 // negation), each numeric constant (one more, one less), each min and max (swapped), each
-// plus and minus (swapped). All of them are compiled into one test program at once, which
-// an environment variable tells which single one is active; the source files stay as they
-// are (go build -overlay). A mutant is killed if the recorded decisions of the real
-// controller (package replay), or a unit test of tuner/hpa or tuner/scenario, fails.
+// plus and minus (swapped). All changes are compiled into one test program, and an
+// environment variable selects the one that is active. The source files stay as they are
+// (go build -overlay). A mutant is killed if a unit test of tuner/hpa or tuner/scenario, or
+// the comparison with the real controller's recorded decisions (package replay), fails.
 //
-// Survivors must be listed in survivors.txt with an explanation. It ends with 1 if one is
-// not, if fewer than 95 % are killed, or if the tests fail without any mutant.
+// Survivors must be listed in survivors.txt (choice.txt) with an explanation. The exit code
+// is 1 if one is not, if fewer than 95 % (90 % of each file) are killed, or if the tests
+// fail without any mutant.
 package main
 
 import (
@@ -31,8 +33,8 @@ import (
 func main() {
 	workers := flag.Int("workers", runtime.NumCPU(), "mutants at a time")
 	list := flag.Bool("list", false, "print the mutants and stop")
-	only := flag.Int("only", 0, "run this mutant only, and print its tests' output")
-	verbose := flag.Bool("v", false, "print what lives after each set of tests")
+	only := flag.Int("only", 0, "run only this mutant, and print the output of its tests")
+	verbose := flag.Bool("v", false, "print the survivors after each set of tests")
 	choice := flag.Bool("choice", false, "mutate how tuner chooses instead of the core")
 	match := flag.String("files", "", "with -choice: only files that match this regular expression")
 	quick := flag.Bool("quick", false, "with -choice: leave out the tests that take longest")
@@ -67,7 +69,7 @@ type killer struct {
 	name, dir, bin string
 	short          bool
 	limit          time.Duration
-	cpu            time.Duration // of processor time; 0 = no limit
+	cpu            time.Duration // limit of processor time; 0 = none
 }
 
 func run(workers, scenarios int, list, verbose bool, only int, keep string, atLeast float64) error {
@@ -134,7 +136,7 @@ func run(workers, scenarios int, list, verbose bool, only int, keep string, atLe
 		fmt.Printf("%-9s kills %d, leaves %d (%v)\n", name, len(dead), len(left), time.Since(begin).Round(time.Second))
 		for _, m := range left {
 			if verbose {
-				fmt.Printf("  lives: %d %s:%d %s\n", m.id, m.file, m.line, m.key())
+				fmt.Printf("  survives: %d %s:%d %s\n", m.id, m.file, m.line, m.key())
 			}
 		}
 	}
@@ -146,7 +148,7 @@ func run(workers, scenarios int, list, verbose bool, only int, keep string, atLe
 		return err
 	}
 	count("replay", dead)
-	var early []*mutant // in package variables, which are set before a program can switch mutants
+	var early []*mutant // in package variables, which are set before the program can select a mutant
 	for _, m := range left {
 		if m.fn == "" {
 			early = append(early, m)
@@ -222,8 +224,8 @@ func (k *killer) kill(mutants []*mutant, workers int, args ...string) map[int]bo
 	return dead
 }
 
-// replayed returns the mutants that change a recorded decision. They are switched inside one
-// running program, so what a mutant does before main (package variables) is not seen here.
+// replayed returns the mutants that change a recorded decision. One running program selects
+// them in turn, so a mutant that acts before main (in a package variable) is not noticed here.
 func replayed(root, over, tmp string, workers, scenarios int, mutants []*mutant) (map[int]bool, error) {
 	bin := filepath.Join(tmp, "replayed.test")
 	build := exec.Command("go", "test", "-c", "-tags", "mutants", "-overlay", over, "-o", bin, ".")
@@ -271,7 +273,7 @@ func replayed(root, over, tmp string, workers, scenarios int, mutants []*mutant)
 					errs[w] = fmt.Errorf("replay: %w\n%s", err, out)
 					return
 				}
-				id := 0 // this one ended the program
+				id := 0 // the mutant that ended the program
 				fmt.Sscan(share[from], &id)
 				mu.Lock()
 				dead[id] = true
@@ -284,9 +286,9 @@ func replayed(root, over, tmp string, workers, scenarios int, mutants []*mutant)
 	return dead, errors.Join(errs...)
 }
 
-// run says whether the tests pass with the mutant active, with more arguments for them.
-// One that does not end is killed too: by processor time, so that a busy machine is no
-// verdict. One that appends for ever stops at 4 GB.
+// run runs the tests with the mutant active, with further arguments, and reports whether
+// they pass. A mutant that never ends is stopped by its processor time, which does not
+// depend on how busy the machine is; one that allocates for ever is stopped at 4 GB.
 func (k *killer) run(id int, args ...string) (ok bool, output string) {
 	ctx, cancel := context.WithTimeout(context.Background(), k.limit)
 	defer cancel()
@@ -307,7 +309,7 @@ func (k *killer) run(id int, args ...string) (ok bool, output string) {
 	return err == nil, string(out)
 }
 
-// explained reads "key<TAB>explanation" lines; # begins a comment line.
+// explained reads lines of "key<TAB>explanation"; a line that begins with # is a comment.
 func explained(name string) (map[string]string, error) {
 	f, err := os.Open(name)
 	if os.IsNotExist(err) {

@@ -18,19 +18,20 @@ import (
 	"strings"
 )
 
-// A mutant is one small change of the package.
+// A mutant is one small change to the package.
 type mutant struct {
 	id   int
 	file string
 	line int
-	fn   string // the function it is in; "" at package level
+	fn   string // the function that contains it; "" at package level
 	from string // the expression as written
 	to   string // what it becomes
 	rule string // comparison, constant, minmax, plusminus
-	twin int    // counts equal ones (same file, function, from, to), from 1
+	twin int    // number among equal mutants (same file, function, from, to), from 1
 }
 
-// key names a mutant without its line, so that a list of survivors outlives edits elsewhere.
+// key names a mutant without its line, so that edits elsewhere do not invalidate the list
+// of survivors.
 func (m *mutant) key() string {
 	k := fmt.Sprintf("%s %s: %s -> %s", m.file, m.fn, m.from, m.to)
 	if m.twin > 1 {
@@ -39,8 +40,9 @@ func (m *mutant) key() string {
 	return k
 }
 
-// A rewriter turns every site of the rules into a call that decides at run time, by the
-// one active mutant's number, what the expression is. So all mutants are compiled once.
+// A rewriter replaces each expression to which a rule applies by a call, which computes it
+// as written or as changed, depending on the number of the active mutant. So all mutants are
+// compiled once.
 type rewriter struct {
 	fset    *token.FileSet
 	info    *types.Info
@@ -48,12 +50,12 @@ type rewriter struct {
 	file    string
 	fn      string
 	seen    map[string]int
-	done    map[*ast.AssignStmt]bool // made from x++ and x--
+	done    map[*ast.AssignStmt]bool // assignments made from x++ and x--
 }
 
-// rewrite reads the package in dir and returns its files, rewritten, by name, and the mutants.
-// A file with //go: lines (embedded pages) is left alone, and so is one that is not
-// in only, where that is not nil.
+// rewrite reads the package in dir. It returns its rewritten files, by name, and the mutants.
+// A file with //go: lines (embedded pages) is not changed. If only is not nil, it lists the
+// files to change.
 func rewrite(dir string, only []string) (map[string][]byte, []*mutant, error) {
 	r := &rewriter{fset: token.NewFileSet(), seen: map[string]int{}, done: map[*ast.AssignStmt]bool{}}
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
@@ -70,12 +72,12 @@ func rewrite(dir string, only []string) (map[string][]byte, []*mutant, error) {
 			return nil, nil, err
 		}
 		if bytes.Contains(src, []byte("\n//go:")) || bytes.HasPrefix(src, []byte("//go:")) {
-			asIs[name] = true // it embeds files; comments, and so these lines, are lost here
+			asIs[name] = true // the comments, and so its //go: lines, would be lost
 		}
 		if only != nil && !slices.Contains(only, filepath.Base(name)) {
 			asIs[name] = true
 		}
-		// Comments are left out: the printer would put them amid the new expressions.
+		// Comments are left out: the printer would put them inside the new expressions.
 		f, err := parser.ParseFile(r.fset, name, src, parser.SkipObjectResolution)
 		if err != nil {
 			return nil, nil, err
@@ -121,7 +123,7 @@ func rewrite(dir string, only []string) (map[string][]byte, []*mutant, error) {
 	return out, r.mutants, nil
 }
 
-// support is compiled into the package. The active mutant comes from the environment.
+// support is compiled into the package. The environment names the active mutant.
 const support = `
 import (
 	"cmp"
@@ -235,7 +237,7 @@ func (r *rewriter) text(n ast.Node) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
-// add registers mutants of one site and returns the first one's number.
+// add registers the mutants of one expression, and returns the number of the first.
 func (r *rewriter) add(at token.Pos, rule, from string, to ...string) *ast.BasicLit {
 	first := len(r.mutants) + 1
 	for i, t := range to {
@@ -262,7 +264,7 @@ func call(fn string, args ...ast.Expr) *ast.CallExpr {
 
 var exprType = reflect.TypeFor[ast.Expr]()
 
-// walk goes through a node's fields and puts rewritten expressions in their places.
+// walk replaces the expressions in a node's fields by rewritten ones.
 func (r *rewriter) walk(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Interface:
@@ -286,7 +288,7 @@ func (r *rewriter) walk(v reflect.Value) {
 				return
 			}
 		case *ast.ForStmt:
-			// The step of a loop is left alone: its mutants only never end.
+			// The step of a loop is not changed: its mutants would only never end.
 			post := n.Post
 			n.Post = nil
 			r.walk(v.Elem())
@@ -324,7 +326,7 @@ func (r *rewriter) walk(v reflect.Value) {
 	}
 }
 
-// stmts turns x++ and x-- into x += 1 and x -= 1 with the sign in question.
+// stmts turns x++ and x-- into x += 1 and x -= 1, whose sign a mutant can change.
 func (r *rewriter) stmts(list []ast.Stmt) {
 	for i, s := range list {
 		n, ok := s.(*ast.IncDecStmt)
@@ -352,7 +354,7 @@ func (r *rewriter) numeric(e ast.Expr) bool {
 	return ok && b.Info()&types.IsNumeric != 0 && b.Info()&types.IsComplex == 0
 }
 
-// spell writes a type so that it can be read in any file of the package.
+// spell writes a type as any file of the package can use it.
 func (r *rewriter) spell(t types.Type) string {
 	if t == nil {
 		return "int"
@@ -363,7 +365,7 @@ func (r *rewriter) spell(t types.Type) string {
 	return types.TypeString(t, func(*types.Package) string { return "" })
 }
 
-// expr returns the expression with its own and its parts' mutants in.
+// expr returns the expression with its own mutants and those of its parts.
 func (r *rewriter) expr(e ast.Expr) ast.Expr {
 	tv := r.info.Types[e]
 	if tv.IsType() {
@@ -379,7 +381,7 @@ func (r *rewriter) expr(e ast.Expr) ast.Expr {
 	from, at := r.text(e), e.Pos()
 	if c, ok := e.(*ast.CallExpr); ok {
 		if id, ok := c.Fun.(*ast.Ident); ok && id.Name == "make" {
-			return e // lengths are followed by writes, capacities mean nothing
+			return e // lengths are followed by writes, and capacities change no result
 		}
 		r.walk(reflect.ValueOf(c).Elem())
 		return r.minMax(c, from, at)
@@ -441,9 +443,6 @@ func (r *rewriter) minMax(c *ast.CallExpr, from string, at token.Pos) ast.Expr {
 	case *ast.SelectorExpr:
 		if x, ok := f.X.(*ast.Ident); ok && x.Name == "math" {
 			name = strings.ToLower(f.Sel.Name)
-			if name == "min" || name == "max" {
-				// math's handle NaN their own way; so does the built-in.
-			}
 		}
 	}
 	switch name {
@@ -455,8 +454,8 @@ func (r *rewriter) minMax(c *ast.CallExpr, from string, at token.Pos) ast.Expr {
 	return c
 }
 
-// constant wraps a number: one more, one less; for a time.Duration, by a second. Names of
-// an enumeration are not numbers.
+// constant wraps a number: one more, one less; for a time.Duration, a second. Names of an
+// enumeration do not count as numbers.
 func (r *rewriter) constant(e ast.Expr, tv types.TypeAndValue) ast.Expr {
 	b, ok := tv.Type.Underlying().(*types.Basic)
 	if !ok || b.Info()&types.IsNumeric == 0 || b.Info()&types.IsUntyped != 0 || b.Info()&types.IsComplex != 0 {

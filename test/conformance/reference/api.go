@@ -18,18 +18,18 @@ import (
 
 const (
 	namespace  = "default"
-	hpaName    = "web" // as tuner/scenario names an HPA without a name
+	hpaName    = "web" // the name that tuner/scenario gives an HPA without one
 	targetName = "web"
 )
 
 var strict = serializer.NewCodecFactory(legacyscheme.Scheme, serializer.EnableStrict)
 
-// Admit is the API server's part: it decodes an HPA manifest strictly, defaults it,
-// runs the registry's strategy and its validation, and returns the object as v2.
+// Admit does the API server's part: it decodes an HPA manifest strictly, sets the
+// defaults, runs the registry's strategy and validation, and returns the object as v2.
 //
 // old is the stored object for an edit, nil for a new one. As in the interchange
-// format, apiVersion (then autoscaling/v2), kind, metadata and scaleTargetRef may be
-// left out. All of the rules are upstream's own code: pkg/apis/autoscaling and
+// format, apiVersion (default autoscaling/v2), kind, metadata and scaleTargetRef may be
+// left out. All rules are upstream's own code: pkg/apis/autoscaling and
 // pkg/registry/autoscaling.
 func Admit(
 	manifest json.RawMessage,

@@ -32,8 +32,8 @@ import (
 // feeds are the watches of one controller's informers.
 type feeds struct{ hpas, pods *watch.RaceFreeFakeWatcher }
 
-// newFeeds gives the clientset the reactors of a small API server: list and watch of one
-// HPA and its pods, and the HPA's status subresource.
+// newFeeds makes the clientset act as a small API server: list and watch of one HPA and
+// its pods, and the HPA's status subresource.
 func newFeeds(w *world, client *fake.Clientset) feeds {
 	f := feeds{watch.NewRaceFreeFake(), watch.NewRaceFreeFake()}
 	client.AddReactor("list", "horizontalpodautoscalers", func(clienttesting.Action) (bool, runtime.Object, error) {
@@ -61,7 +61,7 @@ func newFeeds(w *world, client *fake.Clientset) feeds {
 		}
 		sent := a.(clienttesting.UpdateAction).GetObject().(*autoscalingv2.HorizontalPodAutoscaler)
 		w.mu.Lock()
-		stored := w.hpa.DeepCopy() // a status write changes nothing but the status
+		stored := w.hpa.DeepCopy() // a status write changes only the status
 		w.mu.Unlock()
 		stored.Status = *sent.Status.DeepCopy()
 		return true, w.store(stored), nil
@@ -76,13 +76,15 @@ func (f feeds) close() {
 	f.pods.Stop()
 }
 
-// stamp gives an object the next resource version. The caller holds the lock, or is alone.
+// stamp gives an object the next resource version. The caller holds the lock, or nothing
+// else runs.
 func (w *world) stamp(m *metav1.ObjectMeta) {
 	w.version++
 	m.ResourceVersion = strconv.FormatInt(w.version, 10)
 }
 
-// store keeps the HPA and tells the informer. Times lose their fractions, as in the API's JSON.
+// store saves the HPA and notifies the informer. Times are cut to whole seconds, as in the
+// API's JSON.
 func (w *world) store(h *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv2.HorizontalPodAutoscaler {
 	h = h.DeepCopy()
 	if t := h.Status.LastScaleTime; t != nil {
@@ -104,7 +106,7 @@ func (w *world) store(h *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv2.H
 	return h.DeepCopy()
 }
 
-// setPods makes the informer's pods those of the observation; nil leaves them. The
+// setPods replaces the informer's pods with those of the observation; nil keeps them. The
 // caller holds the lock.
 func (w *world) setPods(want *[]gen.Pod) error {
 	if want == nil {
@@ -149,7 +151,7 @@ func (w *world) setPods(want *[]gen.Pod) error {
 	return nil
 }
 
-// pod writes a pod of the format as an API object.
+// pod converts a pod of the format to an API object.
 func (w *world) pod(g *gen.Pod) *corev1.Pod {
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: g.Name, Namespace: w.hpa.Namespace, UID: types.UID(g.Name), Labels: g.Labels},
@@ -210,7 +212,7 @@ func amounts(cpuMilli, memoryBytes *int64) corev1.ResourceList {
 	return l
 }
 
-// observation returns the one at hand.
+// observation returns the current one.
 func (w *world) observation() *gen.Observation {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -225,9 +227,9 @@ func mapper() meta.RESTMapper {
 	return m
 }
 
-// scales is the target's scale subresource. The first read of a reconcile is also where
-// the scenario's clock is kept: it answers at the observation's instant, as a slow API
-// server would, so that periods a little longer than the controller's come about.
+// scales is the target's scale subresource. The first read of a reconcile also keeps the
+// scenario's time: it answers at the time of the observation, as a slow API server would.
+// This makes periods that are slightly longer than the controller's.
 type scales struct{ w *world }
 
 func (s scales) Scales(string) scaleclient.ScaleInterface { return s }

@@ -11,8 +11,8 @@ import (
 )
 
 // remember puts the scenario's recommendations and scale events into a controller that has
-// not run yet. They are unexported maps without a setter, so this reaches around the
-// language; the types are checked by name, and another release that has them otherwise panics.
+// not run yet. They are in unexported maps without a setter, so this uses reflection and
+// unsafe. The types are checked by name: it panics if another release names them differently.
 func (w *world) remember(c *podautoscaler.HorizontalController) {
 	st := w.s.InitialState
 	if st == nil {
@@ -31,7 +31,7 @@ func (w *world) remember(c *podautoscaler.HorizontalController) {
 	}
 }
 
-// fill makes a list of n entries under the key of one of the controller's maps.
+// fill puts a list of n entries under the key into one of the controller's maps.
 func fill(c *podautoscaler.HorizontalController, field, key string, n int, each func(i int, entry reflect.Value)) {
 	if n == 0 {
 		return

@@ -21,7 +21,7 @@ import (
 	"github.com/hpatune/hpatune/test/conformance/gen"
 )
 
-// The three metrics APIs answer with the observation at hand; upstream's REST client
+// The three metrics APIs answer with the current observation; upstream's REST client
 // (podautoscaler/metrics) turns the answers into the controller's numbers.
 
 type resourceAPI struct{ w *world }
@@ -79,7 +79,7 @@ func (c customMetrics) GetForObject(
 	selector labels.Selector,
 ) (*customapi.MetricValue, error) {
 	o := c.w.observation()
-	if c.root { // asked with the HPA's namespace for a name
+	if c.root { // it is asked with the HPA's namespace as the name
 		name = namespace
 	}
 	for _, key := range []string{kind.Kind + "/" + name + "/" + metric, fmt.Sprintf("%s{%s}", metric, selector), metric} {

@@ -1,12 +1,12 @@
 // Package reference drives the unmodified HPA controller of Kubernetes (the version
 // in go.mod) from outside, and returns what it did.
 //
-// The controller is made by its public constructor and run by its public Run. Around
-// it are: real informers on a fake clientset whose reactors keep one HPA and the pods;
-// upstream's own REST metrics client on fake API clients; and the API server's part
-// (decoding, defaulting, validation, the registry's strategies), which is upstream's
-// code too. Time is testing/synctest's. Nothing of the controller is replaced; a
-// memory from before the first observation is put into its maps before it runs (memory.go).
+// The controller is created by its public constructor and runs with its public Run. It
+// gets real informers on a fake clientset that stores one HPA and its pods, upstream's own
+// REST metrics client on fake API clients, and the API server's part (decoding, defaulting,
+// validation, the registry's strategies), which is also upstream's code. Time is
+// testing/synctest's. No part of the controller is replaced; memory from before the first
+// observation is put into its maps before it runs (memory.go).
 package reference
 
 import (
@@ -32,12 +32,12 @@ import (
 	"github.com/hpatune/hpatune/test/conformance/gen"
 )
 
-// Run gives the scenario to the real controller and returns a result an observation.
+// Run runs the scenario through the real controller and returns one result per observation.
 //
-// It must be called inside a synctest bubble, and by one goroutine at a time: feature
-// gates and the error handler of Kubernetes are process-wide. An error means that the
-// scenario cannot be run (a refused HPA, or instants that the controller's queue does
-// not allow), never that the controller failed: that is part of the results.
+// Call it inside a synctest bubble, from one goroutine at a time: the feature gates and
+// the error handler of Kubernetes are process-wide. An error means that the scenario
+// cannot be run (the HPA is refused, or the controller's queue does not allow the times of
+// the observations). A failure of the controller is not an error but part of the results.
 //
 // wait must be synctest.Wait.
 func Run(s *gen.Scenario, wait func()) (results []gen.Result, err error) {
@@ -64,32 +64,32 @@ func Run(s *gen.Scenario, wait func()) (results []gen.Result, err error) {
 	return results, nil
 }
 
-// The informers warn that they were given no resync; see startController.
+// The informers warn that they have no resync; see startController.
 func init() { klog.SetLogger(logr.Discard()) }
 
-// A world is everything around the controller: the API server's state and the clock's origin.
+// A world is everything around the controller: the API server's state and the start time.
 type world struct {
 	s     *gen.Scenario
 	start time.Time
 	sync  time.Duration
 
 	mu        sync.Mutex
-	i         int       // the observation at hand
-	at        time.Time // when its reconcile is to happen
+	i         int       // the current observation
+	at        time.Time // when its reconcile must happen
 	started   bool      // its reconcile has read the scale
 	ended     time.Time // when its status was last known to be final
 	replicas  int32     // spec.replicas of the target
 	pods      map[string]*corev1.Pod
 	hpa       *autoscalingv2.HorizontalPodAutoscaler // as stored
-	version   int64                                  // last resource version given out
-	conflicts int                                    // conflicts still to answer
-	rereads   int                                    // reads of the scale that failed writes have earned
-	problem   error                                  // something that the scenario did not plan
+	version   int64                                  // the last resource version used
+	conflicts int                                    // conflicts that are still to be returned
+	rereads   int                                    // reads of the scale after failed writes
+	problem   error                                  // something that the scenario does not allow
 	scaled    bool
 	events    []gen.Event
 	errs      []error
 
-	due    time.Time // when the controller's queue lets the next reconcile go
+	due    time.Time // when the controller's queue releases the next reconcile
 	feed   feeds
 	scales scaleclient.ScalesGetter
 	stop   func()
@@ -109,9 +109,9 @@ func newWorld(s *gen.Scenario) (*world, error) {
 		}
 		w.start = t
 	}
-	// The bubble's clock begins at 2000-01-01; a controller needs a moment before the
-	// first observation to fill its caches. No rule looks at the date, so a start that
-	// leaves no such moment is moved by whole days.
+	// The bubble's clock begins at 2000-01-01, and a controller needs some time before the
+	// first observation to fill its caches. No rule depends on the date, so a start that
+	// leaves too little time is moved by whole days.
 	for w.start.Add(s.At(0)).Sub(time.Now()) < time.Second {
 		w.start = w.start.Add(24 * time.Hour)
 	}
@@ -137,17 +137,17 @@ func newWorld(s *gen.Scenario) (*world, error) {
 	return w, nil
 }
 
-// time turns an instant of the format into an API time.
+// time converts a time of the format to an API time.
 func (w *world) time(sec float64) metav1.Time { return metav1.NewTime(w.start.Add(gen.Seconds(sec))) }
 
-// carried is that instant as an API object carries it: in whole seconds.
+// carried is that time as an API object stores it: in whole seconds.
 func (w *world) carried(sec float64) metav1.Time {
 	return metav1.NewTime(w.time(sec).Truncate(time.Second))
 }
 
 // startController runs a controller with an empty memory. The informers' factory has no
-// resync: a resync only adds a queue entry that the controller's rate limiter makes one
-// with the existing entry, and its phase is not part of a scenario.
+// resync: a resync only adds a queue entry, which the controller's rate limiter merges with
+// the existing entry, and scenarios do not say when resyncs happen.
 func (w *world) startController() {
 	ctx, cancel := context.WithCancel(klog.NewContext(context.Background(), logr.New(&sink{w})))
 	client := &fake.Clientset{}
@@ -187,20 +187,20 @@ func (w *world) startController() {
 	}
 }
 
-// ErrTooSoon is of an observation that no controller would make: its queue holds the key back
-// for longer. The generator writes one scenario in tens of thousands so.
-var ErrTooSoon = errors.New("the queue lets the next reconcile go")
+// ErrTooSoon means that no controller would make an observation so early: its queue holds
+// the key back for longer. The generator writes one such scenario in tens of thousands.
+var ErrTooSoon = errors.New("the queue releases the next reconcile")
 
-// observe plans observation i, lets the controller reconcile once, and reads the outcome.
+// observe sets up observation i, lets the controller reconcile once, and reads the result.
 func (w *world) observe(i int, wait func()) (gen.Result, error) {
 	o := &w.s.Observations[i]
 	at := w.start.Add(w.s.At(i))
 	fresh := i == 0 || o.Restart
 	edited := o.HPA != nil
-	// From 1.37 a changed spec is reconciled at once. So an edit before the queue's next
-	// entry comes with a new generation, and makes the reconcile; one on (or after) that
-	// entry comes without, as from an API server that has HPAGeneration off, because two
-	// reconciles at one instant are not a scenario.
+	// From 1.37 on, a changed spec is reconciled at once. So an edit before the queue's next
+	// entry has a new generation, and triggers the reconcile. An edit at or after that
+	// entry has none, as from an API server with HPAGeneration off, because a scenario
+	// cannot have two reconciles at one time.
 	immediate := edited && !fresh && at.Before(w.due)
 	switch {
 	case fresh && at.Sub(time.Now()) < 200*time.Millisecond:
@@ -285,14 +285,14 @@ func (w *world) observe(i int, wait func()) (gen.Result, error) {
 			}
 		}
 	}
-	if n := len(w.errs); n > 0 { // a failed status write on the way is logged before it
+	if n := len(w.errs); n > 0 { // a failed status write is logged before it
 		r.Error = w.errs[n-1].Error()
 	}
 	return r, nil
 }
 
-// handleError takes the place of Kubernetes' process-wide error log, which is where a
-// reconcile's error ends.
+// handleError replaces Kubernetes' process-wide error log, which receives the error of a
+// reconcile.
 func (w *world) handleError(_ context.Context, err error, msg string, kv ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -302,8 +302,8 @@ func (w *world) handleError(_ context.Context, err error, msg string, kv ...any)
 	w.errs = append(w.errs, err)
 }
 
-// A sink is where the controller logs. Its event recorder writes each event to the log
-// (level 3) before the rate limits of the API's event sink, so events are read here.
+// A sink receives the controller's log. The event recorder logs each event (at level 3)
+// before the rate limits of the API's event sink apply, so events are read here.
 type sink struct{ w *world }
 
 func (s *sink) Init(logr.RuntimeInfo)          {}

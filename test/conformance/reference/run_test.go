@@ -9,9 +9,9 @@ import (
 	"github.com/hpatune/hpatune/test/conformance/gen"
 )
 
-// reasons are what conditions and events can say. Not among them: AmbiguousSelector (it
-// needs a second HPA, and a scenario has one) and InvalidMetricSourceType (the API server
-// refuses such an HPA).
+// reasons lists the reasons that conditions and events can have, except for
+// AmbiguousSelector (it needs a second HPA, and a scenario has one) and
+// InvalidMetricSourceType (the API server refuses such an HPA).
 var reasons = []string{
 	"AbleToScale=True SucceededGetScale", "AbleToScale=True ReadyForNewScale", "AbleToScale=True ScaleDownStabilized",
 	"AbleToScale=True ScaleUpStabilized", "AbleToScale=True SucceededRescale", "AbleToScale=False FailedGetScale", "AbleToScale=False FailedUpdateScale",
@@ -26,8 +26,8 @@ var reasons = []string{
 }
 
 // Every generated scenario can be run: the API server's part accepts it, and each
-// observation is exactly one reconcile. Together they hear everything that the controller
-// can say.
+// observation is exactly one reconcile. Together they produce every reason that the
+// controller can give.
 func TestScenariosRun(t *testing.T) {
 	heard := map[string]bool{}
 	for n := range uint64(300) {
@@ -61,7 +61,7 @@ func TestScenariosRun(t *testing.T) {
 	}
 }
 
-// Two controllers on the same scenario say the same, whatever order maps have.
+// Two controllers return the same for the same scenario, whatever the order of maps.
 func TestSameScenarioSameResults(t *testing.T) {
 	for n := range uint64(20) {
 		var runs [2][]gen.Result
@@ -83,15 +83,15 @@ func TestSameScenarioSameResults(t *testing.T) {
 	}
 }
 
-// An instant that the queue of the real controller does not allow is refused, not bent.
+// A time that the real controller's queue does not allow is refused, not adjusted.
 func TestObservationsBeforeTheQueueAreRefused(t *testing.T) {
 	s := gen.New(1, 0)
 	s.Observations = s.Observations[:2]
 	*s.Observations[1].At = *s.Observations[0].At + 1
 	s.Observations[1].HPA = nil
 	synctest.Test(t, func(t *testing.T) {
-		if _, err := Run(s, synctest.Wait); err == nil || !strings.Contains(err.Error(), "the queue lets the next reconcile go at") {
-			t.Errorf("Run = %v, want the queue's instant", err)
+		if _, err := Run(s, synctest.Wait); err == nil || !strings.Contains(err.Error(), "the queue releases the next reconcile at") {
+			t.Errorf("Run = %v, want the time at which the queue releases it", err)
 		}
 	})
 }

@@ -15,10 +15,10 @@ import (
 )
 
 // Spin lets the real controller reconcile the scenario's first observation n times, as fast as
-// its own queue does (a sync period of 1 ns), and returns how long that took on the wall clock.
-// Every answer is in memory, so this is the controller's own time: queue, metrics client,
-// decision, status and events. A write of the scale succeeds and is forgotten, so that a
-// scaling observation scales each time.
+// its own queue allows (a sync period of 1 ns), and returns how long that took on the wall clock.
+// All answers are in memory, so this is the controller's own time: queue, metrics client,
+// decision, status and events. A write of the scale succeeds but is not stored, so an
+// observation that scales does so each time.
 func Spin(s *gen.Scenario, n int) (time.Duration, error) {
 	w, err := newWorld(s)
 	if err != nil {
@@ -50,7 +50,7 @@ type spinning struct {
 
 func (s *spinning) Scales(string) scaleclient.ScaleInterface { return s }
 
-// Get is only called by the one worker that has the HPA.
+// Get is called only by the one worker that has the HPA.
 func (s *spinning) Get(
 	_ context.Context,
 	_ schema.GroupResource,

@@ -11,8 +11,8 @@ import (
 	"github.com/hpatune/hpatune/test/conformance/gen"
 )
 
-// Decided compares what must agree in every case: sizes, and every condition's type,
-// status and reason, in their order. It returns "" or the first difference.
+// Decided compares what must always be equal: the sizes, and the type, status and reason
+// of every condition, in order. It returns the first difference, or "".
 func Decided(ours, theirs *gen.Result) string {
 	switch {
 	case ours.CurrentReplicas != theirs.CurrentReplicas:
@@ -45,7 +45,7 @@ func Decided(ours, theirs *gen.Result) string {
 }
 
 // Told compares texts: the rescale's reason, the conditions' messages, the events and the
-// error. It returns "" or the first difference.
+// error. It returns the first difference, or "".
 func Told(ours, theirs *gen.Result) string {
 	if ours.Reason != theirs.Reason {
 		return fmt.Sprintf("reason: ours %q, theirs %q", ours.Reason, theirs.Reason)
@@ -74,8 +74,8 @@ func Told(ours, theirs *gen.Result) string {
 	return ""
 }
 
-// Which pod a text names is random upstream (the order of a map), and so is the fault where
-// pods have several.
+// Upstream, the pod that a text names is random (the order of a map), and so is the fault
+// if pods have several.
 var anyPod = regexp.MustCompile(
 	`(missing request for \S+ in container \S* of|container \S+ not found in|missing pod-level request for \S+ in) Pod [a-z0-9-]+`,
 )
@@ -89,8 +89,8 @@ func plain(s string) string {
 	return anyPod.ReplaceAllString(s, "a request is missing in Pod X")
 }
 
-// steady leaves FailedUpdateStatus out where a text names such a pod: upstream then writes a
-// status that is new in nothing but the pod's name, or does not, by chance.
+// steady drops FailedUpdateStatus if a text names such a pod: whether upstream then writes
+// the status depends on chance, because only the pod's name may have changed.
 func steady(events []gen.Event) []gen.Event {
 	for _, e := range events {
 		if namesPod(e.Message) {
@@ -100,7 +100,7 @@ func steady(events []gen.Event) []gen.Event {
 	return events
 }
 
-// Digest is a number for everything that Decided and Told compare.
+// Digest hashes everything that Decided and Told compare.
 func Digest(results []gen.Result) uint64 {
 	h := fnv.New64a()
 	for i := range results {

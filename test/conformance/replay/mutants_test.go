@@ -15,11 +15,11 @@ import (
 	"github.com/hpatune/hpatune/tuner/scenario"
 )
 
-// TestMutants is the fast half of package mutants, which compiles it with tuner/hpa
-// rewritten (hpa.SetMutant exists only there). It reads the recorded scenarios (HPA_SCENARIOS of them) once and
-// says of each mutant, a line each on stdout, whether some decision changes with it.
+// TestMutants is the fast half of package mutants, which compiles it with tuner/hpa rewritten
+// (hpa.SetMutant exists only there). It reads HPA_SCENARIOS of the recorded scenarios once,
+// and prints one line per mutant on stdout: whether any decision changes with it.
 //
-// HPA_MUTANTS lists their numbers, HPA_MUTANTS_FROM says where in the list to begin.
+// HPA_MUTANTS lists the mutants' numbers; HPA_MUTANTS_FROM is the index to begin at.
 func TestMutants(t *testing.T) {
 	from, err := strconv.Atoi(os.Getenv("HPA_MUTANTS_FROM"))
 	if err != nil {
@@ -53,7 +53,7 @@ func TestMutants(t *testing.T) {
 	if changes(parsed, records) {
 		t.Fatal("decisions differ without a mutant")
 	}
-	limit := max(30*time.Second, 10*time.Since(begin)) // a busy machine must not pass for a mutant that never ends
+	limit := max(30*time.Second, 10*time.Since(begin)) // so that a busy machine is not taken for a mutant that never ends
 	for _, number := range strings.Fields(os.Getenv("HPA_MUTANTS"))[from:] {
 		id, err := strconv.Atoi(number)
 		if err != nil {
@@ -67,24 +67,25 @@ func TestMutants(t *testing.T) {
 		case killed = <-done:
 		case <-time.After(limit):
 		}
-		hpa.SetMutant(0) // also ends a loop that the mutant kept going
+		hpa.SetMutant(0) // this also ends a loop that the mutant kept running
 		fmt.Printf("mutant %d killed %v\n", id, killed)
 	}
 }
 
 var (
 	told  string   // the golden explanations
-	files [][]byte // of the scenarios that they come from
+	files [][]byte // the scenarios that they explain
 )
 
-// changes says whether some decision is not the recorded one, or cannot be taken.
+// changes reports whether any decision differs from the recorded one or cannot be made.
 func changes(parsed []*scenario.Scenario, records []Record) (yes bool) {
 	defer func() {
 		if recover() != nil {
 			yes = true
 		}
 	}()
-	// The explanations first, and some scenarios read under the mutant: a few hundredths of a second.
+	// The explanations first, with some scenarios read under the mutant: this takes a few
+	// hundredths of a second.
 	said, err := sayings(parsed[:len(files)])
 	if err != nil || said != told {
 		return true

@@ -1,6 +1,6 @@
-// Package replay gives scenarios to tuner/hpa, as `hpatune decide` does, and compares what
-// it decides with the real controller's results: live ones (the module's own test), or
-// recorded ones (this package's test, which needs no Kubernetes and takes seconds).
+// Package replay runs scenarios through tuner/hpa, as `hpatune decide` does, and compares
+// its decisions with the real controller's: live ones (the module's own test), or recorded
+// ones (this package's test, which takes seconds and needs no Kubernetes).
 package replay
 
 import (
@@ -25,8 +25,8 @@ func Ours(file []byte) ([]gen.Result, error) {
 	return decisions(s)
 }
 
-// sayings returns the explanations of the scenarios' reconciles, a line each, of which some
-// part is told in a way not met before: words count, numbers and names do not.
+// sayings returns the explanations of the scenarios' reconciles, one per line, that contain
+// a wording which no earlier one has. Only words count, not numbers or names.
 func sayings(all []*scenario.Scenario) (string, error) {
 	var b strings.Builder
 	seen := map[string]bool{}
@@ -78,9 +78,9 @@ func decisions(s *scenario.Scenario) (out []gen.Result, err error) {
 	return out, err
 }
 
-// A Record is what the real controller made of one scenario of a seed.
+// A Record holds the real controller's results for one scenario of a seed, as digests.
 type Record struct {
-	Scenario uint64 // digest of the scenario's JSON: another one means that the generator changed
+	Scenario uint64 // digest of the scenario's JSON: it differs if the generator changed
 	Results  uint64 // Digest of the results
 }
 
@@ -88,14 +88,14 @@ type Record struct {
 func File(s *gen.Scenario) ([]byte, uint64) {
 	b, err := json.Marshal(s)
 	if err != nil {
-		panic(err) // a struct of strings and finite numbers
+		panic(err) // cannot fail: a struct of strings and finite numbers
 	}
 	h := fnv.New64a()
 	h.Write(b)
 	return b, h.Sum64()
 }
 
-// WriteRecords writes a line per scenario, in order.
+// WriteRecords writes one line per scenario, in order.
 func WriteRecords(rs []Record) []byte {
 	var b bytes.Buffer
 	for _, r := range rs {
@@ -104,7 +104,7 @@ func WriteRecords(rs []Record) []byte {
 	return b.Bytes()
 }
 
-// ReadRecords reads what WriteRecords wrote.
+// ReadRecords reads the format of WriteRecords.
 func ReadRecords(text string) ([]Record, error) {
 	var rs []Record
 	s := bufio.NewScanner(strings.NewReader(text))

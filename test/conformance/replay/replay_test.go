@@ -14,10 +14,10 @@ import (
 //go:embed testdata/decisions-1.txt
 var recorded string
 
-var update = flag.Bool("update", false, "write testdata/explanations.txt anew; read the diff")
+var update = flag.Bool("update", false, "rewrite testdata/explanations.txt; read the diff")
 
-// The explanations of the first scenarios, one of each way of telling, are those that somebody
-// has read. They are not the real controller's, which explains nothing.
+// The explanations of the first scenarios, one per wording, equal the golden file, which
+// somebody has read. They are ours: the real controller explains nothing.
 func TestExplanations(t *testing.T) {
 	got, err := sayings(firstScenarios(t))
 	if err != nil {
@@ -37,14 +37,14 @@ func TestExplanations(t *testing.T) {
 		a, b := strings.Split(got, "\n"), strings.Split(string(want), "\n")
 		for i := range min(len(a), len(b)) {
 			if a[i] != b[i] {
-				t.Fatalf("line %d of %s:\n got %s\nwant %s\ngo test -update in this folder writes it anew", i+1, golden, a[i], b[i])
+				t.Fatalf("line %d of %s:\n got %s\nwant %s\ngo test -update in this folder rewrites it", i+1, golden, a[i], b[i])
 			}
 		}
 		t.Fatalf("%d lines, want %d", len(a), len(b))
 	}
 }
 
-// explained is how many scenarios are enough to hear nearly all that can be said.
+// explained is the number of scenarios that together have nearly all wordings.
 const explained = 150
 
 func firstScenarios(t *testing.T) (all []*scenario.Scenario) {
@@ -60,7 +60,7 @@ func firstScenarios(t *testing.T) (all []*scenario.Scenario) {
 	return all
 }
 
-// Our decisions are those that the real controller took on the scenarios of seed 1.
+// Our decisions equal those that the real controller made on the scenarios of seed 1.
 func TestRecordedDecisions(t *testing.T) {
 	records, err := ReadRecords(recorded)
 	if err != nil {
@@ -69,14 +69,14 @@ func TestRecordedDecisions(t *testing.T) {
 	if len(records) < 2000 {
 		t.Fatalf("%d recorded scenarios, want 2000 at least", len(records))
 	}
-	if testing.Short() { // package mutants asks the first ones first
+	if testing.Short() { // package mutants runs the first ones separately
 		records = records[:400]
 	}
 	for n, want := range records {
 		s := gen.New(1, uint64(n))
 		file, digest := File(s)
 		if digest != want.Scenario {
-			t.Fatalf("scenario %d is not the recorded one: the generator changed; record again (go test -update . in test/conformance)", n)
+			t.Fatalf("scenario %d is not the recorded one: the generator changed; record it again (go test -update . in test/conformance)", n)
 		}
 		results, err := Ours(file)
 		if err != nil {
