@@ -27,7 +27,11 @@ type SelfReplay struct {
 	// the sums over all pods and reconciles, as a ratio. If one replay did not pass, it is the
 	// median over several. nil = not recorded.
 	Metrics map[string]float64 `json:"metrics"`
-	Verdict SelfVerdict        `json:"verdict"`
+	// Replays is how many replays the recording was compared with if one did not pass, and
+	// ReplaysMatched how many of them pass by themselves; 0 = one was enough.
+	Replays        int         `json:"replays,omitempty"`
+	ReplaysMatched int         `json:"replays_matched,omitempty"`
+	Verdict        SelfVerdict `json:"verdict"`
 }
 
 // SelfVerdict is the result of the identity test.
@@ -49,7 +53,8 @@ const (
 // matched if the replay has its size within two syncs of it, give or take one replica or a
 // tenth. If one replay does not pass, the recording is compared with several replays with
 // other seeds (byLuck), because a queue that a moment of bad balancing causes cannot be
-// matched scrape by scrape. Nothing is judged while the autoscaler was not seen, for as long
+// matched scrape by scrape, and one request more in a queue may take the run another way
+// (branch). Nothing is judged while the autoscaler was not seen, for as long
 // after that as it remembers, or after its HPA was edited.
 func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay {
 	if len(run.Syncs) == 0 {
@@ -76,65 +81,13 @@ func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay 
 		plays = append(plays, play(w.AsRecordedWith(w.Seed+uint64(i)+1)))
 	}
 	out.Metrics = medians(metrics)
-	return c.byLuck(run.Syncs, plays, out)
-}
-
-const (
-	// lucks is how many replays a recording is compared with if one is not enough.
-	lucks = 9
-	// luckLeast is the smallest share of rescales that must be matched, however much the
-	// replays differ. luckHours is how far replica-hours may be off if the recorded hours lie
-	// within the range of the replays.
-	luckLeast = 0.4
-	luckHours = 0.2
-	// luckSlack allows for the difference that a replay's steps make between equal hours.
-	luckSlack = 0.01
-)
-
-// byLuck judges the recording as if it were one more replay. It passes if the replays match
-// its rescales as well as they match each other's, and if its replica-hours are within 10 % of
-// their median or within their range. single is the comparison with the first replay alone;
-// its figures are kept, except for the medians.
-func (c *comparison) byLuck(syncs []results.Sync, plays [][]float64, single SelfReplay) SelfReplay {
-	recorded, rescales := recordedSizes(syncs, len(plays[0]), c.step), rescalesOf(syncs, c.step)
-	met := func(size []float64, at []rescale, skip int) (share, hours float64) {
-		var shares, errors []float64
-		for i, p := range plays {
-			if i == skip {
-				continue
-			}
-			r := c.compare(size, at, p)
-			if r.Rescales > 0 {
-				shares = append(shares, float64(r.RescalesMatched)/float64(r.Rescales))
-			}
-			if r.ReplicaHoursError != nil {
-				errors = append(errors, *r.ReplicaHoursError)
-			}
+	out = c.byLuck(run.Syncs, plays, out)
+	if near := c.branch(run.Syncs, plays, &out); out.Verdict == SelfPass && near != nil {
+		var of []map[string]float64
+		for _, i := range near {
+			of = append(of, metrics[i])
 		}
-		return median(shares), median(errors)
-	}
-	share, hours := met(recorded, rescales, -1)
-	least := 1.0
-	lo, hi := hours, hours // how far the hours of the others are from those of one replay
-	for i, p := range plays {
-		s, h := met(p, rescalesIn(p), i)
-		if !math.IsNaN(s) {
-			least = min(least, s)
-		}
-		lo, hi = min(lo, h), max(hi, h)
-	}
-	out := single
-	out.RescalesMatched = int(math.Round(share * float64(out.Rescales)))
-	out.RescalesNeeded = min(out.RescalesNeeded, int(math.Ceil(max(luckLeast, least)*float64(out.Rescales)-1e-9)))
-	out.Verdict = SelfPass
-	if out.RescalesMatched < out.RescalesNeeded {
-		out.Verdict = SelfFail
-	}
-	if out.ReplicaHoursError != nil {
-		out.ReplicaHoursError = &hours
-		if e := math.Abs(hours); e > luckHours || e > 0.1 && (hours < lo-luckSlack || hours > hi+luckSlack) {
-			out.Verdict = SelfFail
-		}
+		out.Metrics = medians(of)
 	}
 	return out
 }
