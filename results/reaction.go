@@ -190,6 +190,9 @@ func (r *Run) firstPod(x *Reaction) {
 		}
 		address = cmp.Or(p.Backend, address)
 	}
+	if at, ok := r.firstAnswer(name, address, x.Decision); ok && !x.Answered {
+		x.Traffic, x.Answered = at, true
+	}
 	if x.Answered || address == "" {
 		return
 	}
@@ -200,6 +203,24 @@ func (r *Run) firstPod(x *Reaction) {
 			return
 		}
 	}
+}
+
+// firstAnswer returns when the first good answer that names the pod, or its address, ended, of
+// those sent after from. It serves runs whose records of pods do not tell (PodFirstAnswer),
+// such as the sandbox's. ok is false if no answer names it.
+func (r *Run) firstAnswer(pod, address string, from time.Duration) (at time.Duration, ok bool) {
+	backend := slices.IndexFunc(r.Meta.Backends, func(b Backend) bool {
+		return slices.ContainsFunc([]string{b.Name, b.Address}, func(s string) bool {
+			return s != "" && (s == pod || s == address || hostOf(s) == address)
+		})
+	})
+	for i := range r.Requests {
+		q := &r.Requests[i]
+		if backend >= 0 && int(q.Backend) == backend && q.Outcome == OK && q.Sent > from && (!ok || q.Done < at) {
+			at, ok = q.Done, true
+		}
+	}
+	return at, ok
 }
 
 // hostOf is "ip:port" without its port.

@@ -39,6 +39,13 @@ func TestReactions(t *testing.T) {
 	endpoint, blind := whole, whole
 	endpoint.Traffic, endpoint.Answered = 95*s+500*time.Millisecond, false
 	blind.Metric = NotYet
+	answers := []Request{
+		{Sent: 10 * s, Done: 11 * s, Backend: 1, Outcome: OK}, // before the decision: another pod at its address
+		{Sent: 95 * s, Done: 95500 * time.Millisecond, Backend: 0, Outcome: OK},
+		{Sent: 95 * s, Done: 95700 * time.Millisecond, Backend: 1, Outcome: HTTP5xx},
+		{Sent: 95 * s, Done: 97 * s, Backend: 1, Outcome: OK},
+		{Sent: 95 * s, Done: 96 * s, Backend: 1, Outcome: OK},
+	}
 	for _, tt := range []struct {
 		name   string
 		change func(*Run)
@@ -46,6 +53,21 @@ func TestReactions(t *testing.T) {
 	}{
 		{"every step was seen", func(*Run) {}, []Reaction{whole}},
 		{"no answer of the new pod was visible, so its endpoint counts", func(r *Run) { r.Pods = r.Pods[:len(r.Pods)-1] }, []Reaction{endpoint}},
+		{"no record of pods tells of an answer, but answers name the pod", func(r *Run) {
+			r.Pods = r.Pods[:len(r.Pods)-1]
+			r.Meta.Backends = []Backend{{Name: "a"}, {Name: "b"}}
+			r.Requests = answers
+		}, []Reaction{whole}},
+		{"no record of pods tells of an answer, but answers name the pod's address", func(r *Run) {
+			r.Pods = r.Pods[:len(r.Pods)-1]
+			r.Meta.Backends = []Backend{{Name: "10.0.0.1:80"}, {Name: "10.0.0.2:80"}}
+			r.Requests = answers
+		}, []Reaction{whole}},
+		{"answers name other pods only, so the endpoint counts", func(r *Run) {
+			r.Pods = r.Pods[:len(r.Pods)-1]
+			r.Meta.Backends = []Backend{{Name: "a"}, {Name: "c"}}
+			r.Requests = answers
+		}, []Reaction{endpoint}},
 		{"our look at the sample came after the decision, which had it", func(r *Run) {
 			r.Samples[4].At = 92 * s
 			r.Syncs[1].Metrics[0].Pods = []PodValue{{Pod: "a", At: 80 * s, Milli: 180}}

@@ -227,7 +227,7 @@ func (p *printer) reactions(list []results.ReactionS) {
 	p.table(rows)
 	for _, r := range list {
 		if r.TrafficWas == "endpoint" {
-			p.line("  Traffic: when the pod became an endpoint, since the answers do not name their pod.")
+			p.line("  Traffic: when the pod became an endpoint, since no answer names it.")
 			break
 		}
 	}
@@ -406,12 +406,17 @@ func (p *printer) selfReplay(self tuner.SelfReplay) {
 				percent(*self.Attainment),
 			)
 		}
+		luck := ""
+		if self.Replays > 0 && self.Verdict == fit.SelfPass {
+			luck = fmt.Sprintf(" (judged by %d replays with other luck, %d of which pass alone)", self.Replays, self.ReplaysMatched)
+		}
 		p.line(
-			"Self-replay (the recorded run, replayed): %s; %d of %d rescales matched. Errors: "+
+			"Self-replay (the recorded run, replayed): %s; %d of %d rescales matched%s. Errors: "+
 				"replica-hours %s, replicas %s on average%s",
 			strings.ReplaceAll(string(self.Verdict), "-", " "),
 			self.RescalesMatched,
 			self.Rescales,
+			luck,
 			changed(self.ReplicaHoursError),
 			quantity(self.MeanAbsReplicas, ""),
 			within,
