@@ -105,7 +105,23 @@ func pageFolder(t *testing.T, root, dir string) {
 	for name, data := range map[string]string{
 		"hpa.yaml":       string(hpa),
 		"server-log.csv": serverLog(),
-		"my-load.yaml":   "name: mine\nstages:\n  - {name: all, rate: 40/s, duration: 3s}\n",
+		"scaledobject.yaml": `apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: llm, namespace: ml-serving}
+spec:
+  scaleTargetRef: {name: llm}
+  maxReplicaCount: 12
+  triggers:
+    - type: prometheus
+      name: waiting
+      metadata:
+        serverAddress: http://prometheus.monitoring:9090
+        query: sum(vllm:num_requests_waiting{namespace="ml-serving"})
+        threshold: "5"
+  # no trigger measures in front of the pods
+  minReplicaCount: 0
+`,
+		"my-load.yaml": "name: mine\nstages:\n  - {name: all, rate: 40/s, duration: 3s}\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o644); err != nil {
 			t.Fatal(err)
