@@ -166,8 +166,7 @@ func (b *bench) timeline(
 	tl *results.Timeline,
 	l *plant.Latency,
 ) tally {
-	l.TTFT.Reset()
-	l.E2E.Reset()
+	l.Reset()
 	under := b.under(w, cfg, s)
 	s.Latency, s.Warmup = l, b.warmup
 	defer func() { s.Latency, s.Warmup = nil, nil }()

@@ -436,3 +436,24 @@ func TestResampled(t *testing.T) {
 		t.Errorf("five uneven days need %d, %v, want %v, which is more than the mean's 3", got, err, peaks)
 	}
 }
+
+// The days of a search share memory. What one day measured must not be in the next one's
+// figures, and the same day gives the same ones.
+func TestADaysMemoryIsEmptiedForTheNext(t *testing.T) {
+	w := clockwork(t, 60, func(w *replay.World) {
+		w.Service = plant.SlotsLaw(1, []plant.ServiceTime{{First: 0.25, Total: 0.5, Tokens: 6, Gap: 0.05}})
+	})
+	b := newBenchOf(t, w, late(0), Options{}, "tpot.p95 < 1s")
+	var s replay.Scratch
+	var d day
+	for i := range 3 {
+		b.timeline(b.world, sized(2), &s, &d.timeline, &d.latency)
+		for name, h := range map[string]*results.Hist{
+			"TTFT": &d.timeline.TTFT, "TPOT": &d.timeline.TPOT, "E2E": &d.timeline.E2E,
+		} {
+			if n := h.Count(); n != 60 {
+				t.Errorf("day %d: %s of %v requests, want 60", i+1, name, n)
+			}
+		}
+	}
+}

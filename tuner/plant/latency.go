@@ -11,6 +11,13 @@ import (
 // replays that are shown collect it. TTFT stays empty if answers do not stream.
 type Latency struct{ TTFT, ITL, TPOT, E2E results.Hist }
 
+// Reset empties all of them and keeps their memory.
+func (h *Latency) Reset() {
+	for _, of := range []*results.Hist{&h.TTFT, &h.ITL, &h.TPOT, &h.E2E} {
+		of.Reset()
+	}
+}
+
 // Into copies the latencies into the timeline of the same replay. A latency that is missing
 // here is not predicted, so no objective about it is judged. A replay sends every request
 // exactly at its scheduled time.
