@@ -79,6 +79,16 @@ func TestReplicasAndTimelineOfAScaledRun(t *testing.T) {
 			t.Errorf("tick %d: %+v, want spec %v, desired %v, ready %v", c.tick, k, c.spec, c.desired, c.ready)
 		}
 	}
+	// b becomes ready late in one second, and the HPA wants a third replica late in the next.
+	again := scaled(0.5)
+	again.Pods[3].At = 49*sec + 900*time.Millisecond
+	again.Syncs = slices.Insert(again.Syncs, 1, Sync{At: 51*sec + 200*time.Millisecond, Spec: 2, Status: 2, Desired: 3, Replicas: 3})
+	again.Syncs[2].At = 60 * sec
+	tl = again.Timeline(sec)
+	exact, ticks := *again.Replicas().TimeToCapacityS, tl.timeToCapacity()
+	if math.Abs(exact-14.9) > 1e-6 || math.Abs(exact-ticks) > 1 {
+		t.Errorf("two shortages 1.3 s apart: %v s from the records, %v s from the ticks", exact, ticks)
+	}
 	if k := steady(10).Timeline(sec).Ticks[0]; !math.IsNaN(k.Pods) || !math.IsNaN(k.Spec) || !math.IsNaN(k.Waiting) {
 		t.Errorf("a run without a cluster knows its size: %+v", k)
 	}

@@ -26,11 +26,14 @@ type Tick struct {
 	InFlight,
 	Waiting float64 // at the tick's end; Waiting = queued in the servers
 	Warmup bool // most of it belongs to a warm-up: no objective is about it
+
+	rise float64 // of a recording: how many more were ready at the tick's end than Ready, its mean
 }
 
-// Short reports whether fewer replicas were ready than the HPA wanted. If either is
-// unknown it returns false.
-func (t *Tick) Short() bool { return t.Ready < t.Desired-1e-9 } // Ready is a mean, with its rounding
+// Short reports whether fewer replicas were ready than the HPA wanted, at the tick's end. If
+// either is unknown it returns false. A mean would join two shortages with a second or two
+// between them: a pod becomes ready late in one tick, and the HPA wants more in the next.
+func (t *Tick) Short() bool { return t.Ready+t.rise < t.Desired-1e-9 } // the sum has its rounding
 
 // A Timeline is what happened, or what would have happened: one Tick every Step from run
 // time 0, and latency totals of the answered requests (for a recorded run without its
@@ -130,6 +133,7 @@ func (r *Run) TimelineWithin(step time.Duration, limits Limits) Timeline {
 		k := &t.Ticks[i]
 		k.Spec, k.Desired = sizes.spec.before(to), sizes.desired.before(to)
 		k.Pods, k.Ready = sizes.pods.mean(from, to), sizes.ready.mean(from, to)
+		k.rise = sizes.ready.before(to) - k.Ready
 		k.Waiting = math.NaN()
 		k.Warmup = r.Meta.warmup((from + to) / 2)
 	}

@@ -184,11 +184,15 @@ func TestTimeToCapacityHasOneDefinition(t *testing.T) {
 	}{
 		{"gate RUN judges", run.Judge(objectives)[0].Value},
 		{"gate --recording judges a timeline", tl.Judge(objectives)[0].Value},
-		{"tune and verify add up ticks", known(a.timeToCapacity())},
+		{"a replay adds up ticks", known(a.timeToCapacity())},
 	} {
 		// A timeline counts all of the first and the last second.
 		if c.got == nil || *c.got < *exact-1e-9 || *c.got > *exact+2 {
 			t.Errorf("%s: %v, want %v as in the summary", c.sentence, show(c.got), *exact)
 		}
+	}
+	b := newBenchOf(t, clockwork(t, 60, nil), run, Options{}, "time_to_capacity < 90s")
+	if got := b.measured(run, objectives).TimeToCapacity; got == nil || *got != *exact {
+		t.Errorf("tune says that %v s was measured, want %v as in the summary", show(got), *exact)
 	}
 }

@@ -115,7 +115,7 @@ func (b *bench) measured(run *results.Run, objectives []results.Objective) *Meas
 		return m
 	}
 	m.ReplicaHours, m.ReadyHours = known(a.hours()), known(a.readyHours())
-	m.Flaps, m.TimeToCapacity, m.MaxReplicas = known(float64(a.flaps)), known(a.timeToCapacity()), known(a.podMax)
+	m.Flaps, m.TimeToCapacity, m.MaxReplicas = known(float64(a.flaps)), sum.Replicas.TimeToCapacityS, known(a.podMax)
 	if b.goals.cost > 0 {
 		m.USDHour = known(a.hours() / a.spanHours() * b.goals.cost)
 	}
@@ -128,4 +128,12 @@ func known(x float64) *float64 {
 		return nil
 	}
 	return &x
+}
+
+// numberOf is the reverse of known: NaN for nil.
+func numberOf(x *float64) float64 {
+	if x == nil {
+		return math.NaN()
+	}
+	return *x
 }
