@@ -3,6 +3,8 @@ package results
 import (
 	"fmt"
 	"math"
+
+	"github.com/hpatune/hpatune/internal/figure"
 )
 
 // Verdict says whether an objective was met.
@@ -182,7 +184,11 @@ func judgeOne(from source, o Objective, extra []Figure) Judgement {
 		return j
 	}
 	if math.IsInf(f.Hi, 1) && j.Verdict == Inconclusive && o.Stat > 0 && o.Stat < 1 && o.Met(f.Value) {
-		j.Note = fmt.Sprintf("too few requests: %d; an upper bound of %s needs %d", f.N, o.Name(), neededFor(o.Stat))
+		if need := neededFor(o.Stat); f.N < need {
+			j.Note = fmt.Sprintf("too few requests: %d; an upper bound of %s needs %d", f.N, o.Name(), need)
+		} else {
+			j.Note = "too many requests failed for an upper bound of " + o.Name() + "; they count as infinitely late"
+		}
 	}
 	return j
 }
@@ -218,7 +224,7 @@ func (j *Judgement) judgeWindows(o Objective, windows []Figure) {
 	}
 	share := func(k float64) float64 { return k/float64(n) + 1e-12 }
 	j.Attainment = number(met / float64(n))
-	j.Note = fmt.Sprintf("%.0f of %d windows of %v met it", met, n, o.Window)
+	j.Note = fmt.Sprintf("%.0f of %d windows of %s met it", met, n, figure.Duration(o.Window))
 	switch {
 	case share(surely) >= o.For:
 		j.Verdict = Pass

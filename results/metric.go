@@ -201,6 +201,8 @@ var (
 	ErrorRate      = MetricOf("error_rate")
 	Goodput        = MetricOf("goodput")
 	ReplicaHours   = MetricOf("replica_hours")
+	ReadyHours     = MetricOf("ready_hours")
+	Flaps          = MetricOf("flaps")
 	USDHour        = MetricOf("usd_hour")
 	USDMonth       = MetricOf("usd_month")
 	TimeToCapacity = MetricOf("time_to_capacity")

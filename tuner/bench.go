@@ -80,7 +80,10 @@ func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
 	}
 	b.space.Start = total / time.Duration(len(f.World.Start)) // a world has one at least
 	var err error
-	if b.perReplica, err = capacity(f.World, max(f.World.Replicas, 2), g.want()); err != nil {
+	if b.goals.idle, err = idleShare(f.World); err != nil {
+		return nil, fmt.Errorf("an idle replica: %w", err)
+	}
+	if b.perReplica, err = capacity(f.World, max(f.World.Replicas, 2), b.goals.want()); err != nil {
 		return nil, fmt.Errorf("capacity of a replica: %w", err)
 	}
 	if b.perReplica > 0 {
@@ -95,8 +98,32 @@ func (b *bench) hopeless() *Refusal {
 	if b.perReplica > 0 {
 		return nil
 	}
-	return &Refusal{"service", fmt.Sprintf("even one idle replica does not meet %s", b.goals),
+	return &Refusal{"service", fmt.Sprintf("even one idle replica does not meet %s", goals{list: b.impossible()}),
 		"looser objectives or a faster service; no number of replicas can meet these"}
+}
+
+// impossible lists the objectives that an idle replica misses: those about requests that it
+// misses alone, or if there are none, all of them, which it misses together.
+func (b *bench) impossible() []results.Objective {
+	var alone, together []results.Objective
+	for _, o := range b.goals.list {
+		if !ofRequests(o.Of()) && o.Of() != results.Goodput {
+			continue
+		}
+		together = append(together, o)
+		one := newGoals([]results.Objective{o})
+		w := *b.world
+		if ofRequests(o.Of()) {
+			w.Limits = one.limits()
+		}
+		if share, err := idleShare(&w); err == nil && share < one.want() {
+			alone = append(alone, o)
+		}
+	}
+	if len(alone) > 0 {
+		return alone
+	}
+	return together
 }
 
 // replicate is the seed of the i-th replicate. It is never 0, which is the world as it was

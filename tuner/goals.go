@@ -3,6 +3,7 @@ package tuner
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ type goals struct {
 	list []results.Objective
 	cost float64 // of a replica-hour; 0 = not known
 	node float64 // cost of a node-hour, in replica-hours; 0 = replicas are paid for, not nodes
+	idle float64 // share of requests within all limits on an idle replica; 0 = not known
 }
 
 func newGoals(list []results.Objective) goals { return goals{list: list} }
@@ -26,6 +28,12 @@ func (g goals) String() string {
 		texts[i] = fmt.Sprintf("%q", o.Text)
 	}
 	return strings.Join(texts, " and ")
+}
+
+// ofRequests reports whether an objective limits single requests, so that there is a share of
+// requests within the limits.
+func (g goals) ofRequests() bool {
+	return slices.ContainsFunc(g.list, func(o results.Objective) bool { return ofRequests(o.Of()) || o.Of() == results.Goodput })
 }
 
 // ofRequests reports whether an objective is about single requests.
@@ -51,27 +59,50 @@ func tightest(a, b time.Duration) time.Duration {
 	return a
 }
 
-// want is the share of requests that must meet the per-request limits: the largest
-// quantile, goodput or 1 − error rate of the objectives. A mean counts as the median here;
-// the exact replay judges it exactly.
+// want is the share of requests that must meet all per-request limits together.
+//
+// It is the largest share that an objective asks for (a quantile, or goodput). But that of
+// two objectives with different quantiles, such as ttft.p95 and e2e.p50, is more than they
+// ask for, and even an idle replica may not give it. It is then the same share of what an
+// idle replica gives, and at least what cannot be missed: half of the requests and another
+// 5 % may each miss one limit.
 func (g goals) want() float64 {
-	want := 0.0
+	most, least := g.shares()
+	if g.idle > 0 && g.idle < most && least < most {
+		return max(least, most*g.idle)
+	}
+	return most
+}
+
+// shares returns the largest share of requests that an objective wants within its limits, and
+// the share that is within all of them if no request misses two. A mean counts as the median
+// here; the exact replay judges it exactly. Without a limit on requests both are 0.95: nearly
+// everybody.
+func (g goals) shares() (most, least float64) {
+	least = 1
 	for _, o := range g.list {
+		q := 0.0
 		switch m := o.Of(); {
+		case ofRequests(m) && o.Stat == results.StatMean:
+			q = 0.5
 		case ofRequests(m):
-			q := o.Stat
-			if q == results.StatMean {
-				q = 0.5
-			}
-			want = max(want, q)
+			q = o.Stat
 		case m == results.Goodput:
-			want = max(want, o.Limit)
+			q = o.Limit
+		default:
+			continue
+		}
+		most, least = max(most, q), max(0, least-(1-q))
+	}
+	if most == 0 {
+		return 0.95, 0.95
+	}
+	for _, o := range g.list { // goodput is about all limits together
+		if o.Of() == results.Goodput {
+			least = max(least, o.Limit)
 		}
 	}
-	if want == 0 {
-		want = 0.95 // no latency objective: size for nearly everybody
-	}
-	return want
+	return most, least
 }
 
 // windowTicks is the number of ticks in a window of the first windowed objective; 0 if

@@ -65,6 +65,31 @@ func TestWant(t *testing.T) {
 	}
 }
 
+// Objectives with different quantiles want less of an idle replica than the larger for both.
+func TestWantOfDifferentQuantiles(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		texts    []string
+		idle     float64
+		want     float64
+	}{
+		{"an idle replica gives enough for the larger", []string{"ttft.p95 < 1s", "e2e.p50 < 1s"}, 0.96, 0.95},
+		{"it gives less, and more than both may miss", []string{"ttft.p95 < 1s", "e2e.p50 < 1s"}, 0.6, 0.57},
+		{"both may miss more than it does", []string{"ttft.p95 < 1s", "e2e.p50 < 1s"}, 0.46, 0.45},
+		{"it gives less than both may miss", []string{"ttft.p95 < 1s", "e2e.p50 < 1s"}, 0.3, 0.45},
+		{"a mean counts as the median", []string{"ttft.p95 < 1s", "e2e.mean < 1s"}, 0.6, 0.57},
+		{"each may miss another 5 %", []string{"ttft.p95 < 1s", "e2e.p95 < 1s"}, 0.92, 0.9},
+		{"one objective is as it was", []string{"ttft.p95 < 1s"}, 0.6, 0.95},
+		{"goodput is about all limits", []string{"goodput > 97%", "e2e.p50 < 1s"}, 0.6, 0.97},
+	} {
+		g := newGoals(objectives(t, c.texts...))
+		g.idle = c.idle
+		if got := g.want(); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%s: want %v of the requests, should be %v", c.sentence, got, c.want)
+		}
+	}
+}
+
 func TestWindows(t *testing.T) {
 	g := newGoals(objectives(t, "error_rate < 1%", "ttft.p95 < 1s each 1m for 90%"))
 	if got := g.windowTicks(time.Second); got != 60 {

@@ -20,39 +20,70 @@ const needSpan = 30 * time.Second
 // in a short replay one slow request is a large share. The exact plant decides the rest,
 // because whether a request misses a limit depends on what it waits behind.
 func capacity(w *replay.World, n int32, want float64) (float64, error) {
+	f, err := newFlat(w, n)
+	if err != nil {
+		return 0, err
+	}
+	fluid := func(k float64) bool { return f.within(k) >= want }
+	exact := func(k float64) bool {
+		a := tally{step: w.Demand.Step}
+		for day := range daysAt(k) {
+			replay.SimulateExact(f.world.Scaled(k), f.fixed, replicate(1, day), &f.scratch, a.tick)
+		}
+		return a.attainment() >= want
+	}
+	return mostThatHolds(fluid, exact) * w.Service.Capacity(), nil
+}
+
+// idleShare is the share of requests that meet all limits on replicas with next to no load,
+// by the fluid plant: 0 to 1. More replicas cannot raise it.
+func idleShare(w *replay.World) (float64, error) {
+	f, err := newFlat(w, 2)
+	if err != nil {
+		return 0, err
+	}
+	return f.within(least), nil
+}
+
+// least is the smallest share of a load that is tried.
+const least = 1.0 / (1 << 20)
+
+// flat is a constant load, as high as n ready replicas can serve, and a fixed size of n.
+type flat struct {
+	world   *replay.World
+	fixed   hpa.Config
+	scratch replay.Scratch
+}
+
+func newFlat(w *replay.World, n int32) (*flat, error) {
 	top := w.Service.Capacity() * float64(n)
-	flat := *w
-	flat.Demand = replay.Demand{
+	out := *w
+	out.Demand = replay.Demand{
 		Step:   w.Demand.Step,
 		Bins:   make([]float64, int(spanFor(top)*float64(time.Second)/float64(w.Demand.Step))),
 		Source: w.Demand.Source,
 		CV2:    w.Demand.CV2,
 	}
-	for i := range flat.Demand.Bins {
-		flat.Demand.Bins[i] = top * w.Demand.Step.Seconds()
+	for i := range out.Demand.Bins {
+		out.Demand.Bins[i] = top * w.Demand.Step.Seconds()
 	}
-	flat.Replicas, flat.Memory, flat.Doubt = n, hpa.Memory{}, replay.Doubt{}
-	flat.Loop = nil // at a fixed size
-	world, err := replay.New(flat)
+	out.Replicas, out.Memory, out.Doubt = n, hpa.Memory{}, replay.Doubt{}
+	out.Loop = nil // at a fixed size
+	world, err := replay.New(out)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	fixed := hpa.DefaultConfig(n)
 	fixed.MinReplicas = n
-	var s replay.Scratch
-	fluid := func(k float64) bool {
-		a := tally{step: w.Demand.Step}
-		replay.Simulate(world.Scaled(k), fixed, &s, a.tick)
-		return a.attainment() >= want
-	}
-	exact := func(k float64) bool {
-		a := tally{step: w.Demand.Step}
-		for day := range daysAt(k) {
-			replay.SimulateExact(world.Scaled(k), fixed, replicate(1, day), &s, a.tick)
-		}
-		return a.attainment() >= want
-	}
-	return mostThatHolds(fluid, exact) * w.Service.Capacity(), nil
+	return &flat{world: world, fixed: fixed}, nil
+}
+
+// within is the share of requests that meet all limits at a share k of the load, by the fluid
+// plant.
+func (f *flat) within(k float64) float64 {
+	a := tally{step: f.world.Demand.Step}
+	replay.Simulate(f.world.Scaled(k), f.fixed, &f.scratch, a.tick)
+	return a.attainment()
 }
 
 // spanFor is how long to replay a load of up to top requests per second, in seconds:

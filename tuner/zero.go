@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/keda"
@@ -35,7 +36,7 @@ type Zero struct {
 	Verdict ZeroVerdict `json:"verdict"`
 	Why     string      `json:"why"`
 	Path    string      `json:"path"`    // spec.minReplicaCount, spec.idleReplicaCount, spec.minReplicas
-	AtZero  string      `json:"at_zero"` // what a request meets: refuse, hold 1m0s
+	AtZero  string      `json:"at_zero"` // what a request meets: refuse, hold 1m
 	Against string      `json:"against"` // the configuration without zero, one line
 	// Over the replicates of this load: hours at a size of 0, how often the target was
 	// woken, how long the first request waits for a ready pod (or would wait, if it is
@@ -123,7 +124,7 @@ func (b *bench) idles() bool {
 func zeroOf(run *results.Run, b *bench, current *hpa.Config) *Zero {
 	z := &Zero{Path: hpa.MinReplicasPath, AtZero: AtZeroRefuse}
 	if h := b.world.Hold; h > 0 {
-		z.AtZero = "hold " + h.String()
+		z.AtZero = "hold " + figure.Duration(h)
 	}
 	refuse := func(format string, args ...any) *Zero {
 		z.Verdict, z.Why = ZeroRefused, fmt.Sprintf(format, args...)

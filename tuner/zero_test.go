@@ -237,7 +237,7 @@ func TestWhatLooksAtZero(t *testing.T) {
 			&Zero{Verdict: ZeroRefused, Why: "no pod exports queue and Ingress/main/requests,", Path: "spec.minReplicas", AtZero: "refuse"}},
 		{"an HPA on a metric from outside", nil, 0, object("queue"), []string{"queue"}, "v1.37.0", 37, &Zero{Path: "spec.minReplicas", AtZero: "refuse"}},
 		{"something holds requests for a minute", nil, time.Minute, object(), []string{"queue"}, "v1.37.0", 37,
-			&Zero{Path: "spec.minReplicas", AtZero: "hold 1m0s"}},
+			&Zero{Path: "spec.minReplicas", AtZero: "hold 1m"}},
 		{"or for half a second", nil, time.Second / 2, object(), []string{"queue"}, "v1.37.0", 37, &Zero{Path: "spec.minReplicas", AtZero: "hold 500ms"}},
 		{"nobody knows the version", nil, 0, object(), []string{"queue"}, "", 37,
 			&Zero{Verdict: ZeroRefused, Why: "the Kubernetes version is unknown", Path: "spec.minReplicas", AtZero: "refuse"}},

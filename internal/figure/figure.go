@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 )
 
 // Dash stands for what was not measured.
@@ -79,6 +80,18 @@ func Clock(x float64) string {
 		return fmt.Sprintf("%s%d m %02d s", sign, s/60, s%60)
 	}
 	return fmt.Sprintf("%s%d h %02d m", sign, s/3600, s%3600/60)
+}
+
+// Duration prints a duration as people write it in profiles and flags: 30s, 5m, 1h30m.
+func Duration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // Percent prints a ratio in percent, with as many digits as tell it from 0 and
@@ -179,7 +192,7 @@ func Digits(x float64) string {
 	a := math.Abs(x)
 	s := ""
 	switch {
-	case a == math.Trunc(a) && a < 1000:
+	case math.Abs(a-math.Round(a)) < 1e-9 && a < 1000: // a mean of whole numbers has its rounding
 		s = fmt.Sprintf("%.0f", a)
 	case a < 10:
 		s = fmt.Sprintf("%.2f", a)

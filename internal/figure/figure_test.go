@@ -3,6 +3,7 @@ package figure
 import (
 	"math"
 	"testing"
+	"time"
 )
 
 func TestFiguresForPeople(t *testing.T) {
@@ -21,6 +22,8 @@ func TestFiguresForPeople(t *testing.T) {
 		{"no time is no time", 0, Seconds, "0 s"},
 		{"what never comes", math.Inf(1), Seconds, "never"},
 		{"what was not measured", math.NaN(), Seconds, Dash},
+		{"a mean of whole numbers is whole", 1.0000000000000002, Count, "1"},
+		{"one that is not has three digits", 1.05, Count, "1.05"},
 		{"a share has three digits", 0.8646, Ratio, "86.5 %"},
 		{"whole percents stay whole", 0.5, Ratio, "50 %"},
 		{"small shares are told from none", 0.00421, Ratio, "0.42 %"},
@@ -53,6 +56,17 @@ func TestFiguresForPeople(t *testing.T) {
 	} {
 		if got := Difference(c.x, c.unit); got != c.want {
 			t.Errorf("Difference(%v, %q) = %q, want %q", c.x, c.unit, got, c.want)
+		}
+	}
+}
+
+func TestDurationsAreWrittenAsPeopleWriteThem(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		30 * time.Second: "30s", time.Minute: "1m", 90 * time.Second: "1m30s", time.Hour: "1h", 90 * time.Minute: "1h30m",
+		10*time.Hour + 10*time.Minute: "10h10m", -time.Minute: "-1m", 500 * time.Millisecond: "500ms", 0: "0s", time.Hour + time.Second: "1h0m1s",
+	} {
+		if got := Duration(d); got != want {
+			t.Errorf("%v is written %s, want %s", d, got, want)
 		}
 	}
 }

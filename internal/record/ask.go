@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/internal/fleet"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/internal/sandbox"
@@ -288,7 +289,7 @@ func (a *Ask) confirm(p *Plan, url string) error {
 		)
 	} else {
 		p.say("Sending to %s: profile %s, %d requests in %s, at most %.4g/s.",
-			RedactURL(url), f.Name, f.Preview(p.Seed).Arrivals, f.Duration().Round(time.Second), float64(f.Peak()))
+			RedactURL(url), f.Name, f.Preview(p.Seed).Arrivals, figure.Duration(f.Duration().Round(time.Second)), float64(f.Peak()))
 	}
 	if Loopback(url) {
 		return nil

@@ -185,6 +185,21 @@ func dataOf(p Page) data {
 	return d
 }
 
+// whyNot says in a few words why there is no recommendation: it is not always the run.
+func whyNot(refusal []tuner.Refusal) string {
+	if len(refusal) == 1 {
+		switch refusal[0].ID {
+		case "service", "infeasible":
+			return "no settings meet the objectives"
+		case "limits":
+			return "no settings are within your limits"
+		case "objectives":
+			return "a replay cannot judge these objectives"
+		}
+	}
+	return "this run is not enough"
+}
+
 // sentence is the page's headline.
 func sentence(p Page) string {
 	switch {
@@ -193,7 +208,7 @@ func sentence(p Page) string {
 	case p.Advice == nil:
 		return objectivesSentence(p.Runs)
 	case p.Advice.Verdict == tuner.Refuse:
-		return "No recommendation: this run is not enough"
+		return "No recommendation: " + whyNot(p.Advice.Refusal)
 	case p.Advice.Verdict == tuner.Keep:
 		return keptSentence(p)
 	}

@@ -54,6 +54,21 @@ func TestTuneTextOfARefusal(t *testing.T) {
 	}
 }
 
+// The headline names what is at fault, which is not always the run.
+func TestHeadlineOfARefusal(t *testing.T) {
+	for id, want := range map[string]string{
+		"service": "no settings meet the objectives", "infeasible": "no settings meet the objectives",
+		"limits": "no settings are within your limits", "objectives": "a replay cannot judge these objectives",
+		"never-moved": "this run is not enough",
+	} {
+		var b bytes.Buffer
+		err := TuneText(&b, &tuner.Recommendation{Verdict: tuner.Refuse, Refusal: []tuner.Refusal{{ID: id, Text: "why"}}}, nil)
+		if first, _, _ := strings.Cut(b.String(), "\n"); err != nil || first != "No recommendation: "+want {
+			t.Errorf("refused for %s: %q, %v, want %q", id, first, err, want)
+		}
+	}
+}
+
 // A reader that is not ours takes the file and counts the same.
 func TestJUnitIsRead(t *testing.T) {
 	s := results.Summary{Run: "r", Trust: results.Trust{Verdict: results.Invalid}, Objectives: []results.Judgement{
