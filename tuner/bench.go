@@ -9,6 +9,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/keda"
 	"github.com/hpatune/hpatune/tuner/plant"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
@@ -41,6 +42,7 @@ type bench struct {
 	stands     *sync.Map    // standing's answers
 	seen       []fit.Signal // that were recorded, and that the HPA does not scale on
 	zeroRule   *Zero        // whether zero is looked at
+	ran        *keda.Loop   // beside the HPA that was recorded; nil = none
 }
 
 // newBench prepares what every candidate is tried on.
@@ -56,6 +58,7 @@ func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
 	w := *f.World // its doubts are the bench's own
 	w.Doubt = doubtOf(&f)
 	w = *w.Under(byMinimum(o.Loop))
+	b.ran = byMinimum(f.World.Loop)
 	b.world, b.space.First = &w, o.First
 	b.day = func(i int) *replay.World { return b.world.Draw(replicate(b.seed, i)) }
 	// Only the target that the search changes: one that it leaves alone, for example of

@@ -75,7 +75,7 @@ func learn(e evidence, o Options, not []NotCovered) (Fitted, *Model, *Refusal, e
 	ran := o.ran()
 	o.Fit.Limits = newGoals(o.Objectives).limits()
 	o.Fit.Seed = uint64(o.Seed)
-	o.Fit.Reads = o.Current.Metrics
+	o.Fit.Reads = o.reads(o.Current.Metrics)
 	if e.whole != e.run {
 		o.Fit.Load = e.run
 	}
@@ -123,6 +123,14 @@ func unseenMetrics(f *Fitted, c *hpa.Config, l *keda.Loop) *Refusal {
 		if why := f.Unread[c.Metrics[i].Name]; why != "" {
 			return &Refusal{"metric", "the HPA scales on a metric that cannot be replayed: " + why,
 				"another metric, or a longer run in which it rises and falls with the load"}
+		}
+	}
+	if l != nil {
+		for _, p := range keda.Parts(l) {
+			if why := f.Unread[p.Name]; why != "" {
+				return &Refusal{"metric", "the HPA scales on a metric that cannot be replayed: " + why,
+					"another metric, or a longer run in which it rises and falls with the load"}
+			}
 		}
 	}
 	return &Refusal{"metric", "the HPA scales on metrics that this run did not record: " + strings.Join(blind, ", "),

@@ -67,6 +67,9 @@ func ParsePrice(name string, data []byte) (Price, error) { return cost.Parse(nam
 func newModel(run *results.Run, f Fitted, o Options) *Model {
 	m := &Model{Schema: ModelSchema, Version: o.Version, Run: run.Meta.Run, Seed: o.Seed, Replica: f.Replica,
 		Price: o.Price, Represents: run.Meta.Represents, Assumed: f.Assumed, Fitted: *f.World}
+	if o.Recorded != nil && o.Loop != nil { // the advice is for another object than ran
+		m.Fitted.Loop = fit.RanWith(run, o.Loop)
+	}
 	m.Fitted.Demand = replay.Demand{}
 	m.Fitted.Recorded = nil
 	m.Fitted.Sync.Recorded = nil

@@ -31,7 +31,7 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	var not []NotCovered
 	o.Objectives, not = cover(run, o)
 	g := newGoals(o.Objectives)
-	o.Fit.Limits, o.Fit.Seed, o.Fit.Reads = g.limits(), uint64(o.Seed), cfg.Metrics
+	o.Fit.Limits, o.Fit.Seed, o.Fit.Reads = g.limits(), uint64(o.Seed), o.reads(cfg.Metrics)
 	fit, err := Fit(run, o.ran(), o.Fit)
 	if err != nil {
 		return Replayed{}, err
@@ -65,7 +65,12 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	b.world.Doubt.Off = offOf(b.measured(run, o.Objectives), own)
 	r.Pick = *b.pick(t)
 	var s replay.Scratch
-	b.timeline(fit.World, cfg, &s, &r.Timeline, new(plant.Latency))
+	b.timeline(fit.World.Under(b.world.Loop), cfg, &s, &r.Timeline, new(plant.Latency))
+	note, no := undefined(s.Undefined)
+	if no != nil {
+		return r, no
+	}
+	r.Warnings = append(r.Warnings, note...)
 	r.Judged = asAsked(asked, results.JudgeReplicates(o.Objectives, judged), not)
 	for i := range r.Judged {
 		if r.Judged[i].Unit == results.Money {

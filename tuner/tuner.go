@@ -101,6 +101,11 @@ func Recommend(ctx context.Context, runs []*results.Run, o Options) (Recommendat
 	if no := b.hopeless(); no != nil {
 		return refuse(model, no, nil)
 	}
+	notes, no := b.undefined(o.Current)
+	if no != nil {
+		return refuse(model, no, nil)
+	}
+	r.Warnings = append(r.Warnings, notes...)
 	own, err := b.itself(ctx, seen.run, o.ran(), o.Replicates)
 	if err != nil {
 		return r, model, err

@@ -96,15 +96,17 @@ func (o Options) asScaled() Options {
 	return o
 }
 
-// asRan is a bench for the replay of the run itself: in the sandbox, KEDA's own loop did
-// not run, and a minimum of zero counted as one.
+// asRan is a bench for the replay of the run itself, under the loop that ran: in the
+// sandbox, KEDA's own did not run, and a minimum of zero counted as one.
 func (b *bench) asRan(run *results.Run, c hpa.Config) (*bench, hpa.Config) {
-	if run.Meta.Target.Kind != results.OfSandbox || b.world.Loop == nil {
+	sandbox := run.Meta.Target.Kind == results.OfSandbox
+	if b.world.Loop == nil && b.ran == nil || b.ran == nil && !sandbox {
 		return b, c
 	}
 	d, c := *b, c.Clone()
-	d.world = b.world.Under(nil)
-	c.MinReplicas = max(c.MinReplicas, 1)
+	if d.world = b.world.Under(b.ran); sandbox {
+		c.MinReplicas = max(c.MinReplicas, 1)
+	}
 	return &d, c
 }
 

@@ -39,7 +39,7 @@ pure tuner/fit:          results profiles internal/figure tuner/cost tuner/hpa t
 pure tuner/fit/fittest:  results tuner/hpa tuner/plant tuner/replay
 pure tuner:              results profiles internal/figure tuner/cost tuner/fit tuner/hpa tuner/keda tuner/plant tuner/replay
 pure tuner/advice:       results internal/figure internal/secrets tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
-pure tuner/recorded:     results internal/failure tuner/hpa tuner/manifest tuner/replay tuner/scenario
+pure tuner/recorded:     results internal/failure internal/promql tuner/hpa tuner/keda tuner/manifest tuner/replay tuner/scenario
 pure internal/source:
 pure internal/report:    results profiles internal/figure internal/layout tuner tuner/hpa tuner/manifest tuner/scenario internal/doctor tuner/fit internal/source
 pure internal/logs:      results
@@ -68,8 +68,8 @@ var outside = map[string][]string{
 	"results":          {"github.com/montanaflynn/stats", "github.com/HdrHistogram/hdrhistogram-go"},
 	"profiles":         {"github.com/klauspost/compress", "github.com/parquet-go/parquet-go"},
 	"tuner/hpa":        {},
-	"tuner/keda":       {"github.com/robfig/cron/v3"},
-	"tuner/manifest":   {"k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3", "github.com/expr-lang/expr"},
+	"tuner/keda":       {"github.com/expr-lang/expr", "github.com/robfig/cron/v3"},
+	"tuner/manifest":   {"k8s.io/api", "k8s.io/apimachinery", "sigs.k8s.io/yaml", "go.yaml.in/yaml/v3"},
 	"internal/promql":  {"github.com/prometheus/prometheus/promql/parser"},
 	"tuner/advice":     {"k8s.io/api", "sigs.k8s.io/yaml"},
 	"tuner/cost":       {"sigs.k8s.io/yaml"},

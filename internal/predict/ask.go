@@ -131,12 +131,10 @@ func warn(say func(string), ps source.Problems) {
 	}
 }
 
-// loopOf is KEDA's own loop beside an HPA that a ScaledObject makes; nil for others.
-func loopOf(h manifest.HPA) *keda.Loop {
-	if h.Scaled == nil {
-		return nil
-	}
-	return h.Scaled.Scaled.Loop(doctor.OfPods)
+// loopOf is KEDA's own loop beside an HPA that a ScaledObject makes, with what its triggers
+// read in the run; nil for others.
+func loopOf(run *results.Run, h manifest.HPA) (*keda.Loop, error) {
+	return recorded.Loop(run, h, doctor.OfPods)
 }
 
 // contradicts rejects statements about what the run observed itself, since the user expects

@@ -9,6 +9,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 	"github.com/hpatune/hpatune/tuner/fit"
+	"github.com/hpatune/hpatune/tuner/keda"
 	"github.com/hpatune/hpatune/tuner/manifest"
 	"github.com/hpatune/hpatune/tuner/recorded"
 )
@@ -51,9 +52,14 @@ func (a *Ask) Replay(ctx context.Context, dir string) (*Replayed, error) {
 	if r.Price, err = ReadPrice("price", a.Price); err != nil {
 		return nil, err
 	}
+	loop, err := loopOf(run, asked)
+	if err != nil {
+		return nil, err
+	}
 	o := tuner.Options{
-		Current:    ran.Config,
-		Loop:       loopOf(asked),
+		Current:    asked.Config,
+		Recorded:   &ran.Config,
+		Loop:       loop,
 		Objectives: r.Objectives,
 		Price:      r.Price,
 		Seed:       a.Seed,
@@ -63,7 +69,10 @@ func (a *Ask) Replay(ctx context.Context, dir string) (*Replayed, error) {
 	if err := a.state(&o); err != nil {
 		return nil, err
 	}
-	o.Fit.Loop, o.Fit.Outside = loopOf(ran), doctor.Outside(&asked.Config)
+	if o.Fit.Loop, err = loopOf(run, ran); err != nil {
+		return nil, err
+	}
+	o.Fit.Parts, o.Fit.Outside = keda.Parts(o.Fit.Loop, loop), doctor.Outside(&asked.Config)
 	if r.Replayed, err = tuner.Replay(ctx, run, asked.Config, o); err != nil {
 		return nil, failure.Evidencef("cannot replay the run: %w", err)
 	}

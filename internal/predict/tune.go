@@ -10,6 +10,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 	"github.com/hpatune/hpatune/tuner/advice"
+	"github.com/hpatune/hpatune/tuner/keda"
 	"github.com/hpatune/hpatune/tuner/manifest"
 	"github.com/hpatune/hpatune/tuner/recorded"
 )
@@ -78,7 +79,19 @@ func (a *Ask) options(runs []*results.Run) (tuner.Options, manifest.HPA, error) 
 	if err != nil {
 		return o, current, err
 	}
-	o.Current, o.First, o.Recorded, o.Loop = current.Config, current.First, ran, loopOf(current)
+	o.Current, o.First, o.Recorded = current.Config, current.First, ran
+	if o.Loop, err = loopOf(runs[0], current); err != nil {
+		return o, current, err
+	}
+	if o.Fit.Loop = o.Loop; ran != nil {
+		was, err := recorded.HPA(runs[0])
+		if err != nil {
+			return o, current, err
+		}
+		if o.Fit.Loop, err = loopOf(runs[0], was); err != nil {
+			return o, current, err
+		}
+	}
 	if o.Price, err = ReadPrice("price", a.Price); err != nil {
 		return o, current, err
 	}
@@ -88,7 +101,7 @@ func (a *Ask) options(runs []*results.Run) (tuner.Options, manifest.HPA, error) 
 	if o.OtherPrices, err = a.otherPrices(o.Price); err != nil {
 		return o, current, err
 	}
-	o.Fit.Signals, o.Fit.Loop, o.Fit.Outside = a.WhatIf, o.Loop, doctor.Outside(&current.Config)
+	o.Fit.Signals, o.Fit.Parts, o.Fit.Outside = a.WhatIf, keda.Parts(o.Fit.Loop, o.Loop), doctor.Outside(&current.Config)
 	return o, current, a.state(&o)
 }
 

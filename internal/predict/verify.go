@@ -60,8 +60,12 @@ func (a *Ask) Verify(dir, runDir string) (*tuner.Agreement, results.Trust, error
 	if nodes != nil { // others than the advice says
 		w, _ = w.On(*nodes)
 	}
-	if l := loopOf(under.HPA); l != nil && run.Meta.Target.Kind != results.OfSandbox { // where none runs
-		w = w.Under(l)
+	l, err := loopOf(run, under.HPA)
+	if err != nil {
+		return nil, trust, err
+	}
+	if l != nil && run.Meta.Target.Kind != results.OfSandbox { // where none runs
+		w = w.Under(l.As(w.Loop))
 	}
 	agreed := tuner.Compare(w, under.Config, run, objectives, model.Seed, verifyReplicates)
 	return &agreed, trust, nil

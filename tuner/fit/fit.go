@@ -41,6 +41,9 @@ type Options struct {
 	// not run. nil = none.
 	Reads []hpa.Metric
 
+	// Parts are what queries are computed from (keda.Trigger.From) that the run did not record.
+	Parts []keda.Part
+
 	// Signals asks for Fitted.Signals: metrics that were recorded but that the HPA does not
 	// scale on.
 	Signals bool
@@ -115,14 +118,6 @@ type Quality struct {
 //
 // It returns an error if the run cannot support a model at all: no arrivals, no answered
 // request, no cold start recorded or stated, no request size although the metrics need one.
-//
-// Each part is a function of the log alone, but where a line below hands it
-// another part's value: a pipe needs to know when work was done, which the
-// service's law says.
-//
-// It returns an error where the run cannot carry a model at all: no arrivals,
-// no answered request, no cold start seen or stated, no request size where the
-// metrics need one.
 func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	var out Fitted
 	var say notes
@@ -146,7 +141,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	}
 	w.Hold, w.Loop, w.Outside = hold, o.Loop, o.Outside
 	if o.Loop != nil {
-		w.Loop, w.Outside = ranWith(run, o.Loop), o.Loop.Outside()
+		w.Loop, w.Outside = RanWith(run, o.Loop), o.Loop.Outside()
 	}
 
 	offered := run
@@ -178,6 +173,9 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	say.add(n)
 	read := toFit(slices.Concat(cfg.Metrics, o.Reads), o.Loop, w.Recorded)
 	w.Pipes, out.Unread, n = pipesOf(&served, read, out.Replica)
+	say.add(n)
+	parts, unread, n := partsOf(&served, o.Parts, w.Pipes, out.Unread)
+	w.Pipes, out.Unread = append(w.Pipes, parts...), unread
 	say.add(n)
 	say.add(served.counted(w.Pipes))
 	w.Service = served.law
@@ -223,13 +221,16 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	return done(nil)
 }
 
-// ranWith returns KEDA's loop as it was when the run was recorded: in the sandbox there is
-// none, and a minimum of zero counts as one.
-func ranWith(run *results.Run, l *keda.Loop) *keda.Loop {
-	if run.Meta.Target.Kind == results.OfSandbox {
-		return nil
+// RanWith returns KEDA's loop as it was when the run was recorded: in the sandbox there is
+// none, and a minimum of zero counts as one. What it computes from its triggers stays.
+func RanWith(run *results.Run, l *keda.Loop) *keda.Loop {
+	switch {
+	case run.Meta.Target.Kind != results.OfSandbox:
+		return l
+	case l.Computes():
+		return l.Still()
 	}
-	return l
+	return nil
 }
 
 // shadowOf counts how often the core decides as the recorded controller did, and notes the

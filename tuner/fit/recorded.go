@@ -38,13 +38,14 @@ func recordedOf(run *results.Run, l *keda.Loop) (out []replay.Recorded, n notes)
 }
 
 // toFit returns the metrics that follow the pods' load: not those of cron triggers, if a
-// ScaledObject names them, and not those that are replayed as recorded.
+// ScaledObject names them, not those that are computed, and not those that are replayed as
+// recorded.
 func toFit(metrics []hpa.Metric, l *keda.Loop, recorded []replay.Recorded) []hpa.Metric {
 	if l == nil {
 		return metrics
 	}
 	return slices.DeleteFunc(slices.Clone(metrics), func(m hpa.Metric) bool {
-		return m.Source == hpa.External && (keda.Scheduled(m.Name) ||
+		return m.Source == hpa.External && (keda.Scheduled(m.Name) || l.Computed(m.Name) ||
 			slices.ContainsFunc(recorded, func(r replay.Recorded) bool { return r.Metric == m.Name }))
 	})
 }

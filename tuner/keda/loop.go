@@ -39,6 +39,7 @@ type Loop struct {
 // Trigger is one signal as the loop uses it.
 type Trigger struct {
 	Metric     string  // of the HPA: s0-prometheus; of a resource trigger cpu or memory
+	Name       string  `json:",omitempty"` // its own, by which a formula reads it
 	Resource   bool    `json:",omitempty"` // cpu and memory: the metrics server's, never asked by the loop
 	Activation float64 `json:",omitempty"` // active above it
 	// EmptyFails means that a query without a series is a failure (ignoreNullValues false),
@@ -52,6 +53,10 @@ type Trigger struct {
 	Target float64 // threshold
 	Value  bool    `json:",omitempty"` // metricType Value, else AverageValue
 	Cron   *Cron   `json:",omitempty"` // of a cron trigger; nil = of others
+	Query  string  `json:",omitempty"` // PromQL of a prometheus trigger
+	// From is how its value follows from metrics that a run recorded; nil = the run recorded
+	// it under Metric's name, or not at all.
+	From *Derived `json:",omitempty"`
 	// Foreign says that it is an external scaler's (external, external-push): what is
 	// behind it is not known.
 	Foreign bool `json:",omitempty"`
@@ -62,7 +67,12 @@ type Trigger struct {
 type Formula struct {
 	Activation float64 // activationTarget
 	Target     float64
-	Value      bool // metricType Value, else AverageValue
+	Value      bool     // metricType Value, else AverageValue
+	Text       string   `json:",omitempty"` // as written
+	Names      []string `json:",omitempty"` // of the triggers that it may read
+	// Computed means that its value is computed from those of the triggers; otherwise it is
+	// the metric of that name that the run recorded.
+	Computed bool `json:",omitempty"`
 }
 
 // Composite is the name of a formula's metric.
@@ -88,6 +98,68 @@ type Fallback struct {
 	// Void means that KEDA ignores it for the HPA, since a formula's target is not a whole
 	// number (fallback.go, HasValidFallback).
 	Void bool `json:",omitempty"`
+}
+
+// Computed reports whether the value of a metric of the HPA is computed: a trigger's query,
+// or the formula's.
+func (l *Loop) Computed(metric string) bool {
+	if metric == Composite && l.Formula != nil {
+		return l.Formula.Computed
+	}
+	return slices.ContainsFunc(l.Triggers, func(t Trigger) bool { return t.Metric == metric && t.From != nil })
+}
+
+// Computes reports whether any value is computed.
+func (l *Loop) Computes() bool {
+	return l.Formula != nil && l.Formula.Computed ||
+		slices.ContainsFunc(l.Triggers, func(t Trigger) bool { return t.From != nil })
+}
+
+// Still returns the loop without what changes a size: only its triggers and its formula.
+func (l *Loop) Still() *Loop {
+	out := &Loop{Polling: l.Polling, Min: max(1, l.Min), Triggers: slices.Clone(l.Triggers), Formula: l.Formula}
+	for i := range out.Triggers {
+		out.Triggers[i].Cached = false
+	}
+	return out
+}
+
+// Parts are what the values of several loops are computed from; a loop may be nil.
+func Parts(loops ...*Loop) (out []Part) {
+	for _, l := range loops {
+		if l == nil {
+			continue
+		}
+		for _, t := range l.Triggers {
+			if t.From != nil {
+				out = append(out, t.From.Parts...)
+			}
+		}
+	}
+	return out
+}
+
+// As returns the loop with its values computed as those of another one are, where both ask
+// the same; nil = of none.
+func (l *Loop) As(other *Loop) *Loop {
+	if other == nil {
+		return l
+	}
+	out := *l
+	out.Triggers = slices.Clone(l.Triggers)
+	for i := range out.Triggers {
+		t := &out.Triggers[i]
+		for _, o := range other.Triggers {
+			if o.Metric == t.Metric && o.Query == t.Query {
+				t.From = o.From
+			}
+		}
+	}
+	if l.Formula != nil && other.Formula != nil && l.Formula.Text == other.Formula.Text {
+		f := *l.Formula
+		f.Computed, out.Formula = other.Formula.Computed, &f
+	}
+	return &out
 }
 
 // Matters reports whether the loop changes the size or feeds the HPA at all.

@@ -327,9 +327,9 @@ func (c *checker) formula() {
 		c.refuse(at+".formula", "the names of the triggers: "+strings.Join(c.triggerNames(), ", "), "%s", err)
 		return
 	}
-	switch where, always := f.divides(); {
+	switch where, always := divides(f); {
 	case always:
-		c.refuse(at+".formula", "", "it divides by zero for any value of its triggers")
+		c.refuse(at+".formula", "a divisor that is not 0", "it divides by zero for any value of its triggers")
 	case where != "":
 		c.doubt(
 			at+".formula",

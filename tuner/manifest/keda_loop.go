@@ -25,7 +25,7 @@ func (o *ScaledObject) Loop(ofPods func(*Trigger) (reads string, is bool)) *keda
 		l.Triggers = append(l.Triggers, o.signal(i, ofPods))
 	}
 	if m := o.modifiers(); m != nil {
-		f := &keda.Formula{Value: m.MetricType == "Value"}
+		f := &keda.Formula{Value: m.MetricType == "Value", Text: m.Formula, Names: o.formulaNames()}
 		f.Target, _ = number(m.Target)
 		f.Activation, _ = number(m.ActivationTarget) // "" = 0
 		l.Formula = f
@@ -47,12 +47,15 @@ func (o *ScaledObject) signal(i int, ofPods func(*Trigger) (reads string, is boo
 	t := &o.Spec.Triggers[i]
 	s := keda.Trigger{
 		Metric: t.Type, Resource: t.Type == "cpu" || t.Type == "memory", Cached: t.UseCachedMetrics,
-		Activation: t.activation(), EmptyFails: t.Metadata["ignoreNullValues"] == "false",
+		Name: t.Name, Activation: t.activation(), EmptyFails: t.Metadata["ignoreNullValues"] == "false",
 	}
 	if s.Resource {
 		return s
 	}
 	s.Reads, s.OfPods = ofPods(t)
+	if t.Type == "prometheus" {
+		s.Query = t.Metadata["query"]
+	}
 	s.Foreign = t.Type == "external" || t.Type == "external-push"
 	if t.Type == "cron" {
 		s.Cron = &keda.Cron{Start: t.Metadata["start"], End: t.Metadata["end"], Timezone: t.Metadata["timezone"]}

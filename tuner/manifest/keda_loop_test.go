@@ -36,7 +36,8 @@ func TestLoop(t *testing.T) {
 		Fallback: &keda.Fallback{FailureThreshold: 3, Replicas: 4, Behavior: keda.CurrentReplicasIfHigher},
 		Triggers: []keda.Trigger{
 			{Metric: "cpu", Resource: true},
-			{Metric: "s1-prometheus", Activation: 2, EmptyFails: true, OfPods: true, Reads: "prometheus", Cached: true, Target: 5, Value: true},
+			{Metric: "s1-prometheus", Activation: 2, EmptyFails: true, OfPods: true, Reads: "prometheus", Cached: true, Target: 5, Value: true,
+				Query: "sum(vllm:num_requests_waiting)"},
 			{Metric: "s2-metric-api-a-b", Activation: 1.5, Reads: "metrics-api", Target: 7},
 		},
 	}
@@ -61,8 +62,8 @@ func TestLoopDefaultsFormulaAndPause(t *testing.T) {
 	want := &keda.Loop{
 		Polling: 30 * time.Second, Cooldown: 5 * time.Minute, Paused: true, PausedAt: 3,
 		Fallback: &keda.Fallback{FailureThreshold: 1, Replicas: 2, Void: true}, // the target is no whole number
-		Formula:  &keda.Formula{Activation: 3, Target: 2.5, Value: true},
-		Triggers: []keda.Trigger{{Metric: "s0-prometheus", Target: 5}},
+		Formula:  &keda.Formula{Activation: 3, Target: 2.5, Value: true, Text: "a + 1", Names: []string{"a"}},
+		Triggers: []keda.Trigger{{Metric: "s0-prometheus", Name: "a", Query: "up", Target: 5}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Loop = %+v, want %+v", got, want)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/hpatune/hpatune/tuner/keda"
 )
 
 // scaledOf reads one ScaledObject.
@@ -221,7 +223,7 @@ func TestFormula(t *testing.T) {
 		{"a / 3", at(1), at(0), 0.333, ""}, // truncated to thousandths
 		{"a / b", at(1), at(0), 0, "divides by zero"},
 		{"a ?? b", nil, at(4), 4, ""},
-		{"a ?? b", nil, nil, 0, ErrNoValue.Error()},
+		{"a ?? b", nil, nil, 0, keda.ErrNoValue.Error()},
 	} {
 		text := so("  advanced: {scalingModifiers: {formula: \"" + tt.formula + "\", target: \"2\"}}\n  fallback: {failureThreshold: 1, replicas: 3}\n" +
 			"  triggers:\n    - {type: prometheus, name: a, metadata: {serverAddress: s, query: x, threshold: \"1\"}}\n    - {type: cron, name: b, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, desiredReplicas: \"2\"}}\n")
@@ -236,7 +238,7 @@ func TestFormula(t *testing.T) {
 		if got != tt.want || (tt.err == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.err) {
 			t.Errorf("%s = %v, %v, want %v, %q", tt.formula, got, err, tt.want, tt.err)
 		}
-		if errors.Is(err, ErrNoValue) {
+		if errors.Is(err, keda.ErrNoValue) {
 			if v, err := o.Composite(f, values); err != nil || v != 6 {
 				t.Errorf("Composite without a value = %v, %v, want fallback.replicas × target, 6", v, err)
 			}

@@ -45,6 +45,9 @@ type Doc struct {
 // JSON returns the object as JSON, for kinds that are decoded elsewhere.
 func (d *Doc) JSON() ([]byte, source.Problems) { return d.doc.JSON() }
 
+// Problem is a problem at a path of the object, with the file and line where that stands.
+func (d *Doc) Problem(path, text, try string) source.Problem { return d.doc.Problem(path, text, try) }
+
 // LineOf returns the line of the field at path ("spec.minReplicas"), or of the
 // nearest one around it.
 func (d *Doc) LineOf(path string) int { return d.doc.Line(d.SourcePath(path)) }

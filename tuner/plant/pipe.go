@@ -65,10 +65,21 @@ type Pool int8
 
 // The aggregations.
 const (
-	Sum  Pool = iota // over all pods: requests waiting anywhere
-	Mean             // over the pods that have a value: a ratio, a utilization
-	Max              // the largest value of any pod
+	Sum   Pool = iota // over all pods: requests waiting anywhere
+	Mean              // over the pods that have a value: a ratio, a utilization
+	Max               // the largest value of any pod
+	Count             // the number of pods that have a value
 )
+
+// PoolNamed returns the aggregation that PromQL has under a name; Sum for any other.
+func PoolNamed(name string) Pool {
+	for _, p := range []Pool{Mean, Max, Count} {
+		if p.String() == name {
+			return p
+		}
+	}
+	return Sum
+}
 
 // String returns the name of the aggregation in PromQL.
 func (p Pool) String() string {
@@ -77,6 +88,8 @@ func (p Pool) String() string {
 		return "avg"
 	case Max:
 		return "max"
+	case Count:
+		return "count"
 	}
 	return "sum"
 }
@@ -97,6 +110,8 @@ func (p Pool) Of(values []float64, n []int) float64 {
 	switch {
 	case p == Max:
 		return most
+	case p == Count:
+		return float64(count)
 	case p == Mean && count > 0:
 		return sum / float64(count)
 	}

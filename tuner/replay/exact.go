@@ -49,6 +49,7 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 		a.note(float64(len(s.requests)), &ticks[i], e)
 	}
 	e.Finish()
+	s.Undefined = a.formula
 	for i := range ticks {
 		visit(&ticks[i])
 	}

@@ -144,7 +144,10 @@ func (a *autoscaler) poll(p pods) {
 		k.seen, k.cached = append(k.seen, o), append(k.cached, r)
 	}
 	composite := 0.0
-	if k.formula >= 0 {
+	switch {
+	case k.loop.Formula != nil && k.loop.Formula.Computed:
+		composite, _ = a.composite(k.seen) // one without a value is not active, and no failure
+	case k.formula >= 0:
 		composite, _ = a.value(k.formula, now)
 		composite = visible(composite)
 	}
@@ -176,6 +179,9 @@ func (a *autoscaler) trigger(i int, now float64) keda.Reading {
 	}
 	if r := a.w.recorded(t.Metric); t.Foreign && r != nil {
 		return keda.Reading{Value: r.of(seconds(now))}
+	}
+	if t.From != nil {
+		return a.derived(i, now)
 	}
 	if pipe := a.keda.signals[i]; pipe >= 0 {
 		v, some := a.value(pipe, now)
@@ -246,9 +252,31 @@ func (w *World) recorded(metric string) *Recorded {
 // given says whether a metric needs no pipe: a cron trigger's, and one that is played
 // as recorded.
 func (w *World) given(m *hpa.Metric) bool {
-	return w.Loop != nil && m.Source == hpa.External && slices.ContainsFunc(w.Loop.Triggers, func(t keda.Trigger) bool {
-		return t.Metric == m.Name && (t.Cron != nil || t.Foreign && w.recorded(t.Metric) != nil)
+	if w.Loop == nil || m.Source != hpa.External {
+		return false
+	}
+	if f := w.Loop.Formula; f != nil && f.Computed && m.Name == keda.Composite {
+		return !slices.ContainsFunc(w.Loop.Triggers, func(t keda.Trigger) bool { return !t.Resource && !w.reads(&t) })
+	}
+	return slices.ContainsFunc(w.Loop.Triggers, func(t keda.Trigger) bool {
+		return t.Metric == m.Name && (t.Cron != nil || t.From != nil || t.Foreign) && w.reads(&t)
 	})
+}
+
+// reads reports whether the world has the value of a trigger.
+func (w *World) reads(t *keda.Trigger) bool {
+	has := func(name string) bool {
+		return slices.ContainsFunc(w.Pipes, func(p plant.Pipe) bool { return p.Name == name })
+	}
+	switch {
+	case t.Cron != nil:
+		return true
+	case t.From != nil:
+		return !slices.ContainsFunc(t.From.Parts, func(p keda.Part) bool { return !has(p.Name) })
+	case t.Foreign && w.recorded(t.Metric) != nil:
+		return true
+	}
+	return has(t.Metric)
 }
 
 // value is a pipe's number at a time: over the pods in view, plus what waits or arrives in
@@ -315,14 +343,22 @@ func (a *autoscaler) external(r *hpa.Reading, metric, pipe int) {
 		a.answer(r, a.observe(i, now, pool))
 		return
 	}
-	// A formula's: every trigger is asked.
-	v, _ := a.value(pipe, now)
-	sum := keda.Observed{Value: v}
+	sum := keda.Observed{}
+	if pipe >= 0 {
+		sum.Value, _ = a.value(pipe, now)
+	}
+	if k.loop.Formula == nil || a.cfg.Metrics[metric].Name != keda.Composite { // no trigger's
+		a.answer(r, sum)
+		return
+	}
+	a.seen = a.seen[:0]
 	for i := range k.loop.Triggers {
 		if k.loop.Triggers[i].Resource {
+			a.seen = append(a.seen, keda.Observed{})
 			continue
 		}
 		o := a.observe(i, now, pool)
+		a.seen = append(a.seen, o)
 		switch {
 		case o.Fallback:
 			sum = o
@@ -331,6 +367,11 @@ func (a *autoscaler) external(r *hpa.Reading, metric, pipe int) {
 		case o.Failed && !sum.Fallback:
 			sum.Failed = true
 		}
+	}
+	if k.loop.Formula.Computed && !sum.Failed && !sum.Fallback {
+		v, err := a.composite(a.seen)
+		a.formula.note(a.last, err)
+		sum.Value, sum.Failed = v, err != nil
 	}
 	a.answer(r, sum)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/keda"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
@@ -22,6 +23,8 @@ type Scratch struct {
 	// OnDecision, if set, is called at every reconcile with what was seen and decided. Both
 	// are valid during the call.
 	OnDecision func(*hpa.Observation, *hpa.Decision)
+	// Undefined is, after a replay, when a formula had no value.
+	Undefined Undefined
 
 	fluid    plant.Fluid
 	exact    plant.Exact
@@ -51,6 +54,7 @@ func Simulate(w *World, cfg hpa.Config, s *Scratch, visit func(*results.Tick)) {
 		a.note(arrivals, t, f)
 		visit(t)
 	}
+	s.Undefined = a.formula
 }
 
 // Timeline runs one candidate and keeps everything, for the few that are shown.
@@ -85,6 +89,8 @@ type autoscaler struct {
 	syncs    []time.Duration
 	keda     operator
 	outside  outside
+	seen     []keda.Observed // of a formula's triggers, at the last reconcile
+	formula  Undefined
 }
 
 // errNoPipe is the answer for a metric that the world does not have.
@@ -105,6 +111,7 @@ func (a *autoscaler) reset(w *World, cfg hpa.Config) {
 		a.next = a.syncs[0].Seconds()
 	}
 	a.keda.reset(w, &a.cfg)
+	a.formula = Undefined{}
 	o := &a.outside
 	o.on, o.step, o.arrivals, o.held = len(w.Outside) > 0, w.Demand.Step.Seconds(), o.arrivals[:0], o.held[:0]
 	a.pipes = a.pipes[:0]

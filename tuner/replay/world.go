@@ -64,6 +64,8 @@ type World struct {
 	Admitted int32 `json:",omitempty"`
 
 	model *plant.Model
+	// exprs are those of Loop's triggers (Trigger.From) and, last, of its formula; nil = none.
+	exprs []*keda.Expression
 	spans [][]keda.Span   // when each cron trigger of Loop is active; nil = it fails, or is none
 	level float64         // of a redrawn day's rate
 	syncs []time.Duration // when to reconcile; nil = by Sync's Phase and Slip
@@ -228,6 +230,7 @@ func New(w World) (*World, error) {
 	w.Drain = m.Drain
 	w.Replicas = w.standing()
 	w.spans = w.spansOf(w.Loop)
+	w.exprs = exprsOf(w.Loop)
 	return &w, nil
 }
 
@@ -253,6 +256,7 @@ func (w *World) Under(l *keda.Loop) *World {
 		d.Outside = l.Outside()
 	}
 	d.spans = w.spansOf(l)
+	d.exprs = exprsOf(l)
 	return &d
 }
 

@@ -1,0 +1,163 @@
+package promql
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// Plan is a query as arithmetic over single numbers of a pool of pods.
+type Plan struct {
+	Text  string // over v0, v1, …: the values of Parts
+	Parts []Part
+}
+
+// Part is one number: a metric of all pods, aggregated.
+type Part struct {
+	Name   string // the part of the query: sum(vllm:num_requests_waiting)
+	Metric string
+	Pool   string        // sum, avg, max or count; "" = the metric is known as one number
+	Over   time.Duration // the range of avg_over_time or rate; 0 = an instant value
+	Rate   bool          // a counter's rate per second
+}
+
+// Same returns a query as Prometheus prints it, so that two that differ in spaces are equal;
+// the text itself if Prometheus rejects it.
+func Same(query string) string {
+	e, err := syntax.ParseExpr(query)
+	if err != nil {
+		return query
+	}
+	return e.String()
+}
+
+// PlanOf plans a query: numbers, + − * /, sum, avg, max, min and count over a metric of the
+// pods, over its avg_over_time or over a counter's rate, scalar, and "or vector(0)". known
+// returns the name under which a query's value is known, if it is. The error names the part
+// of the query that is not read.
+func PlanOf(query string, known func(query string) (string, bool)) (Plan, error) {
+	e, err := syntax.ParseExpr(query)
+	if err != nil {
+		return Plan{}, fmt.Errorf("Prometheus rejects it: %w", err)
+	}
+	p := planner{known: known}
+	p.Text, err = p.plan(e)
+	return p.Plan, err
+}
+
+type planner struct {
+	Plan
+	known func(string) (string, bool)
+}
+
+// add returns the variable of a part.
+func (p *planner) add(x Part) string {
+	i := slices.IndexFunc(p.Parts, func(o Part) bool { return o.Name == x.Name })
+	if i < 0 {
+		i = len(p.Parts)
+		p.Parts = append(p.Parts, x)
+	}
+	return fmt.Sprintf("v%d", i)
+}
+
+func (p *planner) plan(e parser.Expr) (string, error) {
+	text := e.String()
+	if name, ok := p.known(text); ok {
+		return p.add(Part{Name: name, Metric: name}), nil
+	}
+	switch e := e.(type) {
+	case *parser.NumberLiteral:
+		return strconv.FormatFloat(e.Val, 'f', -1, 64), nil
+	case *parser.ParenExpr:
+		return p.plan(e.Expr)
+	case *parser.StepInvariantExpr:
+		return p.plan(e.Expr)
+	case *parser.UnaryExpr:
+		x, err := p.plan(e.Expr)
+		return "(" + e.Op.String() + x + ")", err
+	case *parser.Call:
+		if e.Func.Name == "scalar" || e.Func.Name == "vector" {
+			return p.plan(e.Args[0])
+		}
+	case *parser.BinaryExpr:
+		return p.binary(e)
+	case *parser.AggregateExpr:
+		return p.aggregate(e)
+	case *parser.VectorSelector:
+		return "", fmt.Errorf("%s: one series per pod; aggregate it: sum(%s)", text, text)
+	}
+	return "", fmt.Errorf("%s: not computed from single metrics", text)
+}
+
+func (p *planner) binary(e *parser.BinaryExpr) (string, error) {
+	switch e.Op {
+	case parser.ADD, parser.SUB, parser.MUL, parser.DIV:
+	case parser.LOR:
+		if e.RHS.String() == "vector(0)" { // no series counts as 0 anyway
+			return p.plan(e.LHS)
+		}
+		return "", fmt.Errorf("%s: only \"or vector(0)\" is computed", e)
+	default:
+		return "", fmt.Errorf("%s: of operators only + - * / are computed", e)
+	}
+	x, err := p.plan(e.LHS)
+	if err != nil {
+		return "", err
+	}
+	y, err := p.plan(e.RHS)
+	return "(" + x + " " + e.Op.String() + " " + y + ")", err
+}
+
+// ofPod are labels that tell pods apart: an aggregate by them is one series per pod.
+var ofPod = []string{"pod", "instance", "pod_name", "kubernetes_pod_name"}
+
+func (p *planner) aggregate(e *parser.AggregateExpr) (string, error) {
+	text := e.String()
+	perPod := slices.ContainsFunc(e.Grouping, func(l string) bool { return slices.Contains(ofPod, l) })
+	if e.Without || perPod {
+		return "", fmt.Errorf("%s: its series are of single pods", text)
+	}
+	switch e.Op {
+	case parser.SUM, parser.AVG, parser.MAX, parser.COUNT:
+	default:
+		return "", fmt.Errorf("%s: of aggregations only sum, avg, max and count are computed", text)
+	}
+	x := Part{Name: text, Pool: e.Op.String()}
+	inner := e.Expr
+	for {
+		paren, ok := inner.(*parser.ParenExpr)
+		if !ok {
+			break
+		}
+		inner = paren.Expr
+	}
+	switch e := inner.(type) {
+	case *parser.VectorSelector:
+		x.Metric = e.Name
+	case *parser.Call:
+		rates := e.Func.Name == "rate" || e.Func.Name == "irate"
+		m, ranged := e.Args[0].(*parser.MatrixSelector)
+		if !ranged || !rates && e.Func.Name != "avg_over_time" {
+			return "", fmt.Errorf("%s: of functions only rate and avg_over_time are computed", text)
+		}
+		x.Over, x.Rate = m.Range, rates
+		if v, ok := m.VectorSelector.(*parser.VectorSelector); ok {
+			x.Metric = v.Name
+		}
+	case *parser.AggregateExpr:
+		if e.Op == p.outer(x.Pool) && !e.Without { // sum(sum by (pod) (x))
+			return p.aggregate(&parser.AggregateExpr{Op: e.Op, Expr: e.Expr})
+		}
+	}
+	if x.Metric == "" {
+		return "", fmt.Errorf("%s: only the aggregate of one metric is computed", text)
+	}
+	return p.add(x), nil
+}
+
+func (p *planner) outer(pool string) parser.ItemType {
+	return map[string]parser.ItemType{"sum": parser.SUM, "max": parser.MAX}[pool]
+}

@@ -1,0 +1,55 @@
+package promql
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestPlanOf(t *testing.T) {
+	known := func(query string) (string, bool) {
+		return "queue", query == Same("sum(rate(gateway_requests_total[1m]))")
+	}
+	for _, tt := range []struct{ sentence, query, text, parts, says string }{
+		{"a sum over the pods", "sum(vllm:num_requests_waiting)", "v0", "sum vllm:num_requests_waiting", ""},
+		{"labels and a grouping that does not tell pods apart", `sum by (model_name) (vllm:num_requests_waiting{model_name="m"})`,
+			"v0", "sum vllm:num_requests_waiting", ""},
+		{"a ratio of two", "sum(a) / sum(b)", "(v0 / v1)", "sum a, sum b", ""},
+		{"of one metric twice", "sum(a) / count(a) * 100", "((v0 / v1) * 100)", "sum a, count a", ""},
+		{"the same part twice is one", "(sum(a) + sum(b)) / sum(a)", "((v0 + v1) / v0)", "sum a, sum b", ""},
+		{"a mean over time", "avg(avg_over_time(vllm:kv_cache_usage_perc[1m]))", "v0", "avg vllm:kv_cache_usage_perc over 1m0s", ""},
+		{"a counter's rate", "sum(rate(vllm:generation_tokens_total[2m]))", "v0", "sum vllm:generation_tokens_total rate over 2m0s", ""},
+		{"0 where there is no series", "sum(a) or vector(0)", "v0", "sum a", ""},
+		{"sum of sums by pod", "sum(sum by (pod) (a))", "v0", "sum a", ""},
+		{"a query that was recorded, in other spaces", "sum( rate(gateway_requests_total[1m]) )", "v0", " queue", ""},
+		{"a part of it that was recorded", "sum(rate(gateway_requests_total[1m])) / 2", "(v0 / 2)", " queue", ""},
+		{"one series per pod", "vllm:num_requests_waiting", "", "", "one series per pod"},
+		{"by pod", "max by (pod) (a)", "", "", "single pods"},
+		{"a quantile of a histogram", "histogram_quantile(0.95, sum by (le) (rate(x_bucket[1m])))", "", "", "not computed"},
+		{"a comparison", "sum(a) > 5", "", "", "only + - * /"},
+		{"an aggregation that is not known", "stddev(a)", "", "", "only sum, avg, max and count"},
+		{"a function of a range that is not known", "sum(max_over_time(a[1m]))", "", "", "only rate and avg_over_time"},
+		{"not PromQL", "sum(a", "", "", "Prometheus rejects it"},
+	} {
+		got, err := PlanOf(tt.query, known)
+		var parts []string
+		for _, p := range got.Parts {
+			text := p.Pool + " " + p.Metric
+			if p.Rate {
+				text += " rate"
+			}
+			if p.Over > 0 {
+				text += fmt.Sprintf(" over %v", p.Over)
+			}
+			parts = append(parts, text)
+		}
+		switch {
+		case tt.says != "":
+			if err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%s: PlanOf(%q): %v, want an error that says %q", tt.sentence, tt.query, err, tt.says)
+			}
+		case err != nil || got.Text != tt.text || strings.Join(parts, ", ") != tt.parts:
+			t.Errorf("%s: PlanOf(%q) = %q over %q, %v; want %q over %q", tt.sentence, tt.query, got.Text, parts, err, tt.text, tt.parts)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package recorded
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/results"
+	"github.com/hpatune/hpatune/tuner/keda"
+	"github.com/hpatune/hpatune/tuner/manifest"
+)
+
+// scaledBy is a ScaledObject with these triggers, and a formula if there is one.
+func scaledBy(t *testing.T, formula string, triggers ...string) manifest.HPA {
+	t.Helper()
+	text := "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: web, namespace: ml}\nspec:\n" +
+		"  scaleTargetRef: {name: web}\n  minReplicaCount: 2\n"
+	if formula != "" {
+		text += "  advanced: {scalingModifiers: {formula: \"" + formula + "\", target: \"3\"}}\n"
+	}
+	h, err := manifest.One("so.yaml", []byte(text+"  triggers:\n"+strings.Join(triggers, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func asks(name, query string) string {
+	return "    - {type: prometheus, name: " + name + ", metadata: {serverAddress: s, query: \"" + query + "\", threshold: \"5\"}}\n"
+}
+
+const office = "    - {type: cron, name: office, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 18 * * *, desiredReplicas: \"4\"}}\n"
+
+// ranUnder is a run under a ScaledObject, with one sample of each name; names that end in
+// * are of single pods.
+func ranUnder(h manifest.HPA, names ...string) *results.Run {
+	run := &results.Run{Cluster: map[string][]byte{hpaFile: h.Data}}
+	for _, n := range names {
+		name, ofPod := strings.CutSuffix(n, "*")
+		x := results.Sample{Name: name, At: time.Second}
+		if ofPod {
+			x.Pod = "web-1"
+		}
+		run.Samples = append(run.Samples, x)
+	}
+	return run
+}
+
+func TestLoopReadsWhatTheRunRecorded(t *testing.T) {
+	waiting, running := "sum(vllm:num_requests_waiting)", "sum(vllm:num_requests_running)"
+	ran := scaledBy(t, "", asks("waiting", waiting))
+	for _, tt := range []struct {
+		sentence string
+		run      *results.Run
+		asked    manifest.HPA
+		want     string // per trigger: its own metric, or what it is computed from
+		says     string
+	}{
+		{"the object that ran", ranUnder(ran, "s0-prometheus"), ran, "s0-prometheus", ""},
+		{"the same query in other spaces", ranUnder(ran, "s0-prometheus"),
+			scaledBy(t, "", asks("waiting", "sum( vllm:num_requests_waiting )")), "s0-prometheus", ""},
+		{"another query has the same name, and is not the recorded metric", ranUnder(ran, "s0-prometheus"),
+			scaledBy(t, "", asks("waiting", running)), "",
+			"so.yaml:8: spec.triggers[0].metadata.query: the run did not record sum(vllm:num_requests_running), and not " +
+				"vllm:num_requests_running either (its s0-prometheus was sum(vllm:num_requests_waiting))"},
+		{"it is computed from what the pods exported", ranUnder(ran, "s0-prometheus", "vllm:num_requests_running*"),
+			scaledBy(t, "", asks("waiting", running)), "v0 of sum vllm:num_requests_running", ""},
+		{"through an adapter's name", ranUnder(ran, "s0-prometheus", "vllm_num_requests_running*"),
+			scaledBy(t, "", asks("waiting", running)), "v0 of sum vllm_num_requests_running", ""},
+		{"the recorded query at another place", ranUnder(ran, "s0-prometheus", "vllm:num_requests_running*"),
+			scaledBy(t, "", asks("busy", running), asks("waiting", waiting)),
+			"v0 of sum vllm:num_requests_running, v0 of  s0-prometheus", ""},
+		{"a ratio of a recorded query and a metric of the pods", ranUnder(ran, "s0-prometheus", "vllm:num_requests_running*"),
+			scaledBy(t, "", asks("x", waiting+" / "+running)), "(v0 / v1) of  s0-prometheus and sum vllm:num_requests_running", ""},
+		{"a query that cannot be computed", ranUnder(ran, "s0-prometheus"),
+			scaledBy(t, "", asks("x", "histogram_quantile(0.95, sum by (le) (rate(x_bucket[1m])))")), "", "not computed from single metrics"},
+		{"a metric of which only one number was recorded", ranUnder(ran, "s0-prometheus", "vllm:num_requests_running"),
+			scaledBy(t, "", asks("x", running)), "", "vllm:num_requests_running of each pod"},
+		{"a formula that did not run, over what was recorded", ranUnder(ran, "s0-prometheus"),
+			scaledBy(t, "waiting * 2", asks("waiting", waiting)), "s0-prometheus computed", ""},
+		{"a clock inside a formula", ranUnder(ran, "s0-prometheus"),
+			scaledBy(t, "max([waiting, office * 5])", asks("waiting", waiting), office), "s0-prometheus, s1-cron-UTC-08xxx-018xxx computed", ""},
+		{"the formula that ran is read as it was recorded", ranUnder(scaledBy(t, "waiting * 2", asks("waiting", waiting)), keda.Composite),
+			scaledBy(t, "waiting * 2", asks("waiting", waiting)), "s0-prometheus", ""},
+		{"another formula over triggers that were not recorded", ranUnder(scaledBy(t, "waiting * 2", asks("waiting", waiting)), keda.Composite),
+			scaledBy(t, "waiting * 3", asks("waiting", waiting)), "", "vllm:num_requests_waiting"},
+	} {
+		l, err := Loop(tt.run, tt.asked, func(*manifest.Trigger) (string, bool) { return "", true })
+		if tt.says != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.says) || failure.Of(err) != failure.Evidence {
+				t.Errorf("%s: %v, want an error of evidence that says %q", tt.sentence, err, tt.says)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tt.sentence, err)
+			continue
+		}
+		var got []string
+		for _, x := range l.Triggers {
+			text := x.Metric
+			if x.From != nil {
+				var parts []string
+				for _, p := range x.From.Parts {
+					parts = append(parts, p.Pool+" "+p.Metric)
+				}
+				text = x.From.Text + " of " + strings.Join(parts, " and ")
+			}
+			got = append(got, text)
+		}
+		text := strings.Join(got, ", ")
+		if l.Formula != nil && l.Formula.Computed {
+			text += " computed"
+		}
+		if text != tt.want {
+			t.Errorf("%s: %s, want %s", tt.sentence, text, tt.want)
+		}
+	}
+	if l, err := Loop(&results.Run{}, manifest.HPA{}, nil); l != nil || err != nil {
+		t.Errorf("an HPA alone has a loop: %v, %v", l, err)
+	}
+}
+
+// The recorded values of a query are not those of another one, whatever the metric's name.
+func TestScenarioIsOfTheSameQueries(t *testing.T) {
+	run := ranUnder(scaledBy(t, "", asks("waiting", "sum(vllm:num_requests_waiting)")), "s0-prometheus", "vllm:num_requests_running*")
+	given := &Given{HPA: scaledBy(t, "", asks("running", "sum(vllm:num_requests_running)")), File: "so.yaml"}
+	if _, _, err := Scenario(run, given); err == nil || !strings.Contains(err.Error(), "other queries") {
+		t.Errorf("Scenario under another query: %v, want an error", err)
+	}
+}
