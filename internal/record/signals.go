@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync/atomic"
@@ -66,6 +67,8 @@ func promSignal(query string, nullIsZero bool) sandbox.Signal {
 			return 0, fmt.Errorf("the query %s has %d series; KEDA wants one", query, len(list))
 		case len(list) == 1 && !math.IsNaN(list[0]) && !math.IsInf(list[0], 0):
 			return list[0], nil
+		case nullIsZero && len(list) == 0:
+			return 0, sandbox.NoSeries{Query: query}
 		case nullIsZero:
 			return 0, nil
 		case len(list) == 0:
@@ -131,6 +134,9 @@ func compositeOf(o *manifest.ScaledObject) (sandbox.Signal, error) {
 		values := map[string]*float64{}
 		for name, signal := range of {
 			v, err := signal(ask)
+			if none := (sandbox.NoSeries{}); errors.As(err, &none) {
+				v, err = 0, nil
+			}
 			if err != nil {
 				return 0, fmt.Errorf("trigger %s: %w", name, err)
 			}

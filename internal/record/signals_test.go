@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/sandbox"
 	"github.com/hpatune/hpatune/observer"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
@@ -41,7 +42,7 @@ func TestSignals(t *testing.T) {
 		want       string
 	}{
 		{"a query's value", scaledObject(promTrigger("a", "sum(q)", ""), ""), map[string][]float64{"sum(q)": {7}}, "s0-prometheus", "7"},
-		{"no series counts as 0 unless told otherwise", scaledObject(promTrigger("a", "sum(q)", ""), ""), nil, "s0-prometheus", "0"},
+		{"no series counts as 0 unless told otherwise", scaledObject(promTrigger("a", "sum(q)", ""), ""), nil, "s0-prometheus", "0, and no series"},
 		{"NaN does, too", scaledObject(promTrigger("a", "sum(q)", ""), ""), map[string][]float64{"sum(q)": {math.NaN()}}, "s0-prometheus", "0"},
 		{"told otherwise, no series is an error", scaledObject(promTrigger("a", "sum(q)", ", ignoreNullValues: 'false'"), ""), nil,
 			"s0-prometheus", "error: the query sum(q) has no series"},
@@ -74,7 +75,9 @@ func TestSignals(t *testing.T) {
 			}
 			v, err := signal(func(q string) ([]float64, error) { return tt.answers[q], nil })
 			got := fmt.Sprint(v)
-			if err != nil {
+			if errors.As(err, new(sandbox.NoSeries)) {
+				got += ", and no series"
+			} else if err != nil {
 				got = "error: " + err.Error()
 			}
 			if got != tt.want {

@@ -18,6 +18,15 @@ import (
 // error is what the external metrics API answers.
 type Signal func(ask func(promQL string) ([]float64, error)) (float64, error)
 
+// NoSeries is the error of a Signal that has no series and counts as 0 nevertheless.
+type NoSeries struct{ Query string }
+
+func (e NoSeries) Error() string { return "the query " + e.Query + " has no series" }
+
+// emptyAfter is how long a query has no series before that is a warning: pods need a scrape
+// or two to show theirs.
+const emptyAfter = time.Minute
+
 const (
 	adapterWindow = time.Minute     // the controller's, of a Pods metric whose adapter names none
 	signalsEvery  = 5 * time.Second // how often what the metrics APIs serve is recorded
@@ -114,6 +123,12 @@ func (s *signals) total(ctx context.Context, m *hpa.Metric) (int64, error) {
 	return thousandths(v), nil
 }
 
+// countsAsZero reports whether an answer is that of a query without series that counts as 0.
+func countsAsZero(err error) bool {
+	var none NoSeries
+	return errors.As(err, &none)
+}
+
 // thousandths is a value as the metrics APIs' quantities are read: rounded up.
 func thousandths(v float64) int64 { return int64(math.Ceil(v*1000 - 1e-6)) }
 
@@ -133,7 +148,9 @@ func (s *signals) fetch(ctx context.Context) map[string]apiAnswer {
 		if m.Source == hpa.Pods {
 			a.pods, a.err = s.pods(ctx, m)
 		} else {
-			a.total, a.err = s.total(ctx, m)
+			if a.total, a.err = s.total(ctx, m); countsAsZero(a.err) {
+				a.err = nil
+			}
 		}
 		out[m.Source.String()+m.Name] = a
 	}
@@ -172,11 +189,24 @@ func (s *signals) run(ctx context.Context, w *workload) {
 	last := map[string]int64{}
 	blind := map[string]results.Gap{}
 	said := map[results.GapSource]bool{}
+	empty := map[string]time.Duration{}
 	for at := time.Duration(0); w.wait(ctx, at); at += signalsEvery {
 		for i := range s.metrics {
 			m := &s.metrics[i]
 			err := s.record(ctx, w, m, last)
 			source := results.SourceMetric(m.Source.String(), m.Name)
+			switch none := err; {
+			case !countsAsZero(none):
+				empty[m.Name] = at
+			case at-empty[m.Name] >= emptyAfter && !said[source]:
+				said[source] = true
+				w.emit(results.Warning{At: w.now(), ID: results.WarnObserverBlind,
+					Text: fmt.Sprintf("%s: %v for %v; KEDA counts that as 0, as if there were no load (ignoreNullValues is true "+
+						"by default)", source, none, emptyAfter)})
+			}
+			if countsAsZero(err) {
+				err = nil
+			}
 			g, was := blind[m.Name]
 			switch now := w.now(); {
 			case ctx.Err() != nil:
@@ -223,7 +253,7 @@ func (s *signals) record(ctx context.Context, w *workload, m *hpa.Metric, last m
 		return err
 	}
 	v, err := s.total(ctx, m)
-	if err != nil {
+	if err != nil && !countsAsZero(err) {
 		return err
 	}
 	source := "custom.metrics.k8s.io"
@@ -231,5 +261,5 @@ func (s *signals) record(ctx context.Context, w *workload, m *hpa.Metric, last m
 		source = "external.metrics.k8s.io"
 	}
 	told(source, "", v, results.NotYet)
-	return nil
+	return err
 }

@@ -158,6 +158,43 @@ func TestScalesOnWhatThePodsTell(t *testing.T) {
 	}
 }
 
+// A query without series looks like no load, to KEDA and to its HPA.
+func TestAQueryWithoutSeriesIsNamed(t *testing.T) {
+	o := scaledOn(hpa.External, "q", hpa.Target{Type: hpa.AverageValue, AverageMilli: 1000})
+	looks := 0
+	seen := make(chan struct{})
+	o.External = map[string]Signal{"q": func(func(string) ([]float64, error)) (float64, error) {
+		if looks++; looks == 15 {
+			close(seen)
+		}
+		return 0, NoSeries{Query: "sum(x)"}
+	}}
+	s, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	var records []results.Record
+	s.workload.emit = func(r results.Record) { records = append(records, r) }
+	go func() { <-seen; cancel() }()
+	s.signals.run(ctx, s.workload)
+	warnings := only[results.Warning](records)
+	if len(warnings) != 1 || !strings.Contains(warnings[0].Text, "the query sum(x) has no series for 1m0s; KEDA counts that as 0") {
+		t.Errorf("warnings %+v, want one", warnings)
+	}
+	if gaps := only[results.Gap](records); len(gaps) > 0 {
+		t.Errorf("gaps %+v: the autoscaler had a value", gaps)
+	}
+	samples := only[results.Sample](records)
+	if len(samples) != 1 || samples[0].Value != 0 {
+		t.Errorf("samples %+v, want the 0 that the HPA read", samples)
+	}
+	if a := s.signals.fetch(t.Context())["Externalq"]; a.err != nil || a.total != 0 {
+		t.Errorf("the HPA reads %+v, want 0", a)
+	}
+}
+
 func TestASignalThatFailsIsSaidOnceAndIsAGap(t *testing.T) {
 	o := scaledOn(hpa.External, "q", hpa.Target{Type: hpa.AverageValue, AverageMilli: 1000})
 	looks := 0

@@ -115,6 +115,10 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 	for _, t := range tracks {
 		total += len(t.points)
 	}
+	if v, same := constant(tracks); total > 0 && same && total < gaugeLeast {
+		n.warn("metric %s was %g in every sample of the run, so it shows nothing of the load", m.Name, v)
+		return plant.Pipe{}, false, n
+	}
 	if total < gaugeLeast {
 		n.warn(
 			"metric %s was sampled %d times while the pods were observed; to replay it takes at least %d samples",

@@ -171,6 +171,20 @@ func variation(tracks []track) float64 {
 	return sum / float64(max(1, len(all)))
 }
 
+// constant reports whether all points have one value.
+func constant(tracks []track) (v float64, same bool) {
+	first := true
+	for _, t := range tracks {
+		for _, p := range t.points {
+			if !first && p.value != v {
+				return 0, false
+			}
+			v, first = p.value, false
+		}
+	}
+	return v, !first
+}
+
 // wholeNumbers reports whether all values are whole numbers: counts as read, not means of
 // counts.
 func wholeNumbers(tracks []track) bool {
