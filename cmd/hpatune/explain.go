@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/internal/predict"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/tuner/recorded"
@@ -25,8 +26,12 @@ func newExplainCmd(s streams) *cobra.Command {
 	all := c.Flags().Bool("all", false, "")
 	c.Flags().DurationVar(&from, "from", 0, "")
 	c.Flags().DurationVar(&to, "to", math.MaxInt64, "")
+	c.Flags().Lookup("to").DefValue = "0s" // the help says what the default is
 	outputFlag(c.Flags(), &output, " (the lines of hpatune decide)", asJSON)
 	c.RunE = func(_ *cobra.Command, args []string) error {
+		if to < from {
+			return usagef("--from %s is after --to %s", figure.Duration(from), figure.Duration(to))
+		}
 		run, err := predict.OpenRun(args[0], "")
 		if err != nil {
 			return err

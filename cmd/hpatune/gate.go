@@ -42,7 +42,11 @@ func newGateCmd(s streams) *cobra.Command {
 				}
 				return s.gateRun(args[0], f.tuneFlags)
 			}
-			return usagef("no run: pass RUN, or --recording RUN -f hpa.yaml")
+			given := "no run"
+			if recording != "" {
+				given = "both RUN and --recording were given"
+			}
+			return usagef("%s: pass RUN, or --recording RUN -f hpa.yaml", given)
 		},
 	}
 	f.bind(c, asJSON, asJUnit)

@@ -6,17 +6,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/help"
 	"github.com/hpatune/hpatune/internal/logs"
 	"github.com/hpatune/hpatune/internal/record"
 	"github.com/hpatune/hpatune/results"
 )
 
 func newImportCmd(s streams) *cobra.Command {
-	c := &cobra.Command{
-		Use:  "import",
-		Args: cobra.NoArgs,
-	}
+	c := &cobra.Command{Use: "import"}
 	c.AddCommand(newImportRequestsCmd(s))
+	help.Group(c)
 	return c
 }
 

@@ -149,6 +149,9 @@ func answering(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
 			err := check(c, args)
+			if err != nil && len(args) > 0 && !c.HasSubCommands() && check(c, nil) == nil && check(c, args[:1]) != nil {
+				return help.Arguments(c.CommandPath(), c.Flags(), args)
+			}
 			if err == nil || !strings.Contains(err.Error(), "arg(s)") {
 				return err
 			}
@@ -161,7 +164,7 @@ func answering(c *cobra.Command) {
 	}
 	if work := c.RunE; work != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
-			if err := help.Empty(c.Flags()); err != nil {
+			if err := help.Check(c.Flags()); err != nil {
 				return ended(err)
 			}
 			return ended(work(c, args))

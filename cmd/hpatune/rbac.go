@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/help"
 	"github.com/hpatune/hpatune/internal/kube"
 )
 
@@ -42,6 +43,6 @@ func newRBACCmd(s streams) *cobra.Command {
 	fl.StringVar(&user, "user", "", "")
 	fl.StringVar(&group, "group", "", "")
 	fl.StringVar(&account, "serviceaccount", "", "")
-	c.MarkFlagsMutuallyExclusive("user", "group", "serviceaccount")
+	help.Exclude(c.Flags(), "user", "group", "serviceaccount")
 	return c
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/hpatune/hpatune/internal/help"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/internal/live"
 	"github.com/hpatune/hpatune/internal/record"
@@ -85,7 +86,7 @@ func newRunCmd(s streams) *cobra.Command {
 	fl.DurationVar(&w.Timeout, "worker-timeout", 3*time.Minute, "")
 	for _, pair := range []string{"sandbox hpa", "sandbox target", "hpa target", "sandbox url", "workers shard",
 		"workers sandbox", "shard sandbox", "workers find-capacity", "shard find-capacity"} {
-		c.MarkFlagsMutuallyExclusive(strings.Fields(pair)...)
+		help.Exclude(fl, strings.Fields(pair)...)
 	}
 	return c
 }

@@ -75,6 +75,8 @@ func (f *runFlags) useless(given func(flag string) bool) error {
 		return usagef("--workers %d: want 1 or more pods to send from", f.ask.Fleet.Job.Workers)
 	case f.ask.Plan.MaxRate < 0:
 		return usagef("--max-rate %g: want a positive rate; omit it for no limit", f.ask.Plan.MaxRate)
+	case !slices.Contains([]string{"", "h2c", "off"}, f.ask.Plan.HTTP2):
+		return usagef("--http2 %q: want h2c or off", f.ask.Plan.HTTP2)
 	case f.ask.Plan.InFlight < 0:
 		return usagef("--max-in-flight %d: want 1 or more", f.ask.Plan.InFlight)
 	case f.ask.Plan.Capacity < 0 || given("find-capacity") && f.ask.Plan.Capacity == 0:

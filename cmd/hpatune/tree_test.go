@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -58,19 +59,37 @@ func TestTheCommandLinesOwnErrors(t *testing.T) {
 		sentence string
 		args     []string
 		code     int
+		says     string
 	}{
-		{"an unknown command", []string{"tuen"}, exitUsage},
-		{"an unknown flag", []string{"tune", "--nosuch"}, exitUsage},
-		{"a flag without its value", []string{"tune", "x", "--seed"}, exitUsage},
-		{"a flag of the wrong kind", []string{"tune", "x", "--seed", "one"}, exitUsage},
-		{"too few arguments", []string{"tune"}, exitUsage},
-		{"too many arguments", []string{"report", "a", "b", "c"}, exitUsage},
-		{"flags that exclude each other", []string{"run", "--sandbox", "--url", "http://127.0.0.1:1"}, exitUsage},
-		{"help is no error", []string{"tune", "--help"}, exitOK},
+		{"an unknown command", []string{"tuen"}, exitUsage, "tune"},
+		{"an unknown flag", []string{"tune", "--nosuch"}, exitUsage, "unknown flag"},
+		{"a flag without its value", []string{"tune", "x", "--seed"}, exitUsage, "--seed"},
+		{"a flag of the wrong kind", []string{"tune", "x", "--seed", "one"}, exitUsage, "want a whole number"},
+		{"too few arguments", []string{"tune"}, exitUsage, "needs an argument"},
+		{"too many arguments", []string{"report", "a", "b", "c"}, exitUsage, "was given 3 arguments"},
+		{"arguments of a command that takes none", []string{"demo", "now"}, exitUsage, "hpatune demo takes no arguments, but was given now"},
+		{"a value that was meant for a flag", []string{"run", "--find-capacity", "30s"}, exitUsage, "Try: --find-capacity=30s"},
+		{"a file for a command's only kind", []string{"import", "log.csv"}, exitUsage, "Try: hpatune import requests log.csv"},
+		{"an unknown command of several", []string{"profile", "lits"}, exitUsage, "Try: list"},
+		{"flags that exclude each other", []string{"run", "--sandbox", "--url", "http://127.0.0.1:1"}, exitUsage,
+			"--sandbox and --url cannot be used together"},
+		{"subjects that exclude each other", []string{"rbac", "run", "--user", "a", "--group", "b"}, exitUsage,
+			"--group and --user cannot be used together"},
+		{"a number that is none", []string{"run", "--sandbox", "--speed", "NaN"}, exitUsage, "--speed NaN: want a number"},
+		{"a ratio that is none", []string{"replay", filepath.Join("..", "..", "results", "testdata", "before"), "--controller", "tolerance=NaN"},
+			exitUsage, "--controller"},
+		{"a duration below 0", []string{"doctor", "-f", "x", "--startup", "-3s"}, exitUsage, "--startup -3s: want a duration of 0 or more"},
+		{"a time that ends before it begins", []string{"explain", "x", "--from", "5m", "--to", "1m"}, exitUsage, "--from 5m is after --to 1m"},
+		{"a word that the flag does not know", []string{"run", "--url", "http://127.0.0.1:1", "--http2", "yes"}, exitUsage, "want h2c or off"},
+		{"both ways of gate", []string{"gate", "--recording", "x", "y"}, exitUsage, "both RUN and --recording were given"},
+		{"help is no error", []string{"tune", "--help"}, exitOK, ""},
 	} {
 		var out, stderr bytes.Buffer
 		if code := run(t.Context(), tt.args, strings.NewReader(""), &out, &stderr); code != tt.code {
 			t.Errorf("%s: hpatune %s: exit code %d, want %d: %s", tt.sentence, strings.Join(tt.args, " "), code, tt.code, stderr.String())
+		}
+		if text := stderr.String(); !strings.Contains(text, tt.says) || strings.Contains(text, "if any flags in the group") {
+			t.Errorf("%s: hpatune %s: %q, want %q in it", tt.sentence, strings.Join(tt.args, " "), text, tt.says)
 		}
 	}
 	root := &cobra.Command{RunE: func(*cobra.Command, []string) error { return errors.New("unknown command \"x\" of the server") }, SilenceErrors: true, SilenceUsage: true}

@@ -23,7 +23,7 @@ const module = "github.com/hpatune/hpatune"
 const rooms = `
 pure internal/failure:
      internal/plain:
-     internal/help:      internal/failure internal/layout internal/source
+     internal/help:      internal/failure internal/figure internal/layout internal/source
 pure internal/figure:
 pure internal/layout:
 pure results:            internal/figure

@@ -5,7 +5,6 @@ package help
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -69,6 +68,8 @@ func unknownWord(c *cobra.Command, what, word string) error {
 	near := source.Nearest(word, wordsBelow(c))
 	switch {
 	case near != "":
+	case what == "command" && len(wordsBelow(c)) == 1: // a word that was meant for the only one
+		near = c.CommandPath() + " " + wordsBelow(c)[0] + " " + word
 	case len(wordsBelow(c)) == 0:
 		near = c.CommandPath() + " --help"
 	default:
@@ -101,22 +102,6 @@ func FlagError(err error) string {
 		}
 		return "want " + want
 	})
-}
-
-// Empty rejects a flag with an empty value, as in --scrape "$UNSET", since the user expects
-// it to have an effect. For flags that kubectl also has, an empty value means "not given",
-// as in kubectl.
-func Empty(fl *pflag.FlagSet) (err error) {
-	fl.Visit(func(f *pflag.Flag) {
-		empty := f.Value.Type() == "string" && f.Value.String() == ""
-		if list, ok := f.Value.(pflag.SliceValue); ok {
-			empty = slices.Contains(list.GetSlice(), "")
-		}
-		if empty && err == nil && !slices.Contains([]string{"kubeconfig", "context", "namespace"}, f.Name) {
-			err = failure.Inputf("--%s was given an empty value\nTry: give it one, or omit --%[1]s", f.Name)
-		}
-	})
-	return err
 }
 
 // Topic makes a help topic of a page whose first line is "# name: what it is about".

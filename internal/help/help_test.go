@@ -130,7 +130,7 @@ func TestFlagErrorSpeaksPlainly(t *testing.T) {
 	}
 }
 
-func TestEmpty(t *testing.T) {
+func TestCheck(t *testing.T) {
 	for _, tt := range []struct {
 		sentence, args string
 		want           string // of the error; "" = none
@@ -140,21 +140,49 @@ func TestEmpty(t *testing.T) {
 		{"a variable that is not set", "--scrape=", "--scrape was given an empty value"},
 		{"one of a list", "--promql=a=b --promql=", "--promql was given an empty value"},
 		{"kubectl takes an empty namespace for none", "--namespace=", ""},
+		{"a duration below 0", "--startup=-90s", "--startup -1m30s: want a duration of 0 or more"},
+		{"no time", "--startup=0s", ""},
+		{"a number that is none", "--speed=NaN", "--speed NaN: want a number"},
+		{"an endless one", "--speed=-inf", "--speed -Inf: want a number"},
+		{"two of a group", "--seed=2 --scrape=:80 --speed=3", "--seed and --speed cannot be used together"},
+		{"one of it", "--speed=3", ""},
 	} {
 		fl := pflag.NewFlagSet("run", pflag.ContinueOnError)
 		fl.String("scrape", "", "")
 		fl.String("namespace", "", "")
 		fl.StringArray("promql", nil, "")
 		fl.Int("seed", 1, "")
+		fl.Duration("startup", 0, "")
+		fl.Float64("speed", 1, "")
+		Exclude(fl, "speed", "seed", "startup")
 		if err := fl.Parse(strings.Fields(tt.args)); err != nil {
 			t.Fatal(err)
 		}
-		err := Empty(fl)
+		err := Check(fl)
 		switch {
 		case tt.want == "" && err != nil:
 			t.Errorf("%s: %v, want no error", tt.sentence, err)
 		case tt.want != "" && (failure.Of(err) != failure.Input || !strings.Contains(err.Error(), tt.want)):
 			t.Errorf("%s: %v, want an error of the input that says %q", tt.sentence, err, tt.want)
+		}
+	}
+}
+
+func TestArgumentsOfACommandWithoutAny(t *testing.T) {
+	fl := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	fl.Duration("find-capacity", 0, "")
+	fl.Lookup("find-capacity").NoOptDefVal = "20s"
+	fl.Bool("yes", false, "")
+	for _, tt := range []struct{ sentence, args, want string }{
+		{"a word too many", "--yes twice", "hpatune run takes no arguments, but was given twice"},
+		{"the value of a flag that takes it after =", "--find-capacity 30s",
+			"hpatune run takes no arguments, but was given 30s\nTry: --find-capacity=30s"},
+	} {
+		if err := fl.Parse(strings.Fields(tt.args)); err != nil {
+			t.Fatal(err)
+		}
+		if err := Arguments("hpatune run", fl, fl.Args()); err.Error() != tt.want || failure.Of(err) != failure.Input {
+			t.Errorf("%s: %q, want %q", tt.sentence, err, tt.want)
 		}
 	}
 }

@@ -41,8 +41,10 @@ func (a *Ask) nodes() (*tuner.Nodes, error) {
 	case n.PerNode < 1:
 		return nil, failure.Inputf("--nodes %d: pass the number of pods that fit on a node, too\n"+
 			"Try: --nodes %d --pods-per-node 4", n.Kept, n.Kept)
-	case n.Startup < 0 || n.Idle < 0:
-		return nil, failure.Inputf("--node-startup %v, --node-idle %v: want no negative duration", n.Startup, n.Idle)
+	case n.Startup < 0:
+		return nil, failure.Inputf("--node-startup %v: want a duration of 0 or more", n.Startup)
+	case n.Idle < 0:
+		return nil, failure.Inputf("--node-idle %v: want a duration of 0 or more", n.Idle)
 	case n.Most < 0 || n.Most == 0 && a.given("max-nodes") || n.Most > mostNodes || n.Most > 0 && n.Most < n.Kept:
 		return nil, failure.Inputf("--max-nodes %d: want 1 to 10,000, and no fewer than --nodes %d", n.Most, n.Kept)
 	}

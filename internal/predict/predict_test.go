@@ -61,7 +61,7 @@ func TestRefusals(t *testing.T) {
 		{"nodes of unknown size", Ask{Nodes: Nodes{Kept: 2}, Given: flags("nodes")}, tune, "pods that fit on a node"},
 		{"a node of very many pods", Ask{Nodes: Nodes{PerNode: 10_001}, Given: flags("nodes")}, tune, "want 1 to 10,000"},
 		{"a node that starts before it is asked for", Ask{Nodes: Nodes{PerNode: 1, Startup: -time.Second},
-			Given: flags("nodes")}, tune, "want no negative duration"},
+			Given: flags("nodes")}, tune, "--node-startup -1s: want a duration of 0 or more"},
 		{"fewer nodes at most than are kept", Ask{Nodes: Nodes{Kept: 3, PerNode: 1, Most: 2}, Given: flags("nodes")}, tune,
 			"no fewer than --nodes 3"},
 		{"replicas at the start of a run that saw them", Ask{Stated: Stated{Replicas: 3}}, tune,

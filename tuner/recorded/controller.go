@@ -1,6 +1,7 @@
 package recorded
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func ControllerFlags(text string, h *results.HPAContext) error {
 			continue
 		}
 		v, err := strconv.ParseFloat(value, 64)
-		if name != "tolerance" || err != nil || v < 0 {
+		if name != "tolerance" || err != nil || !(v >= 0) || math.IsInf(v, 1) {
 			return failure.Inputf(
 				"--controller %q: want syncPeriod, downscaleStabilization, cpuInitializationPeriod, initialReadinessDelay "+
 					"(durations) or tolerance (a ratio)",
