@@ -32,16 +32,13 @@ func (q *Quota) Server(r *rand.Rand) server {
 }
 
 type throttled struct {
+	inside
 	spec   *Quota
 	r      *rand.Rand
 	phase  float64
 	now    float64
 	until  float64 // end of the period under way
 	budget float64 // core-seconds left in it
-	burnt  float64
-	busy   []*request
-	queue  fifo
-	out    []*request
 }
 
 func (s *throttled) take(now float64, q *request) {
@@ -67,15 +64,8 @@ func (s *throttled) next() float64 {
 	if s.budget <= 1e-12 {
 		return s.until
 	}
-	least := math.Inf(1)
-	for _, q := range s.busy {
-		least = min(least, q.left)
-		if math.IsInf(q.first, 1) {
-			least = min(least, q.left-(q.own-q.ownFirst))
-		}
-	}
 	n := float64(len(s.busy))
-	return min(s.now+max(0, least)/s.pace(), s.now+s.budget/(s.pace()*n), s.until)
+	return min(s.now+max(0, s.least())/s.pace(), s.now+s.budget/(s.pace()*n), s.until)
 }
 
 func (s *throttled) advance(now float64) {
@@ -88,27 +78,7 @@ func (s *throttled) advance(now float64) {
 			break
 		}
 		s.work(at)
-		for i := 0; i < len(s.busy); {
-			q := s.busy[i]
-			if math.IsInf(q.first, 1) && q.left-(q.own-q.ownFirst) <= 1e-9 {
-				q.first = at
-			}
-			if q.left > 1e-9 {
-				i++
-				continue
-			}
-			q.done = at
-			if q.output > 1 {
-				q.gapMax = (q.done - q.first) / float64(q.output-1)
-			}
-			s.out = append(s.out, q)
-			s.busy = append(s.busy[:i], s.busy[i+1:]...)
-		}
-		for s.queue.len() > 0 && len(s.busy) < s.spec.Most {
-			q := s.queue.pop()
-			q.start = at
-			s.busy = append(s.busy, q)
-		}
+		s.settle(at, s.spec.Most)
 	}
 	s.work(now)
 	if s.until <= now {
@@ -134,12 +104,3 @@ func (s *throttled) work(now float64) {
 	}
 	s.now = now
 }
-
-func (s *throttled) ended() []*request {
-	out := s.out
-	s.out = s.out[:0]
-	return out
-}
-
-func (s *throttled) counts() (int, int) { return len(s.busy), s.queue.len() }
-func (s *throttled) cpu() float64       { return s.burnt }

@@ -77,14 +77,11 @@ func (s *Slots) Places() int { return s.Slots }
 func (s *Slots) Server(r *rand.Rand) server { return &slotted{spec: s, r: r} }
 
 type slotted struct {
-	spec  *Slots
-	r     *rand.Rand
-	now   float64
-	burnt float64
-	busy  []*request // by done, unordered: few
-	queue fifo
-	out   []*request
-	soon  float64
+	inside
+	spec *Slots
+	r    *rand.Rand
+	now  float64
+	soon float64
 }
 
 func (s *slotted) take(now float64, q *request) {
@@ -139,15 +136,6 @@ func (s *slotted) advance(now float64) {
 	s.now = now
 }
 
-func (s *slotted) ended() []*request {
-	out := s.out
-	s.out = s.out[:0]
-	return out
-}
-
-func (s *slotted) counts() (int, int) { return len(s.busy), s.queue.len() }
-func (s *slotted) cpu() float64       { return s.burnt }
-
 // Slowing serves up to Most at once; with i inside, each runs at 1/(1 + Drag·(i−1)) of its pace.
 type Slowing struct {
 	Most    int
@@ -167,13 +155,10 @@ func (s *Slowing) Server(r *rand.Rand) server { return &shared{spec: s, r: r} }
 
 // shared keeps the remaining own time of each request; all run at one pace.
 type shared struct {
-	spec  *Slowing
-	r     *rand.Rand
-	now   float64
-	burnt float64
-	busy  []*request
-	queue fifo
-	out   []*request
+	inside
+	spec *Slowing
+	r    *rand.Rand
+	now  float64
 }
 
 func (s *shared) pace() float64 { return 1 / (1 + s.spec.Drag*float64(len(s.busy)-1)) }
@@ -190,18 +175,6 @@ func (s *shared) take(now float64, q *request) {
 	}
 }
 
-// least is the own time until the next event: a first token or an end.
-func (s *shared) least() float64 {
-	m := math.Inf(1)
-	for _, q := range s.busy {
-		m = min(m, q.left)
-		if f := q.left - (q.own - q.ownFirst); math.IsInf(q.first, 1) {
-			m = min(m, f)
-		}
-	}
-	return m
-}
-
 func (s *shared) next() float64 {
 	if len(s.busy) == 0 {
 		return math.Inf(1)
@@ -216,27 +189,7 @@ func (s *shared) advance(now float64) {
 			break
 		}
 		s.work(at)
-		for i := 0; i < len(s.busy); {
-			q := s.busy[i]
-			if math.IsInf(q.first, 1) && q.left-(q.own-q.ownFirst) <= 1e-9 {
-				q.first = at
-			}
-			if q.left > 1e-9 {
-				i++
-				continue
-			}
-			q.done = at
-			if q.output > 1 {
-				q.gapMax = (q.done - q.first) / float64(q.output-1)
-			}
-			s.out = append(s.out, q)
-			s.busy = append(s.busy[:i], s.busy[i+1:]...)
-		}
-		for len(s.busy) < s.spec.Most && s.queue.len() > 0 {
-			q := s.queue.pop()
-			q.start = at
-			s.busy = append(s.busy, q)
-		}
+		s.settle(at, s.spec.Most)
 	}
 	s.work(now)
 }
@@ -252,14 +205,59 @@ func (s *shared) work(now float64) {
 	s.now = now
 }
 
-func (s *shared) ended() []*request {
+// inside are the requests in a replica, and the core-seconds that it has burnt.
+type inside struct {
+	busy  []*request // unordered: few
+	queue fifo
+	out   []*request // ended since the last call of ended
+	burnt float64
+}
+
+func (s *inside) ended() []*request {
 	out := s.out
 	s.out = s.out[:0]
 	return out
 }
 
-func (s *shared) counts() (int, int) { return len(s.busy), s.queue.len() }
-func (s *shared) cpu() float64       { return s.burnt }
+func (s *inside) counts() (int, int) { return len(s.busy), s.queue.len() }
+func (s *inside) cpu() float64       { return s.burnt }
+
+// least is the own time until the next event: a first token or an end.
+func (s *inside) least() float64 {
+	m := math.Inf(1)
+	for _, q := range s.busy {
+		m = min(m, q.left)
+		if math.IsInf(q.first, 1) {
+			m = min(m, q.left-(q.own-q.ownFirst))
+		}
+	}
+	return m
+}
+
+// settle notes the first tokens and ends that are due, and lets waiting requests in, up to most.
+func (s *inside) settle(at float64, most int) {
+	for i := 0; i < len(s.busy); {
+		q := s.busy[i]
+		if math.IsInf(q.first, 1) && q.left-(q.own-q.ownFirst) <= 1e-9 {
+			q.first = at
+		}
+		if q.left > 1e-9 {
+			i++
+			continue
+		}
+		q.done = at
+		if q.output > 1 {
+			q.gapMax = (q.done - q.first) / float64(q.output-1)
+		}
+		s.out = append(s.out, q)
+		s.busy = append(s.busy[:i], s.busy[i+1:]...)
+	}
+	for s.queue.len() > 0 && len(s.busy) < most {
+		q := s.queue.pop()
+		q.start = at
+		s.busy = append(s.busy, q)
+	}
+}
 
 // fifo is a queue.
 type fifo struct {
