@@ -63,7 +63,7 @@ func (s streams) gateRun(dir string, f tuneFlags) error {
 	if err != nil {
 		return err
 	}
-	price, err := predict.ReadPrice("price", f.ask.Price)
+	price, err := predict.PriceOf(f.ask.Price, objectives)
 	if err != nil {
 		return err
 	}

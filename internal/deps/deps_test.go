@@ -58,7 +58,7 @@ pure internal/schema:    results profiles tuner
      internal/fleet:     results profiles internal/kube internal/store internal/plain
      internal/fleet/mkimage:
      internal/record:    results profiles loadgen observer internal/failure internal/figure internal/fleet internal/kube internal/live internal/logs internal/manifests internal/promql internal/sandbox internal/secrets internal/source internal/store tuner/cost tuner/hpa tuner/manifest tuner/recorded tuner/replay
-     internal/predict:   results internal/doctor internal/failure internal/kube internal/manifests internal/report internal/source internal/store tuner tuner/advice tuner/fit tuner/keda tuner/manifest tuner/recorded
+     internal/predict:   results internal/doctor internal/failure internal/figure internal/kube internal/manifests internal/report internal/source internal/store tuner tuner/advice tuner/fit tuner/keda tuner/manifest tuner/recorded
      internal/deps:
      cmd/hpatune:        *
 `

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,6 +39,9 @@ func (a *Ask) write(
 	if err := os.MkdirAll(to.Dir, 0o755); err != nil {
 		return err
 	}
+	if err := forget(to.Dir, a.Filename); err != nil {
+		return err
+	}
 	for _, f := range to.Files.Files {
 		if err := os.WriteFile(filepath.Join(to.Dir, f.Name), f.Data, 0o644); err != nil {
 			return err
@@ -51,6 +55,44 @@ func (a *Ask) write(
 		Runs:   []report.Run{report.RunOf(run, results.Summarize(run, objectives), objectives)},
 		Advice: r, Manifest: to.Files.Manifest, Note: advice.Circular(run), Next: to.Next,
 	})
+}
+
+// forget removes what an earlier tune wrote into an advice folder, so that no manifest stays
+// beside a later recommendation that has none. A folder without a recommendation.json is not
+// an advice folder, and keeps its files; so does one that was given with -f.
+func forget(dir, given string) error {
+	if _, err := os.Stat(filepath.Join(dir, advice.Written[0])); err != nil {
+		return nil
+	}
+	keep, _ := os.Stat(given)
+	for _, name := range advice.Written {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && os.SameFile(info, keep) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// canWrite reports why a folder cannot be made or written to, before anything is computed for
+// it. It leaves nothing behind.
+func canWrite(dir string) error {
+	info, err := os.Stat(dir)
+	switch parent := filepath.Dir(dir); {
+	case errors.Is(err, fs.ErrNotExist) && parent != dir:
+		return canWrite(parent)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return errors.New("there is a file of this name, or a part of it")
+	}
+	f, err := os.CreateTemp(dir, ".hpatune-*")
+	if err != nil {
+		return errors.Unwrap(err) // without the name of the file, which means nothing
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // command is the command that made the advice, as typed, with everything that was stated

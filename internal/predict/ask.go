@@ -12,6 +12,7 @@ import (
 
 	"github.com/hpatune/hpatune/internal/doctor"
 	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/internal/manifests"
 	"github.com/hpatune/hpatune/internal/report"
 	"github.com/hpatune/hpatune/internal/source"
@@ -98,6 +99,36 @@ func parseObjectives(run *results.Run, given []string) ([]results.Objective, err
 	objectives, err := results.ParseObjectives(given)
 	return objectives, failure.As(failure.Input, err)
 }
+
+// PriceOf reads the prices of --price, and rejects an objective on money in another currency.
+func PriceOf(name string, objectives []results.Objective) (tuner.Price, error) {
+	p, err := ReadPrice("price", name)
+	if err == nil {
+		err = sameCurrency(objectives, p)
+	}
+	return p, err
+}
+
+// sameCurrency rejects an objective whose amount has the sign of another currency than the
+// price list's. An amount without a sign is in the price list's currency.
+func sameCurrency(objectives []results.Objective, p tuner.Price) error {
+	sign := figure.Sign(p.Currency)
+	if !strings.ContainsAny(sign, signs) {
+		return nil // a code, such as CAD, whose dollars may be written $
+	}
+	for _, o := range objectives {
+		i := strings.IndexAny(o.Text, signs)
+		if i < 0 || o.Unit != results.Money || strings.HasPrefix(o.Text[i:], sign) {
+			continue
+		}
+		return failure.Inputf("objective %q: the prices are in %s\nTry: the amount in %[2]s, or --price with other prices",
+			o.Text, p.Currency)
+	}
+	return nil
+}
+
+// signs are the currency signs that an objective may have.
+const signs = "$€£¥"
 
 // GivenHPA reads the HPA of -f (a file, a folder, or - for stdin) and passes the API
 // server's warnings to say; nil = no -f.

@@ -32,7 +32,7 @@ func (a *Ask) Report(dirs []string) (report.Page, []results.Summary, error) {
 		if err != nil {
 			return page, nil, err
 		}
-		price, err := ReadPrice("price", a.Price)
+		price, err := PriceOf(a.Price, objectives)
 		if err != nil {
 			return page, nil, err
 		}

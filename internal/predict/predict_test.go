@@ -13,6 +13,7 @@ import (
 
 	"github.com/hpatune/hpatune/internal/failure"
 	"github.com/hpatune/hpatune/internal/report"
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 )
 
@@ -115,6 +116,87 @@ func TestTune(t *testing.T) {
 	}
 	if page, _ := os.ReadFile(filepath.Join(dir, "report.html")); !strings.Contains(string(page), "--seed 1 --min-floor 3") {
 		t.Error("report.html does not have the command that made it")
+	}
+}
+
+// TestTuneForgets: a refusal leaves no manifest of an earlier recommendation, but the file that
+// it was asked about, and what is not hpatune's.
+func TestTuneForgets(t *testing.T) {
+	dir := t.TempDir()
+	write := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			data, err := os.ReadFile(filepath.Join(before, "cluster", "hpa.yaml"))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, name), data, 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tune := func(given string) {
+		t.Helper()
+		ask := Ask{Seed: 1, MinFloor: 2, Out: dir, Filename: given, Objectives: []string{"ttft.p95 < 1ms"}, Say: func(string) {}}
+		if got, err := ask.Tune(t.Context(), []string{before}); err != nil || got.Recommendation.Verdict != tuner.Refuse {
+			t.Fatalf("Tune = %+v, %v, want a refusal", got, err)
+		}
+	}
+	left := func(want ...string) {
+		t.Helper()
+		var got []string
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			got = append(got, e.Name())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("the folder has %q, want %q", got, want)
+		}
+	}
+	write("hpa.yaml", "notes.txt")
+	tune("") // no advice folder yet: the files in it are somebody's
+	left("hpa.yaml", "model.json", "notes.txt", "recommendation.json", "report.html")
+	write("hpa.hpa", "signal.yaml", "scaledobject-patch.yaml")
+	tune(filepath.Join(dir, "hpa.yaml"))
+	left("hpa.yaml", "model.json", "notes.txt", "recommendation.json", "report.html")
+	tune("")
+	left("model.json", "notes.txt", "recommendation.json", "report.html")
+}
+
+// TestTuneChecksItsFolderFirst: a folder that cannot be written to is refused before the search.
+func TestTuneChecksItsFolderFirst(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{file, filepath.Join(file, "advice")} {
+		ask := Ask{Seed: 1, MinFloor: 2, Out: out, Say: func(string) {}, Progress: func(string, int, int) { t.Error("it began") }}
+		if _, err := ask.Tune(t.Context(), []string{before}); failure.Of(err) != failure.Input || !strings.Contains(err.Error(), "Try: --out") {
+			t.Errorf("--out %s: %v, want an error of the input", out, err)
+		}
+	}
+}
+
+// An amount with a currency sign must be in the price list's currency.
+func TestPriceOfAnObjective(t *testing.T) {
+	eur := filepath.Join(t.TempDir(), "eur.yaml")
+	if err := os.WriteFile(eur, []byte("CPU: 0.04\nunit: hour\ncurrencyCode: EUR\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		text, price string
+		ok          bool
+	}{
+		{"usd_month < $900", "", true}, {"usd_month < 900", eur, true}, {"usd_month < €900", eur, true},
+		{"usd_month < $900", eur, false}, {"usd_hour < €1", "", false}, {"ttft.p95 < 1s", eur, true},
+	} {
+		objectives, err := results.ParseObjectives([]string{c.text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := PriceOf(c.price, objectives); (err == nil) != c.ok || err != nil && failure.Of(err) != failure.Input {
+			t.Errorf("%s at the prices of %q: %v, want no error: %v", c.text, c.price, err, c.ok)
+		}
 	}
 }
 

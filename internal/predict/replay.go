@@ -49,7 +49,7 @@ func (a *Ask) Replay(ctx context.Context, dir string) (*Replayed, error) {
 	if err != nil {
 		ran = asked // nothing was recorded: the model is fitted as if the given HPA had run
 	}
-	if r.Price, err = ReadPrice("price", a.Price); err != nil {
+	if r.Price, err = PriceOf(a.Price, r.Objectives); err != nil {
 		return nil, err
 	}
 	loop, err := loopOf(run, asked)

@@ -45,6 +45,13 @@ func (a *Ask) Tune(ctx context.Context, dirs []string) (*Advised, error) {
 	if err != nil {
 		return nil, err
 	}
+	out := a.Out
+	if out == "" {
+		out = filepath.Join(dirs[0], "advice")
+	}
+	if err := canWrite(out); err != nil {
+		return nil, failure.Inputf("advice %s: %w\nTry: --out FOLDER", out, err)
+	}
 	r, model, err := tuner.Recommend(ctx, runs, o)
 	if err != nil {
 		return nil, err
@@ -52,10 +59,6 @@ func (a *Ask) Tune(ctx context.Context, dirs []string) (*Advised, error) {
 	if o.Recorded != nil {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("the HPA of %s did not run: \"current\" is what the model predicts for "+
 			"it; the HPA that ran is behind the measured figures", a.Filename))
-	}
-	out := a.Out
-	if out == "" {
-		out = filepath.Join(dirs[0], "advice")
 	}
 	done := &Advised{Recommendation: r, Dir: out}
 	return done, a.write(done, runs[0], dirs[0], current, model, o.Objectives)
@@ -92,7 +95,7 @@ func (a *Ask) options(runs []*results.Run) (tuner.Options, manifest.HPA, error) 
 			return o, current, err
 		}
 	}
-	if o.Price, err = ReadPrice("price", a.Price); err != nil {
+	if o.Price, err = PriceOf(a.Price, o.Objectives); err != nil {
 		return o, current, err
 	}
 	if o.Nodes, err = a.nodes(); err != nil {

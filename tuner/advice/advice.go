@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -133,6 +134,11 @@ const (
 	scaledYAML = "scaledobject.yaml"
 )
 
+// Written are the files that Make may return. A folder with the first of them is an advice
+// folder.
+var Written = []string{"recommendation.json", hpaYAML, scaledYAML, "hpa.hpa", "model.json", signalYAML,
+	"scaledobject-patch.yaml", "inferenceservice-patch.yaml"}
+
 // FileIn returns the name of the file in an advice folder that contains the recommended
 // settings, given the files in it.
 func FileIn(has func(name string) bool) string {
@@ -211,7 +217,12 @@ func silenced(c *hpa.Config, meta manifest.Meta) manifest.Meta {
 	return meta
 }
 
-func (a *Advice) add(name string, data []byte) { a.Files = append(a.Files, File{name, data}) }
+func (a *Advice) add(name string, data []byte) {
+	if !slices.Contains(Written, name) {
+		panic("advice: " + name + " is not listed in Written")
+	}
+	a.Files = append(a.Files, File{name, data})
+}
 
 func (a *Advice) json(name string, v any) error {
 	var b bytes.Buffer

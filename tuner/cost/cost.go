@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -136,6 +137,18 @@ func PriceByName(name string) (Price, bool) {
 	return Price{}, false
 }
 
+// currency is the form of an ISO 4217 code.
+var currency = regexp.MustCompile(`^[A-Za-z]{3}$`)
+
+// meant are the fields, by names in small letters that people write for them. OpenCost's files
+// have other fields, which are ignored, but one that is only misspelt would make a resource
+// free.
+var meant = map[string]string{
+	"cpu": "CPU", "vcpu": "CPU", "core": "CPU", "cores": "CPU", "ram": "RAM", "memory": "RAM", "mem": "RAM", "gpu": "GPU", "gpus": "GPU",
+	"node": "node", "nodes": "node", "unit": "unit", "date": "date", "name": "name", "currencycode": "currencyCode",
+	"currency": "currencyCode",
+}
+
 // PriceOf reads a price from the fields of an OpenCost pricing file (CPU, RAM, GPU,
 // currencyCode, description; numbers or strings with numbers) and two of our own: `unit:
 // hour|month` and `date`. OpenCost's own files are hourly, but the same fields are monthly
@@ -163,11 +176,14 @@ func PriceOf(fields map[string]any) (Price, []error) {
 		return 0
 	}
 	text := func(key string) string {
-		if s, ok := fields[key].(string); ok {
-			return s
-		}
-		if t, ok := fields[key].(time.Time); ok {
-			return t.Format(time.DateOnly)
+		switch v := fields[key].(type) {
+		case string:
+			return v
+		case time.Time:
+			return v.Format(time.DateOnly)
+		case nil:
+		default:
+			errs = append(errs, fmt.Errorf("%s: is %v, should be text", key, v))
 		}
 		return ""
 	}
@@ -186,6 +202,14 @@ func PriceOf(fields map[string]any) (Price, []error) {
 	}
 	if p.Currency == "" {
 		p.Currency = "USD"
+	}
+	if !currency.MatchString(p.Currency) {
+		errs = append(errs, fmt.Errorf("currencyCode: %q is not a code of three letters, such as EUR", p.Currency))
+	}
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		if want := meant[strings.ToLower(key)]; want != "" && want != key {
+			errs = append(errs, fmt.Errorf("%s: unknown; write %s", key, want))
+		}
 	}
 	for key := range fields { // nvidia.com/gpu: another spelling of GPU; example.com/fpga: its own
 		switch {
@@ -221,6 +245,9 @@ func PriceOf(fields map[string]any) (Price, []error) {
 			p.Extended[name] /= HoursPerMonth
 		}
 	case "":
+		if fields["unit"] != nil {
+			break // said above
+		}
 		errs = append(errs, fmt.Errorf("unit: missing; write `unit: hour` or `unit: month` (730 hours)"))
 	default:
 		errs = append(errs, fmt.Errorf("unit: %q is neither hour nor month", unit))
@@ -231,9 +258,16 @@ func PriceOf(fields map[string]any) (Price, []error) {
 // Parse reads a price from a YAML file called name: see PriceOf. Its error lists every
 // problem.
 func Parse(name string, data []byte) (Price, error) {
-	fields := map[string]any{}
-	if err := yaml.Unmarshal(data, &fields); err != nil {
+	var whole any
+	switch err := yaml.Unmarshal(data, &whole); {
+	case err != nil && strings.Contains(err.Error(), "unsupported value"):
+		return Price{}, fmt.Errorf("price %s: a value is .nan or .inf, which is not a price", name)
+	case err != nil:
 		return Price{}, fmt.Errorf("price %s: %w", name, err)
+	}
+	fields, ok := whole.(map[string]any)
+	if !ok && whole != nil {
+		return Price{}, fmt.Errorf("price %s: the file should have fields, such as CPU: 0.03 and unit: hour", name)
 	}
 	p, errs := PriceOf(fields)
 	for i, err := range errs {

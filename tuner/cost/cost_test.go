@@ -40,6 +40,13 @@ func TestPriceOf(t *testing.T) {
 		{"no unit is refused, since OpenCost's files are hourly in one place and monthly in another", map[string]any{"CPU": 1.0}, Price{}, "unit: missing"},
 		{"all problems at once", map[string]any{"CPU": "dear", "RAM": -1.0, "unit": "week"}, Price{}, "CPU: dear is not a number;RAM: -1 is not a price;unit: \"week\""},
 		{"a node for nothing", map[string]any{"CPU": 0.05, "unit": "hour", "node": 0}, Price{}, "node: 0 would make nodes free"},
+		{"a field in small letters is not free", map[string]any{"cpu": 0.05, "memory": 0.01, "GPU": 1.0, "unit": "hour"}, Price{},
+			"cpu: unknown; write CPU;memory: unknown; write RAM"},
+		{"fields of OpenCost that say nothing here", map[string]any{"CPU": 0.05, "unit": "hour", "provider": "custom", "spotCPU": "0.01", "storage": "0.0001"},
+			Price{Unit: "hour", CPU: 0.05, Currency: "USD"}, ""},
+		{"text that is none", map[string]any{"CPU": 0.05, "unit": 5, "name": []any{"a"}, "date": 5, "currencyCode": 5}, Price{},
+			"unit: is 5, should be text;name: is [a], should be text;date: is 5;currencyCode: is 5"},
+		{"a currency in words", map[string]any{"CPU": 0.05, "unit": "hour", "currencyCode": "euro"}, Price{}, "not a code of three letters"},
 		{"nothing but a unit", map[string]any{"unit": "hour"}, Price{}, "all are 0 or missing"},
 	} {
 		got, errs := PriceOf(c.fields)
@@ -75,8 +82,10 @@ func TestParse(t *testing.T) {
 	if err != nil || p.CPU != 0.05 || p.RAM != 0.01 || p.Currency != "EUR" {
 		t.Errorf("Parse = %+v, %v", p, err)
 	}
-	for _, text := range []string{"CPU: [", "CPU: dear\n", "unit: hour\n"} {
-		if _, err := Parse("ours.yaml", []byte(text)); err == nil || !strings.HasPrefix(err.Error(), "price ours.yaml: ") {
+	for _, text := range []string{"CPU: [", "CPU: dear\n", "unit: hour\n", "[]", "dear", "CPU: .nan\nunit: hour\n", ""} {
+		_, err := Parse("ours.yaml", []byte(text))
+		if err == nil || !strings.HasPrefix(err.Error(), "price ours.yaml: ") || strings.Contains(err.Error(), "Go value") ||
+			strings.Contains(err.Error(), "unsupported") {
 			t.Errorf("Parse(%q) = %v, want an error that names the file", text, err)
 		}
 	}
