@@ -5,9 +5,11 @@
 package countproxy
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -22,8 +24,19 @@ const (
 	MetricsPath = "/-/metrics"
 )
 
-// again is how long a held request waits between two attempts to reach a pod.
-const again = 100 * time.Millisecond
+const (
+	// again is how long a held request waits between two attempts to reach a pod.
+	again = 100 * time.Millisecond
+	// attempt is how long one attempt may take. A connection to a pod that has just been
+	// deleted gets no answer, and would else take all the time that a request may be held,
+	// although other pods are ready.
+	attempt = time.Second
+	// largest is the longest body that is read, in bytes.
+	largest = 16 << 20
+)
+
+// client is the key of the client's own context.
+type client struct{}
 
 // Counts are the proxy's counts of requests.
 type Counts struct {
@@ -62,7 +75,10 @@ func New(to *url.URL, hold time.Duration) *Proxy {
 func (p *Proxy) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.hold)
 	defer cancel()
-	var d net.Dialer
+	if own, ok := ctx.Value(client{}).(context.Context); ok { // the transport goes on dialing without its client
+		defer context.AfterFunc(own, cancel)()
+	}
+	d := net.Dialer{Timeout: attempt}
 	conn, err := d.DialContext(ctx, network, addr)
 	if err == nil {
 		return conn, nil
@@ -108,5 +124,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.arrivals.Add(1)
 	p.pending.Add(1)
 	defer p.pending.Add(-1)
+	// Only when the body has been read does the server notice that the client has gone.
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largest))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	r = r.WithContext(context.WithValue(r.Context(), client{}, r.Context()))
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	p.forward.ServeHTTP(w, r)
 }

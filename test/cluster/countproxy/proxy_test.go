@@ -1,7 +1,9 @@
 package countproxy
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -103,4 +105,25 @@ func TestARequestIsRefusedInTheEnd(t *testing.T) {
 	if c := counts(t, proxy.URL); res.StatusCode != http.StatusServiceUnavailable || c.Refused != 1 || c.Pending != 0 {
 		t.Errorf("status %d, %+v; want 503 and one refused", res.StatusCode, c)
 	}
+}
+
+func TestARequestIsNotPendingOnceItsClientHasGone(t *testing.T) {
+	proxy := httptest.NewServer(New(&url.URL{Scheme: "http", Host: free(t)}, time.Minute))
+	defer proxy.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, proxy.URL+"/v1/completions", strings.NewReader("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := make(chan error)
+	go func() {
+		_, err := http.DefaultClient.Do(r)
+		gone <- err
+	}()
+	until(t, proxy.URL, func(c Counts) bool { return c.Held == 1 && c.Pending == 1 })
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("the client got %v", err)
+	}
+	until(t, proxy.URL, func(c Counts) bool { return c.Held == 0 && c.Pending == 0 })
 }
