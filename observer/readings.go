@@ -123,9 +123,29 @@ func (x *metrics) total(
 	case average == nil && value != nil:
 		r.Values = []int64{value.MilliValue()}
 	case average != nil && s.Status > 0:
-		r.Values = []int64{average.MilliValue() * int64(s.Status)}
+		r.Values = []int64{totalOf(average.MilliValue(), int64(s.Status), looks)}
 	}
 	return r, len(r.Values) > 0
+}
+
+// totalOf returns a total in thousandths of which the controller told the average over n
+// replicas. The average is rounded up to a thousandth, so the total is in the n thousandths up
+// to n·average. If the metric has shown nothing but whole numbers, it is the one among them:
+// 4 over 6 replicas is told as 667m, and 6·667m = 4002m would be one replica more.
+func totalOf(average, n int64, looks []customLook) int64 {
+	most := average * n
+	whole := most / 1000 * 1000
+	for _, l := range looks {
+		for _, v := range l.series {
+			if v%1000 != 0 {
+				return most
+			}
+		}
+	}
+	if len(looks) > 0 && whole > most-n {
+		return whole
+	}
+	return most
 }
 
 // near lists indices of readings in the order in which the controller may have got them:

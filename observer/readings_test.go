@@ -68,3 +68,35 @@ func TestFindWhatTheControllerWasTold(t *testing.T) {
 		t.Errorf("without any look: %+v, want none: which pods were counted is not known", got)
 	}
 }
+
+// A metric that counts is whole: 4 over 6 replicas is told as 667m, and 6·667m is not 4.
+func TestTotalOfAnAverage(t *testing.T) {
+	external := &autoscalingv2.MetricSpec{External: &autoscalingv2.ExternalMetricSource{}}
+	looks := func(milli ...int64) (out []customLook) {
+		for i, v := range milli {
+			out = append(out, customLook{at: time.Duration(i) * time.Second, series: []int64{v}})
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		name     string
+		average  int64
+		replicas int32
+		looks    []customLook
+		want     int64
+	}{
+		{"a count over six", 667, 6, looks(3000, 0), 4000},
+		{"a count that divides evenly", 1500, 2, looks(0), 3000},
+		{"no whole number is near", 671, 6, looks(3000, 0), 4026},
+		{"a metric that was no count", 667, 6, looks(3000, 2500), 4002},
+		{"nothing was seen of it", 667, 6, nil, 4002},
+	} {
+		x := &metrics{custom: map[int][]customLook{0: tt.looks}}
+		current := autoscalingv2.MetricValueStatus{AverageValue: resource.NewMilliQuantity(tt.average, resource.DecimalSI)}
+		got, ok := x.find(0, external, &autoscalingv2.MetricStatus{External: &autoscalingv2.ExternalMetricStatus{Current: current}},
+			&results.Sync{At: time.Minute, Status: tt.replicas})
+		if !ok || !reflect.DeepEqual(got.Values, []int64{tt.want}) {
+			t.Errorf("%s: %v %v, want %d", tt.name, got.Values, ok, tt.want)
+		}
+	}
+}
