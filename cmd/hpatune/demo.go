@@ -35,7 +35,11 @@ func newDemoCmd(s streams) *cobra.Command {
 }
 
 func (s streams) runDemo(ctx context.Context, out string, seed int64, speed float64, keda bool) error {
-	profile, source, err := record.ReadProfile("demo")
+	name := "demo"
+	if keda {
+		name = "demo-keda"
+	}
+	profile, source, err := record.ReadProfile(name)
 	if err != nil {
 		return err
 	}

@@ -14,19 +14,19 @@ import (
 	"github.com/hpatune/hpatune/profiles"
 )
 
-// demo is the name of the sandbox's own profile.
-const demo = "demo"
+// demo and demoKEDA are the names of the sandbox's own profiles.
+const demo, demoKEDA = "demo", "demo-keda"
 
 // ProfileNames are the built-in profiles, the sandbox's own first.
-func ProfileNames() []string { return append([]string{demo}, profiles.Names()...) }
+func ProfileNames() []string { return append([]string{demo, demoKEDA}, profiles.Names()...) }
 
 // ReadProfile reads a profile: a file, a run folder (the profile that it sent), or a
 // built-in name. The source is returned unchanged. An error is of kind failure.Input;
 // mistakes in the profile are source.Problems, and are returned with what could be read.
 func ReadProfile(name string) (p *profiles.Profile, text []byte, err error) {
-	if name == demo {
-		p, err := profiles.Parse("demo.yaml", sandbox.DemoProfile, nil)
-		return p, sandbox.DemoProfile, failure.As(failure.Input, err)
+	if own := map[string][]byte{demo: sandbox.DemoProfile, demoKEDA: sandbox.DemoProfileKEDA}[name]; own != nil {
+		p, err := profiles.Parse(name+".yaml", own, nil)
+		return p, own, failure.As(failure.Input, err)
 	}
 	file, files := profileFile(name)
 	if text, err := os.ReadFile(file); err == nil {

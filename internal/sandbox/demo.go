@@ -8,6 +8,12 @@ import _ "embed"
 //go:embed demo.yaml
 var DemoProfile []byte
 
+// DemoProfileKEDA is the profile for DemoScaledObject: the same service under a load that it
+// meets in the same way in every run.
+//
+//go:embed demo-keda.yaml
+var DemoProfileKEDA []byte
+
 // DemoScaledObject is a ScaledObject that scales the default service on what its pods
 // tell, as YAML.
 //

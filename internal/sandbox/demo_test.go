@@ -11,9 +11,18 @@ import (
 // The demo's load stays within what the test bed can carry truthfully, and is
 // long enough to show a scale-down behind a window of five minutes.
 func TestDemoProfile(t *testing.T) {
-	p, err := profiles.Parse("demo.yaml", DemoProfile, nil)
+	for name, text := range map[string][]byte{"demo": DemoProfile, "demo-keda": DemoProfileKEDA} {
+		t.Run(name, func(t *testing.T) { judgeDemo(t, name, text) })
+	}
+}
+
+func judgeDemo(t *testing.T, name string, text []byte) {
+	p, err := profiles.Parse(name+".yaml", text, nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if p.Name != name {
+		t.Errorf("its name is %q", p.Name)
 	}
 	service := DefaultService()
 	class := p.Classes[0]

@@ -53,8 +53,8 @@ const (
 // matched if the replay has its size within two syncs of it, give or take one replica or a
 // tenth. If one replay does not pass, the recording is compared with several replays with
 // other seeds (byLuck), because a queue that a moment of bad balancing causes cannot be
-// matched scrape by scrape, and one request more in a queue may take the run another way
-// (branch). Nothing is judged while the autoscaler was not seen, for as long
+// matched scrape by scrape; if that does not do, with more of them (branch), because one
+// request more in a queue may take the run another way. Nothing is judged while the autoscaler was not seen, for as long
 // after that as it remembers, or after its HPA was edited.
 func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay {
 	if len(run.Syncs) == 0 {
@@ -81,7 +81,11 @@ func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay 
 		plays = append(plays, play(w.AsRecordedWith(w.Seed+uint64(i)+1)))
 	}
 	out.Metrics = medians(metrics)
-	out = c.byLuck(run.Syncs, plays, out)
+	if out = c.byLuck(run.Syncs, plays, out); out.Verdict == SelfFail {
+		for i := range branches - lucks {
+			plays = append(plays, play(w.AsRecordedWith(w.Seed+uint64(lucks+i))))
+		}
+	}
 	if near := c.branch(run.Syncs, plays, &out); out.Verdict == SelfPass && near != nil {
 		var of []map[string]float64
 		for _, i := range near {

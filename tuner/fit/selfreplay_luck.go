@@ -14,8 +14,11 @@ const (
 	// within the range of the replays.
 	luckLeast = 0.4
 	luckHours = 0.2
-	// branchLeast is how many replays must pass by themselves if only some do.
-	branchLeast = 2
+	// branches is how many replays a recording is compared with if lucks do not do, and
+	// branchLeast how many of them must pass by themselves: the model says that one such run in
+	// ten is like the recorded one.
+	branches    = 30
+	branchLeast = 3
 	// luckSlack allows for the difference that a replay's steps make between equal hours.
 	luckSlack = 0.01
 )

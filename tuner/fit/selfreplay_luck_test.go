@@ -48,12 +48,12 @@ func TestARunThatWentAnotherWay(t *testing.T) {
 		want     SelfVerdict
 		near     int
 	}{
-		{"the run went the way of two replays of nine", early, append(times(7, late), times(2, early)...), SelfPass, 2},
-		{"the run went the way of one replay of nine, which is an accident", early, append(times(8, late), times(1, early)...), SelfFail, 1},
-		{"all replays go one way, the run another", early, times(9, late), SelfFail, 0},
-		{"all replays go one way, the run too", late, times(9, late), SelfPass, 9},
-		{"the replays go two ways, the run a third", far, append(times(5, late), times(4, early)...), SelfFail, 0},
-		{"the replays never move", early, times(9, never), SelfFail, 0},
+		{"the run went the way of one replay in ten", early, append(times(27, late), times(3, early)...), SelfPass, 3},
+		{"the run went the way of two replays of thirty, which is an accident", early, append(times(28, late), times(2, early)...), SelfFail, 2},
+		{"all replays go one way, the run another", early, times(30, late), SelfFail, 0},
+		{"all replays go one way, the run too", late, times(30, late), SelfPass, 30},
+		{"the replays go two ways, the run a third", far, append(times(16, late), times(14, early)...), SelfFail, 0},
+		{"the replays never move", early, times(30, never), SelfFail, 0},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			c := comparison{step, period, 2, nil}
@@ -61,8 +61,8 @@ func TestARunThatWentAnotherWay(t *testing.T) {
 			single := c.compare(recordedSizes(syncs, 600, step), rescalesOf(syncs, step), row.plays[0])
 			got := c.byLuck(syncs, row.plays, single)
 			by := c.branch(syncs, row.plays, &got)
-			if got.Verdict != row.want || got.ReplaysMatched != row.near || got.Replays != 9 {
-				t.Errorf("%+v, want %s with %d of 9 replays that match", got, row.want, row.near)
+			if got.Verdict != row.want || got.ReplaysMatched != row.near || got.Replays != 30 {
+				t.Errorf("%+v, want %s with %d of 30 replays that match", got, row.want, row.near)
 			}
 			if by != nil && (got.RescalesMatched != got.Rescales || *got.ReplicaHoursError != 0 || *got.MeanAbsReplicas != 0) {
 				t.Errorf("%+v: the figures are not those of the replays that decided, %v", got, by)
