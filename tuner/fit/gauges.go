@@ -236,10 +236,14 @@ func (s *service) gaugeCandidates(m *hpa.Metric, tracks []track, pooled, free bo
 	}
 	name := strings.ToLower(m.Name)
 	whole := wholeNumbers(tracks)
-	done := s.courseOf(weights{done: 1})
+	courseOf, front := s.courseOf, s.front(m)
+	if front {
+		courseOf, pools = s.frontCourseOf, pools[:1]
+	}
+	done := courseOf(weights{done: 1})
 	for i := range counts {
 		c := &counts[i]
-		course := s.courseOf(c.of)
+		course := courseOf(c.of)
 		hinted := slices.ContainsFunc(c.words, func(w string) bool { return strings.Contains(name, w) })
 		for _, pool := range pools {
 			if pool == plant.Max && (len(s.servers) < 2 || c.of.rate()) || pool == plant.Mean && c.of.oldest ||
@@ -249,7 +253,8 @@ func (s *service) gaugeCandidates(m *hpa.Metric, tracks []track, pooled, free bo
 			if c.of.tokens+c.of.prompt > 0 && course.allSum[len(course.allSum)-1] == 0 {
 				continue // this was not recorded
 			}
-			h := hypothesis{s: s, course: course, pool: pool, tracks: tracks, pooled: pooled, rate: c.of.rate(), scale: 1}
+			h := hypothesis{s: s, course: course, pool: pool, tracks: tracks, pooled: pooled, front: front,
+				rate: c.of.rate(), scale: 1}
 			if !free && pool != plant.Mean && !c.of.oldest {
 				h.whole, h.known = whole, true
 			}

@@ -31,7 +31,7 @@ type course struct {
 }
 
 const (
-	courseStep  = 0.5   // seconds: half of a usual scrape step
+	courseStep  = 1     // seconds
 	courseMost  = 40000 // instants; a longer run gets longer steps
 	mostLooks   = 4000  // points to which a held series is filled up
 	mostApart   = 600   // points used to find the phases of many pods
@@ -41,12 +41,15 @@ const (
 )
 
 // courseOf computes a quantity from the log and the fitted starts.
-func (s *service) courseOf(w weights) *course {
+func (s *service) courseOf(w weights) *course { return s.courseBy(w, courseStep) }
+
+// courseBy is courseOf in steps of so many seconds, or in multiples of it for a long run.
+func (s *service) courseBy(w weights, step float64) *course {
 	end := 1.0
 	for i := range s.calls {
 		end = math.Max(end, s.calls[i].done)
 	}
-	c := &course{step: math.Max(courseStep, math.Ceil(end/courseMost)), oldest: w.oldest}
+	c := &course{step: step * math.Ceil(end/courseMost/step), oldest: w.oldest}
 	n := int(end/c.step) + 2
 	for k := range s.servers {
 		at, sum := make([]float64, n), make([]float64, n)

@@ -18,6 +18,7 @@ type hypothesis struct {
 	pool   plant.Pool
 	tracks []track
 	pooled bool    // the metric is the pool's
+	front  bool    // it is measured in front of the pods
 	rate   bool    // it has no value at an instant
 	scale  float64 // of the quantity
 	// whole means that the samples are whole numbers: a count at an instant is, but its mean
@@ -129,13 +130,19 @@ func (h *hypothesis) deviationOf(t *timing) float64 {
 	return sum / float64(n)
 }
 
-// timings returns the best ways in which the tracks may have been seen, simplest first: held
-// between scrapes, with each pod at its own phase, averaged over a window.
+// timings returns the best ways in which the tracks may have been seen, simplest first: read
+// when asked for (in front of the pods), held between scrapes, with each pod at its own phase,
+// averaged over a window.
 func (h *hypothesis) timings() []timing {
 	var out []timing
 	if !h.rate && !(h.known && !h.whole) {
+		if h.front {
+			var asked timing
+			asked.deviation = h.deviationOf(&asked)
+			out = append(out, asked)
+		}
 		out = append(out, h.heldBetween())
-		if h.pooled && h.s.visible && h.pool != plant.Max && h.under == nil && len(h.s.servers) > 1 {
+		if h.pooled && !h.front && h.s.visible && h.pool != plant.Max && h.under == nil && len(h.s.servers) > 1 {
 			out = append(out, h.heldApart())
 		}
 	}
@@ -144,7 +151,7 @@ func (h *hypothesis) timings() []timing {
 	case h.rate:
 		tried = ratesOver
 	case !h.known || !h.whole:
-	case h.pooled && !h.s.visible:
+	case h.pooled && !h.front && !h.s.visible:
 		// The sum of many pods, each read once in w seconds at its own phase, equals the mean
 		// over w.
 		tried = apartEvery
@@ -354,6 +361,8 @@ func (t *timing) words() string {
 		return fmt.Sprintf("read every %v with a delay of %v", seconds(t.every), delay)
 	case t.apart:
 		return fmt.Sprintf("of each pod every %v, with a delay of %v", seconds(t.window), delay)
+	case t.window == 0:
+		return "read when it is asked for"
 	}
 	return fmt.Sprintf("averaged over %v with a delay of %v", seconds(t.window), delay)
 }

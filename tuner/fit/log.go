@@ -74,7 +74,8 @@ type life struct {
 
 // readLog sorts a run by replica. It leaves out requests that held no slot in a replica (shed,
 // refused, never connected) and those without an end. If most requests name a replica, it also
-// leaves out the few that do not.
+// leaves out the few that do not. Where something holds requests while no pod is ready, a
+// request that was sent before its pod was ready reached the pod when that was.
 func readLog(run *results.Run) *log {
 	l := &log{run: run, hidden: unseenPods(run), lives: livesOf(run.Pods)}
 	for _, p := range l.lives {
@@ -97,6 +98,7 @@ func readLog(run *results.Run) *log {
 	}
 	l.visible = visible*10 >= answered*9 && visible > 0
 	byBackend := map[int32]int{}
+	opened := l.openedBy()
 	l.calls = make([]call, 0, len(run.Requests))
 	for i := range run.Requests {
 		r := &run.Requests[i]
@@ -121,6 +123,9 @@ func readLog(run *results.Run) *log {
 		}
 		c := call{sent: r.Sent.Seconds(), done: r.Done.Seconds(), server: k, class: r.Class, tokens: float64(r.Tokens),
 			ok: r.Outcome == results.OK && !l.hidden.meet(r.Sent, r.Done), request: r}
+		if at, ok := opened[backend]; ok {
+			c.sent = min(max(c.sent, at), c.done)
+		}
 		c.first = c.done
 		if results.Happened(r.First) {
 			c.first, c.streamed = r.First.Seconds(), true
@@ -149,6 +154,35 @@ func readLog(run *results.Run) *log {
 		}
 	}
 	return l
+}
+
+// openedBy returns when the pod behind each backend became ready, in seconds, if something holds
+// requests until then; nil if nothing does, or the replicas are not visible.
+func (l *log) openedBy() map[int32]float64 {
+	hold, err := results.AtZero(l.run.Meta.AtZero)
+	if err != nil || hold == 0 || !l.visible {
+		return nil
+	}
+	names := map[string]int32{}
+	for i, b := range l.run.Meta.Backends {
+		for _, name := range []string{b.Name, b.Address} {
+			if name != "" {
+				names[name] = int32(i)
+			}
+		}
+	}
+	out := map[int32]float64{}
+	for i := range l.run.Pods {
+		p := &l.run.Pods[i]
+		for _, name := range []string{p.Name, p.Backend} {
+			if k, ok := names[name]; ok && name != "" && p.Phase == results.PodReady {
+				if _, known := out[k]; !known {
+					out[k] = p.At.Seconds()
+				}
+			}
+		}
+	}
+	return out
 }
 
 // livesOf returns each pod's life, in order of first mention.

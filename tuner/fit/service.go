@@ -22,9 +22,10 @@ type service struct {
 	// itself, in seconds by index; nil if nothing slows down.
 	slowing slowing
 	alone   []float64
-	mean    float64 // of the law's times, seconds
-	hidden  *hidden // replicas behind one address; nil = visible
-	atOnce  int     // requests that get a slot at once, by the starts; a law under a quota has more slots
+	mean    float64  // of the law's times, seconds
+	hidden  *hidden  // replicas behind one address; nil = visible
+	outside []string // metrics that are measured in front of the pods
+	atOnce  int      // requests that get a slot at once, by the starts; a law under a quota has more slots
 	// own is what a call takes by itself if that differs from the measured time: a CPU limit
 	// throttles some calls and not others. nil = it does not differ.
 	own func(i int) plant.ServiceTime
