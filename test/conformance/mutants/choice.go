@@ -28,11 +28,18 @@ var rooms = []struct {
 	{"tuner/cost", nil},
 }
 
+// choiceOptions are how the tests of a room are run.
+type choiceOptions struct {
+	workers int  // mutants at a time
+	quick   bool // leave out the tests that take longest
+	verbose bool // print the survivors after each set of tests
+}
+
 // chosen mutates each room's files, and prints the survivors with their explanations and
 // how many mutants of each file were killed. It returns an error if that is less than 90 %
 // of a file, or if a survivor has no explanation. If files is not nil, only the files that
-// it matches are mutated; quick leaves out the tests that take longest.
-func chosen(workers int, files *regexp.Regexp, keep string, quick bool) error {
+// it matches are mutated. keep is the file with the explanations.
+func chosen(files *regexp.Regexp, keep string, o choiceOptions) error {
 	known, err := explained(keep)
 	if err != nil {
 		return err
@@ -58,7 +65,7 @@ func chosen(workers int, files *regexp.Regexp, keep string, quick bool) error {
 		if len(names) == 0 {
 			continue
 		}
-		counts, err := roomOf(root, room.dir, names, known, workers, quick)
+		counts, err := roomOf(root, room.dir, names, known, o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", room.dir, err)
 		}
@@ -105,7 +112,7 @@ func verdict(all []tallied) error {
 }
 
 // roomOf mutates files of one folder. It removes the survivors that it finds from known.
-func roomOf(root, room string, names []string, known map[string]string, workers int, quick bool) ([]tallied, error) {
+func roomOf(root, room string, names []string, known map[string]string, o choiceOptions) ([]tallied, error) {
 	dir := filepath.Join(root, room)
 	files, mutants, err := rewrite(dir, names)
 	if err != nil {
@@ -134,15 +141,20 @@ func roomOf(root, room string, names []string, known map[string]string, workers 
 	dead, left := map[int]bool{}, mutants
 	for i, tests := range tiers {
 		k.cpu = 10 * time.Second
-		if last := i > 0 && i == len(tiers)-1; last && quick {
+		if last := i > 0 && i == len(tiers)-1; last && o.quick {
 			break
 		} else if last { // the slowest tests; mutants with an explanation need not run them
 			k.cpu = max(time.Minute, 4*whole)
 			left = slices.DeleteFunc(slices.Clone(left), func(m *mutant) bool { return known[m.key()] != "" })
 		}
 		fmt.Printf("%s: running %d tests on each of %d mutants\n", room, len(tests), len(left))
-		maps.Copy(dead, k.kill(left, workers, "-test.run", "^("+strings.Join(tests, "|")+")$"))
+		maps.Copy(dead, k.kill(left, o.workers, "-test.run", "^("+strings.Join(tests, "|")+")$"))
 		left = slices.DeleteFunc(slices.Clone(left), func(m *mutant) bool { return dead[m.id] })
+		for _, m := range left {
+			if o.verbose && known[m.key()] == "" {
+				fmt.Printf("  survives: %d %s:%d %s\n", m.id, m.file, m.line, m.key())
+			}
+		}
 	}
 	counts := make([]tallied, len(names))
 	for i, name := range names {

@@ -50,7 +50,7 @@ func main() {
 			files, err = regexp.Compile(*match)
 		}
 		if err == nil {
-			err = chosen(*workers, files, *keepChoice, *quick)
+			err = chosen(files, *keepChoice, choiceOptions{workers: *workers, quick: *quick, verbose: *verbose})
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "mutants:", err)
