@@ -74,6 +74,8 @@ func TestWantOfDifferentQuantiles(t *testing.T) {
 		want     float64
 	}{
 		{"an idle replica gives enough for the larger", []string{"ttft.p95 < 1s", "e2e.p50 < 1s"}, 0.96, 0.95},
+		{"it gives exactly the larger", []string{"ttft.p95 < 1s", "e2e.p50 < 1s"}, 0.95, 0.95},
+		{"no objective is about requests", []string{"error_rate < 1%"}, 0.6, 0.95},
 		{"it gives less, and more than both may miss", []string{"ttft.p95 < 1s", "e2e.p50 < 1s"}, 0.6, 0.57},
 		{"both may miss more than it does", []string{"ttft.p95 < 1s", "e2e.p50 < 1s"}, 0.46, 0.45},
 		{"it gives less than both may miss", []string{"ttft.p95 < 1s", "e2e.p50 < 1s"}, 0.3, 0.45},

@@ -33,6 +33,15 @@ func TestOnlyWhatIsImpossibleIsNamed(t *testing.T) {
 	}
 }
 
+// If an idle replica misses none of the objectives alone, all that are about requests are named.
+func TestWhatIsImpossibleTogether(t *testing.T) {
+	b := newBenchOf(t, clockwork(t, 60, nil), nil, Options{}, "flaps <= 2", "ttft.p95 < 500ms", "usd_month < 1", "goodput > 90%")
+	got := goals{list: b.impossible()}.String()
+	if want := `"ttft.p95 < 500ms" and "goodput > 90%"`; got != want {
+		t.Errorf("impossible together: %s, want %s", got, want)
+	}
+}
+
 // If it is not the requests that miss an objective, a refusal speaks of what does.
 func TestWhatHelpsIsAboutWhatWasMissed(t *testing.T) {
 	price := Price{Name: "made up", CPU: 0.25, Currency: "EUR"} // of a replica of one core

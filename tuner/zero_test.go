@@ -183,18 +183,31 @@ func TestMinimumIsTheScaledObjectsOwn(t *testing.T) {
 	}
 }
 
-// TestTheSandboxRanWithoutTheLoop: a replay of a sandbox run has no KEDA loop either.
-func TestTheSandboxRanWithoutTheLoop(t *testing.T) {
+// A run is replayed under the loop that ran, not under the one for the candidates. In the
+// sandbox no loop ran, and a minimum of zero counted as one.
+func TestTheRunIsReplayedUnderTheLoopThatRan(t *testing.T) {
 	_, f := quietRun(t)
-	b := &bench{world: f.World.Under(&keda.Loop{Polling: time.Minute})}
+	asked, ran := &keda.Loop{Polling: time.Minute}, &keda.Loop{Polling: time.Hour}
 	for _, x := range []struct {
-		kind results.TargetKind
-		loop bool
-		min  int32
-	}{{results.OfSandbox, false, 1}, {results.OfHPA, true, 0}} {
+		sentence   string
+		kind       results.TargetKind
+		asked, ran *keda.Loop
+		want       *keda.Loop
+		min        int32
+	}{
+		{"in the sandbox none ran", results.OfSandbox, asked, nil, nil, 1},
+		{"a sandbox run whose own loop is known", results.OfSandbox, asked, ran, ran, 1},
+		{"a sandbox run, and no loop for the candidates", results.OfSandbox, nil, ran, ran, 1},
+		{"the sandbox, and no loop at all", results.OfSandbox, nil, nil, nil, 0},
+		{"a cluster whose loop is not known ran the candidates' one", results.OfHPA, asked, nil, asked, 0},
+		{"a cluster whose loop is known", results.OfHPA, asked, ran, ran, 0},
+		{"a cluster with a loop, and none for the candidates", results.OfHPA, nil, ran, ran, 0},
+		{"a cluster, and no loop at all", results.OfHPA, nil, nil, nil, 0},
+	} {
+		b := &bench{world: f.World.Under(x.asked), ran: x.ran}
 		as, c := b.asRan(&results.Run{Meta: results.Meta{Target: results.Target{Kind: x.kind}}}, queueHPA(0))
-		if (as.world.Loop != nil) != x.loop || c.MinReplicas != x.min {
-			t.Errorf("%s: loop %v, minReplicas %d; want %v, %d", x.kind, as.world.Loop, c.MinReplicas, x.loop, x.min)
+		if as.world.Loop != x.want || c.MinReplicas != x.min {
+			t.Errorf("%s: loop %+v, minReplicas %d; want %+v, %d", x.sentence, as.world.Loop, c.MinReplicas, x.want, x.min)
 		}
 	}
 }
