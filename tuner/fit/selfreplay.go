@@ -54,8 +54,8 @@ const (
 // tenth. If one replay does not pass, the recording is compared with several replays with
 // other seeds (byLuck), because a queue that a moment of bad balancing causes cannot be
 // matched scrape by scrape; if that does not do, with more of them (branch), because one
-// request more in a queue may take the run another way. Nothing is judged while the autoscaler was not seen, for as long
-// after that as it remembers, or after its HPA was edited.
+// request more in a queue may take the run another way. Nothing is judged while the autoscaler
+// was not seen, for as long after that as it remembers, or after its HPA was edited.
 func SelfReplayOf(run *results.Run, w *replay.World, cfg hpa.Config) SelfReplay {
 	if len(run.Syncs) == 0 {
 		return SelfReplay{Verdict: SelfAssumed}
