@@ -49,7 +49,7 @@ func Read(stdin io.Reader, names []string) (*Set, error) {
 		}
 		patches := map[string]bool{}
 		for _, p := range paths {
-			data, err := Bytes(stdin, p)
+			data, err := bytesOf(stdin, p)
 			if err != nil {
 				return nil, err
 			}
@@ -225,30 +225,15 @@ func (m *Set) Nothing(what string) error {
 	return errors.New(text)
 }
 
-// Bytes reads a manifest: a file, all YAML and JSON of a folder, or - for stdin.
-func Bytes(stdin io.Reader, name string) ([]byte, error) {
+// bytesOf reads a file, or - for stdin.
+func bytesOf(stdin io.Reader, name string) ([]byte, error) {
 	if name == "-" {
-		data, err := io.ReadAll(stdin)
-		return data, err
+		return io.ReadAll(stdin)
 	}
-	info, err := os.Stat(name)
-	if err != nil {
+	if _, err := os.Stat(name); err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
-	if !info.IsDir() {
-		data, err := os.ReadFile(name)
-		return data, err
-	}
-	var all []byte
-	err = filepath.WalkDir(name, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !isManifest(p) {
-			return err
-		}
-		data, err := os.ReadFile(p)
-		all = append(append(all, "\n---\n"...), data...)
-		return err
-	})
-	return all, err
+	return os.ReadFile(name)
 }
 
 func isManifest(p string) bool {
@@ -259,13 +244,46 @@ func isManifest(p string) bool {
 	return false
 }
 
-// HPAOf reads the one HPA of a manifest (see Bytes and manifest.One). Its errors are
-// of kind failure.Input.
+// HPAOf reads the one HPA of a manifest (see manifest.One): of a file, a folder, or - for stdin.
+// Its errors are of kind failure.Input.
 func HPAOf(stdin io.Reader, name string) (manifest.HPA, error) {
-	data, err := Bytes(stdin, name)
+	file, data, err := Autoscaler(stdin, name)
 	if err != nil {
-		return manifest.HPA{}, failure.As(failure.Input, err)
+		return manifest.HPA{}, err
 	}
-	h, err := manifest.One(name, data)
+	h, err := manifest.One(file, data)
 	return h, failure.As(failure.Input, err)
+}
+
+// Autoscaler returns the file that holds the autoscaler, and its text: name itself, - for stdin,
+// or the one file of a folder with an HPA or ScaledObject, whatever else is in that folder. Its
+// errors are of kind failure.Input.
+func Autoscaler(stdin io.Reader, name string) (file string, data []byte, err error) {
+	if info, err := os.Stat(name); err != nil || !info.IsDir() {
+		data, err := bytesOf(stdin, name)
+		return name, data, failure.As(failure.Input, err)
+	}
+	set, err := Read(stdin, []string{name})
+	if err == nil {
+		err = set.Problems.Sort().Err()
+	}
+	if err != nil {
+		return "", nil, failure.As(failure.Input, err)
+	}
+	var which []string
+	for _, d := range set.Docs {
+		if d.HPA == nil || d.Kind == "InferenceService" { // KServe would revert an HPA
+			continue
+		}
+		which = append(which, fmt.Sprintf("%s %s at %s:%d", d.Kind, d.Name, d.File, d.Line))
+		file, data = d.File, set.Texts[d.File]
+	}
+	switch len(which) {
+	case 0:
+		return "", nil, failure.As(failure.Input, set.Nothing("HorizontalPodAutoscaler or ScaledObject"))
+	case 1:
+		return file, data, nil
+	}
+	return "", nil, failure.Inputf("manifest %s: found %d autoscalers, want one: %s\nTry: a file with only one of them",
+		name, len(which), strings.Join(which, ", "))
 }

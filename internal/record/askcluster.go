@@ -206,21 +206,21 @@ func (a *Ask) applied(subject *kube.Subject) (out applied, err error) {
 	if !a.Cluster.Apply {
 		return out, nil
 	}
-	data, err := manifests.Bytes(a.Stdin, a.Filename)
+	file, data, err := manifests.Autoscaler(a.Stdin, a.Filename)
 	if err != nil {
-		return out, failure.As(failure.Input, err)
+		return out, err
 	}
-	one, err := manifest.One(a.Filename, data)
+	one, err := manifest.One(file, data)
 	a.Plan.warn(one.Warnings)
 	if err != nil {
 		return out, failure.As(failure.Input, err)
 	}
-	docs, _ := manifest.Parse(a.Filename, data)
+	docs, _ := manifest.Parse(file, data)
 	i := slices.IndexFunc(docs, func(d manifest.Doc) bool { return d.HPA != nil && d.Kind != "InferenceService" })
 	out.spec = &docs[i].HPA.Spec
 	if r, now := out.spec.ScaleTargetRef, subject.HPA.Spec.ScaleTargetRef; r.Kind != now.Kind || r.Name != now.Name {
 		return out, failure.Inputf("%s scales %s/%s, but the live HPA scales %s/%s; --apply cannot change the target",
-			a.Filename, r.Kind, r.Name, now.Kind, now.Name)
+			file, r.Kind, r.Name, now.Kind, now.Name)
 	}
 	if docs[i].Scaled != nil {
 		out.scaled, out.diff, err = a.appliedScaled(subject, &docs[i])
