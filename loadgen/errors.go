@@ -86,6 +86,9 @@ func isWord(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
 }
 
+// foldedAddress stands for an address with its port.
+const foldedAddress = "ADDR"
+
 // foldToken judges one run of word characters, dots, colons, brackets and dashes.
 func foldToken(t string) string {
 	digits, hex, dots, colons := 0, 0, 0, 0
@@ -107,9 +110,9 @@ func foldToken(t string) string {
 	case digits == 0:
 		return t
 	case rest == 0 && digits == hex && dots == 3 && colons <= 1: // 10.0.0.1 or 10.0.0.1:80
-		return "ADDR"
+		return foldedAddress
 	case rest == 0 && colons >= 2: // [::1]:80
-		return "ADDR"
+		return foldedAddress
 	case colons == 1 && isPort(t[strings.IndexByte(t, ':')+1:]): // host:80
 		return foldToken(t[:strings.IndexByte(t, ':')]) + ":PORT"
 	case strings.HasPrefix(t, "0x"), rest == 0 && len(t) >= 8: // ids

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"math"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -159,6 +160,9 @@ func (p Probe) Hopeless() bool {
 func (p Probe) String() string {
 	head := p.Method + " " + p.URL + ": "
 	if p.Error != "" {
+		if u, err := url.Parse(p.URL); err == nil && u.Host != "" { // the addresses of many requests are folded; here is one
+			return head + strings.ReplaceAll(p.Error, foldedAddress, u.Host)
+		}
 		return head + p.Error
 	}
 	q := p.Request

@@ -167,7 +167,7 @@ func TestAProbeSaysWhatTheLoadWouldMeet(t *testing.T) {
 		{"a good answer", profiles.Target{Protocol: "openai-chat", Model: "small"}, "", "/v1/chat/completions: 200, model small, first token after ", "[]", false},
 		{"another model", profiles.Target{Protocol: "openai-chat"}, "", "HTTP 404: The model default does not exist.", "[large small]", true},
 		{"another path", profiles.Target{Protocol: "openai-chat", Path: "/nowhere"}, "", "/nowhere: HTTP 404: 404 page not found", "[large small]", true},
-		{"nobody there", profiles.Target{}, "http://127.0.0.1:1", "connection refused", "[]", true},
+		{"nobody there", profiles.Target{}, "http://127.0.0.1:1", "nothing listens at 127.0.0.1:1 (connection refused)", "[]", true},
 		{"a plain page", profiles.Target{Path: "/v1/models"}, "", "GET http://", "[]", false},
 	} {
 		url := c.url

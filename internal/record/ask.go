@@ -15,6 +15,7 @@ import (
 	"github.com/hpatune/hpatune/internal/fleet"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/internal/sandbox"
+	"github.com/hpatune/hpatune/internal/store"
 	"github.com/hpatune/hpatune/loadgen"
 	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
@@ -82,6 +83,14 @@ func (a *Ask) Run(ctx context.Context, each Each) error {
 	if err != nil {
 		return err
 	}
+	if p.Dir, err = Dir(a.Out, p.Profile.Name); err != nil {
+		return err
+	}
+	if len(a.Cluster.Fix) == 0 { // before anything is sent or asked; else each size has a folder
+		if err := store.Free(p.Dir); err != nil {
+			return err
+		}
+	}
 	var c *cluster
 	switch {
 	case a.InCluster():
@@ -92,9 +101,6 @@ func (a *Ask) Run(ctx context.Context, each Each) error {
 		err = a.endpoint(ctx, &p)
 	}
 	if err != nil {
-		return err
-	}
-	if p.Dir, err = Dir(a.Out, p.Profile.Name); err != nil {
 		return err
 	}
 	if c != nil && len(a.Cluster.Fix) > 0 {

@@ -187,6 +187,24 @@ func TestDamagedFoldersOpen(t *testing.T) {
 	}
 }
 
+// A run that ended says which of its files is damaged, and not that it was killed.
+func TestDamageAfterTheEndIsNamed(t *testing.T) {
+	for file, damage := range map[string]func(t *testing.T, dir, name string){
+		requestsDir + "/" + compactName: func(t *testing.T, dir, name string) { truncate(t, dir, name, 0) },
+		samplesDir + "/" + compactName:  func(t *testing.T, dir, name string) { truncate(t, dir, name, 0.5) },
+		recordsName:                     func(t *testing.T, dir, name string) { truncate(t, dir, name, 0.99) },
+	} {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "..", "results", "testdata", "before"))); err != nil {
+			t.Fatal(err)
+		}
+		damage(t, dir, file)
+		if why := open(t, dir).Meta.Why; !strings.Contains(why, file) || strings.Contains(why, "did not end") {
+			t.Errorf("%s is damaged: the run says %q", file, why)
+		}
+	}
+}
+
 func truncate(t *testing.T, dir, name string, share float64) {
 	t.Helper()
 	path := filepath.Join(dir, name)

@@ -51,8 +51,11 @@ func Open(fsys fs.FS) (*results.Run, error) {
 }
 
 func doubt(run *results.Run, id results.WarningID, format string, args ...any) {
-	run.Meta.Partial = true
-	run.Warnings = append(run.Warnings, results.Warning{ID: id, Text: fmt.Sprintf(format, args...)})
+	w := results.Warning{ID: id, Text: fmt.Sprintf(format, args...)}
+	if !run.Meta.Partial { // it ended, and its folder was damaged since
+		run.Meta.Partial, run.Meta.Why = true, w.Text
+	}
+	run.Warnings = append(run.Warnings, w)
 }
 
 func readCluster(fsys fs.FS, run *results.Run, _ *tables) error {
@@ -98,7 +101,11 @@ func readRecords(fsys fs.FS, run *results.Run, t *tables) error {
 		}
 	}
 	if bad > 0 {
-		doubt(run, results.WarnTornRecord, "%d unreadable lines left out, the first %v", bad, first)
+		lines := "lines"
+		if bad == 1 {
+			lines = "line"
+		}
+		doubt(run, results.WarnTornRecord, "%d unreadable %s left out, the first %v", bad, lines, first)
 	}
 	// Sources write concurrently; each list is sorted again here.
 	slices.SortStableFunc(run.Pods, func(a, b results.Pod) int { return cmp.Compare(a.At, b.At) })
@@ -147,7 +154,7 @@ func readParts[T any](fsys fs.FS, dir string, cols []column[T], run *results.Run
 			return nil, err
 		}
 		if rows, err = decode(rows, data, cols, t); err != nil {
-			doubt(run, results.WarnTornPart, "%s left out: %v", name, err)
+			doubt(run, results.WarnTornPart, "%s left out, since it is damaged (%v)", name, err)
 		}
 	}
 	return rows, nil

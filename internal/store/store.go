@@ -55,19 +55,31 @@ const (
 // ErrBacklog ends a run whose disk is slower than its records.
 var ErrBacklog = errors.New("run log: more than 32 MB wait to be written: the disk is too slow for this run")
 
+// Free reports why a run cannot be recorded in dir: it must not exist or be empty.
+func Free(dir string) error {
+	found, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("run folder: %w", err)
+	case len(found) > 0:
+		return fmt.Errorf("run folder %s: not empty (it holds %s); try --out with a new name", dir, found[0].Name())
+	}
+	return nil
+}
+
 // Create starts a run folder in dir, which must not exist or be empty, and
 // returns the Writer that owns it. meta is written with Partial set, until
 // Close says otherwise. An empty meta.Run becomes the folder's name. What is
 // or may be a secret (internal/secrets: tokens, unknown headers, who logs in to a URL) is struck
 // out of everything that is written.
 func Create(dir string, meta results.Meta, profile []byte) (*Writer, error) {
+	if err := Free(dir); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("run folder: %w", err)
-	}
-	if found, err := os.ReadDir(dir); err != nil {
-		return nil, fmt.Errorf("run folder: %w", err)
-	} else if len(found) > 0 {
-		return nil, fmt.Errorf("run folder %s: not empty (it holds %s); try --out with a new name", dir, found[0].Name())
 	}
 	profile, err := secrets.Profile(profile)
 	if err != nil {
