@@ -56,7 +56,7 @@ type SignalRow struct {
 }
 
 // mostSignals is the number of metrics that are searched, those with the least noise first.
-const mostSignals = 5
+const mostSignals = 6
 
 // signalRow is what the fit alone knows about a signal.
 func signalRow(g *fit.Signal, service *plant.Law) SignalRow {
@@ -75,7 +75,7 @@ func signalRow(g *fit.Signal, service *plant.Law) SignalRow {
 		Noise:   known(g.Noise),
 		Slope:   known(g.Slope),
 	}
-	if g.Dropped == "" && service != nil && g.Pipe.PerWaiting == 0 && g.Pipe.PerOldest == 0 {
+	if g.Dropped == "" && service != nil && g.Pipe.PerWaiting == 0 && g.Pipe.PerOldest == 0 && g.Pipe.Under == "" {
 		row.Ceiling = known(full(&g.Pipe, service))
 	}
 	return row
@@ -133,8 +133,8 @@ func (b *bench) signals(
 		b.signal(&row, base, share, new(replay.Scratch), &seen[x], &seen[y])
 		rows = append(rows, row)
 	}
-	if g, ok := sumOf(seen, search); ok {
-		row := signalRow(&g, nil)
+	for _, g := range composed(seen, search, b.world.Service.Slots()) {
+		row := signalRow(&g, &b.world.Service)
 		b.signal(&row, base, share, new(replay.Scratch), &g)
 		rows = append(rows, row)
 	}
@@ -164,54 +164,6 @@ func (r *SignalRow) order() float64 {
 	return r.more.Value
 }
 
-// pairOf is the pair to scale on together: the queue signal with the least noise, which
-// shows an overload, and the best other signal, which shows it coming.
-func pairOf(rows []SignalRow, seen []fit.Signal, search []int) (queue, other int, ok bool) {
-	queue, other = -1, -1
-	for _, i := range search {
-		switch waits := seen[i].Pipe.PerWaiting+seen[i].Pipe.PerOldest > 0 && seen[i].Pipe.PerRunning == 0; {
-		case waits && queue < 0:
-			queue = i
-		case !waits && other < 0 && rows[i].Verdict == Met:
-			other = i
-		}
-	}
-	return other, queue, queue >= 0 && other >= 0
-}
-
-// sumOf is what runs and what waits as one number of all pods. Its target is per
-// replica, wanted replicas that are not ready yet included: pods that are starting are
-// credited, where a queue alone asks again until they serve.
-func sumOf(seen []fit.Signal, search []int) (sum fit.Signal, ok bool) {
-	runs, waits := -1, -1
-	for _, i := range search {
-		p := &seen[i].Pipe
-		if seen[i].Metric.Source == hpa.Resource || seen[i].Metric.Source == hpa.External && p.Over != plant.Sum {
-			continue
-		}
-		switch {
-		case p.PerDone > 0 || p.PerWork > 0 || p.PerRunning > 0 && p.PerWaiting > 0:
-		case p.PerRunning > 0 && runs < 0:
-			runs = i
-		case p.PerWaiting > 0 && waits < 0:
-			waits = i
-		}
-	}
-	if runs < 0 || waits < 0 {
-		return sum, false
-	}
-	r, w := &seen[runs], &seen[waits]
-	sum = fit.Signal{Metric: hpa.Metric{Source: hpa.External, Name: r.Metric.Name + SumSign + w.Metric.Name}, Pipe: r.Pipe,
-		Follows: "requests in flight", Noise: math.NaN(), Slope: math.NaN(), N: min(r.N, w.N)}
-	p := &sum.Pipe
-	p.Name, p.Over, p.Ceiling = sum.Metric.Name, plant.Sum, 0
-	p.Base, p.Starting, p.PerWaiting = r.Pipe.Base+w.Pipe.Base, r.Pipe.Starting+w.Pipe.Starting, w.Pipe.PerWaiting
-	return sum, true
-}
-
-// SumSign stands between the names of two metrics of which a signal is the sum.
-const SumSign = "+"
-
 // signal searches for the best configuration that scales on the given signals only. The
 // target of the first is searched.
 func (b *bench) signal(row *SignalRow, base *trial, share int, s *replay.Scratch, on ...*fit.Signal) {
@@ -220,7 +172,7 @@ func (b *bench) signal(row *SignalRow, base *trial, share int, s *replay.Scratch
 	var pipes []plant.Pipe
 	for _, g := range on {
 		from.Metrics = append(from.Metrics, b.scaledOn(g))
-		pipes = append(pipes, g.Pipe)
+		pipes = append(append(pipes, g.Pipe), g.Also...)
 	}
 	w, err := b.world.Reading(pipes)
 	if err != nil {
@@ -277,7 +229,10 @@ func (b *bench) scaledOn(g *fit.Signal) hpa.Metric {
 	}
 	level := p.Base + p.PerDone*b.perReplica + p.PerRunning*float64(busy)
 	level += p.PerArrival * b.perReplica
-	if p.PerDone+p.PerArrival == 0 && p.PerRunning == 0 {
+	if p.Under != "" { // one request that waits for each slot in use
+		level = 1 / float64(max(1, busy))
+	}
+	if p.PerDone+p.PerArrival == 0 && p.PerRunning == 0 && p.Under == "" {
 		level = p.Base + p.PerWaiting + p.PerOldest // one request, or a second
 	}
 	if p.Ceiling > 0 {
@@ -287,7 +242,7 @@ func (b *bench) scaledOn(g *fit.Signal) hpa.Metric {
 	switch request := b.requested(m.Name); {
 	case m.Source == hpa.Resource && request > 0:
 		m.Target.Utilization = max(1, int32(math.Round(100*level/request)))
-	case m.Source == hpa.External && p.Over != plant.Sum:
+	case m.Source == hpa.External && (p.Over != plant.Sum || p.Under != ""):
 		m.Target.Type, m.Target.ValueMilli = hpa.Value, milli
 	default:
 		m.Target.Type, m.Target.AverageMilli = hpa.AverageValue, milli

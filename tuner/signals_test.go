@@ -47,6 +47,13 @@ func watched(run *results.Run, slots int) {
 			add(at, "engine_running", b.Name, float64(min(inside[k], slots)))
 			add(at, "engine_waiting", b.Name, float64(max(0, inside[k]-slots)))
 			add(at, "memory_bytes", b.Name, 1e9+1e6*at)
+			done := 0
+			for i := range run.Requests {
+				if q := &run.Requests[i]; int(q.Backend) == k && q.Done.Seconds() <= at {
+					done++
+				}
+			}
+			add(at, "engine_requests_total", b.Name, float64(done))
 		}
 		add(at, "weather", "", 50+40*math.Sin(at*at))
 	}
@@ -101,6 +108,20 @@ func TestWhichSignal(t *testing.T) {
 	}
 	if running.LeadS != nil && waiting.LeadS != nil && *running.LeadS < *waiting.LeadS {
 		t.Errorf("what runs asks %v s before the objectives break, what waits %v s: a queue comes later", *running.LeadS, *waiting.LeadS)
+	}
+	each := row("sum(engine_waiting) / sum(engine_running)")
+	if each.Follows != "requests waiting per request in service" || each.Ceiling != nil || each.Verdict == NotSearched ||
+		each.Config != nil && each.Config.Metrics[0].Target.Type != hpa.Value {
+		t.Errorf("what waits for each that runs: %+v", each)
+	}
+	used := row("sum(engine_running) / count(engine_running) / 4")
+	if used.Follows != "slots in use" || used.Ceiling == nil || math.Abs(*used.Ceiling-1) > 0.05 || used.Verdict != Met ||
+		used.Config.Metrics[0].Target.Type != hpa.Value || *used.Target < 0.2 || *used.Target > 1 {
+		t.Errorf("the slots in use: %+v", used)
+	}
+	if rate := row("sum(rate(engine_requests_total[60s]))"); rate.Follows != "completions per second" || rate.Source != "External" ||
+		rate.Ceiling == nil || rate.Noise == nil {
+		t.Errorf("the rate of a counter: %+v", rate)
 	}
 	if m := row("memory"); !strings.Contains(m.Dropped, "does not fall with the load") || m.Slope == nil || m.Verdict != "" {
 		t.Errorf("memory that only grows: %+v", m)

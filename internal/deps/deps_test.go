@@ -38,7 +38,7 @@ pure tuner/cost:
 pure tuner/fit:          results profiles internal/figure tuner/cost tuner/hpa tuner/keda tuner/plant tuner/replay
 pure tuner/fit/fittest:  results tuner/hpa tuner/plant tuner/replay
 pure tuner:              results profiles internal/figure tuner/cost tuner/fit tuner/hpa tuner/keda tuner/plant tuner/replay
-pure tuner/advice:       results internal/figure internal/secrets tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
+pure tuner/advice:       results internal/figure internal/promql internal/secrets tuner tuner/hpa tuner/manifest tuner/replay tuner/scenario
 pure tuner/recorded:     results internal/failure internal/promql tuner/hpa tuner/keda tuner/manifest tuner/replay tuner/scenario
 pure internal/source:
 pure internal/report:    results profiles internal/figure internal/layout tuner tuner/hpa tuner/manifest tuner/scenario internal/doctor tuner/fit internal/source

@@ -3,8 +3,10 @@ package advice
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/hpatune/hpatune/internal/promql"
 	"github.com/hpatune/hpatune/tuner"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
@@ -29,8 +31,12 @@ func (a *Advice) signal(r *tuner.Recommendation) {
 }
 
 // queryOf is the PromQL for a metric: the one that recorded it, by its name in queries,
-// else its own name; of metrics of single pods, the sum over the pods.
+// else its own name; of metrics of single pods, the sum over the pods. A computed signal's
+// name is PromQL over such names.
 func queryOf(m *hpa.Metric, ns string, queries map[string]string) string {
+	if strings.Contains(m.Name, "(") {
+		return composedQuery(m.Name, ns, queries)
+	}
 	parts := strings.Split(m.Name, tuner.SumSign)
 	for i, name := range parts {
 		query, recorded := queries[name]
@@ -46,6 +52,23 @@ func queryOf(m *hpa.Metric, ns string, queries map[string]string) string {
 		parts[i] = query
 	}
 	return strings.Join(parts, " + ")
+}
+
+// composedQuery puts the queries behind recorded names, or the namespace, into PromQL.
+func composedQuery(text, ns string, queries map[string]string) string {
+	metrics := promql.Metrics(text)
+	slices.Sort(metrics)
+	var old []string
+	for _, m := range slices.Compact(metrics) {
+		query, recorded := queries[m]
+		if !recorded {
+			query = fmt.Sprintf("%s{namespace=%q}", m, ns)
+		}
+		for _, end := range []string{")", "[", " "} { // a name is not the beginning of another one
+			old = append(old, m+end, query+end)
+		}
+	}
+	return strings.TrimSpace(strings.NewReplacer(old...).Replace(text + " "))
 }
 
 // quoted is text in YAML's single quotes.

@@ -36,6 +36,12 @@ func TestSignalManifest(t *testing.T) {
 			[]string{`query: 'sum(vllm:num_requests_waiting{model_name="it''s"})'`, `threshold: "4"`}},
 		{"what runs and what waits", on(hpa.Metric{Source: hpa.External, Name: "running+waiting", Target: hpa.Target{AverageMilli: 4000}}),
 			[]string{`query: 'sum(running{namespace="serving"}) + sum(avg_over_time(engine_waiting[15s]))'`}},
+		{"what waits for each that runs", on(hpa.Metric{Source: hpa.External, Name: "sum(waiting) / sum(running)", Target: hpa.Target{ValueMilli: 250}}),
+			[]string{`query: 'sum(avg_over_time(engine_waiting[15s])) / sum(running{namespace="serving"})'`, `threshold: "0.25"`, "metricType: Value"}},
+		{"the slots in use", on(hpa.Metric{Source: hpa.External, Name: "sum(running) / count(running) / 8", Target: hpa.Target{ValueMilli: 600}}),
+			[]string{`query: 'sum(running{namespace="serving"}) / count(running{namespace="serving"}) / 8'`}},
+		{"a rate", on(hpa.Metric{Source: hpa.External, Name: "sum(rate(vllm:generation_tokens_total[60s]))", Target: hpa.Target{AverageMilli: 90000}}),
+			[]string{`query: 'sum(rate(vllm:generation_tokens_total{namespace="serving"}[60s]))'`, `threshold: "90"`}},
 		{"CPU is an HPA", on(hpa.Metric{Source: hpa.Resource, Name: "cpu", Target: hpa.Target{Utilization: 60}}),
 			[]string{"kind: HorizontalPodAutoscaler", "averageUtilization: 60"}},
 	} {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/cost"
@@ -19,9 +20,10 @@ type Signal struct {
 	// single pods, External if they are not, or a resource.
 	Metric  hpa.Metric
 	Pipe    plant.Pipe
-	Follows string  // what explains its samples best
-	Noise   float64 // mean deviation from that, as a ratio of the mean; NaN = not known
-	N       int     // samples
+	Also    []plant.Pipe // further pipes that Pipe is computed with: what divides a ratio
+	Follows string       // what explains its samples best
+	Noise   float64      // mean deviation from that, as a ratio of the mean; NaN = not known
+	N       int          // samples
 	// Slope is what a request in service adds to it after the highest load, in its unit; for
 	// memory only, otherwise NaN.
 	Slope   float64
@@ -38,7 +40,7 @@ func signalsOf(s *service, cfg *hpa.Config, replica cost.Replica) []Signal {
 	for i := range s.run.Samples {
 		x := &s.run.Samples[i]
 		if x.Source == results.FromClient || x.Source == results.FromLog ||
-			strings.HasPrefix(x.Name, "container_cpu_cfs_") || onlyRises(x.Name) {
+			strings.HasPrefix(x.Name, "container_cpu_cfs_") || onlyRises(x.Name) && !isCounter(x) {
 			continue
 		}
 		count[x.Name]++
@@ -57,6 +59,9 @@ func signalsOf(s *service, cfg *hpa.Config, replica cost.Replica) []Signal {
 		switch {
 		case name == results.SampleCPU || name == results.SampleMemory:
 			m = hpa.Metric{Source: hpa.Resource, Name: strings.TrimSuffix(strings.TrimSuffix(name, "_milli"), "_bytes")}
+		case onlyRises(name):
+			out = append(out, s.rateSignal(name, count[name]))
+			continue
 		case ofPod[name]:
 			m.Source = hpa.Pods
 		}
@@ -81,6 +86,22 @@ func onlyRises(name string) bool {
 	return false
 }
 
+// isCounter reports whether a sample is of a counter of one pod, whose rate may be scaled on.
+func isCounter(x *results.Sample) bool {
+	return x.Pod != "" && strings.HasSuffix(x.Name, "_total") && !strings.Contains(x.Name, "{")
+}
+
+// rateOver is the range over which the rate of a counter is taken: four usual scrapes.
+const rateOver = time.Minute
+
+// rateSignal fits the rate of a counter, summed over the pods: requests or tokens per second.
+func (s *service) rateSignal(counter string, n int) Signal {
+	g := signalOf(s.rated(counter, rateOver), hpa.Metric{Source: hpa.Pods, Name: counter}, cost.Replica{})
+	g.Metric = hpa.Metric{Source: hpa.External, Name: "sum(" + rateName(counter, rateOver) + ")"}
+	g.N, g.Pipe.Name, g.Pipe.Over = n, g.Metric.Name, plant.Sum
+	return g
+}
+
 // signalOf fits how one metric follows the load; Dropped says why it cannot be scaled on.
 // replica is what a pod requests.
 func signalOf(s *service, m hpa.Metric, replica cost.Replica) Signal {
@@ -102,7 +123,7 @@ func signalOf(s *service, m hpa.Metric, replica cost.Replica) Signal {
 		s.holds(&g, m)
 	}
 	if p.Under != "" {
-		g.Dropped = "it is a ratio, and says nothing of how many replicas the load needs"
+		g.Also = []plant.Pipe{underOf(&p)}
 	}
 	if g.Dropped == "" && max(p.PerDone, p.PerWork, p.PerRunning, p.PerWaiting, p.PerArrival, p.PerOldest) <= 0 {
 		g.Dropped = "it does not rise with the load"
@@ -113,6 +134,8 @@ func signalOf(s *service, m hpa.Metric, replica cost.Replica) Signal {
 // follows returns a name for what a pipe counts.
 func follows(p *plant.Pipe) string {
 	switch {
+	case p.Under != "":
+		return "a ratio"
 	case p.PerRunning > 0 && p.PerWaiting > 0:
 		return "requests in flight"
 	case p.PerWaiting > 0:
@@ -151,7 +174,11 @@ func (s *service) holds(g *Signal, m hpa.Metric) {
 	}
 	_, g.Slope = theilSen(xs, ys)
 	if span := slices.Max(xs) - slices.Min(xs); !(g.Slope*span >= 0.1*meanOf(ys)) {
+		does := fmt.Sprintf("frees only %.3g MiB", g.Slope/(1<<20))
+		if g.Slope <= 0 {
+			does = "frees nothing"
+		}
 		g.Dropped = fmt.Sprintf("it does not fall with the load: after the highest load, each request less in service "+
-			"frees %.3g MiB of %.0f MiB", g.Slope/(1<<20), meanOf(ys)/(1<<20))
+			"%s of %.0f MiB", does, meanOf(ys)/(1<<20))
 	}
 }
