@@ -49,6 +49,8 @@ var counts = []count{
 	},
 	{"prompt tokens per second", []string{"prompt_tok", "input_tok"}, weights{prompt: 1},
 		func(s *service, p *plant.Pipe, per float64) { p.PerDone = per * s.meanOfCalls((*call).prompt) }},
+	{"tokens held by the requests in service", []string{"cache", "token_usage", "tokens_held", "context"}, weights{held: 1},
+		func(s *service, p *plant.Pipe, per float64) { p.PerRunning = per * s.meanHeld() }},
 	{"seconds that the longest waiting request waits", []string{"oldest", "_age", "head_of_line"}, weights{oldest: true},
 		func(_ *service, p *plant.Pipe, per float64) { p.PerOldest = per }},
 }
@@ -62,6 +64,19 @@ func (s *service) meanOfCalls(of func(*call) float64) float64 {
 		}
 	}
 	return sum / float64(max(1, n))
+}
+
+// meanHeld returns how many tokens a request in service holds on average over its service: its
+// prompt, and half of its answer.
+func (s *service) meanHeld() float64 {
+	sum, time := 0.0, 0.0
+	for i := range s.calls {
+		c := &s.calls[i]
+		if took := c.done - s.start[i]; took > 0 {
+			sum, time = sum+took*(c.prompt()+c.tokens/2), time+took
+		}
+	}
+	return sum / math.Max(1e-9, time)
 }
 
 const (
@@ -250,7 +265,7 @@ func (s *service) gaugeCandidates(m *hpa.Metric, tracks []track, pooled, free bo
 				pooled && pool == plant.Sum && c.of.oldest {
 				continue
 			}
-			if c.of.tokens+c.of.prompt > 0 && course.allSum[len(course.allSum)-1] == 0 {
+			if c.of.tokens+c.of.prompt+c.of.held > 0 && course.allSum[len(course.allSum)-1] == 0 {
 				continue // this was not recorded
 			}
 			h := hypothesis{s: s, course: course, pool: pool, tracks: tracks, pooled: pooled, front: front,

@@ -13,6 +13,7 @@ type weights struct {
 	arrived          float64 // when it arrives
 	tokens           float64 // per token of its answer, spread over the service
 	prompt           float64 // per token of its prompt, when its service starts
+	held             float64 // per token that it holds in service: its prompt, and its answer so far
 	oldest           bool    // not a sum: the age of the request that has waited longest
 }
 
@@ -78,13 +79,19 @@ func (s *service) courseBy(w weights, step float64) *course {
 			add(start, x.done, w.running+(w.done+w.tokens*x.tokens)/math.Max(1e-3, x.done-start))
 			happens(x.sent, w.arrived)
 			happens(start, w.prompt*x.prompt())
+			if w.held > 0 {
+				for j := max(0, int(math.Ceil(start/c.step))); j < n && float64(j)*c.step < x.done; j++ {
+					part := (float64(j)*c.step - start) / math.Max(1e-3, x.done-start)
+					at[j] += w.held * (x.prompt() + x.tokens*part)
+				}
+			}
 			if w.oldest {
 				for j := max(0, int(math.Ceil(x.sent/c.step))); j < n && float64(j)*c.step < start; j++ {
 					at[j] = math.Max(at[j], float64(j)*c.step-x.sent)
 				}
 			}
 		}
-		for i := 1; w.oldest && i < n; i++ {
+		for i := 1; (w.oldest || w.held > 0) && i < n; i++ {
 			sum[i] = (at[i-1] + at[i]) / 2 * c.step
 		}
 		for i := 1; i < n; i++ {
