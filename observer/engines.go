@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/hpatune/hpatune/results"
 )
 
 // An engine is a server, or an exporter next to it, with known metrics.
@@ -125,7 +127,7 @@ func (f family) queries(matchers string) []Query {
 }
 
 // meanName is the name of a histogram's mean over the last minute.
-func meanName(family string) string { return family + ":mean1m" }
+func meanName(family string) string { return family + results.MeanSuffix }
 
 // bucketName is the name under which a bucket is recorded, as Prometheus writes
 // the series: x_bucket{le="0.5"}.

@@ -9,6 +9,10 @@ import (
 	"time"
 )
 
+// MeanSuffix is at the end of the name of a sample that is the mean of a histogram over the
+// last minute: no server exports it.
+const MeanSuffix = ":mean1m"
+
 // ServerTime is how long requests took according to the servers' own histograms, without
 // warm-up, beside what the client measured. The difference is spent on the network, in
 // the load balancer and in queues in front of the servers.

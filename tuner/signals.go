@@ -55,7 +55,7 @@ type SignalRow struct {
 	more *Interval // the additional cost, relative to the recommended configuration's
 }
 
-// mostSignals is the number of metrics that are searched, those with the least noise first.
+// mostSignals is the number of metrics that are searched; toSearch orders them.
 const mostSignals = 6
 
 // signalRow is what the fit alone knows about a signal.
@@ -107,14 +107,10 @@ func (b *bench) signals(
 		return nil, err
 	}
 	rows := make([]SignalRow, len(seen))
-	var search []int
 	for i := range seen {
 		rows[i] = signalRow(&seen[i], &b.world.Service)
-		if seen[i].Dropped == "" {
-			search = append(search, i)
-		}
 	}
-	slices.SortStableFunc(search, func(i, j int) int { return cmp.Compare(seen[i].Noise, seen[j].Noise) })
+	search := toSearch(seen)
 	for _, i := range search[min(mostSignals, len(search)):] {
 		rows[i].Dropped = fmt.Sprintf("not searched: %d other metrics follow the load more closely", mostSignals)
 	}
@@ -127,13 +123,14 @@ func (b *bench) signals(
 	if err != nil {
 		return nil, err
 	}
-	if x, y, ok := pairOf(rows, seen, search); ok {
+	for _, p := range pairsOf(rows, seen, search) {
+		x, y := p[0], p[1]
 		row := SignalRow{Name: "max of " + rows[x].Name + " and " + rows[y].Name, Source: rows[x].Source,
 			Follows: "both", Samples: min(rows[x].Samples, rows[y].Samples)}
 		b.signal(&row, base, share, new(replay.Scratch), &seen[x], &seen[y])
 		rows = append(rows, row)
 	}
-	for _, g := range composed(seen, search, b.world.Service.Slots()) {
+	for _, g := range composed(seen, b.world.Service.Slots()) {
 		row := signalRow(&g, &b.world.Service)
 		b.signal(&row, base, share, new(replay.Scratch), &g)
 		rows = append(rows, row)

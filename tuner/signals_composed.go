@@ -1,8 +1,11 @@
 package tuner
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
@@ -11,33 +14,79 @@ import (
 
 // Signals that are computed from several recorded ones, as people who serve models do.
 
-// pairOf is the pair to scale on together: the queue signal with the least noise, which
-// shows an overload, and the best other signal, which shows it coming.
-func pairOf(rows []SignalRow, seen []fit.Signal, search []int) (queue, other int, ok bool) {
-	queue, other = -1, -1
+// toSearch orders the signals that can be scaled on: first the best of each quantity that
+// signals follow, a plain count of requests before others, then the one with the least noise;
+// then the rest, by noise.
+func toSearch(seen []fit.Signal) (order []int) {
+	for i := range seen {
+		if seen[i].Dropped == "" {
+			order = append(order, i)
+		}
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(seen[i].Noise, seen[j].Noise) })
+	best := map[string]int{}
+	for _, i := range order {
+		if b, has := best[seen[i].Follows]; !has || counts(&seen[i].Pipe) && !counts(&seen[b].Pipe) {
+			best[seen[i].Follows] = i
+		}
+	}
+	rest := func(i int) int {
+		if best[seen[i].Follows] == i {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(rest(i), rest(j)) })
+	return order
+}
+
+// counts reports whether a pipe counts requests: one for each that runs, or waits, or both.
+func counts(p *plant.Pipe) bool {
+	one := func(x float64) bool { return x == 0 || math.Abs(x-1) < 0.05 }
+	return p.Under == "" && p.PerRunning+p.PerWaiting > 0 && one(p.PerRunning) && one(p.PerWaiting) && p.Base < 0.05 &&
+		p.PerDone <= 0 && p.PerArrival == 0 && p.PerOldest == 0
+}
+
+// pairsOf are the pairs to scale on together, the first of which has its target searched: the
+// queue shows an overload, and another signal shows it coming. One pair has the best other
+// one, and one has the use of the KV cache, if that was recorded.
+func pairsOf(rows []SignalRow, seen []fit.Signal, search []int) (pairs [][2]int) {
+	queue, other, cache := -1, -1, -1
 	for _, i := range search {
-		switch waits := seen[i].Pipe.PerWaiting+seen[i].Pipe.PerOldest > 0 && seen[i].Pipe.PerRunning == 0; {
-		case seen[i].Pipe.Under != "":
-		case waits && queue < 0:
+		p := &seen[i].Pipe
+		switch waits := p.PerWaiting+p.PerOldest > 0 && p.PerRunning == 0 && p.Under == ""; {
+		case waits && (queue < 0 || counts(p) && !counts(&seen[queue].Pipe)):
 			queue = i
-		case !waits && other < 0 && rows[i].Verdict == Met:
+		case waits || p.Under != "" || rows[i].Verdict != Met:
+		case other < 0:
 			other = i
 		}
 	}
-	return other, queue, queue >= 0 && other >= 0
+	for i := range seen {
+		if cache < 0 && seen[i].Dropped == "" && strings.Contains(seen[i].Metric.Name, "cache") {
+			cache = i
+		}
+	}
+	for _, i := range []int{other, cache} {
+		if queue >= 0 && i >= 0 && i != queue && !slices.Contains(pairs, [2]int{i, queue}) {
+			pairs = append(pairs, [2]int{i, queue})
+		}
+	}
+	return pairs
 }
 
-// composed are the signals that follow from the recorded ones: what runs and waits as one
-// number, what waits for each that runs, and the share of the slots that are in use.
-func composed(seen []fit.Signal, search []int, slots int) (out []fit.Signal) {
+// composed are the signals that follow from recorded counts of requests: what runs and waits as
+// one number, what waits for each that runs, and the share of the slots that are in use.
+func composed(seen []fit.Signal, slots int) (out []fit.Signal) {
 	runs, waits := -1, -1
-	for _, i := range search {
+	for i := range seen {
 		p := &seen[i].Pipe
-		if seen[i].Metric.Source == hpa.Resource || seen[i].Metric.Source == hpa.External && p.Over != plant.Sum || p.Under != "" {
+		if seen[i].Dropped != "" || seen[i].Metric.Source == hpa.Resource ||
+			seen[i].Metric.Source == hpa.External && p.Over != plant.Sum || !counts(p) {
 			continue
 		}
 		switch {
-		case p.PerDone > 0 || p.PerWork > 0 || p.PerRunning > 0 && p.PerWaiting > 0:
+		case p.PerRunning > 0 && p.PerWaiting > 0:
 		case p.PerRunning > 0 && runs < 0:
 			runs = i
 		case p.PerWaiting > 0 && waits < 0:

@@ -2,9 +2,11 @@ package report
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/hpatune/hpatune/internal/figure"
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 )
 
@@ -41,7 +43,7 @@ func signalRows(r *tuner.Recommendation) *signals {
 			continue
 		}
 		row := signalRow{
-			Name:    g.Name,
+			Name:    shortName(g.Name),
 			Follows: g.Follows,
 			Noise:   quantity(g.Noise, figure.Ratio),
 			Ceiling: "none",
@@ -83,7 +85,45 @@ func signalRows(r *tuner.Recommendation) *signals {
 }
 
 // narrow shortens what a signal follows to one word, for a table of 80 columns.
-var narrow = strings.NewReplacer("requests in service", "running", "requests waiting", "waiting")
+var narrow = strings.NewReplacer("requests waiting per request in service", "ratio", "requests in service", "running",
+	"requests waiting", "waiting", "requests in flight", "in flight", "completions per second", "completions",
+	"age of the longest waiting", "age")
+
+// composedName matches the names of computed signals, which are PromQL (tuner).
+var composedName = struct{ rate, share, ratio *regexp.Regexp }{
+	regexp.MustCompile(`^sum\(rate\((?:\w+:)?(\w+?)(?:_total)?\[(\w+)\]\)\)$`),
+	regexp.MustCompile(`^sum\((\S+)\) / count\(\S+\) / (\d+)$`),
+	regexp.MustCompile(`^sum\((\S+)\) / sum\((\S+)\)$`),
+}
+
+// shortName shortens the name of a computed signal for a table of 80 columns; signal.yaml and
+// the JSON have the whole query.
+func shortName(name string) string {
+	if rest, both := strings.CutPrefix(name, "max of "); both {
+		a, b, _ := strings.Cut(rest, " and ")
+		return "max of " + shortName(a) + " and " + shortName(b)
+	}
+	bare := func(metric string) string { return metric[strings.LastIndex(metric, ":")+1:] }
+	if m := composedName.rate.FindStringSubmatch(name); m != nil {
+		return "rate of " + m[1]
+	}
+	if m := composedName.share.FindStringSubmatch(name); m != nil {
+		return bare(m[1]) + " / slots"
+	}
+	if m := composedName.ratio.FindStringSubmatch(name); m != nil {
+		return bare(m[1]) + " / " + bare(m[2])
+	}
+	if parts := strings.Split(name, tuner.SumSign); len(parts) > 1 {
+		for i := range parts {
+			parts[i] = bare(parts[i])
+		}
+		return strings.Join(parts, " + ")
+	}
+	if strings.HasSuffix(name, results.MeanSuffix) {
+		return "mean of " + bare(strings.TrimSuffix(name, results.MeanSuffix))
+	}
+	return name
+}
 
 // signals writes the table of recorded metrics that the HPA does not scale on.
 func (p *printer) signals(r *tuner.Recommendation) {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/hpatune/hpatune/internal/promql"
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/manifest"
@@ -34,6 +36,11 @@ func (a *Advice) signal(r *tuner.Recommendation) {
 // else its own name; of metrics of single pods, the sum over the pods. A computed signal's
 // name is PromQL over such names.
 func queryOf(m *hpa.Metric, ns string, queries map[string]string) string {
+	if of, isMean := strings.CutSuffix(m.Name, results.MeanSuffix); isMean && m.Source == hpa.Pods {
+		// Pods without a request in the minute have no mean: NaN >= 0 leaves them out.
+		of += "_%s{namespace=" + strconv.Quote(ns) + "}[1m]"
+		return fmt.Sprintf("sum(rate(%s) / rate(%s) >= 0)", fmt.Sprintf(of, "sum"), fmt.Sprintf(of, "count"))
+	}
 	if strings.Contains(m.Name, "(") {
 		return composedQuery(m.Name, ns, queries)
 	}
@@ -130,7 +137,7 @@ func signalOf(g *tuner.SignalRow, meta manifest.Meta, queries map[string]string)
 		)
 	}
 	for i := range c.Metrics {
-		if m := &c.Metrics[i]; m.Source == hpa.Pods && queries[m.Name] == "" {
+		if m := &c.Metrics[i]; m.Source == hpa.Pods && queries[m.Name] == "" && !strings.HasSuffix(m.Name, results.MeanSuffix) {
 			fmt.Fprintf(&b, "# With prometheus-adapter and an HPA on Pods metric %s instead:\n", m.Name)
 			for line := range strings.Lines(fmt.Sprintf("rules:\n  - seriesQuery: '%s{namespace!=\"\",pod!=\"\"}'\n"+
 				"    resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}\n"+

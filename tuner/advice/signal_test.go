@@ -40,6 +40,8 @@ func TestSignalManifest(t *testing.T) {
 			[]string{`query: 'sum(avg_over_time(engine_waiting[15s])) / sum(running{namespace="serving"})'`, `threshold: "0.25"`, "metricType: Value"}},
 		{"the slots in use", on(hpa.Metric{Source: hpa.External, Name: "sum(running) / count(running) / 8", Target: hpa.Target{ValueMilli: 600}}),
 			[]string{`query: 'sum(running{namespace="serving"}) / count(running{namespace="serving"}) / 8'`}},
+		{"the mean of a histogram, which no server exports", on(hpa.Metric{Source: hpa.Pods, Name: "vllm:queue_seconds:mean1m", Target: hpa.Target{AverageMilli: 500}}),
+			[]string{`query: 'sum(rate(vllm:queue_seconds_sum{namespace="serving"}[1m]) / rate(vllm:queue_seconds_count{namespace="serving"}[1m]) >= 0)'`}},
 		{"a rate", on(hpa.Metric{Source: hpa.External, Name: "sum(rate(vllm:generation_tokens_total[60s]))", Target: hpa.Target{AverageMilli: 90000}}),
 			[]string{`query: 'sum(rate(vllm:generation_tokens_total{namespace="serving"}[60s]))'`, `threshold: "90"`}},
 		{"CPU is an HPA", on(hpa.Metric{Source: hpa.Resource, Name: "cpu", Target: hpa.Target{Utilization: 60}}),

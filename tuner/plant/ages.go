@@ -22,6 +22,7 @@ func (h history) age(q, dt float64) float64 {
 	}
 	last := len(h) - 1
 	i, _ := slices.BinarySearch(h, h[last]-q+1e-9) // the step in which it arrived
+	i = min(i, last)                               // a queue of less than that arrived just now
 	from, before := 0.0, 0.0
 	if i > 0 {
 		before = h[i-1]
