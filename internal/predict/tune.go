@@ -86,13 +86,13 @@ func (a *Ask) options(runs []*results.Run) (tuner.Options, manifest.HPA, error) 
 	if o.Loop, err = loopOf(runs[0], current); err != nil {
 		return o, current, err
 	}
-	if o.Fit.Loop = o.Loop; ran != nil {
-		was, err := recorded.HPA(runs[0])
-		if err != nil {
-			return o, current, err
-		}
+	o.Fit.Loop = o.Loop
+	if was, none := recorded.HPA(runs[0]); given != nil && none == nil {
 		if o.Fit.Loop, err = loopOf(runs[0], was); err != nil {
 			return o, current, err
+		}
+		if _, other := o.Loop.Asks(); other { // the same sizes and targets, of another query
+			o.Recorded = &was.Config
 		}
 	}
 	if o.Price, err = PriceOf(a.Price, o.Objectives); err != nil {
