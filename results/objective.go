@@ -33,7 +33,8 @@ const (
 	StatMean = -2.0
 )
 
-// ParseObjectives parses several objectives and reports all problems at once.
+// ParseObjectives parses several objectives and reports all problems at once. One that says the
+// same as an earlier one is left out.
 func ParseObjectives(texts []string) ([]Objective, error) {
 	var os []Objective
 	var errs []error
@@ -43,9 +44,17 @@ func ParseObjectives(texts []string) ([]Objective, error) {
 			errs = append(errs, err)
 			continue
 		}
-		os = append(os, o)
+		if !slices.ContainsFunc(os, o.same) {
+			os = append(os, o)
+		}
 	}
 	return os, errors.Join(errs...)
+}
+
+// same reports whether two objectives differ at most in how they are written.
+func (o Objective) same(p Objective) bool {
+	o.Text, p.Text = "", ""
+	return o == p
 }
 
 // ParseObjective parses METRIC[.STAT] OP LIMIT [each WINDOW for PERCENT%].
@@ -188,7 +197,7 @@ func parseLimit(s string, m *Metric) (float64, error) {
 	}
 	v, err := parseNumber(s)
 	if err != nil {
-		return 0, errors.New("not a number")
+		return 0, errors.New("not a number in digits (12, 0.5)")
 	}
 	return v, nil
 }

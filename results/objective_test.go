@@ -6,6 +6,18 @@ import (
 	"time"
 )
 
+// An objective that was given twice, or in other words, is one.
+func TestParseObjectivesOnce(t *testing.T) {
+	got, err := ParseObjectives([]string{"ttft.p95 < 4s", "error_rate < 1%", "ttft.p95<4000ms", "error_rate < 0.01", "ttft.p95 <= 4s", "ttft.p99 < 4s"})
+	texts := ""
+	for _, o := range got {
+		texts += o.Text + "; "
+	}
+	if want := "ttft.p95 < 4s; error_rate < 1%; ttft.p95 <= 4s; ttft.p99 < 4s; "; err != nil || texts != want {
+		t.Errorf("ParseObjectives = %q, %v, want %q", texts, err, want)
+	}
+}
+
 func TestParseObjective(t *testing.T) {
 	for _, c := range []struct {
 		sentence string

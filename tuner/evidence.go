@@ -3,6 +3,7 @@ package tuner
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hpatune/hpatune/internal/figure"
@@ -10,6 +11,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/keda"
+	"github.com/hpatune/hpatune/tuner/replay"
 )
 
 // evidence is what the recommendation rests on.
@@ -132,6 +134,14 @@ func unseenMetrics(f *Fitted, c *hpa.Config, l *keda.Loop) *Refusal {
 					"another metric, or a longer run in which it rises and falls with the load"}
 			}
 		}
+	}
+	if !slices.ContainsFunc(blind, func(b string) bool { return !strings.HasSuffix(b, replay.NoContainer) }) {
+		var names []string
+		for _, c := range world.Containers {
+			names = append(names, c.Name)
+		}
+		return &Refusal{"metric", "the HPA scales on " + strings.Join(blind, ", "),
+			"a container that the recorded pods have: " + strings.Join(names, ", ")}
 	}
 	return &Refusal{"metric", "the HPA scales on metrics that this run did not record: " + strings.Join(blind, ", "),
 		"a run that records them: hpatune run --scrape :8000/metrics (of the pods), or --prometheus URL --promql " +

@@ -70,6 +70,9 @@ func (s streams) decideFile(name, hpaFile string, minor int) error {
 	case err != nil:
 		return usagef("scenario %s: %w", name, err)
 	case failed > 0:
+		if failed == 1 {
+			return usagef("one scenario is invalid; see scenarioError in the output")
+		}
 		return usagef("%d scenarios are invalid; see scenarioError in the output", failed)
 	}
 	return nil

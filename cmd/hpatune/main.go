@@ -156,7 +156,9 @@ func answering(c *cobra.Command) {
 				return err
 			}
 			given := "needs an argument"
-			if len(args) > 0 {
+			if len(args) == 1 {
+				given = "was given one argument"
+			} else if len(args) > 1 {
 				given = fmt.Sprintf("was given %d arguments", len(args))
 			}
 			return usagef("%s %s\nTry: %s", c.CommandPath(), given, c.UseLine())

@@ -36,7 +36,7 @@ func (s streams) runTest(files []string, output format, verbose bool) error {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			bad = err
-			s.warnf("hpatune: %v", err)
+			s.warnf("hpatune: %s", plain.Error(err))
 			continue
 		}
 		script, err := scenario.ParseScript(file, data, os.DirFS(filepath.Dir(file)))

@@ -82,6 +82,9 @@ func TestTheCommandLinesOwnErrors(t *testing.T) {
 		{"a time that ends before it begins", []string{"explain", "x", "--from", "5m", "--to", "1m"}, exitUsage, "--from 5m is after --to 1m"},
 		{"a word that the flag does not know", []string{"run", "--url", "http://127.0.0.1:1", "--http2", "yes"}, exitUsage, "want h2c or off"},
 		{"both ways of gate", []string{"gate", "--recording", "x", "y"}, exitUsage, "both RUN and --recording were given"},
+		{"one of two arguments", []string{"verify", "x"}, exitUsage, "was given one argument"},
+		{"a script that is not there", []string{"test", "nosuch.hpa"}, exitUsage, "nosuch.hpa: no such file or folder"},
+		{"a folder for a script", []string{"test", "testdata"}, exitUsage, "testdata: is a folder, not a file"},
 		{"help is no error", []string{"tune", "--help"}, exitOK, ""},
 	} {
 		var out, stderr bytes.Buffer

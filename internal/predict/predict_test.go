@@ -24,6 +24,11 @@ const (
 	advised = "../../results/testdata/advice"
 )
 
+// sidecar is an HPA on a container that the shipped runs do not have.
+const sidecar = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: a}\nspec:\n" +
+	"  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: inference-endpoint}\n  maxReplicas: 5\n  metrics: [{type: " +
+	"ContainerResource, containerResource: {name: cpu, container: nosuch, target: {type: Utilization, averageUtilization: 60}}}]\n"
+
 // flags says that these flags were given.
 func flags(names ...string) func(string) bool {
 	return func(name string) bool { return slices.Contains(names, name) }
@@ -79,6 +84,19 @@ func TestRefusals(t *testing.T) {
 			"run none: not a folder"},
 		{"advice that is none", Ask{}, func(a *Ask) error { _, _, err := a.Verify(after, after); return err },
 			"no model.json in it"},
+		{"a run given twice", Ask{}, func(a *Ask) error { _, err := a.Tune(t.Context(), []string{before, before}); return err },
+			"was given twice"},
+		{"advice without a recommendation", Ask{}, func(a *Ask) error {
+			dir := t.TempDir()
+			data, err := os.ReadFile(filepath.Join(advised, "model.json"))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, "model.json"), data, 0o644)
+			}
+			if err == nil {
+				_, _, err = a.Verify(dir, after)
+			}
+			return err
+		}, "it has no hpa.yaml, because tune gave no recommendation"},
 		{"a page into a folder that is not there", Ask{}, func(*Ask) error {
 			return WritePage(filepath.Join(t.TempDir(), "none", "page.html"), report.Page{})
 		}, "there is no folder "},
@@ -116,6 +134,16 @@ func TestTune(t *testing.T) {
 	}
 	if page, _ := os.ReadFile(filepath.Join(dir, "report.html")); !strings.Contains(string(page), "--seed 1 --min-floor 3") {
 		t.Error("report.html does not have the command that made it")
+	}
+}
+
+// An HPA on a container that the pods do not have is no matter of recording more.
+func TestReplayOfAContainerThatIsNotThere(t *testing.T) {
+	ask := Ask{Replicates: 5, Filename: file(t, "sidecar.yaml", sidecar), Say: func(string) {}}
+	_, err := ask.Replay(t.Context(), before)
+	want := "no pod has a container of that name\nTry: a container that the recorded pods have: server"
+	if failure.Of(err) != failure.Evidence || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "--scrape") {
+		t.Errorf("Replay: %v, want %q", err, want)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/hpatune/hpatune/internal/doctor"
 	"github.com/hpatune/hpatune/internal/failure"
@@ -38,6 +39,11 @@ func (a *Ask) Tune(ctx context.Context, dirs []string) (*Advised, error) {
 		}
 		if err := a.Stated.contradicts(run); err != nil {
 			return nil, err
+		}
+		if slices.ContainsFunc(runs, func(r *results.Run) bool {
+			return r.Meta.Run == run.Meta.Run && r.Meta.Start.Equal(run.Meta.Start)
+		}) {
+			return nil, failure.Inputf("run %s was given twice; a run is evidence once", dir)
 		}
 		runs = append(runs, run)
 	}

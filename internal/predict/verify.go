@@ -2,6 +2,9 @@ package predict
 
 import (
 	"cmp"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -26,6 +29,10 @@ func (a *Ask) Verify(dir, runDir string) (*tuner.Agreement, results.Trust, error
 	model, err := readModel(dir)
 	if err != nil {
 		return nil, trust, err
+	}
+	if _, err := os.Stat(Settings(dir)); a.Filename == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil, trust, failure.Inputf("advice %s: it has no %s, because tune gave no recommendation\n"+
+			"Try: -f FILE, the HPA that RUN ran under", dir, filepath.Base(Settings(dir)))
 	}
 	under, err := GivenHPA(a.Stdin, cmp.Or(a.Filename, Settings(dir)), a.Say)
 	if err != nil {

@@ -271,7 +271,12 @@ func TestConclude(t *testing.T) {
 			for i := range r.Requests {
 				r.Requests[i].Outcome = results.Connect
 			}
-		}), nil, nil, "", "no request was answered"},
+		}), nil, nil, "", "Check that http://u is up and that its protocol is http. The run is kept."},
+		{"a server that answers, and never well", run(func(r *results.Run) {
+			for i := range r.Requests {
+				r.Requests[i].Outcome = results.Truncated
+			}
+		}), nil, nil, "", "no error was recorded\nThe run is kept."},
 		{"a shard", run(func(r *results.Run) { r.Meta.Context[ShardKey] = "0/2" }), nil, nil, "hpatune merge DIR", ""},
 		{"a run that another load spoiled", run(func(r *results.Run) {
 			half := 0.5

@@ -41,14 +41,11 @@ func Conclude(
 		if errs := slices.Concat(sum.Errors, sum.WarmupErrors); len(errs) > 0 {
 			why = errs[0].Error
 		}
-		return "", fmt.Errorf(
-			"no request was answered: %s\nCheck that %s is up and that its protocol is %s. The run is kept. Try: hpatune "+
-				"report %s",
-			why,
-			run.Meta.Target.URL,
-			run.Meta.Target.Protocol,
-			dir,
-		)
+		check := ""
+		if f := sum.Load.Failed; f.Connect+f.Reset+f.Timeout+f.HTTP4xx+f.HTTP5xx > 0 { // else it speaks the protocol
+			check = fmt.Sprintf("Check that %s is up and that its protocol is %s. ", run.Meta.Target.URL, run.Meta.Target.Protocol)
+		}
+		return "", fmt.Errorf("no request was answered: %s\n%sThe run is kept. Try: hpatune report %s", why, check, dir)
 	case run.Meta.Context[ShardKey] != "":
 		return fmt.Sprintf("this is shard %s, so there is no verdict yet; merge all shards with: hpatune merge %s …",
 			run.Meta.Context[ShardKey], dir), nil

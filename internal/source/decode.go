@@ -187,7 +187,7 @@ func (d *decoder) wrong(n *yaml.Node, path, want string) {
 		try = strconv.Quote(n.Value)
 	case n.ShortTag() == "!!str":
 		found = strconv.Quote(clip(n.Value))
-		if _, err := strconv.ParseFloat(n.Value, 64); err == nil && strings.Contains(want, "number") {
+		if x, err := strconv.ParseFloat(n.Value, 64); err == nil && x-x == 0 && strings.Contains(want, "number") { // not NaN, not Inf
 			try = n.Value + ", without quotes"
 		}
 	}
@@ -306,6 +306,10 @@ func (d *decoder) object(n *yaml.Node, path string, to reflect.Value, depth int)
 		known[name] = index
 		names = append(names, name)
 	})
+	if _, ok := known["file"]; ok && n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" { // the file's name alone
+		d.problem(n, path, "is "+strconv.Quote(clip(n.Value))+", should be a map of fields", "{file: "+clip(n.Value)+"}")
+		return
+	}
 	d.pairs(n, path, depth, func(key string, k, v *yaml.Node, at string) {
 		index, ok := known[key]
 		if !ok {

@@ -92,6 +92,7 @@ func TestProblems(t *testing.T) {
 		{"a key written twice names the first", "name: a\nname: b", "f.yaml:2: name: is written twice; first on line 1\n  Try: keep one of them"},
 		{"a number where text belongs is to be quoted", "stages:\n- labels: {x: 1}", "f.yaml:2: stages[0].labels.x: is number 1, should be text\n  Try: \"1\""},
 		{"a quoted number where a number belongs", "count: '5'", "f.yaml:1: count: is \"5\", should be a whole number\n  Try: 5, without quotes"},
+		{"a quoted NaN is no number without its quotes either", "ratio: 'NaN'", "f.yaml:1: ratio: is \"NaN\", should be a number"},
 		{"text where a number belongs", "count: many", "f.yaml:1: count: is \"many\", should be a whole number"},
 		{"a fraction where a whole number belongs", "count: 1.5", "f.yaml:1: count: is 1.5, should be a whole number"},
 		{"a number out of range", "count: 3000000000", "f.yaml:1: count: 3000000000 is out of range\n  Try: at most 2147483647"},

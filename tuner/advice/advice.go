@@ -139,6 +139,9 @@ const (
 var Written = []string{"recommendation.json", hpaYAML, scaledYAML, "hpa.hpa", "model.json", signalYAML,
 	"scaledobject-patch.yaml", "inferenceservice-patch.yaml"}
 
+// sandboxSpeed is the default of run --speed.
+const sandboxSpeed = 20
+
 // FileIn returns the name of the file in an advice folder that contains the recommended
 // settings, given the files in it.
 func FileIn(has func(name string) bool) string {
@@ -261,7 +264,11 @@ func (a *Advice) Next(dir, recorded string) []string {
 	second := "hpatune run --hpa " + strings.TrimPrefix(ns+"/"+name, "/") + needed(m) +
 		" -p " + profile + " --out results/after"
 	if m.Target.Kind == results.OfSandbox {
-		second = "hpatune run --sandbox -p " + profile + " -f " + file + " --out results/after"
+		speed := ""
+		if m.Speed > 1 && m.Speed < sandboxSpeed { // this machine was too busy for the default
+			speed = fmt.Sprintf(" --speed %g", m.Speed)
+		}
+		second = "hpatune run --sandbox" + speed + " -p " + profile + " -f " + file + " --out results/after"
 	}
 	apply := []string{"kubectl diff -f " + file, "kubectl apply -f " + file}
 	if a.owned != nil {

@@ -154,3 +154,21 @@ func TestNextRepeatsWhatWasNeeded(t *testing.T) {
 		}
 	}
 }
+
+// The second run of a sandbox is at the first one's speed, if that machine was too slow for the
+// default.
+func TestNextRunOfASandboxKeepsItsSpeed(t *testing.T) {
+	for speed, want := range map[float64]string{
+		10: "hpatune run --sandbox --speed 10 -p", 12.5: "hpatune run --sandbox --speed 12.5 -p", 20: "hpatune run --sandbox -p", 0: "hpatune run --sandbox -p",
+	} {
+		o := optionsOf(manifest.Owner{})
+		o.Run.Meta.Target.Kind, o.Run.Meta.Speed = results.OfSandbox, speed
+		a, err := Make(pick(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next := a.Next("out", "x"); !strings.HasPrefix(next[len(next)-2], want) {
+			t.Errorf("recorded at speed %g: next is %q, want %q", speed, next[len(next)-2], want)
+		}
+	}
+}

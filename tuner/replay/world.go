@@ -390,6 +390,9 @@ func count(r *rand.Rand, mean, cv2 float64) float64 {
 	return max(0, math.Round(mean+math.Sqrt(mean*cv2)*r.NormFloat64()))
 }
 
+// NoContainer is what Blind says of a metric of a container that no pod has.
+const NoContainer = "no pod has a container of that name"
+
 // Blind names the metrics of cfg that the world does not have: nothing was recorded of
 // them, or the pods have no such container.
 func (w *World) Blind(cfg *hpa.Config) []string {
@@ -401,7 +404,7 @@ func (w *World) Blind(cfg *hpa.Config) []string {
 			out = append(out, m.Source.String()+" metric "+m.Key())
 		case m.Source == hpa.ContainerResource && !slices.ContainsFunc(w.Containers,
 			func(c hpa.Container) bool { return c.Name == m.Container }):
-			out = append(out, m.Source.String()+" metric "+m.Key()+": no pod has a container of that name")
+			out = append(out, m.Source.String()+" metric "+m.Key()+": "+NoContainer)
 		}
 	}
 	return out

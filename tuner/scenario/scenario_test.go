@@ -78,6 +78,12 @@ func TestProblemsNameTheirFields(t *testing.T) {
 	}
 }
 
+func TestAScenarioThatIsNoObjectIsNamed(t *testing.T) {
+	if _, err := Parse([]byte(`[]`), nil); err == nil || !strings.HasPrefix(err.Error(), "scenario: found [], want an object") {
+		t.Errorf("a list: %v, want the scenario named", err)
+	}
+}
+
 func TestSplitGivesOneObjectOrOneALine(t *testing.T) {
 	for _, c := range []struct {
 		name, in string

@@ -20,7 +20,11 @@ type value struct {
 }
 
 func (v value) bad(format string, args ...any) {
-	*v.errs = append(*v.errs, fmt.Errorf("%s: %w", strings.TrimPrefix(v.path, "."), fmt.Errorf(format, args...)))
+	at := strings.TrimPrefix(v.path, ".")
+	if at == "" {
+		at = "scenario"
+	}
+	*v.errs = append(*v.errs, fmt.Errorf("%s: %w", at, fmt.Errorf(format, args...)))
 }
 
 // null reports whether the field is absent or null.
