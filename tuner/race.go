@@ -60,7 +60,7 @@ func (s *search) contend(edge int) []*trial {
 func (s *search) race(in []*trial) error {
 	for _, n := range batches {
 		if s.used > s.budget {
-			return s.oneByOne(in)
+			return s.oneByOne(in, false)
 		}
 		if err := s.play(in, n); err != nil {
 			return err
@@ -70,7 +70,7 @@ func (s *search) race(in []*trial) error {
 			best = slices.MinFunc(ok, cheaper)
 		}
 		in = slices.DeleteFunc(slices.Clone(in), func(t *trial) bool {
-			if t.fate() != open {
+			if t.fate() != open || t.hopeless() {
 				return true
 			}
 			if best == nil {
@@ -86,15 +86,16 @@ func (s *search) race(in []*trial) error {
 	return nil
 }
 
-// oneByOne is the race beyond its budget.
-func (s *search) oneByOne(in []*trial) error {
+// oneByOne is the race beyond its budget. A candidate that has become hopeless gets no more
+// days, unless patient: dearer ones may hold at once, and it would take all the days there are.
+func (s *search) oneByOne(in []*trial, patient bool) error {
 	slices.SortStableFunc(in, cheaper)
 	for _, t := range in {
 		for _, n := range batches {
 			if len(feasible(s.trials, s.b.space)) > 0 {
 				return nil
 			}
-			if t.fate() != open {
+			if t.fate() != open || !patient && t.hopeless() {
 				break
 			}
 			if err := s.play([]*trial{t}, n); err != nil {

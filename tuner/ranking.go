@@ -138,10 +138,16 @@ func (s *search) run() error {
 				}
 			}
 		}
+		if err := s.oneByOne(only(s.trials, (*trial).played), true); err != nil {
+			return err
+		}
 		if len(feasible(s.trials, b.space)) == 0 {
 			if _, ok, err := s.beyond(); err != nil || !ok {
 				return err
 			}
+		}
+		if err := s.descend(); err != nil {
+			return err
 		}
 		if err := s.simplify(); err != nil {
 			return err
