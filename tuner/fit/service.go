@@ -88,6 +88,15 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	var found slots
 	if !l.visible && len(l.traffic) > 0 {
 		h := hiddenOf(l, streams, min(orEndless(patience), orEndless(firstToken)), seed)
+		if v, said, ok := veiledOf(l, &h, seed); ok {
+			n.add(said)
+			n.quality("service", v.mean, len(v.law.Times), "mean service time at full speed in seconds, by what it costs")
+			n.add(throttledNotes(&v))
+			v.law.Timeout, v.law.FirstToken = patience, firstToken
+			v.law.Queue, said = queueOf(l, v.law.Slots())
+			n.add(said)
+			return v, n, nil
+		}
 		found, s.hidden = h.slots, &h
 	} else {
 		found = slotsOf(l, streams)

@@ -12,7 +12,15 @@ import (
 // seconds since the request arrived. seed sets the phase of the periods of a CPU limit, and
 // draws the service times of requests that have none of their own.
 func (l *Law) Serve(requests []Request, seed uint64, told func(index int, first, took float64)) {
-	m := &Model{Spec: Spec{Law: *l}, dt: 1, toEnd: math.Inf(1), toFirst: math.Inf(1), wait: math.Inf(1)}
+	l.ServeBehind(RoundRobin, 1, requests, seed, told)
+}
+
+// ServeBehind is Serve for n ≥ 1 replicas, which are idle at first, behind a balancer. seed also
+// sets the balancer's choices.
+func (l *Law) ServeBehind(b Balancer, n int, requests []Request, seed uint64,
+	told func(index int, first, took float64),
+) {
+	m := &Model{Spec: Spec{Law: *l, Balancer: b}, dt: 1, toEnd: math.Inf(1), toFirst: math.Inf(1), wait: math.Inf(1)}
 	m.Law.Queue, m.Law.Young = 0, nil
 	m.byClass = map[int16][]ServiceTime{-1: l.Times}
 	if slices.ContainsFunc(requests, func(r Request) bool { return r.Time.Total == 0 }) {
@@ -22,7 +30,7 @@ func (l *Law) Serve(requests []Request, seed uint64, told func(index int, first,
 	}
 	var e Exact
 	e.watch = func(c *call, first, took float64) { told(int(c.index), first, took) }
-	e.Reset(m, 1, seed, make([]results.Tick, 1), nil)
+	e.Reset(m, n, seed, make([]results.Tick, 1), nil)
 	for i := range requests {
 		e.arrive(&requests[i], requests[i].At, 0)
 	}
