@@ -143,14 +143,7 @@ const (
 func newPuppets(l *log, streams bool, patience float64, seed uint64) *puppets {
 	p := &puppets{l: l, streams: streams, patience: patience, seed: seed, to: len(l.calls)}
 	if len(l.calls) > playedCalls {
-		fullest := 0
-		for i := range l.calls {
-			if l.calls[i].inside > l.calls[fullest].inside {
-				fullest = i
-			}
-		}
-		p.from = min(max(0, fullest-playedCalls/2), len(l.calls)-playedCalls)
-		p.to = p.from + playedCalls
+		p.from, p.to = fullest(l, playedCalls)
 	}
 	for _, t := range l.traffic {
 		p.pods = append(p.pods, span{t[0], t[1]})

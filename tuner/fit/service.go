@@ -111,6 +111,11 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 	}
 	var more notes
 	s.slowing, more = slowingOf(&s, slots)
+	if s.slowing.per > 0 && s.hidden == nil {
+		found = slowedSlots(&s, found)
+		slots, s.atOnce, s.start = found.n, found.n, found.start
+		s.slowing, more = slowingOf(&s, slots)
+	}
 	// If services slow down, twice the slots are less than twice the capacity.
 	few, many := float64(found.lo)/s.slowing.at(float64(found.lo)), float64(found.hi)/s.slowing.at(float64(found.hi))
 	if found.waited && many > 1.5*few {

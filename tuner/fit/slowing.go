@@ -122,17 +122,24 @@ func (s *service) expected() []float64 {
 // over returns, for each call, the integral of pace(n) over its service, where n is the number
 // in service including it (of the mean replica, if replicas are hidden).
 func (s *service) over(pace func(n float64) float64) []float64 {
+	return s.overTo(pace, func(c *call) float64 { return c.done })
+}
+
+// overTo is over up to the time that until returns, which is not after the call's end.
+func (s *service) overTo(pace func(n float64) float64, until func(*call) float64) []float64 {
 	out := make([]float64, len(s.calls))
 	type event struct {
-		at  float64
-		i   int
-		end bool
+		at   float64
+		i    int
+		what int8 // 0 = it ends, 1 = it begins, 2 = until
 	}
 	for _, k := range s.servers {
 		events := make([]event, 0, 2*len(k.calls))
 		for _, i := range k.calls {
 			if s.start[i] < s.calls[i].done {
-				events = append(events, event{s.start[i], i, false}, event{s.calls[i].done, i, true})
+				c := &s.calls[i]
+				events = append(events, event{s.start[i], i, 1}, event{c.done, i, 0},
+					event{max(s.start[i], until(c)), i, 2})
 			}
 		}
 		slices.SortFunc(events, func(a, b event) int {
@@ -147,12 +154,14 @@ func (s *service) over(pace func(n float64) float64) []float64 {
 				sum += (e.at - last) * pace(n/float64(s.sharing(last)))
 			}
 			last = e.at
-			if e.end {
-				out[e.i] += sum
+			switch e.what {
+			case 0:
 				n--
-			} else {
+			case 1:
 				out[e.i] -= sum
 				n++
+			case 2:
+				out[e.i] += sum
 			}
 		}
 	}
