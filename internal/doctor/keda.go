@@ -289,6 +289,28 @@ func lostMetric(s *subject) (hits []hit, ok bool) {
 	return hits, true
 }
 
+// manySeries finds queries with one series for each pod: KEDA wants a single one.
+//
+// Source: kedacore/keda v2.21.0 pkg/scalers/prometheus_scaler.go (ExecutePromQuery).
+func manySeries(s *subject) (hits []hit, ok bool) {
+	if s.keda == nil || s.keda.Scaled.Max() < 2 {
+		return nil, s.keda != nil
+	}
+	o := s.keda.Scaled
+	for i := range o.Spec.Triggers {
+		t := &o.Spec.Triggers[i]
+		if reads, of := OfPods(t); t.Type == "prometheus" && of && promql.PerPod(t.Metadata["query"]) {
+			hits = append(hits, s.kedaHit(
+				fmt.Sprintf("spec.triggers[%d].metadata.query", i),
+				"the query has one series of %s for each pod: with two pods or more KEDA reports \"returned multiple "+
+					"elements\", and the trigger fails",
+				reads,
+			))
+		}
+	}
+	return hits, true
+}
+
 // pausedKEDA finds annotations that stop KEDA.
 func pausedKEDA(s *subject) (hits []hit, ok bool) {
 	if s.keda == nil {

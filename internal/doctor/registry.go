@@ -321,6 +321,11 @@ var Checks = []Check{
 		Fix:   "set ignoreNullValues: \"false\" and a fallback",
 	},
 	{
+		ID: "keda-series", Severity: Error, Link: kedaSpec, judge: manySeries,
+		Title: "a query has one series for each pod, and KEDA wants a single one",
+		Fix:   "aggregate it: sum(…) with metricType AverageValue, or avg(…) with metricType Value",
+	},
+	{
 		ID: "keda-paused", Severity: Warning, Link: kedaSpec, judge: pausedKEDA,
 		Title: "an annotation pauses KEDA",
 		Fix:   "remove the annotation",
