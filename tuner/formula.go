@@ -31,8 +31,10 @@ func undefined(u replay.Undefined) (notes []string, no *Refusal) {
 		return nil, &Refusal{"formula", text + ": what KEDA then reports is not a number, so the sizes cannot be predicted",
 			"a formula with a condition: divisor > 0 ? … : 0"}
 	}
-	return []string{text + ": the replay keeps the size there, but what KEDA then reports is not a number, and the HPA may " +
-		"fall to its minimum; give the formula a condition (divisor > 0 ? … : 0)"}, nil
+	return []string{
+		text + ": the replay keeps the size there, but what KEDA then reports is not a number, and the HPA may " +
+			"fall to its minimum; give the formula a condition (divisor > 0 ? … : 0)",
+	}, nil
 }
 
 // undefined replays the run once under a configuration and says whether its formula had a

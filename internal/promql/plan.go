@@ -41,7 +41,7 @@ func Same(query string) string {
 func PlanOf(query string, known func(query string) (string, bool)) (Plan, error) {
 	e, err := syntax.ParseExpr(query)
 	if err != nil {
-		return Plan{}, fmt.Errorf("Prometheus rejects it: %w", err)
+		return Plan{}, fmt.Errorf("rejected by Prometheus: %w", err)
 	}
 	p := planner{known: known}
 	p.Text, err = p.plan(e)

@@ -29,7 +29,7 @@ func TestPlanOf(t *testing.T) {
 		{"a comparison", "sum(a) > 5", "", "", "only + - * /"},
 		{"an aggregation that is not known", "stddev(a)", "", "", "only sum, avg, max and count"},
 		{"a function of a range that is not known", "sum(max_over_time(a[1m]))", "", "", "only rate and avg_over_time"},
-		{"not PromQL", "sum(a", "", "", "Prometheus rejects it"},
+		{"not PromQL", "sum(a", "", "", "rejected by Prometheus"},
 	} {
 		got, err := PlanOf(tt.query, known)
 		var parts []string

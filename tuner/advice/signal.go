@@ -137,7 +137,8 @@ func signalOf(g *tuner.SignalRow, meta manifest.Meta, queries map[string]string)
 		)
 	}
 	for i := range c.Metrics {
-		if m := &c.Metrics[i]; m.Source == hpa.Pods && queries[m.Name] == "" && !strings.HasSuffix(m.Name, results.MeanSuffix) {
+		if m := &c.Metrics[i]; m.Source == hpa.Pods && queries[m.Name] == "" &&
+			!strings.HasSuffix(m.Name, results.MeanSuffix) {
 			fmt.Fprintf(&b, "# With prometheus-adapter and an HPA on Pods metric %s instead:\n", m.Name)
 			for line := range strings.Lines(fmt.Sprintf("rules:\n  - seriesQuery: '%s{namespace!=\"\",pod!=\"\"}'\n"+
 				"    resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}\n"+

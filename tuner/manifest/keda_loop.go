@@ -53,9 +53,7 @@ func (o *ScaledObject) signal(i int, ofPods func(*Trigger) (reads string, is boo
 		return s
 	}
 	s.Reads, s.OfPods = ofPods(t)
-	if t.Type == "prometheus" {
-		s.Query = t.Metadata["query"]
-	}
+	s.Query = t.query()
 	s.Foreign = t.Type == "external" || t.Type == "external-push"
 	if t.Type == "cron" {
 		s.Cron = &keda.Cron{Start: t.Metadata["start"], End: t.Metadata["end"], Timezone: t.Metadata["timezone"]}
@@ -74,6 +72,24 @@ func (o *ScaledObject) signal(i int, ofPods func(*Trigger) (reads string, is boo
 		s.Target = q.AsApproximateFloat64()
 	}
 	return s
+}
+
+// query is what a trigger reads as PromQL: a query, or the aggregate that metrics-api makes of
+// the pods' pages; "" = neither.
+//
+// Source: pkg/scalers/metrics_api_scaler.go (aggregateMetricsFromMultipleEndpoints).
+func (t *Trigger) query() string {
+	switch {
+	case t.Type == "prometheus":
+		return t.Metadata["query"]
+	case t.Type == "metrics-api" && t.Metadata["format"] == "prometheus" &&
+		t.Metadata["aggregateFromKubeServiceEndpoints"] == "true":
+		kinds := map[string]string{"": "avg", "average": "avg", "sum": "sum", "max": "max", "min": "min"}
+		if op := kinds[t.Metadata["aggregationType"]]; op != "" {
+			return op + "(" + t.Metadata["valueLocation"] + ")"
+		}
+	}
+	return ""
 }
 
 // activation is the value above which a trigger is active. Each scaler has its own name for

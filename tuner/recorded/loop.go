@@ -21,7 +21,11 @@ import (
 //
 // The error, of kind Evidence, names the file and line of a query that the run cannot
 // answer, and what the run would have to record.
-func Loop(run *results.Run, h manifest.HPA, ofPods func(*manifest.Trigger) (reads string, is bool)) (*keda.Loop, error) {
+func Loop(
+	run *results.Run,
+	h manifest.HPA,
+	ofPods func(*manifest.Trigger) (reads string, is bool),
+) (*keda.Loop, error) {
 	if h.Scaled == nil {
 		return nil, nil
 	}
@@ -33,11 +37,16 @@ func Loop(run *results.Run, h manifest.HPA, ofPods func(*manifest.Trigger) (read
 			a.ran == nil && a.recorded(t.Metric) { // nobody knows what its query was
 			continue
 		}
-		if err := a.derive(t); err != nil {
+		// What ran and was not sampled is left to the model, which refuses it by name.
+		if err := a.derive(t); err != nil && !(a.ran != nil && a.asked(t)) {
+			field := "query"
+			if h.Scaled.Scaled.Spec.Triggers[i].Type != "prometheus" {
+				field = "valueLocation"
+			}
 			if !t.Resource && (l.Formula == nil || !a.sameFormula(l)) {
 				return nil, failure.As(failure.Evidence, fmt.Errorf("cannot replay %s\nTry: a run that records it: "+
 					"hpatune run --scrape :8000/metrics (of the pods), or --prometheus URL --promql NAME=QUERY",
-					h.Scaled.Problem(fmt.Sprintf("spec.triggers[%d].metadata.query", i), err.Error(), "")))
+					h.Scaled.Problem(fmt.Sprintf("spec.triggers[%d].metadata.%s", i, field), err.Error(), "")))
 			}
 		}
 	}

@@ -30,6 +30,11 @@ func asks(name, query string) string {
 	return "    - {type: prometheus, name: " + name + ", metadata: {serverAddress: s, query: \"" + query + "\", threshold: \"5\"}}\n"
 }
 
+func pages(metric, more string) string {
+	return "    - {type: metrics-api, name: page, metadata: {url: \"http://web/metrics\", format: prometheus, valueLocation: \"" + metric +
+		"\", targetValue: \"5\", aggregateFromKubeServiceEndpoints: \"true\"" + more + "}}\n"
+}
+
 const office = "    - {type: cron, name: office, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 18 * * *, desiredReplicas: \"4\"}}\n"
 
 // ranUnder is a run under a ScaledObject, with one sample of each name; names that end in
@@ -58,6 +63,7 @@ func TestLoopReadsWhatTheRunRecorded(t *testing.T) {
 		says     string
 	}{
 		{"the object that ran", ranUnder(ran, "s0-prometheus"), ran, "s0-prometheus", ""},
+		{"the object that ran, of which nothing was sampled, is not refused here", ranUnder(ran), ran, "s0-prometheus", ""},
 		{"the same query in other spaces", ranUnder(ran, "s0-prometheus"),
 			scaledBy(t, "", asks("waiting", "sum( vllm:num_requests_waiting )")), "s0-prometheus", ""},
 		{"another query has the same name, and is not the recorded metric", ranUnder(ran, "s0-prometheus"),
@@ -77,6 +83,10 @@ func TestLoopReadsWhatTheRunRecorded(t *testing.T) {
 			scaledBy(t, "", asks("x", "histogram_quantile(0.95, sum by (le) (rate(x_bucket[1m])))")), "", "not computed from single metrics"},
 		{"a metric of which only one number was recorded", ranUnder(ran, "s0-prometheus", "vllm:num_requests_running"),
 			scaledBy(t, "", asks("x", running)), "", "vllm:num_requests_running of each pod"},
+		{"the mean that metrics-api makes of the pods' pages", ranUnder(ran, "s0-prometheus", "vllm:num_requests_running*"),
+			scaledBy(t, "", pages("vllm:num_requests_running", "")), "v0 of avg vllm:num_requests_running", ""},
+		{"its minimum, which is not computed", ranUnder(ran, "s0-prometheus", "vllm:num_requests_running*"),
+			scaledBy(t, "", pages("vllm:num_requests_running", ", aggregationType: min")), "", "so.yaml:8: spec.triggers[0].metadata.valueLocation: "},
 		{"a formula that did not run, over what was recorded", ranUnder(ran, "s0-prometheus"),
 			scaledBy(t, "waiting * 2", asks("waiting", waiting)), "s0-prometheus computed", ""},
 		{"a clock inside a formula", ranUnder(ran, "s0-prometheus"),
@@ -84,7 +94,8 @@ func TestLoopReadsWhatTheRunRecorded(t *testing.T) {
 		{"the formula that ran is read as it was recorded", ranUnder(scaledBy(t, "waiting * 2", asks("waiting", waiting)), keda.Composite),
 			scaledBy(t, "waiting * 2", asks("waiting", waiting)), "s0-prometheus", ""},
 		{"another formula over triggers that were not recorded", ranUnder(scaledBy(t, "waiting * 2", asks("waiting", waiting)), keda.Composite),
-			scaledBy(t, "waiting * 3", asks("waiting", waiting)), "", "vllm:num_requests_waiting"},
+			scaledBy(t, "waiting * 3", asks("waiting", waiting)), "", "so.yaml:7: spec.advanced.scalingModifiers.formula: the run recorded the " +
+				"value of another formula (waiting * 2)"},
 	} {
 		l, err := Loop(tt.run, tt.asked, func(*manifest.Trigger) (string, bool) { return "", true })
 		if tt.says != "" {
