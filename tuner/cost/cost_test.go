@@ -89,4 +89,13 @@ func TestParse(t *testing.T) {
 			t.Errorf("Parse(%q) = %v, want an error that names the file", text, err)
 		}
 	}
+	for text, want := range map[string]string{
+		"":     "CPU, RAM, GPU: all are 0 or missing", // no fields, so it says which are missing
+		"[]":   "the file should have fields",
+		"dear": "the file should have fields",
+	} {
+		if _, err := Parse("ours.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Parse(%q) = %v, want %q", text, err, want)
+		}
+	}
 }
