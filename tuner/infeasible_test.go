@@ -35,9 +35,9 @@ func TestOnlyWhatIsImpossibleIsNamed(t *testing.T) {
 
 // If an idle replica misses none of the objectives alone, all that are about requests are named.
 func TestWhatIsImpossibleTogether(t *testing.T) {
-	b := newBenchOf(t, clockwork(t, 60, nil), nil, Options{}, "flaps <= 2", "ttft.p95 < 500ms", "usd_month < 1", "goodput > 90%")
+	b := newBenchOf(t, clockwork(t, 60, nil), nil, Options{}, "flaps <= 2", "ttft.p95 < 500ms", "usd_month < 1", "goodput >= 100%")
 	got := goals{list: b.impossible()}.String()
-	if want := `"ttft.p95 < 500ms" and "goodput > 90%"`; got != want {
+	if want := `"ttft.p95 < 500ms" and "goodput >= 100%"`; got != want {
 		t.Errorf("impossible together: %s, want %s", got, want)
 	}
 }
