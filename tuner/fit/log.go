@@ -163,22 +163,17 @@ func (l *log) openedBy() map[int32]float64 {
 	if err != nil || hold == 0 || !l.visible {
 		return nil
 	}
-	names := map[string]int32{}
-	for i, b := range l.run.Meta.Backends {
-		for _, name := range []string{b.Name, b.Address} {
-			if name != "" {
-				names[name] = int32(i)
-			}
-		}
-	}
 	out := map[int32]float64{}
-	for i := range l.run.Pods {
-		p := &l.run.Pods[i]
-		for _, name := range []string{p.Name, p.Backend} {
-			if k, ok := names[name]; ok && name != "" && p.Phase == results.PodReady {
-				if _, known := out[k]; !known {
-					out[k] = p.At.Seconds()
-				}
+	for k, b := range l.run.Meta.Backends {
+		// A backend is known by its pod's name, or by an address, which pods may have in turn.
+		for _, same := range []func(p *results.Pod) bool{
+			func(p *results.Pod) bool { return p.Name == b.Name },
+			func(p *results.Pod) bool { return p.Backend != "" && (p.Backend == b.Name || p.Backend == b.Address) },
+		} {
+			at := slices.IndexFunc(l.run.Pods, func(p results.Pod) bool { return p.Phase == results.PodReady && same(&p) })
+			if at >= 0 {
+				out[int32(k)] = l.run.Pods[at].At.Seconds()
+				break
 			}
 		}
 	}
