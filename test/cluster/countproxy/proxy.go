@@ -44,11 +44,18 @@ type Counts struct {
 	Pending  int64 `json:"pending"`  // not answered yet: held, or sent to a pod
 	Held     int64 `json:"held"`     // of Pending, those that are held
 	Refused  int64 `json:"refused"`  // since the proxy started: held for too long
+	// Average is the mean of Pending over the last Window, in requests: at an instant, nothing
+	// may be pending under any load of short requests, so a target scaled on Pending falls asleep.
+	Average float64 `json:"average"`
 }
+
+// Window is what Counts.Average is taken over.
+const Window = 15 * time.Second
 
 // Proxy forwards requests to one address.
 type Proxy struct {
-	arrivals, pending, held, refused atomic.Int64
+	arrivals, held, refused atomic.Int64
+	pending                 level
 
 	hold    time.Duration
 	forward *httputil.ReverseProxy
@@ -102,7 +109,8 @@ func (p *Proxy) dial(ctx context.Context, network, addr string) (net.Conn, error
 
 // Counts returns the counts so far.
 func (p *Proxy) Counts() Counts {
-	return Counts{p.arrivals.Load(), p.pending.Load(), p.held.Load(), p.refused.Load()}
+	now, mean := p.pending.read(time.Now())
+	return Counts{p.arrivals.Load(), now, p.held.Load(), p.refused.Load(), mean}
 }
 
 // ServeHTTP forwards a request, or answers with the counts.
@@ -122,8 +130,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.arrivals.Add(1)
-	p.pending.Add(1)
-	defer p.pending.Add(-1)
+	p.pending.add(1, time.Now())
+	defer func() { p.pending.add(-1, time.Now()) }()
 	// Only when the body has been read does the server notice that the client has gone.
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, largest))
 	if err != nil {
