@@ -202,6 +202,9 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	w.Memory, n = memoryOf(l)
 	say.add(n)
 	w.Sync = syncsOf(run.Syncs, w.Params.SyncPeriod, w.Demand.Duration())
+	if at, ok := pollOf(run, w.Loop); ok {
+		w.Sync.Poll = at
+	}
 
 	world, err := replay.New(w)
 	if err != nil {

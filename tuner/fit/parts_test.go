@@ -112,6 +112,11 @@ func TestDrainOfAndReplicasOf(t *testing.T) {
 		want          int32
 	}{
 		{"as the first reconcile had it", &results.Run{Syncs: []results.Sync{{Spec: 7}}, Pods: pods}, 3, 1, 7},
+		{"none, where the first pod was created before the first reconcile", &results.Run{Syncs: []results.Sync{{Spec: 1, At: 4 * time.Second}},
+			Pods: slices.Concat(phases("old", map[results.PodPhase]float64{results.PodCreated: -90, results.PodDeleted: -2}),
+				phases("new", map[results.PodPhase]float64{results.PodCreated: 3, results.PodReady: 5}))}, 0, 1, 0},
+		{"as the first reconcile had it, which made the first pod", &results.Run{Syncs: []results.Sync{{Spec: 1, At: 4 * time.Second}},
+			Pods: phases("new", map[results.PodPhase]float64{results.PodCreated: 6, results.PodReady: 9})}, 0, 1, 1},
 		{"as stated", &results.Run{Pods: pods}, 3, 1, 3},
 		{"as the pods' lives say", &results.Run{Pods: pods}, 0, 1, 2},
 		{"as many as answered", &results.Run{Requests: []results.Request{request(0, 1, 0, 2, results.OK), request(4, 1, 0, 2, results.OK)}}, 0, 5, 2},

@@ -90,6 +90,8 @@ func drainOf(l *log) (plant.Drain, notes) {
 func replicasOf(l *log, stated, floor int32) (int32, notes) {
 	var n notes
 	switch {
+	case len(l.run.Syncs) > 0 && l.awoke(l.run.Syncs[0].At):
+		return 0, n // it woke before the controller's first reconcile
 	case len(l.run.Syncs) > 0:
 		return l.run.Syncs[0].Spec, n
 	case stated > 0:
@@ -109,6 +111,23 @@ func replicasOf(l *log, stated, floor int32) (int32, notes) {
 	}
 	n.assume("%d replicas were ready when the run began (minReplicas)", max(1, floor))
 	return max(1, floor), n
+}
+
+// awoke reports whether the run began without any pod, and the first one was created before an
+// instant.
+func (l *log) awoke(before time.Duration) bool {
+	first := results.NotYet
+	for i := range l.lives {
+		p := &l.lives[i]
+		switch {
+		case results.Happened(p.ended) && p.ended <= 0:
+		case !results.Happened(p.created) || p.created <= 0:
+			return false
+		case first == results.NotYet || p.created < first:
+			first = p.created
+		}
+	}
+	return first != results.NotYet && first < before
 }
 
 // syncsOf fits when the controller reconciled. A reconcile that changed no status left no

@@ -282,18 +282,25 @@ func (w *World) reads(t *keda.Trigger) bool {
 // value is a pipe's number at a time: over the pods in view, plus what waits or arrives in
 // front of them if it is measured there. some is false if there is no series.
 func (a *autoscaler) value(pipe int, now float64) (v float64, some bool) {
+	p := &a.w.Pipes[pipe]
+	front := a.outside.on && slices.Contains(a.w.Outside, p.Name)
 	a.values, a.counts = a.values[:0], a.counts[:0]
 	for i := range a.views {
-		if v := &a.views[i].Values[pipe]; v.OK {
-			a.values, a.counts = append(a.values, v.Value), append(a.counts, a.views[i].Count)
+		x := &a.views[i].Values[pipe]
+		if !x.OK {
+			continue
 		}
+		share := 1.0
+		if front && p.Window > 0 { // in front of the pods, the window began before a young pod did
+			share = min(1, x.Window/p.Window.Seconds())
+		}
+		a.values, a.counts = append(a.values, x.Value*share), append(a.counts, a.views[i].Count)
 	}
-	p := &a.w.Pipes[pipe]
 	v = p.Over.Of(a.values, a.counts)
 	if p.Under != "" {
 		return a.ratio(v, p.Under, now)
 	}
-	if a.outside.on && slices.Contains(a.w.Outside, p.Name) {
+	if front {
 		return v + a.outside.of(p, now), true
 	}
 	return v, len(a.values) > 0
@@ -317,7 +324,7 @@ func (a *autoscaler) ratio(v float64, under string, now float64) (float64, bool)
 func visible(v float64) float64 { return math.Round(v*1000) / 1000 }
 
 // of is the part of a pipe's number that belongs to no pod: arrivals per second over the
-// pipe's window that found no pod, and requests that are held.
+// pipe's window that found no pod, and requests that are held, in the mean over its window.
 func (o *outside) of(p *plant.Pipe, now float64) float64 {
 	every := p.Every
 	if every == 0 {
@@ -328,11 +335,14 @@ func (o *outside) of(p *plant.Pipe, now float64) float64 {
 		return 0
 	}
 	ticks := max(1, int(max(p.Window, every).Seconds()/o.step))
-	came := 0.0
-	for _, n := range o.arrivals[max(0, last-ticks+1) : last+1] {
-		came += n
+	came, held := 0.0, 0.0
+	for i := max(0, last-ticks+1); i <= last; i++ {
+		came, held = came+o.arrivals[i], held+o.held[i]
 	}
-	return max(p.PerDone, p.PerArrival)*came/(float64(ticks)*o.step) + max(p.PerRunning, p.PerWaiting)*o.held[last]
+	if held /= float64(ticks); p.Window == 0 {
+		held = o.held[last]
+	}
+	return max(p.PerDone, p.PerArrival)*came/(float64(ticks)*o.step) + max(p.PerRunning, p.PerWaiting)*held
 }
 
 // external fills in what KEDA's metrics server answers for a metric of the HPA.
