@@ -33,7 +33,10 @@ func (g goals) String() string {
 // ofRequests reports whether an objective limits single requests, so that there is a share of
 // requests within the limits.
 func (g goals) ofRequests() bool {
-	return slices.ContainsFunc(g.list, func(o results.Objective) bool { return ofRequests(o.Of()) || o.Of() == results.Goodput })
+	return slices.ContainsFunc(
+		g.list,
+		func(o results.Objective) bool { return ofRequests(o.Of()) || o.Of() == results.Goodput },
+	)
 }
 
 // ofRequests reports whether an objective is about single requests.

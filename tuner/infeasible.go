@@ -25,8 +25,13 @@ func (b *bench) infeasible(r *Recommendation, k ranking) *Refusal {
 	best := k.safest
 	r.Alternatives.Safest = b.pick(best)
 	r.Worst = worst(b.world, b.under, best.config, b.need, b.warmup)
-	text := fmt.Sprintf("no candidate meets %s with a probability of 90 %%; the best (%s) did so on %d of %d replayed days",
-		b.goals, Describe(best.config), best.held(), len(best.days))
+	text := fmt.Sprintf(
+		"no candidate meets %s with a probability of 90 %%; the best (%s) did so on %d of %d replayed days",
+		b.goals,
+		Describe(best.config),
+		best.held(),
+		len(best.days),
+	)
 	settled := "looser objectives"
 	within := mean(best.of(attainment))
 	if b.goals.ofRequests() {

@@ -408,7 +408,11 @@ func (p *printer) selfReplay(self tuner.SelfReplay) {
 		}
 		luck := ""
 		if self.Replays > 0 && self.Verdict == fit.SelfPass {
-			luck = fmt.Sprintf(" (judged by %d replays with other luck, %d of which pass alone)", self.Replays, self.ReplaysMatched)
+			luck = fmt.Sprintf(
+				" (judged by %d replays with other luck, %d of which pass alone)",
+				self.Replays,
+				self.ReplaysMatched,
+			)
 		}
 		p.line(
 			"Self-replay (the recorded run, replayed): %s; %d of %d rescales matched%s. Errors: "+
