@@ -2,10 +2,15 @@ package advice
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"sigs.k8s.io/yaml"
 
 	"github.com/hpatune/hpatune/internal/promql"
 	"github.com/hpatune/hpatune/results"
@@ -26,7 +31,11 @@ func (a *Advice) signal(r *tuner.Recommendation) {
 			if a.options.Run != nil {
 				queries = a.options.Run.Meta.Queries
 			}
-			a.Files = append(a.Files, File{signalYAML, signalOf(g, a.options.Meta, queries)})
+			text := signalOf(g, a.options.Meta, queries)
+			if a.options.Scaled != nil {
+				text = triggersOf(g, a.options.Scaled, queries)
+			}
+			a.Files = append(a.Files, File{signalYAML, text})
 			return
 		}
 	}
@@ -81,19 +90,116 @@ func composedQuery(text, ns string, queries map[string]string) string {
 // quoted is text in YAML's single quotes.
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
+// signalHead is what stands above a manifest that scales on a signal.
+func signalHead(g *tuner.SignalRow) (b bytes.Buffer) {
+	fmt.Fprintf(&b, "# Scales on %s, which the recorded HPA does not use.\n", g.Name)
+	if u := g.USDMonth; u != nil {
+		fmt.Fprintf(&b, "# Predicted monthly cost compared with the recommended settings: %+.2f, for the same objectives.\n",
+			u.Value)
+	}
+	return b
+}
+
+// behaviorOf is a configuration's behavior as a ScaledObject's spec.advanced has it; nil =
+// none.
+func behaviorOf(c *hpa.Config) map[string]any {
+	behavior := manifest.ToV2(c, autoscalingv2.CrossVersionObjectReference{}).Behavior
+	if behavior == nil {
+		return nil
+	}
+	return map[string]any{"horizontalPodAutoscalerConfig": map[string]any{"behavior": behavior}}
+}
+
+// triggersOf is a ScaledObject with its triggers replaced by those of a signal. The rest of it
+// is kept, and the address of Prometheus, with what authenticates, is that of its own query.
+func triggersOf(g *tuner.SignalRow, d *manifest.Doc, queries map[string]string) []byte {
+	c, b, o := g.Config, signalHead(g), d.Scaled
+	fmt.Fprintf(
+		&b,
+		"# It replaces the triggers of ScaledObject %s; everything else of it is kept. Run each query once.\n",
+		o.Name,
+	)
+	var object map[string]any
+	if data, problems := d.JSON(); len(problems) > 0 || json.Unmarshal(data, &object) != nil {
+		return signalOf(g, manifest.Meta{Name: o.Name, Namespace: o.Namespace, Target: o.Target()}, queries)
+	}
+	delete(object, "status")
+	if meta, ok := object["metadata"].(map[string]any); ok { // of a live object
+		for _, field := range []string{"managedFields", "uid", "resourceVersion", "generation", "creationTimestamp"} {
+			delete(meta, field)
+		}
+	}
+	spec, _ := object["spec"].(map[string]any)
+	prometheus := map[string]any{"serverAddress": "http://prometheus.monitoring:9090"}
+	var auth any
+	for _, t := range o.Spec.Triggers {
+		if t.Type == "prometheus" {
+			for k, v := range t.Metadata {
+				if k != "query" && k != "threshold" && k != "activationThreshold" {
+					prometheus[k] = v
+				}
+			}
+			if t.AuthenticationRef != nil {
+				auth = t.AuthenticationRef
+			}
+			break
+		}
+	}
+	var triggers []any
+	for i := range c.Metrics {
+		m := &c.Metrics[i]
+		t := map[string]any{"type": "prometheus", "metricType": "AverageValue"}
+		if m.Source == hpa.Resource {
+			t["type"], t["metadata"] = m.Name, map[string]any{"value": quantityText(m)}
+			if m.Target.Utilization > 0 {
+				t["metricType"] = "Utilization"
+			}
+		} else {
+			metadata := maps.Clone(prometheus)
+			metadata["query"], metadata["threshold"] = queryOf(m, o.Namespace, queries), quantityText(m)
+			if t["metadata"] = metadata; m.Target.ValueMilli > 0 {
+				t["metricType"] = "Value"
+			}
+			if auth != nil {
+				t["authenticationRef"] = auth
+			}
+		}
+		triggers = append(triggers, t)
+	}
+	spec["triggers"], spec["minReplicaCount"], spec["maxReplicaCount"] = triggers, c.MinReplicas, c.MaxReplicas
+	advanced, _ := spec["advanced"].(map[string]any)
+	delete(advanced, "scalingModifiers")
+	if behavior := behaviorOf(c); behavior != nil {
+		if advanced == nil {
+			advanced = map[string]any{}
+		}
+		if config, ok := advanced["horizontalPodAutoscalerConfig"].(map[string]any); ok {
+			maps.Copy(config, behavior["horizontalPodAutoscalerConfig"].(map[string]any))
+		} else {
+			maps.Copy(advanced, behavior)
+		}
+		spec["advanced"] = advanced
+	}
+	text, err := yaml.Marshal(object)
+	if err != nil {
+		return nil
+	}
+	b.Write(text)
+	return b.Bytes()
+}
+
+// quantityText is a metric's target as a trigger has it.
+func quantityText(m *hpa.Metric) string {
+	if m.Target.Utilization > 0 {
+		return strconv.Itoa(int(m.Target.Utilization))
+	}
+	return strconv.FormatFloat(float64(max(m.Target.AverageMilli, m.Target.ValueMilli))/1000, 'f', -1, 64)
+}
+
 // signalOf is the manifest that scales on a signal. queries are the PromQL behind
 // recorded names, for those that are not metrics' own.
 func signalOf(g *tuner.SignalRow, meta manifest.Meta, queries map[string]string) []byte {
-	c := g.Config
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "# Scales on %s, which the recorded HPA does not use.\n", g.Name)
-	if u := g.USDMonth; u != nil {
-		fmt.Fprintf(
-			&b,
-			"# Predicted monthly cost compared with the recommended settings: %+.2f, for the same objectives.\n",
-			u.Value,
-		)
-	}
+	c, b := g.Config, signalHead(g)
 	for i := range c.Metrics {
 		if s := c.Metrics[i].Source; s == hpa.Resource || s == hpa.ContainerResource {
 			b.Write(manifest.V2(c, meta, nil))
@@ -119,7 +225,16 @@ func signalOf(g *tuner.SignalRow, meta manifest.Meta, queries map[string]string)
 		meta.Target.Kind,
 		meta.Target.Name,
 	)
-	fmt.Fprintf(&b, "  minReplicaCount: %d\n  maxReplicaCount: %d\n  triggers:\n", c.MinReplicas, c.MaxReplicas)
+	fmt.Fprintf(&b, "  minReplicaCount: %d\n  maxReplicaCount: %d\n", c.MinReplicas, c.MaxReplicas)
+	if behavior := behaviorOf(c); behavior != nil {
+		text, err := yaml.Marshal(map[string]any{"advanced": behavior})
+		for line := range strings.Lines(string(text)) {
+			if err == nil {
+				b.WriteString("  " + line)
+			}
+		}
+	}
+	b.WriteString("  triggers:\n")
 	for i := range c.Metrics {
 		m := &c.Metrics[i]
 		kind, milli := "AverageValue", m.Target.AverageMilli
