@@ -130,7 +130,7 @@ func (s requests) missing(m *Metric) string {
 		return m.Missing
 	case len(s.list) == 0:
 		return "no requests"
-	case m.Latency() && !s.run.Meta.Target.Streams:
+	case m.Latency() && !s.run.Meta.Target.Streams && m != E2E && m != MetricOf("e2e_from_sent"):
 		return "the answers were not streamed"
 	case m.Latency() && slices.ContainsFunc(s.list, (*Request).InOnePiece):
 		return "no request has it: each answer came in one piece"

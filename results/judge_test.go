@@ -75,6 +75,15 @@ func show(v *float64) any {
 	return *v
 }
 
+// unended is a log of requests without the ends of their answers.
+func unended() *Run {
+	r := steady(100)
+	for i := range r.Requests {
+		r.Requests[i].Done = NotYet
+	}
+	return r
+}
+
 func TestJudge(t *testing.T) {
 	failing := func(n, bad int, o Outcome) *Run {
 		r := steady(n)
@@ -109,6 +118,7 @@ func TestJudge(t *testing.T) {
 		{"6 % shed: p95 is infinite", failing(1000, 70, Shed), "e2e.p95 < 1h", Fail, math.NaN(), "infinitely late"},
 		{"1 % failed: p95 is finite", failing(1000, 10, Reset), "e2e.p95 < 2s", Pass, 0.96, ""},
 		{"0.8 % failed: p99 has no upper bound, and 1000 are not too few", failing(1000, 8, HTTP429), "e2e.p99 < 2s", Inconclusive, 0.998, "too many requests failed"},
+		{"the end of an answer needs no stream", unended(), "e2e.p95 < 1s", Unknown, math.NaN(), "no request has it"},
 		{"no stream, no time to first token", steady(100), "ttft.p95 < 1s", Unknown, math.NaN(), "not streamed"},
 		{"error rate", failing(1000, 10, HTTP5xx), "error_rate < 5%", Pass, 0.01, ""},
 		{"no error in 1000 does not prove 0.1 %", steady(1000), "error_rate < 0.1%", Inconclusive, 0, "contains the limit"},

@@ -176,7 +176,7 @@ func trustWhole(r *Run, s Summary, _ Limits) []Reason {
 	case n == 0:
 		out = append(out, reason(ReasonFew, Invalid, 0, fewRequests, "no requests after warm-up"))
 	case n < fewRequests:
-		out = append(out, reason(ReasonFew, Unverified, float64(n), fewRequests, "only %d requests", n))
+		out = append(out, reason(ReasonFew, Unverified, float64(n), fewRequests, "only %s", figure.Many(n, "request")))
 	}
 	return out
 }

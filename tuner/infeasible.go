@@ -101,8 +101,8 @@ func (b *bench) floorCost() string {
 			cost = floor * HoursPerMonth
 		}
 		if b.goals.node == 0 && cost > 0 && !o.Met(cost) {
-			return fmt.Sprintf("a limit for %s above %s, which %d replicas cost all the time, or a lower --min-floor",
-				o.Name(), figure.Money(cost, b.price.Currency), b.space.floor())
+			return fmt.Sprintf("a limit for %s above %s, the cost of %s all the time, or a lower --min-floor",
+				o.Name(), figure.Money(cost, b.price.Currency), figure.Many(int(b.space.floor()), "replica"))
 		}
 	}
 	return ""

@@ -48,7 +48,7 @@ func TestWhatHelpsIsAboutWhatWasMissed(t *testing.T) {
 	for _, c := range []struct {
 		sentence, text, says, helps string
 	}{
-		{"cost", "usd_month < 1", "its usd_month was €", "above " + figure.Money(0.25*730*2, "EUR") + ", which 2 replicas cost all the time"},
+		{"cost", "usd_month < 1", "its usd_month was €", "above " + figure.Money(0.25*730*2, "EUR") + ", the cost of 2 replicas all the time"},
 		{"cost of an hour", "usd_hour < 0.1", "its usd_hour was €0.50", "above €0.50,"},
 		{"hours", "replica_hours < 0.001", "its replica_hours was 0.03", "looser objectives"},
 		{"requests", "ttft.p95 < 260ms", "of requests within the limits", "must meet"},

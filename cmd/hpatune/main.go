@@ -84,6 +84,9 @@ func ended(err error) error {
 	if err == nil || errors.As(err, &e) {
 		return err
 	}
+	if errors.Is(err, context.Canceled) {
+		return &exitError{exitInterrupted, err}
+	}
 	code := map[failure.Kind]int{failure.Work: exitFailed, failure.Input: exitUsage, failure.Evidence: exitNotValid}
 	return &exitError{code[failure.Of(err)], err}
 }

@@ -16,7 +16,10 @@ func newRBACCmd(s streams) *cobra.Command {
 		Use:  "rbac COMMAND…",
 		Long: "Commands: " + strings.Join(kube.Commands(), ", "),
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := knownFlags(c.Root(), args); err != nil {
+				return err
+			}
 			to := kube.ServiceAccount(namespace)
 			switch {
 			case user != "":
@@ -45,4 +48,23 @@ func newRBACCmd(s streams) *cobra.Command {
 	fl.StringVar(&account, "serviceaccount", "", "")
 	help.Exclude(c.Flags(), "user", "group", "serviceaccount")
 	return c
+}
+
+// knownFlags rejects command lines with a flag that their command does not have: its rights would
+// be missing.
+func knownFlags(root *cobra.Command, lines []string) error {
+	for _, line := range lines {
+		words := strings.Fields(line)
+		c, _, err := root.Find(words[:min(1, len(words))])
+		if err != nil {
+			continue // it is named by the list of commands
+		}
+		for _, word := range words {
+			name, long := strings.CutPrefix(word, "--")
+			if name, _, _ = strings.Cut(name, "="); long && c.Flags().Lookup(name) == nil {
+				return usagef("rbac %q: %s has no flag --%s", line, c.Name(), name)
+			}
+		}
+	}
+	return nil
 }

@@ -75,6 +75,8 @@ func TestTheCommandLinesOwnErrors(t *testing.T) {
 			"--sandbox and --url cannot be used together"},
 		{"subjects that exclude each other", []string{"rbac", "run", "--user", "a", "--group", "b"}, exitUsage,
 			"--group and --user cannot be used together"},
+		{"rights for a flag that is none", []string{"rbac", "run --sraper :8000"}, exitUsage, "run has no flag --sraper"},
+		{"a log given twice", []string{"import", "requests", "tree_test.go", "./tree_test.go"}, exitUsage, "tree_test.go"},
 		{"a number that is none", []string{"run", "--sandbox", "--speed", "NaN"}, exitUsage, "--speed NaN: want a number"},
 		{"a ratio that is none", []string{"replay", filepath.Join("..", "..", "results", "testdata", "before"), "--controller", "tolerance=NaN"},
 			exitUsage, "--controller"},
@@ -101,6 +103,22 @@ func TestTheCommandLinesOwnErrors(t *testing.T) {
 	var ee *exitError
 	if err := root.Execute(); !errors.As(err, &ee) || ee.code != exitFailed {
 		t.Errorf("a command's own error in cobra's words: %v, want exit code %d", err, exitFailed)
+	}
+}
+
+// Ctrl-C is exit code 130 in every command that replays, and not that of a run that is no evidence.
+func TestCtrlCIsNoEvidence(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	dir := filepath.Join("..", "..", "results", "testdata", "before")
+	hpa := filepath.Join(dir, "cluster", "hpa.yaml")
+	for _, args := range [][]string{
+		{"replay", dir}, {"gate", "--recording", dir, "-f", hpa}, {"tune", dir, "--out", t.TempDir()},
+	} {
+		var out bytes.Buffer
+		if code := run(ctx, args, strings.NewReader(""), &out, &out); code != exitInterrupted || !strings.Contains(out.String(), "interrupted") {
+			t.Errorf("%q after Ctrl-C: exit code %d, want %d: %s", args, code, exitInterrupted, out.String())
+		}
 	}
 }
 

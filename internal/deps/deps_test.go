@@ -42,7 +42,7 @@ pure tuner/advice:       results internal/figure internal/promql internal/secret
 pure tuner/recorded:     results internal/failure internal/promql tuner/hpa tuner/keda tuner/manifest tuner/replay tuner/scenario
 pure internal/source:
 pure internal/report:    results profiles internal/figure internal/layout tuner tuner/hpa tuner/manifest tuner/scenario internal/doctor tuner/fit internal/source
-pure internal/logs:      results
+pure internal/logs:      results internal/figure
 pure internal/doctor:    results internal/figure tuner/hpa tuner/manifest internal/promql internal/source
 pure internal/secrets:
 pure internal/exposition:

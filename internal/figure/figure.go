@@ -207,6 +207,14 @@ func Digits(x float64) string {
 	return s
 }
 
+// Many prints a count with what is counted: 1 request, 2 requests.
+func Many(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // Difference prints a difference with its sign: +1.24 s, −€3, ±0; of ratios in
 // points.
 func Difference(x float64, unit string) string {

@@ -70,3 +70,11 @@ func TestDurationsAreWrittenAsPeopleWriteThem(t *testing.T) {
 		}
 	}
 }
+
+func TestMany(t *testing.T) {
+	for n, want := range map[int]string{0: "0 requests", 1: "1 request", 2: "2 requests"} {
+		if got := Many(n, "request"); got != want {
+			t.Errorf("Many(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

@@ -15,6 +15,8 @@ import (
 	"io"
 	"math"
 	"strings"
+
+	"github.com/hpatune/hpatune/internal/figure"
 )
 
 // Entry is one request of a log. Times are seconds on the log's own clock, which starts at
@@ -118,7 +120,7 @@ func Read(in io.Reader, name string, o Options) (Log, error) {
 	}
 	if len(l.Entries) == 0 {
 		if len(l.Bad) > 0 {
-			return l, fmt.Errorf("%s: none of the %d lines is a request; the first, line %d: %s", name, len(l.Bad),
+			return l, fmt.Errorf("%s: no request in %s; the first, line %d: %s", name, figure.Many(len(l.Bad), "line"),
 				l.Bad[0].Line, l.Bad[0].Text)
 		}
 		return l, fmt.Errorf("%s: contains no requests", name)

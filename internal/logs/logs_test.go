@@ -127,7 +127,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a format without variables", "x\n", Options{Format: "combined"}, "no variables"},
 		{"a format that cannot be taken apart", "x\n", Options{Format: "$msec$status"}, "there is no separator between"},
 		{"a format without a time", "x\n", Options{Format: "$status"}, "has no time"},
-		{"a table of nothing but bad lines", "t_s,input_tokens\nx,1\ny,2\n", Options{}, "none of the 2 lines"},
+		{"a table of nothing but bad lines", "t_s,input_tokens\nx,1\ny,2\n", Options{}, "no request in 2 lines"},
 	} {
 		_, err := Read(strings.NewReader(tt.text), "f", tt.o)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

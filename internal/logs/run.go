@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 )
 
@@ -163,9 +164,9 @@ func outcome(e *Entry) results.Outcome {
 
 // Summary says in a line what was read.
 func (l *Log) Summary() string {
-	s := fmt.Sprintf("%s: %d requests (%s)", l.Name, len(l.Entries), l.Format)
+	s := fmt.Sprintf("%s: %s (%s)", l.Name, figure.Many(len(l.Entries), "request"), l.Format)
 	if len(l.Bad) > 0 {
-		s += fmt.Sprintf(", %d bad lines", len(l.Bad))
+		s += ", " + figure.Many(len(l.Bad), "bad line")
 	}
 	return s
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hpatune/hpatune/internal/failure"
@@ -25,7 +26,10 @@ func Import(
 	say func(text string),
 ) (dir string, err error) {
 	var all []logs.Log
-	for _, file := range files {
+	for i, file := range files {
+		if slices.ContainsFunc(files[:i], func(f string) bool { return sameFile(f, file) }) {
+			return "", failure.Inputf("%s was given twice; its requests would be counted twice", file)
+		}
 		l, err := readLog(file, o)
 		if err != nil {
 			return "", failure.As(failure.Input, err)
@@ -76,6 +80,13 @@ func Import(
 		}
 	}
 	return dir, log.Close(meta)
+}
+
+// sameFile reports whether two paths are of one file.
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	y, other := os.Stat(b)
+	return err == nil && other == nil && os.SameFile(x, y)
 }
 
 func readLog(file string, o logs.Options) (logs.Log, error) {

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hpatune/hpatune/internal/doctor"
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/internal/layout"
 )
 
@@ -275,7 +276,7 @@ func (p *Doctor) sum(b *strings.Builder) {
 	if p.Live {
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(b, "%s, %s", plural(len(p.HPAs), "HPA"), plural(total, "finding"))
+	fmt.Fprintf(b, "%s, %s", figure.Many(len(p.HPAs), "HPA"), figure.Many(total, "finding"))
 	var parts []string
 	for _, k := range [][2]string{{"error", "with errors"}, {"warning", "with warnings"}, {"info", "with notes only"},
 		{"ok", "healthy"}} {
@@ -293,13 +294,6 @@ func (p *Doctor) sum(b *strings.Builder) {
 		}
 		b.WriteString("One HPA: hpatune doctor -n NAMESPACE NAME\nAll checks: hpatune help checks\n")
 	}
-}
-
-func plural(n int, word string) string {
-	if n == 1 {
-		return "1 " + word
-	}
-	return fmt.Sprintf("%d %ss", n, word)
 }
 
 // wrap prints text in lines within the width, each indented.

@@ -223,11 +223,11 @@ func FitText(w io.Writer, f Fitted) error {
 	if l.Error != nil {
 		p.line(
 			"Fitted to %s; predicted times are off by a factor of %.3f on average.",
-			plural(l.N, "request"),
+			figure.Many(l.N, "request"),
 			math.Exp(*l.Error),
 		)
 	} else {
-		p.line("Fitted to %s that did not wait.", plural(l.N, "request"))
+		p.line("Fitted to %s that did not wait.", figure.Many(l.N, "request"))
 	}
 	for _, r := range l.Rivals {
 		p.line("  For comparison, a %s model: off by a factor of %.3f.", r.Name, math.Exp(r.Error))
@@ -250,7 +250,7 @@ func FitText(w io.Writer, f Fitted) error {
 	if h := f.Holdout; h != nil {
 		p.line("")
 		p.line("Holdout: the model is fitted to the first %s of %s, and then predicts all of them, beginning with an "+
-			"empty server.", figure.Percent(h.Share), plural(h.N, "request"))
+			"empty server.", figure.Percent(h.Share), figure.Many(h.N, "request"))
 		rows = [][]string{{"", "last third, predicted", "measured", "all, predicted", "measured"}}
 		for i := range h.Figures {
 			a, b := &h.Figures[i], &h.FiguresAll[i]

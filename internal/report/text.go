@@ -62,7 +62,7 @@ func RunText(w io.Writer, s results.Summary) error {
 	p.objectives(s.Objectives)
 	p.line(
 		"Load: %s scheduled, %s sent; %d answered, %d failed%s, %d shed (not sent)",
-		plural(s.Load.Scheduled, "request"),
+		figure.Many(s.Load.Scheduled, "request"),
 		quantity(s.Load.DeliveredRatio, "ratio"),
 		s.Load.OK,
 		s.Load.Failed.Total(),
@@ -145,7 +145,7 @@ func podsText(l *results.Pods) string {
 	if q := l.ReadyS; q != nil {
 		text += fmt.Sprintf(", ready after %s (median; slowest %s)", seconds(q.P50), seconds(q.Max))
 	}
-	text += fmt.Sprintf("; %d became unready; %s", l.Unready, plural(l.Restarts, "container restart"))
+	text += fmt.Sprintf("; %d became unready; %s", l.Unready, figure.Many(l.Restarts, "container restart"))
 	if t := l.ThrottledRatio; t != nil {
 		text += fmt.Sprintf("; throttled by their CPU limit in %s of %d periods", quantity(t, "ratio"), l.ThrottledPeriods)
 	} else {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/plant"
 	"github.com/hpatune/hpatune/tuner/replay"
@@ -95,7 +96,7 @@ func replicasOf(l *log, stated, floor int32) (int32, notes) {
 	case len(l.run.Syncs) > 0:
 		return l.run.Syncs[0].Spec, n
 	case stated > 0:
-		n.assume("%d replicas were ready when the run began (stated)", stated)
+		n.assume("%s ready when the run began (stated)", figure.Many(int(stated), "replica"))
 		return stated, n
 	case len(l.run.Pods) > 0:
 		count := int32(0)
@@ -109,7 +110,7 @@ func replicasOf(l *log, stated, floor int32) (int32, notes) {
 		n.assume("the %d backends that answered were there from the beginning", len(l.servers))
 		return int32(len(l.servers)), n
 	}
-	n.assume("%d replicas were ready when the run began (minReplicas)", max(1, floor))
+	n.assume("%s ready when the run began (minReplicas)", figure.Many(int(max(1, floor)), "replica"))
 	return max(1, floor), n
 }
 
