@@ -49,8 +49,12 @@ var counts = []count{
 	},
 	{"prompt tokens per second", []string{"prompt_tok", "input_tok"}, weights{prompt: 1},
 		func(s *service, p *plant.Pipe, per float64) { p.PerDone = per * s.meanOfCalls((*call).prompt) }},
-	{"tokens held by the requests in service", []string{"cache", "token_usage", "tokens_held", "context"}, weights{held: 1},
-		func(s *service, p *plant.Pipe, per float64) { p.PerRunning = per * s.meanHeld() }},
+	{
+		"tokens held by the requests in service",
+		[]string{"cache", "token_usage", "tokens_held", "context"},
+		weights{held: 1},
+		func(s *service, p *plant.Pipe, per float64) { p.PerRunning = per * s.meanHeld() },
+	},
 	{"seconds that the longest waiting request waits", []string{"oldest", "_age", "head_of_line"}, weights{oldest: true},
 		func(_ *service, p *plant.Pipe, per float64) { p.PerOldest = per }},
 }
@@ -192,6 +196,7 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 	}
 	p := best.pipe
 	p.Name = m.Name
+	s.setPhases(&p, m)
 	n.quality(
 		m.Name,
 		best.deviation/max(1e-9, meanLevel(tracks)),
