@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/hpatune/hpatune/internal/figure"
 )
 
 // Preview is `profile preview -o json`.
@@ -88,7 +90,7 @@ func (p *Profile) Sketch(width, height int) string {
 		}
 		fmt.Fprintf(&b, "%*s |%s\n", len(label), left, strings.TrimRight(row.String(), " "))
 	}
-	end := total.Round(time.Second).String()
+	end := figure.Duration(total.Round(time.Second))
 	fmt.Fprintf(&b, "%*s 0s%*s\n", len(label)+1, "", width-2, end)
 	return b.String()
 }

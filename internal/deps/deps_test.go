@@ -27,7 +27,7 @@ pure internal/failure:
 pure internal/figure:
 pure internal/layout:
 pure results:            internal/figure
-pure profiles:           results internal/source
+pure profiles:           results internal/figure internal/source
 pure tuner/hpa:
 pure tuner/keda:
 pure tuner/manifest:     tuner/hpa tuner/keda internal/promql internal/source

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/loadgen"
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
@@ -130,13 +131,13 @@ func TooShort(length time.Duration, c hpa.Config, p hpa.Params, startup time.Dur
 	return fmt.Sprintf(
 		"the profile lasts %s, too short to show this HPA scale out and in once: %s to notice the rise, %s scale-up "+
 			"window, %s start-up, %s scale-down window and %s to notice the fall add up to %s",
-		length.Round(time.Second),
-		seen,
-		up,
-		startup.Round(time.Second),
-		down,
-		seen,
-		need.Round(time.Second),
+		figure.Duration(length.Round(time.Second)),
+		figure.Duration(seen),
+		figure.Duration(up),
+		figure.Duration(startup.Round(time.Second)),
+		figure.Duration(down),
+		figure.Duration(seen),
+		figure.Duration(need.Round(time.Second)),
 	), true
 }
 

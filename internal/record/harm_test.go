@@ -17,9 +17,9 @@ func TestTooShort(t *testing.T) {
 		startup time.Duration
 		want    string // "" = long enough
 	}{
-		{"five minutes of window need more than five minutes", 5 * time.Minute, 30 * time.Second, "7m0s"},
+		{"five minutes of window need more than five minutes", 5 * time.Minute, 30 * time.Second, "add up to 7m"},
 		{"with the time to see a rise and a fall, and a start-up, it is enough", 7 * time.Minute, 30 * time.Second, ""},
-		{"a slow start-up asks for more", 7 * time.Minute, 90 * time.Second, "8m0s"},
+		{"a slow start-up asks for more", 7 * time.Minute, 90 * time.Second, "add up to 8m"},
 	} {
 		text, short := TooShort(x.length, c, hpa.DefaultParams(), x.startup)
 		if short != (x.want != "") || !strings.HasSuffix(text, x.want) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/internal/layout"
 	"github.com/hpatune/hpatune/internal/source"
 	"github.com/hpatune/hpatune/profiles"
@@ -39,7 +40,7 @@ func ExplainText(w io.Writer, all bool) func(*scenario.Line) error {
 func PreviewText(out io.Writer, profile *profiles.Profile, v profiles.Preview) error {
 	p := printerTo(out)
 	p.line("%s: %d requests in %s, %.4g/s at the peak\n", profile.Name, v.Arrivals,
-		profile.Duration().Round(time.Second), float64(profile.Peak()))
+		figure.Duration(profile.Duration().Round(time.Second)), float64(profile.Peak()))
 	p.write(profile.Sketch(min(72, p.width-8), 10) + "\n")
 	rows := [][]string{{"stage", "shape", "from", "to", "requests"}}
 	for _, st := range v.Stages {
@@ -77,8 +78,12 @@ func CheckedText(w io.Writer, names []string, c Checked) error {
 // ProfilesText lists profiles: their length, their peak, and what each is about.
 func ProfilesText(w io.Writer, list []Listed) error {
 	p := printerTo(w)
+	widest := 0
 	for _, l := range list {
-		at := fmt.Sprintf("%-8s  %-7s  peak %-6s  ", l.Name, l.Profile.Duration().Round(time.Second),
+		widest = max(widest, len(l.Name))
+	}
+	for _, l := range list {
+		at := fmt.Sprintf("%-*s  %-7s  peak %-6s  ", widest, l.Name, figure.Duration(l.Profile.Duration().Round(time.Second)),
 			fmt.Sprintf("%.3g/s", float64(l.Profile.Peak())))
 		p.write(layout.Hang(at, l.About, p.width) + "\n")
 	}

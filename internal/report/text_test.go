@@ -5,9 +5,11 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/joshdk/go-junit"
 
+	"github.com/hpatune/hpatune/profiles"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
 )
@@ -141,5 +143,22 @@ func TestARefusalPrintsNoSignals(t *testing.T) {
 	}
 	if strings.Contains(b.String(), "queue") {
 		t.Errorf("TuneText prints metrics for a refusal:\n%s", b.String())
+	}
+}
+
+// The columns of the list stand below each other, however long a name is.
+func TestProfilesAreAligned(t *testing.T) {
+	rate := profiles.Rate(5)
+	stage := func(d time.Duration) profiles.Profile {
+		return profiles.Profile{Stages: []profiles.Stage{{Rate: &rate, Duration: d, To: d}}}
+	}
+	short, long := stage(90*time.Minute), stage(time.Minute)
+	var b bytes.Buffer
+	if err := ProfilesText(&b, []Listed{{"a", "short.", &short}, {"a-longer-name", "long.", &long}}); err != nil {
+		t.Fatal(err)
+	}
+	first, second, _ := strings.Cut(b.String(), "\n")
+	if strings.Index(first, "peak") != strings.Index(second, "peak") || !strings.Contains(first, " 1h30m ") || !strings.Contains(second, " 1m ") {
+		t.Errorf("the list is:\n%s", b.String())
 	}
 }
