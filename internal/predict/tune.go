@@ -97,7 +97,7 @@ func (a *Ask) options(runs []*results.Run) (tuner.Options, manifest.HPA, error) 
 		if o.Fit.Loop, err = loopOf(runs[0], was); err != nil {
 			return o, current, err
 		}
-		if _, other := o.Loop.Asks(); other { // the same sizes and targets, of another query
+		if !recorded.AsksTheSame(runs[0], current) { // the same sizes and targets, of another query
 			o.Recorded = &was.Config
 		}
 	}

@@ -71,10 +71,10 @@ func (a *Ask) Verify(dir, runDir string) (*tuner.Agreement, results.Trust, error
 	if err != nil {
 		return nil, trust, err
 	}
-	if query, other := l.Asks(); other {
+	if !recorded.AsksTheSame(run, under.HPA) {
 		return nil, trust, failure.Evidencef(
-			"%s did not run under %s, so it cannot verify it: no trigger that ran has the query %s\nTry: apply it and run again",
-			runDir, cmp.Or(a.Filename, "the recommended configuration"), query)
+			"%s did not run under %s, so it cannot verify it: the triggers that ran have other queries, or another formula\n"+
+				"Try: apply it and run again", runDir, cmp.Or(a.Filename, "the recommended configuration"))
 	}
 	if l != nil && run.Meta.Target.Kind != results.OfSandbox { // where none runs
 		w = w.Under(l.As(w.Loop))

@@ -115,20 +115,6 @@ func (l *Loop) Computes() bool {
 		slices.ContainsFunc(l.Triggers, func(t Trigger) bool { return t.From != nil })
 }
 
-// Asks returns a query that is computed, because the run did not record it; ok is false if
-// there is none.
-func (l *Loop) Asks() (query string, ok bool) {
-	if l == nil {
-		return "", false
-	}
-	for _, t := range l.Triggers {
-		if t.From != nil {
-			return t.Query, true
-		}
-	}
-	return "", false
-}
-
 // Still returns the loop without what changes a size: only its triggers and its formula.
 func (l *Loop) Still() *Loop {
 	out := &Loop{Polling: l.Polling, Min: max(1, l.Min), Triggers: slices.Clone(l.Triggers), Formula: l.Formula}

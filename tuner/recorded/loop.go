@@ -62,6 +62,22 @@ func Loop(
 	return l, nil
 }
 
+// AsksTheSame reports whether a ScaledObject reads what the one that ran did: the same queries,
+// and the same formula of them. An HPA without a ScaledObject does; where nobody knows what
+// ran, one of the same metric names does.
+func AsksTheSame(run *results.Run, h manifest.HPA) bool {
+	if h.Scaled == nil {
+		return true
+	}
+	ofPods := func(*manifest.Trigger) (string, bool) { return "", false }
+	l, a := h.Scaled.Scaled.Loop(ofPods), archiveOf(run, ofPods)
+	if a.ran == nil {
+		return true
+	}
+	return (l.Formula == nil || a.sameFormula(l)) &&
+		!slices.ContainsFunc(l.Triggers, func(t keda.Trigger) bool { return t.Query != "" && !a.asked(&t) })
+}
+
 // archive is what a run recorded, by the queries that lead to it.
 type archive struct {
 	run     *results.Run

@@ -135,7 +135,23 @@ func TestLoopReadsWhatTheRunRecorded(t *testing.T) {
 
 // The recorded values of a query are not those of another one, whatever the metric's name.
 func TestScenarioIsOfTheSameQueries(t *testing.T) {
-	run := ranUnder(scaledBy(t, "", asks("waiting", "sum(vllm:num_requests_waiting)")), "s0-prometheus", "vllm:num_requests_running*")
+	waiting := asks("waiting", "sum(vllm:num_requests_waiting)")
+	ran := scaledBy(t, "max(waiting, office)", waiting, office)
+	run := ranUnder(ran, keda.Composite, "vllm:num_requests_waiting*", "vllm:num_requests_running*")
+	for _, tt := range []struct {
+		sentence string
+		given    manifest.HPA
+		want     bool
+	}{
+		{"what ran, with a clock inside its formula", ran, true},
+		{"another formula of the same triggers", scaledBy(t, "max(waiting, office * 2)", waiting, office), false},
+		{"the same formula of another query",
+			scaledBy(t, "max(waiting, office)", asks("waiting", "sum(vllm:num_requests_running)"), office), false},
+	} {
+		if same := AsksTheSame(run, tt.given); same != tt.want {
+			t.Errorf("%s: asks the same: %v, want %v", tt.sentence, same, tt.want)
+		}
+	}
 	given := &Given{HPA: scaledBy(t, "", asks("running", "sum(vllm:num_requests_running)")), File: "so.yaml"}
 	if _, _, err := Scenario(run, given); err == nil || !strings.Contains(err.Error(), "other queries") {
 		t.Errorf("Scenario under another query: %v, want an error", err)

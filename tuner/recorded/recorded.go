@@ -121,11 +121,7 @@ func Scenario(run *results.Run, given *Given) (*scenario.Scenario, []scenario.Si
 		if err != nil {
 			return nil, nil, err
 		}
-		l, err := Loop(run, to, func(*manifest.Trigger) (string, bool) { return "", false })
-		if err != nil {
-			return nil, nil, err
-		}
-		if l != nil && l.Computes() {
+		if !AsksTheSame(run, to) {
 			return nil, nil, failure.Evidencef("%s: its reconciles would read other queries than the controller of the run did, "+
 				"so the recorded values are not theirs\nTry: hpatune replay RUN -f %s, which computes them", given.File, given.File)
 		}
