@@ -61,7 +61,7 @@ type WhatIf struct {
 // search did.
 const (
 	whatIfDays  = 40 // of a candidate, at most; the recommended one gets as many
-	whatIfLeast = 12 // and at least
+	whatIfLeast = 6  // and at least
 	whatIfMins  = 8  // values of minReplicas
 )
 

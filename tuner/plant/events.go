@@ -424,7 +424,8 @@ func (e *Exact) end(s *server, c *call) {
 		first = took
 	}
 	if e.watch != nil {
-		e.watch(c, first, took)
+		seen := *c // a copy, so that calls that nobody watches stay on the stack
+		e.watch(&seen, first, took)
 	}
 	if e.within(c, first, took) {
 		t.Good++
