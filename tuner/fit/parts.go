@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hpatune/hpatune/results"
@@ -26,6 +27,9 @@ func partsOf(s *service, parts []keda.Part, have []plant.Pipe, unread map[string
 		n.add(said)
 		if ok {
 			out = append(out, p)
+			if strings.Contains(x.Name, "{") {
+				n.assume("%s is that of all pods of the workload: the labels that it selects by were not recorded", x.Name)
+			}
 			continue
 		}
 		if unread == nil {

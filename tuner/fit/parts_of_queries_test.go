@@ -92,6 +92,13 @@ func TestPartsOfQueries(t *testing.T) {
 			t.Errorf("%s: %v", tt.sentence, err)
 		}
 	}
+	s.seen(pod("vllm:num_requests_running"), scrape(running))
+	for name, want := range map[string]int{"sum(vllm:num_requests_running)": 0, `sum(vllm:num_requests_running{model_name="a"})`: 1} {
+		_, _, n := partsOf(s, []keda.Part{{Name: name, Metric: "vllm:num_requests_running", Pool: "sum"}}, nil, nil)
+		if len(n.assumed) != want {
+			t.Errorf("%s: assumed %q, want %d: its labels were not recorded", name, n.assumed, want)
+		}
+	}
 	// A part whose name another metric of the HPA has is not fitted twice.
 	if got, _, _ := partsOf(s, []keda.Part{{Name: "s0-prometheus", Metric: "s0-prometheus"}}, []plant.Pipe{{Name: "s0-prometheus"}}, nil); len(got) != 0 {
 		t.Errorf("fitted again: %+v", got)
