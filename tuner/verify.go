@@ -104,7 +104,13 @@ func Compare(
 	)
 	add("error_ratio", "ratio", over(of(func(o *outcome) float64 { return o.errors })), a.errorRatio(), false)
 	add("flaps", "", over(of(flaps)), float64(a.flaps), false)
-	add("time_to_capacity_s", "s", carried(typical(of(toCapacity)), off.Capacity), numberOf(sum.Replicas.TimeToCapacityS), true)
+	add(
+		"time_to_capacity_s",
+		"s",
+		carried(typical(of(toCapacity)), off.Capacity),
+		numberOf(sum.Replicas.TimeToCapacityS),
+		true,
+	)
 	if w.Nodes != nil { // a run does not say which nodes are the workload's
 		add("node_hours", "h", over(of(func(o *outcome) float64 { return o.nodes })), math.NaN(), true)
 	}

@@ -295,7 +295,8 @@ func (a *Ask) confirm(p *Plan, url string) error {
 		)
 	} else {
 		p.say("Sending to %s: profile %s, %d requests in %s, at most %.4g/s.",
-			RedactURL(url), f.Name, f.Preview(p.Seed).Arrivals, figure.Duration(f.Duration().Round(time.Second)), float64(f.Peak()))
+			RedactURL(url), f.Name, f.Preview(p.Seed).Arrivals, figure.Duration(f.Duration().Round(time.Second)),
+			float64(f.Peak()))
 	}
 	if Loopback(url) {
 		return nil

@@ -43,7 +43,8 @@ func Conclude(
 		}
 		check := ""
 		if f := sum.Load.Failed; f.Connect+f.Reset+f.Timeout+f.HTTP4xx+f.HTTP5xx > 0 { // else it speaks the protocol
-			check = fmt.Sprintf("Check that %s is up and that its protocol is %s. ", run.Meta.Target.URL, run.Meta.Target.Protocol)
+			t := run.Meta.Target
+			check = fmt.Sprintf("Check that %s is up and that its protocol is %s. ", t.URL, t.Protocol)
 		}
 		return "", fmt.Errorf("no request was answered: %s\n%sThe run is kept. Try: hpatune report %s", why, check, dir)
 	case run.Meta.Context[ShardKey] != "":

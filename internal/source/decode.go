@@ -187,7 +187,8 @@ func (d *decoder) wrong(n *yaml.Node, path, want string) {
 		try = strconv.Quote(n.Value)
 	case n.ShortTag() == "!!str":
 		found = strconv.Quote(clip(n.Value))
-		if x, err := strconv.ParseFloat(n.Value, 64); err == nil && x-x == 0 && strings.Contains(want, "number") { // not NaN, not Inf
+		x, err := strconv.ParseFloat(n.Value, 64)
+		if err == nil && !math.IsNaN(x) && !math.IsInf(x, 0) && strings.Contains(want, "number") {
 			try = n.Value + ", without quotes"
 		}
 	}

@@ -122,8 +122,12 @@ func Scenario(run *results.Run, given *Given) (*scenario.Scenario, []scenario.Si
 			return nil, nil, err
 		}
 		if !AsksTheSame(run, to) {
-			return nil, nil, failure.Evidencef("%s: its reconciles would read other queries than the controller of the run did, "+
-				"so the recorded values are not theirs\nTry: hpatune replay RUN -f %s, which computes them", given.File, given.File)
+			return nil, nil, failure.Evidencef(
+				"%s: its reconciles would read other queries than the controller of the run did, so the recorded values "+
+					"are not theirs\nTry: hpatune replay RUN -f %s, which computes them",
+				given.File,
+				given.File,
+			)
 		}
 		if run, err = replay.Under(run, &h.Config, &to.Config); err != nil {
 			return nil, nil, failure.As(failure.Evidence, err)
