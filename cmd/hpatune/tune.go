@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -82,6 +84,11 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (*pred
 	ask := s.askOf(f.ask)
 	var finish func()
 	ask.Progress, finish = live.Progress(s.err, live.On(s.err))
+	if os.Getenv("GOGC") == "" {
+		// The search makes little garbage beside the recording that it keeps: collecting it
+		// twice as often takes a third off the largest resident memory.
+		defer debug.SetGCPercent(debug.SetGCPercent(50))
+	}
 	a, err := ask.Tune(ctx, dirs)
 	finish()
 	switch {
