@@ -90,10 +90,19 @@ func veiledOf(l *log, h *hidden, seed uint64) (s service, said notes, ok bool) {
 	s.mean, s.atOnce = meanTotal(s.law.Times), v.slots
 	h.balancer, h.off = v.balancer, v.loss
 	h.slots = slots{n: v.slots, lo: v.slots, hi: v.slots, start: s.start}
-	said.quality("cpu-period", v.share, len(l.calls), "of a period's budget is what a pod gets that works now and then; %d "+
-		"requests run at once at full speed, each takes %.2g times its CPU time, %.0f %% of the cost grows with the tokens, "+
-		"like requests scatter by %.0f %%; played times are off by %.0f %%", v.threads, v.pace, 100*v.tokens, 100*v.noise,
-		100*v.loss)
+	said.quality(
+		"cpu-period",
+		v.share,
+		len(l.calls),
+		"of a period's budget is what a pod gets that works now and then; %d "+
+			"requests run at once at full speed, each takes %.2g times its CPU time, %.0f %% of the cost grows with the tokens, "+
+			"like requests scatter by %.0f %%; played times are off by %.0f %%",
+		v.threads,
+		v.pace,
+		100*v.tokens,
+		100*v.noise,
+		100*v.loss,
+	)
 	return s, said, true
 }
 
