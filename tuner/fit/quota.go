@@ -163,8 +163,9 @@ func costFollows(q plant.Quota, l lone, scale float64) float64 {
 
 // bucketOf fits the quota to CPU readings; it returns the zero Quota if they show no cost.
 func bucketOf(rs []reading, limit float64, said *notes) plant.Quota {
-	xs, ys := make([]float64, len(rs)), make([]float64, len(rs))
-	for i, r := range rs {
+	long := joined(rs)
+	xs, ys := make([]float64, len(long)), make([]float64, len(long))
+	for i, r := range long {
 		xs[i], ys[i] = r.done, r.value
 	}
 	base, each := theilSen(xs, ys)
@@ -193,6 +194,44 @@ func bucketOf(rs []reading, limit float64, said *notes) plant.Quota {
 		limit, q.Each, how, figure.Percent(q.Spread), base)
 	return q
 }
+
+// joinedMost is how many readings in a row become one.
+const joinedMost = 4
+
+// joined joins readings of a server whose windows follow each other, four at a time, if there
+// are enough of them. A window's ends are known to a second only, so the work in it is off by a
+// request or so, and errors in x flatten a line: by about their variance over that of x, which
+// grows with the window's length while the errors do not.
+func joined(rs []reading) []reading {
+	last := map[int]*reading{}
+	parts := map[int]int{}
+	var out []reading
+	for _, r := range rs {
+		o := last[r.server]
+		if o == nil || math.Abs(r.at-r.window-o.at) > 1 {
+			o, parts[r.server] = &reading{server: r.server}, 0
+			last[r.server] = o
+		}
+		w := o.window + r.window
+		if w <= 0 {
+			continue
+		}
+		o.value = (o.value*o.window + r.value*r.window) / w
+		o.done = (o.done*o.window + r.done*r.window) / w
+		o.window, o.at = w, r.at
+		if parts[r.server]++; parts[r.server] == joinedMost {
+			out = append(out, *o)
+			delete(last, r.server)
+		}
+	}
+	if len(out) < joinedFewest {
+		return rs
+	}
+	return out
+}
+
+// joinedFewest is how many joined readings a line needs.
+const joinedFewest = 20
 
 // saturated is the share of its limit, over a sample's window, from which on a pod counts as
 // using all of it.
@@ -270,7 +309,7 @@ func (s *service) readings(name string, unit float64, m *hpa.Metric, did func(k 
 		}
 		if k := s.serverOf(x.Pod); k >= 0 {
 			r := did(k, from, to)
-			r.value, r.at = x.Value*unit, to
+			r.value, r.at, r.server = x.Value*unit, to, k
 			out = append(out, r)
 		}
 	}

@@ -235,6 +235,7 @@ type reading struct {
 	work                   float64 // own work done per second, in mean requests; if services slow down
 	window                 float64 // seconds
 	at                     float64 // end of the window, seconds
+	server                 int     // index into log.servers; 0 if they are not visible
 }
 
 // did returns what a server did between two times (seconds), by the fitted starts.
