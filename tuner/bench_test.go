@@ -149,7 +149,7 @@ func TestNewBenchSizesAReplica(t *testing.T) {
 		w.Start, w.Limits.TTFT = one, time.Minute
 		w.Service = plant.SlotsLaw(1, []plant.ServiceTime{{First: 1, Total: 4}})
 	}), nil, Options{}, "ttft.p95 < 1m")
-	if slow.hopeless() != nil || slow.perReplica > 0.25 || slow.space.Start != 20*time.Second {
+	if slow.hopeless() != nil || slow.perReplica > 0.25 || slow.need == nil || slow.space.Start != 20*time.Second {
 		t.Errorf("a request in four seconds: %v/s, hopeless %+v, start %v", slow.perReplica, slow.hopeless(), slow.space.Start)
 	}
 }
@@ -362,6 +362,28 @@ func TestCapacity(t *testing.T) {
 	many, _ := capacity(clockwork(t, 60, func(w *replay.World) { w.Demand.CV2 = 1 }), 20, 0.95)
 	if few != many && many < few {
 		t.Errorf("among 20 replicas one carries %v, among 2 %v", many, few)
+	}
+}
+
+// An idle replica serves each request at once: the first token comes after 250 ms, whatever the
+// load was.
+func TestIdleShare(t *testing.T) {
+	for limit, want := range map[time.Duration]float64{300 * time.Millisecond: 1, 200 * time.Millisecond: 0} {
+		w := clockwork(t, 60, func(w *replay.World) { w.Limits.TTFT = limit })
+		if got, err := idleShare(w); err != nil || math.Abs(got-want) > 0.001 {
+			t.Errorf("within %v: %v, %v, want %v of the requests", limit, got, err, want)
+		}
+	}
+}
+
+func TestAWorldThatCannotBeReplayedHasNoCapacity(t *testing.T) {
+	w := *clockwork(t, 60, nil)
+	w.Start = nil
+	if got, err := capacity(&w, 2, 0.95); got != 0 || err == nil {
+		t.Errorf("without a start-up: capacity %v, %v, want 0 and an error", got, err)
+	}
+	if got, err := idleShare(&w); got != 0 || err == nil {
+		t.Errorf("without a start-up: share %v, %v, want 0 and an error", got, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,13 @@ func TestZero(t *testing.T) {
 			z := r.Zero
 			if z == nil || z.Verdict != x.verdict || z.Path != x.path || !strings.Contains(z.Why, x.why) {
 				t.Fatalf("zero: %+v, want %s at %s since %s", z, x.verdict, x.path, x.why)
+			}
+			var assumed []string // of an HPA alone: KEDA's loop says itself what wakes the target
+			if x.loop == nil && x.verdict == ZeroAdvised {
+				assumed = []string{"s0-prometheus is available while no pod runs"}
+			}
+			if !slices.Equal(r.Assumed, assumed) {
+				t.Errorf("assumes %q, want %q", r.Assumed, assumed)
 			}
 			if x.verdict != ZeroAdvised {
 				return
