@@ -36,6 +36,14 @@ func TestHopeless(t *testing.T) {
 	}
 }
 
+func TestPlayed(t *testing.T) {
+	for n, want := range map[int]bool{0: false, 1: true, 20: true} {
+		if got := made(2, 0, n, 0, steady(n, 1)...).played(); got != want {
+			t.Errorf("%d days: played %v, want %v", n, got, want)
+		}
+	}
+}
+
 func TestHalfway(t *testing.T) {
 	for _, c := range []struct {
 		sentence string
@@ -44,6 +52,10 @@ func TestHalfway(t *testing.T) {
 	}{
 		{"five points below and above", hpa.Target{Type: hpa.Utilization, Utilization: 60}, []any{int32(55), int32(65)}},
 		{"not above the axis", hpa.Target{Type: hpa.Utilization, Utilization: 90}, []any{int32(85)}},
+		{"up to its end", hpa.Target{Type: hpa.Utilization, Utilization: 85}, []any{int32(80), int32(90)}},
+		{"and no further", hpa.Target{Type: hpa.Utilization, Utilization: 86}, []any{int32(81)}},
+		{"down to its start", hpa.Target{Type: hpa.Utilization, Utilization: 35}, []any{int32(30), int32(40)}},
+		{"and no lower", hpa.Target{Type: hpa.Utilization, Utilization: 34}, []any{int32(39)}},
 		{"not below it", hpa.Target{Type: hpa.Utilization, Utilization: 30}, []any{int32(35)}},
 		{"an average by ratios", hpa.Target{Type: hpa.AverageValue, AverageMilli: 5000}, []any{int64(4600), int64(5500)}},
 		{"a value, too", hpa.Target{Type: hpa.Value, ValueMilli: 1000}, []any{int64(920), int64(1100)}},
