@@ -144,9 +144,22 @@ var currency = regexp.MustCompile(`^[A-Za-z]{3}$`)
 // have other fields, which are ignored, but one that is only misspelt would make a resource
 // free.
 var meant = map[string]string{
-	"cpu": "CPU", "vcpu": "CPU", "core": "CPU", "cores": "CPU", "ram": "RAM", "memory": "RAM", "mem": "RAM",
-	"gpu": "GPU", "gpus": "GPU", "node": "node", "nodes": "node", "unit": "unit", "date": "date", "name": "name", "currencycode": "currencyCode",
-	"currency": "currencyCode",
+	"cpu":          "CPU",
+	"vcpu":         "CPU",
+	"core":         "CPU",
+	"cores":        "CPU",
+	"ram":          "RAM",
+	"memory":       "RAM",
+	"mem":          "RAM",
+	"gpu":          "GPU",
+	"gpus":         "GPU",
+	"node":         "node",
+	"nodes":        "node",
+	"unit":         "unit",
+	"date":         "date",
+	"name":         "name",
+	"currencycode": "currencyCode",
+	"currency":     "currencyCode",
 }
 
 // PriceOf reads a price from the fields of an OpenCost pricing file (CPU, RAM, GPU,
