@@ -168,7 +168,7 @@ func notEvents(contentType string, head []byte, rest io.Reader) verdict {
 	if text, failed := failureIn(all, false); failed {
 		return inBand("error in a 200: %s", text)
 	}
-	why := ""
+	why := ": check the URL and target.protocol"
 	if _, is := decoded(all).(map[string]any); is {
 		why = ": if the server does not stream, set target.stream: false"
 	}

@@ -302,7 +302,7 @@ timeouts: {total: 2s, first_token: 1s}
 `
 	dir := t.TempDir()
 	hpatune(t, dir, "run", "--url", url, "-p", write(t, dir, "p.yaml", stream), "--out", "run", "--yes").
-		want(t, 1, `requested an event stream, but got "text/plain`, "its protocol is openai-chat", "The run is kept")
+		want(t, 1, `requested an event stream, but got "text/plain`, "check the URL and target.protocol", "The run is kept")
 	hpatune(t, dir, "report", "run").want(t, 0, "requested an event stream")
 }
 
