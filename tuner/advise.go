@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 
 	"github.com/hpatune/hpatune/internal/figure"
+	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/replay"
@@ -51,6 +53,9 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 			)
 		}
 	}
+	if w := unguarded(o.Objectives, r.Recommended.Predicted.ErrorRatio); w != "" {
+		r.Warnings = append(r.Warnings, w)
+	}
 	for _, t := range k.equals {
 		if t != k.best {
 			r.Equals = append(r.Equals, b.pick(t))
@@ -70,6 +75,22 @@ func (b *bench) advise(ctx context.Context, r *Recommendation, k ranking, o Opti
 	r.Worst = worst(b.world, b.under, k.best.config, b.need, b.warmup)
 	r.Notes = append(r.Notes, b.bounds(o.Current, k.best.config)...)
 	return nil, b.ask(ctx, r, k, k.best, o)
+}
+
+// fewFail is the error ratio up to which nothing is said of failing requests that no
+// objective limits.
+const fewFail = 0.01
+
+// unguarded is a warning for a configuration that fails requests, by its predicted error ratio
+// (0..1), while no objective limits failed or slow ones: costs, flaps and sizes are then met best
+// by serving badly. "" = there is nothing to warn of.
+func unguarded(objectives []results.Objective, errors *Interval) string {
+	limits := func(o results.Objective) bool { return o.Latency() || o.Of().CountRequest != nil }
+	if errors == nil || errors.Value <= fewFail || slices.ContainsFunc(objectives, limits) {
+		return ""
+	}
+	return fmt.Sprintf("no objective limits failed or slow requests, and %s of the requests fail under this "+
+		"configuration; add --objective %q", figure.Percent(errors.Value), "error_rate < 1%")
 }
 
 // When a run that met its objectives keeps its configuration, although the model is not
