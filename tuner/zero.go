@@ -282,7 +282,7 @@ func (b *bench) judgeZero(z *Zero, with, best *trial, minFloor int32) (ZeroVerdi
 	case z.HoursAtZero == nil || z.HoursAtZero.Value == 0:
 		why := "with this load the pods are never idle for long enough"
 		if l := b.world.Loop; l != nil {
-			why += fmt.Sprintf(" (cooldownPeriod %v)", l.Cooldown)
+			why += fmt.Sprintf(" (cooldownPeriod %s)", figure.Duration(l.Cooldown))
 		}
 		return ZeroNot, why + ", so it would change nothing"
 	case best != nil && with == best && with.fate() == holds:

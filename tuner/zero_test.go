@@ -82,7 +82,7 @@ func TestZero(t *testing.T) {
 		{"the user wants one at least", loop(nil), 2 * time.Minute, "error_rate < 1%", 1, 1, nil, ZeroNot,
 			"spec.minReplicaCount", "--min-floor is 1"},
 		{"never asleep", loop(func(l *keda.Loop) { l.Cooldown = 2 * time.Hour }), 0, "error_rate < 1%", 1, 0, nil, ZeroNot,
-			"spec.minReplicaCount", "cooldownPeriod 2h0m0s"},
+			"spec.minReplicaCount", "cooldownPeriod 2h"},
 		{"the pods' own metric cannot wake them", loop(func(l *keda.Loop) {
 			l.Triggers[0].OfPods, l.Triggers[0].Reads = true, "vllm:num_requests_waiting"
 		}), time.Minute, "error_rate < 1%", 1, 0, nil, ZeroRefused, "spec.minReplicaCount",
@@ -391,7 +391,7 @@ func TestJudgeZero(t *testing.T) {
 		{"a long sleep", nil, &Interval{Value: 3}, good, good, 0, ZeroAdvised, "40 of 40"},
 		{"it never sleeps", nil, &Interval{}, good, good, 0, ZeroNot, "long enough, so it would"},
 		{"nobody knows whether it sleeps", nil, nil, good, good, 0, ZeroNot, "long enough, so it would"},
-		{"its loop waits too long", &keda.Loop{Cooldown: time.Hour}, &Interval{}, good, good, 0, ZeroNot, "(cooldownPeriod 1h0m0s)"},
+		{"its loop waits too long", &keda.Loop{Cooldown: time.Hour}, &Interval{}, good, good, 0, ZeroNot, "(cooldownPeriod 1h)"},
 		{"another is better", nil, hour, made(2, 9, 40, 0, steady(40, 1)...), good, 0, ZeroNot, "smaller than the variation"},
 		{"the user has a floor", nil, hour, made(2, 9, 40, 0, steady(40, 1)...), good, 1, ZeroNot, "--min-floor is 1"},
 		{"it misses", nil, hour, made(2, 9, 40, 0, steady(40, 1)...), bad, 0, ZeroNot, "on only 0 of 5 replayed days"},

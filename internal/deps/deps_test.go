@@ -54,7 +54,7 @@ pure internal/schema:    results profiles tuner
      internal/manifests: internal/failure internal/source tuner/manifest
      loadgen:            results profiles internal/figure internal/plain internal/exposition internal/secrets
      observer:           results internal/exposition internal/kube internal/plain
-     internal/sandbox:   results tuner/hpa
+     internal/sandbox:   results internal/figure tuner/hpa
      internal/fleet:     results profiles internal/kube internal/store internal/plain
      internal/fleet/mkimage:
      internal/record:    results profiles loadgen observer internal/failure internal/figure internal/fleet internal/kube internal/live internal/logs internal/manifests internal/promql internal/sandbox internal/secrets internal/source internal/store tuner/cost tuner/hpa tuner/manifest tuner/recorded tuner/replay

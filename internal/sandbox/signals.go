@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
@@ -201,8 +202,8 @@ func (s *signals) run(ctx context.Context, w *workload) {
 			case at-empty[m.Name] >= emptyAfter && !said[source]:
 				said[source] = true
 				w.emit(results.Warning{At: w.now(), ID: results.WarnObserverBlind,
-					Text: fmt.Sprintf("%s: %v for %v; KEDA counts that as 0, as if there were no load (ignoreNullValues is true "+
-						"by default)", source, none, emptyAfter)})
+					Text: fmt.Sprintf("%s: %v for %s; KEDA counts that as 0, as if there were no load (ignoreNullValues is true "+
+						"by default)", source, none, figure.Duration(emptyAfter))})
 			}
 			if countsAsZero(err) {
 				err = nil

@@ -180,7 +180,7 @@ func TestAQueryWithoutSeriesIsNamed(t *testing.T) {
 	go func() { <-seen; cancel() }()
 	s.signals.run(ctx, s.workload)
 	warnings := only[results.Warning](records)
-	if len(warnings) != 1 || !strings.Contains(warnings[0].Text, "the query sum(x) has no series for 1m0s; KEDA counts that as 0") {
+	if len(warnings) != 1 || !strings.Contains(warnings[0].Text, "the query sum(x) has no series for 1m; KEDA counts that as 0") {
 		t.Errorf("warnings %+v, want one", warnings)
 	}
 	if gaps := only[results.Gap](records); len(gaps) > 0 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/replay"
@@ -29,8 +30,8 @@ func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 		stated := replay.Params(run).SyncPeriod
 		if p, ok := periodOf(run.Syncs, stated); ok {
 			out.Meta.HPA.SyncPeriodS = p.Seconds()
-			n.assume("the controller reconciles every %v instead of every %v (the default), as its reconciles show "+
-				"(override with --controller syncPeriod=…)", p, stated)
+			n.assume("the controller reconciles every %s instead of every %s (the default), as its reconciles show "+
+				"(override with --controller syncPeriod=…)", figure.Duration(p), figure.Duration(stated))
 		}
 	}
 	differ := func(r *results.Run) int {
@@ -85,7 +86,7 @@ func withFlags(run *results.Run, cfg hpa.Config) (*results.Run, notes) {
 }
 
 // inSeconds prints the value of a flag that is a duration: 0.5 as 500ms.
-func inSeconds(s float64) string { return seconds(s).String() }
+func inSeconds(s float64) string { return figure.Duration(seconds(s)) }
 
 // inRatio prints the value of a flag that is a ratio, such as the tolerance: 0.1.
 func inRatio(v float64) string { return fmt.Sprintf("%g", v) }

@@ -47,7 +47,7 @@ func TestFlagsThatReconcilesDisprove(t *testing.T) {
 	if got := fit.World.Params.DownscaleStabilization; got != time.Minute {
 		t.Errorf("downscale stabilization %v, want the minute that the controller had; assumed %q", got, fit.Assumed)
 	}
-	if text := strings.Join(fit.Assumed, "\n"); !strings.Contains(text, "downscaleStabilization is 1m0s instead of 5m0s") {
+	if text := strings.Join(fit.Assumed, "\n"); !strings.Contains(text, "downscaleStabilization is 1m instead of 5m") {
 		t.Errorf("it is not said: %q", text)
 	}
 	if fit.Shadow.Differ > 0 {

@@ -40,7 +40,7 @@ func startsOf(l *log, stated time.Duration) ([]plant.PhaseSample, notes, error) 
 			Ready: until(p.ready)})
 	}
 	if len(out) > 0 && stated > 0 {
-		n.warn("--startup %v is ignored: the run recorded %d starts", stated, len(out))
+		n.warn("--startup %s is ignored: the run recorded %d starts", figure.Duration(stated), len(out))
 	}
 	if len(out) == 0 {
 		if stated <= 0 {

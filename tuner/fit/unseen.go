@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/replay"
@@ -60,10 +61,10 @@ func unseenOf(run *results.Run, p hpa.Params, cfg hpa.Config) notes {
 	}
 	if len(sources) > 0 {
 		slices.Sort(sources)
-		n.warn("%s could not be observed at times between %v and %v: that time is not used, nor are the "+
-			"decisions up to %v later, which depend on it",
-			strings.Join(slices.Compact(sources), ", "), from.Round(time.Second), to.Round(time.Second), replay.Remembered(p,
-				cfg))
+		n.warn("%s could not be observed at times between %s and %s: that time is not used, nor are the "+
+			"decisions up to %s later, which depend on it",
+			strings.Join(slices.Compact(sources), ", "), figure.Duration(from.Round(time.Second)),
+			figure.Duration(to.Round(time.Second)), figure.Duration(replay.Remembered(p, cfg)))
 	}
 	for _, m := range run.Meddled() {
 		if m.Ends {

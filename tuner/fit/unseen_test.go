@@ -29,7 +29,7 @@ func TestABlindStretchIsNoEvidence(t *testing.T) {
 	if s := fit.SelfReplay; s.Verdict != "pass" || s.Rescales >= clean.SelfReplay.Rescales {
 		t.Errorf("self-replay %+v; want it to pass on fewer than the %d rescales of the whole run", s, clean.SelfReplay.Rescales)
 	}
-	if text := strings.Join(fit.Warnings, "\n"); !strings.Contains(text, "kube/pods could not be observed at times between 4m0s and 6m40s") {
+	if text := strings.Join(fit.Warnings, "\n"); !strings.Contains(text, "kube/pods could not be observed at times between 4m and 6m40s") {
 		t.Errorf("the stretch is not named: %s", text)
 	}
 	if len(fit.World.Demand.Arrivals) != len(run.Requests) {
