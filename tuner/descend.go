@@ -8,9 +8,6 @@ import (
 )
 
 const (
-	// descent is the share of the search's budget that looking for cheaper neighbors of the
-	// pick may take in addition.
-	descent = 1.0
 	// worthwhile is the least saving, times the chance that it holds, for which a neighbor is
 	// tried.
 	worthwhile = 0.01
@@ -19,64 +16,58 @@ const (
 	early = 6
 )
 
-// descend looks for something cheaper than the cheapest that holds, step by step. Each step
-// tries the neighbors of that configuration: its behavior with every min and target, also with
-// targets in between, and its target and min, or the next larger one, with other behaviors. The race may have used up
-// its days before it came to these, and it changes only one direction's behavior.
+// descend looks for something cheaper than the cheapest that holds, step by step, with as many
+// days as the search's budget in addition. Each step tries the neighbors of that configuration:
+// its behavior with every min and target, also with targets in between, and its target and min,
+// or the next larger one, with other behaviors. The race may have used up its days before it
+// came to these, and it changes only one direction's behavior.
 func (s *search) descend() error {
-	least := s.used
-	for float64(s.used-least) < descent*float64(s.budget) {
+	var best *trial
+	for end := s.used + s.budget; s.used < end; {
 		ok := feasible(s.trials, s.b.space)
 		if len(ok) == 0 {
 			return nil
 		}
-		best := slices.MinFunc(ok, cheaper)
-		if err := s.pass(s.b.reached(s.unknown(best.config, s.b.space.neighbors(best.config)))[1:]); err != nil {
-			return err
-		}
-		for {
-			i := s.step(best)
-			if i < 0 {
-				return nil
-			}
-			holds, err := s.descends(s.trial(i), best)
-			if err != nil {
+		if cheapest := slices.MinFunc(ok, cheaper); cheapest != best {
+			best = cheapest
+			if err := s.pass(s.b.reached(s.unknown(s.b.space.neighbors(best.config)))[1:]); err != nil {
 				return err
 			}
-			if holds {
-				break
-			}
-			if float64(s.used-least) >= descent*float64(s.budget) {
-				return nil
-			}
+		}
+		i := s.step(best)
+		if i < 0 {
+			return nil
+		}
+		if err := s.descends(s.trial(i), best); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // descends plays a candidate until it holds, is given up, or turns out to save nothing.
-func (s *search) descends(t, best *trial) (bool, error) {
+func (s *search) descends(t, best *trial) error {
 	for _, n := range batches {
 		if n <= len(t.days) {
 			continue
 		}
 		if err := s.play([]*trial{t}, n); err != nil {
-			return false, err
+			return err
 		}
-		if t.fate() == holds {
-			return true, nil
-		}
-		if more, err := dearer(t, best); t.hopeless() || more-1.645*err > -worthwhile {
-			return false, nil
+		if more, err := dearer(t, best); t.fate() == holds || t.hopeless() || more-1.645*err > -worthwhile {
+			return nil
 		}
 	}
-	return false, nil
+	return nil
 }
 
 // hopeless reports whether a trial misses, or is so unlikely to hold that it is not worth more days.
 func (t *trial) hopeless() bool {
+	if f := t.fate(); f != open {
+		return f == misses
+	}
 	k, n := t.held(), len(t.days)
-	return t.fate() == misses || n >= early && float64(n-k) > max(1, (1-almost)*float64(n))
+	return n >= early && float64(n-k) > max(1, (1-almost)*float64(n))
 }
 
 // played reports whether a trial has had any days.
@@ -88,20 +79,17 @@ const almost = 0.95
 // step returns the candidate that is most worth trying instead of best: the largest saving
 // times the chance that it holds; −1 if none is worth it. The chance follows the margin over
 // the fluid plant: 1 at the least margin with which a configuration held, 0 at the largest
-// below that with which one did not. It is 0 for a sibling of one that did not.
+// below that with which one did not. It is 0 for a candidate that failed, with its own behavior
+// or another.
 func (s *search) step(best *trial) int {
-	at, paid := -1, math.NaN()
-	safe := math.Inf(1)
+	paid, safe := math.NaN(), math.Inf(1) // if best has no fluid, its cost stays NaN, and nothing is worth it
 	for i, t := range s.byFluid {
-		if t == best && (at < 0 || i < at) {
-			at, paid = i, s.fluids[i].paid
+		if t == best {
+			paid = s.fluids[i].paid
 		}
 		if t.fate() == holds {
 			safe = min(safe, s.fluids[i].margin)
 		}
-	}
-	if at < 0 || math.IsInf(safe, 1) {
-		return -1
 	}
 	unsafe := safe - slack
 	for i, t := range s.byFluid {
@@ -111,13 +99,11 @@ func (s *search) step(best *trial) int {
 	}
 	next, most := -1, worthwhile
 	for _, i := range s.allowed() {
+		// One that has all its days either holds or has failed.
+		if t := s.byFluid[i]; t != nil && t.fate() == holds || s.failed(i) {
+			continue
+		}
 		f := &s.fluids[i]
-		if t := s.byFluid[i]; t != nil && (t == best || t.hopeless() || t.fate() == holds || len(t.days) >= enough) {
-			continue
-		}
-		if s.sibling(i) {
-			continue
-		}
 		chance := min(max((f.margin-unsafe)/(safe-unsafe), 0), 1)
 		if gain := (1 - f.paid/paid) * chance; gain > most {
 			next, most = i, gain
@@ -126,9 +112,9 @@ func (s *search) step(best *trial) int {
 	return next
 }
 
-// sibling reports whether a candidate's min and target failed with another behavior that is as
-// safe over the fluid plant.
-func (s *search) sibling(i int) bool {
+// failed reports whether a candidate's min and target failed with its behavior, or with another
+// that is as safe over the fluid plant.
+func (s *search) failed(i int) bool {
 	f := &s.fluids[i]
 	for k, t := range s.byFluid {
 		c := &s.fluids[k]
@@ -143,29 +129,28 @@ func (s *search) sibling(i int) bool {
 // assafe is the difference of two margins over the fluid plant that says nothing.
 const assafe = 0.001
 
-// unknown returns from and those of the configurations that have not been passed over the
-// fluid plant.
-func (s *search) unknown(from hpa.Config, configs []hpa.Config) []hpa.Config {
-	out := []hpa.Config{from}
+// unknown leaves out configurations that have been passed over the fluid plant, and duplicates.
+// The first, which is where the others come from, stays.
+func (s *search) unknown(configs []hpa.Config) []hpa.Config {
+	out := configs[:1]
 	for _, c := range configs {
 		same := func(o hpa.Config) bool { return o.Equal(&c) }
-		if slices.ContainsFunc(out, same) ||
-			slices.ContainsFunc(s.fluids, func(f fluid) bool { return same(f.config) }) {
-			continue
+		if !slices.ContainsFunc(out, same) &&
+			!slices.ContainsFunc(s.fluids, func(f fluid) bool { return same(f.config) }) {
+			out = append(out, c)
 		}
-		out = append(out, c)
 	}
 	return out
 }
 
-// neighbors returns c's behavior with every min and target, targets between c's and the next
-// ones included, and the Variants of c, as it is and with the next larger min.
+// neighbors returns c, its behavior with every min and target, targets between c's and the next
+// ones included, and the Variants of c, as it is and with the next larger min. Some are twice.
 func (s Space) neighbors(c hpa.Config) []hpa.Config {
-	out := s.Candidates(c)[1:]
+	out, mins := s.Candidates(c), s.mins(c.MinReplicas)
 	if i := Primary(&c); i >= 0 {
 		knob := TargetKnob(&c, i)
 		for _, between := range halfway(c.Metrics[i].Target) {
-			for _, lo := range s.mins(c.MinReplicas) {
+			for _, lo := range mins {
 				n := c.Clone()
 				n.MinReplicas, n.MaxReplicas = lo, s.MaxReplicas(lo, c.MaxReplicas)
 				knob.Set(&n, between)
@@ -174,17 +159,17 @@ func (s Space) neighbors(c hpa.Config) []hpa.Config {
 		}
 	}
 	out = append(out, s.Variants(c)...)
-	if mins := s.mins(c.MinReplicas); len(mins) > 0 && c.MinReplicas < mins[len(mins)-1] {
+	if k := slices.IndexFunc(mins, func(lo int32) bool { return lo > c.MinReplicas }); k >= 0 {
 		// A larger min may pay for a quicker scale-down.
 		n := c.Clone()
-		n.MinReplicas = mins[slices.Index(mins, c.MinReplicas)+1]
-		n.MaxReplicas = s.MaxReplicas(n.MinReplicas, c.MaxReplicas)
+		n.MinReplicas, n.MaxReplicas = mins[k], s.MaxReplicas(mins[k], c.MaxReplicas)
 		out = append(out, s.Variants(n)...)
 	}
 	return out
 }
 
-// halfway are the targets between the one given and the next ones of the axis.
+// halfway are the targets between the one given and the next ones of the axis. None is 0: a
+// thousandth rounds to itself.
 func halfway(t hpa.Target) []any {
 	var out []any
 	if u := t.Utilization; u > 0 {
@@ -196,7 +181,7 @@ func halfway(t hpa.Target) []any {
 		return out
 	}
 	for _, f := range []float64{0.92, 1.1} {
-		out = append(out, max(int64(math.Round(float64(max(t.AverageMilli, t.ValueMilli))*f)), 1))
+		out = append(out, int64(math.Round(float64(max(t.AverageMilli, t.ValueMilli))*f)))
 	}
 	return out
 }
