@@ -255,7 +255,7 @@ func TestSimplify(t *testing.T) {
 	// days.
 	m := needing(0, 0)
 	m.cost = func(*hpa.Config) float64 { return 5 }
-	m.holds = func(c *hpa.Config, day int) bool { return c.MinReplicas == 4 || day != 5 && day != 6 }
+	m.holds = func(c *hpa.Config, day int) bool { return c.MinReplicas == 4 || day != 5 }
 	s := m.search(t, current, Space{}).over(t, cpuHPA(4, 10, 60), current)
 	for i := range s.fluids {
 		s.trial(i).days = steadyDays(s, i, 30)
