@@ -32,7 +32,9 @@ func TestHopeless(t *testing.T) {
 		{"two of fifty", 48, 50, false},
 		{"three of fifty", 47, 50, true},
 		{"all missed", 0, 6, true},
-		{"so many days are enough to see that it holds", 378, 400, false},
+		{"with all days, twelve missed are known to be few enough", 188, 200, false},
+		{"thirteen are not", 187, 200, true},
+		{"of more days, 22 are", 378, 400, false},
 	} {
 		x := made(2, 0, c.met, 0, steady(c.n, 1)...)
 		if got := x.hopeless(); got != c.want {
@@ -169,6 +171,7 @@ func TestFailed(t *testing.T) {
 		{"with a thousandth less", quick, 0, 0.001, 20, 0, true},
 		{"with less than that", quick, 0, 0.0011, 20, 0, false},
 		{"it held", quick, 0.05, 0.05, 30, 30, false},
+		{"it held, with more than one day in twenty missed", quick, 0.05, 0.05, 200, 188, false},
 		{"it may hold", quick, 0.05, 0.05, 3, 3, false},
 		{"it has another min", func(k *hpa.Config) { k.MinReplicas = 4 }, 0.05, 0.05, 20, 0, false},
 		{"it has another target", func(k *hpa.Config) { k.Metrics[0].Target.Utilization = 50 }, 0.05, 0.05, 20, 0, false},
