@@ -19,11 +19,12 @@ test: ## all tests of the product (what the README says)
 race: ## the rooms that start goroutines or share memory, under the race detector
 	$(GO) test -race -short $$(git grep -lE '"sync["/]|^[[:space:]]+go [a-zA-Z]' -- '*.go' ':!test' | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
-lint: bin/golangci-lint ## gofmt and the linters of .golangci.yml
-	bin/golangci-lint run
+lint: ## gofmt and the linters of .golangci.yml; what they read is compiled while the linter is built
+	$(GO) list -export -deps -test ./... >/dev/null & $(MAKE) bin/golangci-lint && wait
+	GOGC=300 bin/golangci-lint run
 
 bin/golangci-lint: test/lint/go.mod
-	$(GO) -C test/lint build -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	$(GO) -C test/lint build -ldflags '-s -w' -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 vet-others: ## vet for macOS and Windows, of the rooms that have files for one system only
 	for os in darwin windows; do GOOS=$$os $(GO) vet $$(GOOS=$$os $(GO) list -f '{{range .IgnoredGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}' ./... | grep -v _test.go | cut -d' ' -f1 | sort -u) || exit 1; done
