@@ -34,8 +34,8 @@ func Same(query string) string {
 	return e.String()
 }
 
-// PlanOf plans a query: numbers, + − * /, sum, avg, max, min and count over a metric of the
-// pods, over its avg_over_time or over a counter's rate, scalar, and "or vector(0)". known
+// PlanOf plans a query: numbers, + − * /, sum, avg, max and count over a metric of the
+// pods as it is now (no offset, no @), over its avg_over_time or over a counter's rate, scalar, and "or vector(0)". known
 // returns the name under which a query's value is known, if it is. The error names the part
 // of the query that is not read.
 func PlanOf(query string, known func(query string) (string, bool)) (Plan, error) {
@@ -115,6 +115,7 @@ func (p *planner) binary(e *parser.BinaryExpr) (string, error) {
 var ofPod = []string{"pod", "instance", "pod_name", "kubernetes_pod_name"}
 
 func (p *planner) aggregate(e *parser.AggregateExpr) (string, error) {
+	outer := e
 	text := e.String()
 	perPod := slices.ContainsFunc(e.Grouping, func(l string) bool { return slices.Contains(ofPod, l) })
 	if e.Without || perPod {
@@ -136,28 +137,33 @@ func (p *planner) aggregate(e *parser.AggregateExpr) (string, error) {
 	}
 	switch e := inner.(type) {
 	case *parser.VectorSelector:
-		x.Metric = e.Name
+		x.Metric = nowOf(e)
 	case *parser.Call:
-		rates := e.Func.Name == "rate" || e.Func.Name == "irate"
-		m, ranged := e.Args[0].(*parser.MatrixSelector)
-		if !ranged || !rates && e.Func.Name != "avg_over_time" {
+		rate := e.Func.Name == "rate"
+		if !rate && e.Func.Name != "avg_over_time" {
 			return "", fmt.Errorf("%s: of functions only rate and avg_over_time are computed", text)
 		}
-		x.Over, x.Rate = m.Range, rates
-		if v, ok := m.VectorSelector.(*parser.VectorSelector); ok {
-			x.Metric = v.Name
+		if m, ok := e.Args[0].(*parser.MatrixSelector); ok {
+			x.Over, x.Rate = m.Range, rate
+			if v, ok := m.VectorSelector.(*parser.VectorSelector); ok {
+				x.Metric = nowOf(v)
+			}
 		}
 	case *parser.AggregateExpr:
-		if e.Op == p.outer(x.Pool) && !e.Without { // sum(sum by (pod) (x))
-			return p.aggregate(&parser.AggregateExpr{Op: e.Op, Expr: e.Expr})
+		if x := outer.Op; (x == parser.SUM || x == parser.MAX) && e.Op == x && !e.Without { // sum(sum by (pod) (x))
+			return p.aggregate(&parser.AggregateExpr{Op: x, Expr: e.Expr})
 		}
 	}
 	if x.Metric == "" {
-		return "", fmt.Errorf("%s: only the aggregate of one metric is computed", text)
+		return "", fmt.Errorf("%s: only the aggregate of one metric, as it is now, is computed", text)
 	}
 	return p.add(x), nil
 }
 
-func (p *planner) outer(pool string) parser.ItemType {
-	return map[string]parser.ItemType{"sum": parser.SUM, "max": parser.MAX}[pool]
+// nowOf is the metric that a selector reads, "" if it reads another time than now.
+func nowOf(v *parser.VectorSelector) string {
+	if v.OriginalOffset != 0 || v.OriginalOffsetExpr != nil || v.Timestamp != nil || v.StartOrEnd != 0 {
+		return ""
+	}
+	return v.Name
 }

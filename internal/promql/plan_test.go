@@ -29,6 +29,13 @@ func TestPlanOf(t *testing.T) {
 		{"a comparison", "sum(a) > 5", "", "", "only + - * /"},
 		{"an aggregation that is not known", "stddev(a)", "", "", "only sum, avg, max and count"},
 		{"a function of a range that is not known", "sum(max_over_time(a[1m]))", "", "", "only rate and avg_over_time"},
+		{"a function without arguments", "sum(hour())", "", "", "only rate and avg_over_time"},
+		{"the rate of the last two samples", "sum(irate(a[1m]))", "", "", "only rate and avg_over_time"},
+		{"the value of five minutes ago", "sum(a offset 5m)", "", "", "as it is now"},
+		{"a rate of five minutes ago", "sum(rate(a[1m] offset 5m))", "", "", "as it is now"},
+		{"the value of a time", "sum(a @ 1700000000)", "", "", "as it is now"},
+		{"the value at the end", "sum(a @ end())", "", "", "as it is now"},
+		{"a sum of the largest", "sum(max by (pod) (a))", "", "", "one metric"},
 		{"not PromQL", "sum(a", "", "", "rejected by Prometheus"},
 	} {
 		got, err := PlanOf(tt.query, known)
