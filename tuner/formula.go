@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/plant"
 	"github.com/hpatune/hpatune/tuner/replay"
@@ -25,8 +26,8 @@ func undefined(u replay.Undefined) (notes []string, no *Refusal) {
 	if u.Divided == 0 {
 		what = "has no value"
 	}
-	text := fmt.Sprintf("the formula of scalingModifiers %s at %d of %d replayed reconciles, first at %v", what, without,
-		u.Reconciles, u.First.Round(time.Second))
+	text := fmt.Sprintf("the formula of scalingModifiers %s at %d of %d replayed reconciles, first at %s", what, without,
+		u.Reconciles, figure.Duration(u.First.Round(time.Second)))
 	if float64(without) > mostUndefined*float64(u.Reconciles) {
 		return nil, &Refusal{"formula", text + ": what KEDA then reports is not a number, so the sizes cannot be predicted",
 			"a formula with a condition: divisor > 0 ? … : 0"}

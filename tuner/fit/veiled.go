@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/hpa"
 	"github.com/hpatune/hpatune/tuner/plant"
@@ -95,13 +96,13 @@ func veiledOf(l *log, h *hidden, seed uint64) (s service, said notes, ok bool) {
 		v.share,
 		len(l.calls),
 		"of a period's budget is what a pod gets that works now and then; %d "+
-			"requests run at once at full speed, each takes %.2g times its CPU time, %.0f %% of the cost grows with the tokens, "+
-			"like requests scatter by %.0f %%; played times are off by %.0f %%",
+			"requests run at once at full speed, each takes %.2g times its CPU time, %s of the cost grows with the tokens, "+
+			"like requests scatter by %s; played times are off by %s",
 		v.threads,
 		v.pace,
-		100*v.tokens,
-		100*v.noise,
-		100*v.loss,
+		figure.Percent(v.tokens),
+		figure.Percent(v.noise),
+		figure.Percent(math.Exp(v.loss)-1),
 	)
 	return s, said, true
 }
