@@ -34,10 +34,10 @@ func Same(query string) string {
 	return e.String()
 }
 
-// PlanOf plans a query: numbers, + − * /, sum, avg, max and count over a metric of the
-// pods as it is now (no offset, no @), over its avg_over_time or over a counter's rate, scalar, and "or vector(0)". known
-// returns the name under which a query's value is known, if it is. The error names the part
-// of the query that is not read.
+// PlanOf plans a query: numbers, + − * /, sum, avg, max and count over a metric of the pods as
+// it is now (no offset, no @), over its avg_over_time or over a counter's rate, scalar, and
+// "or vector(0)". known returns the name under which a query's value is known, if it is. The
+// error names the part of the query that is not read.
 func PlanOf(query string, known func(query string) (string, bool)) (Plan, error) {
 	e, err := syntax.ParseExpr(query)
 	if err != nil {
