@@ -24,7 +24,7 @@ lint: ## gofmt and the linters of .golangci.yml; what they read is compiled whil
 	GOGC=300 bin/golangci-lint run
 
 bin/golangci-lint: test/lint/go.mod
-	$(GO) -C test/lint build -ldflags '-s -w' -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	$(GO) -C test/lint build -gcflags='github.com/...=-dwarf=false' -ldflags '-s -w' -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 vet-others: ## vet for macOS and Windows, of the rooms that have files for one system only
 	for os in darwin windows; do GOOS=$$os $(GO) vet $$(GOOS=$$os $(GO) list -f '{{range .IgnoredGoFiles}}{{$$.ImportPath}} {{.}}{{"\n"}}{{end}}' ./... | grep -v _test.go | cut -d' ' -f1 | sort -u) || exit 1; done
