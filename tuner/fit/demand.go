@@ -35,7 +35,7 @@ func demandOf(run *results.Run, stages []results.StageInfo, gaps []results.Gap) 
 		r := &rs[i]
 		end = max(end, r.Scheduled)
 		d.Arrivals = append(d.Arrivals, profiles.Arrival{Index: r.Arrival, At: max(0, r.Scheduled), Stage: r.Stage,
-			Class: r.Class, Prompt: r.Prompt, Max: r.Tokens})
+			Class: r.Class, Prompt: r.Prompt, Max: answered(r)})
 	}
 	end += d.Step
 	if k := len(run.Meta.Stages); k > 0 && !run.Meta.Partial {
@@ -91,4 +91,12 @@ func arrivalCV2(a []profiles.Arrival) float64 {
 	}
 	mean := sum / n
 	return min(25, max(0, (sq/n-mean*mean)/(mean*mean)))
+}
+
+// answered returns the tokens of a request's answer; 0 = unknown, also if the answer was cut off.
+func answered(r *results.Request) int {
+	if r.Outcome != results.OK {
+		return 0
+	}
+	return r.Tokens
 }

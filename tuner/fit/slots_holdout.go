@@ -39,7 +39,8 @@ func HoldoutLaw(run *results.Run, o LawOptions) (Holdout, error) {
 }
 
 // holdoutSlots fits slots to the first two thirds of a run, by arrival, and serves all of it.
-// The time that a request takes by itself is drawn from those of its class.
+// The time that a request takes by itself is drawn from those of its class, and of its size if
+// tokens were counted.
 func holdoutSlots(run *results.Run) (Holdout, error) {
 	all := slices.Clone(run.Requests)
 	slices.SortStableFunc(all, func(a, b results.Request) int { return int(a.Scheduled - b.Scheduled) })
@@ -145,7 +146,7 @@ func play(m *plant.Model, all []results.Request, server []int, from int, seed ui
 		for next < len(server) && all[server[next]].Scheduled < time.Duration(i+1)*time.Second {
 			r := &all[server[next]]
 			requests = append(requests, plant.Request{At: max(r.Scheduled.Seconds(), float64(i)), Index: r.Arrival,
-				Class: r.Class})
+				Class: r.Class, Prompt: r.Prompt, Output: answered(r)})
 			next++
 		}
 		e.Step(requests)

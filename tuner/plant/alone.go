@@ -22,11 +22,8 @@ func (l *Law) ServeBehind(b Balancer, n int, requests []Request, seed uint64,
 ) {
 	m := &Model{Spec: Spec{Law: *l, Balancer: b}, dt: 1, toEnd: math.Inf(1), toFirst: math.Inf(1), wait: math.Inf(1)}
 	m.Law.Queue, m.Law.Young = 0, nil
-	m.byClass = map[int16][]ServiceTime{-1: l.Times}
 	if slices.ContainsFunc(requests, func(r Request) bool { return r.Time.Total == 0 }) {
-		for _, t := range l.Times {
-			m.byClass[t.Class] = append(m.byClass[t.Class], t)
-		}
+		m.classify()
 	}
 	var e Exact
 	e.watch = func(c *call, first, took float64) { told(int(c.index), first, took) }

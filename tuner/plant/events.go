@@ -23,8 +23,7 @@ type Exact struct {
 	leaving []*server
 	free    []*server
 	created int
-	turn    uint64 // of round robin
-	byClass map[int16][]ServiceTime
+	turn    uint64    // of round robin
 	stretch []float64 // of service times, by requests in service
 	mean    float64   // of the law's times, seconds
 	limits  [2]float64
@@ -43,8 +42,8 @@ type Request struct {
 	Index int         // with the seed, decides its random draws: the same in every candidate
 	Class int16       // negative: any
 	Time  ServiceTime // as measured; Total 0 = unknown: drawn from the law
-	// Prompt and Output are its tokens, for a law of iterations. Output 0 = unknown: both are
-	// drawn, too.
+	// Prompt and Output are its tokens. A law of iterations serves them; one of slots draws the
+	// time of a request of that size. Output 0 = unknown: both are drawn, too.
 	Prompt, Output int
 }
 
@@ -99,7 +98,6 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	e.ready, e.coming, e.leaving = e.ready[:0], e.coming[:0], e.leaving[:0]
 	e.m, e.seed, e.tick, e.now, e.created, e.turn, e.ticks, e.latency = m, seed, 0, 0, n, 0, ticks, latency
 	e.conns, e.idle, e.held = e.conns[:0], nil, e.held[:0]
-	e.byClass = m.byClass
 	e.nodes.begin(m.Nodes, n)
 	mean := meanTotal(m.Law.Times)
 	e.mean = mean
@@ -233,11 +231,7 @@ func (e *Exact) arrive(r *Request, now float64, tick int) {
 		c.worth = 1 / e.mean
 	}
 	if r.Time.Total == 0 {
-		times := e.byClass[r.Class]
-		if times == nil {
-			times = e.m.Law.Times
-		}
-		c.time = times[mix(e.seed, uint64(r.Index))%uint64(len(times))]
+		c.time = e.m.drawn(r, e.seed)
 	}
 	if limited && c.time.Work > 0 {
 		c.worth = c.time.Work / max(1e-6, c.time.Total)

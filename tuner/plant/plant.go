@@ -227,6 +227,7 @@ type Model struct {
 	inOrder int
 	// byClass holds the law's times by the class of their request; −1 holds all.
 	byClass map[int16][]ServiceTime
+	sized   map[int16]*sizes // the same by size; a class without token counts has none
 	// pace multiplies service times in the exact plant; 0 = 1.
 	pace float64
 	// waits multiplies service times under a CPU limit, but not CPU costs; 0 = 1.
@@ -295,10 +296,7 @@ func Compile(s Spec) (*Model, error) {
 	for _, p := range s.Start {
 		m.start = append(m.start, p.times())
 	}
-	m.byClass = map[int16][]ServiceTime{-1: s.Law.Times}
-	for _, t := range s.Law.Times {
-		m.byClass[t.Class] = append(m.byClass[t.Class], t)
-	}
+	m.classify()
 	m.times = s.Law.condensed(goodPoints)
 	for _, t := range m.times {
 		m.tokens += t.Tokens / float64(len(m.times))
