@@ -129,6 +129,7 @@ func TestApplyShowsTheDiffHoldsTheTargetAndPutsAllBack(t *testing.T) {
 }
 
 func TestAnHPAOfAnotherOwnerIsNeverPatched(t *testing.T) {
+	t.Parallel() // measures nothing
 	s := need(t)
 	ns := s.namespace(t)
 	w := s.deploy(t, ns, tinyllm("chat"))

@@ -160,6 +160,7 @@ objectives: ["ttft.p95 < 400ms", "error_rate < 1%"]
 
 // TestAPortForwardIsNoWayIn: it reaches one pod only.
 func TestAPortForwardIsNoWayIn(t *testing.T) {
+	t.Parallel() // measures nothing
 	s := needOurs(t)
 	kubectl, err := exec.LookPath("kubectl")
 	if err != nil {
@@ -188,6 +189,7 @@ func TestAPortForwardIsNoWayIn(t *testing.T) {
 
 // TestTheWayInIsFound: an Ingress is preferred to a load balancer, and a load balancer to nothing.
 func TestTheWayInIsFound(t *testing.T) {
+	t.Parallel() // measures nothing
 	s := needOurs(t)
 	ns, dir := s.namespace(t), t.TempDir()
 	w := s.deploy(t, ns, tinyllm("chat"))
