@@ -29,6 +29,7 @@ type Sandbox struct {
 
 	signals   map[string]sandbox.Signal // of the External metrics
 	namespace string                    // the label of the pods' series; "" = sandbox
+	clock     results.Clock             // of the run, once it is open; cron triggers follow it
 
 	box *sandbox.Sandbox
 }
@@ -59,17 +60,22 @@ func NewSandbox(file string, speed float64, say func(text string)) (*Sandbox, er
 		}
 		b.namespace = h.Scaled.Scaled.Namespace
 	}
-	if b.signals, err = signalsOf(&h); err != nil {
+	if b.signals, err = signalsOf(&h, b.now); err != nil {
 		return nil, failure.Inputf("%s: %w\nTry: hpatune help keda", file, err)
 	}
 	return b, nil
 }
+
+// now is the run's present time of day: it begins with the wall clock's, and passes at the
+// sandbox's speed.
+func (b *Sandbox) now() time.Time { return b.clock.Start.Add(b.clock.At(time.Now())) }
 
 // Prepare does nothing: a sandbox starts with the run's clock.
 func (b *Sandbox) Prepare(context.Context, *Plan) (Timing, error) { return Timing{lead, b.Speed}, nil }
 
 // Open starts the box.
 func (b *Sandbox) Open(s *Session) (Scene, error) {
+	b.clock = s.Clock
 	box, err := sandbox.New(sandbox.Options{
 		Clock: s.Clock, HPA: b.HPA, Seed: uint64(s.Plan.Seed), External: b.signals, Namespace: b.namespace,
 	})

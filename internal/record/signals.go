@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync/atomic"
+	"time"
 
 	"github.com/hpatune/hpatune/internal/sandbox"
 	"github.com/hpatune/hpatune/tuner/hpa"
@@ -15,8 +16,9 @@ import (
 type asker = func(promQL string) ([]float64, error)
 
 // signalsOf makes the External metrics of a ScaledObject's HPA from its triggers, by name,
-// as KEDA's scalers do; none for an HPA without a ScaledObject.
-func signalsOf(h *manifest.HPA) (map[string]sandbox.Signal, error) {
+// as KEDA's scalers do; none for an HPA without a ScaledObject. now is the time of day of the
+// run, for cron triggers.
+func signalsOf(h *manifest.HPA, now func() time.Time) (map[string]sandbox.Signal, error) {
 	if h.Scaled == nil {
 		return nil, nil
 	}
@@ -28,9 +30,9 @@ func signalsOf(h *manifest.HPA) (map[string]sandbox.Signal, error) {
 		}
 		var err error
 		if t := h.Scaled.Trigger(i); t != nil {
-			out[m.Name], err = signalOf(t)
+			out[m.Name], err = signalOf(t, now)
 		} else {
-			out[m.Name], err = compositeOf(o)
+			out[m.Name], err = compositeOf(o, now)
 		}
 		if err != nil {
 			return nil, err
@@ -42,16 +44,23 @@ func signalsOf(h *manifest.HPA) (map[string]sandbox.Signal, error) {
 // signalOf is the value of a trigger's scaler.
 //
 // Source: kedacore/keda v2.21.0 pkg/scalers/prometheus_scaler.go (ExecutePromQuery),
-// metrics_api_scaler.go (getMetricValue, aggregateMetricsFromMultipleEndpoints).
-func signalOf(t *manifest.Trigger) (sandbox.Signal, error) {
+// metrics_api_scaler.go (getMetricValue, aggregateMetricsFromMultipleEndpoints), cron_scaler.go.
+func signalOf(t *manifest.Trigger, now func() time.Time) (sandbox.Signal, error) {
 	switch t.Type {
 	case "prometheus":
 		return promSignal(t.Metadata["query"], t.Metadata["ignoreNullValues"] != "false"), nil
 	case "metrics-api":
 		return pageSignal(t)
+	case "cron":
+		c := t.Cron()
+		if _, err := c.At(time.Time{}); err != nil {
+			return nil, fmt.Errorf("trigger cron: %w", err)
+		}
+		return func(asker) (float64, error) { return c.At(now()) }, nil
 	}
 	return nil, fmt.Errorf(
-		"trigger of type %s: the sandbox has cpu, memory, prometheus and metrics-api, which it reads from its own pods",
+		"trigger of type %s: the sandbox has cpu, memory, prometheus and metrics-api, which it reads from "+
+			"its own pods, and cron",
 		t.Type,
 	)
 }
@@ -112,7 +121,7 @@ func pageSignal(t *manifest.Trigger) (sandbox.Signal, error) {
 }
 
 // compositeOf is the value of a ScaledObject's formula over its triggers.
-func compositeOf(o *manifest.ScaledObject) (sandbox.Signal, error) {
+func compositeOf(o *manifest.ScaledObject, now func() time.Time) (sandbox.Signal, error) {
 	f, err := o.Formula()
 	if err != nil {
 		return nil, fmt.Errorf("scalingModifiers: %w", err)
@@ -126,7 +135,7 @@ func compositeOf(o *manifest.ScaledObject) (sandbox.Signal, error) {
 		if t.Name == "" || t.Type == "cpu" || t.Type == "memory" {
 			continue
 		}
-		if of[t.Name], err = signalOf(t); err != nil {
+		if of[t.Name], err = signalOf(t, now); err != nil {
 			return nil, err
 		}
 	}

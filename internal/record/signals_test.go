@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -34,6 +35,10 @@ func TestSignals(t *testing.T) {
 	page := func(more string) string {
 		return "    - {type: metrics-api, metadata: {url: 'http://x:8000/metrics', targetValue: '5', format: prometheus, valueLocation: 'up'" + more + "}}\n"
 	}
+	clock := func(start, end string) string {
+		return "    - {type: cron, name: office, metadata: {timezone: UTC, start: 0 " + start + " * * *, end: 0 " + end +
+			" * * *, desiredReplicas: '4'}}\n"
+	}
 	const formula = "  advanced: {scalingModifiers: {formula: 'a / b', target: '2'}}\n"
 	for _, tt := range []struct {
 		name, text string
@@ -57,6 +62,11 @@ func TestSignals(t *testing.T) {
 		{"or of the pod that the Service leads to", scaledObject(page(""), ""), map[string][]float64{"up": {3, 3}}, "s0-metric-api-up", "3"},
 		{"a formula over two triggers", scaledObject(promTrigger("a", "sum(q)", "")+promTrigger("b", "sum(r)", ""), formula),
 			map[string][]float64{"sum(q)": {9}, "sum(r)": {2}}, "composite-metric", "4.5"},
+		{"a clock while it is active", scaledObject(clock("8", "18"), ""), nil, "s0-cron-UTC-08xxx-018xxx", "4"},
+		{"and while it is not", scaledObject(clock("18", "8"), ""), nil, "s0-cron-UTC-018xxx-08xxx", "0"},
+		{"a clock inside a formula", scaledObject(promTrigger("a", "sum(q)", "")+clock("8", "18"),
+			"  advanced: {scalingModifiers: {formula: 'max(a, office)', target: '2'}}\n"),
+			map[string][]float64{"sum(q)": {3}}, "composite-metric", "4"},
 		{"that divides by zero", scaledObject(promTrigger("a", "sum(q)", "")+promTrigger("b", "sum(r)", ""), formula),
 			map[string][]float64{"sum(q)": {9}}, "composite-metric", "error: formula: it divides by zero"},
 	} {
@@ -65,7 +75,8 @@ func TestSignals(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			signals, err := signalsOf(&h)
+			noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+			signals, err := signalsOf(&h, func() time.Time { return noon })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,6 +95,9 @@ func TestSignals(t *testing.T) {
 				t.Errorf("%s = %s, want %s", tt.metric, got, tt.want)
 			}
 			broken := errors.New("parse error")
+			if strings.Contains(tt.metric, "cron") {
+				return // it asks nothing
+			}
 			if _, err := signal(func(string) ([]float64, error) { return nil, broken }); !errors.Is(err, broken) {
 				t.Errorf("a query that fails: %v, want its error", err)
 			}

@@ -70,6 +70,16 @@ func (c *Cron) Spans(began time.Time, until time.Duration) ([]Span, error) {
 	return out, nil
 }
 
+// At is the trigger's value at an instant: Desired while it is active, else 0. The error is
+// that of Spans.
+func (c *Cron) At(now time.Time) (float64, error) {
+	spans, err := c.Spans(now, time.Nanosecond)
+	if err != nil || len(spans) == 0 {
+		return 0, err
+	}
+	return c.Desired, nil
+}
+
 // earlier is the earlier of two times; a zero time is none.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {

@@ -42,6 +42,16 @@ func (o *ScaledObject) Loop(ofPods func(*Trigger) (reads string, is bool)) *keda
 	return l
 }
 
+// Cron returns the schedule of a cron trigger; nil for other triggers.
+func (t *Trigger) Cron() *keda.Cron {
+	if t.Type != "cron" {
+		return nil
+	}
+	c := &keda.Cron{Start: t.Metadata["start"], End: t.Metadata["end"], Timezone: t.Metadata["timezone"]}
+	c.Desired, _ = number(t.Metadata["desiredReplicas"])
+	return c
+}
+
 // signal is the i-th trigger as the loop uses it.
 func (o *ScaledObject) signal(i int, ofPods func(*Trigger) (reads string, is bool)) keda.Trigger {
 	t := &o.Spec.Triggers[i]
@@ -55,10 +65,7 @@ func (o *ScaledObject) signal(i int, ofPods func(*Trigger) (reads string, is boo
 	s.Reads, s.OfPods = ofPods(t)
 	s.Query = t.query()
 	s.Foreign = t.Type == "external" || t.Type == "external-push"
-	if t.Type == "cron" {
-		s.Cron = &keda.Cron{Start: t.Metadata["start"], End: t.Metadata["end"], Timezone: t.Metadata["timezone"]}
-		s.Cron.Desired, _ = number(t.Metadata["desiredReplicas"])
-	}
+	s.Cron = t.Cron()
 	spec, err := t.metric(i)
 	if err != nil || spec.External == nil {
 		return s
