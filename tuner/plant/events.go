@@ -34,6 +34,7 @@ type Exact struct {
 	nodes   nodeStack
 	watch   func(c *call, first, took float64) // called for each success; nil = not called
 	held    []held                             // waiting before the pods, the longest waiting first
+	meters  []metered                          // of the pipes that read times
 }
 
 // Request is one arrival for the exact plant.
@@ -61,6 +62,7 @@ type call struct {
 	firstAt float64
 	gap     float64 // longest time between two tokens, seconds; language-model servers only
 	cut     bool    // its client gives up before it ends
+	began   float64 // when its service started, seconds
 	worth   float64 // completions per second of virtual time while it is in service
 }
 
@@ -98,6 +100,7 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	e.ready, e.coming, e.leaving = e.ready[:0], e.coming[:0], e.leaving[:0]
 	e.m, e.seed, e.tick, e.now, e.created, e.turn, e.ticks, e.latency = m, seed, 0, 0, n, 0, ticks, latency
 	e.conns, e.idle, e.held = e.conns[:0], nil, e.held[:0]
+	e.meters = m.metersOf(e.meters, m.pipes)
 	e.nodes.begin(m.Nodes, n)
 	mean := meanTotal(m.Law.Times)
 	e.mean = mean
@@ -296,7 +299,7 @@ func (e *Exact) begin(s *server, c call) {
 		}
 	}
 	work := c.time.Total
-	c.first = s.at + c.time.First*f
+	c.began, c.first = s.at, s.at+c.time.First*f
 	if q := &e.m.Law.Quota; q.Cores > 0 {
 		if len(s.serving) == 0 {
 			s.bucket.refill(s.at, q.Base)
@@ -326,6 +329,9 @@ func (e *Exact) begin(s *server, c call) {
 		work, c.cut = min(work, max(0, left/f)), true
 	}
 	c.finish = s.virtual + work
+	if c.time.hasFirst() {
+		e.sawFirst(s, &c)
+	}
 	s.push(c)
 	s.worth += c.worth
 }
@@ -412,6 +418,7 @@ func (e *Exact) end(s *server, c *call) {
 		return
 	}
 	t.Done++
+	e.sawEnd(s, c)
 	t.Tokens += c.time.Tokens
 	took, first := s.at-c.at, c.first-c.at
 	if math.IsNaN(first) {

@@ -39,11 +39,18 @@ func (e *Exact) Status() int { return len(e.ready) + len(e.coming) }
 
 // Pods appends to out what the autoscaler sees at time now.
 func (e *Exact) Pods(now float64, out []PodView) []PodView {
+	var times [MaxPipes]Value
+	for i := range e.meters {
+		k := e.meters[i].pipe
+		times[k] = e.meters[i].read(e.m, &e.m.pipes[k], now, e.now)
+	}
 	view := func(s *server, stage Stage) {
 		v := PodView{Life: s.life, Stage: stage, Count: 1}
 		for k := range e.m.pipes {
 			p := &e.m.pipes[k]
-			v.Values[k] = p.read(&s.m[k], e.m.offset(k, s.index), now, e.now, e.m.dt)
+			if v.Values[k] = times[k]; e.m.Pipes[k].Times == nil {
+				v.Values[k] = p.read(&s.m[k], e.m.offset(k, s.index), now, e.now, e.m.dt)
+			}
 		}
 		out = append(out, v)
 	}

@@ -23,6 +23,9 @@ type Fluid struct {
 	nodes   nodeStack
 	before  queue // requests held until a pod is ready
 	past    history
+	meters  []metered // of the pipes that read times
+	takes   []taken   // scratch
+	since   float64   // requests that reached the pods and that meters has not seen yet
 }
 
 // Reset starts a replay of m with n ready, idle pods that have existed for a long time.
@@ -30,7 +33,8 @@ type Fluid struct {
 func (f *Fluid) Reset(m *Model, n int, latency *Latency) {
 	n = m.admitted(n)
 	*f = Fluid{m: m, ready: f.ready[:0], coming: f.coming[:0], leaving: f.leaving[:0], created: n, soonest: math.Inf(1),
-		latency: latency, before: queue{list: f.before.list[:0]}, nodes: f.nodes, past: f.past[:0]}
+		latency: latency, before: queue{list: f.before.list[:0]}, nodes: f.nodes, past: f.past[:0],
+		meters: m.metersOf(f.meters, m.flow), takes: f.takes[:0]}
 	f.nodes.begin(m.Nodes, n)
 	if n > 0 {
 		c := cohort{n: float64(n), life: oldLife(), settled: true}
@@ -84,6 +88,8 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 		if m.ages {
 			f.past = f.past.came(share)
 		}
+		f.since += arrivals
+		look := f.looks()
 		least := (m.Balancer == LeastConnections || m.Balancer == LeastWaiting) && len(f.ready) > 1
 		if least {
 			level = f.level(arrivals)
@@ -130,6 +136,9 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 				g = (1-late)*g + late*f.goodHeld(p, min(use, rhoSteady), back)
 			}
 			good += g * (share - lost) * c.n
+			if look {
+				f.saw(p, use, back, f.since*c.n/float64(f.nReady))
+			}
 			if f.latency != nil {
 				f.latency.observe(m, p, use, back, (share-lost)*c.n*(1-late))
 				f.observeHeld(p, use, back, (share-lost)*c.n*late)
@@ -147,6 +156,9 @@ func (f *Fluid) Step(arrivals float64, t *results.Tick) {
 		}
 	}
 	if f.nReady > 0 {
+		if f.looks() {
+			f.since = 0
+		}
 		f.before = queue{list: f.before.list[:0]}
 	}
 	inFlight, waiting = inFlight+f.before.n, waiting+f.before.n
@@ -442,10 +454,17 @@ func (f *Fluid) Status() int {
 // Pods appends to out what the autoscaler sees at time now (seconds, not before the end of the
 // last step). Like pods are one entry.
 func (f *Fluid) Pods(now float64, out []PodView) []PodView {
+	var times [MaxPipes]Value
+	for i := range f.meters {
+		k := f.meters[i].pipe
+		times[k] = f.meters[i].read(f.m, &f.m.flow[k], now, f.now)
+	}
 	view := func(c *cohort, stage Stage) {
 		v := PodView{Life: c.life, Stage: stage, Count: int(c.n)}
 		for k := range f.m.flow {
-			v.Values[k] = f.m.flow[k].read(&c.m[k], 0, now, f.now, f.m.dt)
+			if v.Values[k] = times[k]; f.m.Pipes[k].Times == nil {
+				v.Values[k] = f.m.flow[k].read(&c.m[k], 0, now, f.now, f.m.dt)
+			}
 		}
 		out = append(out, v)
 	}

@@ -23,10 +23,13 @@ func (e *Exact) newModelServer(s *server) *modelServer {
 	x.calls, x.free, x.earned = x.calls[:0], x.free[:0], 0
 	x.law = e.m.Law.Iterations.paced(e.m.pace)
 	own := x.law.Own // spent outside the engine, so the engine's clock runs that much behind
-	x.engine.onTok = func(id int, g *engine) { x.calls[id].first = g.at + own }
+	x.engine.onTok = func(id int, g *engine) {
+		x.calls[id].first = g.at + own
+		e.sawFirst(s, &x.calls[id])
+	}
 	x.engine.onEnd = func(f finished, g *engine) {
 		c := &x.calls[f.id]
-		c.gap = f.gap
+		c.gap, c.began = f.gap, f.started
 		c.cut = c.first-c.at > e.m.toFirst || f.last+own-c.at > e.m.toEnd
 		at := s.at
 		s.at = f.last + own

@@ -67,6 +67,7 @@ func (m *Model) Reading(pipes []Pipe) (*Model, error) {
 		d.ages = d.ages || p.PerOldest != 0
 		d.pipes, d.flow = append(d.pipes, c), append(d.flow, c.flowing(m.dt))
 	}
+	d.compileTimes()
 	return &d, errors.Join(errs...)
 }
 

@@ -58,6 +58,8 @@ type Pipe struct {
 	// Under is the name of the pipe whose aggregate divides this one's; "" = none. It has no
 	// effect on metrics of single pods.
 	Under string `json:",omitempty"`
+	// Times, if set, is what it reads instead of the load: how long requests took.
+	Times *Times `json:",omitempty"`
 }
 
 // Pool is how the values of all pods are aggregated into one number.
@@ -170,6 +172,7 @@ func (p Pipe) compile(i int, step time.Duration, bad func(string, ...any)) pipe 
 		c.window = max(1, int((p.Window+p.Every/2)/p.Every))
 		c.reported = p.Window.Seconds()
 	}
+	p.checkTimes(i, bad)
 	c.setPhase(p.Phase, step)
 	if back := c.window + int(math.Ceil(p.Delay.Seconds()/p.Every.Seconds())) + 1; back > ringSize {
 		bad("metric %d %q looks %d scrapes back (window %v, delay %v, every %v); at most %d", i, p.Name, back, p.Window,

@@ -214,6 +214,7 @@ type Model struct {
 	drain          float64
 	hold           float64
 	ages           bool          // a pipe reads ages
+	takes          [][]taken     // by pipe: the law's times for one that reads times, else nil
 	times          []ServiceTime // condensed
 	tokens         float64       // mean tokens of an answer
 	pipes          []pipe
@@ -301,6 +302,7 @@ func Compile(s Spec) (*Model, error) {
 	for _, t := range m.times {
 		m.tokens += t.Tokens / float64(len(m.times))
 	}
+	m.compileTimes()
 	m.compilePatience()
 	m.compilePools()
 	return m, nil

@@ -329,7 +329,7 @@ func (e *Exact) advanceLimited(s *server, t float64) {
 		s.busy += float64(n) * took
 		s.queued += float64(len(s.queue)-s.head) * took
 		s.at += took
-		s.marked(from, v0, took)
+		e.marked(s, from, v0, took)
 		if ran < need-1e-9 {
 			continue
 		}
@@ -343,7 +343,7 @@ func (e *Exact) advanceLimited(s *server, t float64) {
 // marked records first tokens that came in the last took seconds, from time from and virtual
 // time v0 on. A throttled server stands still at times, so their times are known only when
 // they come.
-func (s *server) marked(from, v0, took float64) {
+func (e *Exact) marked(s *server, from, v0, took float64) {
 	if s.virtual < s.nextFirst {
 		return
 	}
@@ -359,6 +359,7 @@ func (s *server) marked(from, v0, took float64) {
 				share = (c.firstAt - v0) / (s.virtual - v0)
 			}
 			c.first = from + took*max(0, share)
+			e.sawFirst(s, c)
 		} else {
 			next = min(next, c.firstAt)
 		}

@@ -283,7 +283,7 @@ func (w *World) reads(t *keda.Trigger) bool {
 // front of them if it is measured there. some is false if there is no series.
 func (a *autoscaler) value(pipe int, now float64) (v float64, some bool) {
 	p := &a.w.Pipes[pipe]
-	front := a.outside.on && slices.Contains(a.w.Outside, p.Name)
+	front := a.outside.on && p.Times == nil && slices.Contains(a.w.Outside, p.Name)
 	a.values, a.counts = a.values[:0], a.counts[:0]
 	for i := range a.views {
 		x := &a.views[i].Values[pipe]
