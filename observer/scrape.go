@@ -233,6 +233,7 @@ type scrapedPod struct {
 	blind    bool
 	why      string
 	had      map[string]bool // names that had a value
+	series   map[string]int  // labelled series that were recorded, by family
 	means    map[string]*mean
 	buckets  map[string]*bucketed
 }
@@ -246,7 +247,13 @@ func (r *scraping) look(answers []answer, now time.Duration) {
 		p := r.pods[a.pod.Name]
 		if p == nil {
 			p = &scrapedPod{
-				last: r.Clock.At(a.at), had: map[string]bool{}, means: map[string]*mean{}, buckets: map[string]*bucketed{},
+				last: r.Clock.At(
+					a.at,
+				),
+				had:     map[string]bool{},
+				series:  map[string]int{},
+				means:   map[string]*mean{},
+				buckets: map[string]*bucketed{},
 			}
 			r.pods[a.pod.Name] = p
 		}
@@ -323,6 +330,7 @@ func (r *scraping) values(a *answer, p *scrapedPod, at time.Duration) (lost map[
 		rows := a.families[name].GetMetric()
 		if k == histogram || len(rows) > 0 && rows[0].Histogram != nil {
 			r.distribution(a.pod.Name, name, rows, p, at)
+			r.labelled(a.pod.Name, name, rows, p, at)
 			has[name] = true
 			continue
 		}
@@ -333,6 +341,7 @@ func (r *scraping) values(a *answer, p *scrapedPod, at time.Duration) (lost map[
 		}
 		has[name] = true
 		r.sample(a.pod.Name, name, v, at, 0)
+		r.labelled(a.pod.Name, name, rows, p, at)
 	}
 	lost = map[string]string{}
 	for name := range p.had {
@@ -347,6 +356,29 @@ func (r *scraping) values(a *answer, p *scrapedPod, at time.Duration) (lost map[
 		p.had[name] = true
 	}
 	return lost
+}
+
+// mostSeries is how many series of a family are recorded by their labels.
+const mostSeries = 8
+
+// labelled records each series of a family that has labels, by its whole name, when there are
+// more of them than before: a query may select by the labels, and the family's value is that of
+// all its series.
+func (r *scraping) labelled(pod, family string, rows []*dto.Metric, p *scrapedPod, at time.Duration) {
+	if len(rows) <= p.series[family] || len(rows) > mostSeries {
+		return
+	}
+	p.series[family] = len(rows)
+	for _, m := range rows {
+		var labels []string
+		for _, l := range m.GetLabel() {
+			labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
+		}
+		if v := exposition.Value(m); len(labels) > 0 && !math.IsNaN(v) && !math.IsInf(v, 0) {
+			slices.Sort(labels)
+			r.sample(pod, family+"{"+strings.Join(labels, ",")+"}", v, at, 0)
+		}
+	}
 }
 
 // valueOf is a pod's value of a family; ok is false if any of its series is not a number,

@@ -52,10 +52,22 @@ var serverTimes = []struct{ of, metric string }{
 	{"e2e", "bentoml_service_request_duration_seconds"},
 	{"e2e", "request_predict_seconds"},
 	{"queue", "vllm:request_queue_time_seconds"},
+	{"queue", "sglang:queue_time_seconds"},
 	{"queue", "tgi_request_queue_duration"},
 	{"itl", "vllm:inter_token_latency_seconds"},
 	{"itl", "vllm:time_per_output_token_seconds"},
 	{"itl", "sglang:inter_token_latency_seconds"},
+}
+
+// ServerTimeOf returns what a server's histogram measures: ttft, e2e, itl or queue; "" = not
+// known. Adapters write _ for the : in its name.
+func ServerTimeOf(metric string) string {
+	for _, t := range serverTimes {
+		if t.metric == metric || strings.ReplaceAll(t.metric, ":", "_") == metric {
+			return t.of
+		}
+	}
+	return ""
 }
 
 // ServerTimes returns what the servers' histograms counted after the warm-up, all pods

@@ -41,6 +41,15 @@ func TestScaledObjectsThatDidNotRun(t *testing.T) {
 		{"a ratio, which is small", "ratio",
 			scaledObject(t, "", query("r", "sum(vllm:num_requests_waiting) / sum(vllm:num_requests_running)")), ""},
 		{"a clock inside a formula", "clock", scaledObject(t, "max(running, always * 4)", running+cron), ""},
+		{"a latency of its requests", "ttft", scaledObject(t, "",
+			query("ttft", "histogram_quantile(0.95, sum by (le) (rate(vllm:time_to_first_token_seconds_bucket[1m])))")), ""},
+		{"a mean of it", "mean", scaledObject(t, "",
+			query("m",
+				"sum(rate(vllm:time_to_first_token_seconds_sum[1m])) / sum(rate(vllm:time_to_first_token_seconds_count[1m]))")),
+			""},
+		{"a histogram of which nobody knows what it measures", "",
+			scaledObject(t, "", query("x", "histogram_quantile(0.95, sum by (le) (rate(my_seconds_bucket[1m])))")),
+			"does not know which time of a request my_seconds measures"},
 		{"a metric that no pod exported", "", scaledObject(t, "", query("x", "sum(vllm:no_such_metric)")),
 			"so.yaml:9: spec.triggers[0].metadata.query: the run did not record sum(vllm:no_such_metric)"},
 		{"a formula that divides by zero most of the time", "", scaledObject(t, "running / (running - running)", running),
@@ -64,6 +73,9 @@ func TestScaledObjectsThatDidNotRun(t *testing.T) {
 			t.Errorf("%s: the run is replayed under what did not run: %+v", tt.sentence, r.SelfReplay)
 		}
 		hours[tt.id] = r.Pick.Predicted.ReplicaHours.Value
+	}
+	if !(hours["mean"] < hours["ttft"]) {
+		t.Errorf("replica-hours %v: want fewer of a mean than of p95", hours)
 	}
 	if hours["query"] != hours["formula"] || !(hours["ratio"] < hours["query"] && hours["query"] < hours["clock"]) {
 		t.Errorf("replica-hours %v: want those of a query equal to its formula's, fewer of a ratio, more beside a clock", hours)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -22,6 +23,11 @@ type Part struct {
 	Pool   string        // sum, avg, max or count; "" = the metric is known as one number
 	Over   time.Duration // the range of avg_over_time or rate; 0 = an instant value
 	Rate   bool          // a counter's rate per second
+	// Times means that it is a quantile of the histogram Metric over all pods, or its mean, of
+	// what was measured in the range Over.
+	Times    bool
+	Quantile float64 // 0 = the mean
+	Select   []Matcher
 }
 
 // Same returns a query as Prometheus prints it, so that two that differ in spaces are equal;
@@ -36,7 +42,8 @@ func Same(query string) string {
 
 // PlanOf plans a query: numbers, + − * /, sum, avg, max and count over a metric of the pods as
 // it is now (no offset, no @), over its avg_over_time or over a counter's rate, scalar, and
-// "or vector(0)". known returns the name under which a query's value is known, if it is. The
+// "or vector(0)"; a quantile of a histogram's rate, and its mean, the rate of the sum over that of the
+// count. known returns the name under which a query's value is known, if it is. The
 // error names the part of the query that is not read.
 func PlanOf(query string, known func(query string) (string, bool)) (Plan, error) {
 	e, err := syntax.ParseExpr(query)
@@ -79,8 +86,15 @@ func (p *planner) plan(e parser.Expr) (string, error) {
 		x, err := p.plan(e.Expr)
 		return "(" + e.Op.String() + x + ")", err
 	case *parser.Call:
-		if e.Func.Name == "scalar" || e.Func.Name == "vector" {
+		switch e.Func.Name {
+		case "scalar", "vector":
 			return p.plan(e.Args[0])
+		case "histogram_quantile":
+			x, err := quantileOf(e)
+			if err != nil {
+				return "", err
+			}
+			return p.add(x), nil
 		}
 	case *parser.BinaryExpr:
 		return p.binary(e)
@@ -92,7 +106,82 @@ func (p *planner) plan(e parser.Expr) (string, error) {
 	return "", fmt.Errorf("%s: not computed from single metrics", text)
 }
 
+// quantileOf reads histogram_quantile(φ, sum by (le) (rate(x_bucket[2m]))).
+func quantileOf(e *parser.Call) (Part, error) {
+	q, ok := bare(e.Args[0]).(*parser.NumberLiteral)
+	if !ok || !(q.Val > 0 && q.Val < 1) {
+		return Part{}, fmt.Errorf("%s: its quantile is not a number between 0 and 1", e)
+	}
+	sum, ok := bare(e.Args[1]).(*parser.AggregateExpr)
+	if !ok || sum.Op != parser.SUM || sum.Without || slices.ContainsFunc(sum.Grouping, tellsPods) ||
+		!slices.Contains(sum.Grouping, "le") {
+		return Part{}, fmt.Errorf("%s: of quantiles only those of all pods are computed: "+
+			"histogram_quantile(0.95, sum by (le) (rate(…_bucket[2m])))", e)
+	}
+	v, over := rateOf(sum.Expr)
+	family, ok := strings.CutSuffix(nowOf(v), "_bucket")
+	if !ok {
+		return Part{}, fmt.Errorf("%s: only the rate of a histogram's buckets, as it is now, is computed", e)
+	}
+	return Part{Name: e.String(), Metric: family, Over: over, Times: true, Quantile: q.Val, Select: matchersOf(v)}, nil
+}
+
+// meanOf reads sum(rate(x_sum[2m])) / sum(rate(x_count[2m])), the mean of a histogram; ok is
+// false if a division is not that.
+func meanOf(e *parser.BinaryExpr) (x Part, ok bool) {
+	var by []Matcher
+	side := func(e parser.Expr, end string) (family string, over time.Duration) {
+		sum, ok := bare(e).(*parser.AggregateExpr)
+		if !ok || sum.Op != parser.SUM || sum.Without || slices.ContainsFunc(sum.Grouping, tellsPods) {
+			return "", 0
+		}
+		v, over := rateOf(sum.Expr)
+		if family, ok = strings.CutSuffix(nowOf(v), end); !ok {
+			return "", 0
+		}
+		by = append(by, matchersOf(v)...)
+		return family, over
+	}
+	of, over := side(e.LHS, "_sum")
+	too, same := side(e.RHS, "_count")
+	if e.Op != parser.DIV || of == "" || of != too || over != same {
+		return Part{}, false
+	}
+	return Part{Name: e.String(), Metric: of, Over: over, Times: true, Select: by}, true
+}
+
+// rateOf returns the selector and the range of rate(x[2m]); nil for anything else.
+func rateOf(e parser.Expr) (v *parser.VectorSelector, over time.Duration) {
+	call, ok := bare(e).(*parser.Call)
+	if !ok || call.Func.Name != "rate" {
+		return nil, 0
+	}
+	m, ok := call.Args[0].(*parser.MatrixSelector)
+	if !ok {
+		return nil, 0
+	}
+	v, _ = m.VectorSelector.(*parser.VectorSelector)
+	return v, m.Range
+}
+
+// bare is an expression without the parentheses around it.
+func bare(e parser.Expr) parser.Expr {
+	for {
+		switch x := e.(type) {
+		case *parser.ParenExpr:
+			e = x.Expr
+		case *parser.StepInvariantExpr:
+			e = x.Expr
+		default:
+			return e
+		}
+	}
+}
+
 func (p *planner) binary(e *parser.BinaryExpr) (string, error) {
+	if x, ok := meanOf(e); ok {
+		return p.add(x), nil
+	}
 	switch e.Op {
 	case parser.ADD, parser.SUB, parser.MUL, parser.DIV:
 	case parser.LOR:
@@ -127,17 +216,9 @@ func (p *planner) aggregate(e *parser.AggregateExpr) (string, error) {
 		return "", fmt.Errorf("%s: of aggregations only sum, avg, max and count are computed", text)
 	}
 	x := Part{Name: text, Pool: e.Op.String()}
-	inner := e.Expr
-	for {
-		paren, ok := inner.(*parser.ParenExpr)
-		if !ok {
-			break
-		}
-		inner = paren.Expr
-	}
-	switch e := inner.(type) {
+	switch e := bare(e.Expr).(type) {
 	case *parser.VectorSelector:
-		x.Metric = nowOf(e)
+		x.Metric, x.Select = nowOf(e), matchersOf(e)
 	case *parser.Call:
 		rate := e.Func.Name == "rate"
 		if !rate && e.Func.Name != "avg_over_time" {
@@ -146,7 +227,7 @@ func (p *planner) aggregate(e *parser.AggregateExpr) (string, error) {
 		if m, ok := e.Args[0].(*parser.MatrixSelector); ok {
 			x.Over, x.Rate = m.Range, rate
 			if v, ok := m.VectorSelector.(*parser.VectorSelector); ok {
-				x.Metric = nowOf(v)
+				x.Metric, x.Select = nowOf(v), matchersOf(v)
 			}
 		}
 	case *parser.AggregateExpr:
@@ -160,9 +241,9 @@ func (p *planner) aggregate(e *parser.AggregateExpr) (string, error) {
 	return p.add(x), nil
 }
 
-// nowOf is the metric that a selector reads, "" if it reads another time than now.
+// nowOf is the metric that a selector reads, "" if it reads another time than now, or is nil.
 func nowOf(v *parser.VectorSelector) string {
-	if v.OriginalOffset != 0 || v.OriginalOffsetExpr != nil || v.Timestamp != nil || v.StartOrEnd != 0 {
+	if v == nil || v.OriginalOffset != 0 || v.OriginalOffsetExpr != nil || v.Timestamp != nil || v.StartOrEnd != 0 {
 		return ""
 	}
 	return v.Name

@@ -25,7 +25,25 @@ func TestPlanOf(t *testing.T) {
 		{"a part of it that was recorded", "sum(rate(gateway_requests_total[1m])) / 2", "(v0 / 2)", " queue", ""},
 		{"one series per pod", "vllm:num_requests_waiting", "", "", "one series per pod"},
 		{"by pod", "max by (pod) (a)", "", "", "single pods"},
-		{"a quantile of a histogram", "histogram_quantile(0.95, sum by (le) (rate(x_bucket[1m])))", "", "", "not computed"},
+		{"a quantile of a histogram", "histogram_quantile(0.95, sum by (le) (rate(x_seconds_bucket[2m])))", "v0",
+			"p95 of x_seconds over 2m0s", ""},
+		{"its grouping behind, with a label that does not tell pods apart, in milliseconds",
+			`histogram_quantile(0.9, (sum(rate(x_bucket{model_name="m"}[1m])) by (model_name, le))) * 1000`, "(v0 * 1000)",
+			"p90 of x over 1m0s", ""},
+		{"the mean of a histogram", "sum(rate(x_sum[2m])) / sum(rate(x_count[2m]))", "v0", "mean of x over 2m0s", ""},
+		{"a sum over another histogram's count", "sum(rate(x_sum[2m])) / sum(rate(y_count[2m]))", "(v0 / v1)",
+			"sum x_sum rate over 2m0s, sum y_count rate over 2m0s", ""},
+		{"over another range", "sum(rate(x_sum[2m])) / sum(rate(x_count[5m]))", "(v0 / v1)",
+			"sum x_sum rate over 2m0s, sum x_count rate over 5m0s", ""},
+		{"a quantile of each pod", "histogram_quantile(0.95, sum by (le, pod) (rate(x_bucket[1m])))", "", "",
+			"those of all pods"},
+		{"a quantile without a sum", "histogram_quantile(0.95, rate(x_bucket[1m]))", "", "", "those of all pods"},
+		{"a quantile without its buckets", "histogram_quantile(0.95, sum(rate(x_bucket[1m])))", "", "", "those of all pods"},
+		{"a quantile that is computed", "histogram_quantile(scalar(a), sum by (le) (rate(x_bucket[1m])))", "", "",
+			"not a number between 0 and 1"},
+		{"a quantile of all time", "histogram_quantile(0.95, sum by (le) (x_bucket))", "", "", "only the rate"},
+		{"a quantile of five minutes ago", "histogram_quantile(0.95, sum by (le) (rate(x_bucket[1m] offset 5m)))", "", "",
+			"only the rate"},
 		{"a comparison", "sum(a) > 5", "", "", "only + - * /"},
 		{"an aggregation that is not known", "stddev(a)", "", "", "only sum, avg, max and count"},
 		{"a function of a range that is not known", "sum(max_over_time(a[1m]))", "", "", "only rate and avg_over_time"},
@@ -42,6 +60,12 @@ func TestPlanOf(t *testing.T) {
 		var parts []string
 		for _, p := range got.Parts {
 			text := p.Pool + " " + p.Metric
+			switch {
+			case p.Times && p.Quantile == 0:
+				text = "mean of " + p.Metric
+			case p.Times:
+				text = fmt.Sprintf("p%g of %s", 100*p.Quantile, p.Metric)
+			}
 			if p.Rate {
 				text += " rate"
 			}

@@ -41,7 +41,7 @@ func blindOf(s *service, out *Fitted, cfg *hpa.Config, pipes []plant.Pipe, toler
 		m := &cfg.Metrics[i]
 		k := slices.IndexFunc(pipes, func(p plant.Pipe) bool { return p.Name == m.Name })
 		target := out.target(m)
-		if k < 0 || target <= 0 || pipes[k].PerWaiting > 0 {
+		if k < 0 || target <= 0 || pipes[k].PerWaiting > 0 || pipes[k].Times != nil {
 			return nil
 		}
 		p := &pipes[k]
@@ -113,7 +113,7 @@ func (s *service) signals(but []hpa.Metric) []string {
 		x := &s.run.Samples[i]
 		skip := x.Name == results.SampleCPU || x.Name == results.SampleMemory ||
 			strings.HasPrefix(x.Name, "container_cpu_cfs_") ||
-			x.Source == results.FromClient ||
+			x.Source == results.FromClient || x.Pod != "" && strings.Contains(x.Name, "{") ||
 			slices.ContainsFunc(but, func(m hpa.Metric) bool { return m.Name == x.Name })
 		if skip {
 			continue

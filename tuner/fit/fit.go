@@ -172,7 +172,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	w.Recorded, n = recordedOf(run, o.Loop)
 	say.add(n)
 	read := toFit(slices.Concat(cfg.Metrics, o.Reads), o.Loop, w.Recorded)
-	served.outside = w.Outside
+	served.outside, served.asks = w.Outside, o.Loop.Asks()
 	w.Pipes, out.Unread, n = pipesOf(&served, read, out.Replica)
 	say.add(n)
 	parts, unread, n := partsOf(&served, o.Parts, w.Pipes, out.Unread)

@@ -89,6 +89,8 @@ const (
 	// explained is the largest mean deviation, relative to the variation of the samples
 	// themselves, at which a metric counts as explained.
 	explained = 0.6
+	// exactly is the deviation up to which nothing better is looked for.
+	exactly = 0.05
 	// counted is the deviation up to which a count of one per request, and zero without
 	// requests, is not doubted.
 	counted = 0.15
@@ -97,8 +99,8 @@ const (
 	named = 0.4
 	// briefMost is the largest share of a request's time in which it may go uncounted.
 	briefMost = 0.7
-	// latencyExplained is explained for a metric whose name suggests a latency. None of the
-	// counts is a latency.
+	// latencyExplained is explained for a count if the metric's name suggests a latency, or
+	// errors, which no count is.
 	latencyExplained = 0.3
 	// clearly is how much smaller a later hypothesis's deviation must be for it to be taken.
 	clearly = 0.93
@@ -165,17 +167,42 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 			}
 		}
 	}
-	if best.deviation > enough*spread { // no count explains it: look for one that it follows
+	timed := latencyNamed(m.Name) || s.asked(m.Name) != nil
+	if timed || best.deviation > exactly*spread {
+		for _, c := range s.timesCandidates(m, tracks) {
+			if s.asked(m.Name) != nil && best.pipe.Times == nil || c.better(&best, spread) {
+				best = c
+			}
+		}
+	}
+	if best.deviation > enough*spread && s.asked(m.Name) == nil { // no count explains it: look for one that it follows
 		for _, c := range s.gaugeCandidates(m, tracks, pooled, true) {
 			if c.better(&best, spread) {
 				best = c
 			}
 		}
 	}
-	if latencyNamed(m.Name) && spread > 0 && best.deviation > latencyExplained*spread {
+	least := explained // of a time; a count is none
+	if best.pipe.Times == nil {
+		least = latencyExplained
+	}
+	if timed && spread > 0 && best.deviation > least*spread {
 		n.warn(
-			"metric %s is a latency: the replay reads counts, rates, ratios and ages off its pods, and no latency; the closest "+
-				"of these (%s) is off by %.3g, where its samples vary by %.3g; it cannot be replayed",
+			"metric %s is a latency, and neither a time of the recorded requests (to the first token, in all, or in the queue) "+
+				"nor a line over a count explains it; the closest (%s) is off by %.3g, where its samples vary by %.3g; "+
+				"it cannot be replayed",
+			m.Name,
+			best.what,
+			best.deviation,
+			spread,
+		)
+		return plant.Pipe{}, false, n
+	}
+	if errorNamed(m.Name) && spread > 0 && best.deviation > latencyExplained*spread {
+		n.warn(
+			"metric %s counts errors: simulated pods report none to the HPA, and no other quantity explains it (the closest, %s, "+
+				"is off by %.3g, where its samples vary by %.3g); it cannot be replayed. Scale on what rises before requests "+
+				"fail (requests waiting, time in the queue), and limit errors with an objective (\"errors < 1%%\")",
 			m.Name,
 			best.what,
 			best.deviation,
@@ -214,6 +241,15 @@ func latencyNamed(name string) bool {
 	return slices.ContainsFunc(
 		[]string{"latency", "ttft", "time_to_first", "duration", "itl", "inter_token", "tpot", "quantile",
 			"p50", "p90", "p95", "p99"},
+		func(w string) bool { return strings.Contains(name, w) },
+	)
+}
+
+// errorNamed reports whether a name suggests a count or a share of errors.
+func errorNamed(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(
+		[]string{"error", "fail", "5xx", "4xx", "429", "refused", "rejected", "abort", "shed", "success_rat"},
 		func(w string) bool { return strings.Contains(name, w) },
 	)
 }

@@ -32,6 +32,7 @@ type timing struct {
 	every, delay, window float64   // seconds; every 0 = read continuously
 	phase                []float64 // of the scrapes of each track or server, as they become visible
 	apart                bool      // each pod is read at its own phase
+	times                bool      // it is of the requests that were measured in the window
 	deviation            float64
 }
 
@@ -355,6 +356,8 @@ func (t *timing) pipe(h *hypothesis) plant.Pipe {
 func (t *timing) words() string {
 	delay := seconds(t.delay)
 	switch {
+	case t.times:
+		return fmt.Sprintf("of the requests of %v with a delay of %v", seconds(t.window), delay)
 	case t.every > 0 && t.apart:
 		return fmt.Sprintf("of each pod every %v, with a delay of %v", seconds(t.every), delay)
 	case t.every > 0:

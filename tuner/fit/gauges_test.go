@@ -130,10 +130,15 @@ func TestGauges(t *testing.T) {
 			}, plant.Pipe{PerRunning: 1, PerWaiting: 1, PerDone: -0.4, Every: 3 * time.Second, Window: 30 * time.Second}, false},
 		{"a number that has nothing to do with the load", hpa.Metric{Source: hpa.External, Name: "weather"},
 			func(k int, at float64) (float64, bool) { return 50 + 40*math.Sin(at*at), k == 0 }, plant.Pipe{}, true},
-		{"a latency, which no pod of the replay has", hpa.Metric{Source: hpa.External, Name: "ttft_p95_seconds"},
+		{"a latency, which is none of these requests'", hpa.Metric{Source: hpa.External, Name: "ttft_p95_seconds"},
 			func(k int, at float64) (float64, bool) { // it roughly follows the requests waiting
 				v, _ := whole(averaged(30, 60, waiting))(0, at)
 				return 0.1*v + 60*math.Abs(math.Sin(at)), k == 0
+			}, plant.Pipe{}, true},
+		{"errors per request, which no pod of the replay reports", hpa.Metric{Source: hpa.External, Name: "http_5xx_ratio"},
+			func(k int, at float64) (float64, bool) { // it roughly follows the requests waiting
+				v, _ := whole(averaged(30, 0, waiting))(0, at)
+				return 0.01*v + 6*math.Abs(math.Sin(at)), k == 0
 			}, plant.Pipe{}, true},
 		{"too few samples", hpa.Metric{Source: hpa.External, Name: "rare"},
 			func(k int, at float64) (float64, bool) { return 1, k == 0 && at < 45 }, plant.Pipe{}, true},
@@ -145,7 +150,7 @@ func TestGauges(t *testing.T) {
 				t.Fatalf("ok = %v, want %v: %v", ok, !tt.refused, n.warnings)
 			}
 			if tt.refused {
-				if len(n.warnings) != 1 {
+				if len(n.warnings) != 1 || errorNamed(tt.metric.Name) && !strings.Contains(n.warnings[0], "counts errors") {
 					t.Errorf("warnings %q, want the reason", n.warnings)
 				}
 				return

@@ -27,8 +27,9 @@ func partsOf(s *service, parts []keda.Part, have []plant.Pipe, unread map[string
 		n.add(said)
 		if ok {
 			out = append(out, p)
-			if strings.Contains(x.Name, "{") {
-				n.assume("%s is that of all pods of the workload: the labels that it selects by were not recorded", x.Name)
+			if len(x.Unseen) > 0 {
+				n.assume("%s is that of all pods of the workload: the run did not record the labels %s", x.Name,
+					strings.Join(x.Unseen, ", "))
 			}
 			continue
 		}
@@ -45,6 +46,9 @@ func partsOf(s *service, parts []keda.Part, have []plant.Pipe, unread map[string
 // part fits one part of a query. A range of avg_over_time is the pipe's window; that of rate
 // is in the samples.
 func (s *service) part(x *keda.Part) (plant.Pipe, bool, notes) {
+	if x.Times {
+		return s.timesPart(x)
+	}
 	m := hpa.Metric{Source: hpa.External, Name: x.Metric}
 	if x.Pool != "" {
 		m.Source = hpa.Pods

@@ -93,10 +93,11 @@ func TestPartsOfQueries(t *testing.T) {
 		}
 	}
 	s.seen(pod("vllm:num_requests_running"), scrape(running))
-	for name, want := range map[string]int{"sum(vllm:num_requests_running)": 0, `sum(vllm:num_requests_running{model_name="a"})`: 1} {
-		_, _, n := partsOf(s, []keda.Part{{Name: name, Metric: "vllm:num_requests_running", Pool: "sum"}}, nil, nil)
-		if len(n.assumed) != want {
-			t.Errorf("%s: assumed %q, want %d: its labels were not recorded", name, n.assumed, want)
+	for _, unseen := range [][]string{nil, {"job"}} {
+		_, _, n := partsOf(s, []keda.Part{{Name: "sum(x)", Metric: "vllm:num_requests_running", Pool: "sum",
+			Unseen: unseen}}, nil, nil)
+		if len(n.assumed) != len(unseen) {
+			t.Errorf("assumed %q, want one for each label that was not recorded (%v)", n.assumed, unseen)
 		}
 	}
 	// A part whose name another metric of the HPA has is not fitted twice.

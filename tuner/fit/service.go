@@ -9,6 +9,7 @@ import (
 
 	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/profiles"
+	"github.com/hpatune/hpatune/tuner/keda"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
@@ -22,10 +23,11 @@ type service struct {
 	// itself, in seconds by index; nil if nothing slows down.
 	slowing slowing
 	alone   []float64
-	mean    float64  // of the law's times, seconds
-	hidden  *hidden  // replicas behind one address; nil = visible
-	outside []string // metrics that are measured in front of the pods
-	atOnce  int      // requests that get a slot at once, by the starts; a law under a quota has more slots
+	mean    float64     // of the law's times, seconds
+	hidden  *hidden     // replicas behind one address; nil = visible
+	outside []string    // metrics that are measured in front of the pods
+	asks    []keda.Part // triggers whose query reads a time of requests, by the metric's name
+	atOnce  int         // requests that get a slot at once, by the starts; a law under a quota has more slots
 	// own is what a call takes by itself if that differs from the measured time: a CPU limit
 	// throttles some calls and not others. nil = it does not differ.
 	own func(i int) plant.ServiceTime

@@ -40,7 +40,10 @@ func signalsOf(s *service, cfg *hpa.Config, replica cost.Replica) []Signal {
 	for i := range s.run.Samples {
 		x := &s.run.Samples[i]
 		if x.Source == results.FromClient || x.Source == results.FromLog ||
-			strings.HasPrefix(x.Name, "container_cpu_cfs_") || onlyRises(x.Name) && !isCounter(x) {
+			strings.HasPrefix(
+				x.Name,
+				"container_cpu_cfs_",
+			) || x.Pod != "" && strings.Contains(x.Name, "{") || onlyRises(x.Name) && !isCounter(x) {
 			continue
 		}
 		count[x.Name]++
@@ -125,7 +128,8 @@ func signalOf(s *service, m hpa.Metric, replica cost.Replica) Signal {
 	if p.Under != "" {
 		g.Also = []plant.Pipe{underOf(&p)}
 	}
-	if g.Dropped == "" && max(p.PerDone, p.PerWork, p.PerRunning, p.PerWaiting, p.PerArrival, p.PerOldest) <= 0 {
+	if g.Dropped == "" && p.Times == nil &&
+		max(p.PerDone, p.PerWork, p.PerRunning, p.PerWaiting, p.PerArrival, p.PerOldest) <= 0 {
 		g.Dropped = "it does not rise with the load"
 	}
 	return g
@@ -134,6 +138,8 @@ func signalOf(s *service, m hpa.Metric, replica cost.Replica) Signal {
 // follows returns a name for what a pipe counts.
 func follows(p *plant.Pipe) string {
 	switch {
+	case p.Times != nil:
+		return timesWords(p.Times)
 	case p.Under != "":
 		return "a ratio"
 	case p.PerRunning > 0 && p.PerWaiting > 0:

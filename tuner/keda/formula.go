@@ -133,4 +133,10 @@ type Part struct {
 	// Over is the range of avg_over_time, or of rate; 0 = the value at the last scrape.
 	Over time.Duration `json:",omitempty"`
 	Rate bool          `json:",omitempty"` // per second, of a counter
+	// Times means that it is a time of the requests that were measured in Over: a quantile of
+	// the histogram Metric, or its mean.
+	Times    bool    `json:",omitempty"`
+	Quantile float64 `json:",omitempty"` // 0 = the mean
+	// Unseen are labels that the query selects by and that the run did not record.
+	Unseen []string `json:",omitempty"`
 }

@@ -57,6 +57,9 @@ type Trigger struct {
 	// From is how its value follows from metrics that a run recorded; nil = the run recorded
 	// it under Metric's name, or not at all.
 	From *Derived `json:",omitempty"`
+	// Asks is the time of requests that its query reads and nothing else; nil = it reads
+	// something else.
+	Asks *Part `json:",omitempty"`
 	// Foreign says that it is an external scaler's (external, external-push): what is
 	// behind it is not known.
 	Foreign bool `json:",omitempty"`
@@ -120,6 +123,22 @@ func (l *Loop) Still() *Loop {
 	out := &Loop{Polling: l.Polling, Min: max(1, l.Min), Triggers: slices.Clone(l.Triggers), Formula: l.Formula}
 	for i := range out.Triggers {
 		out.Triggers[i].Cached = false
+	}
+	return out
+}
+
+// Asks returns what triggers ask whose query reads a time of requests, each under the name of
+// the trigger's metric. l may be nil.
+func (l *Loop) Asks() (out []Part) {
+	if l == nil {
+		return nil
+	}
+	for i := range l.Triggers {
+		if t := &l.Triggers[i]; t.Asks != nil {
+			p := *t.Asks
+			p.Name = t.Metric
+			out = append(out, p)
+		}
 	}
 	return out
 }

@@ -33,6 +33,7 @@ func Loop(
 	a := archiveOf(run, ofPods)
 	for i := range l.Triggers {
 		t := &l.Triggers[i]
+		t.Asks = timeOf(t.Query)
 		if t.Query == "" || a.ran != nil && a.recorded(t.Metric) && a.asked(t) ||
 			a.ran == nil && a.recorded(t.Metric) { // nobody knows what its query was
 			continue
@@ -81,16 +82,21 @@ func AsksTheSame(run *results.Run, h manifest.HPA) bool {
 // archive is what a run recorded, by the queries that lead to it.
 type archive struct {
 	run     *results.Run
-	ran     *keda.Loop        // of the ScaledObject that ran; nil = not recorded
-	queries map[string]string // a query as Prometheus prints it → the name of its samples
-	samples map[string]bool   // by name: whether they are those of single pods
+	ran     *keda.Loop                     // of the ScaledObject that ran; nil = not recorded
+	queries map[string]string              // a query as Prometheus prints it → the name of its samples
+	samples map[string]bool                // by name: whether they are those of single pods
+	pods    map[string][]string            // by name: the pods that have samples of it
+	series  map[string][]map[string]string // by metric: the labels of its series on the pods' pages
+	noted   map[string]bool                // series, by their whole name
 }
 
 func archiveOf(run *results.Run, ofPods func(*manifest.Trigger) (reads string, is bool)) *archive {
-	a := &archive{run: run, queries: map[string]string{}, samples: map[string]bool{}}
+	a := &archive{run: run, queries: map[string]string{}, samples: map[string]bool{}, pods: map[string][]string{},
+		series: map[string][]map[string]string{}, noted: map[string]bool{}}
 	for i := range run.Samples {
 		s := &run.Samples[i]
 		a.samples[s.Name] = a.samples[s.Name] || s.Pod != ""
+		a.note(s.Name, s.Pod)
 	}
 	for name, query := range run.Meta.Queries {
 		if a.recorded(name) {
@@ -159,13 +165,22 @@ func (a *archive) derive(t *keda.Trigger) error {
 	var missing []string
 	for _, p := range plan.Parts {
 		name, ok := a.named(p.Metric)
+		if p.Times { // the requests themselves were recorded
+			name, ok = p.Metric, true
+			p.Pool = ""
+		}
+		why, unseen := a.selects(name, p.Select)
 		switch {
+		case ok && why != "":
+			return fmt.Errorf("the run did not record %s; %s", t.Query, why)
 		case !ok:
 			missing = append(missing, p.Metric)
 		case p.Pool != "" && !a.samples[name]:
 			missing = append(missing, p.Metric+" of each pod")
 		}
-		from.Parts = append(from.Parts, keda.Part{Name: p.Name, Metric: name, Pool: p.Pool, Over: p.Over, Rate: p.Rate})
+		part := partOf(p, name)
+		part.Unseen = unseen
+		from.Parts = append(from.Parts, part)
 	}
 	if len(missing) > 0 {
 		what := fmt.Sprintf("the run did not record %s, and not %s either", t.Query, strings.Join(missing, " and "))
@@ -179,6 +194,25 @@ func (a *archive) derive(t *keda.Trigger) error {
 	}
 	t.From = from
 	return nil
+}
+
+// partOf is a part of a plan, by the name under which its metric was recorded.
+func partOf(p promql.Part, name string) keda.Part {
+	return keda.Part{Name: p.Name, Metric: name, Pool: p.Pool, Over: p.Over, Rate: p.Rate, Times: p.Times,
+		Quantile: p.Quantile}
+}
+
+// timeOf returns the time of requests that a query reads; nil = it reads something else, too.
+func timeOf(query string) *keda.Part {
+	if query == "" {
+		return nil
+	}
+	plan, err := promql.PlanOf(query, func(string) (string, bool) { return "", false })
+	if err != nil || len(plan.Parts) != 1 || !plan.Parts[0].Times || plan.Text != "v0" {
+		return nil
+	}
+	p := partOf(plan.Parts[0], plan.Parts[0].Metric)
+	return &p
 }
 
 // named returns the name under which a server's metric was recorded.

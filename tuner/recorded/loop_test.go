@@ -1,6 +1,7 @@
 package recorded
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,14 @@ func ranUnder(h manifest.HPA, names ...string) *results.Run {
 	return run
 }
 
+// timed is which of the times a part reads.
+func timed(p keda.Part) string {
+	if p.Quantile == 0 {
+		return "mean"
+	}
+	return fmt.Sprintf("p%g", 100*p.Quantile)
+}
+
 func TestLoopReadsWhatTheRunRecorded(t *testing.T) {
 	waiting, running := "sum(vllm:num_requests_waiting)", "sum(vllm:num_requests_running)"
 	ran := scaledBy(t, "", asks("waiting", waiting))
@@ -80,7 +89,15 @@ func TestLoopReadsWhatTheRunRecorded(t *testing.T) {
 		{"a ratio of a recorded query and a metric of the pods", ranUnder(ran, "s0-prometheus", "vllm:num_requests_running*"),
 			scaledBy(t, "", asks("x", waiting+" / "+running)), "(v0 / v1) of  s0-prometheus and sum vllm:num_requests_running", ""},
 		{"a query that cannot be computed", ranUnder(ran, "s0-prometheus"),
-			scaledBy(t, "", asks("x", "histogram_quantile(0.95, sum by (le) (rate(x_bucket[1m])))")), "", "not computed from single metrics"},
+			scaledBy(t, "", asks("x", "quantile_over_time(0.9, a[1m])")), "", "not computed from single metrics"},
+		{"a latency of the requests, which every run records", ranUnder(ran, "s0-prometheus"),
+			scaledBy(t, "", asks("x",
+				"histogram_quantile(0.95, sum by (le) (rate(vllm:time_to_first_token_seconds_bucket[2m])))")),
+			"v0 of p95 vllm:time_to_first_token_seconds, asks p95 vllm:time_to_first_token_seconds over 2m0s", ""},
+		{"the latency that ran is read as it was recorded",
+			ranUnder(scaledBy(t, "", asks("x", "sum(rate(t_sum[1m])) / sum(rate(t_count[1m]))")), "s0-prometheus"),
+			scaledBy(t, "", asks("x", "sum(rate(t_sum[1m])) / sum(rate(t_count[1m]))")), "s0-prometheus, asks mean t over 1m0s",
+			""},
 		{"a metric of which only one number was recorded", ranUnder(ran, "s0-prometheus", "vllm:num_requests_running"),
 			scaledBy(t, "", asks("x", running)), "", "vllm:num_requests_running of each pod"},
 		{"the mean that metrics-api makes of the pods' pages", ranUnder(ran, "s0-prometheus", "vllm:num_requests_running*"),
@@ -114,11 +131,17 @@ func TestLoopReadsWhatTheRunRecorded(t *testing.T) {
 			if x.From != nil {
 				var parts []string
 				for _, p := range x.From.Parts {
+					if p.Times {
+						p.Pool = timed(p)
+					}
 					parts = append(parts, p.Pool+" "+p.Metric)
 				}
 				text = x.From.Text + " of " + strings.Join(parts, " and ")
 			}
 			got = append(got, text)
+			if p := x.Asks; p != nil {
+				got = append(got, fmt.Sprintf("asks %s %s over %v", timed(*p), p.Metric, p.Over))
+			}
 		}
 		text := strings.Join(got, ", ")
 		if l.Formula != nil && l.Formula.Computed {
@@ -130,6 +153,58 @@ func TestLoopReadsWhatTheRunRecorded(t *testing.T) {
 	}
 	if l, err := Loop(&results.Run{}, manifest.HPA{}, nil); l != nil || err != nil {
 		t.Errorf("an HPA alone has a loop: %v, %v", l, err)
+	}
+}
+
+// A query that selects by labels is computed only where it reads what was recorded.
+func TestLoopComparesLabels(t *testing.T) {
+	const of = "vllm:num_requests_running"
+	for _, tt := range []struct {
+		sentence, query, says, unseen string
+		series                        []string // labels on the pods' pages
+	}{
+		{"a label that the pods' series have", `sum(` + of + `{model_name='m'})`, "", "", []string{`model_name="m"`}},
+		{"a pattern of it", `sum(` + of + `{model_name=~'m|n'})`, "", "", []string{`model_name="m"`, `model_name="n"`}},
+		{"one of two series of a pod", `sum(` + of + `{model_name='m'})`,
+			`model_name="m" selects 1 of the 2 recorded series of ` + of, "", []string{`model_name="m"`, `model_name="n"`}},
+		{"none of them", `sum(` + of + `{model_name!='m'})`, `selects 0 of the 1`, "", []string{`model_name="m"`}},
+		{"a label that only one of two series has", `sum(` + of + `{lora='a'})`, `selects 1 of the 2`, "",
+			[]string{`model_name="m"`, `lora="a",model_name="m"`}},
+		{"a label that whoever scrapes adds", `sum(` + of + `{job='llm'})`, "", "job", []string{`model_name="m"`}},
+		{"no series was recorded", `sum(` + of + `{model_name='m'})`, "", "model_name", nil},
+		{"the run's namespace", `sum(` + of + `{namespace='ml'})`, "", "", nil},
+		{"another namespace", `sum(` + of + `{namespace='prod'})`, `namespace="prod" is not the namespace of the run (ml)`,
+			"", nil},
+		{"all pods by their name", `sum(` + of + `{pod=~'web-.*'})`, "", "", nil},
+		{"one pod of two", `sum(` + of + `{pod='web-1'})`, `selects 1 of the 2 recorded pods`, "", nil},
+		{"the buckets of a latency", `histogram_quantile(0.9, sum by (le) (rate(` + of + `_bucket{model_name='x'}[1m])))`,
+			`selects 0 of the 1`, "", []string{`model_name="m"`}},
+		{"the count of its mean", `sum(rate(` + of + `_sum[1m])) / sum(rate(` + of + `_count{model_name='x'}[1m]))`,
+			`selects 0 of the 1`, "", []string{`model_name="m"`}},
+	} {
+		run := ranUnder(scaledBy(t, "", asks("waiting", "sum(x)")), "s0-prometheus", of+"*")
+		run.Meta.Workload.Namespace = "ml"
+		run.Samples = append(run.Samples, results.Sample{Name: of, Pod: "web-2", At: time.Second})
+		for _, labels := range tt.series {
+			for _, pod := range []string{"web-1", "web-2"} {
+				run.Samples = append(run.Samples, results.Sample{Name: of + "{" + labels + "}", Pod: pod, At: time.Second})
+			}
+		}
+		l, err := Loop(run, scaledBy(t, "", asks("waiting", tt.query)), func(*manifest.Trigger) (string, bool) {
+			return "",
+				true
+		})
+		if tt.says != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "so.yaml:8") {
+				t.Errorf("%s: %v, want an error that says %q", tt.sentence, err, tt.says)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tt.sentence, err)
+		} else if got := strings.Join(l.Triggers[0].From.Parts[0].Unseen, " "); got != tt.unseen {
+			t.Errorf("%s: labels %q were not compared, want %q", tt.sentence, got, tt.unseen)
+		}
 	}
 }
 
