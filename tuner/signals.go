@@ -11,6 +11,7 @@ import (
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/keda"
 	"github.com/hpatune/hpatune/tuner/plant"
 	"github.com/hpatune/hpatune/tuner/replay"
 )
@@ -75,7 +76,8 @@ func signalRow(g *fit.Signal, service *plant.Law) SignalRow {
 		Noise:   known(g.Noise),
 		Slope:   known(g.Slope),
 	}
-	if g.Dropped == "" && service != nil && g.Pipe.PerWaiting == 0 && g.Pipe.PerOldest == 0 && g.Pipe.Under == "" {
+	if g.Dropped == "" && service != nil && g.Pipe.PerWaiting == 0 && g.Pipe.PerOldest == 0 && g.Pipe.Under == "" &&
+		g.Pipe.Times == nil {
 		row.Ceiling = known(full(&g.Pipe, service))
 	}
 	return row
@@ -176,7 +178,7 @@ func (b *bench) signal(row *SignalRow, base *trial, share int, s *replay.Scratch
 		row.Dropped = err.Error()
 		return
 	}
-	other := b.with(w)
+	other := b.wokenBy(w, &from)
 	h := newHunt(other, s, base, share)
 	h.from = from
 	best, last := h.best(whatIfMins * 5)
@@ -209,6 +211,36 @@ func (b *bench) signal(row *SignalRow, base *trial, share int, s *replay.Scratch
 	}
 }
 
+// wokenBy returns the bench of a world under KEDA's loop with the triggers of a configuration's
+// metrics alone, as they replace those of the ScaledObject. If all of them are read off the
+// pods, nothing would scale up from zero: then there is no size of zero, and the
+// configuration's minimum is at least 1.
+func (b *bench) wokenBy(w *replay.World, c *hpa.Config) *bench {
+	outside := func(m hpa.Metric) bool { return slices.Contains(b.world.Outside, m.Name) }
+	wakes := slices.ContainsFunc(c.Metrics, outside)
+	if !wakes {
+		c.MinReplicas = max(1, c.MinReplicas)
+	}
+	if b.world.Loop != nil {
+		l := *b.world.Loop
+		l.Triggers, l.Formula = nil, nil
+		for _, m := range c.Metrics {
+			l.Triggers = append(l.Triggers, keda.Trigger{Metric: m.Name, Resource: m.Source == hpa.Resource,
+				OfPods: !outside(m), Value: m.Target.Type == hpa.Value})
+		}
+		if !wakes {
+			l.Min = max(1, l.Min)
+			if l.Idle != nil && *l.Idle == 0 {
+				l.Idle = nil
+			}
+		}
+		w = w.Under(&l)
+	}
+	d := b.with(w)
+	d.space.Zero = d.space.Zero && wakes
+	return d
+}
+
 func (b *bench) tolerance(c *hpa.Config) float64 {
 	if c.ScaleUp.ToleranceSet {
 		return c.ScaleUp.Tolerance
@@ -217,7 +249,8 @@ func (b *bench) tolerance(c *hpa.Config) float64 {
 }
 
 // scaledOn is a signal as a metric of an HPA. Its target is the value of a replica that
-// serves what it can within the limits; for a queue, one waiting request.
+// serves what it can within the limits; for a queue, one waiting request; for a time, see
+// timeTarget.
 func (b *bench) scaledOn(g *fit.Signal) hpa.Metric {
 	m, p, law := g.Metric, &g.Pipe, &b.world.Service
 	busy := 0
@@ -232,6 +265,9 @@ func (b *bench) scaledOn(g *fit.Signal) hpa.Metric {
 	if p.PerDone+p.PerArrival == 0 && p.PerRunning == 0 && p.Under == "" {
 		level = p.Base + p.PerWaiting + p.PerOldest // one request, or a second
 	}
+	if p.Times != nil {
+		level = timeTarget(p.Times, b.world.Limits, law)
+	}
 	if p.Ceiling > 0 {
 		level = min(level, p.Ceiling/(1+b.world.Params.Tolerance)/1.05)
 	}
@@ -245,6 +281,30 @@ func (b *bench) scaledOn(g *fit.Signal) hpa.Metric {
 		m.Target.Type, m.Target.AverageMilli = hpa.AverageValue, milli
 	}
 	return m
+}
+
+// timeTarget is the target of a time of requests, in the metric's unit: half of the
+// objectives' limit for it, and a quarter for the time in the queue, which is a part of both
+// times that have limits. Without a limit, it is twice the mean time of a request alone.
+func timeTarget(t *plant.Times, limits plant.Limits, law *plant.Law) float64 {
+	limit, part := limits.E2E, 2.0
+	switch t.Of {
+	case plant.ToFirst:
+		limit = limits.TTFT
+	case plant.InQueue:
+		limit, part = cmp.Or(limits.TTFT, limits.E2E), 4
+	}
+	level := limit.Seconds() / part
+	if level == 0 {
+		for i := range law.Times {
+			alone := law.Times[i].Total
+			if t.Of == plant.ToFirst {
+				alone = law.Times[i].First
+			}
+			level += 2 * alone / float64(len(law.Times))
+		}
+	}
+	return level * max(1, t.Unit)
 }
 
 // requested is what a replica requests of a resource, in base units; 0 = unknown.

@@ -11,6 +11,7 @@ import (
 	"github.com/hpatune/hpatune/tuner/fit"
 	"github.com/hpatune/hpatune/tuner/fit/fittest"
 	"github.com/hpatune/hpatune/tuner/hpa"
+	"github.com/hpatune/hpatune/tuner/keda"
 	"github.com/hpatune/hpatune/tuner/plant"
 )
 
@@ -167,6 +168,103 @@ func TestScaledOn(t *testing.T) {
 		if got := b.scaledOn(&g).Target; got != c.want {
 			t.Errorf("%s: target %+v, want %+v", c.name, got, c.want)
 		}
+	}
+}
+
+// A time's target is what a user would write: half of the limit, in the metric's unit.
+func TestTimeTarget(t *testing.T) {
+	law := plant.SlotsLaw(2, []plant.ServiceTime{{First: 0.25, Total: 1}, {First: 0.75, Total: 3}})
+	for _, tt := range []struct {
+		sentence string
+		times    plant.Times
+		limits   plant.Limits
+		want     float64
+	}{
+		{"of the first token", plant.Times{Of: plant.ToFirst}, plant.Limits{TTFT: 4 * time.Second, E2E: 20 * time.Second}, 2},
+		{"of the whole answer, in milliseconds", plant.Times{Of: plant.ToEnd, Unit: 1000},
+			plant.Limits{TTFT: 4 * time.Second, E2E: 20 * time.Second}, 10000},
+		{"of the queue before the first token", plant.Times{Of: plant.InQueue}, plant.Limits{TTFT: 4 * time.Second,
+			E2E: 20 * time.Second}, 1},
+		{"of the queue before the answer", plant.Times{Of: plant.InQueue}, plant.Limits{E2E: 20 * time.Second}, 5},
+		{"of the first token without a limit", plant.Times{Of: plant.ToFirst}, plant.Limits{E2E: 20 * time.Second}, 1},
+		{"of the whole answer without a limit", plant.Times{Of: plant.ToEnd}, plant.Limits{TTFT: 4 * time.Second}, 4},
+	} {
+		if got := timeTarget(&tt.times, tt.limits, &law); math.Abs(got-tt.want) > 1e-9 {
+			t.Errorf("%s: %v, want %v", tt.sentence, got, tt.want)
+		}
+	}
+	b := slowStart(t, 20*time.Second)
+	w := *b.world
+	w.Limits.TTFT = 3 * time.Second
+	b.world = &w
+	g := fit.Signal{Metric: hpa.Metric{Source: hpa.External, Name: "ttft"}, Pipe: plant.Pipe{Over: plant.Max,
+		Times: &plant.Times{Of: plant.ToFirst}}}
+	if got, want := b.scaledOn(&g).Target, (hpa.Target{Type: hpa.Value, ValueMilli: 1500}); got != want {
+		t.Errorf("target %+v, want %+v", got, want)
+	}
+	if row := signalRow(&g, &law); row.Ceiling != nil {
+		t.Errorf("a time has no ceiling, it rises with the queue: %+v", row)
+	}
+}
+
+// A signal's triggers replace those of the ScaledObject, also in KEDA's own loop: what is read
+// off the pods cannot scale up from zero.
+func TestSignalsBesideZero(t *testing.T) {
+	b := slowStart(t, 20*time.Second)
+	zero := int32(0)
+	loop := &keda.Loop{Polling: 30 * time.Second, Min: 0, Idle: &zero, Formula: &keda.Formula{Text: "queue"},
+		Triggers: []keda.Trigger{{Metric: "queue"}, {Metric: "s1-prometheus", OfPods: true}}}
+	for _, tt := range []struct {
+		sentence string
+		loop     *keda.Loop
+		outside  []string
+		metrics  []hpa.Metric
+		min      int32
+		zero     bool
+		triggers string
+	}{
+		{"a metric of the pods", loop, []string{"queue"}, []hpa.Metric{{Source: hpa.External, Name: "running"}}, 1, false,
+			"running of pods"},
+		{"CPU", loop, []string{"queue"}, []hpa.Metric{{Source: hpa.Resource, Name: "cpu"}}, 1, false, "cpu of pods resource"},
+		{"a metric outside of them", loop, []string{"queue"}, []hpa.Metric{{Source: hpa.External, Name: "queue"}}, 0, true,
+			"queue"},
+		{"both", loop, []string{"queue"}, []hpa.Metric{{Source: hpa.External, Name: "running"}, {Source: hpa.External,
+			Name: "queue"}}, 0, true,
+			"running of pods, queue"},
+		{"no KEDA", nil, []string{"queue"}, []hpa.Metric{{Source: hpa.Pods, Name: "running"}}, 1, false, ""},
+		{"no KEDA, a metric outside", nil, []string{"queue"}, []hpa.Metric{{Source: hpa.Object, Name: "queue"}}, 0, true, ""},
+	} {
+		d := *b
+		d.space.Zero = true
+		w := *b.world.Under(tt.loop)
+		w.Outside = tt.outside
+		d.world = &w
+		c := hpa.Config{Metrics: tt.metrics}
+		got := d.wokenBy(&w, &c)
+		var triggers []string
+		if l := got.world.Loop; l != nil {
+			for _, x := range l.Triggers {
+				text := x.Metric
+				if x.OfPods {
+					text += " of pods"
+				}
+				if x.Resource {
+					text += " resource"
+				}
+				triggers = append(triggers, text)
+			}
+			if l.Formula != nil || l.Min != tt.min || (l.Idle != nil) != tt.zero {
+				t.Errorf("%s: loop %+v, want a minimum of %d, and no formula", tt.sentence, l, tt.min)
+			}
+		}
+		if c.MinReplicas != tt.min || got.space.Zero != tt.zero || strings.Join(triggers, ", ") != tt.triggers {
+			t.Errorf("%s: minimum %d, zero %v, triggers %q; want %d, %v, %q", tt.sentence, c.MinReplicas, got.space.Zero,
+				triggers,
+				tt.min, tt.zero, tt.triggers)
+		}
+	}
+	if loop.Min != 0 || loop.Idle == nil || len(loop.Triggers) != 2 || loop.Formula == nil {
+		t.Errorf("the ScaledObject's own loop changed: %+v", loop)
 	}
 }
 

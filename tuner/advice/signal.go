@@ -167,6 +167,9 @@ func triggersOf(g *tuner.SignalRow, d *manifest.Doc, queries map[string]string) 
 		triggers = append(triggers, t)
 	}
 	spec["triggers"], spec["minReplicaCount"], spec["maxReplicaCount"] = triggers, c.MinReplicas, c.MaxReplicas
+	if idle, _ := spec["idleReplicaCount"].(float64); idle == 0 {
+		delete(spec, "idleReplicaCount") // nothing would scale up from zero by what the pods export
+	}
 	advanced, _ := spec["advanced"].(map[string]any)
 	delete(advanced, "scalingModifiers")
 	if behavior := behaviorOf(c); behavior != nil {
