@@ -49,7 +49,7 @@ pure internal/exposition:
 pure internal/promql:
 pure internal/schema:    results profiles tuner
      internal/store:     results internal/secrets
-     internal/kube:      results internal/doctor internal/layout tuner/manifest internal/secrets
+     internal/kube:      results internal/doctor internal/figure internal/layout tuner/manifest internal/secrets
      internal/live:      results internal/layout
      internal/manifests: internal/failure internal/source tuner/manifest
      loadgen:            results profiles internal/figure internal/plain internal/exposition internal/secrets

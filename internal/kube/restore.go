@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/yaml"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/tuner/manifest"
 )
 
@@ -175,17 +176,17 @@ func (c *Cluster) restoreTarget(ctx context.Context, s *Subject, run string) (Re
 	object := strings.ToLower(s.Target.Kind) + "/" + s.Target.Name
 	switch {
 	case scale.Spec == *j.Replicas:
-		out.Text = fmt.Sprintf("at %d replicas, as before", scale.Spec)
+		out.Text = fmt.Sprintf("at %s, as before", figure.Many(int(scale.Spec), "replica"))
 	case j.Fixed == nil || scale.Spec == *j.Fixed:
 		if err := c.resize(ctx, s, *j.Replicas); err != nil {
 			return out, err
 		}
-		out.Text = fmt.Sprintf("restored to %d replicas", *j.Replicas)
+		out.Text = fmt.Sprintf("restored to %s", figure.Many(int(*j.Replicas), "replica"))
 	default:
 		out.Text = fmt.Sprintf(
-			"somebody else has set %d replicas since, which is kept; the original was %d; to restore it: kubectl scale -n "+
+			"somebody else has set %s since, which is kept; the original was %d; to restore it: kubectl scale -n "+
 				"%s %s --replicas=%d, and hpatune restore again; to keep theirs: kubectl annotate -n %s %s %s-",
-			scale.Spec,
+			figure.Many(int(scale.Spec), "replica"),
 			*j.Replicas,
 			s.Namespace,
 			object,

@@ -8,6 +8,7 @@ import (
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/internal/secrets"
 	"github.com/hpatune/hpatune/observer"
@@ -81,7 +82,7 @@ func (b *Cluster) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 		if err := b.Cluster.WaitReady(ready, b.Subject, size); err != nil {
 			return timing, err
 		}
-		p.say("at %d replicas:", size)
+		p.say("at %s:", figure.Many(int(size), "replica"))
 	}
 	return timing, nil
 }

@@ -9,6 +9,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/cost"
@@ -120,7 +121,7 @@ func reach(
 		money = fmt.Sprintf("%.2f %s an hour at the list prices of %s",
 			float64(c.MaxReplicas)*price.PerReplicaHour(replica), price.Currency, price.Name)
 	}
-	say("The HPA may scale up to %d replicas: %s.", c.MaxReplicas, money)
+	say("The HPA may scale up to %s: %s.", figure.Many(int(c.MaxReplicas), "replica"), money)
 	if text, short := TooShort(length, c, replay.Params(&results.Run{Meta: results.Meta{HPA: d.HPA}}), 0); short {
 		say("warning: %s, plus the start-up time", text)
 	}
@@ -144,7 +145,7 @@ func preflight(ctx context.Context, c *kube.Cluster, subject *kube.Subject, say 
 		say("clock: the cluster's clock is %v ahead of this machine's; its times are converted",
 			c.Ahead.Round(100*time.Millisecond))
 	}
-	say("target: %s, %d replicas, %d of %d pods ready, owner %v; Services: %s", subject.Target, subject.Replicas, ready,
+	say("target: %s, %s, %d of %d pods ready, owner %v; Services: %s", subject.Target, figure.Many(int(subject.Replicas), "replica"), ready,
 		len(subject.Pods), subject.Owner, orNone(services))
 	h := subject.HPA
 	if h == nil {

@@ -2,6 +2,7 @@ package advice
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"sigs.k8s.io/yaml"
 
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/internal/promql"
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner"
@@ -34,6 +36,10 @@ func (a *Advice) signal(r *tuner.Recommendation) {
 			text := signalOf(g, a.options.Meta, queries)
 			if a.options.Scaled != nil {
 				text = triggersOf(g, a.options.Scaled, queries)
+			}
+			if u := g.USDMonth; u != nil {
+				text = append(fmt.Appendf(nil, "# Predicted monthly cost compared with the recommended settings: %s, for the same objectives.\n",
+					figure.Difference(u.Value, cmp.Or(r.Price.Currency, "USD"))), text...)
 			}
 			a.Files = append(a.Files, File{signalYAML, text})
 			return
@@ -93,10 +99,6 @@ func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", "''
 // signalHead is what stands above a manifest that scales on a signal.
 func signalHead(g *tuner.SignalRow) (b bytes.Buffer) {
 	fmt.Fprintf(&b, "# Scales on %s, which the recorded HPA does not use.\n", g.Name)
-	if u := g.USDMonth; u != nil {
-		fmt.Fprintf(&b, "# Predicted monthly cost compared with the recommended settings: %+.2f, for the same objectives.\n",
-			u.Value)
-	}
 	return b
 }
 

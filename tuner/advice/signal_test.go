@@ -71,3 +71,19 @@ func TestSignalManifest(t *testing.T) {
 		}
 	}
 }
+
+func TestASignalsFileSaysWhatItCostsInTheCurrencyOfThePrice(t *testing.T) {
+	c := hpa.DefaultConfig(9)
+	c.MinReplicas = 2
+	c.Metrics = []hpa.Metric{{Source: hpa.Resource, Name: "cpu", Target: hpa.Target{Utilization: 60}}}
+	for currency, want := range map[string]string{"": ": −$12.50,", "USD": ": −$12.50,", "EUR": ": −€12.50,"} {
+		var a Advice
+		r := tuner.Recommendation{Price: tuner.Price{Currency: currency}, Signals: []tuner.SignalRow{{
+			Name: "cpu", Config: &c, Advised: true, USDMonth: &tuner.Interval{Value: -12.5},
+		}}}
+		a.signal(&r)
+		if len(a.Files) != 1 || !strings.Contains(string(a.Files[0].Data), want) {
+			t.Errorf("with prices in %q it does not say %q: %s", currency, want, a.Files)
+		}
+	}
+}
