@@ -55,7 +55,7 @@ type call struct {
 	index  int32
 	conn   int32 // index into Exact.conns; none
 	time   ServiceTime
-	finish float64 // in the server's virtual time; only in service
+	finish float64 // in the server's virtual time; set when it gets a slot
 	first  float64 // time of its first token, seconds; NaN = not known yet, or equal to its end
 	// firstAt is the time of the first token in the server's virtual time, while first is not
 	// known yet.
@@ -73,7 +73,9 @@ type server struct {
 	life    Life
 	at      float64 // advanced to, seconds
 	virtual float64
-	serving []call // heap by finish
+	serving []due   // heap by finish
+	calls   []call  // those in service, by due.call
+	vacant  []int32 // places of calls that are free
 	queue   []call
 	head    int     // of queue
 	worth   float64 // of the calls in service: completions per second of virtual time
@@ -137,7 +139,8 @@ func (e *Exact) newServer(l Life, index int) *server {
 	if k := len(e.free) - 1; k >= 0 {
 		s, e.free = e.free[k], e.free[:k]
 	}
-	*s = server{index: index, life: l, at: e.now, serving: s.serving[:0], queue: s.queue[:0], model: s.model,
+	*s = server{index: index, life: l, at: e.now, serving: s.serving[:0], calls: s.calls[:0],
+		vacant: s.vacant[:0], queue: s.queue[:0], model: s.model,
 		bucket: e.m.Law.Quota.newBucket(e.seed, index, e.now), nextFirst: math.Inf(1)}
 	s.model = e.newModelServer(s)
 	for k := range s.m {
@@ -253,7 +256,7 @@ func (e *Exact) arrive(r *Request, now float64, tick int) {
 	case s.model != nil:
 		t.Failed++
 	case len(s.serving) < e.m.Law.Slots():
-		e.begin(s, c)
+		e.begin(s, &c)
 	case e.m.Law.Queue > 0 && len(s.queue)-s.head >= e.m.Law.Queue:
 		t.Failed++
 	default:
@@ -291,7 +294,7 @@ func (e *Exact) pick(r *Request, now float64) (*server, int32) {
 }
 
 // begin gives a call a slot at s.at.
-func (e *Exact) begin(s *server, c call) {
+func (e *Exact) begin(s *server, c *call) {
 	f := e.stretch[len(s.serving)+1]
 	if e.m.inOrder < 0 && len(e.m.Law.Young) > 0 {
 		if k := e.m.Law.young(s.at - s.life.ReadyAt); k != 1 {
@@ -330,7 +333,7 @@ func (e *Exact) begin(s *server, c call) {
 	}
 	c.finish = s.virtual + work
 	if c.time.hasFirst() {
-		e.sawFirst(s, &c)
+		e.sawFirst(s, c)
 	}
 	s.push(c)
 	s.worth += c.worth
@@ -372,7 +375,7 @@ func (e *Exact) retire(s *server) {
 		s.worth = 0 // clears accumulated rounding errors
 	}
 	s.virtual = c.finish
-	e.end(s, &c)
+	e.end(s, c)
 	e.next(s)
 }
 
@@ -383,7 +386,7 @@ func (e *Exact) next(s *server) {
 		if s.head++; s.head == len(s.queue) {
 			s.queue, s.head = s.queue[:0], 0
 		}
-		e.begin(s, c)
+		e.begin(s, &c)
 	}
 }
 

@@ -1,46 +1,65 @@
 package plant
 
-// push and pop keep serving a heap ordered by finish, then by arrival.
-func (s *server) push(c call) {
-	s.serving = append(s.serving, c)
-	h := s.serving
-	for i := len(h) - 1; i > 0; {
-		up := (i - 1) / 2
-		if !sooner(&h[i], &h[up]) {
-			break
-		}
-		h[i], h[up] = h[up], h[i]
-		i = up
-	}
+// due is when a call in service ends, in the server's virtual time. Heaps move these instead of
+// the calls, which are ten times as large.
+type due struct {
+	finish float64
+	index  int32 // of the request: an earlier one ends first
+	call   int32 // index into server.calls
 }
 
-func (s *server) pop() call {
+// push gives a call a place among those in service, and pop removes the one that ends first.
+// serving is a heap ordered by finish, then by arrival.
+func (s *server) push(c *call) {
+	k := int32(len(s.calls))
+	if n := len(s.vacant) - 1; n >= 0 {
+		k, s.vacant = s.vacant[n], s.vacant[:n]
+		s.calls[k] = *c
+	} else {
+		s.calls = append(s.calls, *c)
+	}
+	d := due{c.finish, c.index, k}
+	s.serving = append(s.serving, d)
 	h := s.serving
-	top := h[0]
-	n := len(h) - 1
-	h[0] = h[n]
-	h = h[:n]
-	for i := 0; ; {
-		k := 2*i + 1
-		if k >= n {
+	i := len(h) - 1
+	for i > 0 {
+		up := (i - 1) / 2
+		if !d.before(&h[up]) {
 			break
 		}
-		if k+1 < n && sooner(&h[k+1], &h[k]) {
+		h[i] = h[up]
+		i = up
+	}
+	h[i] = d
+}
+
+// pop returns the call that ends first. It is valid until the next push.
+func (s *server) pop() *call {
+	h := s.serving
+	top := h[0].call
+	n := len(h) - 1
+	last := h[n]
+	h = h[:n]
+	for i := 0; n > 0; {
+		k := 2*i + 1
+		if k+1 < n && h[k+1].before(&h[k]) {
 			k++
 		}
-		if !sooner(&h[k], &h[i]) {
+		if k >= n || !h[k].before(&last) {
+			h[i] = last
 			break
 		}
-		h[i], h[k] = h[k], h[i]
+		h[i] = h[k]
 		i = k
 	}
 	s.serving = h
-	return top
+	s.vacant = append(s.vacant, top)
+	return &s.calls[top]
 }
 
-func sooner(a, b *call) bool {
-	if a.finish != b.finish {
-		return a.finish < b.finish
+func (d *due) before(o *due) bool {
+	if d.finish != o.finish {
+		return d.finish < o.finish
 	}
-	return a.index < b.index
+	return d.index < o.index
 }

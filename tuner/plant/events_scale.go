@@ -41,8 +41,8 @@ func (e *Exact) drain() {
 		if !(empty && age >= e.m.drain) && age < e.m.grace {
 			return false
 		}
-		for _, c := range s.serving {
-			e.ticks[c.tick].Failed++
+		for _, d := range s.serving {
+			e.ticks[s.calls[d.call].tick].Failed++
 		}
 		for _, c := range s.queue[s.head:] {
 			e.ticks[c.tick].Failed++

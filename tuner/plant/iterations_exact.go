@@ -153,7 +153,7 @@ func (h *Latency) record(c *call, first, took float64, model bool) {
 		return
 	}
 	h.TTFT.Record(seconds(first))
-	if c.time.Tokens >= 2 {
+	if c.time.Tokens >= 2 && !h.Whole {
 		h.TPOT.Record(seconds((took - first) / (c.time.Tokens - 1)))
 		if model {
 			h.ITL.Record(seconds(c.gap))

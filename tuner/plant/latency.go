@@ -9,7 +9,11 @@ import (
 
 // Latency collects the latencies of successful requests, from their arrival. Only the few
 // replays that are shown collect it. TTFT stays empty if answers do not stream.
-type Latency struct{ TTFT, ITL, TPOT, E2E results.Hist }
+type Latency struct {
+	TTFT, ITL, TPOT, E2E results.Hist
+	// Whole leaves ITL and TPOT empty: only times of whole requests are asked for.
+	Whole bool
+}
 
 // Reset empties all of them and keeps their memory.
 func (h *Latency) Reset() {
@@ -71,7 +75,7 @@ func (h *Latency) observe(m *Model, p *pool, rho, back, n float64) {
 			if t.hasFirst() {
 				h.TTFT.Add(seconds(wait+t.First*stretch), each*weight)
 			}
-			if tpot, ok := t.perToken(); ok {
+			if tpot, ok := t.perToken(); ok && !h.Whole {
 				h.TPOT.Add(seconds(tpot*stretch), each*weight)
 				if t.Gap > 0 {
 					h.ITL.Add(seconds(t.Gap*stretch), each*weight)

@@ -349,7 +349,7 @@ func (e *Exact) marked(s *server, from, v0, took float64) {
 	}
 	next := math.Inf(1)
 	for i := range s.serving {
-		c := &s.serving[i]
+		c := &s.calls[s.serving[i].call]
 		if !math.IsNaN(c.first) {
 			continue
 		}

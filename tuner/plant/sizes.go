@@ -31,6 +31,9 @@ func (m *Model) classify() {
 // drawn returns the service time of a request without one of its own. It depends on the seed
 // and the request alone, so that all candidates get the same.
 func (m *Model) drawn(r *Request, seed uint64) ServiceTime {
+	if r.Class < 0 && r.Output <= 0 { // as on every drawn day
+		return m.Law.Times[mix(seed, uint64(r.Index))%uint64(len(m.Law.Times))]
+	}
 	class := r.Class
 	if m.byClass[class] == nil {
 		class = -1

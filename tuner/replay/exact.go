@@ -24,11 +24,9 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 	e, a := &s.exact, &s.auto
 	n := len(w.Demand.Bins)
 	come := w.arrivals(seed)
-	clear(s.ticks[:min(n, len(s.ticks))])
-	for len(s.ticks) < n {
-		s.ticks = append(s.ticks, results.Tick{})
-	}
-	ticks := s.ticks[:n]
+	s.ticks = slices.Grow(s.ticks[:0], n)[:n]
+	clear(s.ticks)
+	ticks := s.ticks
 	if s.Warmup != nil {
 		for i := range ticks {
 			ticks[i].Warmup = s.Warmup(i)
@@ -55,6 +53,9 @@ func SimulateExact(w *World, cfg hpa.Config, seed uint64, s *Scratch, visit func
 	}
 }
 
+// Ticks returns the ticks of the last exact replay, which are valid until the next one.
+func (s *Scratch) Ticks() []results.Tick { return s.ticks }
+
 // arrivals are a world's requests, step by step: a day of them at once would be most of
 // what a replay holds in memory.
 type arrivals struct {
@@ -62,6 +63,8 @@ type arrivals struct {
 	r     *rand.Rand
 	next  int // index of the next request
 	at    []float64
+	moved []float64
+	first []int32 // where each cell begins in moved
 	carry float64 // of constant rates, the fraction of a request that is not there yet
 }
 
@@ -106,10 +109,48 @@ func (a *arrivals) step(i int, out []plant.Request) []plant.Request {
 			a.at = append(a.at, a.r.Float64())
 		}
 	}
-	slices.Sort(a.at)
+	a.sort()
 	for _, u := range a.at {
 		out = append(out, plant.Request{At: (float64(i) + u) * dt, Index: a.next, Class: -1})
 		a.next++
 	}
 	return out
+}
+
+// fewest is the number of values from which on cells are faster than sorting by comparison.
+const fewest = 24
+
+// sort does what slices.Sort does to a.at, whose values are spread evenly over [0, 1): it puts
+// each into one of as many cells as there are values, and then compares only neighbors.
+func (a *arrivals) sort() {
+	n := len(a.at)
+	if n < fewest {
+		slices.Sort(a.at)
+		return
+	}
+	if len(a.moved) < n {
+		a.first, a.moved = make([]int32, n+n/2+1), make([]float64, n+n/2)
+	}
+	first, moved := a.first[:n+1], a.moved[:n]
+	clear(first)
+	cells := float64(n)
+	for _, u := range a.at {
+		first[int(u*cells)+1]++
+	}
+	for k := range n {
+		first[k+1] += first[k]
+	}
+	for _, u := range a.at {
+		k := int(u * cells)
+		moved[first[k]] = u
+		first[k]++
+	}
+	for i := 1; i < n; i++ {
+		u, k := moved[i], i
+		for ; k > 0 && moved[k-1] > u; k-- {
+			moved[k] = moved[k-1]
+		}
+		moved[k] = u
+	}
+	copy(a.at, moved)
 }
