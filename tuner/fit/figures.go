@@ -54,6 +54,46 @@ func median(v []float64) float64 {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 
+// middle returns what median does, in time in proportion to v's length. It changes the order of
+// v, but does not sort it.
+//
+// Source: Hoare, Algorithm 65: find, Communications of the ACM 4 (1961).
+func middle(v []float64) float64 {
+	if len(v) < 32 || slices.ContainsFunc(v, math.IsNaN) {
+		return median(v)
+	}
+	k := (len(v) - 1) / 2
+	for lo, hi := 0, len(v)-1; lo < hi; {
+		a, b, c := v[lo], v[lo+(hi-lo)/2], v[hi]
+		pivot := max(min(a, b), min(max(a, b), c))
+		i, j := lo, hi
+		for i <= j {
+			for v[i] < pivot {
+				i++
+			}
+			for v[j] > pivot {
+				j--
+			}
+			if i <= j {
+				v[i], v[j] = v[j], v[i]
+				i, j = i+1, j-1
+			}
+		}
+		switch {
+		case k <= j:
+			hi = j
+		case k >= i:
+			lo = i
+		default:
+			lo = hi // v[k] is the pivot
+		}
+	}
+	if len(v)%2 == 1 {
+		return v[k]
+	}
+	return (v[k] + slices.Min(v[k+1:])) / 2
+}
+
 // meanOf returns the mean of v; 0 for none.
 func meanOf(v []float64) float64 {
 	s := 0.0
@@ -117,10 +157,10 @@ func theilSen(xs, ys []float64) (a, b float64) {
 	if len(slopes) == 0 {
 		return median(slices.Clone(ys)), 0
 	}
-	b = median(slopes)
+	b = middle(slopes)
 	rest := make([]float64, n)
 	for i := range xs {
 		rest[i] = ys[i] - b*xs[i]
 	}
-	return median(rest), b
+	return middle(rest), b
 }

@@ -113,8 +113,9 @@ type stretchOf struct {
 // engineFit is a law of iterations while it is being fitted.
 type engineFit struct {
 	stretches []stretchOf
-	n         int // measured calls
-	most      int // answers written at once at most, by the log
+	n         int     // measured calls
+	most      int     // answers written at once at most, by the log
+	slots     float64 // what slots leave unexplained; 0 = not known, and the fit does not give up
 }
 
 // softening (seconds) limits how much a client's own few milliseconds count in a ratio.

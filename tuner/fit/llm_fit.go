@@ -21,6 +21,9 @@ type LawOptions struct {
 // ErrNoTokens means that a log does not say how long prompts and answers were.
 var ErrNoTokens = errors.New("the log has fewer than 20 requests with prompt tokens, answer tokens and times")
 
+// errBeaten means that slots explain a log as well as a law of iterations could.
+var errBeaten = errors.New("slots explain the log as well")
+
 // LanguageLaw fits a law of iterations to a run that shows which server answered, or that had
 // one server.
 func LanguageLaw(run *results.Run, o LawOptions) (LLM, error) {
@@ -43,13 +46,16 @@ func LanguageLaw(run *results.Run, o LawOptions) (LLM, error) {
 // fitAnswers fits a law to answers, in order of arrival; ErrNoTokens for fewer than 20.
 func fitAnswers(a []answer, o LawOptions) (LLM, error) { return newEngineFit(a).law(o) }
 
-// law chooses and describes the law that explains the log.
+// law chooses and describes the law that explains the log. It returns errBeaten if it gave up.
 func (f *engineFit) law(o LawOptions) (LLM, error) {
 	if f.n < 20 {
 		return LLM{}, ErrNoTokens
 	}
 	k := known{o.Batch, o.Seqs, o.KV}
-	best, rivals := f.choose(k)
+	best, rivals, ok := f.choose(k)
+	if !ok {
+		return LLM{}, errBeaten
+	}
 	out := f.describe(best, rivals, k)
 	f.classes(&out)
 	return out, nil

@@ -31,7 +31,7 @@ func TestWindowsOfALongLogAreEnough(t *testing.T) {
 	if played > 2*len(all)/3 {
 		t.Fatalf("%d of %d requests are played: nothing is sampled", played, len(all))
 	}
-	law, _ := sampled.choose(known{})
+	law, _, _ := sampled.choose(known{})
 	off := whole.loss(&law.law, nil)
 	_, least := whole.polish(law.law, law.free, 120)
 	t.Logf("%d of %d requests give %+v, off by %.4f over all; polished on all of them %.4f", played, len(all), law.law, off, least)

@@ -28,10 +28,11 @@ func PredictsGaps(run *results.Run) bool {
 
 // languageOf returns the law of iterations of a run whose requests have token counts, and the
 // answers that it was compared with. ok is false if there is no such law, or if constant slots
-// explain the run as well.
-func languageOf(l *log) (law LLM, all []answer, f *engineFit, ok bool) {
+// explain the run as well, or slots that slow down as they fill (not for pods under a CPU limit,
+// whose times slots alone do not explain).
+func languageOf(l *log, slots *service) (law LLM, all []answer, ok bool) {
 	if hiddenServers(l) > 1 {
-		return law, nil, nil, false // the log does not show which server answered
+		return law, nil, false // the log does not show which server answered
 	}
 	all, left := answers(l.run)
 	known := all[:0]
@@ -45,19 +46,22 @@ func languageOf(l *log) (law LLM, all []answer, f *engineFit, ok bool) {
 		known = append(known, a)
 	}
 	if left*20 > len(known) || !l.streams() || !paced(known) {
-		return law, nil, nil, false
+		return law, nil, false
 	}
-	f = newEngineFit(known)
+	f := newEngineFit(known)
+	if slots.law.Quota.Cores == 0 {
+		f.slots = f.slotsLoss(slots)
+	}
 	law, err := f.law(LawOptions{})
 	if err != nil || law.Name == "slots" || law.Error > iterationsOff {
-		return law, nil, nil, false
+		return law, nil, false
 	}
 	for _, r := range law.Rivals {
 		if r.Name == "slots" && r.Error < iterationsGain*law.Error {
-			return law, nil, nil, false
+			return law, nil, false
 		}
 	}
-	return law, known, f, true
+	return law, known, f.slots == 0 || f.slots > slowingGain*law.Error
 }
 
 // paced reports whether the time per token differs from answer to answer, as it does when

@@ -51,8 +51,7 @@ func serviceOf(l *log, seed uint64) (service, notes, error) {
 	if err != nil {
 		return slots, said, err
 	}
-	law, all, f, ok := languageOf(l)
-	if ok && (slots.law.Quota.Cores > 0 || f.slotsLoss(&slots) > slowingGain*law.Error) {
+	if law, all, ok := languageOf(l, &slots); ok {
 		s, said := languageService(l, &law, all)
 		return s, said, nil
 	}

@@ -44,10 +44,11 @@ func slotsOf(l *log, streams bool) slots {
 		most = max(most, l.calls[i].inside+1)
 	}
 	shape := newShape(l, streams)
+	starts := startsOfSome(l, shape.points())
 	at := map[int]float64{}
 	try := func(n int) float64 {
 		if _, done := at[n]; !done {
-			at[n] = shape.spread(l, startsUnder(l, n))
+			at[n] = shape.spread(l, starts(n))
 		}
 		return at[n]
 	}
@@ -92,28 +93,81 @@ func slotsOf(l *log, streams bool) slots {
 // only the recorded ends. A call whose client gave up while it waited held no slot.
 func startsUnder(l *log, m int) []float64 {
 	out := make([]float64, len(l.calls))
-	for _, s := range l.servers {
-		var last floats // the m latest ends so far; the top is the m-th latest
-		for _, i := range s.calls {
-			c := &l.calls[i]
-			out[i] = c.sent
-			if len(last) == m {
-				out[i] = max(c.sent, last[0])
-			}
-			if out[i] >= c.done && c.request.Outcome != results.OK {
-				out[i] = c.done
-				continue
-			}
-			switch {
-			case len(last) < m:
-				heap.Push(&last, c.done)
-			case c.done > last[0]:
-				last[0] = c.done
-				heap.Fix(&last, 0)
-			}
-		}
+	for k := range l.servers {
+		l.startsIn(k, m, out)
 	}
 	return out
+}
+
+// startsIn does what startsUnder does for one server.
+func (l *log) startsIn(server, m int, out []float64) {
+	var last floats // the m latest ends so far; the top is the m-th latest
+	for _, i := range l.servers[server].calls {
+		c := &l.calls[i]
+		out[i] = c.sent
+		if len(last) == m {
+			out[i] = max(c.sent, last[0])
+		}
+		if out[i] >= c.done && c.request.Outcome != results.OK {
+			out[i] = c.done
+			continue
+		}
+		switch {
+		case len(last) < m:
+			heap.Push(&last, c.done)
+		case c.done > last[0]:
+			last[0] = c.done
+			heap.Fix(&last, 0)
+		}
+	}
+}
+
+// startsOfSome returns a function of m that gives the same starts as startsUnder for some of the
+// calls, by index, and anything for the others. The result is valid until the next call of it.
+//
+// If all calls of a server succeeded, each held a slot until its end. Then a call's start depends
+// only on the ends of those that were inside when it came, which are collected once. Otherwise
+// the server is played from its first call on.
+func startsOfSome(l *log, some []int) func(m int) []float64 {
+	failed := make([]bool, len(l.servers))
+	for i := range l.calls {
+		if c := &l.calls[i]; c.request.Outcome != results.OK {
+			failed[c.server] = true
+		}
+	}
+	ends := make([][]float64, len(some)) // of the calls inside, the latest first
+	for k, i := range some {
+		c := &l.calls[i]
+		if failed[c.server] {
+			continue
+		}
+		for _, j := range l.servers[c.server].within(c.sent) {
+			if j == i {
+				break
+			}
+			if done := l.calls[j].done; done > c.sent {
+				ends[k] = append(ends[k], done)
+			}
+		}
+		slices.SortFunc(ends[k], func(a, b float64) int { return sign(b - a) })
+	}
+	out := make([]float64, len(l.calls))
+	return func(m int) []float64 {
+		for k := range l.servers {
+			if failed[k] {
+				l.startsIn(k, m, out)
+			}
+		}
+		for k, i := range some {
+			if c := &l.calls[i]; !failed[c.server] {
+				out[i] = c.sent
+				if len(ends[k]) >= m {
+					out[i] = ends[k][m-1]
+				}
+			}
+		}
+		return out
+	}
 }
 
 // shape is what requests of a class take by themselves, as far as the log shows it: to the
@@ -149,6 +203,15 @@ func newShape(l *log, streams bool) *shape {
 		s.byClass[k] = thin(v, shapePoints)
 	}
 	return s
+}
+
+// points returns the calls that the shape is made of, as indices into log.calls.
+func (s *shape) points() []int {
+	var out []int
+	for _, k := range s.classes {
+		out = append(out, s.byClass[k]...)
+	}
+	return out
 }
 
 // took returns what a call took from its start, up to the point that the shape uses.
