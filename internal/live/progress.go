@@ -3,12 +3,13 @@ package live
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
 // Progress returns a sink for long work: candidates done and time left. On a
-// terminal (live) it is one line that is drawn over; piped, a plain line a stage and
-// every five seconds.
+// terminal (live) it is one line with a bar that is drawn over; piped, a plain line a stage
+// and every five seconds.
 func Progress(w io.Writer, live bool) (report func(stage string, done, total int), finish func()) {
 	names := map[string]string{
 		"fit":      "fitting the model",
@@ -55,6 +56,9 @@ func Progress(w io.Writer, live bool) (report func(stage string, done, total int
 				left = fmt.Sprintf(", %s left", (spent / time.Duration(done) * time.Duration(total-done)).Round(time.Second))
 			}
 			last = fmt.Sprintf("%s: %d of %d%s", names[stage], done, total, left)
+			if live {
+				last = bar(done, total) + " " + last
+			}
 			if time.Since(printed) < every && done != total || !live && done == total && printed.IsZero() {
 				return
 			}
@@ -66,4 +70,13 @@ func Progress(w io.Writer, live bool) (report func(stage string, done, total int
 				fmt.Fprint(w, "\r\x1b[K")
 			}
 		}
+}
+
+// barCells is the width of a progress bar, in columns.
+const barCells = 20
+
+// bar draws how far done is on the way to total: [=====               ].
+func bar(done, total int) string {
+	full := barCells * min(max(done, 0), total) / max(total, 1)
+	return "[" + strings.Repeat("=", full) + strings.Repeat(" ", barCells-full) + "]"
 }

@@ -49,3 +49,36 @@ func TestPipedProgress(t *testing.T) {
 		})
 	}
 }
+
+// TestBar: a terminal gets a bar in front of the count, on the same line.
+func TestBar(t *testing.T) {
+	for _, tt := range []struct {
+		sentence    string
+		done, total int
+		want        string
+	}{
+		{"nothing is done", 0, 9, "[                    ]"},
+		{"a quarter", 100, 400, "[=====               ]"},
+		{"all", 57, 57, "[====================]"},
+		{"more than was expected", 60, 57, "[====================]"},
+		{"nothing to do", 0, 0, "[                    ]"},
+		{"all but one is not all", 399, 400, "[=================== ]"},
+	} {
+		if got := bar(tt.done, tt.total); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.sentence, got, tt.want)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		var b strings.Builder
+		report, finish := Progress(&b, true)
+		report("rank", 100, 400)
+		time.Sleep(2 * time.Second)
+		report("rank", 200, 400)
+		finish()
+		want := "\r\x1b[K[=====               ] ranking candidates: 100 of 400" +
+			"\r\x1b[K[==========          ] ranking candidates: 200 of 400, 2s left\r\x1b[K"
+		if got := b.String(); got != want {
+			t.Errorf("on a terminal: got %q, want %q", got, want)
+		}
+	})
+}

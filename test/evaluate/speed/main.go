@@ -3,7 +3,7 @@
 // clock, and the largest resident memory. The recordings are days of a synthetic
 // cluster (package sim), written as run folders.
 //
-//	go run ./speed -program bin/hpatune -program old/hpatune -runs 1h/5,24h/5,1h/100
+//	go run ./speed -program bin/hpatune -program old/hpatune -runs 1h/5,24h/5,1h/100,1h/5/llm
 package main
 
 import (
@@ -25,11 +25,12 @@ import (
 	"github.com/hpatune/hpatune/tuner/hpa"
 )
 
-// shape is how long a recording is and how much load it has.
+// shape is how long a recording is, how much load it has, and what serves it.
 type shape struct {
-	text   string // as given: 24h/5
+	text   string // as given: 24h/5, or 24h/5/llm
 	span   time.Duration
 	perSec float64 // mean
+	llm    bool    // servers of language models, in place of slots
 }
 
 func main() {
@@ -39,7 +40,8 @@ func main() {
 		programs = append(programs, at)
 		return err
 	})
-	runs := flag.String("runs", "1h/5,24h/5,1h/100", "recordings: how long, and requests a second on the average")
+	runs := flag.String("runs", "1h/5,24h/5,1h/100", "recordings: how long, and requests a second on the average; "+
+		"with /llm, of servers that work in iterations")
 	dir := flag.String("dir", "", "where the recordings are kept (default: a temporary folder)")
 	flag.Parse()
 	if err := measure(os.Stdout, programs, *runs, *dir); err != nil {
@@ -79,13 +81,14 @@ func measure(w io.Writer, programs []string, list, dir string) error {
 }
 
 func parse(text string) (shape, error) {
-	span, rate, ok := strings.Cut(text, "/")
+	plain, llm := strings.CutSuffix(text, "/llm")
+	span, rate, ok := strings.Cut(plain, "/")
 	d, err := time.ParseDuration(span)
 	perSec, err2 := strconv.ParseFloat(rate, 64)
 	if !ok || err != nil || err2 != nil || d <= 0 || perSec <= 0 {
-		return shape{}, fmt.Errorf("recording %q: want a length and a rate, as 24h/5", text)
+		return shape{}, fmt.Errorf("recording %q: want a length and a rate, as 24h/5 or 24h/5/llm", text)
 	}
-	return shape{text, d, perSec}, nil
+	return shape{text, d, perSec, llm}, nil
 }
 
 // manifest is the HPA of world.
@@ -100,14 +103,15 @@ spec:
   - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}}
 `
 
-// world serves 4.9 requests a second and pod: 8 slots of 1.65 s. The load swings by 60 %
-// around its mean, three times in a recording.
+// world serves 4.9 requests a second and pod: 8 slots of 1.65 s. Servers of language models
+// serve 3.5: 32 sequences at 48 ms an iteration. The load swings by 60 % around its mean, three
+// times in a recording.
 func (s shape) world() sim.World {
 	c := hpa.DefaultConfig(80)
 	c.MinReplicas = 2
 	c.Metrics[0].Target.Utilization = 60
 	seconds := s.span.Seconds()
-	return sim.World{
+	w := sim.World{
 		Name:     s.text,
 		Balancer: sim.Random,
 		Metric:   sim.DefaultPipeline(),
@@ -128,6 +132,14 @@ func (s shape) world() sim.World {
 		Initial:    max(2, int(s.perSec/5)),
 		Load:       sim.Load{Stages: []sim.Stage{sim.Sine("waves", seconds, seconds/3, 0.4*s.perSec, 1.6*s.perSec)}},
 	}
+	if s.llm {
+		w.Service = &sim.LLM{Alpha: 0.02, Beta: 0.0008, Gamma: 0.0001, Delta: 1e-7, Budget: 2048, Most: 32,
+			BusyCores: 0.1, PerToken: 0.0007}
+		w.Text.Prompt, w.Text.Output = 500, 120
+		w.Pod.MemoryBytes, w.Pod.IdleCores = 8<<30, 0.03
+		w.Objectives = []sim.Objective{{Text: "e2e.p95 < 12s", Metric: "e2e", Quantile: 0.95, Limit: 12}}
+	}
+	return w
 }
 
 // record writes one day as a run folder, unless it is there, and returns how many
