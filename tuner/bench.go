@@ -187,8 +187,8 @@ type outcome struct {
 	met                            bool // every objective held
 }
 
-// timeline runs one configuration over one day with the exact plant. It uses the memory of
-// tl and l, and fills them.
+// timeline runs one configuration over one day with the exact plant. It fills tl and l. The
+// ticks of tl are valid until the next replay with s.
 func (b *bench) timeline(
 	w *replay.World,
 	cfg hpa.Config,
@@ -200,12 +200,10 @@ func (b *bench) timeline(
 	under := b.under(w, cfg, s)
 	s.Latency, s.Warmup = l, b.warmup
 	defer func() { s.Latency, s.Warmup = nil, nil }()
-	tl.Step, tl.Ticks = w.Demand.Step, tl.Ticks[:0]
+	tl.Step = w.Demand.Step
 	a := tally{step: tl.Step, warmup: b.warmup}
-	replay.SimulateExact(under, cfg, 0, s, func(k *results.Tick) {
-		a.tick(k)
-		tl.Ticks = append(tl.Ticks, *k)
-	})
+	replay.SimulateExact(under, cfg, 0, s, a.tick)
+	tl.Ticks = s.Ticks()
 	l.Into(tl)
 	return a
 }
@@ -223,6 +221,7 @@ var days = sync.Pool{New: func() any { return new(day) }}
 func (b *bench) live(w *replay.World, cfg hpa.Config, s *replay.Scratch) outcome {
 	d := days.Get().(*day)
 	defer days.Put(d)
+	d.latency.Whole = !b.goals.ofTokens()
 	a := b.timeline(w, cfg, s, &d.timeline, &d.latency)
 	return b.outcome(&d.timeline, &a)
 }

@@ -39,6 +39,14 @@ func (g goals) ofRequests() bool {
 	)
 }
 
+// ofTokens reports whether an objective limits the time between tokens.
+func (g goals) ofTokens() bool {
+	return slices.ContainsFunc(
+		g.list,
+		func(o results.Objective) bool { return o.Of() == results.GapPerToken || o.Of() == results.TPOT },
+	)
+}
+
 // ofRequests reports whether an objective is about single requests.
 func ofRequests(m *results.Metric) bool { return m != nil && m.Latency() }
 

@@ -21,6 +21,7 @@ type hunt struct {
 	// share is the budget in candidate-days, and left what remains of it. It is slightly
 	// exceeded if nothing has met the objectives yet.
 	share, left int
+	drawn       []*replay.World // the days so far, which all candidates meet
 	// fluid and exact run one configuration through one day, with either plant.
 	fluid func(*replay.World, hpa.Config, *replay.Scratch) fluid
 	exact func(*replay.World, hpa.Config, *replay.Scratch) outcome
@@ -38,12 +39,18 @@ func newHunt(b *bench, s *replay.Scratch, base *trial, share int) *hunt {
 // bar.
 func (h *hunt) try(c hpa.Config) *trial {
 	t := &trial{config: c}
-	for len(t.days) < h.days && len(t.days)-t.held() <= h.days-h.bar {
-		t.days = append(t.days, h.exact(h.b.day(len(t.days)), c, h.s))
+	for len(t.days) < h.days && !h.fails(t) {
+		if len(t.days) == len(h.drawn) {
+			h.drawn = append(h.drawn, h.b.day(len(h.drawn)))
+		}
+		t.days = append(t.days, h.exact(h.drawn[len(t.days)], c, h.s))
 		h.left--
 	}
 	return t
 }
+
+// fails reports whether a candidate can no longer reach the bar.
+func (h *hunt) fails(t *trial) bool { return len(t.days)-t.held() > h.days-h.bar }
 
 // meets reports whether a candidate had all its days and reached the bar.
 func (h *hunt) meets(t *trial) bool { return len(t.days) >= h.days && t.held() >= h.bar }

@@ -104,7 +104,8 @@ func (b *bench) signals(
 	if len(seen) == 0 {
 		return nil, nil
 	}
-	base, err := b.whole(ctx, base)
+	share := sumDays(k.trials) / 12
+	base, err := b.whole(ctx, base, share)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +118,6 @@ func (b *bench) signals(
 		rows[i].Dropped = fmt.Sprintf("not searched: %d other metrics follow the load more closely", mostSignals)
 	}
 	search = search[:min(mostSignals, len(search))]
-	share := sumDays(k.trials) / 12
 	err = parallel(ctx, len(search), func(done int) { o.Progress("signals", done, len(search)) },
 		func(n int, s *replay.Scratch) {
 			b.signal(&rows[search[n]], base, share, s, &seen[search[n]])

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -65,9 +66,10 @@ const (
 	whatIfMins  = 8  // values of minReplicas
 )
 
-// otherwise is one thing to ask: the bench on which it is different.
+// otherwise is one thing to ask: the world that is different, and its bench.
 type otherwise struct {
 	id, text string
+	world    func() (*replay.World, error) // nil = there is no such world
 	b        *bench
 	keep     bool // ask first whether the recommended configuration still does
 }
@@ -88,19 +90,20 @@ func (b *bench) ask(ctx context.Context, r *Recommendation, k ranking, base *tri
 // in which nothing meets the objectives come first. base is the recommended configuration
 // with its days.
 func (b *bench) whatIf(ctx context.Context, o Options, k ranking, base *trial) ([]WhatIf, error) {
-	ask, err := b.otherwises()
+	ask, err := b.otherwises(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]WhatIf, len(ask))
-	base, err = b.whole(ctx, base)
+	share := sumDays(k.trials) / max(1, len(ask))
+	base, err = b.whole(ctx, base, share)
 	if err != nil {
 		return nil, err
 	}
-	share := sumDays(k.trials) / max(1, len(ask))
+	asIs := played{trials: k.trials}
 	passes := max(12, 2*len(k.fluids)/max(1, len(ask)))
 	err = parallel(ctx, len(ask), func(done int) { o.Progress("what-if", done, len(ask)) },
-		func(i int, s *replay.Scratch) { out[i] = b.asked(ask[i], base, share, passes, s) })
+		func(i int, s *replay.Scratch) { out[i] = b.asked(ask[i], base, &asIs, share, passes, s) })
 	if err != nil {
 		return nil, err
 	}
@@ -128,15 +131,38 @@ func (w *WhatIf) weight() float64 {
 	return size(w.ReplicaHours) + size(w.Attainment)
 }
 
-// whole returns t with at least as many days as a what-if compares.
-func (b *bench) whole(ctx context.Context, t *trial) (*trial, error) {
-	from := len(t.days)
-	if from >= whatIfDays {
+// played is what was played without any change, which workers share.
+type played struct {
+	mu     sync.Mutex
+	trials []*trial
+}
+
+// try does what h.try does, and plays a configuration only if it has not been played.
+func (p *played) try(h *hunt, c hpa.Config) *trial {
+	p.mu.Lock()
+	for _, t := range p.trials {
+		if (len(t.days) >= h.days || h.fails(t)) && t.config.Equal(&c) {
+			p.mu.Unlock()
+			return &trial{config: c, days: t.days[:min(len(t.days), h.days)]}
+		}
+	}
+	p.mu.Unlock()
+	t := h.try(c)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.trials = append(p.trials[:len(p.trials):len(p.trials)], t)
+	return t
+}
+
+// whole returns t with at least as many days as a what-if of share candidate-days compares.
+func (b *bench) whole(ctx context.Context, t *trial, share int) (*trial, error) {
+	from, most := len(t.days), daysOf(share)
+	if from >= most {
 		return t, nil
 	}
 	all := *t
-	all.days = append(slices.Clone(t.days), make([]outcome, whatIfDays-from)...)
-	err := parallel(ctx, whatIfDays-from, nil, func(i int, s *replay.Scratch) {
+	all.days = append(slices.Clone(t.days), make([]outcome, most-from)...)
+	err := parallel(ctx, most-from, nil, func(i int, s *replay.Scratch) {
 		all.days[from+i] = b.live(b.day(from+i), t.config, s)
 	})
 	return &all, err
@@ -151,24 +177,37 @@ func sumDays(trials []*trial) int {
 }
 
 // otherwises lists what is asked of every recommendation.
-func (b *bench) otherwises() ([]otherwise, error) {
-	var out []otherwise
-	add := func(id, text string, w *replay.World) error {
-		other, err := b.in(w)
-		if err == nil {
-			out = append(out, otherwise{id: id, text: text, b: other})
+func (b *bench) otherwises(ctx context.Context) ([]otherwise, error) {
+	ask := b.changes()
+	errs := make([]error, len(ask))
+	err := parallel(ctx, len(ask), nil, func(i int, _ *replay.Scratch) {
+		w, err := ask[i].world()
+		if err == nil && w != nil {
+			ask[i].b, err = b.in(w)
+			if n := w.Service.Slots(); n != b.world.Service.Slots() {
+				ask[i].text = fmt.Sprintf("%d → %d requests at once", b.world.Service.Slots(), n)
+			}
 		}
-		return err
+		if err != nil {
+			errs[i] = fmt.Errorf("what if %s: %w", ask[i].text, err)
+		}
+	})
+	return slices.DeleteFunc(ask, func(o otherwise) bool { return o.b == nil }), errors.Join(append(errs, err)...)
+}
+
+// changes lists the worlds that are asked about. The benches are not made yet.
+func (b *bench) changes() []otherwise {
+	var out []otherwise
+	add := func(id, text string, world func() (*replay.World, error)) {
+		out = append(out, otherwise{id: id, text: text, world: world})
 	}
 	if start := b.space.Start.Seconds(); start >= 1 {
 		for _, k := range []struct {
 			id string
 			of float64
 		}{{"startup_half", 0.5}, {"startup_quarter", 0.25}} {
-			text := fmt.Sprintf("start-up %s → %s", figure.Time(start), figure.Time(start*k.of))
-			if err := add(k.id, text, b.world.Starting(k.of)); err != nil {
-				return nil, err
-			}
+			add(k.id, fmt.Sprintf("start-up %s → %s", figure.Time(start), figure.Time(start*k.of)),
+				func() (*replay.World, error) { return b.world.Starting(k.of), nil })
 		}
 	}
 	step := max(1, b.world.Service.Slots()/8) // one of 256 would be no question
@@ -176,40 +215,29 @@ func (b *bench) otherwises() ([]otherwise, error) {
 		id, more string
 		by       int
 	}{{"one_more_at_once", "more", step}, {"one_fewer_at_once", "fewer", -step}} {
-		w, ok, err := b.world.AtOnce(k.by)
-		if err != nil {
-			return nil, fmt.Errorf("what if %d %s requests at once: %w", step, k.more, err)
-		}
-		if !ok {
-			continue
-		}
-		if err := add(
-			k.id,
-			fmt.Sprintf("%d → %d requests at once", b.world.Service.Slots(), w.Service.Slots()),
-			w,
-		); err != nil {
-			return nil, err
-		}
+		add(k.id, fmt.Sprintf("%d %s requests at once", step, k.more), func() (*replay.World, error) {
+			w, ok, err := b.world.AtOnce(k.by)
+			if !ok {
+				w = nil
+			}
+			return w, err
+		})
 	}
 	for _, k := range []float64{1.25, 1.5} {
-		if err := add(fmt.Sprintf("load_%g", k), fmt.Sprintf("load × %g", k), b.world.Scaled(k)); err != nil {
-			return nil, err
-		}
+		add(fmt.Sprintf("load_%g", k), fmt.Sprintf("load × %g", k),
+			func() (*replay.World, error) { return b.world.Scaled(k), nil })
 	}
 	if at, ok := b.peakAt(); ok {
-		lost := replay.Loss{At: at, Pods: 1}
-		if err := add("replica_lost", "a replica lost at the peak", b.world.Losing(lost)); err != nil {
-			return nil, err
-		}
+		add("replica_lost", "a replica lost at the peak",
+			func() (*replay.World, error) { return b.world.Losing(replay.Loss{At: at, Pods: 1}), nil })
 		out[len(out)-1].keep = true
 	}
 	if lost, ok := b.nodeLost(); ok {
-		if err := add("node_lost", "a node lost at the peak", b.world.Losing(lost)); err != nil {
-			return nil, err
-		}
+		add("node_lost", "a node lost at the peak",
+			func() (*replay.World, error) { return b.world.Losing(lost), nil })
 		out[len(out)-1].keep = true
 	}
-	return out, nil
+	return out
 }
 
 // peakAt is when the load is highest, outside of warm-up stages.
@@ -262,7 +290,7 @@ func (b *bench) in(w *replay.World) (*bench, error) {
 // A configuration meets the objectives if it does so on nine days of ten, or on as many of
 // the same days as base without the change. That is all that a few days can show, and
 // slightly less than what a recommendation requires.
-func (b *bench) asked(q otherwise, base *trial, share, passes int, s *replay.Scratch) WhatIf {
+func (b *bench) asked(q otherwise, base *trial, known *played, share, passes int, s *replay.Scratch) WhatIf {
 	h := newHunt(q.b, s, base, share)
 	h.want = min(0, b.pass(b.world, base.config, s).margin)
 	w := WhatIf{ID: q.id, Text: q.text, Verdict: Met}
@@ -280,7 +308,7 @@ func (b *bench) asked(q otherwise, base *trial, share, passes int, s *replay.Scr
 	if more, _ := dearer(best, base); more < 0 && !best.config.Equal(&base.config) {
 		// What would also help without the change is not an effect of the change.
 		asIs := newHunt(b, s, base, share)
-		if t := asIs.try(best.config); asIs.meets(t) {
+		if t := known.try(asIs, best.config); asIs.meets(t) {
 			if more, _ := dearer(t, base); more < 0 {
 				return b.told(w, best, t)
 			}
@@ -292,13 +320,16 @@ func (b *bench) asked(q otherwise, base *trial, share, passes int, s *replay.Scr
 // bar is the number of days of a candidate, and on how many of them every objective must
 // hold.
 func bar(base *trial, share int) (days, bar int) {
-	days = max(whatIfLeast, min(whatIfDays, share/4))
+	days = daysOf(share)
 	bar = int(math.Ceil(sure * float64(days)))
 	if base.pMet() >= sure {
 		bar = min(bar, (&trial{days: base.days[:days]}).held())
 	}
 	return days, bar
 }
+
+// daysOf is the number of days of a candidate in a search of share candidate-days.
+func daysOf(share int) int { return max(whatIfLeast, min(whatIfDays, share/4)) }
 
 // told fills in the differences between t, on another bench, and base on this one.
 func (b *bench) told(w WhatIf, t, base *trial) WhatIf {

@@ -184,3 +184,35 @@ func TestSettings(t *testing.T) {
 		}
 	}
 }
+
+// What was played without a change is not played again, and is what playing gives.
+func TestPlayedOnce(t *testing.T) {
+	b := slowStart(t, 20*time.Second)
+	var s replay.Scratch
+	enough, few := cpuHPA(7, 12, 60), cpuHPA(1, 1, 60)
+	base := b.try(enough, 10, &s)
+	known := played{trials: []*trial{base}}
+	for _, row := range []struct {
+		name   string
+		config hpa.Config
+		plays  bool
+	}{
+		{"a configuration of the search", enough, false},
+		{"another, which fails early", few, true},
+		{"the same again", few, false},
+		{"another that has all its days", cpuHPA(8, 12, 60), true},
+		{"the same again", cpuHPA(8, 12, 60), false},
+	} {
+		h, plays := newHunt(b, &s, base, 4*whatIfLeast), 0
+		h.exact = func(w *replay.World, c hpa.Config, s *replay.Scratch) outcome { plays++; return b.live(w, c, s) }
+		got, want := known.try(h, row.config), newHunt(b, &s, base, 4*whatIfLeast).try(row.config)
+		if (plays > 0) != row.plays || len(got.days) != len(want.days) || !got.config.Equal(&want.config) {
+			t.Errorf("%s: %d days played, %d known; want %v, %d", row.name, plays, len(got.days), row.plays, len(want.days))
+		}
+		for i := range want.days {
+			if got.days[i].paid != want.days[i].paid || got.days[i].met != want.days[i].met {
+				t.Errorf("%s: day %d is %+v, want %+v", row.name, i, got.days[i], want.days[i])
+			}
+		}
+	}
+}
