@@ -1,7 +1,10 @@
 package fit
 
 import (
+	"cmp"
 	"math"
+	"math/big"
+	"slices"
 
 	"github.com/hpatune/hpatune/results"
 	"github.com/hpatune/hpatune/tuner/plant"
@@ -91,7 +94,7 @@ func languageService(l *log, law *LLM, all []answer) (service, notes) {
 	if iterations.Seqs == 0 && law.Most > plant.UnboundPlaces {
 		iterations.Seqs = law.Most
 	}
-	s.law = plant.LanguageLaw(iterations, thin(sample, 1024))
+	s.law = plant.LanguageLaw(iterations, bySize(sample, 1024))
 	s.law.Timeout, s.law.FirstToken = patienceOf(l.run, true)
 	var more notes
 	s.law.Queue, more = queueOf(l, s.law.Slots())
@@ -112,6 +115,42 @@ func languageService(l *log, law *LLM, all []answer) (service, notes) {
 	}
 	n.add(more)
 	return s, n
+}
+
+// bySize takes n of a sample, evenly by tokens and, among those with about as many, by prompt.
+// That way they keep the mean and the quantiles of both, which n random ones would miss by 1/√n
+// of the scatter, and the tail by more: the longest answers decide an E2E p95. They are mixed, so
+// that every few in a row are like all of them.
+func bySize(sample []plant.ServiceTime, n int) []plant.ServiceTime {
+	if len(sample) <= n {
+		return sample
+	}
+	sample = slices.Clone(sample)
+	slices.SortStableFunc(sample, func(a, b plant.ServiceTime) int {
+		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Tokens, b.Tokens))
+	})
+	groups := int(math.Sqrt(float64(n)))
+	for k := range groups {
+		slices.SortStableFunc(sample[k*len(sample)/groups:(k+1)*len(sample)/groups],
+			func(a, b plant.ServiceTime) int { return cmp.Compare(a.Prompt, b.Prompt) })
+	}
+	out := make([]plant.ServiceTime, n)
+	stride := goldenStride(n)
+	for i := range out {
+		k := i * stride % n
+		out[i] = sample[(2*k+1)*len(sample)/(2*n)]
+	}
+	return out
+}
+
+// goldenStride is a step that visits all of n places, each step far from those before: the
+// golden section of n, or the next larger step that has no divisor in common with n.
+func goldenStride(n int) int {
+	for k := max(1, int(float64(n)/math.Phi)); ; k++ {
+		if new(big.Int).GCD(nil, nil, big.NewInt(int64(k)), big.NewInt(int64(n))).Int64() == 1 {
+			return k
+		}
+	}
 }
 
 // startsBy fills in when each call was admitted to an iteration, by the law.

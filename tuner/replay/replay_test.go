@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -278,23 +277,5 @@ func BenchmarkExact1hDiurnal(b *testing.B) {
 	var s Scratch
 	for b.Loop() {
 		SimulateExact(w, cpu(2, 30, 65), 0, &s, func(*results.Tick) {})
-	}
-}
-
-func TestARedrawnDayJumpsWhereTheStagesDo(t *testing.T) {
-	bins := make([]float64, 40)
-	for i := range bins {
-		bins[i] = 4
-		if i >= 20 {
-			bins[i] = 24
-		}
-	}
-	d := Demand{Step: time.Second, Bins: bins, Breaks: []time.Duration{0, 20 * time.Second, time.Hour}}
-	if got := smooth(bins, 10, d.breaks()); !slices.Equal(got, bins) {
-		t.Errorf("smooth with a break at the step = %v, want the step", got)
-	}
-	d.Breaks = nil
-	if got := smooth(bins, 10, d.breaks()); got[19] < 10 || got[20] > 18 {
-		t.Errorf("smooth without breaks = %v, want a ramp", got)
 	}
 }

@@ -64,10 +64,11 @@ type World struct {
 	Admitted int32 `json:",omitempty"`
 
 	model *plant.Model
+	// halves are how far the rate is averaged to either side, in bins; see Demand.halves.
+	halves []int
 	// exprs are those of Loop's triggers (Trigger.From) and, last, of its formula; nil = none.
 	exprs []*keda.Expression
 	spans [][]keda.Span   // when each cron trigger of Loop is active; nil = it fails, or is none
-	level float64         // of a redrawn day's rate
 	syncs []time.Duration // when to reconcile; nil = by Sync's Phase and Slip
 }
 
@@ -229,6 +230,7 @@ func New(w World) (*World, error) {
 	w.model = m
 	w.Drain = m.Drain
 	w.Replicas = w.standing()
+	w.halves = w.Demand.halves()
 	w.spans = w.spansOf(w.Loop)
 	w.exprs = exprsOf(w.Loop)
 	return &w, nil
@@ -288,7 +290,6 @@ func (w *World) luck(seed uint64) (*World, *rand.Rand) {
 		d.Sync.Poll = time.Duration(rand.New(rand.NewPCG(seed, 0x6b656461)).Int64N(int64(w.Loop.Polling)))
 	}
 	vary := rand.New(rand.NewPCG(seed, 0x646f756274)) // its own: doubt does not change the luck
-	d.level = about(vary, w.Doubt.Rate)
 	a := plant.Another{Seed: d.Seed, Phases: phases, Pace: about(vary, w.Doubt.Service), Resample: w.Doubt.Starts}
 	for i := range w.Pipes {
 		s := 0.0
@@ -311,10 +312,11 @@ func (w *World) luck(seed uint64) (*World, *rand.Rand) {
 // compared on common days.
 func (w *World) Draw(seed uint64) *World {
 	d, r := w.luck(seed)
-	rates := smooth(w.Demand.Bins, max(1, int(10*time.Second/w.Demand.Step)), w.Demand.breaks())
+	rates := w.Demand.smooth(w.Demand.Bins, w.halves)
+	// The error is drawn from a source of its own: doubt does not change the luck.
+	w.Demand.doubt(rates, w.Doubt.Rate, rand.New(rand.NewPCG(seed, 0x72617465)))
 	d.Demand.Bins = make([]float64, len(rates))
 	for i, rate := range rates {
-		rate *= d.level
 		d.Demand.Bins[i] = count(r, rate, w.Demand.CV2)
 	}
 	d.Demand.Arrivals, d.Demand.Times = nil, nil
@@ -338,56 +340,6 @@ func (w *World) AsRecordedWith(seed uint64) *World {
 	r.Seed = seed
 	r.model = w.model.Draw(plant.Another{Seed: seed}).InOrder(int(w.Replicas))
 	return r
-}
-
-// breaks are the bins before which the rate may jump, in order, including the first and the
-// end.
-func (d *Demand) breaks() []int {
-	out := []int{0, len(d.Bins)}
-	for _, at := range d.Breaks {
-		if i := int((at + d.Step/2) / d.Step); i > 0 && i < len(d.Bins) {
-			out = append(out, i)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// smooth is a centred moving mean over 2k+1 bins, shorter at the ends of a stretch between
-// two breaks: a mean across a step would turn it into a ramp, which an autoscaler can
-// follow when it cannot follow the step.
-func smooth(bins []float64, k int, breaks []int) []float64 {
-	sum := make([]float64, len(bins)+1)
-	for i, b := range bins {
-		sum[i+1] = sum[i] + b
-	}
-	out := make([]float64, len(bins))
-	for j := 1; j < len(breaks); j++ {
-		for i := breaks[j-1]; i < breaks[j]; i++ {
-			lo, hi := max(breaks[j-1], i-k), min(breaks[j], i+k+1)
-			out[i] = (sum[hi] - sum[lo]) / float64(hi-lo)
-		}
-	}
-	return out
-}
-
-// count draws the number of arrivals for an expected mean, with variance cv2·mean: Poisson
-// by inversion for cv2 = 1, a rounded normal otherwise and for large means.
-func count(r *rand.Rand, mean, cv2 float64) float64 {
-	if mean <= 0 {
-		return 0
-	}
-	if cv2 == 1 && mean < 30 {
-		p := math.Exp(-mean)
-		u, n, c := r.Float64(), 0.0, p
-		for u > c && n < 200 {
-			n++
-			p *= mean / n
-			c += p
-		}
-		return n
-	}
-	return max(0, math.Round(mean+math.Sqrt(mean*cv2)*r.NormFloat64()))
 }
 
 // NoContainer is what Blind says of a metric of a container that no pod has.
