@@ -80,6 +80,14 @@ func paced(all []answer) bool {
 	return hi > onePace*lo // false for NaN
 }
 
+// onePaced reports whether answers come at one time per token. Without answers of two tokens or
+// more it is not known, which is no.
+func onePaced(all []answer) bool {
+	return !paced(all) && slices.ContainsFunc(all, func(a answer) bool {
+		return a.measured() && !math.IsNaN(a.first) && a.Output > 1
+	})
+}
+
 // languageService does what serviceOf does, with a law of iterations.
 func languageService(l *log, law *LLM, all []answer) (service, notes) {
 	var n notes

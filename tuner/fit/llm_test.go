@@ -165,15 +165,42 @@ func TestHoldoutDoesNotLookAhead(t *testing.T) {
 	}
 }
 
-// A log without tokens gets a law of slots, and a holdout of that law.
-func TestALogWithoutTokensIsFittedBySlots(t *testing.T) {
-	run := fittest.Serve{Seconds: 400, Slots: 6, Rate: func(t float64) float64 { return 6 + 4*math.Sin(t/40) }, Streams: true, Seed: 8}.Run()
-	for i := range run.Requests {
-		r := &run.Requests[i]
+// A log without tokens gets a law of slots, and a holdout of that law. So does one whose tokens
+// come at one pace, however many requests are beside them: the time before the first token takes
+// a slot, which a law of iterations would not count.
+func TestALogOfSlotsIsFittedBySlots(t *testing.T) {
+	served := func() *results.Run {
+		return fittest.Serve{Seconds: 400, Slots: 6, Rate: func(t float64) float64 { return 6 + 4*math.Sin(t/40) },
+			Streams: true, Seed: 8}.Run()
+	}
+	without := served()
+	for i := range without.Requests {
+		r := &without.Requests[i]
 		r.Prompt, r.Tokens, r.TokensFrom = 0, 0, results.TokensNone
 	}
+	with := served()
+	const pace = 20 * time.Millisecond
+	for i := range with.Requests {
+		r := &with.Requests[i]
+		r.Prompt, r.Tokens, r.TokensFrom = 200, 1+int((r.Last-r.First)/pace), results.TokensUsage
+	}
+	for _, row := range []struct {
+		sentence string
+		run      *results.Run
+		unsure   int
+	}{
+		{"without token counts", without, 1},
+		{"with answers that come at one pace", with, 0},
+	} {
+		t.Run(row.sentence, func(t *testing.T) { fittedBySlots(t, row.run, row.unsure) })
+	}
+}
+
+func fittedBySlots(t *testing.T, run *results.Run, unsure int) {
+	t.Helper()
 	law, err := fit.LawOf(run, fit.LawOptions{})
-	if err != nil || law.Name != "slots" || law.Slots == nil || law.Slots.Slots() < 5 || law.Slots.Slots() > 7 {
+	if err != nil || law.Name != "slots" || law.Slots == nil || law.Slots.Slots() < 5 || law.Slots.Slots() > 7 ||
+		len(law.Unsure) != unsure {
 		t.Fatalf("law %+v, error %v, want 6 slots", law, err)
 	}
 	h, err := fit.HoldoutLaw(run, fit.LawOptions{})

@@ -27,6 +27,7 @@ type service struct {
 	hidden  *hidden     // replicas behind one address; nil = visible
 	outside []string    // metrics that are measured in front of the pods
 	asks    []keda.Part // triggers whose query reads a time of requests, by the metric's name
+	waited  bool        // calls were seen to wait for a slot
 	atOnce  int         // requests that get a slot at once, by the starts; a law under a quota has more slots
 	// own is what a call takes by itself if that differs from the measured time: a CPU limit
 	// throttles some calls and not others. nil = it does not differ.
@@ -103,7 +104,7 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 		found = slotsOf(l, streams)
 	}
 	slots := found.n
-	s.atOnce = slots
+	s.atOnce, s.waited = slots, found.waited
 	s.start = found.start
 	if s.hidden != nil && s.hidden.off > hiddenOff {
 		n.doubt("hidden-backends", ShowBackends,

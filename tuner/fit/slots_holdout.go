@@ -10,13 +10,16 @@ import (
 )
 
 // LawOf fits the law that a run's requests allow: iterations if they have token counts, slots
-// if they only have times.
+// if they only have times, or if what they show is slots.
 func LawOf(run *results.Run, o LawOptions) (LLM, error) {
-	law, err := LanguageLaw(run, o)
-	if err == nil {
-		return law, nil
+	l := readLog(run)
+	s, n, slotsErr := slotsService(l)
+	counted := slotsErr == nil && s.keepsPace()
+	if !counted {
+		if law, err := LanguageLaw(run, o); err == nil {
+			return law, nil
+		}
 	}
-	s, n, slotsErr := slotsService(readLog(run))
 	if slotsErr != nil {
 		return LLM{}, slotsErr
 	}
@@ -26,32 +29,58 @@ func LawOf(run *results.Run, o LawOptions) (LLM, error) {
 			out.Error = math.NaN()
 		}
 	}
-	out.Unsure = append(out.Unsure, "the time that prompts and answers add, since the log has no token counts")
+	if !counted {
+		out.Unsure = append(out.Unsure, "the time that prompts and answers add, since the log has no token counts")
+	}
 	return out, nil
 }
 
-// HoldoutLaw predicts a run as HoldoutLLM does, with the law that LawOf fits.
-func HoldoutLaw(run *results.Run, o LawOptions) (Holdout, error) {
-	if h, err := HoldoutLLM(run, o); err == nil {
-		return h, nil
+// keepsPace reports whether a run with token counts shows slots: requests waited for one, and
+// answers came at one pace, however many were written beside them. What comes before the first
+// token then takes a slot, too, which it does not in a law of iterations.
+func (s *service) keepsPace() bool {
+	if !s.waited || !s.log.streams() {
+		return false
 	}
-	return holdoutSlots(run)
+	all, left := answers(s.log.run)
+	return left*20 <= len(all) && len(all) >= fewestAnswers && onePaced(all)
 }
 
-// holdoutSlots fits slots to the first two thirds of a run, by arrival, and serves all of it.
-// The time that a request takes by itself is drawn from those of its class, and of its size if
-// tokens were counted.
-func holdoutSlots(run *results.Run) (Holdout, error) {
-	all := slices.Clone(run.Requests)
-	slices.SortStableFunc(all, func(a, b results.Request) int { return int(a.Scheduled - b.Scheduled) })
-	n, k := len(all), 2*len(all)/3
-	learnt := *run
-	learnt.Requests = all[:k]
-	s, _, err := slotsService(readLog(&learnt))
-	if err != nil {
-		return Holdout{}, err
+// HoldoutLaw predicts a run as HoldoutLLM does, with the law that LawOf fits to its first two
+// thirds.
+func HoldoutLaw(run *results.Run, o LawOptions) (Holdout, error) {
+	s, all, slotsErr := learntSlots(run)
+	if slotsErr != nil || !s.keepsPace() {
+		if h, err := HoldoutLLM(run, o); err == nil {
+			return h, nil
+		}
 	}
-	h := Holdout{Share: float64(k) / float64(max(1, n)), N: n}
+	if slotsErr != nil {
+		return Holdout{}, slotsErr
+	}
+	return holdoutSlots(&s, all)
+}
+
+// learntSlots fits slots to the first two thirds of a run, by arrival. all is its requests in
+// that order.
+func learntSlots(run *results.Run) (s service, all []results.Request, err error) {
+	all = slices.Clone(run.Requests)
+	slices.SortStableFunc(all, func(a, b results.Request) int { return int(a.Scheduled - b.Scheduled) })
+	learnt := *run
+	learnt.Requests = all[:learntOf(len(all))]
+	s, _, err = slotsService(readLog(&learnt))
+	return s, all, err
+}
+
+// learntOf is how many of n requests a holdout fits.
+func learntOf(n int) int { return 2 * n / 3 }
+
+// holdoutSlots serves all requests by slots that were fitted to the first of them. The time that
+// a request takes by itself is drawn from those of its class, and of its size if tokens were
+// counted.
+func holdoutSlots(s *service, all []results.Request) (h Holdout, err error) {
+	n, k := len(all), learntOf(len(all))
+	h = Holdout{Share: float64(k) / float64(max(1, n)), N: n}
 	h.Figures, err = servedBySlots(&s.law, all, k)
 	if err == nil {
 		h.FiguresAll, err = servedBySlots(&s.law, all, 0)
