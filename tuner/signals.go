@@ -137,18 +137,34 @@ func (b *bench) signals(
 		b.signal(&row, base, share, new(replay.Scratch), &g)
 		rows = append(rows, row)
 	}
-	best := -1
-	for i := range rows {
-		if m := rows[i].more; m != nil && m.Hi != nil && *m.Hi < 0 && m.Value <= -unparted &&
-			(best < 0 || m.Value < rows[best].more.Value) {
-			best = i
-		}
-	}
-	if best >= 0 {
-		rows[best].Advised = true
+	if i := advisable(rows); i >= 0 {
+		rows[i].Advised = true
 	}
 	slices.SortStableFunc(rows, func(x, y SignalRow) int { return cmp.Compare(x.order(), y.order()) })
 	return rows, nil
+}
+
+// advisable returns the index of the signal that saves the most, if the saving is beyond its
+// interval and worth a change; −1 = none. Memory is not advised, whatever it saves: it shows what
+// a process has kept, caches included, and doctor warns of it (memory-target).
+func advisable(rows []SignalRow) int {
+	best := -1
+	for i := range rows {
+		r := &rows[i]
+		if r.more == nil || r.more.Hi == nil || *r.more.Hi >= 0 || r.more.Value > -unparted || r.isMemory() {
+			continue
+		}
+		if best < 0 || r.more.Value < rows[best].more.Value {
+			best = i
+		}
+	}
+	return best
+}
+
+func (r *SignalRow) isMemory() bool {
+	return r.Config != nil && slices.ContainsFunc(r.Config.Metrics, func(m hpa.Metric) bool {
+		return (m.Source == hpa.Resource || m.Source == hpa.ContainerResource) && m.Name == "memory"
+	})
 }
 
 // order sorts rows: those that meet the objectives, the cheapest first, then those that

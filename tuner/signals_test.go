@@ -279,3 +279,34 @@ func (f fitSignal) signal() fit.Signal {
 	return fit.Signal{Metric: hpa.Metric{Source: f.source, Name: f.name},
 		Pipe: plant.Pipe{Name: f.name, PerRunning: f.perRunning, PerWaiting: f.perWaiting, Ceiling: f.most}}
 }
+
+func TestWhichSignalIsAdvised(t *testing.T) {
+	on := func(name string, source hpa.Source, value, hi float64) SignalRow {
+		c := hpa.DefaultConfig(9)
+		c.Metrics = []hpa.Metric{{Source: source, Name: name}}
+		return SignalRow{Name: name, Config: &c, more: &Interval{Value: value, Hi: &hi}}
+	}
+	for _, tt := range []struct {
+		sentence string
+		rows     []SignalRow
+		want     int
+	}{
+		{"no signal", nil, -1},
+		{"one that was not searched", []SignalRow{{Name: "dropped"}}, -1},
+		{"one that costs more", []SignalRow{on("queue", hpa.Pods, 0.2, 0.3)}, -1},
+		{"one that saves", []SignalRow{on("queue", hpa.Pods, -0.2, -0.1)}, 0},
+		{"one whose saving may be none", []SignalRow{on("queue", hpa.Pods, -0.2, 0)}, -1},
+		{"one that saves too little to change anything", []SignalRow{on("queue", hpa.Pods, -unparted/2, -unparted/3)}, -1},
+		{"one that saves just enough", []SignalRow{on("queue", hpa.Pods, -unparted, -unparted/2)}, 0},
+		{"the one that saves the most", []SignalRow{on("a", hpa.Pods, -0.2, -0.1), on("b", hpa.Pods, -0.3, -0.1),
+			on("c", hpa.Pods, -0.3, -0.1)}, 1},
+		{"memory is not advised", []SignalRow{on("memory", hpa.Resource, -0.5, -0.4)}, -1},
+		{"nor that of a container", []SignalRow{on("memory", hpa.ContainerResource, -0.5, -0.4), on("b", hpa.Pods, -0.3, -0.1)}, 1},
+		{"a metric of pods that is called memory is another", []SignalRow{on("memory", hpa.Pods, -0.5, -0.4)}, 0},
+		{"CPU is advised", []SignalRow{on("cpu", hpa.Resource, -0.5, -0.4)}, 0},
+	} {
+		if got := advisable(tt.rows); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.sentence, got, tt.want)
+		}
+	}
+}
