@@ -204,6 +204,9 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	w.Sync = syncsOf(run.Syncs, w.Params.SyncPeriod, w.Demand.Duration())
 	if at, ok := pollOf(run, w.Loop); ok {
 		w.Sync.Poll = at
+		if len(w.Sync.Recorded) > 0 {
+			w.Sync.PollAfter = pollAfter(at, w.Sync.Recorded[0], w.Params.SyncPeriod)
+		}
 	}
 
 	world, err := replay.New(w)

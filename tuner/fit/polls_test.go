@@ -35,6 +35,21 @@ func TestWhenKEDAPolls(t *testing.T) {
 			t.Errorf("%s: %v %v, want %v s %v", row.name, at, ok, row.want, row.ok)
 		}
 	}
+	pod := func(name string, phase results.PodPhase, at float64) results.Pod {
+		return results.Pod{Name: name, Phase: phase, At: seconds(at)}
+	}
+	pods := []results.Pod{
+		pod("a", results.PodCreated, 1.55), pod("b", results.PodCreated, 2), pod("b", results.PodDeleted, 47.2), // the HPA's
+		pod("a", results.PodDeleted, 131.58), pod("c", results.PodCreated, 151.6), pod("d", results.PodCreated, 152.5),
+	}
+	if at, ok := pollOf(&results.Run{Pods: pods, Events: of(up, 1.54)}, &keda.Loop{Polling: 5 * time.Second}); !ok ||
+		math.Abs(at.Seconds()-1.57) > 0.02 {
+		t.Errorf("events that were combined: %v %v, want 1.57 s by the pods", at, ok)
+	}
+	older := append([]results.Pod{pod("old", results.PodReady, 0)}, pods...)
+	if at, ok := pollOf(&results.Run{Pods: older}, &keda.Loop{Polling: 5 * time.Second}); ok {
+		t.Errorf("a pod was there all the time, and it polls at %v", at)
+	}
 	if at, ok := pollOf(&results.Run{Events: of(up, 1.5, 6.5, 11.5)}, nil); ok {
 		t.Errorf("without KEDA it polls at %v", at)
 	}

@@ -184,6 +184,9 @@ func readingOf(r *results.Reading, m *hpa.Metric, pods []results.PodState) hpa.R
 // next status is more than a period away, the reconciles between are put in
 // with the input of the last one: an unchanged status says that the metrics
 // gave the same figures, and what was proposed then counts in the windows.
+//
+// Where a status has a total as an average that is rounded up, a decision also agrees if it is
+// that of a controller that got the least such totals all along.
 func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 	obs, err := Observations(run, cfg)
 	if err != nil || len(obs) == 0 {
@@ -200,19 +203,26 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 		edited = 1<<63 - 1
 	}
 	known := run.Syncs[0].At + remembered // from here on, everything that it remembers is recorded
-	c := hpa.New(p)
-	var d hpa.Decision
+	c, least := hpa.New(p), hpa.New(p)
+	var d, dLeast hpa.Decision
 	var out Shadow
+	low, rounded := leastTotals(obs, run, &cfg)
+	rounded = rounded && !whole
 	for i := range obs {
 		s := &run.Syncs[i]
 		if s.Restart {
 			c.Restart()
+			least.Restart()
 		}
 		if i > 0 {
 			if end, ok := blind(run, run.Syncs[i-1].At, s.At); ok {
 				known = max(known, end+remembered)
 			} else {
-				out.Unseen += c.Repeat(&obs[i-1], run.Syncs[i-1].At, s.At, Unseen(run, i, p.SyncPeriod))
+				unseen := Unseen(run, i, p.SyncPeriod)
+				out.Unseen += c.Repeat(&obs[i-1], run.Syncs[i-1].At, s.At, unseen)
+				if rounded {
+					least.Repeat(&low[i-1], run.Syncs[i-1].At, s.At, unseen)
+				}
 			}
 		}
 		tally := &out.Quiet
@@ -222,13 +232,20 @@ func Shadowed(run *results.Run, cfg hpa.Config) (Shadow, error) {
 		if len(s.Metrics) < len(cfg.Metrics) && s.Spec >= cfg.MinReplicas && s.Spec <= cfg.MaxReplicas || s.At >= edited {
 			tally.Unknown++ // its input was not found, or its configuration is another
 			if obs[i].Spec != nil && i+1 < len(obs) {
-				obs[i+1].Spec = obs[i].Spec
+				obs[i+1].Spec, low[i+1].Spec = obs[i].Spec, obs[i].Spec
 			}
 			continue
 		}
 		c.Step(&obs[i], &d)
+		of := &d
+		if rounded {
+			if least.Step(&low[i], &dLeast); d.Replicas != s.Replicas {
+				of = &dLeast
+			}
+		}
 		why := ""
 		switch {
+		case of.Replicas == s.Replicas && (!s.Rescaled() || s.Reason == "" || s.Reason == of.RescaleReason()):
 		case d.Replicas != s.Replicas:
 			why = d.Explain()
 		case s.Rescaled() && s.Reason != "" && s.Reason != d.RescaleReason():

@@ -84,6 +84,18 @@ type Sync struct {
 	Recorded []time.Duration
 	// Poll is when KEDA's loop first polls the triggers; then every Loop.Polling.
 	Poll time.Duration `json:",omitempty"`
+	// PollAfter is how long a poll came after a reconcile when the recording began, 0 to
+	// SyncPeriod; 0 = not known. Other days keep it: KEDA makes its HPA when it begins to poll,
+	// and the controller reconciles the HPA from then on.
+	PollAfter time.Duration `json:",omitempty"`
+}
+
+// polls returns when KEDA's loop first polls on a day whose first reconcile is at phase.
+func (s *Sync) polls(phase, period, every time.Duration, r *rand.Rand) time.Duration {
+	if s.PollAfter == 0 {
+		return time.Duration(r.Int64N(int64(every)))
+	}
+	return (phase + s.PollAfter + period*time.Duration(r.Int64N(max(1, int64(every/period))))) % every
 }
 
 // DefaultSlip is a reconcile's own time: a few API calls.
@@ -287,7 +299,7 @@ func (w *World) luck(seed uint64) (*World, *rand.Rand) {
 		d.Pipes[i].Phase = phases[i]
 	}
 	if w.Loop != nil {
-		d.Sync.Poll = time.Duration(rand.New(rand.NewPCG(seed, 0x6b656461)).Int64N(int64(w.Loop.Polling)))
+		d.Sync.Poll = w.Sync.polls(d.Sync.Phase, w.Params.SyncPeriod, w.Loop.Polling, rand.New(rand.NewPCG(seed, 0x6b656461)))
 	}
 	vary := rand.New(rand.NewPCG(seed, 0x646f756274)) // its own: doubt does not change the luck
 	a := plant.Another{Seed: d.Seed, Phases: phases, Pace: about(vary, w.Doubt.Service), Resample: w.Doubt.Starts}
