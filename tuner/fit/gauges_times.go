@@ -96,27 +96,29 @@ const (
 	perMilli    = 1000 // of a metric in milliseconds
 )
 
-// measured is one request's time, when it was measured, and where.
-type measured struct {
-	at, took float64
-	server   int
-}
+// measured is one request's time, and when it was measured.
+type measured struct{ at, took float64 }
 
-// timesOf returns a time of every request that was answered, in order of its measurement.
-func (s *service) timesOf(of plant.Timed) (out []measured) {
+// timesOf returns a time of every request that was answered, in order of its measurement: of
+// each server, and of all.
+func (s *service) timesOf(of plant.Timed) map[int][]measured {
+	out := map[int][]measured{}
 	for i := range s.calls {
 		c := &s.calls[i]
+		x := measured{c.done, c.done - c.sent}
 		switch {
-		case !c.ok:
-		case of == plant.ToEnd:
-			out = append(out, measured{c.done, c.done - c.sent, c.server})
+		case !c.ok || of == plant.ToFirst && !c.streamed:
+			continue
+		case of == plant.ToFirst:
+			x = measured{c.first, c.first - c.sent}
 		case of == plant.InQueue:
-			out = append(out, measured{c.done, max(0, s.start[i]-c.sent), c.server})
-		case c.streamed:
-			out = append(out, measured{c.first, c.first - c.sent, c.server})
+			x.took = max(0, s.start[i]-c.sent)
 		}
+		out[c.server], out[all] = append(out[c.server], x), append(out[all], x)
 	}
-	slices.SortFunc(out, func(a, b measured) int { return sign(a.at - b.at) })
+	for _, list := range out {
+		slices.SortFunc(list, func(a, b measured) int { return sign(a.at - b.at) })
+	}
 	return out
 }
 
@@ -152,12 +154,15 @@ func (s *service) timesCandidates(m *hpa.Metric, tracks []track) (out []candidat
 	} else if window, isMean := strings.CutSuffix(m.Name, results.MeanSuffix); isMean { // over a minute, by the scraper
 		name, quantiles, over = window, []float64{0}, []float64{60}
 	}
+	if results.ServerTimeOf(name) == "itl" {
+		return nil // the gap between two tokens is no time of a request
+	}
 	coarse := map[plant.Timed]candidate{}
 	least := math.Inf(1)
 	named := timeNamed(name)
 	for _, of := range allTimes {
 		times := s.timesOf(of)
-		if named != 0 && of != named || len(times) < fewestAnswers {
+		if named != 0 && of != named || len(times[all]) < fewestAnswers {
 			continue
 		}
 		hinted := named == of || slices.ContainsFunc(timesWordsIn[of], func(w string) bool {
@@ -185,7 +190,7 @@ func (s *service) timesCandidates(m *hpa.Metric, tracks []track) (out []candidat
 var allTimes = []plant.Timed{plant.ToFirst, plant.ToEnd, plant.InQueue}
 
 // closest returns the hypothesis that is closest to the tracks, of all combinations.
-func (s *service) closest(tracks []track, times []measured, of plant.Timed, buckets [][]float64,
+func (s *service) closest(tracks []track, times map[int][]measured, of plant.Timed, buckets [][]float64,
 	quantiles, windows, delays []float64) candidate {
 	best := candidate{deviation: math.Inf(1)}
 	for _, b := range buckets {
@@ -246,7 +251,7 @@ type timesTiming struct{ window, delay, unit, deviation float64 }
 // ended delay before each point.
 func (s *service) timesSeen(
 	tracks []track,
-	times []measured,
+	times map[int][]measured,
 	buckets, quantiles []float64,
 	window, delay float64,
 ) []timesTiming {
@@ -257,21 +262,16 @@ func (s *service) timesSeen(
 		buckets = plant.FineBuckets
 	}
 	for _, t := range tracks {
-		h := plant.Histogram{Bounds: buckets}
+		h, own := plant.Histogram{Bounds: buckets}, times[t.server]
 		step := 1 + len(t.points)*len(tracks)/mostTimed
 		from, to := 0, 0
-		put := func(x *measured, n float64) {
-			if t.server == all || t.server == x.server {
-				h.Add(x.took, n)
-			}
-		}
 		for i := 0; i < len(t.points); i += step {
 			p := &t.points[i]
-			for ; to < len(times) && times[to].at <= p.at-delay; to++ {
-				put(&times[to], 1)
+			for ; to < len(own) && own[to].at <= p.at-delay; to++ {
+				h.Add(own[to].took, 1)
 			}
-			for ; from < to && times[from].at <= p.at-delay-window; from++ {
-				put(&times[from], -1)
+			for ; from < to && own[from].at <= p.at-delay-window; from++ {
+				h.Add(own[from].took, -1)
 			}
 			total++
 			for k, q := range quantiles {
@@ -342,7 +342,7 @@ func (s *service) timesPart(x *keda.Part) (plant.Pipe, bool, notes) {
 		)
 		return plant.Pipe{}, false, n
 	}
-	if len(s.timesOf(of)) < fewestAnswers {
+	if len(s.timesOf(of)[all]) < fewestAnswers {
 		n.warn("%s: the requests of the run have no %v (answers that do not stream have no first token)", x.Name, of)
 		return plant.Pipe{}, false, n
 	}

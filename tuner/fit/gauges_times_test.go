@@ -114,6 +114,9 @@ func TestGaugesOfTimes(t *testing.T) {
 			}
 		})
 	}
+	if got := streaming().timesCandidates(&hpa.Metric{Name: "vllm:inter_token_latency_seconds:mean1m"}, nil); got != nil {
+		t.Errorf("the gap between two tokens reads %+v, want nothing", got)
+	}
 	s := streaming()
 	s.asks = []keda.Part{{Name: "s0-prometheus", Metric: "vllm:time_to_first_token_seconds", Over: time.Minute,
 		Times: true, Quantile: 0.9}}
