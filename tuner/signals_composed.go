@@ -16,7 +16,8 @@ import (
 
 // toSearch orders the signals that can be scaled on: first the best of each quantity that
 // signals follow, a plain count of requests before others, then the one with the least noise;
-// then the rest, by noise.
+// then the rest, by noise. All times of requests are one quantity, since they rise together, and
+// those that are not its best come last.
 func toSearch(seen []fit.Signal) (order []int) {
 	for i := range seen {
 		if seen[i].Dropped == "" {
@@ -24,15 +25,24 @@ func toSearch(seen []fit.Signal) (order []int) {
 		}
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(seen[i].Noise, seen[j].Noise) })
+	quantity := func(i int) string {
+		if seen[i].Pipe.Times != nil {
+			return "time"
+		}
+		return seen[i].Follows
+	}
 	best := map[string]int{}
 	for _, i := range order {
-		if b, has := best[seen[i].Follows]; !has || counts(&seen[i].Pipe) && !counts(&seen[b].Pipe) {
-			best[seen[i].Follows] = i
+		if b, has := best[quantity(i)]; !has || counts(&seen[i].Pipe) && !counts(&seen[b].Pipe) {
+			best[quantity(i)] = i
 		}
 	}
 	rest := func(i int) int {
-		if best[seen[i].Follows] == i {
+		switch {
+		case best[quantity(i)] == i:
 			return 0
+		case seen[i].Pipe.Times != nil:
+			return 2
 		}
 		return 1
 	}
@@ -57,7 +67,7 @@ func pairsOf(rows []SignalRow, seen []fit.Signal, search []int) (pairs [][2]int)
 		switch waits := p.PerWaiting+p.PerOldest > 0 && p.PerRunning == 0 && p.Under == ""; {
 		case waits && (queue < 0 || counts(p) && !counts(&seen[queue].Pipe)):
 			queue = i
-		case waits || p.Under != "" || rows[i].Verdict != Met:
+		case waits || p.Under != "" || p.Times != nil || rows[i].Verdict != Met: // a time rises with the queue
 		case other < 0:
 			other = i
 		}

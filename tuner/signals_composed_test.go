@@ -24,6 +24,8 @@ func exported() []fit.Signal {
 		of("num_running", "requests in service", 0.1, plant.Pipe{PerRunning: 1}),
 		of("num_waiting", "requests waiting", 0.11, plant.Pipe{PerWaiting: 1}),
 		of("temperature", "", 0.01, plant.Pipe{}),
+		of("ttft", "mean time to the first token", 0.02, plant.Pipe{Times: &plant.Times{Of: plant.ToFirst}}),
+		of("e2e", "mean time to the end of the answer", 0.015, plant.Pipe{Times: &plant.Times{Of: plant.ToEnd}}),
 	}
 	out[6].Dropped = "it follows nothing"
 	return out
@@ -39,9 +41,9 @@ func TestWhichSignalsAreSearched(t *testing.T) {
 		return strings.Join(out, " ")
 	}
 	// The least noisy of what completes, and of what runs and waits the plain counts, though they
-	// are noisier than a cache or a mean time; then the others.
+	// are noisier than a cache or a mean time, and one time; then the others, the other time last.
 	search := toSearch(seen)
-	if got := names(search); got != "generation_tokens num_running num_waiting prompt_tokens kv_cache mean_ttft" {
+	if got := names(search); got != "e2e generation_tokens num_running num_waiting prompt_tokens kv_cache mean_ttft ttft" {
 		t.Errorf("they are searched in the order %s", got)
 	}
 	rows := make([]SignalRow, len(seen))
@@ -55,7 +57,7 @@ func TestWhichSignalsAreSearched(t *testing.T) {
 	if want := []string{"generation_tokens num_waiting", "kv_cache num_waiting"}; !slices.Equal(pairs, want) {
 		t.Errorf("pairs %q, want %q", pairs, want)
 	}
-	if p := pairsOf(rows, seen, search[:2]); len(p) > 0 {
+	if p := pairsOf(rows, seen, search[:3]); len(p) > 0 {
 		t.Errorf("pairs without a queue: %v", p)
 	}
 	var got []string

@@ -87,7 +87,9 @@ func signalRows(r *tuner.Recommendation) *signals {
 // narrow shortens what a signal follows to one word, for a table of 80 columns.
 var narrow = strings.NewReplacer("requests waiting per request in service", "ratio", "requests in service", "running",
 	"requests waiting", "waiting", "requests in flight", "in flight", "completions per second", "completions",
-	"age of the longest waiting", "age")
+	"age of the longest waiting", "age", " of the time to the first token", " TTFT", "time to the first token", "TTFT",
+	" of the time to the end of the answer", " E2E", "time to the end of the answer", "E2E", " of the time in the queue",
+	" queue time", "time in the queue", "queue time")
 
 // composedName matches the names of computed signals, which are PromQL (tuner).
 var composedName = struct{ rate, share, ratio *regexp.Regexp }{

@@ -18,3 +18,17 @@ func TestShortNames(t *testing.T) {
 		}
 	}
 }
+
+func TestNarrow(t *testing.T) {
+	for follows, want := range map[string]string{
+		"p95 of the time to the first token":      "p95 TTFT",
+		"mean time to the end of the answer":      "mean E2E",
+		"p99 of the time in the queue":            "p99 queue time",
+		"requests waiting":                        "waiting",
+		"requests waiting per request in service": "ratio",
+	} {
+		if got := narrow.Replace(follows); got != want {
+			t.Errorf("%q in a table: %q, want %q", follows, got, want)
+		}
+	}
+}
