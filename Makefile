@@ -2,10 +2,11 @@
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 IMAGE   ?= ghcr.io/hpatune/hpatune:$(VERSION)
+BASE    ?= origin/main
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint vet-others vulncheck golden fuzz demo check ci bench bench-loadgen conformance conformance-full mutants evaluate evaluate-quick evaluate-public e2e e2e-full image tidy
+.PHONY: help build test race lint lint-new vet-others vulncheck golden fuzz demo check ci bench bench-loadgen conformance conformance-full mutants evaluate evaluate-quick evaluate-public e2e e2e-full image tidy
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -22,6 +23,9 @@ race: ## the rooms that start goroutines or share memory, under the race detecto
 lint: ## gofmt and the linters of .golangci.yml; what they read is compiled while the linter is built
 	$(GO) list -export -deps -test ./... >/dev/null & $(MAKE) bin/golangci-lint && wait
 	GOGC=300 bin/golangci-lint run
+
+lint-new: bin/golangci-lint ## lines that are new since BASE keep to 120 columns in tests, too
+	bin/golangci-lint run -c test/lint/new.yml --new-from-merge-base=$(BASE)
 
 bin/golangci-lint: test/lint/go.mod
 	$(GO) -C test/lint build -gcflags='github.com/...=-dwarf=false' -ldflags '-s -w' -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -301,7 +301,8 @@ func TestWhichSignalIsAdvised(t *testing.T) {
 		{"the one that saves the most", []SignalRow{on("a", hpa.Pods, -0.2, -0.1), on("b", hpa.Pods, -0.3, -0.1),
 			on("c", hpa.Pods, -0.3, -0.1)}, 1},
 		{"memory is not advised", []SignalRow{on("memory", hpa.Resource, -0.5, -0.4)}, -1},
-		{"nor that of a container", []SignalRow{on("memory", hpa.ContainerResource, -0.5, -0.4), on("b", hpa.Pods, -0.3, -0.1)}, 1},
+		{"nor that of a container", []SignalRow{on("memory", hpa.ContainerResource, -0.5, -0.4),
+			on("b", hpa.Pods, -0.3, -0.1)}, 1},
 		{"a metric of pods that is called memory is another", []SignalRow{on("memory", hpa.Pods, -0.5, -0.4)}, 0},
 		{"CPU is advised", []SignalRow{on("cpu", hpa.Resource, -0.5, -0.4)}, 0},
 	} {

@@ -193,7 +193,8 @@ func TestAWorkloadWithoutAnHPAGetsItsFirst(t *testing.T) {
 	if r.code != 0 && r.code != 4 {
 		t.Fatalf("exit code %d\n%s", r.code, r.stderr)
 	}
-	if err := says(r.stderr, "Scaling Deployment/chat", "at 1 replica:", "at 2 replicas:", "restored to 1 replica"); err != nil {
+	if err := says(r.stderr, "Scaling Deployment/chat", "at 1 replica:", "at 2 replicas:",
+		"restored to 1 replica"); err != nil {
 		t.Error(err)
 	}
 	d, err := s.kube.AppsV1().Deployments(ns).Get(t.Context(), w.name, metav1.GetOptions{})
