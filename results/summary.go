@@ -234,13 +234,16 @@ func Summarize(r *Run, objectives []Objective, extra ...Figure) Summary {
 		s.Reactions = append(s.Reactions, x.inSeconds())
 	}
 	byStage := group(r.Requests, func(q *Request) int { return int(q.Stage) })
+	// If a stage or a class is all there is, it has the figures of the whole.
+	of := func(in []*Request) (Load, Latencies) {
+		if slices.Equal(in, measured) {
+			return s.Load, s.LatencyS
+		}
+		return loadOf(r, in, limits), latenciesOf(in)
+	}
 	for i, st := range r.Meta.Stages {
-		in := byStage[i]
-		l := loadOf(r, in, limits)
-		s.Stages = append(
-			s.Stages,
-			StageSummary{st.Name, st.FromS, st.ToS, st.Warmup, l.Scheduled, l.Sent, l.OK, latenciesOf(in)},
-		)
+		l, took := of(byStage[i])
+		s.Stages = append(s.Stages, StageSummary{st.Name, st.FromS, st.ToS, st.Warmup, l.Scheduled, l.Sent, l.OK, took})
 	}
 	byClass := map[int][]*Request{}
 	for _, q := range measured {
@@ -248,8 +251,8 @@ func Summarize(r *Run, objectives []Objective, extra ...Figure) Summary {
 	}
 	for i, name := range r.Meta.Classes {
 		in := byClass[i]
-		l := loadOf(r, in, limits)
-		s.Classes = append(s.Classes, ClassSummary{name, l.Scheduled, l.Sent, l.OK, l.Good, latenciesOf(in), tokensOf(in)})
+		l, took := of(in)
+		s.Classes = append(s.Classes, ClassSummary{name, l.Scheduled, l.Sent, l.OK, l.Good, took, tokensOf(in)})
 	}
 	s.Errors = r.errorCounts(measured)
 	s.WarmupErrors = r.errorCounts(r.warmedUp())

@@ -377,3 +377,39 @@ func TestLatenciesOfAStream(t *testing.T) {
 		t.Error("truncated, and good")
 	}
 }
+
+// A stage or a class that is all there is shares the figures of the whole; one that has as many
+// requests, but others, does not.
+func TestStagesAndClassesHaveTheirOwnFigures(t *testing.T) {
+	run := func(stages ...int16) *Run {
+		r := &Run{Meta: Meta{Stages: []StageInfo{{Name: "up", Warmup: true, ToS: 2}, {Name: "flat", FromS: 2, ToS: 4}},
+			Classes: []string{"a", "b"}}}
+		for i, stage := range stages {
+			at := time.Duration(i) * time.Second
+			r.Requests = append(r.Requests, Request{Arrival: i, Stage: stage, Class: stage, Scheduled: at, Sent: at,
+				First: NotYet, Last: NotYet, Done: at + time.Duration(i+1)*100*time.Millisecond, Outcome: OK, Backend: -1,
+				Err: -1})
+		}
+		return r
+	}
+	for _, c := range []struct {
+		sentence string
+		run      *Run
+		stages   [2]float64 // mean time to the end
+	}{
+		{"two in the warm-up, two after it", run(0, 0, 1, 1), [2]float64{0.15, 0.35}},
+		{"all after it", run(1, 1), [2]float64{0, 0.15}},
+		{"all in it", run(0, 0), [2]float64{0.15, 0}},
+	} {
+		s := Summarize(c.run, nil)
+		for i, want := range c.stages {
+			got := 0.0
+			if q := s.Stages[i].LatencyS.E2E; q != nil {
+				got = q.Mean
+			}
+			if math.Abs(got-want) > 1e-9 {
+				t.Errorf("%s: stage %d takes %v s, want %v", c.sentence, i, got, want)
+			}
+		}
+	}
+}
