@@ -81,10 +81,9 @@ func (p *pipe) near(seed uint64) {
 	}
 }
 
-// paced returns a request's service time on such a day.
-func (m *Model) paced(t ServiceTime) ServiceTime {
+// slow makes a service time what it is on such a day.
+func (m *Model) slow(t *ServiceTime) {
 	if m.pace > 0 {
 		t.First, t.Total = t.First*m.pace, t.Total*m.pace
 	}
-	return t
 }

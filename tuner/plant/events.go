@@ -25,6 +25,7 @@ type Exact struct {
 	created int
 	turn    uint64    // of round robin
 	stretch []float64 // of service times, by requests in service
+	works   []float64 // own work per second, in mean requests, by requests in service
 	mean    float64   // of the law's times, seconds
 	limits  [2]float64
 	ticks   []results.Tick
@@ -109,13 +110,14 @@ func (e *Exact) Reset(m *Model, n int, seed uint64, ticks []results.Tick, latenc
 	if m.pace > 0 && m.Law.Quota.Cores == 0 {
 		e.mean *= m.pace // a slower request burns no more, unless it is slow because of CPU
 	}
-	e.stretch = e.stretch[:0]
+	e.stretch, e.works = e.stretch[:0], e.works[:0]
 	for i, r := range m.Law.Rate {
 		f := 1.0
 		if i > 0 {
 			f = float64(i) / r / mean
 		}
 		e.stretch = append(e.stretch, f)
+		e.works = append(e.works, float64(i)/(f*e.mean))
 	}
 	e.limits = [2]float64{math.Inf(1), math.Inf(1)}
 	if m.Limits.TTFT > 0 {
@@ -226,7 +228,7 @@ func (e *Exact) arrive(r *Request, now float64, tick int) {
 	}
 	s, wire := e.pick(r, now)
 	e.advance(s, now)
-	c := call{at: r.At, tick: int32(tick), index: int32(r.Index), conn: wire, time: r.Time}
+	c := call{at: r.At, tick: int32(tick), index: int32(r.Index), conn: wire}
 	// A request with a measured time of its own is worth one completion, however fast it was:
 	// an idle server is fast, but burns no less. A drawn request is worth its time over the
 	// mean, because the draw does not depend on the load. Under a quota, a request costs what
@@ -236,14 +238,17 @@ func (e *Exact) arrive(r *Request, now float64, tick int) {
 	if r.Time.Total == 0 || limited {
 		c.worth = 1 / e.mean
 	}
-	if r.Time.Total == 0 {
-		c.time = e.m.drawn(r, e.seed)
+	drawn := r.Time.Total == 0
+	if drawn {
+		c.time = *e.m.drawn(r, e.seed)
+	} else {
+		c.time = r.Time
 	}
 	if limited && c.time.Work > 0 {
 		c.worth = c.time.Work / max(1e-6, c.time.Total)
 	}
-	if r.Time.Total == 0 {
-		c.time = e.m.paced(c.time)
+	if drawn {
+		e.m.slow(&c.time)
 	}
 	e.expire(s)
 	s.came++
@@ -406,7 +411,7 @@ func (e *Exact) expire(s *server) {
 func (e *Exact) account(s *server, d float64) {
 	if n := len(s.serving); n > 0 {
 		s.done += s.worth / e.stretch[n] * d
-		s.work += float64(n) / (e.stretch[n] * e.mean) * d
+		s.work += e.works[n] * d
 	}
 	s.busy += float64(len(s.serving)) * d
 	s.queued += float64(len(s.queue)-s.head) * d

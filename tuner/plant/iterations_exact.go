@@ -142,8 +142,14 @@ func (s *server) oldest(now float64) float64 {
 // know it, so it is no limit there.
 func (e *Exact) within(c *call, first, took float64) bool {
 	l := &e.m.Limits
+	if !(first <= e.limits[0] && took <= e.limits[1]) {
+		return false
+	}
+	if l.TPOT == 0 && l.ITL == 0 {
+		return true
+	}
 	met := ServiceTime{First: first, Total: took, Tokens: c.time.Tokens, Gap: c.gap}
-	return first <= e.limits[0] && took <= e.limits[1] && l.steady(&met, 1)
+	return l.steady(&met, 1)
 }
 
 // record adds the latencies of one request.

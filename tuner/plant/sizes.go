@@ -30,9 +30,9 @@ func (m *Model) classify() {
 
 // drawn returns the service time of a request without one of its own. It depends on the seed
 // and the request alone, so that all candidates get the same.
-func (m *Model) drawn(r *Request, seed uint64) ServiceTime {
+func (m *Model) drawn(r *Request, seed uint64) *ServiceTime {
 	if r.Class < 0 && r.Output <= 0 { // as on every drawn day
-		return m.Law.Times[mix(seed, uint64(r.Index))%uint64(len(m.Law.Times))]
+		return &m.Law.Times[mix(seed, uint64(r.Index))%uint64(len(m.Law.Times))]
 	}
 	class := r.Class
 	if m.byClass[class] == nil {
@@ -42,7 +42,7 @@ func (m *Model) drawn(r *Request, seed uint64) ServiceTime {
 	if s := m.sized[class]; s != nil && r.Output > 0 {
 		times = s.near(float64(r.Prompt), float64(r.Output))
 	}
-	return times[mix(seed, uint64(r.Index))%uint64(len(times))]
+	return &times[mix(seed, uint64(r.Index))%uint64(len(times))]
 }
 
 // sizesOf fits each class's time to its tokens, by least squares. A class whose times have no
