@@ -8,7 +8,7 @@ import (
 )
 
 // probe gives a candidate as many days as needed, up to most, to see roughly whether it
-// holds.
+// holds. It ends early if it would not seem to, even if it held on all other days.
 func (s *search) probe(t *trial, most int) (bool, error) {
 	for _, n := range batches {
 		if n > most {
@@ -23,9 +23,19 @@ func (s *search) probe(t *trial, most int) (bool, error) {
 		case misses:
 			return false, nil
 		}
+		if n := len(t.days); n < most && !seems(most-n+t.held(), most) {
+			return false, nil
+		}
 	}
-	lo, hi := t.pMetEnds()
-	return lo+hi >= 2*sure, nil
+	return seems(t.held(), len(t.days)), nil
+}
+
+// seems reports whether a candidate that held on k of n days seems to hold: the middle of the
+// interval of its probability is at least sure. For fewer than 14 days that is above what any
+// number shows, and all must have held.
+func seems(k, n int) bool {
+	lo, hi := shareEnds(k, n)
+	return k == n && n > 0 || lo+hi >= 2*sure
 }
 
 // edge returns the cheapest candidate along the frontier that seems to hold; ok is

@@ -56,25 +56,46 @@ func (h *hunt) fails(t *trial) bool { return len(t.days)-t.held() > h.days-h.bar
 func (h *hunt) meets(t *trial) bool { return len(t.days) >= h.days && t.held() >= h.bar }
 
 // best returns the cheapest candidate that meets the objectives, as far as the days allow.
-// from is tried first; if it meets them, only cheaper ones are tried. nil = none does; last
-// is then one that was tried.
-func (h *hunt) best(passes int) (best, last *trial) {
+// from is tried first; if it meets them, only cheaper ones are tried. nil = none does; last is
+// then one that was tried.
+//
+// eased is from without the change, if it surely meets them with the change and costs no more.
+// It is then tried only if nothing cheaper than eased is found. nil = that is not known.
+func (h *hunt) best(passes int, eased *trial) (best, last *trial) {
 	grid := h.b.reached(h.grid(passes))
 	fluids := make([]fluid, len(grid))
 	for i := range grid {
 		fluids[i] = h.fluid(h.b.world, grid[i], h.s)
 	}
+	if eased != nil {
+		best, last = h.search(fluids, h.line(fluids, true), nil, nil)
+		if best != nil {
+			if more, _ := dearer(best, eased); more < 0 {
+				return best, last
+			}
+		}
+	}
+	meets := false
 	if h.b.space.allows(&grid[0]) {
-		if last = h.try(grid[0]); h.meets(last) {
+		last = h.try(grid[0])
+		if meets = h.meets(last); meets && (best == nil || last.cost() < best.cost()) {
 			best = last
 		}
 	}
-	line := h.line(fluids, best != nil)
+	if eased != nil && meets { // the line has been searched
+		return best, last
+	}
+	return h.search(fluids, h.line(fluids, meets), best, last)
+}
+
+// search tries the candidates of a line for one that is cheaper than best. It returns the last
+// that it tried, or else the one given.
+func (h *hunt) search(fluids []fluid, line []int, best, last *trial) (cheapest, tried *trial) {
 	_, _ = along(fluids, line, h.want, func(k, beside int) (bool, error) { // what it found is in best
 		if h.left <= 0 && best != nil && (beside == 0 || h.left < -h.share) {
 			return false, errUsedUp
 		}
-		last = h.try(grid[line[k]])
+		last = h.try(fluids[line[k]].config)
 		ok := h.meets(last)
 		if ok && (best == nil || last.cost() < best.cost()) {
 			best = last

@@ -76,7 +76,7 @@ func TestAHuntFindsTheCheapest(t *testing.T) {
 					least, want = p, Describe(c)
 				}
 			}
-			best, last := h.best(60)
+			best, last := h.best(60, nil)
 			got := ""
 			if best != nil {
 				got = Describe(best.config)
@@ -118,13 +118,55 @@ func TestWhatAHuntTries(t *testing.T) {
 		h := needing(c.need, c.bias).hunt(t, memoryHPA(c.from), c.space)
 		h.want, h.left, h.share = c.want, c.left, c.share
 		tried := h.tries()
-		best, last := h.best(24)
+		best, last := h.best(24, nil)
 		got := int32(0)
 		if best != nil {
 			got = best.config.MinReplicas
 		}
 		if !slices.Equal(*tried, c.tried) || got != c.best || best == nil && last.config.MinReplicas != c.tried[len(c.tried)-1] {
 			t.Errorf("%s: tried %v, best %d, want %v, %d", c.sentence, *tried, got, c.tried, c.best)
+		}
+	}
+}
+
+// Where the change surely does not hurt, the same is found, without the days of where it comes
+// from unless they are needed.
+func TestWhatAHuntThatIsEasedTries(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		need     float64
+		paid     float64 // for less than where it comes from, which costs 50; 0 = by size
+		tried    []int32
+		best     int32
+	}{
+		{"something cheaper does", 44, 0, []int32{4, 3}, 4},
+		{"nothing cheaper does", 64, 0, []int32{5, 6}, 6},
+		{"what the fluid plant calls cheaper is dearer", 44, 51, []int32{4, 3, 6}, 6},
+		{"it does not even do itself: as if nothing were known", 74, 0, []int32{5, 6, 7, 6}, 7},
+	} {
+		h := needing(c.need, 0).hunt(t, memoryHPA(6), Space{Need: 6})
+		exact := h.exact
+		h.exact = func(w *replay.World, k hpa.Config, s *replay.Scratch) outcome {
+			o := exact(w, k, s)
+			if c.paid > 0 {
+				if o.paid = c.paid; k.MinReplicas == 6 {
+					o.paid = 50
+				}
+			}
+			return o
+		}
+		tried := h.tries()
+		eased := &trial{config: h.from}
+		for i := range h.days {
+			o := exact(h.b.day(i), h.from, nil)
+			if c.paid > 0 {
+				o.paid = 50
+			}
+			eased.days = append(eased.days, o)
+		}
+		best, _ := h.best(24, eased)
+		if best == nil || best.config.MinReplicas != c.best || !slices.Equal(*tried, c.tried) {
+			t.Errorf("%s: tried %v, best %+v, want %v, %d", c.sentence, *tried, best, c.tried, c.best)
 		}
 	}
 }
@@ -142,7 +184,7 @@ func TestAHuntGoesByWhatTheDaysCost(t *testing.T) {
 			}
 			return outcome{paid: 50 + c.dearer, met: power(&k) >= 44}
 		}
-		if best, _ := h.best(24); best == nil || best.config.MinReplicas != c.best {
+		if best, _ := h.best(24, nil); best == nil || best.config.MinReplicas != c.best {
 			t.Errorf("%s: best %+v, want min %d", sentence, best, c.best)
 		}
 	}

@@ -197,7 +197,7 @@ func (b *bench) signal(row *SignalRow, base *trial, share int, s *replay.Scratch
 	other := b.wokenBy(w, &from)
 	h := newHunt(other, s, base, share)
 	h.from = from
-	best, last := h.best(whatIfMins * 5)
+	best, last := h.best(whatIfMins*5, nil)
 	row.Verdict = Met
 	if best == nil {
 		if row.Verdict = Missed; last == nil {
