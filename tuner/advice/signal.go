@@ -38,8 +38,10 @@ func (a *Advice) signal(r *tuner.Recommendation) {
 				text = triggersOf(g, a.options.Scaled, queries)
 			}
 			if u := g.USDMonth; u != nil {
-				text = append(fmt.Appendf(nil, "# Predicted monthly cost compared with the recommended settings: %s, for the same objectives.\n",
-					figure.Difference(u.Value, cmp.Or(r.Price.Currency, "USD"))), text...)
+				text = append(
+					fmt.Appendf(nil, "# Predicted monthly cost compared with the recommended settings: %s, for the same objectives.\n",
+						figure.Difference(u.Value, cmp.Or(r.Price.Currency, "USD"))),
+					text...)
 			}
 			a.Files = append(a.Files, File{signalYAML, text})
 			return

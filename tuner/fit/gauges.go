@@ -169,7 +169,7 @@ func gaugeOf(s *service, m *hpa.Metric) (plant.Pipe, bool, notes) {
 	}
 	timed := latencyNamed(m.Name) || s.asked(m.Name) != nil
 	if timed || best.deviation > exactly*spread {
-		for _, c := range s.timesCandidates(m, tracks) {
+		for _, c := range s.timesCandidates(m, tracks, best.deviation) {
 			if s.asked(m.Name) != nil && best.pipe.Times == nil || c.better(&best, spread) {
 				best = c
 			}

@@ -86,7 +86,7 @@ var (
 var timesWordsIn = map[plant.Timed][]string{
 	plant.ToFirst: {"ttft", "first_token", "time_to_first"},
 	plant.ToEnd:   {"e2e", "request_latency", "request_duration", "response_time"},
-	plant.InQueue: {"queue", "wait"},
+	plant.InQueue: {"queue_time", "queue_duration", "queue_latency", "wait_time", "waiting_time", "queueing"},
 }
 
 const (
@@ -146,7 +146,10 @@ func (s *service) asked(metric string) *keda.Part {
 
 // timesCandidates returns the closest hypothesis for each time of a request: which quantile,
 // in which buckets, over which window and how late.
-func (s *service) timesCandidates(m *hpa.Metric, tracks []track) (out []candidate) {
+//
+// other is the deviation of the closest hypothesis of another kind; times that are further off
+// at a first look are not returned, unless the query or the name speaks of them.
+func (s *service) timesCandidates(m *hpa.Metric, tracks []track, other float64) (out []candidate) {
 	asked := s.asked(m.Name)
 	name, quantiles, over := m.Name, timesQuantiles, timesOver
 	if asked != nil {
@@ -168,19 +171,39 @@ func (s *service) timesCandidates(m *hpa.Metric, tracks []track) (out []candidat
 		hinted := named == of || slices.ContainsFunc(timesWordsIn[of], func(w string) bool {
 			return strings.Contains(strings.ToLower(name), w)
 		})
-		c := s.closest(tracks, times, of, s.bucketsOf(name, of)[:1], quantiles, over, []float64{0, 10})
+		c := s.closest(tracks, thinned(times, firstLook), of, s.bucketsOf(name, of)[:1], quantiles, over, []float64{0, 10})
 		c.hinted = hinted
 		coarse[of], least = c, min(least, c.deviation)
 	}
 	for _, of := range allTimes {
 		c, ok := coarse[of]
-		if !ok || math.IsInf(c.deviation, 1) || c.deviation > 1.5*least && !c.hinted {
+		if !ok || math.IsInf(c.deviation, 1) || !c.hinted && c.deviation > min(1.5*least, other) {
 			continue
 		}
 		window := c.pipe.Window.Seconds()
-		fine := s.closest(tracks, s.timesOf(of), of, s.bucketsOf(name, of), quantiles, seenOver(window), timesDelays)
+		fine := s.closest(tracks, thinned(s.timesOf(of), secondLook), of, s.bucketsOf(name, of), quantiles, seenOver(window), timesDelays)
 		fine.hinted = c.hinted
 		out = append(out, fine)
+	}
+	return out
+}
+
+// How many requests are compared with a metric, at first and of what may be it: a day has
+// hundreds of thousands, and each way of reading them takes another pass.
+const firstLook, secondLook = 20_000, 100_000
+
+// thinned returns every k-th time of each list, so that the longest has at most the given
+// number of them.
+func thinned(times map[int][]measured, most int) map[int][]measured {
+	k := (len(times[all]) + most - 1) / most
+	if k < 2 {
+		return times
+	}
+	out := map[int][]measured{}
+	for of, list := range times {
+		for i := 0; i < len(list); i += k {
+			out[of] = append(out[of], list[i])
+		}
 	}
 	return out
 }

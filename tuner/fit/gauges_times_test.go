@@ -114,8 +114,13 @@ func TestGaugesOfTimes(t *testing.T) {
 			}
 		})
 	}
-	if got := streaming().timesCandidates(&hpa.Metric{Name: "vllm:inter_token_latency_seconds:mean1m"}, nil); got != nil {
+	if got := streaming().timesCandidates(&hpa.Metric{Name: "vllm:inter_token_latency_seconds:mean1m"}, nil,
+		1); got != nil {
 		t.Errorf("the gap between two tokens reads %+v, want nothing", got)
+	}
+	many := map[int][]measured{all: make([]measured, 95), 3: make([]measured, 50)}
+	if got := thinned(many, 10); len(got[all]) != 10 || len(got[3]) != 5 || len(thinned(many, 95)[3]) != 50 {
+		t.Errorf("thinned to %d and %d, want 10 and 5", len(got[all]), len(got[3]))
 	}
 	s := streaming()
 	s.asks = []keda.Part{{Name: "s0-prometheus", Metric: "vllm:time_to_first_token_seconds", Over: time.Minute,
