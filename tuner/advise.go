@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sort"
 
 	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/results"
@@ -296,65 +295,6 @@ func (k *ranking) known(c hpa.Config) *trial {
 		}
 	}
 	return nil
-}
-
-// margin is the largest multiple of the load, up to 4 and in steps of 5 %, at which the
-// objectives still hold as often as they must. Value and Lo are this multiple; at Hi, the
-// next step, they do not hold. Lo and Hi are nil if they hold at 4. For a configuration
-// that does not hold at the recorded load it is below 1, and at least 0.5.
-//
-// The search starts at the multiple that the fluid plant suggests, relative to its own
-// margin at the recorded load, and continues with days of the exact plant.
-func (b *bench) margin(ctx context.Context, o Options, t *trial) (*Interval, error) {
-	const step, top = 1.05, 29 // 1.05^29 = 4.1
-	bottom := 0
-	if t.fate() != holds {
-		bottom = -14 // 1.05^-14 = 0.5
-	}
-	at := func(k int) float64 { return min(4, math.Pow(step, float64(k))) }
-	days := min(20, max(6, int(effort/4/max(sum(b.world.Demand.Bins), 1))))
-	done := 0
-	holdsAt := func(k int) (bool, error) {
-		scaled := *b
-		w := b.world.Scaled(at(k))
-		scaled.world = w
-		scaled.day = func(i int) *replay.World { return w.Draw(replicate(b.seed, i)) }
-		s := newSearch(ctx, &scaled, o)
-		s.o.Progress = func(string, int, int) {}
-		done++
-		o.Progress("margin", done, max(done, 6))
-		return s.probe(&trial{config: t.config}, days)
-	}
-	var s replay.Scratch
-	base := min(0, b.pass(b.world, t.config, &s).margin)
-	guess := sort.Search(top, func(k int) bool { return b.pass(b.world.Scaled(at(k+1)), t.config, &s).margin < base })
-	lo, hi := bottom, top+1 // lo holds, or is as far down as is looked; hi does not
-	for k, jump := min(max(guess, bottom+1), top), 1; hi-lo > 1; jump *= 2 {
-		ok, err := holdsAt(k)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			lo = k
-		} else {
-			hi = k
-		}
-		switch {
-		case lo > bottom && hi <= top:
-			k = (lo + hi) / 2
-		case ok:
-			k = min(top, lo+jump)
-		default:
-			k = max(lo+1, hi-jump)
-		}
-	}
-	o.Progress("margin", done, done)
-	m := &Interval{Value: at(lo)}
-	if hi <= top {
-		low, high := at(lo), at(hi)
-		m.Lo, m.Hi = &low, &high
-	}
-	return m, nil
 }
 
 func sum(v []float64) float64 {

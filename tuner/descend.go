@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	// worthwhile is the least saving, times the chance that it holds, for which a neighbor is
-	// tried.
+	// worthwhile is the least saving for which a neighbor is tried, and promising the least
+	// saving times the chance that it holds.
 	worthwhile = 0.01
+	promising  = worthwhile / 2
 	// early is the number of days after which a neighbor that missed more than one day in
 	// twenty is given up: to hold, it would need most of the days there are.
 	early = 6
@@ -30,6 +31,9 @@ func (s *search) descend() error {
 		}
 		if cheapest := slices.MinFunc(ok, cheaper); cheapest != best {
 			best = cheapest
+			if err := s.rate(best); err != nil {
+				return err
+			}
 			if err := s.pass(s.b.reached(s.unknown(s.b.space.neighbors(best.config)))[1:]); err != nil {
 				return err
 			}
@@ -42,6 +46,25 @@ func (s *search) descend() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// rate gives a trial its pass over the fluid plant, if it came without one: one of simplify's,
+// from which the search could not go on.
+func (s *search) rate(t *trial) error {
+	for _, o := range s.byFluid {
+		if o == t {
+			return nil
+		}
+	}
+	i := slices.IndexFunc(s.fluids, func(f fluid) bool { return f.config.Equal(&t.config) })
+	if i < 0 {
+		i = len(s.fluids)
+		if err := s.pass([]hpa.Config{t.config}); err != nil {
+			return err
+		}
+	}
+	s.byFluid[i] = t
 	return nil
 }
 
@@ -97,7 +120,7 @@ func (s *search) step(best *trial) int {
 			unsafe = max(unsafe, m)
 		}
 	}
-	next, most := -1, worthwhile
+	next, most := -1, promising
 	for _, i := range s.allowed() {
 		// One that has all its days either holds or has failed.
 		if t := s.byFluid[i]; t != nil && t.fate() == holds || s.failed(i) {
@@ -105,8 +128,8 @@ func (s *search) step(best *trial) int {
 		}
 		f := &s.fluids[i]
 		chance := min(max((f.margin-unsafe)/(safe-unsafe), 0), 1)
-		if gain := (1 - f.paid/paid) * chance; gain > most {
-			next, most = i, gain
+		if saving := 1 - f.paid/paid; saving > worthwhile && saving*chance > most {
+			next, most = i, saving*chance
 		}
 	}
 	return next

@@ -106,6 +106,8 @@ func TestStep(t *testing.T) {
 		{"half the chance between one that failed and one that held", []float64{90, 81, 94}, []float64{0.03, 0.035, 0.04}, 1, 0, 2},
 		{"no chance for a sibling that is no safer", []float64{90, 80}, []float64{0.05, 0.0505}, 1, 0, -1},
 		{"a sibling that is safer", []float64{90, 80}, []float64{0.05, 0.052}, 1, 0, 2},
+		{"a third of a chance for two percent", []float64{97.9}, []float64{0.0201}, 0, 0, 1},
+		{"a fifth of a chance is not worth it", []float64{97.9}, []float64{0.016}, 0, 0, -1},
 		{"a percent is not worth it", []float64{99.1}, []float64{0.04}, 0, 0, -1},
 		{"nothing dearer", []float64{120}, []float64{0.09}, 0, 0, -1},
 		{"nor dearer and less safe", []float64{120}, []float64{0}, 0, 0, -1},

@@ -146,18 +146,38 @@ func (s *search) run() error {
 				return err
 			}
 		}
-		if err := s.descend(); err != nil {
-			return err
-		}
-		if err := s.simplify(); err != nil {
+		pick, err := s.settle()
+		if err != nil {
 			return err
 		}
 		if err := s.level(); err != nil {
 			return err
 		}
-		// The days that level adds may show that the pick was lucky: then the search goes on.
-		if len(feasible(s.trials, b.space)) > 0 || s.used == before {
+		// The days that level adds may show that the pick was lucky, or that another one holds:
+		// then the search goes on.
+		if best := choose(s.trials, b.space).best; best != nil && best == pick || s.used == before {
 			return nil
+		}
+	}
+}
+
+// settle goes from what holds to the pick. As often as that turns out to have been lucky, it
+// looks again between it and what replaces it, until the search's budget has been used twice more.
+// The pick is nil if nothing holds.
+func (s *search) settle() (*trial, error) {
+	for end := s.used + 2*s.budget; ; {
+		if err := s.descend(); err != nil {
+			return nil, err
+		}
+		if err := s.simplify(); err != nil {
+			return nil, err
+		}
+		lucky := choose(s.trials, s.b.space).best
+		if err := s.confirm(); err != nil {
+			return nil, err
+		}
+		if best := choose(s.trials, s.b.space).best; best == nil || best == lucky || s.used >= end {
+			return best, nil
 		}
 	}
 }

@@ -167,3 +167,17 @@ func TestTheRateOfAStageIsAsUncertainAsItsArrivals(t *testing.T) {
 		t.Errorf("no load has become %v", none)
 	}
 }
+
+// Requests that come evenly come as often on every day: three in two seconds are not four.
+func TestARedrawnDayOfEvenArrivalsKeepsTheirRate(t *testing.T) {
+	spec := web(slices.Repeat([]float64{1.5}, 200))
+	spec.Demand.CV2 = 0
+	w := world(t, spec)
+	come, n := w.Draw(3).arrivals(0), 0
+	for i := range w.Demand.Bins {
+		n += len(come.step(i, nil))
+	}
+	if n != 300 {
+		t.Errorf("%d requests in 200 s of 1.5 a second, want 300", n)
+	}
+}

@@ -327,9 +327,11 @@ func (w *World) Draw(seed uint64) *World {
 	rates := w.Demand.smooth(w.Demand.Bins, w.halves)
 	// The error is drawn from a source of its own: doubt does not change the luck.
 	w.Demand.doubt(rates, w.Doubt.Rate, rand.New(rand.NewPCG(seed, 0x72617465)))
-	d.Demand.Bins = make([]float64, len(rates))
-	for i, rate := range rates {
-		d.Demand.Bins[i] = count(r, rate, w.Demand.CV2)
+	d.Demand.Bins = rates
+	if w.Demand.CV2 > 0 { // else they come evenly: a count in each bin would round the rate
+		for i, rate := range rates {
+			d.Demand.Bins[i] = count(r, rate, w.Demand.CV2)
+		}
 	}
 	d.Demand.Arrivals, d.Demand.Times = nil, nil
 	return d
