@@ -15,9 +15,9 @@ type answer struct {
 	server      int
 	arrival     int // index in the run
 	class       int16
+	seen        bool    // its measurements may be used
 	first, last float64 // from the run's start
 	gap         float64
-	seen        bool // its measurements may be used
 }
 
 // answers returns the requests that a server worked on, in order of arrival. ok is false if

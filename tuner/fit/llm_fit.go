@@ -65,16 +65,16 @@ func (f *engineFit) law(o LawOptions) (LLM, error) {
 // equally accurate at loads that are rare.
 func newEngineFit(a []answer) *engineFit {
 	f := &engineFit{}
-	byServer, count := map[int][]answer{}, map[int]int{}
+	byServer, count := map[int][]*answer{}, map[int]int{}
 	for i := range a {
 		count[a[i].server]++
 	}
 	for i := range a {
 		x := &a[i]
 		if byServer[x.server] == nil {
-			byServer[x.server] = make([]answer, 0, count[x.server])
+			byServer[x.server] = make([]*answer, 0, count[x.server])
 		}
-		byServer[x.server] = append(byServer[x.server], *x)
+		byServer[x.server] = append(byServer[x.server], x)
 		if x.measured() {
 			f.n++
 		}
@@ -104,7 +104,7 @@ func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 func (a *answer) measured() bool { return a.seen && !math.IsNaN(a.last) && a.last > a.At }
 
 // insideOf returns how many requests were in the server when each request came, by the log.
-func insideOf(about []answer) []int {
+func insideOf(about []*answer) []int {
 	out := make([]int, len(about))
 	var ends floats
 	for i := range about {
@@ -120,12 +120,12 @@ func insideOf(about []answer) []int {
 }
 
 // writingOf returns the most answers that were being written at once.
-func writingOf(about []answer) int {
+func writingOf(about []*answer) int {
 	var ends floats
 	most := 0
 	var order []*answer
-	for i := range about {
-		if a := &about[i]; a.measured() {
+	for _, a := range about {
+		if a.measured() {
 			order = append(order, a)
 		}
 	}

@@ -22,7 +22,7 @@ func engineOf(requests int, seed uint64) fittest.Engine {
 func TestWindowsOfALongLogAreEnough(t *testing.T) {
 	all, _ := answers(engineOf(9000, 3).Run())
 	sampled := newEngineFit(all)
-	whole := &engineFit{n: sampled.n, most: sampled.most, stretches: cut([]serverLog{{all, insideOf(all)}}, len(all))}
+	whole := &engineFit{n: sampled.n, most: sampled.most, stretches: cut([]serverLog{{pointers(all), insideOf(pointers(all))}}, len(all))}
 	whole.weigh()
 	played := 0
 	for _, s := range sampled.stretches {
@@ -59,4 +59,12 @@ func TestTwoServersAreFittedApart(t *testing.T) {
 	if math.Abs(law.Law.Alpha/.01-1) > 0.15 || math.Abs(law.Law.Gamma/4e-5-1) > 0.15 || law.Error > 0.08 {
 		t.Errorf("two servers: %+v, off by %.3f", law.Law, law.Error)
 	}
+}
+
+func pointers(all []answer) []*answer {
+	out := make([]*answer, len(all))
+	for i := range all {
+		out[i] = &all[i]
+	}
+	return out
 }

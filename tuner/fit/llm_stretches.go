@@ -19,7 +19,7 @@ const (
 
 // serverLog is what one server worked on, in order of arrival.
 type serverLog struct {
-	about  []answer
+	about  []*answer
 	inside []int // requests in the server when each came
 }
 
@@ -113,14 +113,14 @@ func (l *serverLog) window(from, to int) stretchOf {
 // stretchFrom returns the requests from index from to to; those from lo to hi are compared
 // with their times. Requests that were in the server when the first one came start at that
 // time, with the rest of their answers if these had already begun.
-func stretchFrom(about []answer, inside []int, from, to, lo, hi int) stretchOf {
+func stretchFrom(about []*answer, inside []int, from, to, lo, hi int) stretchOf {
 	var s stretchOf
 	add := func(a answer, n int, weight float64) {
 		s.about, s.calls = append(s.about, a), append(s.calls, a.Call)
 		s.inside, s.weight = append(s.inside, n), append(s.weight, weight)
 	}
 	for i := range from {
-		a := about[i]
+		a := *about[i]
 		t := about[from].At
 		if !a.measured() || a.last <= t {
 			continue
@@ -139,7 +139,7 @@ func stretchFrom(about []answer, inside []int, from, to, lo, hi int) stretchOf {
 		if i >= lo && i < hi && about[i].measured() {
 			weight = 1
 		}
-		add(about[i], inside[i], weight)
+		add(*about[i], inside[i], weight)
 	}
 	return s
 }

@@ -165,26 +165,53 @@ func serviceBySlots(l *log, seed uint64) (service, notes, error) {
 // times returns the sample of service times, at most 1,024 over the run: those of calls that
 // did not wait, or of all calls if fewer than 50 did not. waited is how many did.
 func (s *service) times() (sample []plant.ServiceTime, waited int) {
-	var all []plant.ServiceTime
+	measured, atOnce := 0, 0
 	for i := range s.calls {
-		c := &s.calls[i]
-		if s.start[i] > c.sent {
+		if s.start[i] > s.calls[i].sent {
 			waited++
 		}
-		if !c.ok || c.done <= s.start[i] {
-			continue
-		}
-		t := s.unstretched(i, s.alone)
-		all = append(all, t)
-		if s.start[i] == c.sent {
-			sample = append(sample, t)
+		if s.took(i) {
+			measured++
+			if s.start[i] == s.calls[i].sent {
+				atOnce++
+			}
 		}
 	}
-	if len(sample) < 50 { // hardly any call did not wait, so take all of them
-		sample = all
+	all := atOnce < 50 // hardly any call did not wait, so take all of them
+	n := atOnce
+	if all {
+		n = measured
 	}
-	return ranked(sample, 1024), waited
+	some := make([]sized, 0, n) // the times themselves would be most of what a fit holds in memory
+	for i := range s.calls {
+		if s.took(i) && (all || s.start[i] == s.calls[i].sent) {
+			t := s.unstretched(i, s.alone)
+			some = append(some, sized{t.Total, int32(i), t.Class})
+		}
+	}
+	if len(some) > timesMost {
+		some = evenly(some, timesMost, func(a, b sized) int {
+			return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.total, b.total))
+		})
+	}
+	for _, k := range some {
+		sample = append(sample, s.unstretched(int(k.call), s.alone))
+	}
+	return sample, waited
 }
+
+// timesMost is how many service times a law keeps.
+const timesMost = 1024
+
+// sized is a call's class and service time in seconds.
+type sized struct {
+	total float64
+	call  int32
+	class int16
+}
+
+// took reports whether a call's service time was measured.
+func (s *service) took(i int) bool { return s.calls[i].ok && s.calls[i].done > s.start[i] }
 
 // ranked takes n of a sample, evenly by class and time. That way they keep its mean and
 // quantiles, which n random ones would miss by 1/√n of the scatter.
@@ -192,11 +219,15 @@ func ranked(sample []plant.ServiceTime, n int) []plant.ServiceTime {
 	if len(sample) <= n {
 		return sample
 	}
-	sample = slices.Clone(sample)
-	slices.SortStableFunc(sample, func(a, b plant.ServiceTime) int {
+	return evenly(slices.Clone(sample), n, func(a, b plant.ServiceTime) int {
 		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Total, b.Total))
 	})
-	out := make([]plant.ServiceTime, n)
+}
+
+// evenly sorts a sample and returns n of it, the middles of n equal parts.
+func evenly[T any](sample []T, n int, order func(a, b T) int) []T {
+	slices.SortStableFunc(sample, order)
+	out := make([]T, n)
 	for i := range out {
 		out[i] = sample[(2*i+1)*len(sample)/(2*n)]
 	}
@@ -212,8 +243,8 @@ func (s *service) ownTimes(arrivals []profiles.Arrival) []plant.ServiceTime {
 	}
 	of := make(map[int]int32, len(s.calls)) // the index of an arrival's last call
 	for i := range s.calls {
-		if c := &s.calls[i]; c.ok && c.done > s.start[i] {
-			of[c.request.Arrival] = int32(i)
+		if s.took(i) {
+			of[s.calls[i].request.Arrival] = int32(i)
 		}
 	}
 	out := make([]plant.ServiceTime, len(arrivals))

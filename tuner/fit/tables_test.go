@@ -324,7 +324,7 @@ func TestWritingOf(t *testing.T) {
 		{"one after the other", []answer{written(0, 1, 2), written(0, 2, 3)}, 1},
 		{"two overlap, a third waits for its first token", []answer{written(0, 1, 5), written(0, 2, 6), written(0, 5, 9)}, 2},
 	} {
-		if got := writingOf(tt.about); got != tt.want {
+		if got := writingOf(pointers(tt.about)); got != tt.want {
 			t.Errorf("%s: %d at once, want %d", tt.sentence, got, tt.want)
 		}
 	}
