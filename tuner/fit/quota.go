@@ -49,32 +49,21 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 		}
 		return law, nil, said
 	}
-	scale := fullSpeed(q, alone)
+	line, mean := alone.atFullSpeed(q, s.log)
 	most := 1
 	for i := range s.calls {
 		most = max(most, s.calls[i].inside+1)
 	}
-	burns := q.Base + q.Each/(alone.mean*scale) // cores, of one request
-	spends := q.Cores * quotaPeriod / burns     // seconds until it is throttled
 	// ofLine returns what a call takes at full speed, what it costs by its class and tokens,
 	// and how many times as long it takes as others like it.
 	ofLine := func(i int) (t plant.ServiceTime, by float64) {
-		t = alone.line(&s.calls[i])
-		t.Work, by = t.Total/alone.mean, 1
-		stands := t.Total*scale >= spends
-		if t.First > spends || t.Total <= spends { // unless it was throttled only after its first token
-			t.First *= scale
+		t = line(&s.calls[i])
+		t.Work = t.Total / mean
+		by, measured := alone.at[i]
+		if !measured { // all calls scatter around their line as lone ones do
+			by = alone.by[scattered(i)%len(alone.by)]
 		}
-		t.Total *= scale
-		// All calls scatter around their line as lone ones do. This does not apply to throttled
-		// ones: they scatter by how long they were throttled, which is not their own time.
-		if !stands {
-			var measured bool
-			if by, measured = alone.at[i]; !measured {
-				by = alone.by[scattered(i)%len(alone.by)]
-			}
-			t.First, t.Total = t.First*by, t.Total*by
-		}
+		t.First, t.Total = t.First*by, t.Total*by
 		t.First = min(t.First, t.Total)
 		return t, by
 	}
@@ -116,7 +105,7 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 		law.Quota.Share, law.Quota.ShareError = b.share, b.error
 		return b.law(law), own
 	}
-	untold := bucket{threads: most, slots: most, first: 1, share: 1, follows: costFollows(q, alone, scale)}
+	untold := bucket{threads: most, slots: most, first: 1, share: 1, follows: costFollows(q, alone, mean)}
 	law, _ = under(untold)
 	b := bucketPlayed(s, law, ofLine, untold)
 	law, own = under(b)
@@ -156,8 +145,8 @@ func scattered(i int) int { return int(uint64(i+1) * 0x9e3779b97f4a7c15 >> 33) }
 // core all the time, since a longer one then used more. It is 0 if they wait for a processor
 // (or anything else) for a fifth of their time or more, since the waiting then differs, and
 // costs nothing.
-func costFollows(q plant.Quota, l lone, scale float64) float64 {
-	waits := 1 - q.Each/(l.mean*meanOf(l.by)*scale)
+func costFollows(q plant.Quota, l lone, mean float64) float64 {
+	waits := 1 - q.Each/(mean*meanOf(l.by))
 	return min(max((0.2-waits)/0.15, 0), 1)
 }
 
