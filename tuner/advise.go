@@ -196,8 +196,9 @@ func (b *bench) pick(t *trial) *Pick {
 		Flaps: over(
 			series(flaps),
 		),
-		TimeToCapacity: widened(carried(typical(series(toCapacity)), off.Capacity), far),
-		MaxReplicas:    over(series(func(o *outcome) float64 { return o.peak })),
+		TimeToCapacity: widened(carried(stepped(typical(series(toCapacity)), b.world.Demand.Step.Seconds()),
+			off.Capacity), far),
+		MaxReplicas: over(series(func(o *outcome) float64 { return o.peak })),
 	}}
 	if b.streams {
 		p.Predicted.TTFTP95 = widened(carried(typical(series(func(o *outcome) float64 { return o.ttft })), off.TTFT), far)

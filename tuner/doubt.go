@@ -139,3 +139,13 @@ func atLeast(i *Interval) *Interval {
 	lo, hi := min(*i.Lo, i.Value*0.995), max(*i.Hi, i.Value*1.005)
 	return &Interval{i.Value, &lo, &hi}
 }
+
+// stepped widens an interval of seconds that are counted in steps by one step on both sides:
+// what takes n whole steps may have begun up to a step before, and ended up to a step after.
+func stepped(i *Interval, step float64) *Interval {
+	if i == nil || i.Lo == nil || i.Hi == nil || i.Value == 0 {
+		return i
+	}
+	lo, hi := max(0, *i.Lo-step), *i.Hi+step
+	return &Interval{i.Value, &lo, &hi}
+}

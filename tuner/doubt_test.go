@@ -26,6 +26,9 @@ func TestWhatTheModelMissedIsCarried(t *testing.T) {
 		{"no record of the misses", carriedShare(ends(0.90, 0.95, 0.98), 0), 0.90, 0.98},
 		{"hours of a size that never changed, half a percent either way", atLeast(ends(10, 10, 10)), 9.95, 10.05},
 		{"hours that differ by more", atLeast(ends(8, 10, 11)), 8, 11},
+		{"a time in steps of two seconds, one either way", stepped(ends(20, 21, 22), 2), 18, 24},
+		{"one that is shorter than a step", stepped(ends(1, 1, 1), 2), 0, 3},
+		{"no time at all stays none", stepped(ends(0, 0, 4), 2), 0, 4},
 		{"never below 0", carriedShare(ends(0.30, 0.5, 0.9), 4), 0, 0.9},
 	} {
 		if math.Abs(*c.got.Lo-c.lo) > 1e-9 || math.Abs(*c.got.Hi-c.hi) > 1e-9 {
@@ -33,7 +36,8 @@ func TestWhatTheModelMissedIsCarried(t *testing.T) {
 		}
 	}
 	if carried(nil, 2) != nil || carriedShare(nil, 2) != nil || carried(&Interval{Value: 1}, 2).Lo != nil ||
-		atLeast(nil) != nil || atLeast(&Interval{Value: 1}).Lo != nil {
+		atLeast(nil) != nil || atLeast(&Interval{Value: 1}).Lo != nil ||
+		stepped(nil, 1) != nil || stepped(&Interval{Value: 1}, 1).Lo != nil {
 		t.Error("what has no interval gets none")
 	}
 }

@@ -107,7 +107,7 @@ func Compare(
 	add(
 		"time_to_capacity_s",
 		"s",
-		carried(typical(of(toCapacity)), off.Capacity),
+		carried(stepped(typical(of(toCapacity)), w.Demand.Step.Seconds()), off.Capacity),
 		numberOf(sum.Replicas.TimeToCapacityS),
 		true,
 	)
