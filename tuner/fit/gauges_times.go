@@ -181,7 +181,15 @@ func (s *service) timesCandidates(m *hpa.Metric, tracks []track, other float64) 
 			continue
 		}
 		window := c.pipe.Window.Seconds()
-		fine := s.closest(tracks, thinned(s.timesOf(of), secondLook), of, s.bucketsOf(name, of), quantiles, seenOver(window), timesDelays)
+		fine := s.closest(
+			tracks,
+			thinned(s.timesOf(of), secondLook),
+			of,
+			s.bucketsOf(name, of),
+			quantiles,
+			seenOver(window),
+			timesDelays,
+		)
 		fine.hinted = c.hinted
 		out = append(out, fine)
 	}
