@@ -223,6 +223,7 @@ func (b *bench) live(w *replay.World, cfg hpa.Config, s *replay.Scratch) outcome
 	defer days.Put(d)
 	d.latency.Whole = !b.goals.ofTokens()
 	a := b.timeline(w, cfg, s, &d.timeline, &d.latency)
+	defer func() { d.timeline.Ticks = nil }() // they are the worker's
 	return b.outcome(&d.timeline, &a)
 }
 

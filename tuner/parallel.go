@@ -8,6 +8,10 @@ import (
 	"github.com/hpatune/hpatune/tuner/replay"
 )
 
+// scratches are the memory of workers between calls of parallel. A day of many steps takes
+// megabytes, and a search calls it hundreds of times.
+var scratches = sync.Pool{New: func() any { return new(replay.Scratch) }}
+
 // parallel calls work(i) for 0 ≤ i < n on as many workers as there are cores,
 // each with its own scratch, and progress with the number done. It stops early
 // when ctx is done and returns its error.
@@ -20,7 +24,8 @@ func parallel(ctx context.Context, n int, progress func(done int), work func(i i
 	)
 	for range max(1, min(runtime.GOMAXPROCS(0), n)) {
 		wg.Go(func() {
-			var s replay.Scratch
+			s := scratches.Get().(*replay.Scratch)
+			defer scratches.Put(s)
 			for ctx.Err() == nil {
 				mu.Lock()
 				i := next
@@ -29,7 +34,7 @@ func parallel(ctx context.Context, n int, progress func(done int), work func(i i
 				if i >= n {
 					return
 				}
-				work(i, &s)
+				work(i, s)
 				mu.Lock()
 				done++
 				if progress != nil {

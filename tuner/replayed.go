@@ -51,6 +51,7 @@ func Replay(ctx context.Context, run *results.Run, cfg hpa.Config, o Options) (R
 	if err := parallel(ctx, o.Replicates, nil, func(i int, s *replay.Scratch) {
 		d := days.Get().(*day)
 		defer days.Put(d)
+		defer func() { d.timeline.Ticks = nil }() // they are the worker's
 		d.latency.Whole = false
 		a := b.timeline(b.day(i), cfg, s, &d.timeline, &d.latency)
 		t.days[i] = b.outcome(&d.timeline, &a)

@@ -86,8 +86,8 @@ func (s streams) runTune(ctx context.Context, dirs []string, f tuneFlags) (*pred
 	ask.Progress, finish = live.Progress(s.err, live.On(s.err))
 	if os.Getenv("GOGC") == "" {
 		// The search makes little garbage beside the recording that it keeps: collecting it
-		// twice as often takes a third off the largest resident memory.
-		defer debug.SetGCPercent(debug.SetGCPercent(50))
+		// more often takes a third off the largest resident memory.
+		defer debug.SetGCPercent(debug.SetGCPercent(40))
 	}
 	a, err := ask.Tune(ctx, dirs)
 	finish()

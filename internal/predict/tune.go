@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 
 	"github.com/hpatune/hpatune/internal/doctor"
@@ -62,6 +63,7 @@ func (a *Ask) Tune(ctx context.Context, dirs []string) (*Advised, error) {
 	if err != nil {
 		return nil, err
 	}
+	debug.FreeOSMemory() // what the search took is not needed for the report
 	if o.Recorded != nil {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("the HPA of %s did not run: \"current\" is what the model predicts for "+
 			"it; the HPA that ran is behind the measured figures", a.Filename))

@@ -30,8 +30,8 @@ type call struct {
 	// are not visible).
 	inside int
 	server int // index into log.servers
-	class  int16
 	tokens float64
+	class  int16
 	ok     bool // it succeeded, and its pods were watched
 	// streamed means that a first token was recorded, even if at the end, with an answer in one
 	// piece.
