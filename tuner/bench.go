@@ -82,13 +82,12 @@ func newBench(run *results.Run, f Fitted, g goals, o Options) (*bench, error) {
 		total += p.Total()
 	}
 	b.space.Start = total / time.Duration(len(f.World.Start)) // a world has one at least
-	var err error
-	if b.goals.idle, err = idleShare(f.World); err != nil {
-		return nil, fmt.Errorf("an idle replica: %w", err)
-	}
-	if b.perReplica, err = capacity(f.World, max(f.World.Replicas, 2), b.goals.want()); err != nil {
+	level, err := newFlat(f.World, max(f.World.Replicas, 2))
+	if err != nil {
 		return nil, fmt.Errorf("capacity of a replica: %w", err)
 	}
+	b.goals.idle = level.within(least)
+	b.perReplica = level.capacity(b.goals.want())
 	if b.perReplica > 0 {
 		b.need = needs(f.World.Demand.Bins, f.World.Demand.Step, b.perReplica)
 		b.space.Need = int32(peak(b.need))

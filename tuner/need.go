@@ -24,15 +24,20 @@ func capacity(w *replay.World, n int32, want float64) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
+	return f.capacity(want), nil
+}
+
+// capacity is what capacity returns, of a world that is already compiled.
+func (f *flat) capacity(want float64) float64 {
 	fluid := func(k float64) bool { return f.within(k) >= want }
 	exact := func(k float64) bool {
-		a := tally{step: w.Demand.Step}
+		a := tally{step: f.world.Demand.Step}
 		for day := range daysAt(k) {
 			replay.SimulateExact(f.world.Scaled(k), f.fixed, replicate(1, day), &f.scratch, a.tick)
 		}
 		return a.attainment() >= want
 	}
-	return mostThatHolds(fluid, exact) * w.Service.Capacity(), nil
+	return mostThatHolds(fluid, exact) * f.world.Service.Capacity()
 }
 
 // idleShare is the share of requests that meet all limits on replicas with next to no load,
