@@ -180,7 +180,7 @@ func Fit(run *results.Run, cfg hpa.Config, o Options) (Fitted, error) {
 	say.add(n)
 	say.add(served.counted(w.Pipes))
 	w.Service = served.law
-	quotaPipes(w.Pipes, served.law.Quota)
+	quotaPipes(w.Pipes, served.law.Quota, served.costSeen)
 	out.Reaches = reachesOf(&served, cfg.Metrics, w.Pipes)
 	if o.Signals {
 		out.Signals = signalsOf(&served, &cfg, out.Replica)

@@ -21,7 +21,8 @@ const quotaPeriod = 0.1
 // The limit is a bucket (plant.Quota). Base, what a pod uses at rest, and Each, the
 // core-seconds of the mean request, come from CPU samples compared with the work that the pod
 // did in the sample's own window: a line (Theil–Sen). For pods that used all of the limit in
-// that window, usage over work gives Each and its scatter.
+// that window, usage over work gives Each and its scatter; so does the log alone, where pods
+// were never idle for long enough (costWhenBusy).
 //
 // Slots is the most requests seen in a pod: those that wait for the quota are in service all
 // the time.
@@ -32,13 +33,20 @@ func limited(s *service) (law plant.Law, own func(i int) plant.ServiceTime, said
 		return law, nil, said
 	}
 	alone, ok := loneOf(s.log)
-	rs := s.readings("cpu_milli", 1e-3, &hpa.Metric{Source: hpa.Resource, Name: "cpu"}, s.shared(alone))
+	did := s.shared(alone)
+	rs := s.readings("cpu_milli", 1e-3, &hpa.Metric{Source: hpa.Resource, Name: "cpu"}, did)
 	if len(rs) < 5 {
 		return law, nil, said
 	}
 	q := bucketOf(rs, limit, &said)
 	if q.Cores == 0 || !(q.Most() < law.Capacity()) {
 		return law, nil, said
+	}
+	s.costSeen = q.Each
+	if each, seconds := costWhenBusy(s, q, did); each > 0 {
+		said.quality("cpu-busy", each, int(seconds), "core-seconds of the mean request in pods that were never idle, from "+
+			"so many seconds of the log")
+		q.Each = each
 	}
 	if !ok {
 		said.warn("the CPU limit throttles the pods, and no request came to an idle pod, so the time of one without " +
@@ -384,10 +392,13 @@ func taken(s *results.Sample) float64 {
 
 // quotaPipes gives the CPU pipe the usage of the quota's law, so that one law says both how
 // long requests take and how much CPU the autoscaler sees.
-func quotaPipes(pipes []plant.Pipe, q plant.Quota) {
+//
+// seen is what a request costs by the CPU samples, which may be more than in a pod that is never
+// idle.
+func quotaPipes(pipes []plant.Pipe, q plant.Quota, seen float64) {
 	for i := range pipes {
 		if p := &pipes[i]; p.Name == "cpu" && q.Cores > 0 {
-			p.Base, p.PerDone, p.PerWork, p.PerRunning, p.PerWaiting, p.Ceiling = q.Base, q.Each, 0, 0, 0, q.Cores
+			p.Base, p.PerDone, p.PerWork, p.PerRunning, p.PerWaiting, p.Ceiling = q.Base, max(seen, q.Each), 0, 0, 0, q.Cores
 		}
 	}
 }

@@ -21,14 +21,15 @@ type service struct {
 	start []float64 // seconds, by index into log.calls
 	// slowing is contained in the law's rates. alone is what each call would have taken by
 	// itself, in seconds by index; nil if nothing slows down.
-	slowing slowing
-	alone   []float64
-	mean    float64     // of the law's times, seconds
-	hidden  *hidden     // replicas behind one address; nil = visible
-	outside []string    // metrics that are measured in front of the pods
-	asks    []keda.Part // triggers whose query reads a time of requests, by the metric's name
-	waited  bool        // calls were seen to wait for a slot
-	atOnce  int         // requests that get a slot at once, by the starts; a law under a quota has more slots
+	slowing  slowing
+	alone    []float64
+	mean     float64     // of the law's times, seconds
+	hidden   *hidden     // replicas behind one address; nil = visible
+	outside  []string    // metrics that are measured in front of the pods
+	asks     []keda.Part // triggers whose query reads a time of requests, by the metric's name
+	costSeen float64     // core-seconds of a request by CPU samples; 0 = no CPU limit
+	waited   bool        // calls were seen to wait for a slot
+	atOnce   int         // requests that get a slot at once, by the starts; a law under a quota has more slots
 	// own is what a call takes by itself if that differs from the measured time: a CPU limit
 	// throttles some calls and not others. nil = it does not differ.
 	own func(i int) plant.ServiceTime
