@@ -145,8 +145,15 @@ func preflight(ctx context.Context, c *kube.Cluster, subject *kube.Subject, say 
 		say("clock: the cluster's clock is %v ahead of this machine's; its times are converted",
 			c.Ahead.Round(100*time.Millisecond))
 	}
-	say("target: %s, %s, %d of %d pods ready, owner %v; Services: %s", subject.Target, figure.Many(int(subject.Replicas), "replica"), ready,
-		len(subject.Pods), subject.Owner, orNone(services))
+	say(
+		"target: %s, %s, %d of %d pods ready, owner %v; Services: %s",
+		subject.Target,
+		figure.Many(int(subject.Replicas), "replica"),
+		ready,
+		len(subject.Pods),
+		subject.Owner,
+		orNone(services),
+	)
 	h := subject.HPA
 	if h == nil {
 		return nil
