@@ -167,7 +167,8 @@ func (s *search) unknown(configs []hpa.Config) []hpa.Config {
 }
 
 // neighbors returns c, its behavior with every min and target, targets between c's and the next
-// ones included, and the Variants of c, as it is and with the next larger min. Some are twice.
+// ones included, and the Variants of c, as it is and with the next larger and smaller min. Some
+// are twice.
 func (s Space) neighbors(c hpa.Config) []hpa.Config {
 	out, mins := s.Candidates(c), s.mins(c.MinReplicas)
 	if i := Primary(&c); i >= 0 {
@@ -182,10 +183,17 @@ func (s Space) neighbors(c hpa.Config) []hpa.Config {
 		}
 	}
 	out = append(out, s.Variants(c)...)
+	// A larger min may pay for a quicker scale-down, and a calmer scale-up for a smaller one.
+	var beside []int32
 	if k := slices.IndexFunc(mins, func(lo int32) bool { return lo > c.MinReplicas }); k >= 0 {
-		// A larger min may pay for a quicker scale-down.
+		beside = append(beside, mins[k])
+	}
+	if k, _ := slices.BinarySearch(mins, c.MinReplicas); k > 0 {
+		beside = append(beside, mins[k-1])
+	}
+	for _, lo := range beside {
 		n := c.Clone()
-		n.MinReplicas, n.MaxReplicas = mins[k], s.MaxReplicas(mins[k], c.MaxReplicas)
+		n.MinReplicas, n.MaxReplicas = lo, s.MaxReplicas(lo, c.MaxReplicas)
 		out = append(out, s.Variants(n)...)
 	}
 	return out

@@ -233,8 +233,10 @@ func TestNeighbors(t *testing.T) {
 	}{
 		{"sizes, targets, targets in between; its behaviors, and the next size's", cpuHPA(2, 12, 60), Space{Need: 2},
 			"2@60/12 " + grid + "2@55/12 3@55/12 2@65/12 3@65/12 2@60/12* 3@60/12*"},
-		{"the last size has no next", cpuHPA(3, 12, 60), Space{Need: 2},
-			"3@60/12 " + grid + "2@55/12 3@55/12 2@65/12 3@65/12 3@60/12*"},
+		{"the last size has only a smaller one", cpuHPA(3, 12, 60), Space{Need: 2},
+			"3@60/12 " + grid + "2@55/12 3@55/12 2@65/12 3@65/12 3@60/12* 2@60/12*"},
+		{"the sizes on both sides", memoryHPA(3), Space{Need: 3},
+			"3@60/90 2@60/90 3@60/90 4@60/90 5@60/90 3@60/90* 4@60/90* 2@60/90*"},
 		{"of the metric that follows the load", two, Space{Need: 2},
 			"2@60/12 " + grid + "2@55/12 3@55/12 2@65/12 3@65/12 2@60/12* 3@60/12*"},
 		{"no target to turn", memoryHPA(2), Space{Need: 2}, "2@60/90 2@60/90 3@60/90 2@60/90* 3@60/90*"},
@@ -311,7 +313,7 @@ func TestTheStepsOfADescent(t *testing.T) {
 	}{
 		{"until nothing cheaper is left", []int32{6}, false, 99, "6×40 2×3 3×3 4×30"},
 		{"what was known already may be tried", []int32{4, 6}, false, 99, "6×40 2×3 3×3 4×30"},
-		{"then from the new best, with its behavior", []int32{6}, true, 99, "6×40 6q×30 2q×3 3q×3 4q×30"},
+		{"then from the new best, with its behavior", []int32{6}, true, 99, "6×40 5q×30 2q×3 3q×3 4q×30"},
 		{"no days", []int32{6}, false, 0, "6×40"},
 		{"as many days as the first one takes", []int32{6}, false, 3, "6×40 2×3"},
 		{"one more, which the second may exceed", []int32{6}, false, 4, "6×40 2×3 3×3"},
