@@ -107,3 +107,33 @@ func TestRate(t *testing.T) {
 		t.Errorf("from min 5 the search goes on with %d, want 0, which saves most", i)
 	}
 }
+
+// One candidate that failed although the fluid plant rates it well does not rule out all others
+// below it.
+func TestAFailureThatWasRatedWellRulesOutLittle(t *testing.T) {
+	for _, c := range []struct {
+		sentence string
+		failed   []float64 // margins of those that did not hold
+		want     int       // 4: a tenth cheaper, with a margin of 0.03 for the 0.04 of what holds
+	}{
+		{"one failed with more room", []float64{0.037}, -1},
+		{"one of three did", []float64{0.037, 0.015, 0.012}, 4},
+		{"two of three did", []float64{0.037, 0.035, 0.012}, -1},
+		{"what failed far below says nothing", []float64{0.037, -0.2, -0.3}, -1},
+	} {
+		s := needing(0, 0).search(t, cpuHPA(2, 90, 60), Space{}).over(t, ofMins(2, 3, 4, 5, 6)...)
+		for i := range s.fluids {
+			s.fluids[i].paid, s.fluids[i].margin, s.fluids[i].hours = 200, -1, float64(i)
+		}
+		s.fluids[0].paid, s.fluids[0].margin = 100, 0.04
+		s.trial(0).days = steadyDays(s, 0, 30)
+		for i, m := range c.failed {
+			s.fluids[i+1].margin = m
+			s.trial(i + 1).days = made(2, 9, 0, 0, steady(6, 90)...).days
+		}
+		s.fluids[4].paid, s.fluids[4].margin = 90, 0.03
+		if got := s.step(s.trials[0]); got != c.want {
+			t.Errorf("%s: %d, want %d", c.sentence, got, c.want)
+		}
+	}
+}

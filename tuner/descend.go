@@ -101,8 +101,8 @@ const almost = 0.95
 
 // step returns the candidate that is most worth trying instead of best: the largest saving
 // times the chance that it holds; −1 if none is worth it. The chance follows the margin over
-// the fluid plant: 1 at the least margin with which a configuration held, 0 at the largest
-// below that with which one did not. It is 0 for a candidate that failed, with its own behavior
+// the fluid plant: 1 at the least margin with which a configuration held, 0 at the median
+// of those below that with which one did not. It is 0 for a candidate that failed, with its own behavior
 // or another.
 func (s *search) step(best *trial) int {
 	paid, safe := math.NaN(), math.Inf(1) // if best has no fluid, its cost stays NaN, and nothing is worth it
@@ -115,10 +115,15 @@ func (s *search) step(best *trial) int {
 		}
 	}
 	unsafe := safe - slack
+	var failed []float64
 	for i, t := range s.byFluid {
-		if m := s.fluids[i].margin; t.hopeless() && m < safe {
-			unsafe = max(unsafe, m)
+		if m := s.fluids[i].margin; t.hopeless() && m < safe && m > unsafe {
+			failed = append(failed, m)
 		}
+	}
+	if n := len(failed); n > 0 { // the fluid plant rates some that fail too well
+		slices.Sort(failed)
+		unsafe = failed[n/2]
 	}
 	next, most := -1, promising
 	for _, i := range s.allowed() {

@@ -22,7 +22,7 @@ var rooms = []struct {
 	files []string
 }{
 	{"tuner", []string{
-		"bench.go", "choose.go", "descend.go", "doubt.go", "edge.go", "goals.go", "hunt.go", "interval.go", "margin.go",
+		"bench.go", "choose.go", "descend.go", "doubt.go", "edge.go", "goals.go", "hunt.go", "interval.go",
 		"need.go", "nodes.go", "race.go", "ranking.go", "score.go", "search.go", "stand.go", "trial.go", "verify.go",
 		"within.go", "zero.go",
 	}},
