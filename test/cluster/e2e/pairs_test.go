@@ -271,6 +271,44 @@ func TestPredictedAgainstActual(t *testing.T) {
 	}
 }
 
+// stand is the workload of a pair with what its autoscaler needs.
+type stand struct {
+	w        workload
+	hpa      string                   // its name
+	address  string                   // the URL that requests go to
+	manifest func(spec string) string // of the autoscaler, from its spec after the target
+}
+
+// stand deploys the workload of p, and the Prometheus, adapter or proxy that its metric needs.
+func (s *suite) stand(t *testing.T, ns string, p pair) stand {
+	t.Helper()
+	w := s.deploy(t, ns, p.payload)
+	st := stand{w: w, hpa: w.name, address: w.url, manifest: func(spec string) string {
+		return fmt.Sprintf("apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: %[1]s}\n"+
+			"spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: %[1]s}, %[2]s}\n", w.name, spec)
+	}}
+	var url string
+	// Not beside a proxy: a scrape of it is held at zero as well, and wakes the pods.
+	if p.keda && !p.zero || p.inFlight {
+		url = s.prometheus(t, ns).url
+	}
+	if p.inFlight {
+		s.customMetrics(t, ns, url, inFlightRule)
+	}
+	if p.zero {
+		st.address = s.proxy(t, w)
+	}
+	if p.keda {
+		known := strings.NewReplacer("${PROMETHEUS}", url, "${PROXY}", st.address)
+		st.manifest = func(spec string) string {
+			return fmt.Sprintf("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: %[1]s, namespace: %[3]s}\n"+
+				"spec: {scaleTargetRef: {name: %[1]s}, %[2]s}\n", w.name, known.Replace(spec), ns)
+		}
+		st.hpa = "keda-hpa-" + w.name
+	}
+	return st
+}
+
 func (s *suite) runPair(t *testing.T, p pair) *kept.Result {
 	ns, dir := s.namespace(t), filepath.Join(t.TempDir(), p.name)
 	if to := os.Getenv("HPATUNE_PAIRS_KEEP"); to != "" {
@@ -280,7 +318,6 @@ func (s *suite) runPair(t *testing.T, p pair) *kept.Result {
 		t.Fatal(err)
 	}
 	defer keep(t, dir)
-	w := s.deploy(t, ns, p.payload)
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -288,34 +325,14 @@ func (s *suite) runPair(t *testing.T, p pair) *kept.Result {
 		}
 		return path
 	}
-	manifest := func(spec string) string {
-		return fmt.Sprintf("apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: %[1]s}\nspec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: %[1]s}, %[2]s}\n", w.name, spec)
-	}
-	hpa := w.name
-	var url string
-	// Not beside a proxy: a scrape of it is held at zero as well, and wakes the pods.
-	if p.keda && !p.zero || p.inFlight {
-		url = s.prometheus(t, ns).url
-	}
-	if p.inFlight {
-		s.customMetrics(t, ns, url, inFlightRule)
-	}
-	address := w.url
-	if p.zero {
-		address = s.proxy(t, w)
-	}
-	if p.keda {
-		manifest = func(spec string) string {
-			return fmt.Sprintf("apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: %[1]s, namespace: %[3]s}\nspec: {scaleTargetRef: {name: %[1]s}, %[2]s}\n", w.name, strings.NewReplacer("${PROMETHEUS}", url, "${PROXY}", address).Replace(spec), ns)
-		}
-		hpa = "keda-hpa-" + w.name
-	}
-	write(kept.HPAa, manifest(p.a))
-	b := write(kept.HPAb, manifest(p.b))
+	st := s.stand(t, ns, p)
+	w, hpa, address := st.w, st.hpa, st.address
+	write(kept.HPAa, st.manifest(p.a))
+	b := write(kept.HPAb, st.manifest(p.b))
 	tokens, cost := s.servedAnswer(t, w, requestCPU)
 	write("cost", fmt.Sprintf("%d tokens, %v of CPU a request\n", tokens, cost))
 	load := profileWith(t, dir, p.name, tokens, p.load+objectives)
-	s.apply(t, ns, manifest(p.a))
+	s.apply(t, ns, st.manifest(p.a))
 	if !p.zero { // at zero it has none
 		s.waitCurrentMetrics(t, ns, hpa)
 	}
