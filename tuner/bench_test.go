@@ -90,6 +90,9 @@ func TestNewBench(t *testing.T) {
 		t.Errorf("cost of a replica-hour %v, represents %q, streams %v, seed %d, want 1, day, true, 7",
 			b.goals.cost, b.represents, b.streams, b.seed)
 	}
+	if idle, err := idleShare(w); err != nil || b.goals.idle != idle || idle <= 0.9 {
+		t.Errorf("an idle replica meets the limits for %v of the requests, want %v (%v)", b.goals.idle, idle, err)
+	}
 	if b.space.Start != 30*time.Second || !b.space.First || b.space.MaxLimit != 9 {
 		t.Errorf("space %+v, want a start of 30 s, the mean of 20 and 40, and what was asked for", b.space)
 	}

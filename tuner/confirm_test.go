@@ -118,6 +118,7 @@ func TestAFailureThatWasRatedWellRulesOutLittle(t *testing.T) {
 	}{
 		{"one failed with more room", []float64{0.037}, -1},
 		{"one of three did", []float64{0.037, 0.015, 0.012}, 4},
+		{"one of two did", []float64{0.037, 0.012}, -1},
 		{"two of three did", []float64{0.037, 0.035, 0.012}, -1},
 		{"what failed far below says nothing", []float64{0.037, -0.2, -0.3}, -1},
 	} {
@@ -135,5 +136,14 @@ func TestAFailureThatWasRatedWellRulesOutLittle(t *testing.T) {
 		if got := s.step(s.trials[0]); got != c.want {
 			t.Errorf("%s: %d, want %d", c.sentence, got, c.want)
 		}
+	}
+}
+
+// A candidate that already has a pass over the fluid plant, but no trial, does not get another.
+func TestRateTakesThePassThatThereIs(t *testing.T) {
+	s := needing(0, 0).search(t, cpuHPA(2, 90, 60), Space{}).over(t, ofMins(2, 3)...)
+	first := s.add(s.fluids[0].config)
+	if err := s.rate(first); err != nil || len(s.fluids) != 2 || s.byFluid[0] != first {
+		t.Errorf("%d passes, error %v: want two, and the first's trial", len(s.fluids), err)
 	}
 }

@@ -150,3 +150,14 @@ func TestProbe(t *testing.T) {
 		}
 	}
 }
+
+func TestSeems(t *testing.T) {
+	for _, c := range []struct {
+		k, n int
+		want bool
+	}{{0, 0, false}, {0, 1, false}, {1, 1, true}, {12, 13, false}, {13, 13, true}, {17, 20, false}, {49, 50, true}} {
+		if got := seems(c.k, c.n); got != c.want {
+			t.Errorf("%d of %d days: %v, want %v", c.k, c.n, got, c.want)
+		}
+	}
+}

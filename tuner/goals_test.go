@@ -165,3 +165,16 @@ func TestGoalsAreNamedAsWritten(t *testing.T) {
 		t.Errorf("String() = %s, want %s", got, want)
 	}
 }
+
+func TestOfTokens(t *testing.T) {
+	for text, want := range map[string]bool{
+		"ttft.p95 < 4s": false, "e2e.p95 < 9s": false, "error_rate < 1%": false, "itl.p95 < 60ms": true, "tpot.p95 < 50ms": true,
+	} {
+		if got := newGoals(objectives(t, text)).ofTokens(); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+	if !newGoals(objectives(t, "ttft.p95 < 4s", "tpot.p95 < 50ms")).ofTokens() {
+		t.Error("one of two limits the time between tokens")
+	}
+}
