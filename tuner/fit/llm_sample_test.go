@@ -22,7 +22,8 @@ func engineOf(requests int, seed uint64) fittest.Engine {
 func TestWindowsOfALongLogAreEnough(t *testing.T) {
 	all, _ := answers(engineOf(9000, 3).Run())
 	sampled := newEngineFit(all)
-	whole := &engineFit{n: sampled.n, most: sampled.most, stretches: cut([]serverLog{{pointers(all), insideOf(pointers(all))}}, len(all))}
+	whole := &engineFit{n: sampled.n, most: sampled.most,
+		stretches: cut([]serverLog{{pointers(all), insideOf(pointers(all))}}, len(all))}
 	whole.weigh()
 	played := 0
 	for _, s := range sampled.stretches {
