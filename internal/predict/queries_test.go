@@ -49,7 +49,7 @@ func TestScaledObjectsThatDidNotRun(t *testing.T) {
 			""},
 		{"a histogram of which nobody knows what it measures", "",
 			scaledObject(t, "", query("x", "histogram_quantile(0.95, sum by (le) (rate(my_seconds_bucket[1m])))")),
-			"does not know which time of a request my_seconds measures"},
+			"and not my_seconds either"},
 		{"a metric that no pod exported", "", scaledObject(t, "", query("x", "sum(vllm:no_such_metric)")),
 			"so.yaml:9: spec.triggers[0].metadata.query: the run did not record sum(vllm:no_such_metric)"},
 		{"a formula that divides by zero most of the time", "", scaledObject(t, "running / (running - running)", running),
