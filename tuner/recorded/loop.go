@@ -172,7 +172,7 @@ func (a *archive) derive(t *keda.Trigger) error {
 		}
 		why, unseen := a.selects(name, p.Select)
 		switch {
-		case ok && why != "":
+		case (ok || p.Times) && why != "":
 			return fmt.Errorf("the run did not record %s; %s", t.Query, why)
 		case !ok:
 			missing = append(missing, p.Metric)
