@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -13,6 +14,7 @@ type Edit struct {
 	Path  string // spec.minReplicaCount; maps on the way are made, list entries must be there
 	Value []byte // the new value as YAML, comments kept; nil = only the note
 	Note  string // a comment above the field, "" = none; lines are kept
+	Drop  bool   // the field of a map is removed, if it is there; Value and Note are not used
 }
 
 // Edited returns the document with these edits as YAML: everything else, its
@@ -62,6 +64,10 @@ func place(n *yaml.Node, e Edit) (*yaml.Node, error) {
 			key = n
 		case n.Kind == yaml.MappingNode && seg != "":
 			k, v := child(n, seg)
+			if e.Drop && path == "" && v != nil {
+				n.Content = slices.DeleteFunc(n.Content, func(c *yaml.Node) bool { return c == k || c == v })
+				return nil, nil
+			}
 			if v == nil {
 				if e.Value == nil {
 					return nil, nil // nothing to comment

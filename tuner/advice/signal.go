@@ -127,11 +127,13 @@ func triggersOf(g *tuner.SignalRow, d *manifest.Doc, queries map[string]string) 
 	if data, problems := d.JSON(); len(problems) > 0 || json.Unmarshal(data, &object) != nil {
 		return signalOf(g, manifest.Meta{Name: o.Name, Namespace: o.Namespace, Target: o.Target()}, queries)
 	}
-	delete(object, "status")
-	if meta, ok := object["metadata"].(map[string]any); ok { // of a live object
-		for _, field := range []string{"managedFields", "uid", "resourceVersion", "generation", "creationTimestamp"} {
-			delete(meta, field)
+	for _, path := range manifest.ServerFields {
+		of := object
+		if field, ok := strings.CutPrefix(path, "metadata."); ok {
+			of, _ = object["metadata"].(map[string]any)
+			path = field
 		}
+		delete(of, path)
 	}
 	spec, _ := object["spec"].(map[string]any)
 	prometheus := map[string]any{"serverAddress": "http://prometheus.monitoring:9090"}

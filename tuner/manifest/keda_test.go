@@ -319,3 +319,29 @@ func TestRewriteKeepsZeroAndNamesWhatItCannotSay(t *testing.T) {
 		t.Errorf("Rewrite with another metric: %v, %v, want what to add and what to take away", rest, err)
 	}
 }
+
+// The file for kubectl apply has nothing that only the API server or the operator sets.
+func TestRewriteLeavesOutWhatTheServerSets(t *testing.T) {
+	live := strings.Replace(so("  triggers: ["+prometheusTrigger+"]"), "metadata: {",
+		`metadata: {resourceVersion: "462", uid: b69f8db9, generation: 1, `+
+			`creationTimestamp: "2026-11-27T10:55:35Z", finalizers: [finalizer.keda.sh], labels: {team: ml}, `, 1) +
+		"\nstatus: {hpaName: keda-hpa-web, conditions: [{type: Ready}]}\n"
+	docs, problems := Parse("so.yaml", []byte(live))
+	if len(problems) > 0 || !strings.Contains(live, "resourceVersion") {
+		t.Fatalf("%v\n%s", problems, live)
+	}
+	c, _, err := docs[0].Config()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.MaxReplicas = 7
+	got, _, err := docs[0].Rewrite(&c, nil)
+	if err != nil || !strings.Contains(string(got), "maxReplicaCount: 7") || !strings.Contains(string(got), "team: ml") {
+		t.Errorf("Rewrite = %s, %v", got, err)
+	}
+	for _, field := range []string{"resourceVersion", "uid", "generation", "creationTimestamp", "finalizers", "status"} {
+		if strings.Contains(string(got), field) {
+			t.Errorf("%s is still there:\n%s", field, got)
+		}
+	}
+}

@@ -39,12 +39,21 @@ func (d *Doc) Rewrite(c *hpa.Config, notes []Note) (text []byte, rest []string, 
 			}
 		}
 	}
+	for _, path := range ServerFields {
+		r.edits = append(r.edits, source.Edit{Path: path, Drop: true})
+	}
 	text, err = d.doc.Edited(wrapped(strings.Join(said[""], "\n")), r.edits)
 	if err != nil {
 		return nil, nil, err
 	}
 	return text, r.rest, nil
 }
+
+// ServerFields are the fields of a live object that its API server and its operator set. A file
+// that keeps them conflicts with the object once that has changed: kubectl apply refuses an old
+// resourceVersion and another uid.
+var ServerFields = []string{"status", "metadata.managedFields", "metadata.uid", "metadata.resourceVersion",
+	"metadata.generation", "metadata.creationTimestamp", "metadata.finalizers"}
 
 type rewriting struct {
 	d         *Doc
