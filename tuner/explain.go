@@ -205,7 +205,7 @@ func (b *bench) why(c change, e *Reverted) string {
 		parts = append(parts, figure.Difference(u.Value, b.price.Currency)+" per month")
 	}
 	if f := e.Flaps; f != nil && math.Abs(f.Value) >= 0.5 {
-		parts = append(parts, fmt.Sprintf("%+.1f flaps", f.Value))
+		parts = append(parts, figure.Difference(f.Value, "")+" flaps")
 	}
 	if c.knob.Path == hpa.MaxReplicasPath {
 		parts = append(

@@ -28,9 +28,13 @@ func newFitCmd(s streams) *cobra.Command {
 }
 
 func (s streams) runFit(dir string, o fit.LawOptions, output format) error {
-	if o.Seqs < 0 || o.Batch < 0 || o.KV < 0 {
-		return usagef("--max-num-seqs %d, --max-num-batched-tokens %d, --kv-tokens %d: want positive numbers", o.Seqs,
-			o.Batch, o.KV)
+	for _, f := range []struct {
+		flag  string
+		value int
+	}{{"--max-num-seqs", o.Seqs}, {"--max-num-batched-tokens", o.Batch}, {"--kv-tokens", o.KV}} {
+		if f.value < 0 {
+			return usagef("%s %d: want a positive number", f.flag, f.value)
+		}
 	}
 	run, err := predict.OpenRun(dir, "")
 	if err != nil {

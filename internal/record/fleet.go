@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/hpatune/hpatune/internal/failure"
+	"github.com/hpatune/hpatune/internal/figure"
 	"github.com/hpatune/hpatune/internal/fleet"
 	"github.com/hpatune/hpatune/internal/kube"
 	"github.com/hpatune/hpatune/loadgen"
@@ -67,8 +68,8 @@ func (b *Fleet) Prepare(ctx context.Context, p *Plan) (Timing, error) {
 		return timing, kube.Explain(err, "run --workers")
 	}
 	for k, w := range b.many.Workers {
-		p.say("worker %d: %s on %s, clock %+.1f ms ± %.1f ms", k, w.Pod, w.Node, w.Ahead.Seconds()*1e3,
-			w.Error.Seconds()*1e3)
+		p.say("worker %d: %s on %s, clock %s ± %s", k, w.Pod, w.Node,
+			figure.Difference(w.Ahead.Seconds(), figure.Seconds), figure.Of(w.Error.Seconds(), figure.Seconds))
 	}
 	return timing, nil
 }

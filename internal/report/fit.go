@@ -210,7 +210,11 @@ func FitText(w io.Writer, f Fitted) error {
 		if t.Value != 0 {
 			unit, scale := unitFor(t.Value)
 			v = fmt.Sprintf("%.3g %s", t.Value*scale, unit)
-			if t.StdError != nil {
+			switch {
+			case t.StdError == nil:
+			case *t.StdError > t.Value:
+				e = "more than the value"
+			default:
 				e = fmt.Sprintf("%.2g %s", *t.StdError*scale, unit)
 			}
 		}

@@ -428,7 +428,11 @@ func (f *engineFit) describe(g guess, rivals []guess, k known) LLM {
 		)
 	}
 	for i, v := range thetaOf(&g.law) {
-		if c := coefficientNames[i]; v > 0 && se[i] > 0.5*v {
+		switch c := coefficientNames[i]; {
+		case !(v > 0 && se[i] > 0.5*v):
+		case se[i] > v:
+			out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s): its error is larger than its value", c.name, c.what))
+		default:
 			out.Unsure = append(out.Unsure, fmt.Sprintf("%s (%s) is uncertain: ± %s", c.name, c.what, figure.Percent(se[i]/v)))
 		}
 	}
