@@ -247,13 +247,8 @@ func (r *scraping) look(answers []answer, now time.Duration) {
 		p := r.pods[a.pod.Name]
 		if p == nil {
 			p = &scrapedPod{
-				last: r.Clock.At(
-					a.at,
-				),
-				had:     map[string]bool{},
-				series:  map[string]int{},
-				means:   map[string]*mean{},
-				buckets: map[string]*bucketed{},
+				last: r.Clock.At(a.at), had: map[string]bool{}, series: map[string]int{},
+				means: map[string]*mean{}, buckets: map[string]*bucketed{},
 			}
 			r.pods[a.pod.Name] = p
 		}

@@ -70,6 +70,15 @@ func ServerTimeOf(metric string) string {
 	return ""
 }
 
+// RequestTimeOf is ServerTimeOf for a time of whole requests, which their log tells: ttft, e2e or
+// queue; "" = not known, or the gap between two tokens.
+func RequestTimeOf(metric string) string {
+	if of := ServerTimeOf(metric); of != "itl" {
+		return of
+	}
+	return ""
+}
+
 // ServerTimes returns what the servers' histograms counted after the warm-up, all pods
 // together; empty where none were recorded.
 func (r *Run) ServerTimes() []ServerTime {

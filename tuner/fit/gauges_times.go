@@ -32,53 +32,10 @@ var (
 // vllm/v1/metrics/loggers.py (0.11; time to first token, and the times of a whole request);
 // prometheus/client_golang DefBuckets.
 var (
-	bucketsOfFirst = []float64{
-		0.001,
-		0.005,
-		0.01,
-		0.02,
-		0.04,
-		0.06,
-		0.08,
-		0.1,
-		0.25,
-		0.5,
-		0.75,
-		1,
-		2.5,
-		5,
-		7.5,
-		10,
-		20,
-		40,
-		80,
-		160,
-		640,
-		2560,
-	}
-	bucketsOfRequest = []float64{
-		0.3,
-		0.5,
-		0.8,
-		1,
-		1.5,
-		2,
-		2.5,
-		5,
-		10,
-		15,
-		20,
-		30,
-		40,
-		50,
-		60,
-		120,
-		240,
-		480,
-		960,
-		1920,
-		7680,
-	}
+	bucketsOfFirst = []float64{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75,
+		1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560}
+	bucketsOfRequest = []float64{0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60,
+		120, 240, 480, 960, 1920, 7680}
 	bucketsOfClients = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 )
 
@@ -124,7 +81,7 @@ func (s *service) timesOf(of plant.Timed) map[int][]measured {
 
 // timeNamed returns the time that a server's histogram measures; 0 = not known.
 func timeNamed(metric string) plant.Timed {
-	switch results.ServerTimeOf(metric) {
+	switch results.RequestTimeOf(metric) {
 	case "ttft":
 		return plant.ToFirst
 	case "e2e":

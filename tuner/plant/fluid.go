@@ -256,6 +256,21 @@ func (p *pool) waitingAt(rho float64) float64 {
 	return p.st[i].waiting + (p.st[i+1].waiting-p.st[i].waiting)*(r-float64(i))
 }
 
+// waits returns, at a utilization ≤ rhoSteady, the chance that a request waits, the mean wait of
+// those that do in seconds, and by which factor service times are stretched.
+func (p *pool) waits(rho float64) (chance, mean, stretch float64) {
+	r := rho * rhoCells
+	i := int(r)
+	a, b, k := &p.st[i], &p.st[i+1], r-float64(i)
+	return a.pw + (b.pw-a.pw)*k, a.theta + (b.theta-a.theta)*k, a.stretch + (b.stretch-a.stretch)*k
+}
+
+// metAt returns the times that were measured with their waits at about that utilization, of a pool
+// whose law has such rows.
+func (p *pool) metAt(rho float64) []ServiceTime {
+	return p.met[min(int(math.Round(rho*rhoCells)), len(p.met)-1)]
+}
+
 // insideAt returns the stationary number in the system at a utilization ≤ rhoSteady.
 func (p *pool) insideAt(rho float64) float64 {
 	r := rho * rhoCells

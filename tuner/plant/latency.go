@@ -57,16 +57,10 @@ func (h *Latency) observe(m *Model, p *pool, rho, back, n float64) {
 	if n <= 0 {
 		return
 	}
-	r := rho * rhoCells
-	i := int(r)
-	a, b := &p.st[i], &p.st[i+1]
-	fr := r - float64(i)
-	pw := a.pw + (b.pw-a.pw)*fr
-	theta := a.theta + (b.theta-a.theta)*fr
-	stretch := a.stretch + (b.stretch-a.stretch)*fr
+	pw, theta, stretch := p.waits(rho)
 	times := m.times
 	if p.met != nil {
-		times = p.met[min(int(math.Round(r)), len(p.met)-1)]
+		times = p.metAt(rho)
 	}
 	each := n / float64(len(times))
 	add := func(wait, weight float64) {

@@ -249,22 +249,15 @@ var waitsSeen = []struct{ wait, weight float64 }{{0.23, .4}, {0.75, .25}, {1.44,
 // that was measured with its waits included (a CPU limit, a language model) does not tell the
 // wait apart, so all wait for the mean.
 func (f *Fluid) saw(p *pool, rho, back, n float64) {
-	r := rho * rhoCells
-	i := int(r)
-	a, b := &p.st[i], &p.st[i+1]
-	fr := r - float64(i)
-	pw := a.pw + (b.pw-a.pw)*fr
-	theta := a.theta + (b.theta-a.theta)*fr
-	stretch := a.stretch + (b.stretch-a.stretch)*fr
+	pw, theta, stretch := p.waits(rho)
 	for j := range f.meters {
 		x := &f.meters[j]
 		takes, queued := x.takes, 0.0
 		if p.met != nil {
-			met := p.met[min(int(math.Round(r)), len(p.met)-1)]
-			takes = takesOf(x.of, met, f.takes[:0])
+			takes = takesOf(x.of, p.metAt(rho), f.takes[:0])
 			f.takes = takes[:0]
 			if flow := rho * f.m.cap; x.of == InQueue && flow > 0 {
-				queued = (a.waiting + (b.waiting-a.waiting)*fr) / flow
+				queued = p.waitingAt(rho) / flow
 			}
 		}
 		add := func(wait, weight float64) {

@@ -166,8 +166,7 @@ func (a *archive) derive(t *keda.Trigger) error {
 	for _, p := range plan.Parts {
 		name, ok := a.named(p.Metric)
 		if p.Times { // the requests themselves were recorded, if it is known which of their times this is
-			what := results.ServerTimeOf(p.Metric)
-			name, ok = p.Metric, what == "ttft" || what == "e2e" || what == "queue"
+			name, ok = p.Metric, results.RequestTimeOf(p.Metric) != ""
 			p.Pool = ""
 		}
 		why, unseen := a.selects(name, p.Select)
