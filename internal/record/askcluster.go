@@ -128,7 +128,8 @@ func (a *Ask) find(ctx context.Context, c *kube.Cluster) (*kube.Subject, error) 
 func (a *Ask) fits(subject *kube.Subject) (queries []observer.Query, err error) {
 	o := &a.Cluster
 	switch {
-	case a.Target != "" && subject.HPA != nil && (subject.HPAOwner.Kind != manifest.OwnerKEDA || len(o.Fix) > 0 || o.Apply):
+	case a.Target != "" && subject.HPA != nil &&
+		(subject.HPAOwner.Kind != manifest.OwnerKEDA || len(o.Fix) > 0 || o.Apply):
 		return nil, failure.Inputf("%s is scaled by the HPA %s\nTry: --hpa %s/%s", subject.Target, subject.HPA.Name,
 			subject.Namespace, subject.HPA.Name)
 	case a.HPA != "" && len(o.Fix) > 0:

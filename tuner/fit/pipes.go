@@ -136,10 +136,13 @@ func pipeOf(s *service, m *hpa.Metric, replica cost.Replica) (plant.Pipe, bool, 
 		x    func(reading) float64
 		set  func(*plant.Pipe, float64)
 	}{
-		{"requests in service", func(r reading) float64 { return r.running }, func(p *plant.Pipe, b float64) { p.PerRunning = b }},
-		{"work that it did itself", func(r reading) float64 { return r.work }, func(p *plant.Pipe, b float64) { p.PerWork = b }},
+		{"requests in service", func(r reading) float64 { return r.running },
+			func(p *plant.Pipe, b float64) { p.PerRunning = b }},
+		{"work that it did itself", func(r reading) float64 { return r.work },
+			func(p *plant.Pipe, b float64) { p.PerWork = b }},
 		{"completions", func(r reading) float64 { return r.done }, func(p *plant.Pipe, b float64) { p.PerDone = b }},
-		{"requests queued", func(r reading) float64 { return r.waiting }, func(p *plant.Pipe, b float64) { p.PerWaiting = b }},
+		{"requests queued", func(r reading) float64 { return r.waiting },
+			func(p *plant.Pipe, b float64) { p.PerWaiting = b }},
 	} {
 		xs, ys := make([]float64, len(rs)), make([]float64, len(rs))
 		for i, r := range rs {

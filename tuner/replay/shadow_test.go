@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -32,28 +33,30 @@ func look(atS int, n, desired int32, milli int64) results.Sync {
 // A status shows a total as an average over the pods, rounded up: what it may have been decides.
 func TestShadowOfRoundedTotals(t *testing.T) {
 	cfg := hpa.DefaultConfig(10)
-	cfg.Metrics = []hpa.Metric{{Source: hpa.External, Name: "q", Target: hpa.Target{Type: hpa.AverageValue, AverageMilli: 500}}}
+	half := hpa.Target{Type: hpa.AverageValue, AverageMilli: 500}
+	cfg.Metrics = []hpa.Metric{{Source: hpa.External, Name: "q", Target: half}}
 	look := func(atS int, n, desired int32, total int64) results.Sync {
 		return results.Sync{At: time.Duration(atS) * time.Second, Spec: n, Status: n, Desired: desired, Replicas: desired,
 			Metrics: []results.Reading{{Metric: "q", Values: []int64{total}}}}
 	}
 	quiet := []results.Sync{look(0, 6, 6, 3000), look(60, 6, 6, 3000)}
 	for _, tt := range []struct {
-		name     string
-		run      *results.Run
-		rescales Tally
+		name       string
+		controller string // "" = a cluster's
+		total      int64  // as the status has it, 334m of each pod rounded up
+		desired    int32
+		rescales   Tally
 	}{
 		// 334m on average: 1.998 < total ≤ 2.004, so 4 or 5 replicas.
-		{"the least total gives what was done", recorded(func(*results.Run) {}, append(quiet, look(75, 6, 6, 2004), look(135, 6, 4, 0))...),
-			Tally{Agree: 1}},
-		{"so does the most", recorded(func(*results.Run) {}, append(quiet, look(75, 6, 6, 2004), look(135, 6, 5, 0))...), Tally{Agree: 1}},
-		{"neither gives 3", recorded(func(*results.Run) {}, append(quiet, look(75, 6, 6, 2004), look(135, 6, 3, 0))...), Tally{Differ: 1}},
-		{"a total that is no multiple was seen itself", recorded(func(*results.Run) {}, append(quiet, look(75, 6, 6, 2003), look(135, 6, 4, 0))...),
-			Tally{Differ: 1}},
-		{"the sandbox shows totals themselves", recorded(func(r *results.Run) { r.Meta.HPA.Controller = results.SandboxController },
-			append(quiet, look(75, 6, 6, 2004), look(135, 6, 4, 0))...), Tally{Differ: 1}},
+		{"the least total gives what was done", "", 2004, 4, Tally{Agree: 1}},
+		{"so does the most", "", 2004, 5, Tally{Agree: 1}},
+		{"neither gives 3", "", 2004, 3, Tally{Differ: 1}},
+		{"a total that is no multiple was seen itself", "", 2003, 4, Tally{Differ: 1}},
+		{"the sandbox shows totals themselves", results.SandboxController, 2004, 4, Tally{Differ: 1}},
 	} {
-		got, err := Shadowed(tt.run, cfg)
+		run := recorded(func(r *results.Run) { r.Meta.HPA.Controller = cmp.Or(tt.controller, r.Meta.HPA.Controller) },
+			append(quiet, look(75, 6, 6, tt.total), look(135, 6, tt.desired, 0))...)
+		got, err := Shadowed(run, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
