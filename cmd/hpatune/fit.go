@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"github.com/spf13/cobra"
 
 	"github.com/hpatune/hpatune/internal/failure"
@@ -43,6 +44,9 @@ func (s streams) runFit(dir string, o fit.LawOptions, output format) error {
 	law, err := fit.LawOf(run, o)
 	if err != nil {
 		return failure.Evidencef("run %s: %w", dir, err)
+	}
+	if run.Meta.Partial {
+		law.Warnings = append(law.Warnings, fmt.Sprintf("the run is partial (%s)", run.Meta.Why))
 	}
 	h, err := fit.HoldoutLaw(run, o)
 	if err != nil {

@@ -159,7 +159,7 @@ var Checks = []Check{
 	{
 		ID: "averaged-signal", Severity: Warning, Link: walk, judge: averagedSignal,
 		Title: "AverageValue is used for an external metric that is already a mean",
-		Fix:   "use type: Value (metricType: Value in KEDA), or a sum over the pods",
+		Fix:   "use type: Value (metricType: Value in KEDA); of what can be summed, a sum over the pods does, too",
 	},
 	{
 		ID: "queue-value", Severity: Warning, Link: walk, judge: queueValue,

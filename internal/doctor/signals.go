@@ -315,7 +315,7 @@ func averagedSignal(s *subject) (hits []hit, ok bool) {
 		t := targetOf(m)
 		h := s.hit(
 			metricPath(i),
-			"%s is already a mean or a maximum over the pods, and AverageValue divides it by their number again: the size "+
+			"%s is already a mean, a maximum or a quantile over the pods, and AverageValue divides it by their number again: the size "+
 				"becomes value / %s, however many pods there are",
 			describe(list[0], m),
 			number(t),

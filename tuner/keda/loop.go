@@ -128,13 +128,14 @@ func (l *Loop) Still() *Loop {
 }
 
 // Asks returns what triggers ask whose query reads a time of requests, each under the name of
-// the trigger's metric. l may be nil.
+// the trigger's metric. A query that the run did not record (From) is left out: the samples of
+// that name are those of another one. l may be nil.
 func (l *Loop) Asks() (out []Part) {
 	if l == nil {
 		return nil
 	}
 	for i := range l.Triggers {
-		if t := &l.Triggers[i]; t.Asks != nil {
+		if t := &l.Triggers[i]; t.Asks != nil && t.From == nil {
 			p := *t.Asks
 			p.Name = t.Metric
 			out = append(out, p)
